@@ -1,0 +1,67 @@
+"""What the client raises.
+
+RegistryError
+ ├─ ServiceUnavailable   no answer: not running, starting, too slow
+ └─ ServiceProblem       the service's own problem details (RFC 9457)
+     ├─ WrongInput       400, 413, 422
+     ├─ Refused          401, 403
+     ├─ NotFound         404
+     └─ Conflict         409, 412
+"""
+
+from __future__ import annotations
+
+from registry_tui.schemas.base import Problem
+
+
+class RegistryError(Exception):
+    """Base of all: a message for people, what to do, and the request's ID."""
+
+    def __init__(self, message: str, *, action: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+        self.request_id = request_id
+
+
+class ServiceUnavailable(RegistryError):
+    """The service did not answer; trying again later may help."""
+
+
+class ServiceProblem(RegistryError):
+    """The service answered with problem details."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail, action=problem.action, request_id=problem.request_id)
+        self.problem = problem
+
+
+class WrongInput(ServiceProblem):
+    """The request itself is wrong; `problem.errors` names fields."""
+
+
+class Refused(ServiceProblem):
+    """The principal may not do that."""
+
+
+class NotFound(ServiceProblem):
+    """What was asked for does not exist, or not any more."""
+
+
+class Conflict(ServiceProblem):
+    """It exists already, is in use, or is in a state that does not allow it."""
+
+
+def from_problem(problem: Problem) -> ServiceProblem:
+    """The exception that stands for these problem details."""
+    by_status = {
+        400: WrongInput,
+        413: WrongInput,
+        422: WrongInput,
+        401: Refused,
+        403: Refused,
+        404: NotFound,
+        409: Conflict,
+        412: Conflict,
+    }
+    return by_status.get(problem.status, ServiceProblem)(problem)

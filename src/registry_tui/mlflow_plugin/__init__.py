@@ -1,0 +1,1 @@
+"""MLflow plugin: stock SDK code registers into the environment's Model Registry."""

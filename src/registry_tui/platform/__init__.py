@@ -1,0 +1,1 @@
+"""The platform: its parts, started, probed and stopped."""

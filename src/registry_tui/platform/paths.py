@@ -1,0 +1,118 @@
+"""Where everything lives on disk: one `Home` a platform.
+
+Only the standard library and platformdirs are imported, so that the terminal program may use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT_VARIABLE = "REGISTRY_TUI_HOME"
+
+#: A unix socket's path holds at most 107 bytes on Linux (`sun_path`, unix(7)).
+MAX_SOCKET_PATH = 107
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds one whole platform; several can live side by side."""
+
+    root: Path
+
+    @classmethod
+    def resolve(cls, data_dir: str | Path | None = None) -> Home:
+        """The home to use: `data_dir`, else `REGISTRY_TUI_HOME`, else the user's data folder."""
+        chosen = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
+        if chosen:
+            return cls(Path(chosen).expanduser().absolute())
+        from platformdirs import user_data_path
+
+        return cls(user_data_path("registry-tui", appauthor=False))
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports of this platform, chosen once."""
+        return self.root / "ports.json"
+
+    @property
+    def secrets_file(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def object_store(self) -> Path:
+        return self.root / "object-store"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow"
+
+    @property
+    def mlflow_database(self) -> Path:
+        return self.mlflow / "mlflow.db"
+
+    @property
+    def mlflow_auth_database(self) -> Path:
+        return self.mlflow / "auth.db"
+
+    @property
+    def routes_file(self) -> Path:
+        """Which project's artifacts and registrations go where; the service writes it, MLflow's plugin reads it."""
+        return self.mlflow / "routes.json"
+
+    @property
+    def service(self) -> Path:
+        return self.root / "service"
+
+    @property
+    def service_database(self) -> Path:
+        return self.service / "service.db"
+
+    @property
+    def workflows_database(self) -> Path:
+        return self.service / "workflows.db"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and PID files. Falls back to a short folder when a socket's path would not fit."""
+        inside = self.root / "run"
+        if len(os.fsencode(inside / "supervisor.sock")) <= MAX_SOCKET_PATH:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+        base = os.environ.get("XDG_RUNTIME_DIR") or f"{tempfile.gettempdir()}/registry-tui-{os.getuid()}"
+        return Path(base) / digest
+
+    @property
+    def service_socket(self) -> Path:
+        return self.run / "service.sock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def supervisor_config(self) -> Path:
+        return self.run / "supervisord.conf"
+
+    @property
+    def supervisor_pid(self) -> Path:
+        return self.run / "supervisord.pid"
+
+    def create(self) -> None:
+        """Makes the folders, readable by the owner only. Raises OSError."""
+        for folder in (self.root, self.logs, self.object_store, self.mlflow, self.service, self.run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid != os.getuid():
+                raise PermissionError(f"{folder} belongs to another user")
+            folder.chmod(0o700)

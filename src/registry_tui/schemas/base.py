@@ -1,0 +1,54 @@
+"""What every schema builds on: frozen models, pages, problem details."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Item = TypeVar("Item")
+
+#: Page sizes of every list: the default and the largest.
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1000
+
+
+class Schema(BaseModel):
+    """A frozen value. Unknown fields are refused in requests by `RequestSchema`, ignored in answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class RequestSchema(BaseModel):
+    """A request's body: an unknown field is an error, so that a typing mistake is not lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(Schema, Generic[Item]):
+    """One page of a list. `next_page_token` is None on the last; `total` is None where counting costs too much."""
+
+    items: list[Item]
+    next_page_token: str | None = None
+    total: int | None = None
+
+
+class FieldProblem(Schema):
+    """What is wrong with one field of the request."""
+
+    field: str
+    message: str
+
+
+class Problem(Schema):
+    """RFC 9457 problem details. `type` is `/problems/<code>`; `action` tells the user what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    code: str
+    request_id: str
+    action: str | None = None
+    errors: list[FieldProblem] = []

@@ -1,0 +1,27 @@
+"""The MLflow tags that hold our facts about registered models and versions.
+
+Only the service's own MLflow account may write tags under `PREFIX`; the plugin refuses everyone else.
+"""
+
+from __future__ import annotations
+
+PREFIX = "registry_tui."
+
+#: On registered models.
+MODEL_ID = PREFIX + "model_id"
+OWNER = PREFIX + "owner"
+VISIBILITY = PREFIX + "visibility"
+#: Name of the workspace that registered the model first.
+LOCATION = PREFIX + "location"
+
+#: On model versions.
+VERSION_ID = PREFIX + "version_id"
+CREATOR = PREFIX + "creator"
+#: JSON of `schemas.models.Origin`.
+ORIGIN = PREFIX + "origin"
+#: JSON object: uri, bytes, files, verified_at. There once the archive is stored and verified.
+ARCHIVE = PREFIX + "archive"
+WORKFLOW_ID = PREFIX + "workflow_id"
+
+#: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.
+SET_STATUS = PREFIX + "set_status"

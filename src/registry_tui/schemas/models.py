@@ -1,0 +1,157 @@
+"""Registered models, their versions and archives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from registry_tui.schemas.base import RequestSchema, Schema
+
+
+class Visibility(StrEnum):
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class VersionStatus(StrEnum):
+    """MLflow's model version states."""
+
+    PENDING_REGISTRATION = "PENDING_REGISTRATION"
+    READY = "READY"
+    FAILED_REGISTRATION = "FAILED_REGISTRATION"
+
+
+class Tag(Schema):
+    key: str = Field(min_length=1, max_length=250)
+    value: str = Field(default="", max_length=100_000)
+
+
+class Origin(Schema):
+    """Where a version came from. IDs stay when what they name is gone."""
+
+    environment_name: str | None = None
+    workspace_name: str | None = None
+    project_id: str | None = None
+    project_name: str | None = None
+    experiment_id: str | None = None
+    experiment_name: str | None = None
+    run_id: str | None = None
+    run_name: str | None = None
+    #: Path below the run's artifacts, or the logged model's ID for `models:/m-…` sources.
+    artifact_path: str | None = None
+    source: str = ""
+
+
+class RegisteredModel(Schema):
+    id: str
+    name: str
+    registry_id: str
+    description: str
+    owner: str
+    visibility: Visibility
+    #: Name of the workspace that first registered it.
+    location: str
+    created_at: datetime
+    updated_at: datetime
+    latest_version: int | None = None
+    latest_status: VersionStatus | None = None
+    #: Alias to version number.
+    aliases: dict[str, int] = {}
+    tags: dict[str, str] = {}
+
+
+class ModelVersion(Schema):
+    id: str
+    model_id: str
+    model_name: str
+    registry_id: str
+    version: int
+    status: VersionStatus
+    #: Why it is not READY, or the archive's progress while pending.
+    status_message: str
+    notes: str
+    creator: str
+    created_at: datetime
+    updated_at: datetime
+    aliases: list[str] = []
+    tags: dict[str, str] = {}
+    origin: Origin
+    #: The archive in the object store, `s3://bucket/modelregistry/<modelId>/<versionId>/`.
+    archive_uri: str | None = None
+    archive_bytes: int | None = None
+    archive_files: int | None = None
+    verified_at: datetime | None = None
+    workflow_id: str | None = None
+
+
+class RegisterModel(RequestSchema):
+    """Registers a model that a run of the project logged. Exactly one of `run_id` + `artifact_path` or `logged_model_id`."""
+
+    name: str = Field(max_length=10_000)
+    run_id: str | None = None
+    artifact_path: str | None = None
+    logged_model_id: str | None = None
+    #: Of the model; only used when it is new, unless it is not empty.
+    description: str = Field(default="", max_length=100_000)
+    notes: str = Field(default="", max_length=100_000)
+    tags: list[Tag] = []
+    #: None: private for a new model, unchanged for a known one.
+    visibility: Visibility | None = None
+
+
+class ModelUpdate(RequestSchema):
+    """Fields that are None stay as they are."""
+
+    description: str | None = Field(default=None, max_length=100_000)
+    visibility: Visibility | None = None
+    owner: str | None = None
+    set_tags: list[Tag] = []
+    delete_tags: list[str] = []
+
+
+class VersionUpdate(RequestSchema):
+    notes: str | None = Field(default=None, max_length=100_000)
+    set_tags: list[Tag] = []
+    delete_tags: list[str] = []
+
+
+class ManifestEntry(Schema):
+    """One file of an archive: its path, size in bytes, and SHA-256 as 64 hexadecimal digits."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Manifest(Schema):
+    """What an archive holds; stored beside it as `manifest.json`."""
+
+    format: int = 1
+    model_id: str
+    model_name: str
+    version_id: str
+    version: int
+    source: str
+    created_at: datetime
+    files: list[ManifestEntry]
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(entry.size for entry in self.files)
+
+
+class ArchiveCheck(Schema):
+    """What reading a whole archive again found."""
+
+    checked_at: datetime
+    files: int
+    bytes: int
+    missing: list[str] = []
+    changed: list[str] = []
+    unexpected: list[str] = []
+
+    @property
+    def sound(self) -> bool:
+        return not (self.missing or self.changed or self.unexpected)

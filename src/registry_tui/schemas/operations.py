@@ -1,0 +1,140 @@
+"""Workflows, events, log lines, and the health of the platform's parts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from registry_tui.schemas.base import Schema
+
+Resource = TypeVar("Resource")
+
+
+class WorkflowKind(StrEnum):
+    PROVISION = "provision"
+    SYNCHRONIZE = "synchronize"
+    DEPROVISION = "deprovision"
+    ARCHIVE = "archive"
+    DELETE_ARCHIVE = "delete-archive"
+
+
+class WorkflowStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        return self in (WorkflowStatus.SUCCEEDED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
+
+
+class Progress(Schema):
+    """How far the present step is, in bytes and files where it moves any."""
+
+    bytes_done: int = 0
+    bytes_total: int = 0
+    files_done: int = 0
+    files_total: int = 0
+
+
+class Workflow(Schema):
+    id: str
+    kind: WorkflowKind
+    status: WorkflowStatus
+    #: What it works on: "registry", "version"; with the name people know and the ID.
+    resource_type: str
+    resource_id: str
+    resource_name: str
+    actor: str
+    request_id: str
+    #: Names of all steps, in order; `steps_done` of them are finished.
+    steps: list[str]
+    steps_done: int = 0
+    step: str | None = None
+    progress: Progress = Progress()
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    error: str | None = None
+    #: What to do about the error.
+    action: str | None = None
+
+
+class LogLine(Schema):
+    """`sequence` grows over all lines, so that it is the token to go on from."""
+
+    sequence: int
+    created_at: datetime
+    request_id: str
+    workflow_id: str | None = None
+    level: str = "info"
+    text: str
+
+
+class EventOutcome(StrEnum):
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DENIED = "denied"
+
+
+class Event(Schema):
+    """Who did what, when, to which resource, with which outcome."""
+
+    id: int
+    created_at: datetime
+    actor: str
+    actor_crn: str
+    #: Noun and verb, e.g. `registry.create`.
+    action: str
+    resource_type: str
+    resource_id: str
+    resource_name: str
+    #: The registry it concerns, for its *Events & Logs* tab.
+    registry_id: str | None = None
+    outcome: EventOutcome
+    request_id: str
+    workflow_id: str | None = None
+    duration_ms: int | None = None
+    detail: str = ""
+
+
+class Accepted(Schema, Generic[Resource]):
+    """The answer to a request that goes on as a workflow: the resource as it is now, and what to follow."""
+
+    resource: Resource
+    workflow: Workflow
+
+
+class PartState(StrEnum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    FAILED = "failed"
+
+
+class PartStatus(Schema):
+    """One part of the platform as a real probe found it."""
+
+    name: str
+    state: PartState
+    #: What the probe did and found, or why it failed.
+    detail: str
+    version: str | None = None
+    pid: int | None = None
+    memory_bytes: int | None = None
+    uptime_seconds: float | None = None
+    address: str | None = None
+    probe_ms: float | None = None
+
+
+class PlatformStatus(Schema):
+    home: str
+    healthy: bool
+    parts: list[PartStatus]

@@ -1,0 +1,136 @@
+"""Environments, workspaces, projects and who works in them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from registry_tui.schemas.base import RequestSchema, Schema
+
+#: Names of environments, workspaces and projects, which MLflow workspaces and buckets take their names from
+#: (MLflow's `WorkspaceNameValidator`: 2 to 63 characters; 40 leaves room for our prefixes).
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+NAME_MIN, NAME_MAX = 2, 40
+
+
+class Cloud(StrEnum):
+    AWS = "aws"
+    AZURE = "azure"
+
+
+class Environment(Schema):
+    """A cloud account's corner."""
+
+    id: str
+    name: str
+    crn: str
+    cloud: Cloud
+    raz_enabled: bool
+    bucket: str
+    endpoint: str
+    creator: str
+    created_at: datetime
+    #: The environment's Model Registry, if it has one.
+    registry_id: str | None = None
+    registry_name: str | None = None
+    workspace_count: int = 0
+
+
+class EnvironmentCreate(RequestSchema):
+    name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
+    cloud: Cloud = Cloud.AWS
+    raz_enabled: bool = True
+
+
+class Workspace(Schema):
+    """A place where teams work, in one environment."""
+
+    id: str
+    name: str
+    crn: str
+    environment_id: str
+    environment_name: str
+    creator: str
+    created_at: datetime
+    project_count: int = 0
+    #: Whether the environment's Model Registry has been synchronized with this workspace, and when.
+    synchronized: bool = False
+    synchronized_at: datetime | None = None
+
+
+class WorkspaceCreate(RequestSchema):
+    name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
+    #: Name or ID.
+    environment: str
+
+
+class Project(Schema):
+    """Holds experiments and deployments; is one MLflow workspace."""
+
+    id: str
+    name: str
+    description: str
+    workspace_id: str
+    workspace_name: str
+    environment_id: str
+    environment_name: str
+    #: The MLflow workspace (`X-MLFLOW-WORKSPACE`) that this project is.
+    mlflow_workspace: str
+    creator: str
+    created_at: datetime
+    #: The Model Registry that registrations from here go to, when synchronized.
+    registry_id: str | None = None
+    registry_name: str | None = None
+
+
+class ProjectCreate(RequestSchema):
+    name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
+    #: Name or ID.
+    workspace: str
+    description: str = Field(default="", max_length=5000)
+
+
+class Role(StrEnum):
+    """What a collaborator may do in a project; mirrored to MLflow's READ, EDIT and MANAGE."""
+
+    VIEWER = "viewer"
+    CONTRIBUTOR = "contributor"
+    ADMIN = "admin"
+
+
+class Collaborator(Schema):
+    user: str
+    role: Role
+
+
+class CollaboratorChange(RequestSchema):
+    role: Role = Role.CONTRIBUTOR
+
+
+class ProjectCredentials(Schema):
+    """What makes stock MLflow code work in a project (`registry-tui env`)."""
+
+    tracking_uri: str
+    mlflow_workspace: str
+    username: str
+    password: str
+
+    def as_exports(self) -> dict[str, str]:
+        """The environment variables that MLflow reads."""
+        return {
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+            "MLFLOW_WORKSPACE": self.mlflow_workspace,
+            "MLFLOW_TRACKING_USERNAME": self.username,
+            "MLFLOW_TRACKING_PASSWORD": self.password,
+        }
+
+
+class User(Schema):
+    """A person of this installation, and what the account is entitled to."""
+
+    name: str
+    crn: str
+    created_at: datetime
+    entitlements: list[str] = []

@@ -1,0 +1,102 @@
+"""Experiments, runs and artifacts, as MLflow knows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, RequestSchema, Schema
+
+
+class Experiment(Schema):
+    id: str
+    name: str
+    lifecycle_stage: str
+    artifact_location: str
+    created_at: datetime | None
+    updated_at: datetime | None
+    tags: dict[str, str] = {}
+
+
+class RegisteredAs(Schema):
+    """A registered version that came from a run: "registered as X v3"."""
+
+    registry_id: str
+    model_name: str
+    version: int
+    status: str
+
+
+class Run(Schema):
+    """A row of a list of runs. NaN and infinities are the strings "NaN", "Infinity", "-Infinity" in JSON."""
+
+    id: str
+    name: str
+    experiment_id: str
+    user: str
+    status: str
+    lifecycle_stage: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    #: Latest value of each metric.
+    metrics: dict[str, float] = {}
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+    model_config = {"frozen": True, "ser_json_inf_nan": "strings"}
+
+
+class RunSearch(RequestSchema):
+    """MLflow's filter language and order_by, a page at a time."""
+
+    experiment_ids: list[str] = Field(min_length=1)
+    filter: str = ""
+    order_by: list[str] = []
+    deleted: bool = False
+    page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=1000)
+    page_token: str | None = None
+
+
+class DatasetInput(Schema):
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    dataset_schema: str | None = None
+    profile: str | None = None
+    tags: dict[str, str] = {}
+
+
+class RunDetails(Run):
+    artifact_uri: str
+    datasets: list[DatasetInput] = []
+    registered_as: list[RegisteredAs] = []
+
+
+class MetricPoint(Schema):
+    value: float
+    step: int
+    timestamp: datetime
+
+    model_config = {"frozen": True, "ser_json_inf_nan": "strings"}
+
+
+class Artifact(Schema):
+    """One entry of a run's artifact folder; `size` is bytes, None for folders."""
+
+    path: str
+    is_folder: bool
+    size: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+
+class ArtifactFolder(Schema):
+    """The entries of a folder; `is_model` says that it holds an `MLmodel` file, so it can be registered."""
+
+    path: str
+    entries: list[Artifact]
+    is_model: bool = False

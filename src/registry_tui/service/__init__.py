@@ -1,0 +1,1 @@
+"""The service layer: all rules, behind a REST API."""

@@ -1,0 +1,1 @@
+"""The edge: MLflow, the object store, access control."""

@@ -1,0 +1,61 @@
+"""What service functions raise; `problems.py` turns it into problem details.
+
+ServiceError
+ ├─ InvalidInput      422
+ ├─ NotPermitted      403
+ ├─ Missing           404
+ ├─ AlreadyThere      409
+ ├─ InUse             409
+ ├─ WrongState        409
+ └─ PartUnavailable   503   a part of the platform does not answer; workflows try again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry_tui.schemas.base import FieldProblem
+
+
+class ServiceError(Exception):
+    """A failure that a person can read: what failed, and what to do."""
+
+    status = 500
+    code = "failed"
+    title = "It failed"
+
+    def __init__(
+        self, detail: str, *, action: str | None = None, errors: Sequence[FieldProblem] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.action = action
+        self.errors = tuple(errors)
+
+
+class InvalidInput(ServiceError):
+    status, code, title = 422, "invalid-input", "The request is not valid"
+
+
+class NotPermitted(ServiceError):
+    status, code, title = 403, "not-permitted", "Not permitted"
+
+
+class Missing(ServiceError):
+    status, code, title = 404, "not-found", "Not found"
+
+
+class AlreadyThere(ServiceError):
+    status, code, title = 409, "already-exists", "It exists already"
+
+
+class InUse(ServiceError):
+    status, code, title = 409, "in-use", "It is in use"
+
+
+class WrongState(ServiceError):
+    status, code, title = 409, "wrong-state", "Not possible in this state"
+
+
+class PartUnavailable(ServiceError):
+    status, code, title = 503, "part-unavailable", "A part of the platform does not answer"

@@ -1,0 +1,1 @@
+"""Durable workflows of small idempotent steps."""
