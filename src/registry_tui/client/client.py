@@ -119,9 +119,7 @@ class RegistryClient:
         await self._send("DELETE", f"/environments/{_segment(environment)}")
 
     async def workspaces(self, environment: str | None = None, **page: Any) -> Page[Workspace]:
-        return await self._ask(
-            Page[Workspace], "GET", "/workspaces", params={"environment": environment, **page}
-        )
+        return await self._ask(Page[Workspace], "GET", "/workspaces", params={"environment": environment, **page})
 
     async def workspace(self, workspace: str) -> Workspace:
         return await self._ask(Workspace, "GET", f"/workspaces/{_segment(workspace)}")
@@ -201,9 +199,7 @@ class RegistryClient:
         self, project: str, *, name: str | None = None, order_by: str | None = None, **page: Any
     ) -> Page[Experiment]:
         params = {"name": name, "order_by": order_by, **page}
-        return await self._ask(
-            Page[Experiment], "GET", f"/projects/{_segment(project)}/experiments", params=params
-        )
+        return await self._ask(Page[Experiment], "GET", f"/projects/{_segment(project)}/experiments", params=params)
 
     async def experiment(self, project: str, experiment: str) -> Experiment:
         path = f"/projects/{_segment(project)}/experiments/{_segment(experiment)}"
@@ -262,9 +258,7 @@ class RegistryClient:
     ) -> Page[RegisteredModel]:
         """`search` finds names, descriptions, owners and tags."""
         params = {"search": search, "owner": owner, "order_by": order_by, **page}
-        return await self._ask(
-            Page[RegisteredModel], "GET", f"/registries/{_segment(registry)}/models", params=params
-        )
+        return await self._ask(Page[RegisteredModel], "GET", f"/registries/{_segment(registry)}/models", params=params)
 
     async def model(self, registry: str, model: str) -> RegisteredModel:
         return await self._ask(RegisteredModel, "GET", self._model(registry, model))
@@ -281,9 +275,7 @@ class RegistryClient:
         return await self._ask(RegisteredModel, "PUT", path, params={"version": version})
 
     async def delete_alias(self, registry: str, model: str, alias: str) -> RegisteredModel:
-        return await self._ask(
-            RegisteredModel, "DELETE", f"{self._model(registry, model)}/aliases/{_segment(alias)}"
-        )
+        return await self._ask(RegisteredModel, "DELETE", f"{self._model(registry, model)}/aliases/{_segment(alias)}")
 
     async def versions(
         self, registry: str, model: str, *, order_by: str | None = None, **page: Any
@@ -295,14 +287,10 @@ class RegistryClient:
     async def version(self, registry: str, model: str, version: int) -> ModelVersion:
         return await self._ask(ModelVersion, "GET", self._version(registry, model, version))
 
-    async def update_version(
-        self, registry: str, model: str, version: int, request: VersionUpdate
-    ) -> ModelVersion:
+    async def update_version(self, registry: str, model: str, version: int, request: VersionUpdate) -> ModelVersion:
         return await self._ask(ModelVersion, "PATCH", self._version(registry, model, version), body=request)
 
-    async def delete_version(
-        self, registry: str, model: str, version: int, *, keep_archive: bool = False
-    ) -> None:
+    async def delete_version(self, registry: str, model: str, version: int, *, keep_archive: bool = False) -> None:
         path = self._version(registry, model, version)
         await self._send("DELETE", path, params={"keep_archive": keep_archive})
 
@@ -355,13 +343,9 @@ class RegistryClient:
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
         return await self._ask(Page[LogLine], "GET", f"/events/{event}/logs", params=page)
 
-    async def workflows(
-        self, *, kind: str | None = None, status: str | None = None, **page: Any
-    ) -> Page[Workflow]:
+    async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
         """Newest first. `status` may be "active"."""
-        return await self._ask(
-            Page[Workflow], "GET", "/workflows", params={"kind": kind, "status": status, **page}
-        )
+        return await self._ask(Page[Workflow], "GET", "/workflows", params={"kind": kind, "status": status, **page})
 
     async def workflow(self, workflow: str) -> Workflow:
         return await self._ask(Workflow, "GET", f"/workflows/{_segment(workflow)}")
@@ -486,9 +470,7 @@ class RegistryClient:
         except httpx.HTTPError as error:
             raise _unavailable(error, request_id) from error
         except OSError as error:
-            raise RegistryError(
-                f"Cannot write {target}: {error.strerror or error}", request_id=request_id
-            ) from error
+            raise RegistryError(f"Cannot write {target}: {error.strerror or error}", request_id=request_id) from error
         finally:
             partial.unlink(missing_ok=True)
         return done

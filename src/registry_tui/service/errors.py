@@ -24,9 +24,7 @@ class ServiceError(Exception):
     code = "failed"
     title = "It failed"
 
-    def __init__(
-        self, detail: str, *, action: str | None = None, errors: Sequence[FieldProblem] = ()
-    ) -> None:
+    def __init__(self, detail: str, *, action: str | None = None, errors: Sequence[FieldProblem] = ()) -> None:
         super().__init__(detail)
         self.detail = detail
         self.action = action
