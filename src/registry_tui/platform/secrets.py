@@ -52,7 +52,7 @@ class Secrets:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces a file by one with this text, mode 0600, so that a power cut leaves the old or the new one. Raises OSError."""
+    """Replaces a file, mode 0600, so that a power cut leaves the old one or the new one. Raises OSError."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -87,7 +87,7 @@ class ModelVersion(Schema):
 
 
 class RegisterModel(RequestSchema):
-    """Registers a model that a run of the project logged. Exactly one of `run_id` + `artifact_path` or `logged_model_id`."""
+    """Registers a model that a run logged: either `run_id` with `artifact_path`, or `logged_model_id`."""
 
     name: str = Field(max_length=10_000)
     run_id: str | None = None
