@@ -1,0 +1,129 @@
+"""How MLflow's server is started: one process, every setting and secret in its own memory.
+
+`mlflow server` itself starts a second process that holds the port; killing the first leaves it behind,
+and MLflow is imported twice. So we run MLflow's own application factory (`mlflow.server.auth:create_app`) under
+uvicorn in the process that the supervisor watches, with the same variables that `mlflow.server._run_server` sets.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import sqlite3
+import sys
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
+from registry_tui.platform.secrets import Secrets, load_secrets, write_private
+
+ARTIFACTS_DESTINATION = "registry-tui://artifacts"
+REGISTRY_STORE = "registry-tui://registry"
+
+#: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
+_FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
+
+#: Seconds that requests under way get when the server is told to stop.
+_GRACE_SECONDS = 5
+
+
+def server_command(home: Home, ports: Ports, secrets: Secrets) -> tuple[list[str], dict[str, str]]:
+    """The command line of the server and what to add to its environment; neither holds a secret."""
+    return [sys.executable, "-m", "registry_tui.mlflow_plugin.launch"], {ENVIRONMENT_VARIABLE: str(home.root)}
+
+
+def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """MLflow's settings. Names with a leading underscore: `mlflow/server/constants.py` and `_run_server`."""
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{home.mlflow_database}",
+        "_MLFLOW_SERVER_REGISTRY_STORE": REGISTRY_STORE,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": ARTIFACTS_DESTINATION,
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+        "MLFLOW_ENABLE_WORKSPACES": "true",
+        "MLFLOW_RBAC_SEED_DEFAULT_ROLES": "false",
+        "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
+        "MLFLOW_AUTH_CONFIG_PATH": str(home.mlflow / "auth.ini"),
+        "MLFLOW_AUTH_ADMIN_USERNAME": secrets.mlflow_admin_user,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.mlflow_admin_password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.mlflow_flask_secret,
+        "MLFLOW_CRYPTO_KEK_PASSPHRASE": secrets.mlflow_crypto_passphrase,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{LOOPBACK},{LOOPBACK}:*,localhost,localhost:*",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_S3_ENDPOINT_URL": ports.s3_endpoint,
+        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
+        "AWS_ACCESS_KEY_ID": secrets.object_store_mlflow.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secrets.object_store_mlflow.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        ENVIRONMENT_VARIABLE: str(home.root),
+    }
+
+
+def write_auth_config(home: Home) -> None:
+    """MLflow's auth settings, mode 0600. Passwords are not in it. Raises OSError."""
+    config = configparser.ConfigParser(interpolation=None)
+    config["mlflow"] = {
+        "default_permission": "NO_PERMISSIONS",
+        "database_uri": f"sqlite:///{home.mlflow_auth_database}",
+        "grant_default_workspace_access": "false",
+        # Workspaces of resources hardly change; a project made again under the same name must not wait an hour.
+        "workspace_cache_ttl_seconds": "5",
+        # Every request of a script proves its password again with PBKDF2 (about 40 ms) unless that is remembered.
+        # One process serves all requests, and changing or deleting a user through it forgets at once.
+        "auth_cache_ttl_seconds": "60",
+    }
+    text = io.StringIO()
+    config.write(text)
+    write_private(home.mlflow / "auth.ini", text.getvalue())
+
+
+def prepare_database(path: Path) -> None:
+    """Sets SQLite's write-ahead log, so that readers and the writer do not wait for each other. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(path, timeout=20)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+
+
+def main() -> None:
+    """Runs the server in this process until it is told to stop."""
+    home = Home.resolve()
+    home.create()
+    secrets, ports = load_secrets(home), choose_ports(home)
+    for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES)]:
+        del os.environ[name]
+    os.environ.update(server_environment(home, ports, secrets))
+    write_auth_config(home)
+    for database in (home.mlflow_database, home.mlflow_auth_database):
+        prepare_database(database)
+
+    # MLflow reads its environment while it is imported.
+    import mlflow.server
+    import uvicorn
+    from mlflow.server import handlers
+    from mlflow.server.auth import create_app
+
+    handlers.initialize_backend_stores(
+        f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
+    )
+    uvicorn.run(
+        create_app(),
+        host=LOOPBACK,
+        port=ports.mlflow,
+        log_config=str(mlflow.server._UVICORN_LOG_CONFIG),
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
