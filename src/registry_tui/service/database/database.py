@@ -1,0 +1,75 @@
+"""The service's database: engine, sessions, migrations at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.orm import Session
+
+#: Milliseconds that a SQLite connection waits for another's lock.
+BUSY_TIMEOUT_MS = 30_000
+
+
+class Database:
+    """One database; `url` is a SQLAlchemy URL. Threads may share it, each with its own session."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        sqlite = url.startswith("sqlite")
+        # Threads of the web server's pool and of workflows each keep a connection for a moment.
+        self.engine = create_engine(url, pool_size=40, max_overflow=40)
+        if sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+
+    @classmethod
+    def at(cls, path: Path) -> Database:
+        """A SQLite database file."""
+        return cls(f"sqlite:///{path}")
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that may write: commits at the end, rolls back when anything is raised.
+
+        On SQLite it takes the write lock at its first statement, so that reading and then writing cannot fail half-way;
+        keep it short, and never call another system inside.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for reading only: one consistent snapshot, which never waits for writers."""
+        with Session(self._readers, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Brings the tables to this version's form. Raises OSError, sqlalchemy.exc.SQLAlchemyError."""
+        from registry_tui.service.database.migrations import upgrade
+
+        with self.engine.begin() as connection:
+            upgrade(connection)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling commits before DDL; `_begin_sqlite` begins them instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

@@ -1,0 +1,284 @@
+"""The service's tables (SQLAlchemy 2, typed). Times are timezone-aware and in UTC; IDs are UUIDs as text."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+def now() -> datetime:
+    """The present time in UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A new random ID."""
+    return str(uuid.uuid4())
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: refuses naive values, gives UTC back. SQLite keeps no zone, so it gets UTC without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, str: Text}
+
+
+class InstallationRow(Base):
+    """Facts about the installation as a whole: `account_id`, `bootstrap` and the like."""
+
+    __tablename__ = "installation"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class UserRow(Base):
+    __tablename__ = "users"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(default=new_id, unique=True)
+    crn: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class EnvironmentRow(Base):
+    """`ready` is False while its bucket is being made and while it is being deleted: nobody sees it then."""
+
+    __tablename__ = "environments"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    crn: Mapped[str]
+    cloud: Mapped[str]
+    raz_enabled: Mapped[bool]
+    bucket: Mapped[str] = mapped_column(unique=True)
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    ready: Mapped[bool] = mapped_column(default=False)
+
+    workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
+    model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
+
+
+class WorkspaceRow(Base):
+    __tablename__ = "workspaces"
+    __table_args__ = (UniqueConstraint("environment_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    crn: Mapped[str]
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id"))
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    environment: Mapped[EnvironmentRow] = relationship(back_populates="workspaces")
+    projects: Mapped[list[ProjectRow]] = relationship(back_populates="workspace")
+    sync: Mapped[WorkspaceSyncRow | None] = relationship(
+        back_populates="workspace", uselist=False, cascade="all, delete-orphan"
+    )
+
+
+class ProjectRow(Base):
+    """`state` is `creating`, `ready` or `deleting`; only `ready` projects are shown.
+
+    A row in another state is work that was cut off between the two systems: the service finishes it at its next start.
+    """
+
+    __tablename__ = "projects"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
+    mlflow_workspace: Mapped[str] = mapped_column(unique=True)
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    state: Mapped[str] = mapped_column(default="creating")
+
+    workspace: Mapped[WorkspaceRow] = relationship(back_populates="projects")
+    collaborators: Mapped[list[CollaboratorRow]] = relationship(
+        back_populates="project", cascade="all, delete-orphan", order_by="CollaboratorRow.user"
+    )
+
+
+class CollaboratorRow(Base):
+    __tablename__ = "collaborators"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name"), primary_key=True)
+    #: A `schemas.places.Role`.
+    role: Mapped[str]
+
+    project: Mapped[ProjectRow] = relationship(back_populates="collaborators")
+
+
+class RegistryRow(Base):
+    """A Model Registry; at most one an environment."""
+
+    __tablename__ = "registries"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    crn: Mapped[str]
+    #: A `schemas.registries.RegistryStatus`.
+    status: Mapped[str]
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id"), unique=True)
+    location: Mapped[str]
+    owner: Mapped[str]
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    prefix: Mapped[str] = mapped_column(default="modelregistry")
+    mlflow_workspace: Mapped[str] = mapped_column(unique=True)
+    existing_nfs: Mapped[str | None]
+    nfs_protocol_version: Mapped[str | None]
+    version: Mapped[str]
+    machine_user_crn: Mapped[str | None]
+    machine_user_workload_name: Mapped[str | None]
+    machine_user_access_key_id: Mapped[str | None]
+    machine_user_secret_access_key: Mapped[str | None]
+    #: A `schemas.registries.StorageAccess`: whether the machine user has its policy now …
+    storage_access: Mapped[str] = mapped_column(default="not granted")
+    #: … and whether it should have it once provisioned.
+    grant_storage_access: Mapped[bool] = mapped_column(default=True)
+    workflow_id: Mapped[str | None]
+
+    environment: Mapped[EnvironmentRow] = relationship(back_populates="model_registry")
+    workspace_syncs: Mapped[list[WorkspaceSyncRow]] = relationship(
+        back_populates="model_registry", cascade="all, delete-orphan"
+    )
+
+
+class WorkspaceSyncRow(Base):
+    """What synchronizing a workspace with its environment's registry came to."""
+
+    __tablename__ = "workspace_syncs"
+
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True)
+    registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"), index=True)
+    #: A `schemas.registries.SynchronizeState` of the last attempt.
+    state: Mapped[str]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+    #: The last success. Set: the workspace's projects know the registry, also while a later attempt runs or failed.
+    synchronized_at: Mapped[datetime | None]
+
+    workspace: Mapped[WorkspaceRow] = relationship(back_populates="sync")
+    model_registry: Mapped[RegistryRow] = relationship(back_populates="workspace_syncs")
+
+
+class WorkflowRow(Base):
+    """A durable workflow as people see it; DBOS keeps in its own database which steps are finished."""
+
+    __tablename__ = "workflows"
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(None, "status"),
+        Index(None, "resource_type", "resource_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str]
+    status: Mapped[str]
+    resource_type: Mapped[str]
+    resource_id: Mapped[str]
+    resource_name: Mapped[str]
+    registry_id: Mapped[str | None]
+    #: `type:id` of the resource while the workflow is active, so that the database lets one run at a time.
+    lock: Mapped[str | None] = mapped_column(unique=True)
+    actor: Mapped[str]
+    actor_crn: Mapped[str]
+    actor_administrator: Mapped[bool]
+    request_id: Mapped[str]
+    arguments: Mapped[dict[str, Any]]
+    #: What the steps returned, merged in order.
+    state: Mapped[dict[str, Any]]
+    steps: Mapped[list[str]]
+    steps_done: Mapped[int] = mapped_column(default=0)
+    step: Mapped[str | None]
+    progress: Mapped[dict[str, Any]]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+    #: The outcome being brought about (`failed`, `cancelled`) while finished steps are undone.
+    outcome: Mapped[str | None]
+    error: Mapped[str | None]
+    action: Mapped[str | None]
+
+
+class LogLineRow(Base):
+    __tablename__ = "log_lines"
+    __table_args__ = (
+        Index(None, "request_id", "sequence"),
+        Index(None, "workflow_id", "sequence"),
+        {"sqlite_autoincrement": True},
+    )
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    request_id: Mapped[str]
+    workflow_id: Mapped[str | None]
+    level: Mapped[str] = mapped_column(default="info")
+    text: Mapped[str]
+
+
+class EventRow(Base):
+    __tablename__ = "events"
+    __table_args__ = (
+        Index(None, "created_at"),
+        Index(None, "registry_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    actor: Mapped[str]
+    actor_crn: Mapped[str]
+    action: Mapped[str]
+    resource_type: Mapped[str]
+    resource_id: Mapped[str]
+    resource_name: Mapped[str]
+    #: No foreign key: events outlive what they tell of.
+    registry_id: Mapped[str | None]
+    #: A `schemas.operations.EventOutcome`.
+    outcome: Mapped[str]
+    request_id: Mapped[str] = mapped_column(index=True)
+    workflow_id: Mapped[str | None] = mapped_column(index=True)
+    duration_ms: Mapped[int | None]
+    detail: Mapped[str] = mapped_column(default="")
