@@ -1,0 +1,285 @@
+"""A line chart in braille: overlay with a legend, log scale, smoothing, zoom, and a cursor that reads values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from registry_tui.widgets.plotting import (
+    MAX_SMOOTHING,
+    Canvas,
+    Series,
+    Window,
+    cut,
+    draw,
+    extent,
+    padded,
+    reduced,
+    short_number,
+    smooth,
+    ticks,
+    value_at,
+)
+
+#: Columns for the numbers of the y axis, and rows for the x axis and the legend's least.
+_GUTTER = 10
+_AXIS_ROWS = 2
+#: Theme variables that lines take their colours from, in turn.
+_COLOURS = ("primary", "warning", "success", "accent", "error", "secondary")
+_SMOOTHINGS = (0.0, 0.6, 0.9, MAX_SMOOTHING)
+_MARKS = "●■▲◆▼★"
+#: More than any terminal's dots across, so that an overview loses nothing that could be seen.
+_OVERVIEW_BUCKETS = 2048
+
+
+class LineChart(Widget, can_focus=True):
+    """Draws series over one x axis. `show` replaces what is drawn; zoom and cursor stay."""
+
+    DEFAULT_CSS = "LineChart { height: 1fr; min-height: 6; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "Cursor left", show=False),
+        Binding("right", "move(1)", "Cursor right", show=False),
+        Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", show=False),
+        Binding("minus", "zoom(2.0)", "Zoom out", show=False),
+        Binding("0", "reset", "Whole chart", show=False),
+        Binding("L", "log", "Log scale", show=False),
+        Binding("s", "smooth", "Smoothing", show=False),
+    ]
+
+    log_y = reactive(False)
+    smoothing = reactive(0.0)
+    cursor: reactive[float | None] = reactive(None)
+
+    def __init__(self, *, x_is_time: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.x_is_time = x_is_time
+        self._series: tuple[Series, ...] = ()
+        self._smoothed: tuple[Series, ...] = ()
+        #: What is drawn of each series while the whole of x is shown: enough points for any width.
+        self._overview: tuple[Series, ...] = ()
+        self._zoom: tuple[float, float] | None = None
+        self._strips: list[Strip] | None = None
+
+    def show(self, series: Sequence[Series], *, x_is_time: bool | None = None) -> None:
+        """Draws these series, each in order of x; `x_is_time` says that x is seconds since 1970."""
+        if x_is_time is not None and x_is_time != self.x_is_time:
+            self.x_is_time = x_is_time
+            self._zoom, self.cursor = None, None
+        self._series = tuple(series)
+        self._prepare()
+
+    # -- what the keys do ---------------------------------------------------------------------
+
+    def action_log(self) -> None:
+        """Log scale on and off."""
+        self.log_y = not self.log_y
+
+    def action_smooth(self) -> None:
+        """The next smoothing."""
+        following = [weight for weight in _SMOOTHINGS if weight > self.smoothing]
+        self.smoothing = following[0] if following else 0.0
+
+    def action_reset(self) -> None:
+        """Shows everything again."""
+        self._zoom, self.cursor = None, None
+        self._redraw()
+
+    def action_move(self, by: int) -> None:
+        """Moves the cursor by columns."""
+        window = self._window()
+        if window is None:
+            return
+        step = (window.x_high - window.x_low) / max(1, self._plot_columns() - 1)
+        at = self.cursor if self.cursor is not None else (window.x_low if by > 0 else window.x_high) - by * step
+        self.cursor = min(window.x_high, max(window.x_low, at + by * step))
+
+    def action_zoom(self, factor: float) -> None:
+        """Makes the shown part of x smaller or larger, around the cursor."""
+        whole, window = extent(self._overview, log_y=self.log_y), self._window()
+        if whole is None or window is None:
+            return
+        whole = padded(whole, log_y=self.log_y)
+        centre = self.cursor if self.cursor is not None else (window.x_low + window.x_high) / 2
+        width = (window.x_high - window.x_low) * factor
+        if width >= whole.x_high - whole.x_low:
+            self._zoom = None
+        else:
+            low = min(max(whole.x_low, centre - width / 2), whole.x_high - width)
+            self._zoom = (low, low + width)
+        self._redraw()
+
+    # -- drawing --------------------------------------------------------------------------------
+
+    def watch_log_y(self) -> None:
+        self._redraw()
+
+    def watch_cursor(self) -> None:
+        self._redraw()
+
+    def watch_smoothing(self) -> None:
+        self._prepare()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips = None
+
+    def _prepare(self) -> None:
+        weight = self.smoothing
+        self._smoothed = tuple(
+            Series(line.name, line.xs, smooth(line.ys, weight)) if weight else line for line in self._series
+        )
+        self._overview = tuple(reduced(line, _OVERVIEW_BUCKETS) for line in self._smoothed)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._strips = None
+        self.refresh()
+
+    def _plot_columns(self) -> int:
+        return max(4, self.size.width - _GUTTER)
+
+    def _visible(self) -> tuple[Series, ...]:
+        """The series' points to draw from: all of those in a narrow window, else the overview's."""
+        if self._zoom is None:
+            return self._overview
+        low, high = self._zoom
+        parts = tuple(cut(line, low, high) for line in self._smoothed)
+        if sum(len(part.xs) for part in parts) > 4 * _OVERVIEW_BUCKETS:
+            return tuple(cut(line, low, high) for line in self._overview)
+        return parts
+
+    def _window(self) -> Window | None:
+        whole = extent(self._overview, log_y=self.log_y)
+        if whole is not None and self._zoom is not None:
+            low, high = self._zoom
+            visible = extent(self._visible(), log_y=self.log_y) or whole
+            whole = Window(low, high, visible.y_low, visible.y_high)
+        return None if whole is None else padded(whole, log_y=self.log_y)
+
+    def render_line(self, y: int) -> Strip:
+        if self._strips is None:
+            self._strips = self._draw_strips()
+        base = self.rich_style
+        if y >= len(self._strips):
+            return Strip.blank(self.size.width, base)
+        return self._strips[y].adjust_cell_length(self.size.width, base).apply_style(base)
+
+    def _draw_strips(self) -> list[Strip]:
+        window = self._window()
+        if window is None:
+            undrawable = sum(line.not_finite for line in self._series)
+            reason = f"No finite values ({undrawable} NaN or infinite)" if undrawable else "No values yet"
+            return [Strip([Segment(f"  {reason}", Style(dim=True))])]
+        legend = self._legend()
+        rows = max(2, self.size.height - _AXIS_ROWS - len(legend))
+        columns = self._plot_columns()
+        canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
+        labels = self._y_labels(window, rows)
+        cursor = None
+        if self.cursor is not None and window.x_low <= self.cursor <= window.x_high:
+            share = (self.cursor - window.x_low) / (window.x_high - window.x_low)
+            cursor = round(share * (columns - 1))
+        strips = [self._plot_row(canvas, row, labels.get(row, ""), cursor) for row in range(rows)]
+        dim = Style(dim=True)
+        strips.append(Strip([Segment(" " * (_GUTTER - 1) + "└" + "─" * columns, dim)]))
+        strips.append(Strip([Segment(self._x_labels(window, columns), dim)]))
+        return strips + legend
+
+    def _plot_row(self, canvas: Canvas, row: int, label: str, cursor: int | None) -> Strip:
+        segments = [
+            Segment(f"{label:>{_GUTTER - 2}} ", Style(dim=True)),
+            Segment("┤" if label else "│", Style(dim=True)),
+        ]
+        owners = canvas.owner[row]
+        for column, character in enumerate(canvas.row_text(row)):
+            style = self._colour(owners[column]) if owners[column] >= 0 else Style()
+            if column == cursor:
+                character, style = (
+                    (character, style + Style(reverse=True)) if character != " " else ("┊", Style(dim=True))
+                )
+            segments.append(Segment(character, style))
+        return Strip(segments).simplify()
+
+    def _colour(self, number: int) -> Style:
+        colours = self.app.theme_variables
+        return Style.parse(colours[_COLOURS[number % len(_COLOURS)]].split(" ")[0])
+
+    def _y_labels(self, window: Window, rows: int) -> dict[int, str]:
+        def axis(value: float) -> float:
+            return math.log10(value) if self.log_y else value
+
+        low, high = axis(window.y_low), axis(window.y_high)
+        labels: dict[int, str] = {}
+        for value in ticks(window.y_low, window.y_high, max(1, rows // 3), log=self.log_y):
+            if self.log_y and value <= 0:
+                continue
+            row = rows - 1 - round((axis(value) - low) / (high - low) * (rows - 1))
+            labels.setdefault(row, short_number(value))
+        return labels
+
+    def _x_labels(self, window: Window, columns: int) -> str:
+        cells = [" "] * (_GUTTER + columns)
+        taken = 0
+        for value in ticks(window.x_low, window.x_high, max(1, columns // 14)):
+            text = self._x_text(value)
+            at = _GUTTER + round((value - window.x_low) / (window.x_high - window.x_low) * (columns - 1))
+            start = min(max(_GUTTER, at - len(text) // 2), len(cells) - len(text))
+            if start >= taken:
+                cells[start : start + len(text)] = text
+                taken = start + len(text) + 1
+        return "".join(cells)
+
+    def _x_text(self, value: float) -> str:
+        if not self.x_is_time:
+            return short_number(value) if value != round(value) or abs(value) >= 1e6 else str(round(value))
+        try:
+            return datetime.fromtimestamp(value, UTC).strftime("%H:%M:%S")
+        except (OverflowError, OSError, ValueError):
+            return short_number(value)
+
+    def _legend(self) -> list[Strip]:
+        """Each line's mark, name and value at the cursor (else its last one), in at most three rows."""
+        entries = []
+        for number, line in enumerate(self._smoothed):
+            value = value_at(line, self.cursor) if self.cursor is not None else (line.ys[-1] if len(line.ys) else None)
+            text = f"{_MARKS[number % len(_MARKS)]} {line.name} {'' if value is None else short_number(value)}"
+            if line.not_finite:
+                text += f" ({line.not_finite} not finite)"
+            entries.append((text, self._colour(number)))
+        modes = [
+            *(["log"] if self.log_y else []),
+            *([f"smoothing {self.smoothing:g}"] if self.smoothing else []),
+            *([f"at {self._x_text(self.cursor)}"] if self.cursor is not None else []),
+        ]
+        if modes:
+            entries.append((" · ".join(modes), Style(dim=True)))
+        return _flow(entries, self.size.width, rows=3)
+
+
+def _flow(entries: Sequence[tuple[str, Style]], width: int, rows: int) -> list[Strip]:
+    """Lays entries out from left to right over at most `rows` rows; says how many did not fit."""
+    lines: list[list[Segment]] = [[]]
+    used = 0
+    for number, (text, style) in enumerate(entries):
+        if used and used + cell_len(text) + 3 > width:
+            if len(lines) == rows:
+                lines[-1].append(Segment(f"   +{len(entries) - number} more", Style(dim=True)))
+                break
+            lines.append([])
+            used = 0
+        lines[-1].append(Segment(("   " if used else " ") + text, style))
+        used += cell_len(text) + 3
+    return [Strip(line) for line in lines if line]

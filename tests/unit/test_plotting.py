@@ -1,0 +1,88 @@
+"""Charts as dots: nothing is lost by downsampling, and nothing undrawable breaks them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_tui.widgets.plotting import (
+    Series,
+    Window,
+    cut,
+    downsample,
+    draw,
+    extent,
+    padded,
+    reduced,
+    short_number,
+    smooth,
+    ticks,
+    value_at,
+)
+
+
+def test_a_spike_survives_downsampling() -> None:
+    ys = [0.0] * 10_000
+    ys[4_321] = 9.0
+    line = Series("loss", range(10_000), ys)
+    window = extent([line])
+    assert window == Window(0, 9_999, 0.0, 9.0)
+    points = downsample(line, window, 80)
+    assert (4_321, 9.0) in points
+    assert len(points) <= 4 * 80
+
+
+def test_a_straight_line_fills_the_diagonal() -> None:
+    line = Series("up", [0, 1], [0.0, 1.0])
+    canvas = draw([line], Window(0, 1, 0, 1), 4, 4)
+    assert canvas.owner[3][0] == 0 and canvas.owner[0][3] == 0
+    assert canvas.row_text(0).strip() and canvas.owner[0][0] == -1
+
+
+def test_values_that_are_not_finite_are_counted_and_left_out() -> None:
+    line = Series("nan", [0, 1, 2, 3], [math.nan, 1.0, math.inf, 2.0])
+    assert line.not_finite == 2
+    assert extent([line]) == Window(1, 3, 1.0, 2.0)
+    assert extent([Series("none", [0], [math.nan])]) is None
+
+
+def test_equal_values_have_a_window_with_height() -> None:
+    window = padded(Window(3, 3, 5, 5))
+    assert window.x_low < 3 < window.x_high and window.y_low < 5 < window.y_high
+
+
+def test_smoothing_has_no_bias_at_the_start() -> None:
+    assert list(smooth([5.0, 5.0, 5.0], 0.9)) == pytest.approx([5.0, 5.0, 5.0])
+    assert math.isnan(smooth([1.0, math.nan], 0.5)[1])
+
+
+def test_cut_and_reduced_keep_extremes() -> None:
+    line = Series("x", list(range(100_000)), [math.sin(x / 1000) for x in range(100_000)])
+    small = reduced(line, 512)
+    assert len(small.xs) <= 4 * 512
+    assert max(small.ys) == max(line.ys) and min(small.ys) == min(line.ys)
+    assert list(cut(line, 10, 12).xs) == [10, 11, 12]
+
+
+def test_value_at_takes_the_nearest_point() -> None:
+    line = Series("x", [0, 10, 20], [1.0, 2.0, 3.0])
+    assert [value_at(line, x) for x in (-5, 4, 6, 99)] == [1.0, 1.0, 2.0, 3.0]
+    assert value_at(Series("none", [], []), 1) is None
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_every_number_is_short(value: float) -> None:
+    assert 0 < len(short_number(value)) <= 9
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12), st.integers(1, 20))
+def test_ticks_lie_inside(low: float, width: float, count: int) -> None:
+    high = low + width
+    if high > low:
+        found = ticks(low, high, count)
+        margin = (high - low) * 1e-6 + abs(low) * 1e-9
+        assert all(low - margin <= tick <= high + margin for tick in found)
+        assert len(found) <= count + 2
