@@ -29,6 +29,17 @@ class Principal:
 
 
 @dataclass(frozen=True)
+class Resource:
+    """What an event or a workflow is about: its type (`project`, `registry`, `version`, …), ID and name."""
+
+    type: str
+    id: str
+    name: str
+    #: The registry it concerns, for that registry's *Events & Logs*.
+    registry_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Service:
     """The parts that service functions work with; made once at start."""
 

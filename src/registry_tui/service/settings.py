@@ -1,0 +1,53 @@
+"""Settings of the service: `config.toml` in the home, overridden by `REGISTRY_TUI_…` environment variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from registry_tui.platform.paths import Home
+
+PREFIX = "REGISTRY_TUI_"
+
+
+class Settings(BaseModel):
+    """What may be set in the table `[service]` of `config.toml`, or as `REGISTRY_TUI_<NAME>` (lists as a,b,c)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: What the account may use.
+    entitlements: tuple[str, ...] = ("ML_MODEL_REGISTRY",)
+    #: Empty: SQLite in the home. PostgreSQL: postgresql+psycopg://…
+    database_url: str = ""
+    #: Workflows that run at the same time; more wait.
+    workflow_threads: int = Field(default=8, ge=1, le=64)
+    #: Seconds that a workflow's step waits for a part of the platform to come back.
+    part_patience: float = Field(default=120.0, ge=0)
+    #: Seconds between looks for versions that wait for their archive.
+    pending_versions_every: float = Field(default=5.0, gt=0)
+    #: Bytes; a larger request body is refused.
+    max_request_bytes: int = Field(default=1 << 20, ge=1024)
+
+
+def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:
+    """This home's settings. Raises ValueError, whose text says which setting is wrong and where; OSError."""
+    values: dict[str, Any] = {}
+    try:
+        values = dict(tomllib.loads(home.config_file.read_text(encoding="utf-8")).get("service", {}))
+    except FileNotFoundError:
+        pass
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{home.config_file} is not valid TOML: {error}") from error
+    for name in Settings.model_fields:
+        if (raw := environment.get(PREFIX + name.upper())) is not None:
+            values[name] = [part for part in raw.split(",") if part] if name == "entitlements" else raw
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"Setting {where} ({home.config_file} or {PREFIX}{where.upper()}): {first['msg']}") from error
