@@ -60,8 +60,8 @@ def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, 
         "DO_NOT_TRACK": "true",
         "MLFLOW_S3_ENDPOINT_URL": ports.s3_endpoint,
         "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
-        "AWS_ACCESS_KEY_ID": secrets.object_store_mlflow.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": secrets.object_store_mlflow.secret_access_key,
+        # No key: only our artifact repository has one, so that an s3:// address that somebody slipped into a tag or a
+        # source cannot be read with the server's rights.
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
@@ -77,8 +77,6 @@ def write_auth_config(home: Home) -> None:
         "default_permission": "NO_PERMISSIONS",
         "database_uri": f"sqlite:///{home.mlflow_auth_database}",
         "grant_default_workspace_access": "false",
-        # Workspaces of resources hardly change; a project made again under the same name must not wait an hour.
-        "workspace_cache_ttl_seconds": "5",
         # Every request of a script proves its password again with PBKDF2 (about 40 ms) unless that is remembered.
         # One process serves all requests, and changing or deleting a user through it forgets at once.
         "auth_cache_ttl_seconds": "60",
@@ -89,9 +87,20 @@ def write_auth_config(home: Home) -> None:
 
 
 def prepare_database(path: Path) -> None:
-    """Sets SQLite's write-ahead log, so that readers and the writer do not wait for each other. Raises sqlite3.Error."""
+    """Sets SQLite's write-ahead log: readers and the writer do not wait for each other. Raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=20)) as database:
         database.execute("PRAGMA journal_mode=WAL")
+
+
+class _Forgetful(dict[str, "str | None"]):
+    """In place of MLflow's memory of which workspace a resource is in.
+
+    MLflow also remembers for an hour that a name does not exist, and refuses whoever makes it in that time; and which
+    registry a project reaches changes when it is synchronized.
+    """
+
+    def __setitem__(self, key: str, value: str | None) -> None:
+        """Keeps nothing."""
 
 
 def main() -> None:
@@ -109,14 +118,18 @@ def main() -> None:
     # MLflow reads its environment while it is imported.
     import mlflow.server
     import uvicorn
-    from mlflow.server import handlers
-    from mlflow.server.auth import create_app
+    from mlflow.server import auth, handlers
+
+    from registry_tui.mlflow_plugin import hooks
 
     handlers.initialize_backend_stores(
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
     )
+    app = auth.create_app()
+    auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
+    hooks.install(mlflow.server.app)
     uvicorn.run(
-        create_app(),
+        app,
         host=LOOPBACK,
         port=ports.mlflow,
         log_config=str(mlflow.server._UVICORN_LOG_CONFIG),

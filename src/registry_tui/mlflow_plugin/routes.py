@@ -7,14 +7,56 @@ Only the standard library is imported, so that either side may use it.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from registry_tui.platform.secrets import write_private
 
 FORMAT = 1
+
+#: IDs of models and versions: four groups of four.
+ID_PATTERN = re.compile(r"[a-z0-9]{4}(-[a-z0-9]{4}){3}")
+
+#: MLflow's own workspace, whose artifact paths carry no `workspaces/<name>/` (`mlflow.utils.workspace_utils`).
+_DEFAULT_WORKSPACE = "default"
+_ARCHIVES = "registry"
+
+
+class RouteError(ValueError):
+    """A path that leads nowhere; its text is for people."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where an artifact path lies in the object store; archives are only for reading."""
+
+    workspace: str
+    bucket: str
+    key: str
+    writable: bool
+
+
+def artifact_path(uri: str) -> str:
+    """The path behind an `mlflow-artifacts:/…` URI, unquoted. Raises RouteError for any other."""
+    parts = urlsplit(uri)
+    if parts.scheme != "mlflow-artifacts" or parts.netloc or parts.query or parts.fragment:
+        raise RouteError(f"'{uri}' is no artifact of this installation")
+    return _unquoted(parts.path).lstrip("/")
+
+
+def archive_uri(workspace: str, model_id: str, version_id: str) -> str:
+    """What a client that works in an MLflow workspace reads an archive's files through."""
+    return f"mlflow-artifacts:/workspaces/{workspace}/{_ARCHIVES}/{model_id}/{version_id}/files"
+
+
+def _unquoted(text: str) -> str:
+    while (once := unquote(text)) != text:
+        text = once
+    return text
 
 
 @dataclass(frozen=True)
@@ -54,6 +96,43 @@ class Routes:
             return workspace
         project = self.projects.get(workspace)
         return project.registry if project and project.registry in self.registries else None
+
+    def refusal_of(self, workspace: str) -> str:
+        """Why calls from `workspace` reach no registry, and what to do."""
+        project = self.projects.get(workspace)
+        if project is None:
+            return f"The MLflow workspace '{workspace}' is no project. `registry-tui projects list` shows the projects."
+        return project.refusal or (
+            f"Project '{project.project_name}' cannot register models: its workspace '{project.workspace_name}' is not "
+            f"synchronized with a Model Registry of environment '{project.environment_name}'. "
+            "`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`."
+        )
+
+    def locate(self, path: str) -> Location:
+        """Where an artifact path of MLflow's proxy lies. Raises RouteError."""
+        parts = [part for part in path.split("/") if part]
+        if any(part in (".", "..") or "\\" in part or "\0" in part for part in parts):
+            raise RouteError(f"'{path}' is no artifact path")
+        workspace = _DEFAULT_WORKSPACE
+        if parts[:1] == ["workspaces"]:
+            if len(parts) < 2:
+                raise RouteError(f"'{path}' names no project")
+            workspace, parts = parts[1], parts[2:]
+        if parts[:1] == [_ARCHIVES]:
+            return self._locate_archive(workspace, parts[1:])
+        project = self.projects.get(workspace)
+        if project is None:
+            raise RouteError(self.refusal_of(workspace))
+        return Location(workspace, project.bucket, "/".join(["workspaces", workspace, *parts]), writable=True)
+
+    def _locate_archive(self, workspace: str, parts: list[str]) -> Location:
+        name = self.registry_of(workspace)
+        if name is None:
+            raise RouteError(self.refusal_of(workspace))
+        if len(parts) < 2 or not all(ID_PATTERN.fullmatch(part) for part in parts[:2]):
+            raise RouteError("An archive is named by its model's and its version's ID")
+        registry = self.registries[name]
+        return Location(workspace, registry.bucket, "/".join([registry.prefix, *parts]), writable=False)
 
     def dump(self, path: Path) -> None:
         """Replaces the file, mode 0600, atomically. Raises OSError."""

@@ -1,0 +1,161 @@
+"""The artifact repository inside MLflow's server: run artifacts of every project, and archives to read.
+
+It has the server's only key to the object store, and it follows a path only when it belongs to the workspace that the
+request was let into.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from mlflow.entities import FileInfo
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+)
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+from mlflow.utils.file_utils import create_tmp_dir
+from mlflow.utils.workspace_context import get_request_workspace
+
+from registry_tui.mlflow_plugin.routes import Location, RouteError, RoutesFile
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import load_secrets
+
+_buckets: dict[str, S3ArtifactRepository] = {}
+_buckets_lock = threading.Lock()
+
+
+def bucket_repository(bucket: str) -> S3ArtifactRepository:
+    """MLflow's own S3 repository on a whole bucket, kept, with the server's key."""
+    with _buckets_lock:
+        if bucket not in _buckets:
+            key = load_secrets(Home.resolve()).object_store_mlflow
+            _buckets[bucket] = S3ArtifactRepository(
+                f"s3://{bucket}", access_key_id=key.access_key_id, secret_access_key=key.secret_access_key
+            )
+        return _buckets[bucket]
+
+
+class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
+    """Artifacts by their path behind MLflow's proxy. Raises MlflowException with a text for people."""
+
+    def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
+        super().__init__(artifact_uri, tracking_uri, registry_uri)
+        self._root = urlsplit(artifact_uri).path.strip("/")
+        self._routes = RoutesFile(Home.resolve().routes_file)
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        location = self._locate(artifact_path, write=True)
+        with clear_errors(location):
+            bucket_repository(location.bucket).log_artifact(local_file, location.key)
+
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        location = self._locate(artifact_path, write=True)
+        with clear_errors(location):
+            bucket_repository(location.bucket).log_artifacts(local_dir, location.key)
+
+    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        location = self._locate(path)
+        with clear_errors(location):
+            found = bucket_repository(location.bucket).list_artifacts(location.key)
+        asked = (path or "").strip("/")
+        return [
+            FileInfo(f"{asked}{info.path.removeprefix(location.key)}".strip("/"), info.is_dir, info.file_size)
+            for info in found
+        ]
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:
+        location = self._locate(artifact_path)
+        repository = bucket_repository(location.bucket)
+        folder = dst_path or create_tmp_dir()
+        with clear_errors(location):
+            if not self._has(location):
+                return str(repository.download_artifacts(location.key, folder, **options))
+            # One file, which is what clients of the proxy ask for: without MLflow's listing of a folder first.
+            local = self._create_download_destination(src_artifact_path=artifact_path, dst_local_dir_path=folder)
+            repository._download_file(location.key, local)
+            return str(local)
+
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        location = self._locate(remote_file_path)
+        with clear_errors(location):
+            bucket_repository(location.bucket)._download_file(location.key, local_path)
+
+    def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        location = self._locate(artifact_path, write=True)
+        with clear_errors(location):
+            bucket_repository(location.bucket).delete_artifacts(location.key)
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+        location = self._locate(path)
+        with clear_errors(location):
+            return self._has(location)
+
+    @staticmethod
+    def _has(location: Location) -> bool:
+        try:
+            bucket_repository(location.bucket)._get_s3_client().head_object(Bucket=location.bucket, Key=location.key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                return False
+            raise
+        return True
+
+    def _locate(self, path: str | None, *, write: bool = False) -> Location:
+        try:
+            location = self._routes.load().locate(f"{self._root}/{path or ''}")
+        except RouteError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+        if location.workspace != get_request_workspace():
+            raise MlflowException(
+                f"The artifacts of '{location.workspace}' cannot be reached from another project.",
+                error_code=PERMISSION_DENIED,
+            )
+        if write and not location.writable:
+            raise MlflowException(
+                "A registered version's archive is read-only. Log the model again and register a new version.",
+                error_code=PERMISSION_DENIED,
+            )
+        return location
+
+
+@contextmanager
+def clear_errors(location: Location) -> Iterator[None]:
+    """Turns the object store's errors into an MlflowException that says what to do."""
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == "NoSuchBucket":
+            raise MlflowException(
+                f"The object store has no bucket '{location.bucket}', where this environment's files belong. "
+                "`registry-tui status` shows whether the object store is well.",
+                error_code=RESOURCE_DOES_NOT_EXIST,
+            ) from error
+        if code in ("404", "NoSuchKey"):
+            raise MlflowException(
+                f"There is no artifact '{location.key}'.", error_code=RESOURCE_DOES_NOT_EXIST
+            ) from error
+        if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+            raise MlflowException(
+                f"The object store does not let MLflow's server use '{location.key}' in bucket '{location.bucket}'. "
+                "`registry-tui restart service` grants its access again.",
+                error_code=PERMISSION_DENIED,
+            ) from error
+        raise MlflowException(f"The object store refused: {error}", error_code=INTERNAL_ERROR) from error
+    except BotoCoreError as error:
+        raise MlflowException(
+            "The object store does not answer. `registry-tui status` shows its state.",
+            error_code=TEMPORARILY_UNAVAILABLE,
+        ) from error

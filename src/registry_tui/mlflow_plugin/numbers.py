@@ -1,0 +1,58 @@
+"""Version numbers that were once issued under a name, kept when the name's model is gone.
+
+One table of ours beside MLflow's own; MLflow's migrations and checks pass it by.
+"""
+
+from __future__ import annotations
+
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, func, insert, select
+from sqlalchemy.orm import Session
+
+_metadata = MetaData()
+
+retired_names = Table(
+    "registry_tui_retired_names",
+    _metadata,
+    Column("workspace", String(63), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    #: The model that last had the name; it alone may be renamed back.
+    Column("model_id", String(19), nullable=False),
+    Column("last_version", Integer, nullable=False),
+)
+
+
+def create_table(engine: Engine) -> None:
+    """Makes the table when it is missing. Raises SQLAlchemyError."""
+    _metadata.create_all(engine)
+
+
+def highest_version(session: Session, workspace: str, name: str) -> int:
+    """The highest number ever issued under a name; 0 when none was."""
+    live = session.scalar(
+        select(func.max(SqlModelVersion.version)).where(
+            SqlModelVersion.workspace == workspace, SqlModelVersion.name == name
+        )
+    )
+    retired = session.scalar(
+        select(retired_names.c.last_version).where(retired_names.c.workspace == workspace, retired_names.c.name == name)
+    )
+    return max(live or 0, retired or 0)
+
+
+def retired_by(session: Session, workspace: str, name: str) -> str | None:
+    """The ID of the model whose versions were once known under a name that it gave up, or None."""
+    return session.scalar(
+        select(retired_names.c.model_id).where(retired_names.c.workspace == workspace, retired_names.c.name == name)
+    )
+
+
+def retire_name(session: Session, workspace: str, name: str, model_id: str) -> None:
+    """Keeps a name's highest number before its model is deleted or renamed. Nothing to keep when none was issued."""
+    highest = highest_version(session, workspace, name)
+    if not highest:
+        return
+    session.execute(delete(retired_names).where(retired_names.c.workspace == workspace, retired_names.c.name == name))
+    session.execute(
+        insert(retired_names).values(workspace=workspace, name=name, model_id=model_id, last_version=highest)
+    )

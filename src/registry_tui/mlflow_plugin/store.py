@@ -1,0 +1,417 @@
+"""MLflow's registry store, answering for a project with its environment's Model Registry.
+
+Every call comes in a project's MLflow workspace. Models and versions live in the registry's own MLflow workspace; the
+service's account may also ask there directly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel, RegisteredModelTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_CONFLICT,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from mlflow.store.artifact.utils.models import _parse_model_uri
+from mlflow.store.model_registry.dbmodels.models import (
+    SqlModelVersion,
+    SqlModelVersionTag,
+    SqlRegisteredModel,
+    SqlRegisteredModelTag,
+)
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.utils.time import get_current_time_millis
+from mlflow.utils.validation import _validate_model_version_tag
+from sqlalchemy import exists, update
+from sqlalchemy.orm import Session
+
+from registry_tui.mlflow_plugin import numbers
+from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository
+from registry_tui.mlflow_plugin.identity import current_user, is_administrator
+from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
+from registry_tui.mlflow_plugin.names import check_model_name, new_id
+from registry_tui.mlflow_plugin.nudge import nudge_service
+from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
+from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, resolve_source
+from registry_tui.platform.paths import Home
+from registry_tui.schemas import mlflow_tags as tags_
+
+PENDING, READY, FAILED = "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
+
+#: A model without versions is withdrawn when its first version is refused within this time after it was made.
+_WITHDRAW_WITHIN_MILLISECONDS = 10_000
+
+#: Lengths of MLflow's columns (`dbmodels/models.py`), which SQLite does not check.
+_MAX_SOURCE = 500
+_MAX_STATUS_MESSAGE = 500
+
+
+def open_store() -> EnvironmentRegistryStore:
+    """The store of this server: MLflow's own database, and the routes of this home."""
+    return EnvironmentRegistryStore(os.environ["_MLFLOW_SERVER_FILE_STORE"], Home.resolve())
+
+
+class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+    """Registered models of every environment's registry. Methods raise MlflowException with a text for people."""
+
+    def __init__(self, db_uri: str, home: Home) -> None:
+        super().__init__(db_uri)
+        numbers.create_table(self.engine)
+        self._home = home
+        self._routes_file = RoutesFile(home.routes_file)
+        self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
+
+    # -- which registry -----------------------------------------------------------------------
+
+    def _get_active_workspace(self) -> str:
+        """The registry's MLflow workspace for the project that asks."""
+        asking, routes = self._asking_workspace(), self._routes()
+        registry = routes.registry_of(asking)
+        if registry is None:
+            raise MlflowException(routes.refusal_of(asking), error_code=INVALID_PARAMETER_VALUE)
+        return registry
+
+    def _asking_workspace(self) -> str:
+        return str(super()._get_active_workspace())
+
+    def _routes(self) -> Routes:
+        return self._routes_file.load()
+
+    def _asking_project(self) -> ProjectRoute:
+        asking, routes = self._asking_workspace(), self._routes()
+        if asking in routes.registries:
+            raise MlflowException(
+                "Models are registered from a project. Set MLFLOW_WORKSPACE to the project's workspace "
+                "(`registry-tui env --project NAME`).",
+                error_code=INVALID_PARAMETER_VALUE,
+            )
+        if routes.registry_of(asking) is None:
+            raise MlflowException(routes.refusal_of(asking), error_code=INVALID_PARAMETER_VALUE)
+        return routes.projects[asking]
+
+    # -- registered models --------------------------------------------------------------------
+
+    def create_registered_model(
+        self, name: str, tags: Any = None, description: str | None = None, deployment_job_id: str | None = None
+    ) -> RegisteredModel:
+        check_model_name(name)
+        registry = self._get_active_workspace()
+        given = self._given_tags(tags)
+        project = self._routes().projects.get(self._asking_workspace())
+        ours = {
+            tags_.MODEL_ID: new_id(),
+            tags_.OWNER: current_user() or "",
+            tags_.VISIBILITY: "private",
+            tags_.LOCATION: project.workspace_name if project else "",
+        }
+        try:
+            return super().create_registered_model(
+                name, [RegisteredModelTag(key, value) for key, value in {**ours, **given}.items()], description
+            )
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                # Somebody else wants this name too, so it is no longer the maker's alone to withdraw.
+                with self.ManagedSessionMaker(read_only=False) as session:
+                    session.execute(
+                        update(SqlRegisteredModel)
+                        .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name)
+                        .where(SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time)
+                        .values(last_updated_time=SqlRegisteredModel.creation_time + 1)
+                        .execution_options(synchronize_session=False)
+                    )
+            raise
+
+    def withdraw_empty_model(self, name: str) -> None:
+        """Takes away a model whose first version was refused, when this user made it moments ago and nobody else asked.
+
+        It locks the model first, so that a version that arrives at the same time either finds the model or keeps it.
+        """
+        registry, user = self._get_active_workspace(), current_user()
+        of_user = exists().where(
+            SqlRegisteredModelTag.workspace == registry,
+            SqlRegisteredModelTag.name == name,
+            SqlRegisteredModelTag.key == tags_.OWNER,
+            SqlRegisteredModelTag.value == user,
+        )
+        has_version = exists().where(SqlModelVersion.workspace == registry, SqlModelVersion.name == name)
+        since = get_current_time_millis() - _WITHDRAW_WITHIN_MILLISECONDS
+        with self.ManagedSessionMaker(read_only=False) as session:
+            locked = session.execute(
+                update(SqlRegisteredModel)
+                .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name, of_user, ~has_version)
+                .where(SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time)
+                .where(SqlRegisteredModel.creation_time > since)
+                .values(last_updated_time=SqlRegisteredModel.last_updated_time)
+                .execution_options(synchronize_session=False)
+            )
+            if locked.rowcount:
+                session.delete(session.get(SqlRegisteredModel, (registry, name)))
+
+    def update_registered_model(
+        self, name: str, description: str | None, deployment_job_id: str | None = None
+    ) -> RegisteredModel:
+        self._require_owner(name, "change its description")
+        return super().update_registered_model(name, description, deployment_job_id)
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        check_model_name(new_name)
+        model_id = self._require_owner(name, "rename it").get(tags_.MODEL_ID, "")
+        registry = self._get_active_workspace()
+        with self.ManagedSessionMaker(read_only=False) as session:
+            if (before := numbers.retired_by(session, registry, new_name)) not in (None, model_id):
+                raise MlflowException(
+                    f"The name '{new_name}' belonged to another model (ID {before}), whose version numbers are not "
+                    "issued again. Choose another name.",
+                    error_code=RESOURCE_CONFLICT,
+                )
+            numbers.retire_name(session, registry, name, model_id)
+        return super().rename_registered_model(name, new_name)
+
+    def delete_registered_model(self, name: str) -> None:
+        model_id = self._require_owner(name, "delete it").get(tags_.MODEL_ID, "")
+        with self.ManagedSessionMaker(read_only=False) as session:
+            model = self._get_registered_model(session, name)
+            numbers.retire_name(session, model.workspace, name, model_id)
+            session.delete(model)
+        nudge_service(self._home.service_socket)
+
+    def set_registered_model_tag(self, name: str, tag: Any) -> None:
+        self._refuse_reserved([tag.key])
+        self._require_owner(name, "change its tags")
+        super().set_registered_model_tag(name, tag)
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        self._refuse_reserved([key])
+        self._require_owner(name, "change its tags")
+        super().delete_registered_model_tag(name, key)
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        self._require_owner(name, "change its aliases")
+        super().set_registered_model_alias(name, alias, version)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        self._require_owner(name, "change its aliases")
+        super().delete_registered_model_alias(name, alias)
+
+    # -- versions -----------------------------------------------------------------------------
+
+    def create_model_version(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Any = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        local_model_path: str | None = None,
+        model_id: str | None = None,
+    ) -> ModelVersion:
+        project = self._asking_project()
+        given = self._given_tags(tags)
+        model = self.get_registered_model(name)
+        if model._is_prompt():
+            return super().create_model_version(
+                name, source, run_id, tags, run_link, description, local_model_path, model_id
+            )
+        for key, value in given.items():
+            _validate_model_version_tag(key, value)
+        if len(source) > _MAX_SOURCE:
+            raise _invalid(f"The source has {len(source)} characters; at most {_MAX_SOURCE} are possible.")
+        found, origin = self._origin(project, source, run_id, model_id)
+        ours = {
+            tags_.VERSION_ID: new_id(),
+            tags_.CREATOR: current_user() or "",
+            tags_.ORIGIN: json.dumps(origin, separators=(",", ":")),
+        }
+        version = self._insert_version(
+            name,
+            {**ours, **given},
+            source=source,
+            storage_location=found.location,
+            run_id=found.run.info.run_id if found.run else run_id,
+            run_link=run_link,
+            description=description,
+        )
+        nudge_service(self._home.service_socket)
+        return version
+
+    def _insert_version(self, name: str, tags: dict[str, str], **columns: Any) -> ModelVersion:
+        registry, now = self._get_active_workspace(), get_current_time_millis()
+        with self.ManagedSessionMaker(read_only=False) as session:
+            # The write comes first: it holds the model's row (all of SQLite) until the end, so that versions that are
+            # made at the same time get one number after the other.
+            touched = session.execute(
+                update(SqlRegisteredModel)
+                .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name)
+                .values(last_updated_time=now)
+                .execution_options(synchronize_session=False)
+            )
+            if not touched.rowcount:
+                raise _no_model(name)
+            number = numbers.highest_version(session, registry, name) + 1
+            version = SqlModelVersion(
+                workspace=registry,
+                name=name,
+                version=number,
+                creation_time=now,
+                last_updated_time=now,
+                user_id=tags[tags_.CREATOR],
+                status=PENDING,
+                status_message="Waiting for its archive to be stored",
+                **columns,
+            )
+            version.model_version_tags = [
+                SqlModelVersionTag(workspace=registry, name=name, version=number, key=key, value=value)
+                for key, value in tags.items()
+            ]
+            session.add(version)
+            session.flush()
+            return version.to_mlflow_entity()
+
+    def _origin(
+        self, project: ProjectRoute, source: str, run_id: str | None, model_id: str | None
+    ) -> tuple[Source, dict[str, Any]]:
+        """Where the model lies and what `schemas.models.Origin` says about it. Raises MlflowException."""
+        # MLflow's handlers import the stores.
+        from mlflow.server.handlers import _get_tracking_store
+
+        tracking = _get_tracking_store()
+        if source.startswith("models:/") and (copied := _parse_model_uri(source)).model_id is None:
+            location = self.get_model_version_download_uri(copied.name, copied.version)
+            found = Source(location, None, None, None)
+        else:
+            found = resolve_source(tracking, source, run_id, model_id)
+        if not self._artifacts.has_file(f"{artifact_path(found.location)}/{MODEL_FILE}"):
+            raise _invalid(
+                f"There is no MLflow model at '{source}': the folder holds no {MODEL_FILE} file. "
+                "Name the folder that `log_model` wrote."
+            )
+        experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
+        return found, {
+            "environment_name": project.environment_name,
+            "workspace_name": project.workspace_name,
+            "project_id": project.project_id,
+            "project_name": project.project_name,
+            "experiment_id": found.experiment_id,
+            "experiment_name": experiment.name if experiment else None,
+            "run_id": found.run.info.run_id if found.run else run_id,
+            "run_name": found.run.info.run_name if found.run else None,
+            "artifact_path": found.artifact_path,
+            "source": found.location,
+        }
+
+    def get_model_version_download_uri(self, name: str, version: str | int) -> str:
+        found = self.get_model_version(name, version)
+        model_tags, version_tags = self.get_registered_model(name).tags, found.tags
+        if tags_.MODEL_ID not in model_tags or tags_.VERSION_ID not in version_tags:
+            return str(super().get_model_version_download_uri(name, version))
+        if found.status != READY:
+            state = (
+                f"could not be stored ({found.status_message}). Register it again"
+                if found.status == FAILED
+                else "is still being stored. Wait until its status is READY"
+            )
+            raise _invalid(f"Version {version} of '{name}' {state}.")
+        return archive_uri(self._asking_workspace(), model_tags[tags_.MODEL_ID], version_tags[tags_.VERSION_ID])
+
+    def update_model_version(self, name: str, version: str, description: str | None = None) -> ModelVersion:
+        self._require_creator(name, version, "change its notes")
+        return super().update_model_version(name, version, description)
+
+    def transition_model_version_stage(
+        self, name: str, version: str, stage: str, archive_existing_versions: bool
+    ) -> ModelVersion:
+        self._require_owner(name, "change its versions' stages")
+        return super().transition_model_version_stage(name, version, stage, archive_existing_versions)
+
+    def delete_model_version(self, name: str, version: str) -> None:
+        self._require_creator(name, version, "delete it")
+        super().delete_model_version(name, version)
+        nudge_service(self._home.service_socket)
+
+    def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
+        self._refuse_reserved([tag.key])
+        if tag.key == tags_.SET_STATUS:
+            self._set_status(name, version, tag.value)
+            return
+        self._require_creator(name, version, "change its tags")
+        super().set_model_version_tag(name, version, tag)
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        self._refuse_reserved([key])
+        self._require_creator(name, version, "change its tags")
+        super().delete_model_version_tag(name, version, key)
+
+    def _set_status(self, name: str, version: str, value: str) -> None:
+        try:
+            wanted = json.loads(value)
+            status, message = str(wanted["status"]), str(wanted.get("message") or "")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _invalid(f"{tags_.SET_STATUS} takes a JSON object with `status` and `message`.") from error
+        if status not in (PENDING, READY, FAILED):
+            raise _invalid(f"'{status}' is no status of a model version.")
+        with self.ManagedSessionMaker(read_only=False) as session:
+            found = self._get_sql_model_version(session, name, version)
+            found.status = status
+            found.status_message = message[:_MAX_STATUS_MESSAGE]
+            found.last_updated_time = get_current_time_millis()
+
+    # -- who may ------------------------------------------------------------------------------
+
+    def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
+        given: dict[str, str] = {}
+        for tag in tags or ():
+            if tag.key in given:
+                raise _invalid(f"The tag '{tag.key}' is given twice.")
+            given[tag.key] = tag.value
+        self._refuse_reserved(given)
+        return given
+
+    def _refuse_reserved(self, keys: Iterable[str]) -> None:
+        if is_administrator():
+            return
+        if reserved := next((key for key in keys if key.startswith(tags_.PREFIX)), None):
+            raise MlflowException(
+                f"The tag '{reserved}' cannot be changed: the registry keeps those under '{tags_.PREFIX}'.",
+                error_code=PERMISSION_DENIED,
+            )
+
+    def _require_owner(self, name: str, doing: str) -> dict[str, str]:
+        """The model's tags, when the caller owns it or acts for everyone."""
+        with self.ManagedSessionMaker() as session:
+            return self._model_tags(session, name, doing)
+
+    def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
+        found = _tags(self._get_registered_model(session, name).registered_model_tags)
+        owner, user = found.get(tags_.OWNER), current_user()
+        if not is_administrator() and (user is None or user not in (owner, also)):
+            raise MlflowException(
+                f"'{name}' belongs to {owner or 'nobody'}; only its owner may {doing}.", error_code=PERMISSION_DENIED
+            )
+        return found
+
+    def _require_creator(self, name: str, version: str, doing: str) -> None:
+        with self.ManagedSessionMaker() as session:
+            found = self._get_sql_model_version(session, name, version)
+            self._model_tags(session, name, doing, also=_tags(found.model_version_tags).get(tags_.CREATOR))
+
+
+def _tags(rows: Iterable[Any]) -> dict[str, str]:
+    return {row.key: row.value for row in rows}
+
+
+def _invalid(message: str) -> MlflowException:
+    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+
+
+def _no_model(name: str) -> MlflowException:
+    return MlflowException(f"There is no registered model '{name}'.", error_code=RESOURCE_DOES_NOT_EXIST)
