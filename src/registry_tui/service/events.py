@@ -33,7 +33,33 @@ def record(
     detail: str = "",
 ) -> int:
     """Writes one event; returns its ID. `action` is noun and verb, e.g. `registry.create`."""
-    row = EventRow(
+    row = event_row(
+        principal,
+        action=action,
+        resource=resource,
+        outcome=outcome,
+        workflow_id=workflow_id,
+        duration_ms=duration_ms,
+        detail=detail,
+    )
+    with service.database.session() as session:
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def event_row(
+    principal: Principal,
+    *,
+    action: str,
+    resource: Resource,
+    outcome: EventOutcome,
+    workflow_id: str | None = None,
+    duration_ms: int | None = None,
+    detail: str = "",
+) -> EventRow:
+    """An event to add to a session of the caller's, so that it is written together with what it tells of."""
+    return EventRow(
         actor=principal.name,
         actor_crn=principal.crn,
         action=action,
@@ -47,10 +73,6 @@ def record(
         duration_ms=duration_ms,
         detail=detail[:MAX_DETAIL],
     )
-    with service.database.session() as session:
-        session.add(row)
-        session.flush()
-        return row.id
 
 
 @dataclass
