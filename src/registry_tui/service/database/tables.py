@@ -75,7 +75,7 @@ class UserRow(Base):
 
 
 class EnvironmentRow(Base):
-    """`ready` is False while its bucket is being made and while it is being deleted: nobody sees it then."""
+    """`state` is `creating`, `ready` or `deleting`; only `ready` environments are shown. See `ProjectRow`."""
 
     __tablename__ = "environments"
 
@@ -87,7 +87,7 @@ class EnvironmentRow(Base):
     bucket: Mapped[str] = mapped_column(unique=True)
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
-    ready: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(default="creating")
 
     workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
     model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
@@ -114,7 +114,7 @@ class WorkspaceRow(Base):
 class ProjectRow(Base):
     """`state` is `creating`, `ready` or `deleting`; only `ready` projects are shown.
 
-    A row in another state is work that was cut off between the two systems: the service finishes it at its next start.
+    A row in another state is work that failed or was cut off between two systems: the service takes it away again.
     """
 
     __tablename__ = "projects"
