@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
+from types import ModuleType
 
 from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
@@ -19,10 +23,32 @@ _ACCESS_PATHS = ("/mlflow/users/", "/mlflow/roles/")
 _CREATE_VERSION = "/mlflow/model-versions/create"
 
 
-def install(app: Flask) -> None:
-    """Adds our hooks; after MLflow's own, so that the user is known."""
+class _Forgetful(dict[str, "str | None"]):
+    """In place of MLflow's memory of which workspace a resource is in.
+
+    MLflow also remembers for an hour that a name does not exist, and refuses whoever makes it in that time; and which
+    registry a project reaches changes when it is synchronized.
+    """
+
+    def __setitem__(self, key: str, value: str | None) -> None:
+        """Keeps nothing."""
+
+
+def install(app: Flask, auth: ModuleType) -> None:
+    """Adds our hooks to MLflow's app, after its own, so that the user is known, and to `mlflow.server.auth`."""
     app.before_request(_refuse_access_changes)
     app.after_request(_withdraw_model_of_refused_version)
+    auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
+    auth._can_create_in_workspace = partial(_may_create, auth, auth._can_create_in_workspace)
+
+
+def _may_create(auth: ModuleType, allowed: Callable[[str], bool], username: str) -> bool:
+    """Viewers need the workspace's USE to read archives, for which MLflow would also let them make experiments."""
+    if not allowed(username):
+        return False
+    workspace, user = get_request_workspace(), auth.store.get_user(username)
+    permission = auth._role_grant_for_resource(user.id, "experiment", "*", workspace)
+    return permission is not None and bool(permission.can_update)
 
 
 def _refuse_access_changes() -> Response | None:

@@ -92,17 +92,6 @@ def prepare_database(path: Path) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
-class _Forgetful(dict[str, "str | None"]):
-    """In place of MLflow's memory of which workspace a resource is in.
-
-    MLflow also remembers for an hour that a name does not exist, and refuses whoever makes it in that time; and which
-    registry a project reaches changes when it is synchronized.
-    """
-
-    def __setitem__(self, key: str, value: str | None) -> None:
-        """Keeps nothing."""
-
-
 def main() -> None:
     """Runs the server in this process until it is told to stop."""
     home = Home.resolve()
@@ -126,8 +115,7 @@ def main() -> None:
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
     )
     app = auth.create_app()
-    auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
-    hooks.install(mlflow.server.app)
+    hooks.install(mlflow.server.app, auth)
     uvicorn.run(
         app,
         host=LOOPBACK,

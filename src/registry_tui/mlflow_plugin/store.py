@@ -231,6 +231,7 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             tags_.VERSION_ID: new_id(),
             tags_.CREATOR: current_user() or "",
             tags_.ORIGIN: json.dumps(origin, separators=(",", ":")),
+            tags_.PENDING: "true",
         }
         version = self._insert_version(
             name,
@@ -364,6 +365,13 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             found.status = status
             found.status_message = message[:_MAX_STATUS_MESSAGE]
             found.last_updated_time = get_current_time_millis()
+            waiting = [tag for tag in found.model_version_tags if tag.key == tags_.PENDING]
+            if status != PENDING:
+                for tag in waiting:
+                    session.delete(tag)
+            elif not waiting:
+                key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
+                session.add(SqlModelVersionTag(**key, value="true"))
 
     # -- who may ------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ CREATOR = PREFIX + "creator"
 ORIGIN = PREFIX + "origin"
 #: JSON object: uri, bytes, files, verified_at. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
+#: "true" while the version waits for its archive; setting its status takes it away.
+PENDING = PREFIX + "pending"
 WORKFLOW_ID = PREFIX + "workflow_id"
 
 #: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.
