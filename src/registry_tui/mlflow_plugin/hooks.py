@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from types import ModuleType
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
@@ -34,7 +34,7 @@ class _Forgetful(dict[str, "str | None"]):
         """Keeps nothing."""
 
 
-def install(app: Flask, auth: ModuleType) -> None:
+def install(app: Flask, auth: Any) -> None:
     """Adds our hooks to MLflow's app, after its own, so that the user is known, and to `mlflow.server.auth`."""
     app.before_request(_refuse_access_changes)
     app.after_request(_withdraw_model_of_refused_version)
@@ -42,7 +42,7 @@ def install(app: Flask, auth: ModuleType) -> None:
     auth._can_create_in_workspace = partial(_may_create, auth, auth._can_create_in_workspace)
 
 
-def _may_create(auth: ModuleType, allowed: Callable[[str], bool], username: str) -> bool:
+def _may_create(auth: Any, allowed: Callable[[str], bool], username: str) -> bool:
     """Viewers need the workspace's USE to read archives, for which MLflow would also let them make experiments."""
     if not allowed(username):
         return False

@@ -47,7 +47,7 @@ class _WantedRole:
 
 
 class Access:
-    """Every method may be repeated, and raises ServiceError as `Mlflow` does. Changes count from the next request on."""
+    """Every method may be repeated and raises as `Mlflow` does. Changes count from the next request on."""
 
     def __init__(self, mlflow: Mlflow, secrets: Secrets) -> None:
         self._mlflow = mlflow
