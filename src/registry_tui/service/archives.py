@@ -1,0 +1,419 @@
+"""Archives: a model's files copied into the registry's prefix, read back, and described by a manifest.
+
+Pure functions over boto3 S3 clients; they know nothing of MLflow or of workflows.
+
+What vouches for an archive: every copy names the source's ETag, so that a file that changed since it was listed is
+refused; every stored file is then read back whole, its length compared with the source's, and its SHA-256 put into the
+manifest. A copy between two stores passes through here, is hashed on the way, and the stored file must have the
+same sum. In a copy within one store the bytes never leave the store, so that no sum of the source is known: reading it
+as well would take as long as the copying again. There the store's own check of what it reads counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
+
+from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MANIFEST = "manifest.json"
+FILES = "files"
+
+MIB = 1 << 20
+#: Larger files are copied in parts. S3 takes parts from 5 MiB, at most 10 000 of them. Small parts cost SeaweedFS least
+#: (`bench/archive.py`: larger ones make its garbage collector work).
+PART_BYTES = 5 * MIB
+MAX_PARTS = 10_000
+#: Files up to this size are read in one request each, larger ones in ranges of this size.
+RANGE_BYTES = 16 * MIB
+#: Requests under way at the same time, and what is kept of them in memory: (`READERS` + 1) × `RANGE_BYTES`.
+COPIERS = 4
+READERS = 3
+#: S3's limit on the keys of one DeleteObjects.
+DELETE_BATCH = 1000
+#: More files make no model; it bounds the manifest and what a workflow keeps.
+MAX_FILES = 100_000
+
+#: Called with bytes and files done since the last call.
+Advance = Callable[[int, int], None]
+#: Called between pieces of work; raises to stop it.
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in a bucket, and the client to reach it with. `prefix` ends with `/`."""
+
+    client: Any
+    bucket: str
+    prefix: str
+
+    def key(self, path: str) -> str:
+        return f"{self.prefix}{path}"
+
+    def below(self, folder: str) -> Place:
+        return Place(self.client, self.bucket, f"{self.prefix}{folder.rstrip('/')}/")
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a place: its path there, size in bytes, and the store's ETag."""
+
+    path: str
+    size: int
+    etag: str
+
+
+def same_store(source: Place, target: Place) -> bool:
+    """Whether the target's store can copy from the source by itself."""
+    return bool(source.client.meta.endpoint_url == target.client.meta.endpoint_url)
+
+
+def list_files(place: Place) -> list[StoredFile]:
+    """Every file below a place, by path. Raises ServiceError."""
+    files: list[StoredFile] = []
+    with clear_errors(place):
+        pages = place.client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix)
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                path = entry["Key"].removeprefix(place.prefix)
+                if path and not path.endswith("/"):  # a marker of an empty folder
+                    files.append(StoredFile(path, entry["Size"], entry["ETag"]))
+            if len(files) > MAX_FILES:
+                raise InvalidInput(f"{place.uri} holds more than {MAX_FILES:,} files", action="Store them as one file")
+    return sorted(files, key=lambda file: file.path)
+
+
+def copy_files(
+    files: Sequence[StoredFile],
+    source: Place,
+    target: Place,
+    *,
+    advance: Advance = lambda _bytes, _files: None,
+    check: Check = lambda: None,
+) -> dict[str, str]:
+    """Copies files; those that are at the target already, in full length, are left.
+
+    Within one store the store copies; between stores the bytes are streamed through here in constant memory, and
+    the SHA-256 of what passed is returned by path. Raises ServiceError; WrongState when a source file changed.
+    """
+    _abort_uploads(target)
+    there = {file.path: file.size for file in list_files(target)}
+    missing = []
+    for file in files:
+        if there.get(file.path) == file.size:
+            advance(file.size, 1)
+        else:
+            missing.append(file)
+    if not same_store(source, target):
+        sums = {}
+        for file in missing:
+            sums[file.path] = _stream(file, source, target, advance, check)
+        return sums
+
+    def copy_small(file: StoredFile) -> StoredFile:
+        with clear_errors(target):
+            target.client.copy_object(
+                Bucket=target.bucket,
+                Key=target.key(file.path),
+                CopySource={"Bucket": source.bucket, "Key": source.key(file.path)},
+                CopySourceIfMatch=file.etag,
+            )
+        return file
+
+    for file in in_parallel(copy_small, (file for file in missing if file.size <= PART_BYTES), COPIERS, COPIERS):
+        advance(file.size, 1)
+        check()
+    for file in (file for file in missing if file.size > PART_BYTES):
+        _copy_large(file, source, target, advance, check)
+    return {}
+
+
+def hash_files(
+    files: Sequence[StoredFile],
+    place: Place,
+    *,
+    advance: Advance = lambda _bytes, _files: None,
+    check: Check = lambda: None,
+) -> list[ManifestEntry]:
+    """Reads files whole and gives the size and SHA-256 that each really has, by path. Raises ServiceError."""
+
+    def hash_small(file: StoredFile) -> ManifestEntry:
+        with clear_errors(place):
+            body = _get(place, file.path)["Body"].read()
+        return ManifestEntry(path=file.path, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+
+    entries = []
+    for entry in in_parallel(hash_small, (file for file in files if file.size <= RANGE_BYTES), READERS, 1):
+        entries.append(entry)
+        advance(entry.size, 1)
+        check()
+    for file in (file for file in files if file.size > RANGE_BYTES):
+        sha, size = hashlib.sha256(), 0
+        for piece in _ranges(file, place):
+            sha.update(piece)
+            size += len(piece)
+            advance(len(piece), 0)
+            check()
+        advance(0, 1)
+        entries.append(ManifestEntry(path=file.path, size=size, sha256=sha.hexdigest()))
+    return sorted(entries, key=lambda entry: entry.path)
+
+
+def write_manifest(archive: Place, manifest: Manifest) -> None:
+    """Stores an archive's manifest. Raises ServiceError."""
+    with clear_errors(archive):
+        archive.client.put_object(
+            Bucket=archive.bucket,
+            Key=archive.key(MANIFEST),
+            Body=manifest.model_dump_json(indent=1).encode(),
+            ContentType="application/json",
+        )
+
+
+def read_manifest(archive: Place) -> Manifest:
+    """An archive's manifest. Raises Missing, WrongState when it is damaged, other ServiceErrors."""
+    with clear_errors(archive):
+        try:
+            body = archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))["Body"].read()
+        except archive.client.exceptions.NoSuchKey as error:
+            raise Missing(f"There is no archive at {archive.uri}", action="Register the model again") from error
+    try:
+        return Manifest.model_validate_json(body)
+    except ValidationError as error:
+        raise WrongState(
+            f"The manifest at {archive.uri} is damaged", action="Register the model again, as a new version"
+        ) from error
+
+
+def check_archive(archive: Place, check: Check = lambda: None) -> ArchiveCheck:
+    """Reads a whole archive and compares it with its manifest. Raises ServiceError."""
+    manifest = read_manifest(archive)
+    wanted = {entry.path: entry for entry in manifest.files}
+    files = list_files(archive.below(FILES))
+    found = hash_files(files, archive.below(FILES), check=check)
+    return ArchiveCheck(
+        checked_at=datetime.now(UTC),
+        files=len(found),
+        bytes=sum(entry.size for entry in found),
+        missing=sorted(wanted.keys() - {entry.path for entry in found}),
+        changed=[entry.path for entry in found if entry.path in wanted and entry != wanted[entry.path]],
+        unexpected=[entry.path for entry in found if entry.path not in wanted],
+    )
+
+
+def delete_archive(archive: Place, advance: Advance = lambda _bytes, _files: None) -> None:
+    """Removes everything below an archive's place, the manifest first. Raises ServiceError."""
+    _abort_uploads(archive)
+    sizes = {archive.key(file.path): file.size for file in list_files(archive)}
+    keys = sorted(sizes, key=lambda key: (key != archive.key(MANIFEST), key))
+    for start in range(0, len(keys), DELETE_BATCH):
+        batch = keys[start : start + DELETE_BATCH]
+        with clear_errors(archive):
+            answer = archive.client.delete_objects(
+                Bucket=archive.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+            )
+        if refused := answer.get("Errors"):
+            raise WrongState(f"The object store did not delete {refused[0]['Key']}: {refused[0].get('Message')}")
+        advance(sum(sizes[key] for key in batch), len(batch))
+
+
+def in_parallel(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = 0
+) -> Iterator[Result]:
+    """Results in the order of the items; at most `threads` run, and `threads + ahead` are begun and not yet taken.
+
+    Stops at the first exception, and when the caller stops asking.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="archive") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= threads + ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def clear_errors(place: Place) -> Iterator[None]:
+    """Turns the object store's errors into ServiceErrors that say what to do: PartUnavailable when waiting helps."""
+    try:
+        yield
+    except ClientError as error:
+        raise _service_error(error, place) from error
+    except (BotoCoreError, OSError) as error:
+        raise PartUnavailable(
+            "The object store does not answer", action="See `registry-tui status` and `registry-tui logs object-store`"
+        ) from error
+
+
+def _service_error(error: ClientError, place: Place) -> ServiceError:
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code} {message}".strip()
+    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch") or status == 403:
+        return NotPermitted(
+            f"The object store refuses access to {place.uri} ({said})",
+            action="Let the registry's machine user use its storage: `registry-tui registries grant-access REGISTRY`",
+        )
+    if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
+        return WrongState(
+            f"Files of {place.uri} changed or went away while they were read ({said})",
+            action="Look whether the model is still there, and register it again",
+        )
+    if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
+        return PartUnavailable(
+            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
+        )
+    return WrongState(f"The object store refuses to work on {place.uri} ({said})")
+
+
+def _part_size(size: int) -> int:
+    """Bytes of each part of a file, so that S3's number of parts suffices."""
+    return max(PART_BYTES, math.ceil(size / MAX_PARTS / MIB) * MIB)
+
+
+def _slices(size: int, step: int) -> Iterator[tuple[int, int]]:
+    """First and last byte of each piece."""
+    return ((start, min(start + step, size) - 1) for start in range(0, size, step))
+
+
+def _copy_large(file: StoredFile, source: Place, target: Place, advance: Advance, check: Check) -> None:
+    client, key = target.client, target.key(file.path)
+    with _upload(target, key) as upload:
+
+        def copy_part(numbered: tuple[int, tuple[int, int]]) -> tuple[dict[str, Any], int]:
+            number, (first, last) = numbered
+            with clear_errors(target):
+                answer = client.upload_part_copy(
+                    Bucket=target.bucket,
+                    Key=key,
+                    UploadId=upload,
+                    PartNumber=number,
+                    CopySource={"Bucket": source.bucket, "Key": source.key(file.path)},
+                    CopySourceIfMatch=file.etag,
+                    CopySourceRange=f"bytes={first}-{last}",
+                )
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}, last - first + 1
+
+        parts = []
+        for part, size in in_parallel(
+            copy_part, enumerate(_slices(file.size, _part_size(file.size)), 1), COPIERS, COPIERS
+        ):
+            parts.append(part)
+            advance(size, 0)
+            check()
+        _complete(target, key, upload, parts)
+    advance(0, 1)
+
+
+def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, check: Check) -> str:
+    """Copies one file through here; returns the SHA-256 of what passed."""
+    client, key, sha = target.client, target.key(file.path), hashlib.sha256()
+    if file.size <= PART_BYTES:
+        with clear_errors(source):
+            body = _get(source, file.path, etag=file.etag)["Body"].read()
+        with clear_errors(target):
+            client.put_object(Bucket=target.bucket, Key=key, Body=body)
+        sha.update(body)
+        advance(file.size, 1)
+        check()
+        return sha.hexdigest()
+    step = max(RANGE_BYTES, _part_size(file.size))
+    with _upload(target, key) as upload:
+        parts = []
+        for number, piece in enumerate(_ranges(file, source, step), 1):
+            sha.update(piece)
+            with clear_errors(target):
+                answer = client.upload_part(
+                    Bucket=target.bucket, Key=key, UploadId=upload, PartNumber=number, Body=piece
+                )
+            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            advance(len(piece), 0)
+            check()
+        _complete(target, key, upload, parts)
+    advance(0, 1)
+    return sha.hexdigest()
+
+
+def _ranges(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
+    """A file's bytes in pieces, a few of which are read ahead."""
+
+    def fetch(piece: tuple[int, int]) -> bytes:
+        first, last = piece
+        with clear_errors(place):
+            found = _get(place, file.path, etag=file.etag, Range=f"bytes={first}-{last}")["Body"].read()
+        if len(found) != last - first + 1:
+            raise PartUnavailable(f"The object store broke off reading {place.uri}{file.path}")
+        return bytes(found)
+
+    return in_parallel(fetch, _slices(file.size, step), READERS, 1)
+
+
+def _get(place: Place, path: str, *, etag: str | None = None, **options: Any) -> Any:
+    if etag is not None:
+        options["IfMatch"] = etag
+    return place.client.get_object(Bucket=place.bucket, Key=place.key(path), **options)
+
+
+@contextmanager
+def _upload(target: Place, key: str) -> Iterator[str]:
+    """A multipart upload's ID; aborts it when the block fails, so that no part stays."""
+    with clear_errors(target):
+        upload = str(target.client.create_multipart_upload(Bucket=target.bucket, Key=key)["UploadId"])
+    try:
+        yield upload
+    except BaseException:
+        try:
+            with clear_errors(target):
+                target.client.abort_multipart_upload(Bucket=target.bucket, Key=key, UploadId=upload)
+        except ServiceError as error:  # the first error is the one to tell; the next copy aborts what stayed
+            logger.warning("The parts of %s%s stay for now: %s", target.uri, key, error.detail)
+        raise
+
+
+def _complete(target: Place, key: str, upload: str, parts: list[dict[str, Any]]) -> None:
+    with clear_errors(target):
+        target.client.complete_multipart_upload(
+            Bucket=target.bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+
+
+def _abort_uploads(target: Place) -> None:
+    """Throws away the parts that a killed copy left below a place."""
+    with clear_errors(target):
+        pages = target.client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=target.bucket, Prefix=target.prefix
+        )
+        for page in pages:
+            for upload in page.get("Uploads", ()):
+                target.client.abort_multipart_upload(
+                    Bucket=target.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
