@@ -80,6 +80,8 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
         folder = dst_path or create_tmp_dir()
         with clear_errors(location):
             if not self._has(location):
+                if not repository.list_artifacts(location.key):
+                    raise _no_artifact(location)
                 return str(repository.download_artifacts(location.key, folder, **options))
             # One file, which is what clients of the proxy ask for: without MLflow's listing of a folder first.
             local = self._create_download_destination(src_artifact_path=artifact_path, dst_local_dir_path=folder)
@@ -144,9 +146,7 @@ def clear_errors(location: Location) -> Iterator[None]:
                 error_code=RESOURCE_DOES_NOT_EXIST,
             ) from error
         if code in ("404", "NoSuchKey"):
-            raise MlflowException(
-                f"There is no artifact '{location.key}'.", error_code=RESOURCE_DOES_NOT_EXIST
-            ) from error
+            raise _no_artifact(location) from error
         if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
             raise MlflowException(
                 f"The object store does not let MLflow's server use '{location.key}' in bucket '{location.bucket}'. "
@@ -159,3 +159,7 @@ def clear_errors(location: Location) -> Iterator[None]:
             "The object store does not answer. `registry-tui status` shows its state.",
             error_code=TEMPORARILY_UNAVAILABLE,
         ) from error
+
+
+def _no_artifact(location: Location) -> MlflowException:
+    return MlflowException(f"There is no artifact '{location.key}'.", error_code=RESOURCE_DOES_NOT_EXIST)
