@@ -1,0 +1,157 @@
+"""`python -m registry_tui.service`: serves the REST API on the home's unix socket until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import uvicorn
+
+from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
+from registry_tui.platform.ports import load_ports
+from registry_tui.platform.secrets import load_secrets
+from registry_tui.service.adapters.access import Access
+from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.adapters.object_store import ObjectStore
+from registry_tui.service.app import create_app
+from registry_tui.service.background import Background
+from registry_tui.service.context import Service
+from registry_tui.service.database.database import Database
+from registry_tui.service.middleware import RequestIdFilter
+from registry_tui.service.settings import load_settings
+from registry_tui.service.workflows.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that requests may go on after SIGTERM.
+GRACE = 5
+
+
+class CannotStart(Exception):
+    """Why the service cannot start, for people."""
+
+
+def build(home: Home) -> Service:
+    """Puts the service together; connects to nothing yet. Raises CannotStart, OSError, ValueError."""
+    ports = load_ports(home)
+    if ports is None:
+        raise CannotStart(f"{home.ports_file} is missing: start the platform with `registry-tui up`")
+    secrets = load_secrets(home)
+    settings = load_settings(home)
+    database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
+    mlflow = Mlflow(ports, secrets)
+    workflows = Engine(home.workflows_database, threads=settings.workflow_threads, patience=settings.part_patience)
+    service = Service(
+        home=home,
+        ports=ports,
+        secrets=secrets,
+        settings=settings,
+        database=database,
+        mlflow=mlflow,
+        object_store=ObjectStore(ports, secrets),
+        access=Access(mlflow, secrets),
+        workflows=workflows,
+    )
+    workflows.attach(service)
+    return service
+
+
+def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
+    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers).
+
+    Raises CannotStart, OSError, ValueError.
+    """
+    os.umask(0o077)
+    home.create()
+    lock = _lock(home)
+    service = build(home)
+    service.database.migrate()
+    if prepare is not None:
+        prepare(service)
+    background = Background(service)
+    app = create_app(service, background)
+    listener = _listen(home.service_socket)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=30,
+    )
+    # uvicorn raises the signal that stopped it again at its end; what follows here must still run.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    background.start()
+    logger.info("listening on %s", home.service_socket)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        home.service_socket.unlink(missing_ok=True)
+        background.stop()
+        service.workflows.stop()
+        service.database.close()
+        lock.close()
+        logger.info("stopped")
+        logging.shutdown()
+    # A step that is deep in a library call would hold the process up; it runs again at the next start.
+    os._exit(0)
+
+
+def _lock(home: Home) -> IO[str]:
+    """Holds the home for this process. Raises CannotStart when another service has it."""
+    file = (home.run / "service.lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(f"another service is running on {home.root}; see `registry-tui status`") from error
+    return file
+
+
+def _listen(path: Path) -> socket.socket:
+    """The socket to serve on, for its owner only. The lock is held, so a socket that is there is a dead one's."""
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise CannotStart(f"{path} is too long for a unix socket; use a home with a shorter path")
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise CannotStart(f"{path} is in the way and is no socket; move it away")
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(512)
+    return listener
+
+
+def main() -> None:
+    """Starts the service of the home that `REGISTRY_TUI_HOME` names, or the user's."""
+    handler = logging.StreamHandler()
+    handler.addFilter(RequestIdFilter())
+    logging.basicConfig(
+        level=logging.INFO,
+        handlers=[handler],
+        format="%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+    )
+    for chatty in ("httpx", "httpcore", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        run(Home.resolve())
+    except (CannotStart, OSError, ValueError) as error:
+        sys.exit(f"The service cannot start: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The FastAPI app: routes, errors, the API's description."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.responses import HTMLResponse, JSONResponse
+
+import registry_tui
+from registry_tui.schemas.base import Problem
+from registry_tui.service import api_page, problems, routes
+from registry_tui.service.background import Background
+from registry_tui.service.context import Service
+from registry_tui.service.middleware import RequestMiddleware
+
+API = "/api/v1"
+
+_DESCRIPTION = """\
+An open Model Registry. Names or IDs are accepted wherever a resource is named; projects also as `workspace/project`.
+
+Lists come in pages: ask again with `page_token` set to the answer's `next_page_token` until that is null.
+Errors are problem details (RFC 9457, `application/problem+json`) with `code`, `detail`, `action` and `request_id`.
+Send `X-Request-ID` to find your request again in events and logs; every answer carries it."""
+
+
+def create_app(service: Service, background: Background) -> FastAPI:
+    """The app that answers for a service. It starts nothing by itself."""
+    register_url_convertor("str", _Segment())
+    app = FastAPI(
+        title="Registry TUI",
+        version=registry_tui.__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.service = service
+    app.state.background = background
+    app.add_middleware(RequestMiddleware, max_request_bytes=service.settings.max_request_bytes)
+    problems.install(app)
+    for router in routes.routers():
+        app.include_router(router, prefix=API)
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _with_problems(FastAPI.openapi(app))
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]
+
+    @app.get(f"{API}/openapi.json", include_in_schema=False)
+    def openapi_json() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    @app.get(f"{API}/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(api_page.render(app.openapi()), headers={"Content-Security-Policy": api_page.POLICY})
+
+    return app
+
+
+class _Segment(StringConvertor):
+    """A part of a path, decoded only after routing, so that a name may hold a slash (`workspace%2Fproject`)."""
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI describes validation errors in a form of its own; ours are problem details like all errors."""
+    schemas = description["components"]["schemas"]
+    for own in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(own, None)
+    schemas.setdefault("Problem", Problem.model_json_schema(ref_template="#/components/schemas/{model}"))
+    for name, definition in schemas["Problem"].pop("$defs", {}).items():
+        schemas.setdefault(name, definition)
+    problem = {
+        "description": "Problem details",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for path in description["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = problem
+    return description

@@ -1,0 +1,123 @@
+"""What the service does by itself: finishing its start, archiving waiting versions, clearing up what was cut off."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from registry_tui.service import bootstrap, environments, projects, routing
+from registry_tui.service.context import Service
+from registry_tui.service.errors import PartUnavailable, ServiceError
+from registry_tui.service.workflows.engine import Interrupted
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of the first and the longest pause before a part that does not answer is asked again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+#: Seconds between looks for what was cut off.
+CLEAN_UP_EVERY = 30.0
+
+
+class Background:
+    """Two threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._stopping = threading.Event()
+        self._pending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        #: What the start still waits for, for people; empty once it is done.
+        self.waiting_for = "the service's start"
+        self.ready = threading.Event()
+
+    def start(self) -> None:
+        """Starts the threads."""
+        for name, run in (("start", self._start), ("pending-versions", self._archive_pending)):
+            thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stops the threads, waiting for what they are doing at most `timeout` seconds each."""
+        self._stopping.set()
+        self._pending.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def nudge(self) -> None:
+        """A version waits for its archive: look now."""
+        self._pending.set()
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except Interrupted:
+            return
+        except Exception:
+            logger.exception("the thread %s ended because of an error", threading.current_thread().name)
+            self.waiting_for = "a restart: its start failed, see `registry-tui logs service`"
+
+    def _start(self) -> None:
+        service = self._service
+        self._until_done("writing routes", lambda: routing.publish(service))
+        service.workflows.launch()
+        self._pending.set()
+        self._until_done("clearing up", self._clean_up)
+        self._until_done("mirroring access", lambda: routing.mirror_all(service))
+        self._until_done("the first environment and its registry", lambda: bootstrap.run(service))
+        if not self._stopping.is_set():
+            self.waiting_for = ""
+            self.ready.set()
+            logger.info("ready")
+        while not self._stopping.wait(CLEAN_UP_EVERY):
+            self._until_done("clearing up", self._clean_up, told=False)
+
+    def _clean_up(self) -> None:
+        projects.clean_up(self._service)
+        environments.clean_up(self._service)
+
+    def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
+        """Does the work, again and again with growing pauses while a part does not answer or it fails."""
+        pause = FIRST_PAUSE
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                work()
+                return
+            except PartUnavailable as error:
+                why = error.detail
+            except ServiceError as error:
+                why = error.detail
+                pause = LONGEST_PAUSE
+            if told:
+                self.waiting_for = f"{what}: {why}"
+            if why != said:
+                logger.warning("%s: %s; trying again", what, why)
+                said = why
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _archive_pending(self) -> None:
+        from registry_tui.service import models
+
+        said = ""
+        while not self._stopping.is_set():
+            self._pending.wait(self._service.settings.pending_versions_every)
+            if self._stopping.is_set():
+                return
+            self._pending.clear()
+            if not self._service.workflows.launched:
+                continue
+            try:
+                models.archive_pending(self._service)
+                said = ""
+            except ServiceError as error:
+                if error.detail != said:
+                    logger.warning("looking for versions that wait for their archive: %s", error.detail)
+                    said = error.detail
+            except Exception as error:
+                # One mistake must not end the archiving of all later versions.
+                if repr(error) != said:
+                    logger.exception("looking for versions that wait for their archive")
+                    said = repr(error)

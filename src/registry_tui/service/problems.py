@@ -1,0 +1,175 @@
+"""Every error as RFC 9457 problem details, with the request's ID and what to do."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from registry_tui.schemas.base import FieldProblem, Problem
+from registry_tui.service.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_TITLES = {
+    400: ("bad-request", "The request cannot be read"),
+    404: ("no-such-page", "No such page"),
+    405: ("method-not-allowed", "Method not allowed"),
+    413: ("too-large", "The request is too large"),
+    422: ("invalid-input", "The request is not valid"),
+}
+
+
+class RequestTooLarge(HTTPException):
+    """The body is larger than the service takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"The request's body is larger than {limit} bytes")
+
+
+def problem_response(
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    instance: str,
+    request_id: str,
+    action: str | None = None,
+    errors: Sequence[FieldProblem] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """A response with problem details."""
+    problem = Problem(
+        type=f"/problems/{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=instance,
+        code=code,
+        request_id=request_id,
+        action=action,
+        errors=list(errors),
+    )
+    return Response(problem.model_dump_json(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def unexpected(error: Exception, instance: str, request_id: str) -> Response:
+    """The answer to an error that nobody foresaw: where its log lines are, never a stack trace."""
+    if (full := _database_problem(error)) is not None:
+        detail, action = full
+        logger.error("%s: %s", detail, error)
+        return problem_response(
+            status=503,
+            code="database-unavailable",
+            title="The service's database cannot be used",
+            detail=detail,
+            instance=instance,
+            request_id=request_id,
+            action=action,
+        )
+    logger.error("an error of the service itself", exc_info=error)
+    return problem_response(
+        status=500,
+        code="internal",
+        title="An error of the service itself",
+        detail=f"The service made an error ({type(error).__name__}). Nothing more is known here.",
+        instance=instance,
+        request_id=request_id,
+        action=f"Look for {request_id} in `registry-tui logs service`, and report it",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every error with problem details."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problem_response(
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        action=error.action,
+        errors=error.errors,
+        instance=request.url.path,
+        request_id=request.state.request_id,
+        headers={"Retry-After": "2"} if error.status == 503 else None,
+    )
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [_field_problem(each) for each in error.errors()]
+    code, title = _TITLES[422]
+    return problem_response(
+        status=422,
+        code=code,
+        title=title,
+        detail="; ".join(f"{each.field}: {each.message}" for each in errors[:5]),
+        errors=errors,
+        instance=request.url.path,
+        request_id=request.state.request_id,
+    )
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, title = _TITLES.get(error.status_code, ("failed", "It failed"))
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = f"There is nothing at {request.url.path}"
+    elif error.status_code == 405:
+        detail = f"{request.url.path} does not know {request.method}"
+    return problem_response(
+        status=error.status_code,
+        code=code,
+        title=title,
+        detail=detail,
+        action="See the API's pages at /api/v1/docs" if error.status_code in (404, 405) else None,
+        instance=request.url.path,
+        request_id=request.state.request_id,
+        headers=dict(error.headers) if error.headers else None,
+    )
+
+
+def _field_problem(error: dict[str, Any]) -> FieldProblem:
+    where = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    message = str(error["msg"])
+    pattern = error.get("ctx", {}).get("pattern")
+    if pattern is not None:
+        from registry_tui.schemas.places import NAME_PATTERN
+
+        if pattern == NAME_PATTERN:
+            message = "only a-z, 0-9 and -, beginning and ending with a letter or digit"
+    return FieldProblem(field=".".join(where) or "body", message=message)
+
+
+def _database_problem(error: Exception) -> tuple[str, str] | None:
+    """What to tell when the database itself refuses: the disk is full, read-only, or damaged."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    text = str(cause)
+    if "full" in text:
+        return "The disk is full: nothing was changed", "Free some space and try again"
+    if "readonly" in text or "unable to open" in text:
+        return "The service's database cannot be written", "Make the home folder writable, then restart the service"
+    if "locked" in text:
+        return "The service's database was busy for too long", "Try again"
+    if "malformed" in text or "not a database" in text:
+        return "The service's database is damaged", "Restore it from a backup"
+    return None

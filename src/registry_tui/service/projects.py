@@ -1,0 +1,218 @@
+"""Projects: each is one MLflow workspace, made and deleted with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.places import Project, ProjectCreate, Role
+from registry_tui.service import events, paging, permissions, routing
+from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.database.tables import CollaboratorRow, ProjectRow, RegistryRow, WorkspaceRow, new_id
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.resolve import resolve_project, resolve_workspace
+
+logger = logging.getLogger(__name__)
+
+#: Registries' MLflow workspaces begin so.
+RESERVED_PREFIX = "mr-"
+#: MLflow's own workspace, which is always there: only the first project of an installation is given it.
+MLFLOW_DEFAULT = "default"
+
+#: Creating and deleting touch several systems; one at a time, so that an unfinished row is surely an abandoned one.
+_changing = threading.Lock()
+
+
+def create_project(
+    service: Service, principal: Principal, request: ProjectCreate, *, mlflow_workspace: str | None = None
+) -> Project:
+    """Makes a project with its MLflow workspace; who makes it is its first administrator.
+
+    The row is there first, in the state `creating`, where nobody sees it; what a crash leaves in that state is taken
+    away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, WrongState, PartUnavailable.
+    """
+    id_ = new_id()
+    with events.recording(service, principal, "project.create", Resource("project", id_, request.name)), _changing:
+        _check_name(request.name)
+        with service.database.session() as session:
+            workspace = resolve_workspace(session, request.workspace)
+            _require_free(session, workspace, request.name)
+            row = ProjectRow(
+                id=id_,
+                name=request.name,
+                description=request.description,
+                workspace_id=workspace.id,
+                mlflow_workspace=mlflow_workspace or _free_mlflow_workspace(session, request.name, id_),
+                creator=principal.name,
+                collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
+            )
+            session.add(row)
+        try:
+            service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
+            routing.publish(service)
+            routing.mirror_access(service, id_)
+            with service.database.session() as session:
+                session.get_one(ProjectRow, id_).state = "ready"
+        except BaseException:
+            _hide(service, id_)
+            raise
+    return get_project(service, principal, id_)
+
+
+def get_project(service: Service, principal: Principal, project: str) -> Project:
+    """One project. Raises Missing, InvalidInput for an ambiguous name, NotPermitted."""
+    with service.database.reading() as session:
+        row = resolve_project(session, project)
+        permissions.check_project(session, principal, row, Role.VIEWER)
+        return to_schema(row)
+
+
+def list_projects(
+    service: Service,
+    principal: Principal,
+    *,
+    workspace: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[Project]:
+    """The projects that the principal may enter, by name. Raises Missing, InvalidInput for a wrong token."""
+    query = (
+        select(ProjectRow)
+        .where(ProjectRow.state == "ready")
+        .options(
+            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
+        )
+    )
+    if not principal.administrator:
+        query = query.join(CollaboratorRow).where(CollaboratorRow.user == principal.name)
+    with service.database.reading() as session:
+        if workspace is not None:
+            query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace).id)
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(ProjectRow.name), paging.Key(ProjectRow.id)],
+            scope=f"projects:{principal.name}:{workspace}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return found.to_page(to_schema)
+
+
+def delete_project(service: Service, principal: Principal, project: str, *, force: bool = False) -> None:
+    """Deletes a project, its MLflow workspace and its run artifacts. Archives of registered versions stay.
+
+    Raises Missing, NotPermitted, InUse when it holds experiments and `force` is off, PartUnavailable.
+    """
+    with service.database.reading() as session:
+        row = resolve_project(session, project)
+    with events.recording(service, principal, "project.delete", Resource("project", row.id, row.name)), _changing:
+        with service.database.reading() as session:
+            row = resolve_project(session, row.id)
+            permissions.check_project(session, principal, row, Role.ADMIN)
+        if not force and (experiments := _experiments(service, row.mlflow_workspace)):
+            more = f" and {len(experiments) - 5} more" if len(experiments) > 5 else ""
+            raise InUse(
+                f"Project {row.name} still has experiments: {', '.join(experiments[:5])}{more}",
+                action="Delete them first, or delete the project with force",
+            )
+        _hide(service, row.id)
+        routing.publish(service)
+        try:
+            _clean_up(service)
+        except PartUnavailable as error:
+            # The project is gone for everybody; what is left of it goes when the part answers again.
+            logger.warning("what project %s leaves behind is removed later: %s", row.name, error.detail)
+
+
+def clean_up(service: Service) -> None:
+    """Takes away projects that were cut off while being made or deleted. Raises PartUnavailable."""
+    with _changing:
+        _clean_up(service)
+
+
+def to_schema(row: ProjectRow) -> Project:
+    """The project as people see it."""
+    workspace = row.workspace
+    registry = routing.registry_of(row)
+    return Project(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        workspace_id=workspace.id,
+        workspace_name=workspace.name,
+        environment_id=workspace.environment_id,
+        environment_name=workspace.environment.name,
+        mlflow_workspace=row.mlflow_workspace,
+        creator=row.creator,
+        created_at=row.created_at,
+        registry_id=None if registry is None else registry.id,
+        registry_name=None if registry is None else registry.name,
+    )
+
+
+def _clean_up(service: Service) -> None:
+    with service.database.reading() as session:
+        query = select(ProjectRow).where(ProjectRow.state != "ready")
+        query = query.options(selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment))
+        unfinished = list(session.scalars(query))
+    for row in unfinished:
+        service.access.remove_project(row.mlflow_workspace)
+        service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
+        service.object_store.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
+        with service.database.session() as session:
+            session.delete(session.get_one(ProjectRow, row.id))
+
+
+def _hide(service: Service, project_id: str) -> None:
+    with service.database.session() as session:
+        session.get_one(ProjectRow, project_id).state = "deleting"
+
+
+def _check_name(name: str) -> None:
+    if name.startswith(RESERVED_PREFIX):
+        message = f"names that begin with {RESERVED_PREFIX} belong to Model Registries"
+        raise InvalidInput("The name is not valid", errors=[FieldProblem(field="name", message=message)])
+
+
+def _require_free(session: Session, workspace: WorkspaceRow, name: str) -> None:
+    query = select(ProjectRow).where(ProjectRow.workspace_id == workspace.id, ProjectRow.name == name)
+    taken = session.scalars(query).first()
+    if taken is None:
+        return
+    if taken.state == "ready":
+        raise AlreadyThere(f"Workspace {workspace.name} has a project {name!r} already", action="Choose another name")
+    raise WrongState(f"A project {name!r} is still being removed", action="Try again in a moment")
+
+
+def _free_mlflow_workspace(session: Session, name: str, id_: str) -> str:
+    """The project's own name when no other project or registry has it, else with a suffix."""
+    taken = {
+        MLFLOW_DEFAULT,
+        *session.scalars(select(ProjectRow.mlflow_workspace)),
+        *session.scalars(select(RegistryRow.mlflow_workspace)),
+    }
+    return name if name not in taken else f"{name}-{id_[:6]}"
+
+
+def _experiments(service: Service, mlflow_workspace: str) -> Sequence[str]:
+    """Names of the experiments that hold anything: MLflow's own empty `Default` does not count."""
+    found = service.mlflow.call(
+        "POST", "experiments/search", workspace=mlflow_workspace, json={"max_results": 1000}
+    ).get("experiments", [])
+    return [
+        experiment["name"]
+        for experiment in found
+        if experiment["name"] != "Default" or _has_runs(service, mlflow_workspace, experiment["experiment_id"])
+    ]
+
+
+def _has_runs(service: Service, mlflow_workspace: str, experiment_id: str) -> bool:
+    body = {"experiment_ids": [experiment_id], "max_results": 1}
+    return bool(service.mlflow.call("POST", "runs/search", workspace=mlflow_workspace, json=body).get("runs"))

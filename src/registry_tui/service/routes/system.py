@@ -1,0 +1,45 @@
+"""Health, the platform's status, and the plugin's nudge."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+import registry_tui
+from registry_tui.schemas.base import Schema
+from registry_tui.schemas.operations import PlatformStatus
+from registry_tui.service import status
+from registry_tui.service.background import Background
+from registry_tui.service.routes.dependencies import Acting, ServiceIn
+
+router = APIRouter(tags=["system"])
+
+
+class Health(Schema):
+    """The service answers; `waiting_for` says what its start still needs, and is empty once it is done."""
+
+    status: str = "ok"
+    version: str = Field(default=registry_tui.__version__)
+    ready: bool
+    waiting_for: str
+
+
+@router.get("/health")
+async def health(request: Request) -> Health:
+    """Whether the service is up; asks no other part."""
+    background: Background = request.app.state.background
+    return Health(ready=background.ready.is_set(), waiting_for=background.waiting_for)
+
+
+@router.get("/status")
+def platform_status(request: Request, service: ServiceIn, principal: Acting) -> PlatformStatus:
+    """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
+    background: Background = request.app.state.background
+    return status.platform_status(service, background.waiting_for)
+
+
+@router.post("/internal/pending-versions", status_code=202, include_in_schema=False)
+async def pending_versions(request: Request) -> None:
+    """MLflow's plugin has stored a version that waits for its archive."""
+    background: Background = request.app.state.background
+    background.nudge()
