@@ -11,6 +11,6 @@ def main() -> None:
         from registry_tui.app import main as open_terminal_program
 
         sys.exit(open_terminal_program())
-    from registry_tui.cli.main import app
+    from registry_tui.cli.main import run
 
-    app()
+    run()

@@ -80,8 +80,9 @@ def load_secrets(home: Home) -> Secrets:
         return made
     except json.JSONDecodeError as error:
         raise ValueError(f"{home.secrets_file} is damaged; restore it from a backup") from error
-    keys = {name: AccessKey(**raw.pop(name)) for name in ("object_store_admin", "object_store_mlflow")}
-    return Secrets(**keys, **raw)
+    for name in ("object_store_admin", "object_store_mlflow"):
+        raw[name] = AccessKey(**raw[name])
+    return Secrets(**raw)
 
 
 def mlflow_password(secrets_: Secrets, user: str) -> str:

@@ -1,0 +1,120 @@
+"""The command line's root: global options, and the table of nouns, each loaded when it is used.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import registry_tui
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+
+#: Noun or verb, and the module and attribute of its typer application or command function.
+COMMANDS = {
+    "up": "platform:up",
+    "down": "platform:down",
+    "status": "platform:status",
+    "logs": "platform:logs",
+    "restart": "platform:restart",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module when that command is asked for, so that each starts with little."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        found = getattr(importlib.import_module(f"registry_tui.cli.{module}"), attribute)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+            single.command(cmd_name)(found)
+            found = single
+        command = get_command(found)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="registry-tui",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"registry-tui {registry_tui.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", help="The platform's home; also REGISTRY_TUI_HOME.", metavar="FOLDER")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Act as another user of this installation; also REGISTRY_TUI_USER.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """An open Model Registry driven from the terminal. Without a command, opens the terminal program."""
+    if data_dir:
+        os.environ[ENVIRONMENT_VARIABLE] = os.path.abspath(os.path.expanduser(data_dir))  # noqa: PTH100, PTH111 not resolved
+    if user:
+        os.environ["REGISTRY_TUI_USER"] = user
+    if context.invoked_subcommand is None:
+        from registry_tui.app import main as open_terminal_program
+
+        raise typer.Exit(open_terminal_program())
+
+
+def run() -> None:
+    """Runs the command line and turns every failure into words and an exit code."""
+    from registry_tui.platform.errors import PlatformError
+
+    try:
+        app()
+    except PlatformError as error:
+        fail(error.message, error.action)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away: nothing is left to be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        fail(f"{error.filename or 'The system'}: {error.strerror or error}")
+    except Exception as error:
+        from registry_tui.client.errors import RegistryError
+
+        if not isinstance(error, RegistryError):
+            raise
+        fail(error.message, error.action, error.request_id)
+
+
+def fail(message: str, action: str | None = None, request_id: str | None = None) -> None:
+    """Says what failed and what to do on stderr, and exits with 1."""
+    print(f"registry-tui: {message}", file=sys.stderr)
+    if action:
+        print(f"  what to do: {action}", file=sys.stderr)
+    if request_id:
+        print(f"  request ID: {request_id}", file=sys.stderr)
+    sys.exit(1)

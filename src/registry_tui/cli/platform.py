@@ -1,0 +1,161 @@
+"""`up`, `down`, `status`, `logs`, `restart`: the platform of one home."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import Home
+
+if TYPE_CHECKING:
+    from registry_tui.platform.lifecycle import PartProgress
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
+
+
+class Part(StrEnum):
+    """A part of the platform."""
+
+    OBJECT_STORE = "object-store"
+    MLFLOW = "mlflow"
+    SERVICE = "service"
+
+
+class Log(StrEnum):
+    """A part that writes a log."""
+
+    OBJECT_STORE = "object-store"
+    MLFLOW = "mlflow"
+    SERVICE = "service"
+    SUPERVISOR = "supervisor"
+
+
+def up(
+    as_json: JsonOption = False,
+    new_ports: Annotated[
+        bool, typer.Option("--new-ports", help="Choose other ports, where another program took one.")
+    ] = False,
+) -> None:
+    """Start the platform: object store, MLflow server, service. What runs already stays as it is.
+
+    With --json each change is a line {"part", "state", "detail"}; the last line is
+    {"done": true, "healthy", "error", "action"}.
+    """
+    from registry_tui.platform import lifecycle
+
+    home = Home.resolve()
+    _tell(lifecycle.up(home, new_ports=new_ports), as_json)
+    if not as_json:
+        print(f"The platform is up. Its data is in {home.root}", file=sys.stderr)
+
+
+def restart(part: Annotated[Part, typer.Argument(help="Which part.")], as_json: JsonOption = False) -> None:
+    """Stop and start one part."""
+    from registry_tui.platform import lifecycle
+
+    _tell(lifecycle.restart(Home.resolve(), part.value), as_json)
+
+
+def _tell(progress: Iterator[PartProgress], as_json: bool) -> None:
+    """Shows each change of a part; as lines of JSON a failure is the last line as well as the exit code."""
+    began = time.monotonic()
+    try:
+        for one in progress:
+            if as_json:
+                print(json.dumps({"part": one.part, "state": one.state.value, "detail": one.detail}), flush=True)
+            else:
+                print(
+                    f"{time.monotonic() - began:6.1f} s  {one.part:<13} {one.state.value:<9} {one.detail}",
+                    file=sys.stderr,
+                )
+    except PlatformError as error:
+        if as_json:
+            print(
+                json.dumps({"done": True, "healthy": False, "error": error.message, "action": error.action}), flush=True
+            )
+            raise typer.Exit(1) from error
+        raise
+    if as_json:
+        print(json.dumps({"done": True, "healthy": True, "error": None, "action": None}), flush=True)
+
+
+def down() -> None:
+    """Stop the platform. No data is lost; `up` brings everything back."""
+    from registry_tui.platform import lifecycle
+
+    stopped = lifecycle.down(Home.resolve())
+    print(f"Stopped: {', '.join(stopped)}" if stopped else "The platform was not running", file=sys.stderr)
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Each part's health, by asking it to do something real. Exits with 1 when a part is not well."""
+    from registry_tui.platform.probes import platform_status
+
+    found = platform_status(Home.resolve())
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print(f"{'PART':<13} {'STATE':<10} {'VERSION':<9} {'PID':>7} {'MEMORY':>8} {'UPTIME':>9}  DETAIL")
+        for part in found.parts:
+            memory = "-" if part.memory_bytes is None else f"{part.memory_bytes / 1e6:.0f} MB"
+            uptime = "-" if part.uptime_seconds is None else _duration(part.uptime_seconds)
+            detail = part.detail if part.probe_ms is None else f"{part.detail} in {part.probe_ms:.0f} ms"
+            print(
+                f"{part.name:<13} {part.state.value:<10} {part.version or '-':<9} {part.pid or '-':>7} {memory:>8} "
+                f"{uptime:>9}  {detail}{f' ({part.address})' if part.address else ''}"
+            )
+        print(f"home: {found.home}")
+    if not found.healthy:
+        raise typer.Exit(1)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
+
+
+def logs(
+    part: Annotated[Log, typer.Argument(help="Which part.")],
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 100,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines are written.")] = False,
+) -> None:
+    """The last lines of a part's log."""
+    from registry_tui.platform import supervisor
+
+    home = Home.resolve()
+    path = home.logs / f"{part.value}.log"
+    if not path.exists():
+        raise PlatformError(f"{part.value} has written no log yet", action="Start the platform with `registry-tui up`")
+    print(supervisor.tail(home, part.value, lines))
+    if follow:
+        _follow(path)
+
+
+def _follow(path: Path) -> None:
+    """Prints what is added to a file, also after it was rotated, until interrupted."""
+    file = path.open(encoding="utf-8", errors="replace")
+    file.seek(0, 2)
+    while True:
+        if line := file.readline():
+            print(line, end="", flush=True)
+            continue
+        time.sleep(0.2)
+        if not path.exists() or path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            continue
+        file.close()
+        file = path.open(encoding="utf-8", errors="replace")

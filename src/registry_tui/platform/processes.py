@@ -1,0 +1,134 @@
+"""Processes of this platform, read from /proc (proc(5)): whose they are, their memory, who holds a port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+
+#: Set for every part by the supervisor: what makes a process ours.
+PART_VARIABLE = "REGISTRY_TUI_PART"
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def part_of(pid: int, home: Home) -> str | None:
+    """Which part of this home's platform a process is, or None when it is none of ours."""
+    try:
+        raw = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return None
+    variables = dict(entry.partition(b"=")[::2] for entry in raw.split(b"\0"))
+    if variables.get(ENVIRONMENT_VARIABLE.encode()) != os.fsencode(home.root):
+        return None
+    part = variables.get(PART_VARIABLE.encode())
+    return part.decode() if part else None
+
+
+def ours(home: Home) -> dict[int, str]:
+    """PIDs of all processes of this home's parts, with the part's name; this process and its parents are left out."""
+    own = set(_parents(os.getpid()))
+    found = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (pid := int(entry.name)) not in own and (part := part_of(pid, home)):
+            found[pid] = part
+    return found
+
+
+def _parents(pid: int) -> Iterable[int]:
+    while pid > 0:
+        yield pid
+        stat = _stat(pid)
+        if stat is None:
+            return
+        pid = int(stat[1])
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields after the command's name: [0] state, [1] parent, … (proc(5), /proc/pid/stat from field 3 on)."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return text[text.rindex(")") + 2 :].split()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] not in ("Z", "X")
+
+
+def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
+    """Asks this home's processes to end, and ends them after `patience` seconds. Others are never touched."""
+    waiting = [pid for pid in pids if part_of(pid, home)]
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
+        for pid in waiting:
+            _signal(pid, number)
+        until = time.monotonic() + seconds
+        while (waiting := [pid for pid in waiting if alive(pid)]) and time.monotonic() < until:
+            time.sleep(0.05)
+        if not waiting:
+            return
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def uptime(pid: int) -> float | None:
+    """Seconds since a process started."""
+    stat = _stat(pid)
+    if stat is None:
+        return None
+    since_boot = float((_PROC / "uptime").read_text(encoding="utf-8").split()[0])
+    return max(0.0, since_boot - int(stat[19]) / _TICKS)
+
+
+def memory(pid: int) -> int | None:
+    """Resident bytes of a process and everything that it started."""
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    total, todo = 0, [pid]
+    while todo:
+        one = todo.pop()
+        try:
+            total += int((_PROC / str(one) / "statm").read_text(encoding="utf-8").split()[1]) * _PAGE
+        except (OSError, IndexError):
+            continue
+        todo.extend(children.get(one, ()))
+    return total or None
+
+
+def holder_of_port(port: int) -> str | None:
+    """Who listens on a TCP port of 127.0.0.1 or of all addresses: "name (PID 12)"; None when that cannot be seen."""
+    wanted = f":{port:04X}"
+    inodes = set()
+    for line in (_PROC / "net" / "tcp").read_text(encoding="utf-8").splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(wanted) and fields[3] == "0A":  # TCP_LISTEN
+            inodes.add(f"socket:[{fields[9]}]")
+    if not inodes:
+        return None
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            held = {str(link.readlink()) for link in (entry / "fd").iterdir()}
+            if held & inodes:
+                name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{name} (PID {entry.name})"
+        except OSError:
+            continue
+    return None
