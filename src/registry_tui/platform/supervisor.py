@@ -116,11 +116,13 @@ def start(home: Home) -> None:
 
 
 def answers(home: Home) -> bool:
-    """Whether this home's supervisord runs and answers."""
+    """Whether this home's supervisord runs; also one that is shutting down does."""
     try:
         _call(home, "supervisor.getState")
     except SupervisorUnavailable:
         return False
+    except xmlrpc.client.Fault:
+        return True
     return True
 
 
