@@ -12,7 +12,7 @@ ServiceError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from registry_tui.schemas.base import FieldProblem
 
@@ -23,6 +23,8 @@ class ServiceError(Exception):
     status = 500
     code = "failed"
     title = "It failed"
+    #: Of the HTTP answer, beside those that every answer has.
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, *, action: str | None = None, errors: Sequence[FieldProblem] = ()) -> None:
         super().__init__(detail)

@@ -107,7 +107,7 @@ def _service_error(request: Request, error: Exception) -> Response:
         errors=error.errors,
         instance=request.url.path,
         request_id=request.state.request_id,
-        headers={"Retry-After": "2"} if error.status == 503 else None,
+        headers={**error.headers, **({"Retry-After": "2"} if error.status == 503 else {})},
     )
 
 

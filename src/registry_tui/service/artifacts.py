@@ -1,0 +1,272 @@
+"""A run's artifacts: folders, and the bytes of a file, read straight from the object store.
+
+MLflow's own proxy reads whole files before it answers and knows no ranges. MLflow 3 keeps the models of a run apart
+from its artifacts (`<experiment>/models/<model ID>/artifacts`); here, as in MLflow's pages, they are folders of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.tracking import Artifact, ArtifactFolder
+from registry_tui.service.archives import MIB, Place, clear_errors
+from registry_tui.service.context import Principal, Service
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.experiments import ProjectPlace, enter, fetch_run, quoted
+
+MODEL_FILE = "MLmodel"
+
+#: Bytes that one file's reading keeps in memory.
+CHUNK = MIB
+#: S3's limit on the length of a key, in bytes.
+_MAX_PATH = 1024
+#: Folders hold at most this many entries; the object store lists 1000 a request.
+_MAX_ENTRIES = 100_000
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The wanted bytes lie behind the end of the file, which has `size` bytes."""
+
+    status, code, title = 416, "range-not-satisfiable", "There are no such bytes"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size} bytes only", action="Ask for bytes within it")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model that `log_model` wrote: a folder of its run, by its name."""
+
+    id: str
+    name: str
+    location: str
+    created: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """A part of a file: from byte `start`, `length` bytes, of `size` in all. Read `chunks` once."""
+
+    start: int
+    length: int
+    size: int
+    etag: str
+    chunks: Iterator[bytes]
+
+    @property
+    def whole(self) -> bool:
+        return self.length == self.size
+
+
+def list_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactFolder:
+    """The entries directly below a folder of a run's artifacts, folders first.
+
+    Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
+    """
+    clean = clean_path(path)
+    place = enter(service, principal, project)
+    found = fetch_run(service, place, run)
+    entries = _entries(run_folder(service, place, found, clean), clean)
+    models = logged_models(service, place, found) if not clean or not entries else {}
+    if not entries and clean:
+        if model := models.get(clean.split("/")[0]):
+            entries = _entries(_model_folder(service, place, model, clean), clean)
+        if not entries:
+            raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
+    if not clean:
+        known = {entry.path for entry in entries}
+        entries += [Artifact(path=name, is_folder=True) for name in models if name not in known]
+    entries.sort(key=lambda entry: (not entry.is_folder, entry.path))
+    return ArtifactFolder(path=clean, entries=entries, is_model=any(entry.name == MODEL_FILE for entry in entries))
+
+
+def open_artifact(
+    service: Service, principal: Principal, project: str, run: str, path: str, range_header: str | None = None
+) -> Content:
+    """One artifact, or the bytes of it that an HTTP `Range` header names.
+
+    Raises Missing, NotPermitted, InvalidInput for a folder or a path that leaves the run, RangeNotSatisfiable.
+    """
+    clean = clean_path(path)
+    if not clean:
+        raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
+    place = enter(service, principal, project)
+    found = fetch_run(service, place, run)
+    folder = run_folder(service, place, found, "")
+    try:
+        return open_file(folder, clean, range_header)
+    except Missing:
+        name, _, rest = clean.partition("/")
+        model = logged_models(service, place, found).get(name) if rest else None
+        if model is None:
+            raise
+        return open_file(_model_folder(service, place, model, name), rest, range_header)
+
+
+def open_file(folder: Place, path: str, range_header: str | None = None) -> Content:
+    """A file below a folder of the object store. Raises Missing, InvalidInput, RangeNotSatisfiable, PartUnavailable."""
+    client, key = folder.client, folder.key(path)
+    try:
+        with clear_errors(folder):
+            head = client.head_object(Bucket=folder.bucket, Key=key)
+    except WrongState as error:
+        if _entries(Place(client, folder.bucket, f"{key}/"), path, limit=1):
+            raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
+        raise Missing(f"There is no file {path!r}") from error
+    size, etag = int(head["ContentLength"]), str(head["ETag"])
+    start, length = parse_range(range_header, size)
+    return Content(start, length, size, etag, _chunks(folder, key, etag, start, length))
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int]:
+    """First byte and length that a `Range` header asks of a file (RFC 9110, 14.2).
+
+    The whole file when the header names no single range. Raises RangeNotSatisfiable.
+    """
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match.groups() == ("", "") or any(len(number) > 19 for number in match.groups()):
+        return 0, size
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+        if int(last) == 0:
+            raise RangeNotSatisfiable(size)
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
+        if last and int(last) < start:
+            return 0, size
+    if start >= size:
+        raise RangeNotSatisfiable(size)
+    return start, end - start + 1
+
+
+def clean_path(path: str) -> str:
+    """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
+    problem = None
+    parts = path.split("/")
+    if path.startswith("/"):
+        problem = "must be relative to the run's artifacts"
+    elif any(part in (".", "..") for part in parts):
+        problem = "must not hold . or .. as a folder"
+    elif "" in parts[:-1] or "\\" in path or any(ord(sign) < 32 or ord(sign) == 127 for sign in path):
+        problem = "must not hold empty folders, backslashes or control characters"
+    elif len(path.encode(errors="surrogatepass")) > _MAX_PATH:
+        problem = f"must have at most {_MAX_PATH} bytes"
+    elif any(0xD800 <= ord(sign) <= 0xDFFF for sign in path):
+        problem = "must be text"
+    if problem:
+        raise InvalidInput("The path is not valid", errors=[FieldProblem(field="path", message=problem)])
+    return path.rstrip("/")
+
+
+def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
+    """Where a folder of a run's own artifacts lies. Raises InvalidInput."""
+    return _below(locate(service, run["info"].get("artifact_uri", "")), path)
+
+
+def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> dict[str, LoggedModel]:
+    """The models that a run logged, by name: of one name the last, as MLflow registers it."""
+    if not run.get("outputs", {}).get("model_outputs"):
+        return {}
+    info = run["info"]
+    body = {
+        "experiment_ids": [info["experiment_id"]],
+        "filter": f"source_run_id = {quoted(info['run_id'])}",
+        "max_results": 1000,
+    }
+    answer = service.mlflow.call("POST", "logged-models/search", workspace=place.workspace, json=body)
+    steps = {output["model_id"]: int(output.get("step", 0)) for output in run["outputs"]["model_outputs"]}
+    models = [_logged_model(found) for found in answer.get("models", ())]
+    return {
+        model.name: model for model in sorted(models, key=lambda each: (steps.get(each.id, -1), each.created, each.id))
+    }
+
+
+def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tuple[LoggedModel, Mapping[str, Any]]:
+    """A logged model of a project, and MLflow's object. Raises Missing, PartUnavailable."""
+    if not re.fullmatch(r"m-[0-9A-Za-z-]{1,64}", model_id):
+        raise Missing(f"Project {place.name} has no logged model {model_id!r}")
+    try:
+        found = service.mlflow.call("GET", f"logged-models/{model_id}", workspace=place.workspace)["model"]
+    except (Missing, InvalidInput) as error:
+        raise Missing(f"Project {place.name} has no logged model {model_id!r}") from error
+    return _logged_model(found), found
+
+
+def locate(service: Service, uri: str) -> Place:
+    """Where an `mlflow-artifacts:/…` folder lies, read with the key that MLflow's server has. Raises InvalidInput."""
+    try:
+        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(uri))
+    except RouteError as error:
+        raise InvalidInput(f"The artifacts are not in the object store of this installation: {error}") from error
+    except (OSError, ValueError) as error:
+        raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
+    client = service.object_store.s3(service.secrets.object_store_mlflow)
+    return Place(client, location.bucket, f"{location.key.rstrip('/')}/")
+
+
+def has_model(folder: Place) -> bool:
+    """Whether a folder holds an `MLmodel` file. Raises ServiceError."""
+    with clear_errors(folder):
+        answer = folder.client.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key(MODEL_FILE), MaxKeys=1)
+    return any(entry["Key"] == folder.key(MODEL_FILE) for entry in answer.get("Contents", ()))
+
+
+def _logged_model(found: Mapping[str, Any]) -> LoggedModel:
+    info = found["info"]
+    return LoggedModel(
+        id=info["model_id"],
+        name=info.get("name", ""),
+        location=info.get("artifact_uri", ""),
+        created=int(info.get("creation_timestamp_ms", 0)),
+    )
+
+
+def _model_folder(service: Service, place: ProjectPlace, model: LoggedModel, path: str) -> Place:
+    """Where the folder `path` of a run lies, whose first part is the model's name."""
+    return _below(locate(service, model.location), path.partition("/")[2])
+
+
+def _below(folder: Place, path: str) -> Place:
+    return folder.below(path) if path else folder
+
+
+def _entries(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifact]:
+    base = f"{path}/" if path else ""
+    entries: list[Artifact] = []
+    with clear_errors(folder):
+        pages = folder.client.get_paginator("list_objects_v2").paginate(
+            Bucket=folder.bucket, Prefix=folder.prefix, Delimiter="/"
+        )
+        for page in pages:
+            for below in page.get("CommonPrefixes", ()):
+                name = below["Prefix"].removeprefix(folder.prefix).rstrip("/")
+                entries.append(Artifact(path=f"{base}{name}", is_folder=True))
+            for entry in page.get("Contents", ()):
+                if name := entry["Key"].removeprefix(folder.prefix):
+                    entries.append(Artifact(path=f"{base}{name}", is_folder=False, size=entry["Size"]))
+            if len(entries) >= limit:
+                break
+    return entries
+
+
+def _chunks(folder: Place, key: str, etag: str, start: int, length: int) -> Iterator[bytes]:
+    if length == 0:
+        return
+    with clear_errors(folder):
+        answer = folder.client.get_object(
+            Bucket=folder.bucket, Key=key, IfMatch=etag, Range=f"bytes={start}-{start + length - 1}"
+        )
+        body = answer["Body"]
+        try:
+            yield from body.iter_chunks(CHUNK)
+        finally:
+            body.close()

@@ -1,0 +1,405 @@
+"""Registered models: list, details, changes, aliases. Versions are in `versions.py`, registering in `registering.py`.
+
+MLflow's server keeps them in the registry's own MLflow workspace; our facts about them are tags
+(`schemas/mlflow_tags.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from registry_tui.mlflow_plugin.routes import ID_PATTERN
+from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service import events, identity, paging
+from registry_tui.service.archives import Place
+from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.experiments import mlflow_order, quoted
+from registry_tui.service.resolve import resolve_registry
+
+#: What MLflow's server sorts models by; anything else is sorted here, after reading all of them.
+_MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
+_OWN_ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
+    "created_at": lambda model: model.created_at,
+    "owner": lambda model: model.owner,
+    "location": lambda model: model.location,
+    "latest_version": lambda model: model.latest_version or 0,
+}
+#: MLflow's largest page of models.
+_BATCH = 1000
+
+_ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
+_VERSION_LIKE_ALIAS = re.compile(r"v\d+|latest", re.IGNORECASE)
+
+
+@dataclass(frozen=True, repr=False)
+class RegistryPlace:
+    """A live Model Registry: its MLflow workspace, and where its archives lie."""
+
+    id: str
+    name: str
+    workspace: str
+    bucket: str
+    prefix: str
+    key: AccessKey | None
+
+    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Place:
+        """A version's archive, or all of a model's, reached with the registry's own key. Raises WrongState."""
+        if self.key is None:
+            raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
+        ids = model_id if version_id is None else f"{model_id}/{version_id}"
+        return Place(service.object_store.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
+
+
+def enter_registry(service: Service, registry: str, *, any_status: bool = False) -> RegistryPlace:
+    """A Model Registry that answers. Raises Missing, WrongState while it is being made or taken away."""
+    with service.database.reading() as session:
+        row = resolve_registry(session, registry)
+        status = RegistryStatus(row.status)
+        if not (status.live or any_status):
+            raise WrongState(
+                f"Model Registry {row.name} is not available: {status.label}",
+                action="`registry-tui registries show` tells what it waits for",
+            )
+        key = None
+        if row.machine_user_access_key_id and row.machine_user_secret_access_key:
+            key = AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)
+        return RegistryPlace(row.id, row.name, row.mlflow_workspace, row.environment.bucket, row.prefix, key)
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+def list_models(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    *,
+    search: str | None = None,
+    owner: str | None = None,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[RegisteredModel]:
+    """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
+
+    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name.
+    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    """
+    paging.check_page_size(page_size)
+    place = enter_registry(service, registry)
+    order = order_by or "name"
+    scope = f"models:{place.id}:{principal.name}:{search}:{owner}:{order}"
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    filter_ = "" if owner is None else f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"
+
+    def wanted(model: RegisteredModel) -> bool:
+        return (
+            visible(principal, model)
+            and (owner is None or model.owner == owner)
+            and (not search or _found_in(model, search.casefold()))
+        )
+
+    own_order = _OWN_ORDER.get(order.removeprefix("-"))
+    if own_order is not None:
+        every = [model for _, model in _scan(service, place, filter_, "name ASC", 0) if wanted(model)]
+        every.sort(key=own_order, reverse=order.startswith("-"))
+        more = start + page_size < len(every)
+        return Page(
+            items=every[start : start + page_size],
+            next_page_token=paging.encode_token(scope, start + page_size) if more else None,
+            total=len(every),
+        )
+    mlflow_order_ = mlflow_order(order, {**_MLFLOW_ORDER, **{name: name for name in _OWN_ORDER}})
+    narrow = bool(search) or not principal.administrator
+    items: list[RegisteredModel] = []
+    batch = _BATCH if narrow else page_size + 1
+    for position, model in _scan(service, place, filter_, mlflow_order_, start, batch):
+        if not wanted(model):
+            continue
+        if len(items) == page_size:
+            return Page(items=items, next_page_token=paging.encode_token(scope, position))
+        items.append(model)
+    return Page(items=items)
+
+
+def get_model(service: Service, principal: Principal, registry: str, model: str) -> RegisteredModel:
+    """One model, by name or ID. Raises Missing, also for other people's private models; WrongState, PartUnavailable."""
+    return find_model(service, principal, enter_registry(service, registry), model)
+
+
+def find_model(service: Service, principal: Principal, place: RegistryPlace, model: str) -> RegisteredModel:
+    """As `get_model`, in a registry that is known already."""
+    found = fetch_model(service, place, model)
+    if found is None or not visible(principal, found):
+        raise Missing(
+            f"Model Registry {place.name} has no model {model!r}", action=f"See `registry-tui models list {place.name}`"
+        )
+    return found
+
+
+def fetch_model(service: Service, place: RegistryPlace, model: str) -> RegisteredModel | None:
+    """A model by name or ID, whoever may see it. Raises PartUnavailable."""
+    if not model:
+        return None
+    try:
+        answer = service.mlflow.call("GET", "registered-models/get", workspace=place.workspace, params={"name": model})
+        return to_model(place.id, answer["registered_model"])
+    except (Missing, InvalidInput):
+        if not ID_PATTERN.fullmatch(model):
+            return None
+    filter_ = f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'"
+    return next((found for _, found in _scan(service, place, filter_, "name ASC", 0, 2)), None)
+
+
+def visible_names(service: Service, principal: Principal, workspace: str, names: Iterable[str]) -> set[str]:
+    """Those of a registry's models that the principal may see. Raises PartUnavailable."""
+    if principal.administrator:
+        return set(names)
+    seen = set()
+    for name in names:
+        try:
+            answer = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
+        except Missing:
+            continue
+        if visible(principal, to_model("", answer["registered_model"])):
+            seen.add(name)
+    return seen
+
+
+def visible(principal: Principal, model: RegisteredModel) -> bool:
+    """Whether a principal may see a model: public ones everyone, private ones the owner and administrators."""
+    return principal.administrator or model.visibility is Visibility.PUBLIC or model.owner == principal.name
+
+
+# -- changing ----------------------------------------------------------------------------------------
+
+
+def update_model(
+    service: Service, principal: Principal, registry: str, model: str, request: ModelUpdate
+) -> RegisteredModel:
+    """Changes description, visibility, owner and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.update", "change it") as found:
+        check_tags(request.set_tags, request.delete_tags)
+        ours = {}
+        if request.visibility is not None:
+            ours[mlflow_tags.VISIBILITY] = request.visibility.value
+        if request.owner is not None:
+            identity.check_user_name(service, request.owner)
+            _require_user(service, request.owner)
+            ours[mlflow_tags.OWNER] = request.owner
+        body = {"name": found.name}
+        if request.description is not None:
+            service.mlflow.call(
+                "PATCH",
+                "registered-models/update",
+                workspace=place.workspace,
+                json={**body, "description": request.description},
+            )
+        for key, value in {**{tag.key: tag.value for tag in request.set_tags}, **ours}.items():
+            service.mlflow.call(
+                "POST",
+                "registered-models/set-tag",
+                workspace=place.workspace,
+                json={**body, "key": key, "value": value},
+            )
+        for key in request.delete_tags:
+            if key in found.tags:
+                service.mlflow.call(
+                    "DELETE", "registered-models/delete-tag", workspace=place.workspace, json={**body, "key": key}
+                )
+    return reread(service, place, found)
+
+
+def set_alias(
+    service: Service, principal: Principal, registry: str, model: str, alias: str, version: int
+) -> RegisteredModel:
+    """Lets an alias name a version. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
+        if not _ALIAS.fullmatch(alias) or _VERSION_LIKE_ALIAS.fullmatch(alias):
+            message = "1 to 255 letters, digits, _ and -; not `latest`, and not like a version (v1)"
+            raise InvalidInput("The alias is not valid", errors=[FieldProblem(field="alias", message=message)])
+        try:
+            service.mlflow.call(
+                "POST",
+                "registered-models/alias",
+                workspace=place.workspace,
+                json={"name": found.name, "alias": alias, "version": str(version)},
+            )
+        except Missing as error:
+            raise Missing(f"Model {found.name} has no version {version}") from error
+    return reread(service, place, found)
+
+
+def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
+    """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
+        if alias not in found.aliases:
+            raise Missing(f"Model {found.name} has no alias {alias!r}")
+        service.mlflow.call(
+            "DELETE",
+            "registered-models/alias",
+            workspace=place.workspace,
+            json={"name": found.name, "alias": alias},
+        )
+    return reread(service, place, found)
+
+
+@contextmanager
+def changing(
+    service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str
+) -> Iterator[RegisteredModel]:
+    """Records an event about the block, which gets the model when the principal owns it.
+
+    Raises Missing, NotPermitted with `doing` ("only its owner may …").
+    """
+    with events.recording(service, principal, action, Resource("model", model, model, place.id)) as event:
+        found = find_model(service, principal, place, model)
+        event.resource = Resource("model", found.id, found.name, place.id)
+        require_owner(principal, found, doing)
+        yield found
+
+
+def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:
+    """Raises NotPermitted unless the principal owns the model, is `also`, or an administrator."""
+    if principal.administrator or principal.name in (model.owner, also):
+        return
+    raise NotPermitted(
+        f"{model.name} belongs to {model.owner or 'nobody'}; only its owner may {doing}",
+        action="Ask its owner, or the administrator",
+    )
+
+
+def check_tags(tags: Iterable[Tag], delete: Iterable[str] = ()) -> None:
+    """Raises InvalidInput for a tag that is given twice, is to be set and deleted, or is one of ours."""
+    seen: set[str] = set()
+    for key in [tag.key for tag in tags] + list(delete):
+        problem = None
+        if key in seen:
+            problem = f"{key!r} is given twice"
+        elif key.startswith(mlflow_tags.PREFIX):
+            problem = f"{key!r}: the registry keeps tags under {mlflow_tags.PREFIX} for itself"
+        elif key.startswith("mlflow.prompt."):
+            problem = f"{key!r} would make it a prompt"
+        elif key != key.strip() or any(ord(sign) < 32 for sign in key):
+            problem = f"{key!r} holds spaces around it, or control characters"
+        if problem:
+            raise InvalidInput("The tags are not valid", errors=[FieldProblem(field="tags", message=problem)])
+        seen.add(key)
+
+
+def reread(service: Service, place: RegistryPlace, model: RegisteredModel) -> RegisteredModel:
+    """The model as it is now. Raises Missing when it was deleted meanwhile."""
+    found = fetch_model(service, place, model.name)
+    if found is None:
+        raise Missing(f"Model {model.name} was deleted just now")
+    return found
+
+
+# -- MLflow's objects ----------------------------------------------------------------------------------
+
+
+def to_model(registry_id: str, found: Mapping[str, Any]) -> RegisteredModel:
+    """MLflow's `RegisteredModel` as ours."""
+    tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
+    latest = max(found.get("latest_versions", ()), key=lambda version: int(version["version"]), default=None)
+    return RegisteredModel(
+        id=tags.get(mlflow_tags.MODEL_ID, found["name"]),
+        name=found["name"],
+        registry_id=registry_id,
+        description=found.get("description", ""),
+        owner=tags.get(mlflow_tags.OWNER, ""),
+        visibility=_visibility(tags.get(mlflow_tags.VISIBILITY)),
+        location=tags.get(mlflow_tags.LOCATION, ""),
+        created_at=moment(found.get("creation_timestamp")),
+        updated_at=moment(found.get("last_updated_timestamp")),
+        latest_version=None if latest is None else int(latest["version"]),
+        latest_status=None if latest is None else VersionStatus(latest.get("status", "READY")),
+        aliases={alias["alias"]: int(alias["version"]) for alias in found.get("aliases", ())},
+        tags=own_tags(tags),
+    )
+
+
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that people set."""
+    return {key: value for key, value in tags.items() if not key.startswith(mlflow_tags.PREFIX)}
+
+
+def moment(milliseconds: Any) -> datetime:
+    """MLflow's time: milliseconds since 1970."""
+    return datetime.fromtimestamp(int(milliseconds or 0) / 1000, UTC)
+
+
+def offset_token(offset: int) -> str:
+    """MLflow's page token for a place in a list of models or versions (`SearchUtils.create_page_token`)."""
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
+
+
+def _visibility(value: str | None) -> Visibility:
+    return Visibility.PUBLIC if value == Visibility.PUBLIC.value else Visibility.PRIVATE
+
+
+def _scan(
+    service: Service, place: RegistryPlace, filter_: str, order: str, start: int, batch: int = _BATCH
+) -> Iterator[tuple[int, RegisteredModel]]:
+    """Models from the place `start` on, each with its place; asks MLflow for `batch` at a time."""
+    batch = min(batch, _BATCH)
+    while True:
+        params = {
+            "filter": filter_,
+            "order_by": [order],
+            "max_results": batch,
+            "page_token": offset_token(start) if start else None,
+        }
+        answer = service.mlflow.call("GET", "registered-models/search", workspace=place.workspace, params=params)
+        for found in answer.get("registered_models", ()):
+            yield start, to_model(place.id, found)
+            start += 1
+        if not answer.get("next_page_token"):
+            return
+
+
+def _found_in(model: RegisteredModel, text: str) -> bool:
+    return any(
+        text in part.casefold()
+        for part in (model.name, model.description, model.owner, *model.tags.keys(), *model.tags.values())
+    )
+
+
+def _require_user(service: Service, name: str) -> None:
+    from registry_tui.service.database.tables import UserRow
+
+    with service.database.reading() as session:
+        if session.get(UserRow, name) is None:
+            raise InvalidInput(
+                f"There is no user {name!r} in this installation",
+                errors=[FieldProblem(field="owner", message="must be a user of this installation")],
+            )
+
+
+# -- what the service does by itself ---------------------------------------------------------------------
+
+
+def archive_pending(service: Service) -> int:
+    """Starts the archive workflow of every version that waits for one; returns how many.
+
+    One question to MLflow a registry when idle.
+    Raises PartUnavailable, WrongState.
+    """
+    from registry_tui.service.workflows import archive
+
+    return archive.start_pending(service)

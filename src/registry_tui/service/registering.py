@@ -1,0 +1,223 @@
+"""Registering: a logged model of a project becomes a version in the registry of its workspace."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.places import Role
+from registry_tui.service import artifacts, events, experiments, models, versions
+from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, ServiceError, WrongState
+from registry_tui.service.experiments import ProjectPlace
+
+#: Of registered models' names, in characters (MLflow's column holds 256).
+MAX_NAME = 250
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What MLflow is asked to register."""
+
+    uri: str
+    run_id: str | None
+    model_id: str | None
+
+
+def register_model(
+    service: Service, principal: Principal, project: str, request: RegisterModel
+) -> Accepted[ModelVersion]:
+    """Makes a version from a logged model, and begins to store its archive.
+
+    Everything is checked before anything is made; a new model whose first version is refused is taken back.
+    Raises InvalidInput, Missing, NotPermitted, WrongState for a project that is not synchronized, PartUnavailable.
+    """
+    from registry_tui.service.workflows import archive
+
+    shown = request.name[:80]
+    with events.recording(service, principal, "version.register", Resource("model", shown, shown)) as event:
+        check_name(request.name)
+        models.check_tags(request.tags)
+        place = experiments.enter(service, principal, project, Role.CONTRIBUTOR)
+        registry = _registry_of(service, place)
+        event.resource = Resource("model", request.name, request.name, registry.id)
+        known = models.fetch_model(service, registry, request.name)
+        if known is not None and known.name != request.name:
+            known = None  # found by its ID, which as a name is another model
+        source = _source(service, place, request)
+        if known is not None:
+            _check_known(principal, known, request)
+
+        with archive.being_registered(registry.id, request.name):
+            created = known is None and _create_model(service, principal, place, request)
+            try:
+                if not created:
+                    _update_known(service, principal, registry, request)
+                made = _create_version(service, principal, place, request, source)
+            except ServiceError:
+                if created:
+                    _take_back(service, registry.workspace, request.name)
+                raise
+            model = models.fetch_model(service, registry, request.name)
+            if model is None:
+                raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
+            version = versions.to_version(model, made)
+            event.resource = versions.resource_of(registry, version)
+            event.detail = f"from project {place.name}"
+            workflow = archive.start(service, principal, registry, version)
+    return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidInput with what is wrong with a registered model's name. The plugin has the same rules."""
+    problem = None
+    if not name:
+        problem = "must not be empty"
+    elif len(name) > MAX_NAME:
+        problem = f"has {len(name)} characters; at most {MAX_NAME} are possible"
+    elif name != name.strip():
+        problem = "must not start or end with a space"
+    elif sign := next((sign for sign in ("/", "\\", ":", "..") if sign in name), None):
+        problem = f"must not hold {sign!r}, which names of files and model URIs give a meaning"
+    elif name == ".":
+        problem = "is a folder's name"
+    elif any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in name):
+        problem = "must not hold control characters"
+    if problem:
+        raise InvalidInput("The model's name is not valid", errors=[FieldProblem(field="name", message=problem)])
+
+
+def _registry_of(service: Service, place: ProjectPlace) -> models.RegistryPlace:
+    if place.registry_id is None:
+        raise WrongState(
+            f"Project {place.name} cannot register models: its workspace is not synchronized with a Model Registry",
+            action="`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`",
+        )
+    return models.enter_registry(service, place.registry_id)
+
+
+def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:
+    if request.logged_model_id is not None:
+        if request.artifact_path is not None:
+            raise _wrong("artifact_path", "goes with run_id, not with logged_model_id")
+        model, found = artifacts.get_logged_model(service, place, request.logged_model_id)
+        run_id = found["info"].get("source_run_id") or None
+        if request.run_id is not None and request.run_id != run_id:
+            raise _wrong("run_id", f"did not log the model {model.id}")
+        if run_id:
+            _active_run(service, place, run_id)
+        _require_model(artifacts.locate(service, model.location), model.id)
+        return _Source(f"models:/{model.id}", run_id, model.id)
+    if request.run_id is None or not request.artifact_path:
+        raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
+    path = artifacts.clean_path(request.artifact_path)
+    run = _active_run(service, place, request.run_id)
+    run_id = str(run["info"]["run_id"])
+    if artifacts.has_model(artifacts.run_folder(service, place, run, path)):
+        return _Source(f"runs:/{run_id}/{path}", run_id, None)
+    if logged := artifacts.logged_models(service, place, run).get(path):
+        _require_model(artifacts.locate(service, logged.location), path)
+        return _Source(f"models:/{logged.id}", run_id, logged.id)
+    raise _no_model(f"{path!r} of run {run_id}")
+
+
+def _active_run(service: Service, place: ProjectPlace, run_id: str) -> Mapping[str, Any]:
+    run = experiments.fetch_run(service, place, run_id)
+    if run["info"].get("lifecycle_stage") != "active":
+        raise WrongState(f"Run {run_id} was deleted, so its model cannot be registered", action="Restore the run first")
+    return run
+
+
+def _require_model(folder: Any, shown: str) -> None:
+    if not artifacts.has_model(folder):
+        raise _no_model(repr(shown))
+
+
+def _no_model(shown: str) -> InvalidInput:
+    return InvalidInput(
+        f"There is no MLflow model at {shown}: the folder holds no {artifacts.MODEL_FILE} file",
+        action="Name the folder that `log_model` wrote",
+        errors=[FieldProblem(field="artifact_path", message=f"must be a folder with a {artifacts.MODEL_FILE} file")],
+    )
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput("The request is not valid", errors=[FieldProblem(field=field, message=message)])
+
+
+def _check_known(principal: Principal, model: RegisteredModel, request: RegisterModel) -> None:
+    """Whoever contributes to a project may add versions to a model that they see; its own facts are its owner's."""
+    if not models.visible(principal, model):
+        raise NotPermitted(
+            f"The name {model.name!r} belongs to a private model of somebody else", action="Choose another name"
+        )
+    if request.description not in ("", model.description):
+        models.require_owner(principal, model, "change its description")
+    if request.visibility not in (None, model.visibility):
+        models.require_owner(principal, model, "change its visibility")
+
+
+def _create_model(service: Service, principal: Principal, place: ProjectPlace, request: RegisterModel) -> bool:
+    """False when somebody else made it just now."""
+    tags = {
+        mlflow_tags.OWNER: principal.name,
+        mlflow_tags.VISIBILITY: (request.visibility or Visibility.PRIVATE).value,
+    }
+    body = {"name": request.name, "description": request.description, "tags": _mlflow_tags(tags)}
+    try:
+        service.mlflow.call("POST", "registered-models/create", workspace=place.workspace, json=body)
+    except AlreadyThere:
+        return False
+    return True
+
+
+def _update_known(
+    service: Service, principal: Principal, registry: models.RegistryPlace, request: RegisterModel
+) -> None:
+    found = models.fetch_model(service, registry, request.name)
+    if found is None:
+        raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
+    _check_known(principal, found, request)
+    named = {"name": found.name}
+    if request.description not in ("", found.description):
+        body = {**named, "description": request.description}
+        service.mlflow.call("PATCH", "registered-models/update", workspace=registry.workspace, json=body)
+    if request.visibility not in (None, found.visibility):
+        body = {**named, "key": mlflow_tags.VISIBILITY, "value": str(request.visibility)}
+        service.mlflow.call("POST", "registered-models/set-tag", workspace=registry.workspace, json=body)
+
+
+def _create_version(
+    service: Service, principal: Principal, place: ProjectPlace, request: RegisterModel, source: _Source
+) -> Mapping[str, Any]:
+    tags = {**{tag.key: tag.value for tag in request.tags}, mlflow_tags.CREATOR: principal.name}
+    body = {
+        "name": request.name,
+        "source": source.uri,
+        "run_id": source.run_id,
+        "model_id": source.model_id,
+        "description": request.notes,
+        "tags": _mlflow_tags(tags),
+    }
+    present = {key: value for key, value in body.items() if value is not None}
+    answer = service.mlflow.call("POST", "model-versions/create", workspace=place.workspace, json=present)
+    return dict(answer["model_version"])
+
+
+def _take_back(service: Service, workspace: str, name: str) -> None:
+    """Deletes the model that was made for a version that was then refused, unless somebody else added one."""
+    with suppress(Missing):
+        found = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
+        if not found["registered_model"].get("latest_versions"):
+            service.mlflow.call("DELETE", "registered-models/delete", workspace=workspace, json={"name": name})
+
+
+def _mlflow_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]

@@ -1,0 +1,94 @@
+"""Experiments, runs, metric histories, artifacts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.tracking import ArtifactFolder, Experiment, MetricPoint, Run, RunDetails, RunSearch
+from registry_tui.service import artifacts, experiments
+from registry_tui.service.routes.content import content_response
+from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+
+router = APIRouter(tags=["tracking"])
+
+RangeIn = Annotated[str | None, Header(alias="Range", description="`bytes=FIRST-LAST`: only this part, as a 206")]
+
+
+@router.get("/projects/{project}/experiments")
+def list_experiments(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    project: str,
+    name: Annotated[str | None, Query(max_length=500, description="A part of the name")] = None,
+    order_by: Annotated[str | None, Query(description="name, created_at, updated_at or id; with - descending")] = None,
+) -> Page[Experiment]:
+    """Experiments of a project, newest first unless told otherwise."""
+    return experiments.list_experiments(
+        service,
+        principal,
+        project,
+        name=name,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.get("/projects/{project}/experiments/{experiment}")
+def get_experiment(service: ServiceIn, principal: Acting, project: str, experiment: str) -> Experiment:
+    """One experiment, by ID or name."""
+    return experiments.get_experiment(service, principal, project, experiment)
+
+
+@router.post("/projects/{project}/runs/search", response_model=Page[Run])
+def search_runs(service: ServiceIn, principal: Acting, project: str, request: RunSearch) -> Response:
+    """One page of runs, in MLflow's filter language and order."""
+    page = experiments.search_runs(service, principal, project, request)
+    # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
+    return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.get("/projects/{project}/runs/{run}")
+def get_run(service: ServiceIn, principal: Acting, project: str, run: str) -> RunDetails:
+    """One run with parameters, metrics, tags, datasets, and the versions registered from it."""
+    return experiments.get_run(service, principal, project, run)
+
+
+@router.get("/projects/{project}/runs/{run}/metric-history")
+def metric_history(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    project: str,
+    run: str,
+    metric: Annotated[str, Query(min_length=1, max_length=250)],
+) -> Page[MetricPoint]:
+    """Every value of one metric."""
+    return experiments.metric_history(
+        service, principal, project, run, metric, page_size=page.page_size, page_token=page.page_token
+    )
+
+
+@router.get("/projects/{project}/runs/{run}/artifacts")
+def list_artifacts(
+    service: ServiceIn,
+    principal: Acting,
+    project: str,
+    run: str,
+    path: Annotated[str, Query(description="A folder below the run's artifacts; empty: the top")] = "",
+) -> ArtifactFolder:
+    """The entries directly below a folder of the run's artifacts; logged models are folders of their run."""
+    return artifacts.list_artifacts(service, principal, project, run, path)
+
+
+@router.get("/projects/{project}/runs/{run}/artifacts/content", response_class=StreamingResponse)
+def read_artifact(
+    service: ServiceIn, principal: Acting, project: str, run: str, path: str, range_header: RangeIn = None
+) -> StreamingResponse:
+    """One artifact's bytes, or a part of them."""
+    return content_response(artifacts.open_artifact(service, principal, project, run, path, range_header), path)

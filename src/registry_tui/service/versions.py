@@ -1,0 +1,358 @@
+"""Versions of registered models and their archives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import select
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.models import (
+    ArchiveCheck,
+    Manifest,
+    ModelVersion,
+    Origin,
+    RegisteredModel,
+    VersionStatus,
+    VersionUpdate,
+)
+from registry_tui.schemas.operations import Workflow, WorkflowKind
+from registry_tui.service import archives, artifacts, events, models, paging
+from registry_tui.service.archives import Place
+from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.database.tables import WorkflowRow
+from registry_tui.service.errors import Missing, PartUnavailable, WrongState
+from registry_tui.service.experiments import mlflow_order, quoted
+from registry_tui.service.models import RegistryPlace
+from registry_tui.service.workflows.queries import ACTIVE, active_workflow
+
+_ORDER = {
+    "version": "version_number",
+    "created_at": "creation_timestamp",
+    "updated_at": "last_updated_timestamp",
+}
+
+
+class StoredArchive(BaseModel):
+    """What the tag `mlflow_tags.ARCHIVE` holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    bytes: int
+    files: int
+    verified_at: datetime
+
+
+def list_versions(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    model: str,
+    *,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[ModelVersion]:
+    """A model's versions, newest first unless `order_by` says otherwise.
+
+    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    """
+    paging.check_page_size(page_size)
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    order = order_by or "-version"
+    scope = f"versions:{found.id}:{order}"
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    params = {
+        "filter": f"name = {quoted(found.name)}" if not _unquotable(found.name) else f"name LIKE {quoted(found.name)}",
+        "order_by": [mlflow_order(order, _ORDER)],
+        "max_results": page_size,
+        "page_token": models.offset_token(start) if start else None,
+    }
+    answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
+    listed = answer.get("model_versions", ())
+    more = bool(answer.get("next_page_token"))
+    return Page(
+        items=[to_version(found, each) for each in listed if each["name"] == found.name],
+        next_page_token=paging.encode_token(scope, start + len(listed)) if more else None,
+    )
+
+
+def get_version(service: Service, principal: Principal, registry: str, model: str, version: int) -> ModelVersion:
+    """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    return find_version(service, place, found, version)
+
+
+def find_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> ModelVersion:
+    """As `get_version`, of a model that is known already."""
+    try:
+        answer = service.mlflow.call(
+            "GET",
+            "model-versions/get",
+            workspace=place.workspace,
+            params={"name": model.name, "version": str(version)},
+        )
+    except Missing as error:
+        raise Missing(
+            f"Model {model.name} has no version {version}", action=f"See `registry-tui models versions {model.name}`"
+        ) from error
+    found = to_version(model, answer["model_version"])
+    if found.status is VersionStatus.PENDING_REGISTRATION:
+        with service.database.reading() as session:
+            workflow = active_workflow(session, "version", found.id)
+        if workflow is not None:
+            found = found.model_copy(update={"workflow_id": workflow.id, "status_message": _how_far(workflow)})
+    return found
+
+
+def update_version(
+    service: Service, principal: Principal, registry: str, model: str, version: int, request: VersionUpdate
+) -> ModelVersion:
+    """Changes notes and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.update", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = find_version(service, place, found, version)
+        event.resource = resource_of(place, known)
+        models.require_owner(principal, found, "change its versions", also=known.creator)
+        models.check_tags(request.set_tags, request.delete_tags)
+        named = {"name": found.name, "version": str(version)}
+        if request.notes is not None:
+            service.mlflow.call(
+                "PATCH",
+                "model-versions/update",
+                workspace=place.workspace,
+                json={**named, "description": request.notes},
+            )
+        service.mlflow.set_version_tags(
+            place.workspace, found.name, version, {tag.key: tag.value for tag in request.set_tags}
+        )
+        for key in request.delete_tags:
+            if key in known.tags:
+                service.mlflow.call(
+                    "DELETE", "model-versions/delete-tag", workspace=place.workspace, json={**named, "key": key}
+                )
+    return find_version(service, place, found, version)
+
+
+def delete_version(
+    service: Service, principal: Principal, registry: str, model: str, version: int, *, keep_archive: bool = False
+) -> None:
+    """Deletes a version, whose number is never issued again, and its archive.
+
+    Raises Missing, NotPermitted, WrongState while its archive is being stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.delete", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = find_version(service, place, found, version)
+        event.resource = resource_of(place, known)
+        models.require_owner(principal, found, "delete its versions", also=known.creator)
+        _delete(service, principal, place, event.resource, found, known, keep_archive)
+
+
+def delete_model(
+    service: Service, principal: Principal, registry: str, model: str, *, keep_archives: bool = False
+) -> None:
+    """Deletes a model with all versions, and their archives.
+
+    Raises Missing, NotPermitted, WrongState while an archive of it is being stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with models.changing(service, principal, place, model, "model.delete", "delete it") as found:
+        resource = Resource("model", found.id, found.name, place.id)
+        _delete(service, principal, place, resource, found, None, keep_archives)
+
+
+def _delete(
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    resource: Resource,
+    model: RegisteredModel,
+    version: ModelVersion | None,
+    keep_archive: bool,
+) -> None:
+    from registry_tui.service.workflows import delete_archive
+
+    _require_idle(service, place, model, version)
+    number = None if version is None else version.version
+    if keep_archive:
+        delete_archive.forget(service, place.workspace, model.name, number)
+        return
+    # The workflow is there first, so that what follows is done even when the service is killed in between.
+    service.workflows.start(
+        principal,
+        delete_archive.DELETE_ARCHIVE,
+        resource=resource,
+        arguments={
+            "registry_id": place.id,
+            "model": model.name,
+            "model_id": model.id,
+            "version": number,
+            "version_id": None if version is None else version.id,
+        },
+    )
+    with suppress(PartUnavailable):  # the workflow tries again
+        delete_archive.forget(service, place.workspace, model.name, number)
+
+
+def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:
+    query = select(WorkflowRow).where(
+        WorkflowRow.status.in_(ACTIVE),
+        WorkflowRow.kind == WorkflowKind.ARCHIVE.value,
+        WorkflowRow.registry_id == place.id,
+    )
+    with service.database.reading() as session:
+        for row in session.scalars(query):
+            of_model = row.arguments.get("model_id") == model.id
+            if of_model and (version is None or row.resource_id == version.id):
+                raise WrongState(
+                    f"The archive of {row.resource_name} is being stored",
+                    action=f"Wait for it, or cancel it: `registry-tui workflows cancel {row.id}`",
+                )
+
+
+# -- archives ------------------------------------------------------------------------------------------
+
+
+def manifest(service: Service, principal: Principal, registry: str, model: str, version: int) -> Manifest:
+    """What a version's archive holds. Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable."""
+    return archives.read_manifest(_stored_archive(service, principal, registry, model, version))
+
+
+def verify_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> ArchiveCheck:
+    """Reads a version's archive again and compares it with its manifest; an event tells what was found.
+
+    Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.verify", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = find_version(service, place, found, version)
+        event.resource = resource_of(place, known)
+        check = archives.check_archive(_archive_of(service, place, known))
+        event.detail = (
+            "sound"
+            if check.sound
+            else f"{len(check.missing)} missing, {len(check.changed)} changed, {len(check.unexpected)} unexpected"
+        )
+    return check
+
+
+def open_archive_file(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    model: str,
+    version: int,
+    path: str,
+    range_header: str | None = None,
+) -> artifacts.Content:
+    """A file of a version's archive, or the bytes that an HTTP `Range` header names.
+
+    Raises Missing, NotPermitted, InvalidInput, WrongState until it is stored, RangeNotSatisfiable, PartUnavailable.
+    """
+    clean = artifacts.clean_path(path)
+    archive = _stored_archive(service, principal, registry, model, version)
+    return artifacts.open_file(archive.below(archives.FILES), clean, range_header)
+
+
+def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Place:
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    return _archive_of(service, place, find_version(service, place, found, version))
+
+
+def _archive_of(service: Service, place: RegistryPlace, version: ModelVersion) -> Place:
+    if version.status is not VersionStatus.READY:
+        raise WrongState(
+            f"{version.model_name} v{version.version} has no archive: {version.status_message or version.status}",
+            action="Wait until it is READY" if version.status is VersionStatus.PENDING_REGISTRATION else None,
+        )
+    return place.archive(service, version.model_id, version.id)
+
+
+# -- MLflow's objects ------------------------------------------------------------------------------------
+
+
+def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion:
+    """MLflow's `ModelVersion` as ours."""
+    tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
+    number = int(found["version"])
+    archive = _archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    return ModelVersion(
+        id=tags.get(mlflow_tags.VERSION_ID, f"{model.id}/{number}"),
+        model_id=model.id,
+        model_name=model.name,
+        registry_id=model.registry_id,
+        version=number,
+        status=VersionStatus(found.get("status", VersionStatus.READY)),
+        status_message=found.get("status_message", ""),
+        notes=found.get("description", ""),
+        creator=tags.get(mlflow_tags.CREATOR, found.get("user_id", "")),
+        created_at=models.moment(found.get("creation_timestamp")),
+        updated_at=models.moment(found.get("last_updated_timestamp")),
+        aliases=_aliases(model, number),
+        tags=models.own_tags(tags),
+        origin=_origin(tags.get(mlflow_tags.ORIGIN), found),
+        archive_uri=archive.uri if archive else None,
+        archive_bytes=archive.bytes if archive else None,
+        archive_files=archive.files if archive else None,
+        verified_at=archive.verified_at if archive else None,
+        workflow_id=tags.get(mlflow_tags.WORKFLOW_ID),
+    )
+
+
+def resource_of(place: RegistryPlace, version: ModelVersion) -> Resource:
+    """A version as events and workflows name it."""
+    return Resource("version", version.id, f"{version.model_name} v{version.version}", place.id)
+
+
+def _aliases(model: RegisteredModel, number: int) -> list[str]:
+    return sorted(alias for alias, version in model.aliases.items() if version == number)
+
+
+def _archive_facts(tag: str | None) -> StoredArchive | None:
+    with suppress(ValidationError):  # a tag that an administrator changed by hand
+        return StoredArchive.model_validate_json(tag) if tag else None
+    return None
+
+
+def _origin(tag: str | None, found: Mapping[str, Any]) -> Origin:
+    with suppress(ValidationError):
+        if tag:
+            return Origin.model_validate_json(tag)
+    return Origin(run_id=found.get("run_id") or None, source=found.get("source", ""))
+
+
+def _unquotable(name: str) -> bool:
+    return "'" in name and '"' in name
+
+
+def _how_far(workflow: Workflow) -> str:
+    done, total = workflow.progress.bytes_done, workflow.progress.bytes_total
+    return (
+        f"{workflow.step or workflow.status.value}: {done * 100 // total} %"
+        if total
+        else (workflow.step or workflow.status.value)
+    )
+
+
+def archive_tag(archive: StoredArchive) -> str:
+    """The value of the tag `mlflow_tags.ARCHIVE`."""
+    return archive.model_dump_json()

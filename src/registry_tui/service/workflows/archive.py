@@ -1,0 +1,284 @@
+"""Storing a version's archive: list the files, copy them, read them back, publish."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
+from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service import archives, identity, models, versions
+from registry_tui.service.archives import FILES, Place, StoredFile
+from registry_tui.service.artifacts import MODEL_FILE
+from registry_tui.service.context import Principal, Service
+from registry_tui.service.database.tables import RegistryRow, UserRow, WorkflowRow
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
+from registry_tui.service.models import RegistryPlace
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.queries import ACTIVE, to_schema
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+
+#: Versions that a request is registering just now, as (registry ID, name): the request itself starts their workflow.
+_registering: dict[tuple[str, str], int] = {}
+_guard = threading.Lock()
+
+
+def start(service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion) -> Workflow:
+    """Begins to store a version's archive; gives the workflow that does so already, if one does."""
+    try:
+        return service.workflows.start(
+            principal,
+            ARCHIVE,
+            resource=versions.resource_of(registry, version),
+            arguments={
+                "registry_id": registry.id,
+                "model": version.model_name,
+                "model_id": version.model_id,
+                "version": version.version,
+                "version_id": version.id,
+                "source": version.origin.source,
+            },
+        )
+    except WrongState:
+        query = select(WorkflowRow).where(WorkflowRow.resource_type == "version", WorkflowRow.resource_id == version.id)
+        with service.database.reading() as session:
+            found = session.scalars(query.order_by(WorkflowRow.created_at.desc())).first()
+        if found is None or found.kind != WorkflowKind.ARCHIVE.value:
+            raise
+        return to_schema(found)
+
+
+def start_pending(service: Service) -> int:
+    """Starts a workflow for every version that waits for its archive and has none; returns how many."""
+    started = 0
+    with service.database.reading() as session:
+        live = [row.id for row in session.scalars(select(RegistryRow)) if RegistryStatus(row.status).live]
+    for registry_id in live:
+        with suppress(Missing, WrongState):  # a registry that went away meanwhile
+            started += _start_pending_of(service, models.enter_registry(service, registry_id))
+    return started
+
+
+def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
+    pending = service.mlflow.search_pending_versions(registry.workspace)
+    if not pending:
+        return 0
+    query = select(WorkflowRow.resource_id).where(
+        WorkflowRow.status.in_(ACTIVE), WorkflowRow.resource_type == "version", WorkflowRow.registry_id == registry.id
+    )
+    with service.database.reading() as session:
+        active = set(session.scalars(query))
+    started = 0
+    for found in pending:
+        with _guard:
+            if (registry.id, found["name"]) in _registering:
+                continue
+        model = models.fetch_model(service, registry, found["name"])
+        if model is None:
+            continue
+        version = versions.to_version(model, found)
+        if version.id not in active:
+            start(service, _creator(service, version), registry, version)
+            started += 1
+    return started
+
+
+@contextmanager
+def being_registered(registry_id: str, name: str) -> Iterator[None]:
+    """While a request registers under a name, `start_pending` leaves the versions of that name to it."""
+    key = (registry_id, name)
+    with _guard:
+        _registering[key] = _registering.get(key, 0) + 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _registering[key] -= 1
+            if not _registering[key]:
+                del _registering[key]
+
+
+def _creator(service: Service, version: ModelVersion) -> Principal:
+    """Who registered a version, under a request ID of its own."""
+    with service.database.reading() as session:
+        row = session.get(UserRow, version.creator)
+    if row is None:
+        return identity.owner_principal(service)
+    return Principal(row.name, row.crn, str(uuid.uuid4()))
+
+
+# -- steps -----------------------------------------------------------------------------------------------
+
+
+def _begin(context: StepContext) -> None:
+    """Marks the version as waiting, also when the workflow is tried again."""
+    _set_status(context, VersionStatus.PENDING_REGISTRATION, "Its archive is being stored")
+    _set_tags(context, {mlflow_tags.WORKFLOW_ID: context.workflow_id})
+
+
+def _list(context: StepContext) -> Mapping[str, Any]:
+    source, _ = _places(context)
+    files = archives.list_files(source)
+    if not any(file.path == MODEL_FILE for file in files):
+        raise InvalidInput(
+            f"There is no MLflow model at {context.arguments['source']}: the folder holds no {MODEL_FILE} file",
+            action="Log the model again and register a new version",
+        )
+    total = sum(file.size for file in files)
+    context.log(f"{len(files)} files, {total} bytes in {source.uri}")
+    return {"files": [[file.path, file.size, file.etag] for file in files]}
+
+
+def _copy(context: StepContext) -> Mapping[str, Any]:
+    source, archive = _places(context)
+    files = _files(context)
+    how = "copied by the object store" if archives.same_store(source, archive) else "copied from another store"
+    sums = archives.copy_files(
+        files,
+        source,
+        archive.below(FILES),
+        advance=_Advance(context, files),
+        check=context.check_cancelled,
+    )
+    context.log(f"{how} to {archive.uri}")
+    return {"sums": sums}
+
+
+def _remove_copies(context: StepContext) -> None:
+    try:
+        _, archive = _places(context)
+        archives.delete_archive(archive)
+    except (NotPermitted, WrongState, Missing) as error:
+        context.log(f"What was copied could not be removed: {error.detail}", "warning")
+
+
+def _verify(context: StepContext) -> None:
+    _, archive = _places(context)
+    files = _files(context)
+    stored = archives.list_files(archive.below(FILES))
+    if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
+        raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
+    entries = archives.hash_files(
+        stored, archive.below(FILES), advance=_Advance(context, files), check=context.check_cancelled
+    )
+    sizes, sums = {file.path: file.size for file in files}, context.state.get("sums", {})
+    for entry in entries:
+        if entry.size != sizes[entry.path] or sums.get(entry.path, entry.sha256) != entry.sha256:
+            raise WrongState(f"{entry.path} was not stored as it was sent", action="Retry the workflow")
+    arguments = context.arguments
+    archives.write_manifest(
+        archive,
+        Manifest(
+            model_id=arguments["model_id"],
+            model_name=arguments["model"],
+            version_id=arguments["version_id"],
+            version=arguments["version"],
+            source=arguments["source"],
+            created_at=datetime.now(UTC),
+            files=entries,
+        ),
+    )
+    context.log(f"all {len(entries)} files read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
+
+
+def _publish(context: StepContext) -> None:
+    _, archive = _places(context)
+    manifest = archives.read_manifest(archive)
+    stored = versions.StoredArchive(
+        uri=archive.uri,
+        bytes=manifest.total_bytes,
+        files=len(manifest.files),
+        verified_at=manifest.created_at,
+    )
+    _set_tags(context, {mlflow_tags.ARCHIVE: versions.archive_tag(stored)})
+    _set_status(context, VersionStatus.READY, "")
+
+
+def _fail(context: StepContext) -> None:
+    _give_up(context, context.error or "Its archive could not be stored")
+
+
+def _cancel(context: StepContext) -> None:
+    _give_up(context, "Storing its archive was cancelled; retry the workflow, or register it again")
+
+
+def _give_up(context: StepContext, reason: str) -> None:
+    with suppress(Missing):  # the version was deleted
+        _set_status(context, VersionStatus.FAILED_REGISTRATION, reason)
+
+
+class _Advance:
+    """Adds up what is done into the step's progress."""
+
+    def __init__(self, context: StepContext, files: list[StoredFile]) -> None:
+        self._context = context
+        self._bytes_total = sum(file.size for file in files)
+        self._files_total = len(files)
+        self._bytes = self._files = 0
+
+    def __call__(self, bytes_: int, files: int) -> None:
+        self._bytes += bytes_
+        self._files += files
+        self._context.progress(
+            Progress(
+                bytes_done=self._bytes,
+                bytes_total=self._bytes_total,
+                files_done=self._files,
+                files_total=self._files_total,
+            )
+        )
+
+
+def _files(context: StepContext) -> list[StoredFile]:
+    return [StoredFile(path, size, etag) for path, size, etag in context.state["files"]]
+
+
+def _places(context: StepContext) -> tuple[Place, Place]:
+    """Where the model lies and where its archive goes, both reached with the registry's own key."""
+    service, arguments = context.service, context.arguments
+    registry = models.enter_registry(service, arguments["registry_id"])
+    archive = registry.archive(service, arguments["model_id"], arguments["version_id"])
+    try:
+        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(arguments["source"]))
+    except RouteError as error:
+        raise WrongState(f"The model cannot be reached any more: {error}") from error
+    except (OSError, ValueError) as error:
+        raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
+    return Place(archive.client, location.bucket, f"{location.key.rstrip('/')}/"), archive
+
+
+def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:
+    service, arguments = context.service, context.arguments
+    registry = models.enter_registry(service, arguments["registry_id"], any_status=True)
+    service.mlflow.set_version_status(
+        registry.workspace, arguments["model"], arguments["version"], status.value, message
+    )
+
+
+def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:
+    service, arguments = context.service, context.arguments
+    registry = models.enter_registry(service, arguments["registry_id"], any_status=True)
+    service.mlflow.set_version_tags(registry.workspace, arguments["model"], arguments["version"], tags)
+
+
+ARCHIVE = DEFINITIONS[WorkflowKind.ARCHIVE] = Definition(
+    kind=WorkflowKind.ARCHIVE,
+    steps=(
+        Step("list files", _list),
+        Step("copy", _copy, undo=_remove_copies),
+        Step("verify", _verify),
+        Step("publish", _publish),
+    ),
+    on_start=_begin,
+    on_failure=_fail,
+    on_cancel=_cancel,
+)
