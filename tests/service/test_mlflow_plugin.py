@@ -210,6 +210,22 @@ def test_what_is_no_model_of_the_project_is_refused_and_leaves_nothing(parts: Pa
     assert model(parts, "Never").status_code in (403, 404)
 
 
+def test_a_model_that_has_nothing_but_a_name_is_not_listed(parts: Parts, logged: Logged) -> None:
+    def listed() -> bool:
+        found = parts.ask("ann", "GET", "registered-models/search", params={"filter": "name = 'Bare'"})
+        return "registered_models" in found.raise_for_status().json()
+
+    parts.ask("ann", "POST", "registered-models/create", json={"name": "Bare"}).raise_for_status()
+    assert not listed()
+    tag = {"name": "Bare", "key": "team", "value": "wine"}
+    parts.ask("ann", "POST", "registered-models/set-tag", json=tag).raise_for_status()
+    assert listed()
+    parts.ask("ann", "DELETE", "registered-models/delete-tag", json=tag).raise_for_status()
+    assert not listed()
+    created(parts.register("ann", "Bare", logged))
+    assert listed()
+
+
 def test_a_project_that_is_not_synchronized_says_what_to_do(parts: Parts) -> None:
     lonely = parts.log_model("ann", "lonely")
     refused = parts.register("ann", "Lonely", lonely, "lonely")

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.utils.models import _parse_model_uri
 
-from registry_tui.mlflow_plugin.routes import RouteError, artifact_path
+from registry_tui.mlflow_plugin.routes import ProjectRoute, RouteError, artifact_path
 
 MODEL_FILE = "MLmodel"
 
@@ -56,6 +56,25 @@ def resolve_source(tracking: Any, source: str, run_id: str | None, model_id: str
         f"'{source}' cannot be registered: only models that a run of this project logged can. "
         "Use `runs:/RUN_ID/PATH` or `models:/MODEL_ID`."
     )
+
+
+def origin_of(
+    project: ProjectRoute, found: Source, experiment_name: str | None, run_id: str | None
+) -> dict[str, str | None]:
+    """The fields of `schemas.models.Origin`. `run_id` is what the client said, for copies of another version."""
+    run = found.run.info if found.run else None
+    return {
+        "environment_name": project.environment_name,
+        "workspace_name": project.workspace_name,
+        "project_id": project.project_id,
+        "project_name": project.project_name,
+        "experiment_id": found.experiment_id,
+        "experiment_name": experiment_name,
+        "run_id": run.run_id if run else run_id,
+        "run_name": run.run_name if run else None,
+        "artifact_path": found.artifact_path,
+        "source": found.location,
+    }
 
 
 def _logged_model(tracking: Any, model_id: str, source: str) -> Source:

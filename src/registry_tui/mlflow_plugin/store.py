@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel, RegisteredModelTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
-    PERMISSION_DENIED,
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_CONFLICT,
     RESOURCE_DOES_NOT_EXIST,
@@ -26,12 +24,12 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlModelVersionTag,
     SqlRegisteredModel,
+    SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
-from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_model_version_tag
-from sqlalchemy import exists, update
+from sqlalchemy import exists, or_, true, update
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import numbers
@@ -40,8 +38,9 @@ from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
+from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
-from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, resolve_source
+from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
 
@@ -60,7 +59,7 @@ def open_store() -> EnvironmentRegistryStore:
     return EnvironmentRegistryStore(os.environ["_MLFLOW_SERVER_FILE_STORE"], Home.resolve())
 
 
-class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+class EnvironmentRegistryStore(OwnedStore):
     """Registered models of every environment's registry. Methods raise MlflowException with a text for people."""
 
     def __init__(self, db_uri: str, home: Home) -> None:
@@ -144,10 +143,11 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
         )
         has_version = exists().where(SqlModelVersion.workspace == registry, SqlModelVersion.name == name)
         since = get_current_time_millis() - _WITHDRAW_WITHIN_MILLISECONDS
+        whose = true() if is_administrator() else of_user
         with self.ManagedSessionMaker(read_only=False) as session:
             locked = session.execute(
                 update(SqlRegisteredModel)
-                .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name, of_user, ~has_version)
+                .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name, whose, ~has_version)
                 .where(SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time)
                 .where(SqlRegisteredModel.creation_time > since)
                 .values(last_updated_time=SqlRegisteredModel.last_updated_time)
@@ -156,11 +156,25 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             if locked.rowcount:
                 session.delete(session.get(SqlRegisteredModel, (registry, name)))
 
-    def update_registered_model(
-        self, name: str, description: str | None, deployment_job_id: str | None = None
-    ) -> RegisteredModel:
-        self._require_owner(name, "change its description")
-        return super().update_registered_model(name, description, deployment_job_id)
+    def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
+        """Leaves out models that have nothing but a name: no version yet, no description, no tag of somebody's.
+
+        Clients make the model before they look at what to register, and leave it behind when that is no model.
+        """
+
+        def has(table: Any, *conditions: Any) -> Any:
+            same = (table.workspace == SqlRegisteredModel.workspace, table.name == SqlRegisteredModel.name)
+            return exists().where(*same, *conditions)
+
+        query = super()._get_search_registered_model_filter_query(session, parsed_filters, dialect)
+        return query.where(
+            or_(
+                has(SqlModelVersion),
+                SqlRegisteredModel.description != "",
+                has(SqlRegisteredModelTag, SqlRegisteredModelTag.key.not_like(f"{tags_.PREFIX}%")),
+                has(SqlRegisteredModelAlias),
+            )
+        )
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         check_model_name(new_name)
@@ -183,24 +197,6 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             numbers.retire_name(session, model.workspace, name, model_id)
             session.delete(model)
         nudge_service(self._home.service_socket)
-
-    def set_registered_model_tag(self, name: str, tag: Any) -> None:
-        self._refuse_reserved([tag.key])
-        self._require_owner(name, "change its tags")
-        super().set_registered_model_tag(name, tag)
-
-    def delete_registered_model_tag(self, name: str, key: str) -> None:
-        self._refuse_reserved([key])
-        self._require_owner(name, "change its tags")
-        super().delete_registered_model_tag(name, key)
-
-    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        self._require_owner(name, "change its aliases")
-        super().set_registered_model_alias(name, alias, version)
-
-    def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        self._require_owner(name, "change its aliases")
-        super().delete_registered_model_alias(name, alias)
 
     # -- versions -----------------------------------------------------------------------------
 
@@ -226,7 +222,7 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             _validate_model_version_tag(key, value)
         if len(source) > _MAX_SOURCE:
             raise _invalid(f"The source has {len(source)} characters; at most {_MAX_SOURCE} are possible.")
-        found, origin = self._origin(project, source, run_id, model_id)
+        found, origin = self._find_source(project, source, run_id, model_id)
         ours = {
             tags_.VERSION_ID: new_id(),
             tags_.CREATOR: current_user() or "",
@@ -278,17 +274,16 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             session.flush()
             return version.to_mlflow_entity()
 
-    def _origin(
+    def _find_source(
         self, project: ProjectRoute, source: str, run_id: str | None, model_id: str | None
     ) -> tuple[Source, dict[str, Any]]:
-        """Where the model lies and what `schemas.models.Origin` says about it. Raises MlflowException."""
+        """Where the model lies, and its `schemas.models.Origin`. Raises MlflowException."""
         # MLflow's handlers import the stores.
         from mlflow.server.handlers import _get_tracking_store
 
         tracking = _get_tracking_store()
         if source.startswith("models:/") and (copied := _parse_model_uri(source)).model_id is None:
-            location = self.get_model_version_download_uri(copied.name, copied.version)
-            found = Source(location, None, None, None)
+            found = Source(self.get_model_version_download_uri(copied.name, copied.version), None, None, None)
         else:
             found = resolve_source(tracking, source, run_id, model_id)
         if not self._artifacts.has_file(f"{artifact_path(found.location)}/{MODEL_FILE}"):
@@ -297,18 +292,7 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
                 "Name the folder that `log_model` wrote."
             )
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
-        return found, {
-            "environment_name": project.environment_name,
-            "workspace_name": project.workspace_name,
-            "project_id": project.project_id,
-            "project_name": project.project_name,
-            "experiment_id": found.experiment_id,
-            "experiment_name": experiment.name if experiment else None,
-            "run_id": found.run.info.run_id if found.run else run_id,
-            "run_name": found.run.info.run_name if found.run else None,
-            "artifact_path": found.artifact_path,
-            "source": found.location,
-        }
+        return found, origin_of(project, found, experiment.name if experiment else None, run_id)
 
     def get_model_version_download_uri(self, name: str, version: str | int) -> str:
         found = self.get_model_version(name, version)
@@ -324,16 +308,6 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             raise _invalid(f"Version {version} of '{name}' {state}.")
         return archive_uri(self._asking_workspace(), model_tags[tags_.MODEL_ID], version_tags[tags_.VERSION_ID])
 
-    def update_model_version(self, name: str, version: str, description: str | None = None) -> ModelVersion:
-        self._require_creator(name, version, "change its notes")
-        return super().update_model_version(name, version, description)
-
-    def transition_model_version_stage(
-        self, name: str, version: str, stage: str, archive_existing_versions: bool
-    ) -> ModelVersion:
-        self._require_owner(name, "change its versions' stages")
-        return super().transition_model_version_stage(name, version, stage, archive_existing_versions)
-
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")
         super().delete_model_version(name, version)
@@ -346,11 +320,6 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             return
         self._require_creator(name, version, "change its tags")
         super().set_model_version_tag(name, version, tag)
-
-    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        self._refuse_reserved([key])
-        self._require_creator(name, version, "change its tags")
-        super().delete_model_version_tag(name, version, key)
 
     def _set_status(self, name: str, version: str, value: str) -> None:
         try:
@@ -372,49 +341,6 @@ class EnvironmentRegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[m
             elif not waiting:
                 key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
                 session.add(SqlModelVersionTag(**key, value="true"))
-
-    # -- who may ------------------------------------------------------------------------------
-
-    def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
-        given: dict[str, str] = {}
-        for tag in tags or ():
-            if tag.key in given:
-                raise _invalid(f"The tag '{tag.key}' is given twice.")
-            given[tag.key] = tag.value
-        self._refuse_reserved(given)
-        return given
-
-    def _refuse_reserved(self, keys: Iterable[str]) -> None:
-        if is_administrator():
-            return
-        if reserved := next((key for key in keys if key.startswith(tags_.PREFIX)), None):
-            raise MlflowException(
-                f"The tag '{reserved}' cannot be changed: the registry keeps those under '{tags_.PREFIX}'.",
-                error_code=PERMISSION_DENIED,
-            )
-
-    def _require_owner(self, name: str, doing: str) -> dict[str, str]:
-        """The model's tags, when the caller owns it or acts for everyone."""
-        with self.ManagedSessionMaker() as session:
-            return self._model_tags(session, name, doing)
-
-    def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
-        found = _tags(self._get_registered_model(session, name).registered_model_tags)
-        owner, user = found.get(tags_.OWNER), current_user()
-        if not is_administrator() and (user is None or user not in (owner, also)):
-            raise MlflowException(
-                f"'{name}' belongs to {owner or 'nobody'}; only its owner may {doing}.", error_code=PERMISSION_DENIED
-            )
-        return found
-
-    def _require_creator(self, name: str, version: str, doing: str) -> None:
-        with self.ManagedSessionMaker() as session:
-            found = self._get_sql_model_version(session, name, version)
-            self._model_tags(session, name, doing, also=_tags(found.model_version_tags).get(tags_.CREATOR))
-
-
-def _tags(rows: Iterable[Any]) -> dict[str, str]:
-    return {row.key: row.value for row in rows}
 
 
 def _invalid(message: str) -> MlflowException:

@@ -1,0 +1,106 @@
+"""Who may change what in a registry: owners their models, creators their versions, the service everything.
+
+MLflow's own permissions are by project and role; they cannot tell one contributor's model from another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from sqlalchemy.orm import Session
+
+from registry_tui.mlflow_plugin.identity import current_user, is_administrator
+from registry_tui.schemas import mlflow_tags as tags_
+
+
+class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+    """MLflow's store, where changes are for owners and creators. Methods raise MlflowException."""
+
+    def update_registered_model(
+        self, name: str, description: str | None, deployment_job_id: str | None = None
+    ) -> RegisteredModel:
+        self._require_owner(name, "change its description")
+        return super().update_registered_model(name, description, deployment_job_id)
+
+    def set_registered_model_tag(self, name: str, tag: Any) -> None:
+        self._refuse_reserved([tag.key])
+        self._require_owner(name, "change its tags")
+        super().set_registered_model_tag(name, tag)
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        self._refuse_reserved([key])
+        self._require_owner(name, "change its tags")
+        super().delete_registered_model_tag(name, key)
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        self._require_owner(name, "change its aliases")
+        super().set_registered_model_alias(name, alias, version)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        self._require_owner(name, "change its aliases")
+        super().delete_registered_model_alias(name, alias)
+
+    def update_model_version(self, name: str, version: str, description: str | None = None) -> ModelVersion:
+        self._require_creator(name, version, "change its notes")
+        return super().update_model_version(name, version, description)
+
+    def transition_model_version_stage(
+        self, name: str, version: str, stage: str, archive_existing_versions: bool
+    ) -> ModelVersion:
+        self._require_owner(name, "change its versions' stages")
+        return super().transition_model_version_stage(name, version, stage, archive_existing_versions)
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        self._refuse_reserved([key])
+        self._require_creator(name, version, "change its tags")
+        super().delete_model_version_tag(name, version, key)
+
+    def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
+        given: dict[str, str] = {}
+        for tag in tags or ():
+            if tag.key in given:
+                raise _invalid(f"The tag '{tag.key}' is given twice.")
+            given[tag.key] = tag.value
+        self._refuse_reserved(given)
+        return given
+
+    def _refuse_reserved(self, keys: Iterable[str]) -> None:
+        if is_administrator():
+            return
+        if reserved := next((key for key in keys if key.startswith(tags_.PREFIX)), None):
+            raise MlflowException(
+                f"The tag '{reserved}' cannot be changed: the registry keeps those under '{tags_.PREFIX}'.",
+                error_code=PERMISSION_DENIED,
+            )
+
+    def _require_owner(self, name: str, doing: str) -> dict[str, str]:
+        """The model's tags, when the caller owns it or acts for everyone."""
+        with self.ManagedSessionMaker() as session:
+            return self._model_tags(session, name, doing)
+
+    def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
+        found = _tags(self._get_registered_model(session, name).registered_model_tags)
+        owner, user = found.get(tags_.OWNER), current_user()
+        if not is_administrator() and (user is None or user not in (owner, also)):
+            raise MlflowException(
+                f"'{name}' belongs to {owner or 'nobody'}; only its owner may {doing}.", error_code=PERMISSION_DENIED
+            )
+        return found
+
+    def _require_creator(self, name: str, version: str, doing: str) -> None:
+        with self.ManagedSessionMaker() as session:
+            found = self._get_sql_model_version(session, name, version)
+            self._model_tags(session, name, doing, also=_tags(found.model_version_tags).get(tags_.CREATOR))
+
+
+def _tags(rows: Iterable[Any]) -> dict[str, str]:
+    return {row.key: row.value for row in rows}
+
+
+def _invalid(message: str) -> MlflowException:
+    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)

@@ -1,0 +1,105 @@
+"""Which artifact path leads where, and what leads nowhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from registry_tui.mlflow_plugin.routes import (
+    Location,
+    ProjectRoute,
+    RegistryRoute,
+    RouteError,
+    Routes,
+    RoutesFile,
+    archive_uri,
+    artifact_path,
+    read_routes,
+)
+
+WINE = ProjectRoute("p1", "wine", "team", "env", "bucket-a", "mr-env")
+LONELY = ProjectRoute("p2", "lonely", "team", "other", "bucket-b", None, "Ask ann to synchronize it.")
+ROUTES = Routes({"wine": WINE, "lonely": LONELY, "default": WINE}, {"mr-env": RegistryRoute("r", "bucket-a", "models")})
+IDS = ("a1b2-c3d4-e5f6-g7h8", "0000-1111-2222-3333")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("workspaces/wine/1/ab/artifacts/m", Location("wine", "bucket-a", "workspaces/wine/1/ab/artifacts/m", True)),
+        ("/workspaces//wine/1", Location("wine", "bucket-a", "workspaces/wine/1", True)),
+        ("1/abc", Location("default", "bucket-a", "workspaces/default/1/abc", True)),
+        (f"workspaces/wine/registry/{IDS[0]}/{IDS[1]}/files/MLmodel",
+         Location("wine", "bucket-a", f"models/{IDS[0]}/{IDS[1]}/files/MLmodel", False)),
+        (f"registry/{IDS[0]}/{IDS[1]}", Location("default", "bucket-a", f"models/{IDS[0]}/{IDS[1]}", False)),
+        ("workspaces/wine/1/registry/x", Location("wine", "bucket-a", "workspaces/wine/1/registry/x", True)),
+    ],
+)  # fmt: skip
+def test_paths_lead_into_the_projects_bucket(path: str, location: Location) -> None:
+    assert ROUTES.locate(path) == location
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "workspaces",
+        "workspaces/nobody/1",
+        "workspaces/wine/../beer/1",
+        "workspaces/wine/./1",
+        "workspaces/wine/a\\..\\b",
+        "workspaces/wine/registry",
+        f"workspaces/wine/registry/{IDS[0]}",
+        f"workspaces/wine/registry/{IDS[0]}/..",
+        f"workspaces/wine/registry/{IDS[0]}/manifest.json",
+        f"workspaces/lonely/registry/{IDS[0]}/{IDS[1]}/files",
+    ],
+)
+def test_other_paths_lead_nowhere(path: str) -> None:
+    with pytest.raises(RouteError):
+        ROUTES.locate(path)
+
+
+def test_an_archives_uri_leads_back_to_it() -> None:
+    uri = archive_uri("wine", *IDS)
+    assert ROUTES.locate(artifact_path(uri)).key == f"models/{IDS[0]}/{IDS[1]}/files"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/x", "mlflow-artifacts://host/x", "mlflow-artifacts:/x?y=1", "/x"])
+def test_other_uris_are_no_artifacts_of_ours(uri: str) -> None:
+    with pytest.raises(RouteError):
+        artifact_path(uri)
+
+
+def test_quoted_steps_upwards_are_seen() -> None:
+    with pytest.raises(RouteError):
+        ROUTES.locate(artifact_path("mlflow-artifacts:/workspaces/wine/%252e%252e/beer"))
+
+
+def test_refusals_say_what_to_do() -> None:
+    assert ROUTES.refusal_of("lonely") == "Ask ann to synchronize it."
+    assert "registries synchronize" in Routes({"x": dataclasses.replace(LONELY, refusal="")}).refusal_of("x")
+    assert "projects list" in ROUTES.refusal_of("nobody")
+    assert ROUTES.registry_of("wine") == ROUTES.registry_of("mr-env") == "mr-env"
+    assert ROUTES.registry_of("lonely") is ROUTES.registry_of("nobody") is None
+
+
+def test_the_file_is_read_again_when_it_was_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "routes.json"
+    file = RoutesFile(path)
+    assert file.load() == Routes()
+    ROUTES.dump(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert file.load() == ROUTES == read_routes(path)
+    assert file.load() is file.load()
+    Routes().dump(path)
+    assert file.load() == Routes()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"format": 99, "projects": {}, "registries": {}}'])
+def test_a_damaged_file_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "routes.json"
+    path.write_text(text)
+    with pytest.raises(ValueError):
+        read_routes(path)
