@@ -42,7 +42,7 @@ MIB = 1 << 20
 PART_BYTES = 5 * MIB
 MAX_PARTS = 10_000
 #: Files up to this size are read in one request each, larger ones in ranges of this size.
-RANGE_BYTES = 16 * MIB
+RANGE_BYTES = 8 * MIB
 #: Requests under way at the same time, and what is kept of them in memory: (`READERS` + 1) × `RANGE_BYTES`.
 COPIERS = 4
 READERS = 3
