@@ -15,6 +15,7 @@ from typing import IO
 
 import uvicorn
 
+from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
 from registry_tui.platform.ports import load_ports
 from registry_tui.platform.secrets import load_secrets
@@ -149,7 +150,7 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         run(Home.resolve())
-    except (CannotStart, OSError, ValueError) as error:
+    except (CannotStart, PlatformError, OSError, ValueError) as error:
         sys.exit(f"The service cannot start: {error}")
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import HTMLResponse, JSONResponse
 
 import registry_tui
@@ -29,7 +27,6 @@ Send `X-Request-ID` to find your request again in events and logs; every answer 
 
 def create_app(service: Service, background: Background) -> FastAPI:
     """The app that answers for a service. It starts nothing by itself."""
-    register_url_convertor("str", _Segment())
     app = FastAPI(
         title="Registry TUI",
         version=registry_tui.__version__,
@@ -62,13 +59,6 @@ def create_app(service: Service, background: Background) -> FastAPI:
         return HTMLResponse(api_page.render(app.openapi()), headers={"Content-Security-Policy": api_page.POLICY})
 
     return app
-
-
-class _Segment(StringConvertor):
-    """A part of a path, decoded only after routing, so that a name may hold a slash (`workspace%2Fproject`)."""
-
-    def convert(self, value: str) -> str:
-        return unquote(value)
 
 
 def _operation_id(route: APIRoute) -> str:

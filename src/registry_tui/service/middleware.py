@@ -33,7 +33,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Routes see the path as it was sent and decode each part: see `app._Segment`.
+        # Routes see the path as it was sent and decode each part: see `routes.Segment`.
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         headers = Headers(scope=scope)
         sent_id = headers.get("x-request-id", "")

@@ -149,6 +149,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 def _field_problem(error: dict[str, Any]) -> FieldProblem:
     where = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
     message = str(error["msg"])
+    if error["type"] == "json_invalid":
+        return FieldProblem(field="body", message="not valid JSON")
     pattern = error.get("ctx", {}).get("pattern")
     if pattern is not None:
         from registry_tui.schemas.places import NAME_PATTERN

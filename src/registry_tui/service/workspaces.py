@@ -97,7 +97,7 @@ def _project_counts(session: Session, ids: list[str]) -> Mapping[str, int]:
         .where(ProjectRow.workspace_id.in_(ids), ProjectRow.state == "ready")
         .group_by(ProjectRow.workspace_id)
     )
-    return dict(session.execute(query).tuples())
+    return dict(session.execute(query).tuples().all())
 
 
 def _schema(row: WorkspaceRow, projects: Mapping[str, int]) -> Workspace:

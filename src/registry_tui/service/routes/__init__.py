@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from fastapi import APIRouter
+from starlette.convertors import StringConvertor, register_url_convertor
 
 MODULES = ("system", "places", "registries", "tracking", "models", "events", "workflows")
+
+
+class Segment(StringConvertor):
+    """A part of a path, decoded only after routing, so that a name may hold a slash (`workspace%2Fproject`)."""
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+
+# Before any route is made: a route's parts are compiled then.
+register_url_convertor("str", Segment())
 
 
 def routers() -> list[APIRouter]:

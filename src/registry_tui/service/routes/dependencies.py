@@ -21,12 +21,12 @@ def service_dependency(request: Request) -> Service:
 def principal_dependency(
     request: Request,
     service: Annotated[Service, Depends(service_dependency)],
-    user: Annotated[
+    registry_user: Annotated[
         str | None, Header(alias="X-Registry-User", description="Acts as this user instead of the socket's owner")
     ] = None,
 ) -> Principal:
     """Who acts, under the request's ID."""
-    return identity.acting_principal(service, user, request.state.request_id)
+    return identity.acting_principal(service, registry_user, request.state.request_id)
 
 
 @dataclass(frozen=True)

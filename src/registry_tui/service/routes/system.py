@@ -32,10 +32,9 @@ async def health(request: Request) -> Health:
 
 
 @router.get("/status")
-def platform_status(request: Request, service: ServiceIn, principal: Acting) -> PlatformStatus:
+def platform_status(service: ServiceIn, principal: Acting) -> PlatformStatus:
     """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
-    background: Background = request.app.state.background
-    return status.platform_status(service, background.waiting_for)
+    return status.platform_status(service)
 
 
 @router.post("/internal/pending-versions", status_code=202, include_in_schema=False)
