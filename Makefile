@@ -1,0 +1,60 @@
+# `make` alone lists the targets. Everything runs in .venv, which `requirements/install` makes from the lock files.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test install install-dev check format bench screenshots lock clean
+SHELL := /bin/bash
+
+PYTHON ?= python3
+# Test processes at a time; each service test starts its own platform.
+WORKERS ?= 2
+BIN := .venv/bin
+
+export PYTHON
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: install ## install, bring the platform up, load the demo and open the terminal program
+	$(BIN)/registry-tui up
+	$(BIN)/registry-tui demo
+	@if [[ -t 0 && -t 1 ]]; then exec $(BIN)/registry-tui; \
+	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
+
+test: check ## install what tests need, check, and run all tests
+	$(BIN)/pytest -n $(WORKERS)
+
+install: ## install the platform from the lock file into .venv
+	@requirements/install platform
+
+install-dev: ## install the platform and what developing needs
+	@requirements/install dev
+
+check: install-dev ## lint, formatting, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: install-dev ## run every benchmark; each prints both sides and their ratio
+	@for benchmark in bench/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; done
+
+screenshots: install-dev ## make the screenshots of the documentation from the program itself
+	$(BIN)/python docs/screenshots.py
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+EXTRAS = --extra platform --extra demo
+
+lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
+lock: install-dev ## make the lock files again; UPGRADE=--upgrade takes newer versions
+	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) -o requirements/platform.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) --group dev -c requirements/platform.txt -o requirements/dev.txt
+
+clean: ## remove .venv and caches; platforms and their data stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
