@@ -18,7 +18,7 @@ from registry_tui.service.database.tables import (
     WorkflowRow,
     WorkspaceRow,
 )
-from registry_tui.service.errors import WrongState
+from registry_tui.service.errors import PartUnavailable, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ def run(service: Service) -> None:
         workspace = workspaces.create_workspace(
             service, principal, WorkspaceCreate(name=WORKSPACE, environment=environment)
         ).id
+    if not service.mlflow.answers():
+        raise PartUnavailable("MLflow's server does not answer yet")
     if project is None:
         request_project = ProjectCreate(
             name=PROJECT, workspace=workspace, description="The first project of this installation."

@@ -47,11 +47,7 @@ def create_environment(service: Service, principal: Principal, request: Environm
             raise AlreadyThere(
                 f"There is an environment {request.name!r} already", action="Choose another name"
             ) from error
-        try:
-            service.object_store.create_bucket(row.bucket)
-        except BaseException:
-            _abandon(service, id_)
-            raise
+        service.object_store.create_bucket(row.bucket)
         with service.database.session() as session:
             session.get_one(EnvironmentRow, id_).state = "ready"
     return get_environment(service, principal, id_)
@@ -125,11 +121,6 @@ def _clean_up(service: Service) -> None:
         service.object_store.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
-
-
-def _abandon(service: Service, id_: str) -> None:
-    with service.database.session() as session:
-        session.get_one(EnvironmentRow, id_).state = "deleting"
 
 
 def _require_empty(row: EnvironmentRow) -> None:

@@ -14,7 +14,7 @@ from registry_tui.schemas.places import Project, ProjectCreate, Role
 from registry_tui.service import events, paging, permissions, routing
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.database.tables import CollaboratorRow, ProjectRow, RegistryRow, WorkspaceRow, new_id
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable
 from registry_tui.service.resolve import resolve_project, resolve_workspace
 
 logger = logging.getLogger(__name__)
@@ -33,12 +33,13 @@ def create_project(
 ) -> Project:
     """Makes a project with its MLflow workspace; who makes it is its first administrator.
 
-    The row is there first, in the state `creating`, where nobody sees it; what a crash leaves in that state is taken
-    away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, WrongState, PartUnavailable.
+    The row is there first, in the state `creating`, where nobody sees it; what an error or a crash leaves in that state
+    is taken away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
     """
     id_ = new_id()
     with events.recording(service, principal, "project.create", Resource("project", id_, request.name)), _changing:
         _check_name(request.name)
+        _clean_up(service)
         with service.database.session() as session:
             workspace = resolve_workspace(session, request.workspace)
             _require_free(session, workspace, request.name)
@@ -52,15 +53,11 @@ def create_project(
                 collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
             )
             session.add(row)
-        try:
-            service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
-            routing.publish(service)
-            routing.mirror_access(service, id_)
-            with service.database.session() as session:
-                session.get_one(ProjectRow, id_).state = "ready"
-        except BaseException:
-            _hide(service, id_)
-            raise
+        service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
+        routing.publish(service)
+        routing.mirror_access(service, id_)
+        with service.database.session() as session:
+            session.get_one(ProjectRow, id_).state = "ready"
     return get_project(service, principal, id_)
 
 
@@ -122,7 +119,8 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
                 f"Project {row.name} still has experiments: {', '.join(experiments[:5])}{more}",
                 action="Delete them first, or delete the project with force",
             )
-        _hide(service, row.id)
+        with service.database.session() as session:
+            session.get_one(ProjectRow, row.id).state = "deleting"
         routing.publish(service)
         try:
             _clean_up(service)
@@ -164,15 +162,11 @@ def _clean_up(service: Service) -> None:
         unfinished = list(session.scalars(query))
     for row in unfinished:
         service.access.remove_project(row.mlflow_workspace)
-        service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
+        if row.state == "deleting" or row.mlflow_workspace != MLFLOW_DEFAULT:
+            service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
         service.object_store.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
         with service.database.session() as session:
             session.delete(session.get_one(ProjectRow, row.id))
-
-
-def _hide(service: Service, project_id: str) -> None:
-    with service.database.session() as session:
-        session.get_one(ProjectRow, project_id).state = "deleting"
 
 
 def _check_name(name: str) -> None:
@@ -184,11 +178,8 @@ def _check_name(name: str) -> None:
 def _require_free(session: Session, workspace: WorkspaceRow, name: str) -> None:
     query = select(ProjectRow).where(ProjectRow.workspace_id == workspace.id, ProjectRow.name == name)
     taken = session.scalars(query).first()
-    if taken is None:
-        return
-    if taken.state == "ready":
+    if taken is not None:
         raise AlreadyThere(f"Workspace {workspace.name} has a project {name!r} already", action="Choose another name")
-    raise WrongState(f"A project {name!r} is still being removed", action="Try again in a moment")
 
 
 def _free_mlflow_workspace(session: Session, name: str, id_: str) -> str:
