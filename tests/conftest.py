@@ -1,0 +1,108 @@
+"""Fixtures with real parts; tests/README.md says how to use them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.platforms import Platform, run_python, running_platform, short_folder
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.places import Project
+
+#: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
+SHARED = "REGISTRY_TUI_TEST_PLATFORM"
+_made_here = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Chooses the shared platform's home before any worker starts; they inherit the variable."""
+    os.environ.pop("REGISTRY_TUI_HOME", None)
+    os.environ.pop("REGISTRY_TUI_USER", None)
+    if SHARED not in os.environ and not hasattr(config, "workerinput"):
+        config.stash[_made_here] = short_folder()
+        os.environ[SHARED] = str(config.stash[_made_here] / "h")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the shared platform once all workers are done, however they ended."""
+    if (folder := config.stash.get(_made_here, None)) is not None:
+        os.environ.pop(SHARED, None)
+        Platform(Home(folder / "h")).down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Adds the ends of the parts' logs to the report of a test that failed on a platform."""
+    report: pytest.TestReport = yield
+    if report.failed:
+        for used in getattr(item, "funcargs", {}).values():
+            if isinstance(used, Platform):
+                report.sections.extend((f"log of {part}", text) for part, text in used.log_tails().items() if text)
+    return report
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    """The run's one platform, shared by all tests and workers: work in projects of your own, break nothing."""
+    shared = Platform(Home(Path(os.environ[SHARED])))
+    shared.up()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def own_platform() -> Iterator[Platform]:
+    """A platform that only this module's tests use: they may break it, and leave it up."""
+    folder = short_folder()
+    with running_platform(folder / "h") as started:
+        yield started
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh_platform() -> Iterator[Platform]:
+    """A platform for one test alone. Takes ten seconds: prefer `platform` or `own_platform`."""
+    folder = short_folder()
+    with running_platform(folder / "h") as started:
+        yield started
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A temporary folder whose name is short enough for unix sockets inside; `tmp_path` is not."""
+    folder = short_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def client(platform: Platform) -> AsyncIterator[RegistryClient]:
+    """A client of the shared platform's service, acting as its owner."""
+    async with platform.client() as connected:
+        yield connected
+
+
+@pytest.fixture
+def project(platform: Platform) -> Project:
+    """A new project of the shared platform, in a synchronized workspace, with a name of its own."""
+    return platform.new_project()
+
+
+@pytest.fixture
+def sdk(platform: Platform, project: Project) -> Callable[..., str]:
+    """Runs Python code as a data scientist would, in another process with the project's exports.
+
+    `sdk(code, *arguments)` answers what the code printed, and fails when it fails.
+    """
+    exports = platform.exports(project.id)
+
+    def run(code: str, *arguments: str, check: bool = True) -> str:
+        return run_python(code, exports, *arguments, check=check)
+
+    return run

@@ -1,0 +1,1 @@
+"""What tests and benchmarks share. Imported as `support.…`: pytest and the benchmarks put `tests/` on the path."""

@@ -1,0 +1,193 @@
+"""Real platforms for tests: started by the project's own code, in homes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.platform import lifecycle, supervisor
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.ports import Ports, load_ports
+from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.schemas.places import Project, ProjectCreate
+
+Answer = TypeVar("Answer")
+
+#: What the first start makes.
+ENVIRONMENT, WORKSPACE = "local", "default"
+#: Variables of the caller that must not reach a part, a script or a command that a test starts.
+_FOREIGN = ("MLFLOW_", "_MLFLOW_", "AWS_", "PYTEST_", "REGISTRY_TUI_", "PYTHONDONTWRITEBYTECODE")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform: its home, and ways to ask it."""
+
+    home: Home
+
+    @property
+    def ports(self) -> Ports:
+        ports = load_ports(self.home)
+        assert ports is not None, "the platform was never started"
+        return ports
+
+    @property
+    def secrets(self) -> Secrets:
+        return load_secrets(self.home)
+
+    def client(self, user: str | None = None) -> RegistryClient:
+        """A client of this platform's service; close it, or use it as an async context manager."""
+        return RegistryClient(self.home, user=user)
+
+    def ask(self, question: Callable[[RegistryClient], Awaitable[Answer]], user: str | None = None) -> Answer:
+        """One question to the service, for tests that are not coroutines: `ask(lambda c: c.project("wine"))`."""
+
+        async def answer() -> Answer:
+            async with self.client(user) as client:
+                return await question(client)
+
+        with ThreadPoolExecutor(1) as own_loop:
+            return own_loop.submit(asyncio.run, answer()).result()
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which a command works on this platform."""
+        return {**clean_environment(), ENVIRONMENT_VARIABLE: str(self.home.root)}
+
+    def command(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Runs `registry-tui …` on this platform."""
+        done = subprocess.run(
+            [sys.executable, "-m", "registry_tui", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"registry-tui {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
+        return done
+
+    def new_project(self, workspace: str = WORKSPACE, prefix: str = "p") -> Project:
+        """A project with a name of its own; the first workspace is synchronized, so it may register models."""
+        name = unique(prefix)
+        return self.ask(lambda client: client.create_project(ProjectCreate(name=name, workspace=workspace)))
+
+    def exports(self, project: str) -> dict[str, str]:
+        """What `registry-tui env --project` tells a shell."""
+        return self.ask(lambda client: client.credentials(project)).as_exports()
+
+    def pid(self, part: str) -> int:
+        """The process of a part as the supervisor knows it; 0 while it does not run."""
+        info = supervisor.processes(self.home)[part]
+        return info.pid if info.running else 0
+
+    def kill(self, part: str) -> int:
+        """Ends a part's process at once, as a crash would; the supervisor starts it again. Returns its PID."""
+        pid = wait_for(lambda: self.pid(part), what=f"{part} to run")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def up(self) -> None:
+        """Starts what does not run, and waits until every part is healthy."""
+        for _ in lifecycle.up(self.home):
+            pass
+
+    def down(self) -> None:
+        lifecycle.down(self.home)
+
+    def log_tails(self, lines: int = 40) -> dict[str, str]:
+        """The end of every part's log."""
+        return {part: supervisor.tail(self.home, part, lines) for part in (*supervisor.PARTS, "supervisor")}
+
+
+@contextmanager
+def running_platform(root: Path) -> Iterator[Platform]:
+    """A platform of its own, stopped at the end."""
+    platform = Platform(Home(root))
+    try:
+        platform.up()
+        yield platform
+    finally:
+        platform.down()
+
+
+def short_folder(prefix: str = "rt-") -> Path:
+    """A new folder whose name leaves room for unix sockets' paths."""
+    return Path(tempfile.mkdtemp(prefix=prefix))
+
+
+def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
+    """This process's variables without those that would point a child at another platform."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    kept.pop(PART_VARIABLE, None)
+    return {**kept, **extra}
+
+
+def run_python(
+    code: str, environment: Mapping[str, str], *arguments: str, check: bool = True, timeout: float = 180
+) -> str:
+    """Runs a Python program in a process of its own, and returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=clean_environment({"MLFLOW_DISABLE_TELEMETRY": "true", **environment}),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        check=False,
+    )
+    assert not check or done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout if check else done.stdout + done.stderr
+
+
+def unique(prefix: str) -> str:
+    """A name that no other test has."""
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def wait_for(condition: Callable[[], Answer], *, what: str = "the condition", timeout: float = 90) -> Answer:
+    """Waits until the condition answers something true, and returns that. An error in it counts as "not yet"."""
+    until = time.monotonic() + timeout
+    pause = threading.Event()
+    last: object = None
+    while time.monotonic() < until:
+        try:
+            if found := condition():
+                return found
+            last = found
+        except Exception as error:
+            last = error
+        pause.wait(0.05)
+    raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Answer]], *, what: str = "the condition", timeout: float = 90
+) -> Answer:
+    """`wait_for` for coroutines."""
+    until = time.monotonic() + timeout
+    last: object = None
+    while time.monotonic() < until:
+        try:
+            if found := await condition():
+                return found
+            last = found
+        except Exception as error:
+            last = error
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
