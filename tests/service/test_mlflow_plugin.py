@@ -350,6 +350,12 @@ def test_people_cannot_hand_out_access_in_mlflow(parts: Parts) -> None:
     assert refused.status_code == 403
 
 
+def test_nobody_runs_commands_through_mlflows_assistant(parts: Parts) -> None:
+    for method, path in (("GET", "config"), ("PUT", "config"), ("POST", "message"), ("POST", "skills/install")):
+        answer = parts.ask("ann", method, f"/ajax-api/3.0/mlflow/assistant/{path}", json={})
+        assert answer.status_code in (403, 404, 405), path
+
+
 def test_leaving_a_project_takes_everything_at_once(parts: Parts) -> None:
     made = parts.log_model("bob")
     try:

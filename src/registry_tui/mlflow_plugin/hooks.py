@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
@@ -36,6 +37,8 @@ class _Forgetful(dict[str, "str | None"]):
 
 def install(app: Flask, auth: Any) -> None:
     """Adds our hooks to MLflow's app, after its own, so that the user is known, and to `mlflow.server.auth`."""
+    # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
+    assistant_router.routes.clear()
     app.before_request(_refuse_access_changes)
     app.after_request(_withdraw_model_of_refused_version)
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
