@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.platforms import Platform, run_python, running_platform, short_folder
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
+from support.platforms import Platform, run_python, running_platform, short_folder
 
 #: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
 SHARED = "REGISTRY_TUI_TEST_PLATFORM"
