@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from mlflow_parts import REGISTRY, Parts, running_parts
 
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow, NotLetIn
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, WrongState
+from support.mlflow_parts import REGISTRY, Parts, running_parts
+from support.platforms import wait_for
 
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Parts]:
-    with tempfile.TemporaryDirectory(prefix="rt-mlflow-") as root, running_parts(Path(root)) as running:
+    with running_parts() as running:
         yield running
 
 
@@ -112,8 +110,6 @@ def test_the_embedded_database_is_analysed_as_it_grows(parts: Parts) -> None:
     for _ in range(4):
         run = parts.log_model("ann", "wine").run_id
         parts.mlflow.call("POST", "runs/log-batch", workspace="wine", json={"run_id": run, "params": parameters})
-    until = time.monotonic() + 60
+    counted = "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'params'"
     with closing(sqlite3.connect(parts.home.mlflow_database)) as database:
-        while not database.execute("SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'params'").fetchone()[0]:
-            assert time.monotonic() < until, "the database was not analysed"
-            time.sleep(0.2)
+        wait_for(lambda: database.execute(counted).fetchone()[0], what="statistics of the parameters")

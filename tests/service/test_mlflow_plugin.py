@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from mlflow_parts import REGISTRY, TEAMS, Logged, Parts, running_parts
 
 from registry_tui.schemas.places import Role
+from support.mlflow_parts import REGISTRY, TEAMS, Logged, Parts, running_parts
+from support.platforms import run_python
 
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Parts]:
-    with tempfile.TemporaryDirectory(prefix="rt-mlflow-") as root, running_parts(Path(root)) as running:
+    with running_parts() as running:
         yield running
 
 
@@ -62,16 +59,8 @@ print("predicted", mlflow.pyfunc.load_model("models:/ElasticnetWineModel/1").pre
 """
 
 
-def run_python(parts: Parts, project: str, user: str, code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=parts.environment(project, user), capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 def test_stock_code_registers_and_another_project_loads_even_after_the_run_is_gone(parts: Parts) -> None:
-    output = run_python(parts, "wine", "ann", TRAIN)
+    output = run_python(TRAIN, parts.exports("wine", "ann"))
     run_id = output.split("run_id ", 1)[1].split()[0]
 
     pending = [v for v in parts.mlflow.search_pending_versions(REGISTRY) if v["name"] == "ElasticnetWineModel"]
@@ -92,7 +81,7 @@ def test_stock_code_registers_and_another_project_loads_even_after_the_run_is_go
     parts.store_archive(version)
     assert not [v for v in parts.mlflow.search_pending_versions(REGISTRY) if v["name"] == "ElasticnetWineModel"]
     parts.ask("ann", "POST", "runs/delete", json={"run_id": run_id}).raise_for_status()
-    assert "predicted" in run_python(parts, "beer", "cleo", LOAD)
+    assert "predicted" in run_python(LOAD, parts.exports("beer", "cleo"))
 
 
 def test_a_version_is_not_loaded_before_it_is_stored(parts: Parts, logged: Logged) -> None:

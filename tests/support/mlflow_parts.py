@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,16 +17,16 @@ import httpx
 
 from registry_tui.mlflow_plugin.launch import server_command
 from registry_tui.mlflow_plugin.routes import ProjectRoute, RegistryRoute, Routes
-from registry_tui.platform.paths import Home
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import Ports, choose_ports
-from registry_tui.platform.secrets import Secrets, load_secrets, mlflow_password, write_private
+from registry_tui.platform.secrets import Secrets, load_secrets, mlflow_password
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
+from support.platforms import clean_environment, short_folder, wait_for
 
 BUCKET = "env-a"
 REGISTRY = "mr-env-a"
-START_SECONDS = 120
 
 #: Who works where. `lonely` is not synchronized; ann also works there.
 TEAMS: Mapping[str, Mapping[str, Role]] = {
@@ -79,16 +76,13 @@ class Parts:
             region_name="us-east-1",
         )
 
-    def environment(self, project: str, user: str) -> dict[str, str]:
+    def exports(self, project: str, user: str) -> dict[str, str]:
         """What makes stock MLflow code work as somebody in a project."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST_"))}
         return {
-            **kept,
             "MLFLOW_TRACKING_URI": self.ports.mlflow_url,
             "MLFLOW_WORKSPACE": project,
             "MLFLOW_TRACKING_USERNAME": user,
             "MLFLOW_TRACKING_PASSWORD": mlflow_password(self.secrets, user),
-            "MLFLOW_DISABLE_TELEMETRY": "true",
         }
 
     def ask(self, user: str | None, method: str, path: str, *, project: str = "wine", **request: Any) -> httpx.Response:
@@ -154,20 +148,23 @@ class Parts:
 
 
 @contextmanager
-def running_parts(root: Path) -> Iterator[Parts]:
-    """Starts both parts, and stops them at the end."""
-    home = Home(root)
+def running_parts() -> Iterator[Parts]:
+    """Starts both parts in a temporary home, and stops them at the end."""
+    folder = short_folder()
+    home = Home(folder)
     home.create()
     ports, secrets = choose_ports(home), load_secrets(home)
     mlflow = Mlflow(ports, secrets)
     parts = Parts(home, ports, secrets, mlflow, Access(mlflow, secrets))
-    processes = [_start(home, "object-store", *_object_store(home, ports, secrets))]
-    processes.append(_start(home, "mlflow", *server_command(home, ports, secrets)))
+    here = {ENVIRONMENT_VARIABLE: str(home.root)}
+    processes = [
+        _start(home, "object-store", [sys.executable, "-m", "registry_tui.platform.object_store"], here),
+        _start(home, "mlflow", *server_command(home, ports, secrets)),
+    ]
     try:
-        _wait(home, processes[0], lambda: "Buckets" in parts.s3.list_buckets())
-        parts.s3.create_bucket(Bucket=BUCKET)
         parts.write_routes()
-        _wait(home, processes[1], mlflow.answers)
+        wait_for(lambda: _in_store(parts), what="the object store")
+        wait_for(mlflow.answers, what="MLflow's server")
         for workspace in (*TEAMS, REGISTRY):
             mlflow.create_workspace(workspace)
         for project, team in TEAMS.items():
@@ -177,66 +174,26 @@ def running_parts(root: Path) -> Iterator[Parts]:
     finally:
         mlflow.close()
         for process in reversed(processes):
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
         for process in processes:
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _object_store(home: Home, ports: Ports, secrets: Secrets) -> tuple[list[str], dict[str, str]]:
-    identities = [
-        {
-            "name": name,
-            "credentials": [{"accessKey": key.access_key_id, "secretKey": key.secret_access_key}],
-            "actions": actions,
-        }
-        for name, key, actions in (
-            ("admin", secrets.object_store_admin, ["Admin", "Read", "Write", "List"]),
-            ("mlflow", secrets.object_store_mlflow, ["Read", "Write", "List"]),
-        )
-    ]
-    config = home.run / "identities.json"
-    write_private(config, json.dumps({"identities": identities}))
-    flags = {
-        "dir": home.object_store,
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
-        "s3.port": ports.s3,
-        "s3.port.grpc": ports.s3_grpc,
-        "master.port": ports.master,
-        "master.port.grpc": ports.master_grpc,
-        "volume.port": ports.volume,
-        "volume.port.grpc": ports.volume_grpc,
-        "filer.port": ports.filer,
-        "filer.port.grpc": ports.filer_grpc,
-        "s3.config": config,
-        "s3.port.iceberg": 0,
-        "master.telemetry": "false",
-        "webdav": "false",
-        "admin.ui": "false",
-    }
-    weed = str(Path(sys.executable).parent / "weed")
-    return [weed, "mini", *(f"-{flag}={value}" for flag, value in flags.items())], {"GOMEMLIMIT": "200MiB"}
+def _in_store(parts: Parts) -> bool:
+    """Makes the bucket; only a put tells that the store takes objects."""
+    if BUCKET not in [bucket["Name"] for bucket in parts.s3.list_buckets()["Buckets"]]:
+        parts.s3.create_bucket(Bucket=BUCKET)
+    parts.s3.put_object(Bucket=BUCKET, Key="probe", Body=b"")
+    return True
 
 
 def _start(home: Home, part: str, command: list[str], extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
     with (home.logs / f"{part}.log").open("wb") as log:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         return subprocess.Popen(
-            command, env={**environment, **extra}, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command, env=clean_environment(extra), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
-
-
-def _wait(home: Home, process: subprocess.Popen[bytes], ready: Any) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert process.poll() is None, "\n".join(log.read_text()[-3000:] for log in home.logs.glob("*.log"))
-        try:
-            if ready():
-                return
-        except Exception as error:
-            last = error
-        time.sleep(0.1)
-    raise AssertionError(f"{process.args!r} did not come up: {locals().get('last')}")
