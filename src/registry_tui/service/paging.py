@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry_tui.schemas.base import MAX_PAGE_SIZE, FieldProblem, Page
+from registry_tui.service.database.tables import UtcDateTime
 from registry_tui.service.errors import InvalidInput
 
 Row = TypeVar("Row")
@@ -110,7 +111,7 @@ def keyset_page(
 
 
 def _position(scope: str, keys: Sequence[Key], token: str) -> list[tuple[Key, Any]]:
-    types = [str if key.column.type.python_type is datetime else key.column.type.python_type for key in keys]
+    types = [str if _is_time(key) else key.column.type.python_type for key in keys]
     return list(zip(keys, decode_token(scope, token, *types), strict=True))
 
 
@@ -122,12 +123,16 @@ def _after(keys: Sequence[Key], values: Sequence[Any]) -> ColumnElement[bool]:
     return or_(*alternatives)
 
 
+def _is_time(key: Key) -> bool:
+    return isinstance(key.column.type, UtcDateTime)
+
+
 def _to_token(value: Any) -> Value:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _from_token(key: Key, value: Any) -> Any:
-    if key.column.type.python_type is not datetime:
+    if not _is_time(key):
         return value
     try:
         return datetime.fromisoformat(value)
