@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from registry_tui.platform.certificates import write_certificates
 from registry_tui.platform.errors import BinaryMissing
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
@@ -19,8 +20,20 @@ from registry_tui.platform.secrets import Secrets, load_secrets, write_private
 #: Without a limit the Go runtime keeps up to 850 MB after large transfers (measured).
 _MEMORY_LIMIT = "256MiB"
 
+#: What has a gRPC port, or asks one.
+_GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+
 #: Names of the two users that are there from the start; registries get theirs through IAM.
 ADMIN_USER, MLFLOW_USER = "admin", "mlflow"
+
+#: In every environment's bucket: run artifacts, and archives only to read.
+_MLFLOW_ACTIONS = [
+    "Read:*/workspaces/*",
+    "Write:*/workspaces/*",
+    "List:*/workspaces/*",
+    "Read:*/modelregistry/*",
+    "List:*/modelregistry/*",
+]
 
 
 def find_weed() -> str:
@@ -68,9 +81,17 @@ def command(home: Home, ports: Ports) -> list[str]:
     return [find_weed(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]
 
 
-def environment(secrets: Secrets) -> dict[str, str]:
-    """What `weed` reads from its environment: the keys that make every port ask for a signed token."""
+def environment(home: Home, secrets: Secrets) -> dict[str, str]:
+    """What `weed` reads from its environment: what makes every port ask who is there. Raises OSError.
+
+    The volume and filer ports ask for a token signed with these keys, the master's and all gRPC ports for a certificate.
+    """
+    authority, certificate, key = write_certificates(home.run)
+    doors = ("HTTPS_MASTER", *(f"GRPC_{name}" for name in _GRPC))
     return {
+        **{f"WEED_{door}_{what}": str(path) for door in doors for what, path in (("CERT", certificate), ("KEY", key))},
+        "WEED_HTTPS_MASTER_CA": str(authority),
+        "WEED_GRPC_CA": str(authority),
         "WEED_JWT_SIGNING_KEY": secrets.jwt_signing,
         "WEED_JWT_SIGNING_READ_KEY": secrets.jwt_signing_read,
         "WEED_JWT_FILER_SIGNING_KEY": secrets.jwt_filer_signing,
@@ -88,7 +109,7 @@ def write_identities(home: Home, secrets: Secrets) -> None:
     """Writes the administrator and MLflow's user for `weed` to read. Raises OSError."""
     users = (
         (ADMIN_USER, secrets.object_store_admin, ["Admin", "Read", "Write", "List", "Tagging"]),
-        (MLFLOW_USER, secrets.object_store_mlflow, ["Read", "Write", "List", "Tagging"]),
+        (MLFLOW_USER, secrets.object_store_mlflow, _MLFLOW_ACTIONS),
     )
     identities = [
         {
@@ -109,11 +130,11 @@ def main() -> None:
     write_identities(home, secrets)
     for name in ("filer.sock", "s3.sock"):
         (home.run / name).unlink(missing_ok=True)
-    # Its own sockets and temporary files stay in the home: others share /tmp.
+    # Its own sockets and temporary files stay in the home: others share /tmp. It would read a person's `security.toml`.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_", "S3_"))}
     argv = command(home, choose_ports(home))
     os.chdir(home.run)
-    os.execve(argv[0], argv, {**kept, **environment(secrets), "TMPDIR": str(home.run)})
+    os.execve(argv[0], argv, {**kept, **environment(home, secrets), "TMPDIR": str(home.run), "HOME": str(home.run)})
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ class ModelRegistry(Schema):
     version: str
     #: The workflow that is changing it now, if one is.
     workflow_id: str | None = None
-    model_count: int = 0
+    #: None where it was not counted: in lists, and while MLflow does not answer.
+    model_count: int | None = None
     workspaces: list[WorkspaceSync] = []
 
 

@@ -281,7 +281,7 @@ def _service_error(error: ClientError, place: Place) -> ServiceError:
     if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch") or status == 403:
         return NotPermitted(
             f"The object store refuses access to {place.uri} ({said})",
-            action="Let the registry's machine user use its storage: `registry-tui registries grant-access REGISTRY`",
+            action="Let the registry's machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
         )
     if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
         return WrongState(

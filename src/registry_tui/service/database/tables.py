@@ -202,6 +202,25 @@ class WorkspaceSyncRow(Base):
     model_registry: Mapped[RegistryRow] = relationship(back_populates="workspace_syncs")
 
 
+class DeploymentRow(Base):
+    """A version served from a project. A registry is not deleted under the deployments of its versions."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    #: No foreign key: deleting a registry by force leaves what runs running.
+    registry_id: Mapped[str] = mapped_column(index=True)
+    model_name: Mapped[str]
+    version: Mapped[int]
+    #: pending, deploying, deployed, stopping, stopped or failed.
+    state: Mapped[str] = mapped_column(default="pending")
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class WorkflowRow(Base):
     """A durable workflow as people see it; DBOS keeps in its own database which steps are finished."""
 

@@ -1,0 +1,253 @@
+"""The object store: buckets, and machine users whose keys reach their registry's prefix only (S3 and IAM).
+
+What SeaweedFS makes of IAM policies was tried on 4.48: a policy counts from the next request on; a prefix of a list
+needs a condition on `s3:prefix`; an unknown action makes the whole policy malformed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.platform.ports import Ports
+from registry_tui.platform.secrets import AccessKey, Secrets
+from registry_tui.service.errors import InUse, NotPermitted, PartUnavailable, ServiceError, WrongState
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
+
+#: The bucket that probes of the store itself use.
+PROBE_BUCKET = "registry-tui-probe"
+_POLICY = "storage"
+_REGION = "us-east-1"
+#: Objects that one DeleteObjects request takes (S3 API).
+_DELETE_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What lies below a prefix."""
+
+    objects: int
+    bytes: int
+
+
+def machine_policy(bucket: str, prefix: str) -> dict[str, Any]:
+    """What a registry's machine user may: everything below its own prefix, and read run artifacts; nothing else."""
+    here = f"arn:aws:s3:::{bucket}"
+    own = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{here}/workspaces/*"]},
+            {"Effect": "Allow", "Action": own, "Resource": [f"{here}/{prefix}/*"]},
+            {
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket"],
+                "Resource": [here],
+                "Condition": {"StringLike": {"s3:prefix": ["workspaces/*", f"{prefix}/*"]}},
+            },
+        ],
+    }
+
+
+class ObjectStore:
+    """One object store. Threads may share it.
+
+    Every method may be repeated, and may raise NotPermitted, WrongState, or PartUnavailable when waiting helps.
+    """
+
+    def __init__(self, ports: Ports, secrets: Secrets) -> None:
+        self._endpoint = ports.s3_endpoint
+        self._admin = secrets.object_store_admin
+        self._clients: dict[tuple[str, AccessKey], Any] = {}
+        self._guard = threading.Lock()
+
+    def s3(self, key: AccessKey | None = None) -> S3Client:
+        """A boto3 client with this key, or the administrator's. Its errors are boto3's own."""
+        client: S3Client = self._client("s3", key or self._admin)
+        return client
+
+    # -- buckets -----------------------------------------------------------------------------------
+
+    def create_bucket(self, bucket: str) -> None:
+        """Makes a bucket; one that is there already is kept."""
+        with _translated(f"bucket {bucket}", ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")):
+            self.s3().create_bucket(Bucket=bucket)
+
+    def delete_bucket(self, bucket: str) -> None:
+        """Deletes an empty bucket; one that is gone is no error. Raises InUse when it holds objects."""
+        if self.bucket_holds_objects(bucket):
+            raise InUse(f"Bucket {bucket} still holds objects", action="Remove them first")
+        with _translated(f"bucket {bucket}", ("NoSuchBucket",)):
+            self.s3().delete_bucket(Bucket=bucket)
+
+    def bucket_holds_objects(self, bucket: str) -> bool:
+        """Whether anything lies in a bucket; a bucket that is not there holds nothing."""
+        found = False
+        with _translated(f"bucket {bucket}", ("NoSuchBucket",)):
+            found = bool(self.s3().list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents"))
+        return found
+
+    def delete_prefix(self, bucket: str, prefix: str) -> Usage:
+        """Deletes everything below a prefix; returns how much that was."""
+        objects = bytes_ = 0
+        batch: list[str] = []
+        for key, size in self._listed(bucket, prefix):
+            objects, bytes_ = objects + 1, bytes_ + size
+            batch.append(key)
+            if len(batch) == _DELETE_BATCH:
+                self._delete(bucket, batch)
+                batch = []
+        if batch:
+            self._delete(bucket, batch)
+        return Usage(objects, bytes_)
+
+    def usage(self, bucket: str, prefix: str) -> Usage:
+        """How much lies below a prefix."""
+        sizes = [size for _, size in self._listed(bucket, prefix)]
+        return Usage(len(sizes), sum(sizes))
+
+    # -- machine users -----------------------------------------------------------------------------
+
+    def create_user(self, name: str) -> None:
+        """Makes a user who may nothing; one that is there already is kept."""
+        with _translated(f"user {name}", ("EntityAlreadyExists",)):
+            self._iam().create_user(UserName=name)
+
+    def create_access_key(self, name: str) -> AccessKey:
+        """A new key of a user. Its older keys end, so that a key whose answer was lost is not left about."""
+        with _translated(f"the key of {name}"):
+            self._delete_keys(name)
+            made = self._iam().create_access_key(UserName=name)["AccessKey"]
+            return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
+        """Sets what a user may, from the next request on."""
+        with _translated(f"the policy of {name}"):
+            self._iam().put_user_policy(UserName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(policy))
+
+    def delete_policy(self, name: str) -> None:
+        """Leaves a user who may nothing; without a policy or a user that is so already."""
+        with _translated(f"the policy of {name}", ("NoSuchEntity",)):
+            self._iam().delete_user_policy(UserName=name, PolicyName=_POLICY)
+
+    def delete_user(self, name: str) -> None:
+        """Deletes a user with policy and keys; one that is gone is no error."""
+        self.delete_policy(name)
+        with _translated(f"user {name}", ("NoSuchEntity",)):
+            self._delete_keys(name)
+            self._iam().delete_user(UserName=name)
+
+    # -- probes ------------------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """Puts, gets and deletes an object as the administrator."""
+        self.create_bucket(PROBE_BUCKET)
+        self.probe_prefix(None, PROBE_BUCKET, "service")
+
+    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str) -> None:
+        """Puts, gets and deletes an object below a prefix with a key."""
+        client, name, body = self.s3(key), f"{prefix}/.probe-{time.time_ns()}", b"registry-tui"
+        with _translated(f"s3://{bucket}/{prefix}/"):
+            client.put_object(Bucket=bucket, Key=name, Body=body)
+            found = client.get_object(Bucket=bucket, Key=name)["Body"].read()
+            client.delete_object(Bucket=bucket, Key=name)
+            if found != body:
+                raise WrongState(f"An object of s3://{bucket}/{prefix}/ came back changed")
+
+    # -- underneath --------------------------------------------------------------------------------
+
+    def _client(self, service: str, key: AccessKey) -> Any:
+        with self._guard:
+            known = self._clients.get((service, key))
+            if known is None:
+                import boto3
+                from botocore.config import Config
+
+                known = self._clients[service, key] = boto3.session.Session().client(
+                    service,  # type: ignore[call-overload]
+                    endpoint_url=self._endpoint,
+                    aws_access_key_id=key.access_key_id,
+                    aws_secret_access_key=key.secret_access_key,
+                    region_name=_REGION,
+                    config=Config(
+                        connect_timeout=3,
+                        read_timeout=60,
+                        retries={"max_attempts": 2, "mode": "standard"},
+                        max_pool_connections=32,
+                        proxies={},
+                        s3={"addressing_style": "path"},
+                        # SeaweedFS checks what clients send; the newer default adds trailers to every upload.
+                        request_checksum_calculation="when_required",
+                        response_checksum_validation="when_required",
+                    ),
+                )
+            return known
+
+    def _iam(self) -> IAMClient:
+        client: IAMClient = self._client("iam", self._admin)
+        return client
+
+    def _delete_keys(self, name: str) -> None:
+        for key in self._iam().list_access_keys(UserName=name)["AccessKeyMetadata"]:
+            self._iam().delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+
+    def _listed(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+        with _translated(f"s3://{bucket}/{prefix}", ("NoSuchBucket",)):
+            for page in self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"], entry["Size"]
+
+    def _delete(self, bucket: str, keys: list[str]) -> None:
+        with _translated(f"bucket {bucket}"):
+            answer = self.s3().delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+            if errors := answer.get("Errors"):
+                first = errors[0]
+                raise WrongState(
+                    f"{len(errors)} objects of bucket {bucket} could not be deleted, first {first.get('Key')}: "
+                    f"{first.get('Code')} {first.get('Message')}"
+                )
+
+
+@contextmanager
+def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turns boto3's errors into service errors; codes that are `fine` pass in silence."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in fine:
+            raise _service_error(error, what) from error
+    except (BotoCoreError, OSError) as error:
+        raise PartUnavailable(
+            "The object store does not answer",
+            action="`registry-tui status` shows its state, `registry-tui logs object-store` why",
+        ) from error
+
+
+def _service_error(error: Any, what: str) -> ServiceError:
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code} {message}".strip()
+    if status == 403:
+        return NotPermitted(
+            f"The object store refuses access to {what} ({said})",
+            action="Let the machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
+        )
+    # Right after its start the store lists buckets, but its filer is not ready for puts yet: that passes.
+    if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
+        return PartUnavailable(
+            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
+        )
+    return WrongState(f"The object store refuses to work on {what} ({said})")

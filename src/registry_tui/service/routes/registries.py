@@ -1,0 +1,78 @@
+"""Model Registries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
+from registry_tui.service import registries
+from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+
+router = APIRouter(tags=["registries"])
+
+
+@router.get("/registries")
+def list_registries(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    name: Annotated[str | None, Query(max_length=200, description="A part of the name")] = None,
+    status: Annotated[str | None, Query(max_length=50, description="A status, or its label")] = None,
+    environment: Annotated[str | None, Query(max_length=200, description="A part of the environment's name")] = None,
+    order_by: Annotated[
+        str | None, Query(description="name, environment, cloud, status, owner, location, created_at or updated_at")
+    ] = None,
+) -> Page[ModelRegistry]:
+    """Model Registries, by name unless told otherwise."""
+    return registries.list_registries(
+        service,
+        principal,
+        name=name,
+        status=status,
+        environment=environment,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.post("/registries", status_code=202)
+def create_registry(service: ServiceIn, principal: Acting, request: RegistryCreate) -> Accepted[ModelRegistry]:
+    """Makes an environment's Model Registry; follow the workflow."""
+    return registries.create_registry(service, principal, request)
+
+
+@router.get("/registries/{registry}")
+def get_registry(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
+    """One Model Registry with every field."""
+    return registries.get_registry(service, principal, registry)
+
+
+@router.post("/registries/{registry}/synchronize", status_code=202)
+def synchronize_registry(service: ServiceIn, principal: Acting, registry: str) -> Accepted[ModelRegistry]:
+    """Tells every workspace of the environment about the registry; follow the workflow."""
+    return registries.synchronize_registry(service, principal, registry)
+
+
+@router.post("/registries/{registry}/delete", status_code=202)
+def delete_registry(
+    service: ServiceIn, principal: Acting, registry: str, request: RegistryDelete
+) -> Accepted[ModelRegistry]:
+    """Deletes the registry with its registered models; follow the workflow."""
+    return registries.delete_registry(service, principal, registry, request)
+
+
+@router.put("/registries/{registry}/storage-access")
+def grant_storage_access(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
+    """Lets the machine user use the registry's prefix on the object store."""
+    return registries.grant_storage_access(service, principal, registry)
+
+
+@router.delete("/registries/{registry}/storage-access")
+def revoke_storage_access(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
+    """Takes that access away: nothing can be registered until it is granted again."""
+    return registries.revoke_storage_access(service, principal, registry)

@@ -1,0 +1,146 @@
+"""Making a Model Registry: its machine user on the object store, its MLflow workspace, its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.schemas.registries import RegistryStatus, StorageAccess
+from registry_tui.service import registries, routing
+from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+
+
+def _row(context: StepContext) -> RegistryRow:
+    row = registries.load(context.service, context.resource.id)
+    if row is None:
+        raise Missing(f"Model Registry {context.resource.name} was deleted")
+    return row
+
+
+def _user(row: RegistryRow) -> str:
+    assert row.machine_user_workload_name is not None, "set when the row is made"
+    return row.machine_user_workload_name
+
+
+def _begin(context: StepContext) -> None:
+    registries.change(
+        context.service,
+        context.resource.id,
+        status=RegistryStatus.PROVISION_STARTED.value,
+        workflow_id=context.workflow_id,
+    )
+
+
+def _check_environment(context: StepContext) -> None:
+    row = _row(context)
+    context.service.object_store.create_bucket(row.environment.bucket)
+    context.log(f"environment {row.environment.name}, bucket {row.environment.bucket}")
+
+
+def _create_user(context: StepContext) -> None:
+    name = _user(_row(context))
+    context.service.object_store.create_user(name)
+    context.log(f"machine user {name}")
+
+
+def _delete_user(context: StepContext) -> None:
+    row = registries.load(context.service, context.resource.id)
+    if row is not None:
+        context.service.object_store.delete_user(_user(row))
+        registries.change(context.service, row.id, machine_user_access_key_id=None, machine_user_secret_access_key=None)
+        context.log(f"machine user {_user(row)} deleted again")
+
+
+def _create_key(context: StepContext) -> None:
+    row = _row(context)
+    key = context.service.object_store.create_access_key(_user(row))
+    registries.change(
+        context.service,
+        row.id,
+        machine_user_access_key_id=key.access_key_id,
+        machine_user_secret_access_key=key.secret_access_key,
+        status=RegistryStatus.INSTALLATION_STARTED.value,
+    )
+    context.log(f"access key {key.access_key_id}")
+
+
+def _create_workspace(context: StepContext) -> None:
+    row = _row(context)
+    context.service.mlflow.create_workspace(row.mlflow_workspace, f"Model Registry {row.name}")
+    context.log(f"MLflow workspace {row.mlflow_workspace}")
+
+
+def _delete_workspace(context: StepContext) -> None:
+    row = registries.load(context.service, context.resource.id)
+    if row is not None:
+        context.service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
+
+
+def _grant(context: StepContext) -> None:
+    row = _row(context)
+    if not row.grant_storage_access:
+        context.log("storage access is not granted yet: `registry-tui registries grant-storage` does", "warning")
+        return
+    context.service.object_store.put_policy(_user(row), registries.policy_of(row))
+    registries.change(context.service, row.id, storage_access=StorageAccess.GRANTED.value)
+    context.log(f"may use s3://{row.environment.bucket}/{row.prefix}/ and read run artifacts")
+
+
+def _revoke(context: StepContext) -> None:
+    row = registries.load(context.service, context.resource.id)
+    if row is not None:
+        context.service.object_store.delete_policy(_user(row))
+        registries.change(context.service, row.id, storage_access=StorageAccess.NOT_GRANTED.value)
+
+
+def _verify(context: StepContext) -> Mapping[str, Any] | None:
+    row = _row(context)
+    if row.storage_access != StorageAccess.GRANTED.value:
+        return None
+    key = registries.machine_key(row)
+    if key is None:
+        raise WrongState("The machine user has no key", action="Retry the workflow")
+    context.service.object_store.probe_prefix(key, row.environment.bucket, row.prefix)
+    context.log("the machine user put, got and deleted an object")
+    return None
+
+
+def _finish(context: StepContext) -> None:
+    registries.change(
+        context.service,
+        context.resource.id,
+        status=RegistryStatus.INSTALLATION_FINISHED.value,
+        workflow_id=None,
+    )
+    routing.publish(context.service)
+
+
+def _fail(context: StepContext) -> None:
+    row = registries.load(context.service, context.resource.id)
+    if row is None:
+        return
+    installing = row.status == RegistryStatus.INSTALLATION_STARTED.value
+    failed = RegistryStatus.INSTALLATION_FAILED if installing else RegistryStatus.PROVISION_FAILED
+    registries.change(context.service, row.id, status=failed.value, workflow_id=None)
+
+
+PROVISION = DEFINITIONS[WorkflowKind.PROVISION] = Definition(
+    kind=WorkflowKind.PROVISION,
+    action="registry.create",
+    steps=(
+        Step("check environment", _check_environment),
+        Step("create machine user", _create_user, undo=_delete_user),
+        Step("create access key", _create_key),
+        Step("create MLflow workspace", _create_workspace, undo=_delete_workspace),
+        Step("grant storage access", _grant, undo=_revoke),
+        Step("verify storage", _verify),
+        Step("publish", _finish),
+    ),
+    on_start=_begin,
+    on_failure=_fail,
+    on_cancel=_fail,
+)
