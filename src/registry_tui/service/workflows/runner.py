@@ -111,7 +111,10 @@ class Runner:
         self._cancellable = cancellable
 
         def attempt() -> Outcome:
-            return self._attempt(name, function)
+            self._observe("before", name)
+            outcome = self._attempt(name, function)
+            self._observe("after", name)
+            return outcome
 
         outcome: Outcome = DBOS.run_step({"name": label}, attempt)
         return outcome
@@ -130,12 +133,10 @@ class Runner:
         )
         deadline = time.monotonic() + self._engine.patience
         pause = FIRST_PAUSE
-        self._observe("before", name)
         while True:
             try:
                 self.check_cancelled()
                 result = dict(function(context) or {})
-                self._observe("after", name)
                 return {"result": result}
             except Cancelled:
                 self.log(f"{name}: cancelled", "warning")

@@ -1,0 +1,235 @@
+"""Durable workflows: killed at every moment, failing, cancelled, interrupted, locked, queued."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
+from registry_tui.service import events
+from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.database.database import Database
+from registry_tui.service.database.tables import InstallationRow
+from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.workflows import queries
+from registry_tui.service.workflows.engine import Definition, Engine, Step, StepContext
+from support.platforms import wait_for
+
+SCRIPT = Path(__file__).with_name("engine_script.py")
+ANN = Principal("ann", "crn:ann", "request-1", administrator=True)
+WINE = Resource("registry", "r1", "wine", "r1")
+
+SUCCEEDS = ["on_start", "a []", "b ['a']", "c ['a', 'b']", "on_success ['a', 'b', 'c']"]
+FAILS = [
+    "on_start",
+    "a []",
+    "b ['a']",
+    "undo b because b is in use",
+    "undo a because b is in use",
+    "on_failure b is in use",
+]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("succeed", SUCCEEDS), ("fail", FAILS)])
+def test_a_workflow_killed_at_every_moment_goes_on(tmp_path: Path, mode: str, expected: list[str]) -> None:
+    """One workflow, whose process is killed before and after each step, hook and undo in turn."""
+    names = [line if line.startswith("undo") else line.split(" [")[0] for line in expected]
+    steps = [" ".join(name.split()[:2]) if name.startswith("undo") else name.split()[0] for name in names]
+    moments = [f"{moment} {step}" for step in steps for moment in ("before", "after")]
+    for number, moment in enumerate(moments):
+        died = _run(tmp_path, "start" if number == 0 else "resume", mode, moment)
+        assert died.returncode == -signal.SIGKILL, f"{moment}: {died.stdout}{died.stderr}"
+    done = _run(tmp_path, "resume", mode, "never")
+    assert done.returncode == 0, done.stderr
+    status, told = ("succeeded 3", "None None") if mode == "succeed" else ("failed 1", "b is in use Wait")
+    outcome = status.split()[0]
+    history = [("registry.create", outcome), ("registry.create", "started")]
+    assert done.stdout.startswith(f"{status} {told} {history}")
+    # Killed before it was recorded, a step runs once more, and no other does.
+    assert (tmp_path / "journal").read_text().splitlines() == [line for line in expected for _ in range(2)]
+
+
+def _run(folder: Path, command: str, mode: str, die_at: str) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, str(SCRIPT), str(folder), command, mode, die_at]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=90, check=False)
+
+
+class Bench:
+    """An engine in this process, whose one kind of workflow a test chooses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database.at(folder / "service.db")
+        self.database.migrate()
+        self.definitions: dict[WorkflowKind, Definition] = {}
+        self.engine = Engine(folder / "workflows.db", self.definitions, patience=1.5)
+        self.workflows = self.engine
+        self.engine.attach(cast(Service, self))
+
+    @property
+    def service(self) -> Service:
+        return cast(Service, self)
+
+    def define(self, *steps: Step, **hooks: Any) -> Definition:
+        definition = Definition(WorkflowKind.PROVISION, steps, **hooks)
+        self.definitions[definition.kind] = definition
+        return definition
+
+    def texts(self, workflow: Workflow) -> list[str]:
+        return [line.text for line in queries.workflow_logs(self.service, ANN, workflow.id).items]
+
+    def get(self, workflow: Workflow) -> Workflow:
+        return queries.get_workflow(self.service, ANN, workflow.id)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.engine.stop()
+
+
+def _until_cancelled(started: threading.Event) -> Callable[[StepContext], None]:
+    def run(context: StepContext) -> None:
+        started.set()
+        while True:
+            context.check_cancelled()
+            threading.Event().wait(0.01)
+
+    return run
+
+
+def _log(text: str) -> Callable[[StepContext], None]:
+    return lambda context: context.log(text)
+
+
+def test_a_workflow_waits_for_the_launch_then_cancels_and_retries(bench: Bench) -> None:
+    started = threading.Event()
+    definition = bench.define(
+        Step("first", _log("first"), undo=_log("undo first")),
+        Step("endless", _until_cancelled(started), undo=_log("undo endless")),
+        Step("never", _log("never"), undo=_log("undo never")),
+        on_cancel=_log("on_cancel"),
+        on_failure=_log("on_failure"),
+    )
+    workflow = bench.engine.start(ANN, definition, resource=WINE)
+    assert workflow.status is WorkflowStatus.QUEUED
+    bench.engine.launch()
+    assert started.wait(30)
+    with pytest.raises(WrongState, match="working on wine already"):
+        bench.engine.start(ANN, definition, resource=WINE)
+    bench.engine.start(ANN, bench.define(*definition.steps), resource=Resource("registry", "r2", "beer"))
+    assert queries.cancel_workflow(bench.service, ANN, workflow.id).status is WorkflowStatus.CANCELLING
+    done = bench.engine.wait(workflow.id, 30)
+    assert (done.status, done.steps_done, done.finished_at is not None) == (WorkflowStatus.CANCELLED, 1, True)
+    assert bench.texts(workflow)[-3:] == ["undo endless", "undo first", "on_cancel"]
+    with pytest.raises(WrongState, match="nothing to cancel"):
+        bench.engine.cancel(workflow.id)
+    again = queries.retry_workflow(bench.service, ANN, workflow.id)
+    assert again.id != workflow.id and again.resource_id == "r1"
+    active = queries.list_workflows(bench.service, ANN, status="active").items
+    assert again.id in [each.id for each in active] and workflow.id not in [each.id for each in active]
+    bench.engine.cancel(again.id)
+    assert bench.engine.wait(again.id, 30).status is WorkflowStatus.CANCELLED
+
+
+def test_a_part_that_comes_back_is_waited_for_and_one_that_does_not_fails(bench: Bench) -> None:
+    calls: list[str] = []
+
+    def flaky(context: StepContext) -> dict[str, str]:
+        calls.append("x")
+        if len(calls) < 3:
+            raise PartUnavailable("MLflow does not answer")
+        return {"made": "yes"}
+
+    def gone(context: StepContext) -> None:
+        assert context.state == {"made": "yes"}
+        raise PartUnavailable("the object store does not answer", action="See its log")
+
+    definition = bench.define(Step("flaky", flaky), Step("gone", gone))
+    bench.engine.launch()
+    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    assert (done.status, done.error, done.action) == (
+        WorkflowStatus.FAILED,
+        "the object store does not answer",
+        "See its log",
+    )
+    assert len(calls) == 3 and done.step is None and done.steps_done == 1
+    assert "trying again" in bench.texts(done)[0]
+    found = events.list_events(bench.service, ANN, registry=None).items
+    assert [(event.action, event.outcome.value, event.workflow_id) for event in found] == [
+        ("registry.provision", "failed", done.id),
+        ("registry.provision", "started", done.id),
+    ]
+    assert found[0].duration_ms is not None and found[0].detail == done.error
+
+
+def test_an_error_nobody_foresaw_tells_no_secret_and_still_undoes(bench: Bench) -> None:
+    def broken(context: StepContext) -> None:
+        raise KeyError("a secret")
+
+    definition = bench.define(Step("broken", broken, undo=broken), on_failure=_log("on_failure"))
+    bench.engine.launch()
+    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    assert done.status is WorkflowStatus.FAILED and done.error is not None and "KeyError" in done.error
+    assert "secret" not in done.error + "".join(bench.texts(done))
+    assert bench.texts(done)[-1] == "on_failure"
+
+
+def test_stopping_interrupts_a_step_that_the_next_start_finishes(tmp_path: Path) -> None:
+    started = threading.Event()
+    bench = Bench(tmp_path)
+    definition = bench.define(Step("endless", _until_cancelled(started)), on_cancel=_log("on_cancel"))
+    bench.engine.launch()
+    workflow = bench.engine.start(ANN, definition, resource=WINE)
+    assert started.wait(30)
+    bench.engine.stop()
+    assert bench.get(workflow).status is WorkflowStatus.RUNNING
+    later = Bench(tmp_path)
+    later.define(
+        Step("endless", lambda context: context.progress(Progress(bytes_done=5, bytes_total=5))),
+        on_success=_log("on_success"),
+    )
+    later.engine.launch()
+    done = later.engine.wait(workflow.id, 30)
+    later.engine.stop()
+    assert done.status is WorkflowStatus.SUCCEEDED and done.progress.bytes_done == 5
+    assert later.texts(workflow) == ["on_success"]
+
+
+def test_the_callers_rows_and_the_workflow_come_to_be_together(bench: Bench) -> None:
+    definition = bench.define(Step("a", _log("a")))
+
+    def prepare(session: Any, workflow_id: str) -> None:
+        session.add(InstallationRow(key="made by", value=workflow_id))
+
+    def refuse(session: Any, workflow_id: str) -> None:
+        prepare(session, workflow_id)
+        raise InvalidInput("no")
+
+    with pytest.raises(InvalidInput):
+        bench.engine.start(ANN, definition, resource=WINE, prepare=refuse)
+    assert queries.list_workflows(bench.service, ANN).items == []
+    workflow = bench.engine.start(ANN, definition, resource=WINE, prepare=prepare)
+    with bench.database.reading() as session:
+        assert session.get_one(InstallationRow, "made by").value == workflow.id
+    bob = Principal("bob", "crn:bob", "request-2")
+    assert queries.list_workflows(bench.service, bob).items == []
+    with pytest.raises(Exception, match="belongs to ann"):
+        queries.cancel_workflow(bench.service, bob, workflow.id)
+
+
+def test_many_workflows_all_finish(bench: Bench) -> None:
+    definition = bench.define(*(Step(f"step {number}", _log(f"step {number}")) for number in range(3)))
+    bench.engine.launch()
+    started = [
+        bench.engine.start(ANN, definition, resource=Resource("version", str(number), "v")) for number in range(40)
+    ]
+    wait_for(lambda: not queries.list_workflows(bench.service, ANN, status="active").items, what="all to finish")
+    assert {bench.get(workflow).status for workflow in started} == {WorkflowStatus.SUCCEEDED}
