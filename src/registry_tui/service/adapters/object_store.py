@@ -49,7 +49,8 @@ def machine_policy(bucket: str, prefix: str) -> dict[str, Any]:
             {"Effect": "Allow", "Action": own, "Resource": [f"{here}/{prefix}/*"]},
             {
                 "Effect": "Allow",
-                "Action": ["s3:ListBucket"],
+                # Also lists unfinished uploads, whose own action SeaweedFS does not know by name.
+                "Action": ["s3:List*"],
                 "Resource": [here],
                 "Condition": {"StringLike": {"s3:prefix": ["workspaces/*", f"{prefix}/*"]}},
             },
