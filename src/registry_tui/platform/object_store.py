@@ -20,7 +20,9 @@ from registry_tui.platform.secrets import Secrets, load_secrets, write_private
 #: Without a limit the Go runtime keeps up to 850 MB after large transfers (measured).
 _MEMORY_LIMIT = "256MiB"
 
-#: What has a gRPC port, or asks one.
+#: What has an HTTP or gRPC port of its own, or asks one. Without certificates the master's port hands out signed tokens
+#: and deletes collections, and the filer's gRPC port reads and writes everything, for anyone.
+_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
 _GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 
 #: Names of the two users that are there from the start; registries get theirs through IAM.
@@ -84,13 +86,15 @@ def command(home: Home, ports: Ports) -> list[str]:
 def environment(home: Home, secrets: Secrets) -> dict[str, str]:
     """What `weed` reads from its environment: what makes every port ask who is there. Raises OSError.
 
-    The volume and filer ports ask for a token signed with these keys, the master's and all gRPC ports for a certificate.
+    The S3 port asks for an S3 key. All others ask for a certificate that only this process has; the volume and filer
+    ports also for a token signed with these keys.
     """
     authority, certificate, key = write_certificates(home.run)
-    doors = ("HTTPS_MASTER", *(f"GRPC_{name}" for name in _GRPC))
+    doors = (*(f"HTTPS_{name}" for name in _HTTPS), *(f"GRPC_{name}" for name in _GRPC))
     return {
         **{f"WEED_{door}_{what}": str(path) for door in doors for what, path in (("CERT", certificate), ("KEY", key))},
-        "WEED_HTTPS_MASTER_CA": str(authority),
+        **{f"WEED_HTTPS_{name}_CA": str(authority) for name in _HTTPS},
+        "WEED_HTTPS_CLIENT_ENABLED": "true",
         "WEED_GRPC_CA": str(authority),
         "WEED_JWT_SIGNING_KEY": secrets.jwt_signing,
         "WEED_JWT_SIGNING_READ_KEY": secrets.jwt_signing_read,
