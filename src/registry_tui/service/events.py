@@ -91,11 +91,9 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
     outcome, detail = EventOutcome.SUCCEEDED, ""
     try:
         yield told
-    except NotPermitted as error:
-        outcome, detail = EventOutcome.DENIED, error.detail
-        raise
     except ServiceError as error:
-        outcome, detail = EventOutcome.FAILED, error.detail
+        outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
+        detail = "; ".join([error.detail, *(f"{each.field}: {each.message}" for each in error.errors)])
         raise
     except BaseException:
         outcome, detail = EventOutcome.FAILED, "An error of the service itself; see its log"

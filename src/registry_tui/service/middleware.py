@@ -18,6 +18,8 @@ logger = logging.getLogger("registry_tui.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 
+HEALTH = "/api/v1/health"
+
 #: The ID of the request that this code runs for, for log lines.
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
 
@@ -61,7 +63,10 @@ class RequestMiddleware:
             await unexpected(error, scope["path"], request_id)(scope, receive, send_with_id)
         finally:
             user = headers.get("x-registry-user", "")
-            logger.info(
+            # Probes ask for health all the time.
+            level = logging.DEBUG if scope["path"] == HEALTH and status == 200 else logging.INFO
+            logger.log(
+                level,
                 "%s %s %s %.0f ms%s",
                 scope["method"],
                 scope["path"].encode("unicode_escape").decode()[:500],

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.orm import Session
 
 #: Milliseconds that a SQLite connection waits for another's lock.
 BUSY_TIMEOUT_MS = 30_000
+
+
+#: The newest migration: files are named by their revision.
+LATEST_REVISION = max(path.name.split("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
 
 
 class Database:
@@ -50,14 +54,22 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the tables to this version's form. Raises OSError, sqlalchemy.exc.SQLAlchemyError."""
-        from registry_tui.service.database.migrations import upgrade
-
         with self.engine.begin() as connection:
-            upgrade(connection)
+            if _revision(connection) != LATEST_REVISION:
+                # Alembic takes a third of a second to import: only when there is something to do.
+                from registry_tui.service.database.migrations import upgrade
+
+                upgrade(connection)
 
     def close(self) -> None:
         """Closes every connection."""
         self.engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
