@@ -27,7 +27,7 @@ from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
 
-from registry_tui.mlflow_plugin.routes import Location, RouteError, RoutesFile
+from registry_tui.mlflow_plugin.routes import Location, RouteError, Routes, RoutesFile
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
 
@@ -116,7 +116,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
 
     def _locate(self, path: str | None, *, write: bool = False) -> Location:
         try:
-            location = self._routes.load().locate(f"{self._root}/{path or ''}")
+            location = load_routes(self._routes).locate(f"{self._root}/{path or ''}")
         except RouteError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         if location.workspace != get_request_workspace():
@@ -130,6 +130,17 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
                 error_code=PERMISSION_DENIED,
             )
         return location
+
+
+def load_routes(file: RoutesFile) -> Routes:
+    """The present routes. Raises MlflowException when the file cannot be read."""
+    try:
+        return file.load()
+    except (OSError, ValueError) as error:
+        raise MlflowException(
+            f"MLflow's server does not know the projects: {error}. `registry-tui restart service` writes them again.",
+            error_code=TEMPORARILY_UNAVAILABLE,
+        ) from error
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from sqlalchemy import exists, or_, true, update
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import numbers
-from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository
+from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
@@ -83,7 +83,7 @@ class EnvironmentRegistryStore(OwnedStore):
         return str(super()._get_active_workspace())
 
     def _routes(self) -> Routes:
-        return self._routes_file.load()
+        return load_routes(self._routes_file)
 
     def _asking_project(self) -> ProjectRoute:
         asking, routes = self._asking_workspace(), self._routes()
