@@ -97,12 +97,18 @@ def test_a_version_is_not_loaded_before_it_is_stored(parts: Parts, logged: Logge
     assert uri.startswith("mlflow-artifacts:/workspaces/wine/registry/")
 
 
-def test_a_version_is_copied_to_another_name(parts: Parts, logged: Logged) -> None:
-    parts.store_archive(created(parts.register("ann", "Original", logged)))
-    copy = parts.register("ann", "Copy", Logged(logged.run_id, "", "models:/Original/1", ""))
-    origin = json.loads(tags_of(created(copy))["registry_tui.origin"])
+def test_a_version_is_copied_to_another_name_with_the_tags_that_clients_send(parts: Parts, logged: Logged) -> None:
+    first = created(parts.register("ann", "Original", logged, tags=[{"key": "team", "value": "wine"}]))
+    parts.store_archive(first)
+    copied = Logged(logged.run_id, "", "models:/Original/1", "")
+    copy = created(parts.register("bob", "Copy", copied, tags=first["tags"]))
+    facts, before = tags_of(copy), tags_of(first)
+    assert facts["team"] == "wine"
+    assert (facts["registry_tui.creator"], before["registry_tui.creator"]) == ("bob", "ann")
+    assert facts["registry_tui.version_id"] != before["registry_tui.version_id"]
+    origin, origin_before = (json.loads(tags["registry_tui.origin"]) for tags in (facts, before))
     assert origin["source"].startswith("mlflow-artifacts:/workspaces/wine/registry/")
-    assert origin["run_id"] == logged.run_id
+    assert {**origin, "source": ""} == {**origin_before, "source": ""}
 
 
 def test_the_default_project_has_the_workspace_that_mlflow_calls_default(parts: Parts) -> None:

@@ -58,10 +58,8 @@ def resolve_source(tracking: Any, source: str, run_id: str | None, model_id: str
     )
 
 
-def origin_of(
-    project: ProjectRoute, found: Source, experiment_name: str | None, run_id: str | None
-) -> dict[str, str | None]:
-    """The fields of `schemas.models.Origin`. `run_id` is what the client said, for copies of another version."""
+def origin_of(project: ProjectRoute, found: Source, experiment_name: str | None) -> dict[str, str | None]:
+    """The fields of `schemas.models.Origin`."""
     run = found.run.info if found.run else None
     return {
         "environment_name": project.environment_name,
@@ -70,7 +68,7 @@ def origin_of(
         "project_name": project.project_name,
         "experiment_id": found.experiment_id,
         "experiment_name": experiment_name,
-        "run_id": run.run_id if run else run_id,
+        "run_id": run.run_id if run else None,
         "run_name": run.run_name if run else None,
         "artifact_path": found.artifact_path,
         "source": found.location,

@@ -212,6 +212,9 @@ class EnvironmentRegistryStore(OwnedStore):
         model_id: str | None = None,
     ) -> ModelVersion:
         project = self._asking_project()
+        if _copied_version(source):
+            # Clients send all tags of the version that they copy; the copy gets its own facts.
+            tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
         given = self._given_tags(tags)
         model = self.get_registered_model(name)
         if model._is_prompt():
@@ -282,17 +285,22 @@ class EnvironmentRegistryStore(OwnedStore):
         from mlflow.server.handlers import _get_tracking_store
 
         tracking = _get_tracking_store()
-        if source.startswith("models:/") and (copied := _parse_model_uri(source)).model_id is None:
-            found = Source(self.get_model_version_download_uri(copied.name, copied.version), None, None, None)
-        else:
-            found = resolve_source(tracking, source, run_id, model_id)
+        if copied := _copied_version(source):
+            return self._find_copied(*copied)
+        found = resolve_source(tracking, source, run_id, model_id)
         if not self._artifacts.has_file(f"{artifact_path(found.location)}/{MODEL_FILE}"):
             raise _invalid(
                 f"There is no MLflow model at '{source}': the folder holds no {MODEL_FILE} file. "
                 "Name the folder that `log_model` wrote."
             )
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
-        return found, origin_of(project, found, experiment.name if experiment else None, run_id)
+        return found, origin_of(project, found, experiment.name if experiment else None)
+
+    def _find_copied(self, name: str, version: str) -> tuple[Source, dict[str, Any]]:
+        """The archive of another version, and that version's origin."""
+        location = self.get_model_version_download_uri(name, version)
+        origin = json.loads(self.get_model_version(name, version).tags.get(tags_.ORIGIN, "{}"))
+        return Source(location, None, None, None), {**origin, "source": location}
 
     def get_model_version_download_uri(self, name: str, version: str | int) -> str:
         found = self.get_model_version(name, version)
@@ -341,6 +349,14 @@ class EnvironmentRegistryStore(OwnedStore):
             elif not waiting:
                 key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
                 session.add(SqlModelVersionTag(**key, value="true"))
+
+
+def _copied_version(source: str) -> tuple[str, str] | None:
+    """Name and version of a `models:/Name/1` source, which copies that version."""
+    if not source.startswith("models:/"):
+        return None
+    parsed = _parse_model_uri(source)
+    return None if parsed.model_id else (str(parsed.name), str(parsed.version))
 
 
 def _invalid(message: str) -> MlflowException:
