@@ -148,7 +148,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int]:
     return start, end - start + 1
 
 
-def clean_path(path: str) -> str:
+def clean_path(path: str, field: str = "path") -> str:
     """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
     problem = None
     parts = path.split("/")
@@ -163,7 +163,7 @@ def clean_path(path: str) -> str:
     elif any(0xD800 <= ord(sign) <= 0xDFFF for sign in path):
         problem = "must be text"
     if problem:
-        raise InvalidInput("The path is not valid", errors=[FieldProblem(field="path", message=problem)])
+        raise InvalidInput(f"The path {problem}", errors=[FieldProblem(field=field, message=problem)])
     return path.rstrip("/")
 
 

@@ -122,8 +122,11 @@ def search_runs(service: Service, principal: Principal, project: str, request: R
         "page_token": request.page_token or "",
     }
     try:
-        answer = service.mlflow.call("POST", "runs/search", workspace=place.workspace, json=body)
+        with _page_token_of(request.page_token):
+            answer = service.mlflow.call("POST", "runs/search", workspace=place.workspace, json=body)
     except InvalidInput as error:
+        if any(problem.field == "page_token" for problem in error.errors):
+            raise
         field = _blamed(request, error.detail)
         raise InvalidInput(
             f"MLflow does not understand this {field.replace('_', ' ')}: {error.detail}",
@@ -153,8 +156,14 @@ def fetch_run(service: Service, place: ProjectPlace, run: str) -> dict[str, Any]
     try:
         answer = service.mlflow.call("GET", "runs/get", workspace=place.workspace, params={"run_id": run})
     except (Missing, InvalidInput) as error:
-        raise Missing(f"Project {place.name} has no run {run!r}", action="See `registry-tui runs list`") from error
+        raise _no_run(place, run) from error
     return dict(answer["run"])
+
+
+def _no_run(place: ProjectPlace, run: str) -> Missing:
+    return Missing(
+        f"Project {place.name} has no run {run!r}", action=f"See `registry-tui runs list --project {place.name}`"
+    )
 
 
 def metric_history(
@@ -175,8 +184,11 @@ def metric_history(
         "max_results": paging.check_page_size(page_size),
         "page_token": page_token,
     }
-    with _page_token_of(page_token):
-        answer = service.mlflow.call("GET", "metrics/get-history", workspace=place.workspace, params=params)
+    try:
+        with _page_token_of(page_token):
+            answer = service.mlflow.call("GET", "metrics/get-history", workspace=place.workspace, params=params)
+    except Missing as error:
+        raise _no_run(place, run) from error
     points = answer.get("metrics", ())
     if not points and page_token is None:
         fetch_run(service, place, run)  # tells a run that is not there from a metric that it did not log
@@ -198,7 +210,9 @@ def mlflow_order(order_by: str, fields: Mapping[str, str]) -> str:
     name = order_by.removeprefix("-")
     if name not in fields:
         message = f"{name!r} is none of: {', '.join(fields)} (with - in front: descending)"
-        raise InvalidInput("It cannot be sorted by that", errors=[FieldProblem(field="order_by", message=message)])
+        raise InvalidInput(
+            f"It cannot be sorted so: {message}", errors=[FieldProblem(field="order_by", message=message)]
+        )
     return f"{fields[name]} {'DESC' if order_by.startswith('-') else 'ASC'}"
 
 
@@ -209,6 +223,11 @@ def quoted(text: str) -> str:
     if '"' not in text:
         return f'"{text}"'
     return "'" + text.replace("'", "_") + "'"
+
+
+def unquotable(text: str) -> bool:
+    """Whether `quoted` finds more than this text, so that it must be asked for with LIKE and looked at again."""
+    return "'" in text and '"' in text
 
 
 def metric_value(value: Any) -> float:
@@ -232,8 +251,6 @@ def _page_token_of(page_token: str | None) -> Iterator[None]:
 def _blamed(request: RunSearch, message: str) -> str:
     """Which field of the request MLflow's message is about."""
     lowered = message.lower()
-    if "page_token" in lowered or "page token" in lowered:
-        return "page_token"
     if "order_by" in lowered or "order by" in lowered or not request.filter:
         return "order_by"
     return "filter"

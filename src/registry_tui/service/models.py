@@ -1,4 +1,4 @@
-"""Registered models: list, details, changes, aliases. Versions are in `versions.py`, registering in `registering.py`.
+"""Registered models: details, changes, aliases. Lists are in `model_list.py`, versions in `versions.py`.
 
 MLflow's server keeps them in the registry's own MLflow workspace; our facts about them are tags
 (`schemas/mlflow_tags.py`).
@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,26 +19,21 @@ from typing import Any
 from registry_tui.mlflow_plugin.routes import ID_PATTERN
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas import mlflow_tags
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import events, identity, paging
+from registry_tui.service import events, identity, registries
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
-from registry_tui.service.experiments import mlflow_order, quoted
+from registry_tui.service.experiments import quoted, unquotable
 from registry_tui.service.resolve import resolve_registry
 
-#: What MLflow's server sorts models by; anything else is sorted here, after reading all of them.
-_MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
-_OWN_ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
-    "created_at": lambda model: model.created_at,
-    "owner": lambda model: model.owner,
-    "location": lambda model: model.location,
-    "latest_version": lambda model: model.latest_version or 0,
-}
 #: MLflow's largest page of models.
 _BATCH = 1000
+
+_changes: dict[str, int] = {}
+_changes_guard = threading.Lock()
 
 _ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
 _VERSION_LIKE_ALIAS = re.compile(r"v\d+|latest", re.IGNORECASE)
@@ -72,66 +68,17 @@ def enter_registry(service: Service, registry: str, *, any_status: bool = False)
                 f"Model Registry {row.name} is not available: {status.label}",
                 action="`registry-tui registries show` tells what it waits for",
             )
-        key = None
-        if row.machine_user_access_key_id and row.machine_user_secret_access_key:
-            key = AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)
-        return RegistryPlace(row.id, row.name, row.mlflow_workspace, row.environment.bucket, row.prefix, key)
+        return RegistryPlace(
+            id=row.id,
+            name=row.name,
+            workspace=row.mlflow_workspace,
+            bucket=row.environment.bucket,
+            prefix=row.prefix,
+            key=registries.machine_key(row),
+        )
 
 
 # -- reading -----------------------------------------------------------------------------------------
-
-
-def list_models(
-    service: Service,
-    principal: Principal,
-    registry: str,
-    *,
-    search: str | None = None,
-    owner: str | None = None,
-    order_by: str | None = None,
-    page_size: int = DEFAULT_PAGE_SIZE,
-    page_token: str | None = None,
-) -> Page[RegisteredModel]:
-    """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
-
-    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name.
-    Raises Missing, WrongState, InvalidInput, PartUnavailable.
-    """
-    paging.check_page_size(page_size)
-    place = enter_registry(service, registry)
-    order = order_by or "name"
-    scope = f"models:{place.id}:{principal.name}:{search}:{owner}:{order}"
-    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
-    filter_ = "" if owner is None else f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"
-
-    def wanted(model: RegisteredModel) -> bool:
-        return (
-            visible(principal, model)
-            and (owner is None or model.owner == owner)
-            and (not search or _found_in(model, search.casefold()))
-        )
-
-    own_order = _OWN_ORDER.get(order.removeprefix("-"))
-    if own_order is not None:
-        every = [model for _, model in _scan(service, place, filter_, "name ASC", 0) if wanted(model)]
-        every.sort(key=own_order, reverse=order.startswith("-"))
-        more = start + page_size < len(every)
-        return Page(
-            items=every[start : start + page_size],
-            next_page_token=paging.encode_token(scope, start + page_size) if more else None,
-            total=len(every),
-        )
-    mlflow_order_ = mlflow_order(order, {**_MLFLOW_ORDER, **{name: name for name in _OWN_ORDER}})
-    narrow = bool(search) or not principal.administrator
-    items: list[RegisteredModel] = []
-    batch = _BATCH if narrow else page_size + 1
-    for position, model in _scan(service, place, filter_, mlflow_order_, start, batch):
-        if not wanted(model):
-            continue
-        if len(items) == page_size:
-            return Page(items=items, next_page_token=paging.encode_token(scope, position))
-        items.append(model)
-    return Page(items=items)
 
 
 def get_model(service: Service, principal: Principal, registry: str, model: str) -> RegisteredModel:
@@ -153,34 +100,42 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
     """A model by name or ID, whoever may see it. Raises PartUnavailable."""
     if not model:
         return None
-    try:
-        answer = service.mlflow.call("GET", "registered-models/get", workspace=place.workspace, params={"name": model})
-        return to_model(place.id, answer["registered_model"])
-    except (Missing, InvalidInput):
-        if not ID_PATTERN.fullmatch(model):
-            return None
-    filter_ = f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'"
-    return next((found for _, found in _scan(service, place, filter_, "name ASC", 0, 2)), None)
+    # MLflow's own "get" loads every version of the model; its search finds the last one only.
+    filters = [f"name {'LIKE' if unquotable(model) else '='} {quoted(model)}"]
+    if ID_PATTERN.fullmatch(model):
+        filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
+    for filter_ in filters:
+        for _, found in scan(service, place, filter_, batch=2):
+            if model in (found.name, found.id):
+                return found
+    return None
 
 
 def visible_names(service: Service, principal: Principal, workspace: str, names: Iterable[str]) -> set[str]:
     """Those of a registry's models that the principal may see. Raises PartUnavailable."""
     if principal.administrator:
         return set(names)
-    seen = set()
-    for name in names:
-        try:
-            answer = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
-        except Missing:
-            continue
-        if visible(principal, to_model("", answer["registered_model"])):
-            seen.add(name)
-    return seen
+    place = RegistryPlace("", "", workspace, "", "", None)
+    return {
+        name for name in names if (found := fetch_model(service, place, name)) is not None and visible(principal, found)
+    }
 
 
 def visible(principal: Principal, model: RegisteredModel) -> bool:
     """Whether a principal may see a model: public ones everyone, private ones the owner and administrators."""
     return principal.administrator or model.visibility is Visibility.PUBLIC or model.owner == principal.name
+
+
+def changed(registry_id: str) -> None:
+    """Notes that a registry's models changed: what was read of them for searches is not used any more."""
+    with _changes_guard:
+        _changes[registry_id] = _changes.get(registry_id, 0) + 1
+
+
+def changes(registry_id: str) -> int:
+    """A number that grows with each change that this service knows of."""
+    with _changes_guard:
+        return _changes.get(registry_id, 0)
 
 
 # -- changing ----------------------------------------------------------------------------------------
@@ -231,7 +186,7 @@ def set_alias(
     with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
         if not _ALIAS.fullmatch(alias) or _VERSION_LIKE_ALIAS.fullmatch(alias):
             message = "1 to 255 letters, digits, _ and -; not `latest`, and not like a version (v1)"
-            raise InvalidInput("The alias is not valid", errors=[FieldProblem(field="alias", message=message)])
+            raise InvalidInput(f"An alias has {message}", errors=[FieldProblem(field="alias", message=message)])
         try:
             service.mlflow.call(
                 "POST",
@@ -271,7 +226,10 @@ def changing(
         found = find_model(service, principal, place, model)
         event.resource = Resource("model", found.id, found.name, place.id)
         require_owner(principal, found, doing)
-        yield found
+        try:
+            yield found
+        finally:
+            changed(place.id)
 
 
 def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:
@@ -298,7 +256,7 @@ def check_tags(tags: Iterable[Tag], delete: Iterable[str] = ()) -> None:
         elif key != key.strip() or any(ord(sign) < 32 for sign in key):
             problem = f"{key!r} holds spaces around it, or control characters"
         if problem:
-            raise InvalidInput("The tags are not valid", errors=[FieldProblem(field="tags", message=problem)])
+            raise InvalidInput(f"The tag {problem}", errors=[FieldProblem(field="tags", message=problem)])
         seen.add(key)
 
 
@@ -353,16 +311,20 @@ def _visibility(value: str | None) -> Visibility:
     return Visibility.PUBLIC if value == Visibility.PUBLIC.value else Visibility.PRIVATE
 
 
-def _scan(
-    service: Service, place: RegistryPlace, filter_: str, order: str, start: int, batch: int = _BATCH
+def scan(
+    service: Service,
+    place: RegistryPlace,
+    filter_: str = "",
+    order: str = "name ASC",
+    start: int = 0,
+    batch: int = _BATCH,
 ) -> Iterator[tuple[int, RegisteredModel]]:
-    """Models from the place `start` on, each with its place; asks MLflow for `batch` at a time."""
-    batch = min(batch, _BATCH)
+    """Models in MLflow's order from the place `start` on, each with its place; asks for `batch` at a time."""
     while True:
         params = {
             "filter": filter_,
             "order_by": [order],
-            "max_results": batch,
+            "max_results": min(batch, _BATCH),
             "page_token": offset_token(start) if start else None,
         }
         answer = service.mlflow.call("GET", "registered-models/search", workspace=place.workspace, params=params)
@@ -371,13 +333,6 @@ def _scan(
             start += 1
         if not answer.get("next_page_token"):
             return
-
-
-def _found_in(model: RegisteredModel, text: str) -> bool:
-    return any(
-        text in part.casefold()
-        for part in (model.name, model.description, model.owner, *model.tags.keys(), *model.tags.values())
-    )
 
 
 def _require_user(service: Service, name: str) -> None:

@@ -72,6 +72,7 @@ def register_model(
             event.resource = versions.resource_of(registry, version)
             event.detail = f"from project {place.name}"
             workflow = archive.start(service, principal, registry, version)
+            models.changed(registry.id)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 
 
@@ -91,7 +92,7 @@ def check_name(name: str) -> None:
     elif any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in name):
         problem = "must not hold control characters"
     if problem:
-        raise InvalidInput("The model's name is not valid", errors=[FieldProblem(field="name", message=problem)])
+        raise InvalidInput(f"The model's name {problem}", errors=[FieldProblem(field="name", message=problem)])
 
 
 def _registry_of(service: Service, place: ProjectPlace) -> models.RegistryPlace:
@@ -117,7 +118,7 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
         return _Source(f"models:/{model.id}", run_id, model.id)
     if request.run_id is None or not request.artifact_path:
         raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
-    path = artifacts.clean_path(request.artifact_path)
+    path = artifacts.clean_path(request.artifact_path, "artifact_path")
     run = _active_run(service, place, request.run_id)
     run_id = str(run["info"]["run_id"])
     if artifacts.has_model(artifacts.run_folder(service, place, run, path)):
@@ -149,7 +150,7 @@ def _no_model(shown: str) -> InvalidInput:
 
 
 def _wrong(field: str, message: str) -> InvalidInput:
-    return InvalidInput("The request is not valid", errors=[FieldProblem(field=field, message=message)])
+    return InvalidInput(f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
 
 
 def _check_known(principal: Principal, model: RegisteredModel, request: RegisterModel) -> None:

@@ -27,7 +27,7 @@ from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.errors import Missing, PartUnavailable, WrongState
-from registry_tui.service.experiments import mlflow_order, quoted
+from registry_tui.service.experiments import mlflow_order, quoted, unquotable
 from registry_tui.service.models import RegistryPlace
 from registry_tui.service.workflows.queries import ACTIVE, active_workflow
 
@@ -70,7 +70,7 @@ def list_versions(
     scope = f"versions:{found.id}:{order}"
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
     params = {
-        "filter": f"name = {quoted(found.name)}" if not _unquotable(found.name) else f"name LIKE {quoted(found.name)}",
+        "filter": f"name {'LIKE' if unquotable(found.name) else '='} {quoted(found.name)}",
         "order_by": [mlflow_order(order, _ORDER)],
         "max_results": page_size,
         "page_token": models.offset_token(start) if start else None,
@@ -191,6 +191,7 @@ def _delete(
     number = None if version is None else version.version
     if keep_archive:
         delete_archive.forget(service, place.workspace, model.name, number)
+        models.changed(place.id)
         return
     # The workflow is there first, so that what follows is done even when the service is killed in between.
     service.workflows.start(
@@ -207,6 +208,7 @@ def _delete(
     )
     with suppress(PartUnavailable):  # the workflow tries again
         delete_archive.forget(service, place.workspace, model.name, number)
+    models.changed(place.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:
@@ -338,10 +340,6 @@ def _origin(tag: str | None, found: Mapping[str, Any]) -> Origin:
         if tag:
             return Origin.model_validate_json(tag)
     return Origin(run_id=found.get("run_id") or None, source=found.get("source", ""))
-
-
-def _unquotable(name: str) -> bool:
-    return "'" in name and '"' in name
 
 
 def _how_far(workflow: Workflow) -> str:

@@ -18,7 +18,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
-from registry_tui.service import models, registering, versions
+from registry_tui.service import model_list, models, registering, versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.routes.tracking import RangeIn
@@ -54,7 +54,7 @@ def list_models(
     ] = None,
 ) -> Page[RegisteredModel]:
     """The models that you may see, by name unless told otherwise."""
-    return models.list_models(
+    return model_list.list_models(
         service,
         principal,
         registry,

@@ -72,6 +72,7 @@ def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
     pending = service.mlflow.search_pending_versions(registry.workspace)
     if not pending:
         return 0
+    models.changed(registry.id)
     query = select(WorkflowRow.resource_id).where(
         WorkflowRow.status.in_(ACTIVE), WorkflowRow.resource_type == "version", WorkflowRow.registry_id == registry.id
     )
@@ -262,6 +263,7 @@ def _set_status(context: StepContext, status: VersionStatus, message: str) -> No
     service.mlflow.set_version_status(
         registry.workspace, arguments["model"], arguments["version"], status.value, message
     )
+    models.changed(registry.id)
 
 
 def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:

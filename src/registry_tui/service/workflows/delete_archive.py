@@ -36,6 +36,7 @@ def _forget(context: StepContext) -> None:
         if found is None or found.id != arguments["model_id"]:
             return
     forget(service, registry.workspace, arguments["model"], arguments["version"])
+    models.changed(registry.id)
 
 
 def _delete_files(context: StepContext) -> None:

@@ -1,0 +1,164 @@
+"""Lists of registered models, in pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.models import RegisteredModel, Visibility
+from registry_tui.service import models, paging
+from registry_tui.service.context import Principal, Service
+from registry_tui.service.experiments import mlflow_order, quoted
+from registry_tui.service.models import RegistryPlace
+
+#: What MLflow's server sorts models by; by anything else they are sorted here, after reading all of them.
+_MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
+_ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
+    "name": lambda model: model.name,
+    "updated_at": lambda model: model.updated_at,
+    "created_at": lambda model: model.created_at,
+    "owner": lambda model: model.owner,
+    "location": lambda model: model.location,
+    "latest_version": lambda model: model.latest_version or 0,
+}
+#: Seconds that a registry's models, once all were read for a search, serve further searches: those between two keys.
+#: A change that the service makes, or that MLflow's plugin tells of, ends it at once.
+_SNAPSHOT_SECONDS = 5.0
+
+
+def list_models(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    *,
+    search: str | None = None,
+    owner: str | None = None,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[RegisteredModel]:
+    """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
+
+    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name. MLflow's filters cannot
+    search so: all models are read then, and `total` is known.
+    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    """
+    paging.check_page_size(page_size)
+    place = models.enter_registry(service, registry)
+    order = order_by or "name"
+    field = order.removeprefix("-")
+    mlflow_order(order, {name: name for name in _ORDER})
+    scope = f"models:{place.id}:{principal.name}:{search}:{owner}:{order}"
+    if not search and field in _MLFLOW_ORDER:
+        return _ordered_page(service, principal, place, owner, order, scope, page_size, page_token)
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    text = (search or "").casefold()
+    found = [
+        model
+        for model in _all_models(service, place)
+        if models.visible(principal, model) and (owner is None or model.owner == owner) and _found_in(model, text)
+    ]
+    found.sort(key=_ORDER[field], reverse=order.startswith("-"))
+    more = start + page_size < len(found)
+    return Page(
+        items=found[start : start + page_size],
+        next_page_token=paging.encode_token(scope, start + page_size) if more else None,
+        total=len(found),
+    )
+
+
+def _ordered_page(
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    owner: str | None,
+    order: str,
+    scope: str,
+    page_size: int,
+    page_token: str | None,
+) -> Page[RegisteredModel]:
+    """A page in an order that MLflow's server knows, reading no more than the page.
+
+    MLflow's filters know no "or": what everyone may see and what is the principal's own are two lists, merged here.
+    """
+    of_owner = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
+    filters = [of_owner]
+    if not principal.administrator and owner != principal.name:
+        filters = [[*of_owner, f"tags.`{mlflow_tags.VISIBILITY}` = '{Visibility.PUBLIC.value}'"]]
+        if owner is None:
+            filters.append([f"tags.`{mlflow_tags.OWNER}` = {quoted(principal.name)}"])
+    starts = paging.decode_token(scope, page_token, *(int for _ in filters)) if page_token else [0] * len(filters)
+    mlflow_order_ = mlflow_order(order, _MLFLOW_ORDER)
+    lists = [
+        _Peekable(models.scan(service, place, " AND ".join(filter_), mlflow_order_, start, page_size + 1), start)
+        for filter_, start in zip(filters, starts, strict=True)
+    ]
+    key = _ORDER[order.removeprefix("-")]
+    items: list[RegisteredModel] = []
+    while heads := [each.head for each in lists if each.head is not None]:
+        if len(items) == page_size:
+            return Page(items=items, next_page_token=paging.encode_token(scope, *(each.place for each in lists)))
+        heads.sort(key=lambda model: model.name)  # MLflow's order among those of one time
+        heads.sort(key=key, reverse=order.startswith("-"))
+        items.append(heads[0])
+        for each in lists:
+            if each.head is not None and each.head.name == heads[0].name:
+                each.advance()
+    return Page(items=items)
+
+
+class _Peekable:
+    """Models in their order: `head` is the next one, or None at the end, and `place` its place."""
+
+    def __init__(self, found: Iterator[tuple[int, RegisteredModel]], start: int) -> None:
+        self._found = found
+        self.head: RegisteredModel | None = None
+        self.place = start
+        self.advance()
+
+    def advance(self) -> None:
+        following = next(self._found, None)
+        if following is not None:
+            self.place, self.head = following
+        elif self.head is not None:
+            self.place, self.head = self.place + 1, None
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """All models of a registry, as they were at a time (monotonic) and after so many changes."""
+
+    registry_id: str
+    taken: float
+    changes: int
+    models: tuple[RegisteredModel, ...]
+
+
+#: Of the registry that was searched last.
+_last: list[_Snapshot] = []
+_guard = threading.Lock()
+
+
+def _all_models(service: Service, place: RegistryPlace) -> tuple[RegisteredModel, ...]:
+    now, changes = time.monotonic(), models.changes(place.id)
+    with _guard:
+        for known in _last:
+            fresh = now - known.taken < _SNAPSHOT_SECONDS and known.changes == changes
+            if known.registry_id == place.id and fresh:
+                return known.models
+    found = tuple(model for _, model in models.scan(service, place))
+    with _guard:
+        _last[:] = [_Snapshot(place.id, now, changes, found)]
+    return found
+
+
+def _found_in(model: RegisteredModel, text: str) -> bool:
+    return not text or any(
+        text in part.casefold()
+        for part in (model.name, model.description, model.owner, *model.tags.keys(), *model.tags.values())
+    )
