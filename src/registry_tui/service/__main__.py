@@ -91,13 +91,14 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,
     )
+    server = uvicorn.Server(config)
     # uvicorn raises the signal that stopped it again at its end; what follows here must still run.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     background.start()
     logger.info("listening on %s", home.service_socket)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     finally:
         home.service_socket.unlink(missing_ok=True)
         background.stop()

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from registry_tui.service import bootstrap, environments, projects, routing
+from registry_tui.service import bootstrap, environments, models, projects, routing
 from registry_tui.service.context import Service
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.workflows.engine import Interrupted
@@ -90,6 +90,11 @@ class Background:
             except ServiceError as error:
                 why = error.detail
                 pause = LONGEST_PAUSE
+            except Exception as error:
+                why = f"an error of the service itself ({type(error).__name__}), see `registry-tui logs service`"
+                if why != said:
+                    logger.exception("%s", what)
+                pause = LONGEST_PAUSE
             if told:
                 self.waiting_for = f"{what}: {why}"
             if why != said:
@@ -99,8 +104,6 @@ class Background:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _archive_pending(self) -> None:
-        from registry_tui.service import models
-
         said = ""
         while not self._stopping.is_set():
             self._pending.wait(self._service.settings.pending_versions_every)

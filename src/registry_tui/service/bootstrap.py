@@ -9,7 +9,7 @@ from sqlalchemy import select
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, EnvironmentCreate, ProjectCreate, WorkspaceCreate
 from registry_tui.schemas.registries import RegistryCreate
-from registry_tui.service import environments, identity, projects, workspaces
+from registry_tui.service import environments, identity, projects, registries, workspaces
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import (
     EnvironmentRow,
@@ -72,8 +72,6 @@ def _found(service: Service) -> tuple[str | None, str | None, str | None]:
 
 
 def _ensure_registry(service: Service, principal: Principal, environment_id: str) -> None:
-    from registry_tui.service import registries
-
     with service.database.reading() as session:
         environment = session.get_one(EnvironmentRow, environment_id)
         registry = environment.model_registry

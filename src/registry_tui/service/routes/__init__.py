@@ -23,7 +23,6 @@ register_url_convertor("str", Segment())
 
 def routers() -> list[APIRouter]:
     """The routers of all modules, in the order of the API's pages."""
-    import importlib.util
+    import importlib
 
-    there = [module for module in MODULES if importlib.util.find_spec(f"{__name__}.{module}")]
-    return [importlib.import_module(f"{__name__}.{module}").router for module in there]
+    return [importlib.import_module(f"{__name__}.{module}").router for module in MODULES]
