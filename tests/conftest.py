@@ -12,7 +12,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
-from support.platforms import Platform, run_python, running_platform, short_folder
+from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 
 #: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
 SHARED = "REGISTRY_TUI_TEST_PLATFORM"
@@ -58,27 +58,22 @@ def platform() -> Platform:
 @pytest.fixture(scope="module")
 def own_platform() -> Iterator[Platform]:
     """A platform that only this module's tests use: they may break it, and leave it up."""
-    folder = short_folder()
-    with running_platform(folder / "h") as started:
+    with running_platform() as started:
         yield started
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def fresh_platform() -> Iterator[Platform]:
     """A platform for one test alone. Takes ten seconds: prefer `platform` or `own_platform`."""
-    folder = short_folder()
-    with running_platform(folder / "h") as started:
+    with running_platform() as started:
         yield started
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
     """A temporary folder whose name is short enough for unix sockets inside; `tmp_path` is not."""
-    folder = short_folder()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,19 +117,30 @@ class Platform:
 
 
 @contextmanager
-def running_platform(root: Path) -> Iterator[Platform]:
-    """A platform of its own, stopped at the end."""
-    platform = Platform(Home(root))
-    try:
-        platform.up()
-        yield platform
-    finally:
-        platform.down()
+def running_platform() -> Iterator[Platform]:
+    """A platform in a new home, gone at the end."""
+    with temporary_folder() as folder:
+        platform = Platform(Home(folder / "h"))
+        try:
+            platform.up()
+            yield platform
+        finally:
+            platform.down()
 
 
-def short_folder(prefix: str = "rt-") -> Path:
+def short_folder() -> Path:
     """A new folder whose name leaves room for unix sockets' paths."""
-    return Path(tempfile.mkdtemp(prefix=prefix))
+    return Path(tempfile.mkdtemp(prefix="rt-"))
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A `short_folder` that is gone at the end."""
+    folder = short_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
@@ -160,7 +172,7 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
 
-def wait_for(condition: Callable[[], Answer], *, what: str = "the condition", timeout: float = 90) -> Answer:
+def wait_for(condition: Callable[[], Answer | None], *, what: str = "the condition", timeout: float = 90) -> Answer:
     """Waits until the condition answers something true, and returns that. An error in it counts as "not yet"."""
     until = time.monotonic() + timeout
     pause = threading.Event()
@@ -177,7 +189,7 @@ def wait_for(condition: Callable[[], Answer], *, what: str = "the condition", ti
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[Answer]], *, what: str = "the condition", timeout: float = 90
+    condition: Callable[[], Awaitable[Answer | None]], *, what: str = "the condition", timeout: float = 90
 ) -> Answer:
     """`wait_for` for coroutines."""
     until = time.monotonic() + timeout

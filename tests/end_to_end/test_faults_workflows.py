@@ -1,0 +1,330 @@
+"""Every workflow, killed before and after each of its steps, hooks and undos: it resumes, and ends as it should.
+
+A table of workflows; the points of each come from its definition, so that a new step is killed too, and a new kind of
+workflow without a row here fails a test.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from registry_tui.client.errors import NotFound, ServiceUnavailable
+from registry_tui.platform import supervisor
+from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.schemas.models import RegisterModel, VersionStatus
+from registry_tui.schemas.operations import Event, EventOutcome, Workflow, WorkflowKind, WorkflowStatus
+from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
+from registry_tui.schemas.registries import (
+    ModelRegistry,
+    RegistryCreate,
+    RegistryDelete,
+    RegistryStatus,
+    StorageAccess,
+    SynchronizeState,
+)
+from registry_tui.service.workflows import load_definitions
+from registry_tui.service.workflows.steps import Definition
+from support.platforms import Platform, unique, wait_for
+from support.registered import LoggedRun, log_model, object_names, object_store
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+# -- what each workflow works on, and how it must end -----------------------------------------------------
+
+
+class Provision:
+    """A registry is made: it is there with everything, or, when cancelled, usable after a retry."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.environment = unique("env")
+        platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=self.environment)))
+
+    def begin(self, platform: Platform) -> None:
+        platform.ask(lambda client: client.create_registry(RegistryCreate(environment=self.environment)))
+
+    def registry(self, platform: Platform) -> ModelRegistry:
+        return registry_of(platform, self.environment)
+
+    def succeeded(self, platform: Platform) -> None:
+        registry = self.registry(platform)
+        assert registry.status is RegistryStatus.INSTALLATION_FINISHED
+        assert registry.storage_access is StorageAccess.GRANTED
+        assert registry.workflow_id is None
+
+    def cancelled(self, platform: Platform) -> None:
+        registry = self.registry(platform)
+        assert registry.status in (RegistryStatus.PROVISION_FAILED, RegistryStatus.INSTALLATION_FAILED)
+        assert registry.storage_access is StorageAccess.NOT_GRANTED
+
+
+class Synchronize:
+    """A registry's workspace learns of it."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.environment, self.workspace, self.project = registered_environment(platform, synchronized=False)
+
+    def begin(self, platform: Platform) -> None:
+        registry = registry_of(platform, self.environment)
+        platform.ask(lambda client: client.synchronize_registry(registry.id))
+
+    def succeeded(self, platform: Platform) -> None:
+        registry = registry_of(platform, self.environment)
+        assert registry.status is RegistryStatus.MODIFY_FINISHED
+        assert [sync.state for sync in registry.workspaces] == [SynchronizeState.COMPLETED]
+        assert platform.ask(lambda client: client.project(self.project.id)).registry_id == registry.id
+
+
+class Deprovision:
+    """A registry is deleted; when cancelled in time, it is as before."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.environment, self.workspace, self.project = registered_environment(platform, synchronized=True)
+        self.before = registry_of(platform, self.environment)
+
+    def begin(self, platform: Platform) -> None:
+        request = RegistryDelete(delete_archives=True)
+        platform.ask(lambda client: client.delete_registry(self.before.id, request))
+
+    def succeeded(self, platform: Platform) -> None:
+        with pytest.raises(NotFound):
+            platform.ask(lambda client: client.registry(self.before.id))
+        assert platform.ask(lambda client: client.project(self.project.id)).registry_id is None
+        assert platform.ask(lambda client: client.environment(self.environment)).registry_id is None
+
+    def cancelled(self, platform: Platform) -> None:
+        assert registry_of(platform, self.environment).status is self.before.status
+        assert platform.ask(lambda client: client.project(self.project.id)).registry_id == self.before.id
+
+
+class Archive:
+    """A version's archive is stored: READY and sound, or FAILED_REGISTRATION with nothing left in the store."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.project = platform.new_project()
+        self.run: LoggedRun = log_model(platform, self.project)
+        self.model = unique("Model")
+
+    def begin(self, platform: Platform) -> None:
+        request = RegisterModel(name=self.model, run_id=self.run.run_id, artifact_path=self.run.artifact_path)
+        platform.ask(lambda client: client.register_model(self.project.id, request))
+
+    def place(self, platform: Platform) -> tuple[str, list[str]]:
+        registry = self.project.registry_id
+        assert registry is not None
+        version = platform.ask(lambda client: client.version(registry, self.model, 1))
+        found = platform.ask(lambda client: client.registry(registry))
+        return registry, object_names(platform, found.bucket, f"{found.prefix}/{version.model_id}/{version.id}/")
+
+    def succeeded(self, platform: Platform) -> None:
+        registry, objects = self.place(platform)
+        versions = platform.ask(lambda client: client.versions(registry, self.model)).items
+        assert [(version.version, version.status) for version in versions] == [(1, VersionStatus.READY)]
+        check = platform.ask(lambda client: client.verify_archive(registry, self.model, 1))
+        assert check.sound and check.files == 4
+        assert len(objects) == 5
+
+    def cancelled(self, platform: Platform) -> None:
+        registry, objects = self.place(platform)
+        version = platform.ask(lambda client: client.version(registry, self.model, 1))
+        assert version.status is VersionStatus.FAILED_REGISTRATION
+        assert version.status_message
+        assert objects == []
+
+
+class ArchiveOfNothing(Archive):
+    """The model's files vanish between the request and its workflow's first step."""
+
+    def meanwhile(self, platform: Platform) -> None:
+        bucket = platform.ask(lambda client: client.environment(self.project.environment_id)).bucket
+        store = object_store(platform)
+        for name in object_names(platform, bucket, self.run.key):
+            store.delete_object(Bucket=bucket, Key=name)
+
+    failed = Archive.cancelled
+
+
+class DeleteArchive(Archive):
+    """A version is deleted with its files."""
+
+    def prepare(self, platform: Platform) -> None:
+        super().prepare(platform)
+        super().begin(platform)
+        wait_for(lambda: self._ready(platform), what="the version to be ready")
+        self.store = self.place(platform)
+
+    def _ready(self, platform: Platform) -> bool:
+        registry = str(self.project.registry_id)
+        found = platform.ask(lambda client: client.version(registry, self.model, 1))
+        return found.status is VersionStatus.READY
+
+    def begin(self, platform: Platform) -> None:
+        registry = str(self.project.registry_id)
+        platform.ask(lambda client: client.delete_version(registry, self.model, 1))
+
+    def succeeded(self, platform: Platform) -> None:
+        registry, objects = self.store
+        with pytest.raises(NotFound):
+            platform.ask(lambda client: client.version(registry, self.model, 1))
+        bucket = platform.ask(lambda client: client.registry(registry)).bucket
+        assert not set(objects) & set(object_names(platform, bucket, objects[0].rsplit("/", 1)[0]))
+
+
+Work = Provision | Synchronize | Deprovision | Archive
+
+
+@dataclass(frozen=True)
+class Case:
+    kind: WorkflowKind
+    work: type[Work]
+    outcome: WorkflowStatus = WorkflowStatus.SUCCEEDED
+    #: The step that is not done any more: where it is cancelled, or fails.
+    ends_at: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}-{self.outcome.value}"
+
+
+CASES = (
+    Case(WorkflowKind.PROVISION, Provision),
+    Case(WorkflowKind.PROVISION, Provision, WorkflowStatus.CANCELLED, "verify storage"),
+    Case(WorkflowKind.SYNCHRONIZE, Synchronize),
+    Case(WorkflowKind.DEPROVISION, Deprovision),
+    Case(WorkflowKind.DEPROVISION, Deprovision, WorkflowStatus.CANCELLED, "remove registered models"),
+    Case(WorkflowKind.ARCHIVE, Archive),
+    Case(WorkflowKind.ARCHIVE, Archive, WorkflowStatus.CANCELLED, "verify"),
+    Case(WorkflowKind.ARCHIVE, ArchiveOfNothing, WorkflowStatus.FAILED, "list files"),
+    Case(WorkflowKind.DELETE_ARCHIVE, DeleteArchive),
+)
+
+
+def points(definition: Definition, case: Case) -> list[str]:
+    """Every point that the case passes, in order."""
+    begun, names = [], ["on_start"] if definition.on_start else []
+    for step in definition.steps:
+        begun.append(step)
+        names.append(step.name)
+        if step.name == case.ends_at:
+            break
+    if case.outcome is WorkflowStatus.SUCCEEDED:
+        names += ["on_success"] if definition.on_success else []
+    else:
+        names += [f"undo {step.name}" for step in reversed(begun) if step.undo]
+        hook, name = {
+            WorkflowStatus.CANCELLED: (definition.on_cancel, "on_cancel"),
+            WorkflowStatus.FAILED: (definition.on_failure, "on_failure"),
+        }[case.outcome]
+        names += [name] if hook else []
+    return [f"{moment} {name}" for name in names for moment in ("before", "after")]
+
+
+def test_every_kind_of_workflow_has_a_row() -> None:
+    assert {case.kind for case in CASES} == set(load_definitions()) == set(WorkflowKind)
+    undone = {
+        (case.kind, point.removeprefix("after undo "))
+        for case in CASES
+        for point in points(load_definitions()[case.kind], case)
+        if point.startswith("after undo ")
+    }
+    assert undone == {
+        (kind, step.name) for kind, definition in load_definitions().items() for step in definition.steps if step.undo
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_killed_at_every_point(own_platform: Platform, tmp_path: Path, case: Case) -> None:
+    platform, work, passed = own_platform, case.work(), tmp_path / "passed"
+    definition = load_definitions()[case.kind]
+    expected = points(definition, case)
+    wait_for_service(platform)
+    work.prepare(platform)
+    with killing_service(platform, case, passed):
+        unacknowledged = False
+        try:
+            work.begin(platform)
+        except ServiceUnavailable:
+            unacknowledged = True  # killed before it could answer
+        if hasattr(work, "meanwhile"):
+            wait_for(passed.read_text, what="the first kill")
+            work.meanwhile(platform)
+        done = wait_for(lambda: finished(platform, case), what=f"{case} to finish; passed {passed.read_text()}")
+        assert done.status is case.outcome, (done.error, unacknowledged)
+        assert passed.read_text().splitlines() == expected
+    wait_for_service(platform)
+    getattr(work, case.outcome.value)(platform)
+    outcomes = [event.outcome for event in events_of(platform, done)]
+    assert sorted(outcomes) == sorted([EventOutcome.STARTED, EventOutcome(case.outcome.value)])
+    if case.outcome is WorkflowStatus.CANCELLED:
+        again = platform.ask(lambda client: client.retry_workflow(done.id))
+        ended = platform.ask(lambda client: client.wait_for_workflow(again.id))
+        assert ended.status is WorkflowStatus.SUCCEEDED, ended.error
+        work.succeeded(platform)
+
+
+# -- underneath -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def killing_service(platform: Platform, case: Case, passed: Path) -> Iterator[None]:
+    """In place of the platform's service: one that kills itself at every point of the case, once."""
+    supervisor.stop_part(platform.home, "service")
+    command = [sys.executable, "-m", "support.killing_service", case.kind.value, str(passed)]
+    if case.ends_at and case.outcome is WorkflowStatus.CANCELLED:
+        command.append(case.ends_at)
+    variables = {**platform.environment(), "PYTHONPATH": str(TESTS), PART_VARIABLE: "service"}
+    with (platform.home.logs / "service.log").open("ab") as log:
+        process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_for_service(platform, process.poll)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        supervisor.start_part(platform.home, "service")
+
+
+def wait_for_service(platform: Platform, ended: Callable[[], int | None] = lambda: None) -> None:
+    def up() -> bool:
+        assert ended() is None
+        return bool(platform.ask(lambda client: client.whoami()).name)
+
+    wait_for(up, what="the service")
+
+
+def finished(platform: Platform, case: Case) -> Workflow | None:
+    newest = platform.ask(lambda client: client.workflows(kind=case.kind.value, page_size=1)).items[0]
+    return newest if newest.status.finished else None
+
+
+def events_of(platform: Platform, workflow: Workflow) -> list[Event]:
+    page = platform.ask(lambda client: client.events(page_size=200))
+    return [event for event in page.items if event.workflow_id == workflow.id]
+
+
+def registry_of(platform: Platform, environment: str) -> ModelRegistry:
+    found = platform.ask(lambda client: client.environment(environment)).registry_id
+    assert found is not None
+    return platform.ask(lambda client: client.registry(found))
+
+
+def registered_environment(platform: Platform, *, synchronized: bool) -> tuple[str, str, Project]:
+    """An environment with a workspace, a project in it, and a registry."""
+    environment, workspace = unique("env"), unique("ws")
+    platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
+    platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=workspace, environment=environment)))
+    project = platform.new_project(workspace)
+    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment)))
+    assert platform.ask(lambda client: client.wait_for_workflow(made.workflow.id)).status is WorkflowStatus.SUCCEEDED
+    if synchronized:
+        told = platform.ask(lambda client: client.synchronize_registry(made.resource.id))
+        ended = platform.ask(lambda client: client.wait_for_workflow(told.workflow.id))
+        assert ended.status is WorkflowStatus.SUCCEEDED, ended.error
+    return environment, workspace, project

@@ -1,0 +1,81 @@
+"""The service, which kills itself once at every point of one kind of workflow, and comes back each time.
+
+`python -m support.killing_service KIND FILE [STEP]` on the home that `REGISTRY_TUI_HOME` names. FILE gets a line for
+every point, "before copy" or "after undo copy", before the kill. With STEP the workflow is cancelled at that step.
+
+The parent imports everything once and forks a service for each life, so that a life starts in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from sqlalchemy import select
+
+import registry_tui.service.workflows
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service.__main__ import run
+from registry_tui.service.context import Service
+from registry_tui.service.database.tables import WorkflowRow
+from registry_tui.service.workflows.queries import ACTIVE
+
+
+def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str | None) -> None:
+    """Adds the observer that kills this process."""
+
+    def observe(moment: str, observed: WorkflowKind, step: str) -> None:
+        if observed is not kind:
+            return
+        point = f"{moment} {step}"
+        if point not in passed.read_text().splitlines():
+            with passed.open("a") as file:
+                print(point, file=file, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if point == f"before {cancel_at}":
+            query = select(WorkflowRow.id).where(WorkflowRow.kind == kind.value, WorkflowRow.status.in_(ACTIVE))
+            with service.database.reading() as session:
+                running = session.scalars(query).one()
+            service.workflows.cancel(running)
+
+    service.workflows.observers.append(observe)
+
+
+def live_once(kind: WorkflowKind, passed: Path, cancel_at: str | None) -> int:
+    """Forks a service and waits for its end; returns its wait status (waitpid(2))."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        run(Home.resolve(), lambda service: install(service, kind, passed, cancel_at))
+        os._exit(1)
+
+    def end(*_: int | FrameType | None) -> None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    return os.waitpid(child, 0)[1]
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    kind, passed = WorkflowKind(sys.argv[1]), Path(sys.argv[2])
+    cancel_at = sys.argv[3] if len(sys.argv) > 3 else None
+    passed.touch()
+    registry_tui.service.workflows.load_definitions()
+    import dbos  # noqa: F401  imported here so that no child has to
+
+    while True:
+        status = live_once(kind, passed, cancel_at)
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            sys.exit(f"the service ended by itself: {status}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What each part imports: the contracts of `pyproject.toml`, and what a start really loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {
+    "mlflow",
+    "boto3",
+    "botocore",
+    "sqlalchemy",
+    "dbos",
+    "fastapi",
+    "uvicorn",
+    "alembic",
+    "ray",
+    "registry_tui.service",
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a new process has loaded after running the code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_import_contracts_hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["registry_tui.app", "registry_tui.client.client", "registry_tui.cli.main"])
+def test_what_people_start_loads_nothing_heavy(module: str) -> None:
+    assert not loaded_by(f"import {module}") & HEAVY
+
+
+def test_the_terminal_program_loads_every_screen_without_the_platform() -> None:
+    screens = sorted(path.stem for path in (ROOT / "src/registry_tui/screens").glob("*.py") if path.stem != "__init__")
+    widgets = sorted(path.stem for path in (ROOT / "src/registry_tui/widgets").glob("*.py") if path.stem != "__init__")
+    code = "\n".join(
+        f"import registry_tui.{folder}.{name}"
+        for folder, names in (("screens", screens), ("widgets", widgets))
+        for name in names
+    )
+    assert not loaded_by(code) & HEAVY
+
+
+def test_the_service_knows_no_terminal() -> None:
+    loaded = loaded_by(
+        "import registry_tui.service.__main__; import registry_tui.service.workflows as w; w.load_definitions()"
+    )
+    assert not {name for name in loaded if name.split(".")[0] == "textual"}
+    assert "mlflow" not in loaded
