@@ -16,6 +16,10 @@ class HomeUnusable(PlatformError):
     """The home folder cannot be written, or its file system is full."""
 
 
+class Damaged(HomeUnusable, ValueError):
+    """A file of the home does not hold what it must."""
+
+
 class PortTaken(PlatformError):
     """Another program listens on a port of this platform."""
 
@@ -30,6 +34,10 @@ class PartFailed(PlatformError):
 
 class SupervisorUnavailable(PlatformError):
     """supervisord does not answer, or does not run."""
+
+
+class StillRunning(PlatformError):
+    """What was asked for needs a stopped platform."""
 
 
 class Busy(PlatformError):

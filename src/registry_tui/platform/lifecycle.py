@@ -6,17 +6,26 @@ import errno
 import fcntl
 import importlib.util
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from registry_tui.platform import processes, supervisor
-from registry_tui.platform.errors import BinaryMissing, Busy, HomeUnusable, PartFailed, SupervisorUnavailable
+from registry_tui.platform.errors import (
+    BinaryMissing,
+    Busy,
+    HomeUnusable,
+    PartFailed,
+    PortTaken,
+    StillRunning,
+    SupervisorUnavailable,
+)
 from registry_tui.platform.object_store import find_weed
 from registry_tui.platform.paths import Home
-from registry_tui.platform.ports import Ports, choose_ports, require_free
+from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState
 
@@ -25,6 +34,12 @@ MIN_FREE_BYTES = 256 * 1024 * 1024
 
 #: Seconds that all parts together may take to come up.
 PATIENCE = 120.0
+
+#: Seconds that all parts together get to stop by themselves.
+_STOP_SECONDS = 60.0
+
+#: What would be misread in a path: by supervisord's configuration, SQLite's addresses, the object store's lists.
+_MISREAD = re.compile(r"""[?#%;,"'\\\x00-\x1f\x7f]""")
 
 
 @dataclass(frozen=True)
@@ -39,24 +54,51 @@ class PartProgress:
 def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> Iterator[PartProgress]:
     """Starts what does not run, and tells each change until every part is healthy. Does nothing to what runs.
 
-    Raises HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy.
+    Raises HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
     """
     _require_programs()
     _prepare(home)
-    with _only_one(home):
+    with _only_one(home), _words(home):
         secrets = load_secrets(home)
-        if not supervisor.answers(home):
+        if not _supervised(home):
             processes.end(processes.ours(home), home)
-            ports = choose_ports(home, anew=new_ports)
-            require_free(ports)
+            ports = _free_ports(home, new_ports)
             supervisor.start(home)
+        elif new_ports:
+            raise StillRunning(
+                "The platform is running on its ports",
+                action="Stop it first: `registry-tui down`, then `registry-tui up --new-ports`",
+            )
         else:
             ports = choose_ports(home)
         known = supervisor.processes(home)
         for part in supervisor.PARTS:
             if not known[part].running:
                 supervisor.start_part(home, part)
-        yield from _until_healthy(home, ports, secrets, patience)
+        yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
+
+
+def _supervised(home: Home) -> bool:
+    """Whether supervisord runs; waits for the end of one that is shutting down."""
+    until = time.monotonic() + _STOP_SECONDS
+    while (state := supervisor.state(home)) == "stopping" and time.monotonic() < until:
+        time.sleep(0.05)
+    return state == "running"
+
+
+def _free_ports(home: Home, anew: bool) -> Ports:
+    """This home's ports, none taken. Raises PortTaken when somebody took a kept one, OSError."""
+    first = load_ports(home) is None
+    ports = choose_ports(home, anew=anew)
+    try:
+        require_free(ports)
+    except PortTaken:
+        if not first:
+            raise
+        # Somebody was quicker; nothing knows these ports yet.
+        ports = choose_ports(home, anew=True)
+        require_free(ports)
+    return ports
 
 
 def down(home: Home) -> list[str]:
@@ -67,12 +109,14 @@ def down(home: Home) -> list[str]:
         running: list[str] = []
         try:
             running = [name for name, info in supervisor.processes(home).items() if info.running]
+            pid = supervisor.pid(home)
             supervisor.shutdown(home)
-            until = time.monotonic() + 60
-            while supervisor.answers(home) and time.monotonic() < until:
+            until = time.monotonic() + _STOP_SECONDS
+            while processes.alive(pid) and time.monotonic() < until:
                 time.sleep(0.05)
         except SupervisorUnavailable:
             pass
+        # Parts that outlived a supervisor that was killed.
         left = processes.ours(home)
         processes.end(left, home)
         for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket):
@@ -82,13 +126,17 @@ def down(home: Home) -> list[str]:
 
 def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartProgress]:
     """Stops and starts one part. Raises SupervisorUnavailable, PartFailed, Busy."""
-    with _only_one(home):
+    if not home.root.exists():
+        raise SupervisorUnavailable("The platform is not running", action="Start it with `registry-tui up`")
+    with _only_one(home), _words(home):
         supervisor.stop_part(home, part)
         supervisor.start_part(home, part)
-        yield from _until_healthy(home, choose_ports(home), load_secrets(home), patience)
+        yield from _until_healthy(home, choose_ports(home), load_secrets(home), (part,), patience)
 
 
-def _until_healthy(home: Home, ports: Ports, secrets: Secrets, patience: float) -> Iterator[PartProgress]:
+def _until_healthy(
+    home: Home, ports: Ports, secrets: Secrets, parts: Sequence[str], patience: float
+) -> Iterator[PartProgress]:
     from registry_tui.platform.probes import Probe
 
     told: dict[str, PartProgress] = {}
@@ -97,7 +145,7 @@ def _until_healthy(home: Home, ports: Ports, secrets: Secrets, patience: float) 
     try:
         while True:
             known = supervisor.processes(home)
-            for part in supervisor.PARTS:
+            for part in parts:
                 if part in told and told[part].state is PartState.HEALTHY:
                     continue
                 progress = _progress(part, known[part], probe)
@@ -151,6 +199,8 @@ def _require_programs() -> None:
 def _prepare(home: Home) -> None:
     """Makes the folders, and makes sure that they can be written. Raises HomeUnusable."""
     advice = "Choose another place with `--data-dir` or REGISTRY_TUI_HOME"
+    if found := _MISREAD.search(str(home.root)):
+        raise HomeUnusable(f"The home's path {str(home.root)!r} has the character {found[0]!r} in it", action=advice)
     try:
         home.create()
         probe = home.run / f".write-{os.getpid()}"
@@ -158,16 +208,30 @@ def _prepare(home: Home) -> None:
         probe.unlink()
         free = shutil.disk_usage(home.root).free
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "its disk is full" if full else (error.strerror or str(error))
-        raise HomeUnusable(
-            f"Cannot write {home.root}: {reason}", action="Free some space" if full else advice
-        ) from error
+        raise _unusable(home, error) from error
     if free < MIN_FREE_BYTES:
         raise HomeUnusable(
             f"Only {free // 2**20} MiB are free on the disk of {home.root}; {MIN_FREE_BYTES // 2**20} MiB are needed",
             action=f"Free some space. {advice}",
         )
+
+
+def _unusable(home: Home, error: OSError) -> HomeUnusable:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = "its disk is full" if full else (error.strerror or str(error))
+    return HomeUnusable(
+        f"Cannot use {error.filename or home.root}: {reason}",
+        action="Free some space" if full else "Choose another place with `--data-dir` or REGISTRY_TUI_HOME",
+    )
+
+
+@contextmanager
+def _words(home: Home) -> Iterator[None]:
+    """Turns what the file system says into HomeUnusable."""
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(home, error) from error
 
 
 @contextmanager

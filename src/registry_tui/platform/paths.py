@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,8 +89,8 @@ class Home:
         if len(os.fsencode(inside / "supervisor.sock")) <= MAX_SOCKET_PATH:
             return inside
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
-        base = os.environ.get("XDG_RUNTIME_DIR") or f"{tempfile.gettempdir()}/registry-tui-{os.getuid()}"
-        return Path(base) / digest
+        # No variable has a say: every process of this user must find the same folder.
+        return Path(f"/tmp/registry-tui-{os.getuid()}") / digest
 
     @property
     def service_socket(self) -> Path:
@@ -111,7 +110,8 @@ class Home:
 
     def create(self) -> None:
         """Makes the folders, readable by the owner only. Raises OSError."""
-        for folder in (self.root, self.logs, self.object_store, self.mlflow, self.service, self.run):
+        outside = () if self.run.is_relative_to(self.root) else (self.run.parent,)
+        for folder in (self.root, self.logs, self.object_store, self.mlflow, self.service, *outside, self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{folder} belongs to another user")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import random
+import secrets
 import socket
 from dataclasses import asdict, dataclass, fields
 
-from registry_tui.platform.errors import HomeUnusable, PortTaken
+from registry_tui.platform.errors import Damaged, PortTaken
 from registry_tui.platform.paths import Home
 from registry_tui.platform.processes import holder_of_port
 from registry_tui.platform.secrets import write_private
 
 LOOPBACK = "127.0.0.1"
 
-#: Below the ports that Linux gives to outgoing connections (ip_local_port_range, 32768 on), so that a kept port is
-#: not taken by chance while the platform is down.
-_LOWEST, _HIGHEST = 20_000, 32_000
+#: Homes get one of 500 blocks, so that two that start at the same moment hardly ever want the same port. All are below
+#: the ports that Linux gives to outgoing connections (ip_local_port_range, 32768 on), so that a kept port is not taken
+#: by chance while the platform is down.
+_BLOCKS = 500
+_FIRST, _BLOCK_SIZE = 22_000, 16
+#: The object store's own worker looks for the admin's gRPC port 10000 above its HTTP port, whatever it is told.
+_FIRST_ADMIN, _ADMIN_GRPC_ABOVE = 20_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -46,26 +50,37 @@ class Ports:
 
 
 def load_ports(home: Home) -> Ports | None:
-    """The ports chosen for this home, or None before the first start. Raises HomeUnusable."""
+    """The ports chosen for this home, or None before the first start. Raises Damaged."""
     try:
         return Ports(**json.loads(home.ports_file.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
-        raise HomeUnusable(
+        raise Damaged(
             f"{home.ports_file} is damaged", action="Remove it; the next `registry-tui up` chooses new ports"
         ) from error
 
 
 def choose_ports(home: Home, *, anew: bool = False) -> Ports:
-    """This home's ports; chooses free ones the first time, or `anew`. Raises OSError, HomeUnusable."""
+    """This home's ports; chooses free ones the first time, or `anew`. Raises OSError, Damaged, PortTaken."""
     if not anew and (known := load_ports(home)) is not None:
         return known
-    candidates = random.SystemRandom().sample(range(_LOWEST, _HIGHEST), 400)
-    free = (port for port in candidates if is_free(port))
-    ports = Ports(*(next(free) for _ in fields(Ports)))
-    write_private(home.ports_file, json.dumps(asdict(ports), indent=1))
-    return ports
+    for block in secrets.SystemRandom().sample(range(_BLOCKS), _BLOCKS):
+        ports = _ports_of_block(block)
+        if all(is_free(port) for port in asdict(ports).values()):
+            write_private(home.ports_file, json.dumps(asdict(ports), indent=1))
+            return ports
+    raise PortTaken(
+        f"No free ports between {_FIRST_ADMIN} and {_FIRST_ADMIN + _ADMIN_GRPC_ABOVE + 4 * _BLOCKS}",
+        action="Stop some of the programs that listen there; see `ss -ltnp`",
+    )
+
+
+def _ports_of_block(block: int) -> Ports:
+    admin = _FIRST_ADMIN + 4 * block
+    rest = iter(range(_FIRST + _BLOCK_SIZE * block, _FIRST + _BLOCK_SIZE * (block + 1)))
+    chosen = {"admin": admin, "admin_grpc": admin + _ADMIN_GRPC_ABOVE}
+    return Ports(**{field.name: chosen.get(field.name) or next(rest) for field in fields(Ports)})
 
 
 def is_free(port: int) -> bool:

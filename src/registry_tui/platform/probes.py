@@ -33,6 +33,7 @@ class Probe:
             base_url=ports.mlflow_url,
             auth=(secrets.mlflow_admin_user, secrets.mlflow_admin_password),
             timeout=_TIMEOUT,
+            trust_env=False,
         )
         transport = httpx.HTTPTransport(uds=str(home.service_socket))
         self._service = httpx.Client(base_url="http://registry-tui", transport=transport, timeout=_TIMEOUT)
@@ -70,6 +71,7 @@ class Probe:
                     connect_timeout=1,
                     read_timeout=_TIMEOUT,
                     retries={"max_attempts": 1},
+                    proxies={},
                     s3={"addressing_style": "path"},
                 ),
             )

@@ -70,7 +70,7 @@ def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
     waiting = [pid for pid in pids if part_of(pid, home)]
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
         for pid in waiting:
-            _signal(pid, number)
+            _signal(pid, number, home)
         until = time.monotonic() + seconds
         while (waiting := [pid for pid in waiting if alive(pid)]) and time.monotonic() < until:
             time.sleep(0.05)
@@ -78,11 +78,19 @@ def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
             return
 
 
-def _signal(pid: int, number: int) -> None:
+def _signal(pid: int, number: int, home: Home) -> None:
+    """Signals a process of this home; a stranger that was given the same PID meanwhile is left alone."""
     try:
-        os.kill(pid, number)
+        handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
+    try:
+        if part_of(pid, home):
+            signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
 
 
 def uptime(pid: int) -> float | None:

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from registry_tui.platform.errors import Damaged
 from registry_tui.platform.paths import Home
 
 
@@ -51,6 +52,9 @@ class Secrets:
     mlflow_crypto_passphrase: str = field(default_factory=_token)
 
 
+_ACCESS_KEYS = ("object_store_admin", "object_store_mlflow")
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces a file, mode 0600, so that a power cut leaves the old one or the new one. Raises OSError."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -71,18 +75,28 @@ def write_private(path: Path, text: str) -> None:
 
 
 def load_secrets(home: Home) -> Secrets:
-    """This installation's secrets; makes them the first time. Raises OSError, ValueError when the file is damaged."""
+    """This installation's secrets; makes those that it does not have yet. Raises OSError, Damaged."""
+    path = home.secrets_file
     try:
-        raw = json.loads(home.secrets_file.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        made = Secrets()
-        write_private(home.secrets_file, json.dumps(asdict(made), indent=1))
-        return made
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{home.secrets_file} is damaged; restore it from a backup") from error
-    for name in ("object_store_admin", "object_store_mlflow"):
-        raw[name] = AccessKey(**raw[name])
-    return Secrets(**raw)
+        raw = {}
+    except ValueError as error:
+        raise _damaged(path) from error
+    try:
+        keys = {name: AccessKey(**raw[name]) for name in _ACCESS_KEYS if name in raw}
+        found = Secrets(**{**raw, **keys})
+    except TypeError as error:
+        raise _damaged(path) from error
+    if (complete := asdict(found)) != raw:
+        write_private(path, json.dumps(complete, indent=1))
+    return found
+
+
+def _damaged(path: Path) -> Damaged:
+    return Damaged(
+        f"{path} is damaged", action="Put it back from a backup: without these keys the stored data cannot be reached"
+    )
 
 
 def mlflow_password(secrets_: Secrets, user: str) -> str:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import http.client
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.ports import LOOPBACK
 from registry_tui.platform.processes import PART_VARIABLE
 from registry_tui.platform.secrets import write_private
 
@@ -28,6 +30,9 @@ PARTS = {
 }
 
 _START_SECONDS = 10.0
+
+#: A person's `registry-tui env` exports and cloud keys, which must not change what the parts do.
+_FOREIGN_PREFIXES = ("MLFLOW_", "AWS_", "WEED_", "REGISTRY_TUI_USER")
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,6 @@ def configuration(home: Home) -> str:
         "umask=077",
         "minfds=1024",
         f"identifier=registry-tui-{home.run.name}",
-        f'environment={ENVIRONMENT_VARIABLE}="{quoted(home.root)}"',
         "",
         "[unix_http_server]",
         f"file={quoted(home.supervisor_socket)}",
@@ -75,8 +79,8 @@ def configuration(home: Home) -> str:
         sections += [
             "",
             f"[program:{name}]",
-            f"command={quoted(sys.executable)} -m {module}",
-            f'environment={ENVIRONMENT_VARIABLE}="{quoted(home.root)}",{PART_VARIABLE}="{name}"',
+            f"command={quoted(shlex.quote(sys.executable))} -m {module}",
+            f'environment={PART_VARIABLE}="{name}"',
             "autostart=false",
             "autorestart=true",
             "startsecs=2",
@@ -97,40 +101,59 @@ def start(home: Home) -> None:
     write_private(home.supervisor_config, configuration(home))
     home.supervisor_socket.unlink(missing_ok=True)
     home.supervisor_pid.unlink(missing_ok=True)
-    started = subprocess.run(
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.supervisor_config)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"},
-        timeout=_START_SECONDS * 3,
-        check=False,
-    )
+    output = home.logs / "supervisor-start.log"
+    with output.open("wb") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.supervisor_config)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(home),
+        )
+    # It ends as soon as its daemon runs, or when it cannot start.
     until = time.monotonic() + _START_SECONDS
-    while started.returncode == 0 and time.monotonic() < until:
-        if answers(home):
+    while time.monotonic() < until and started.poll() in (None, 0):
+        if state(home) == "running":
+            started.wait(timeout=_START_SECONDS)
             return
         time.sleep(0.02)
-    said = started.stdout.decode(errors="replace").strip() or tail(home, "supervisor", 10)
+    if started.poll() is None:
+        started.kill()
+        started.wait()
+    said = output.read_text(encoding="utf-8", errors="replace").strip() or tail(home, "supervisor", 10)
     raise PartFailed(f"supervisord did not start: {said}", action="See `registry-tui logs supervisor`")
 
 
-def answers(home: Home) -> bool:
-    """Whether this home's supervisord runs; also one that is shutting down does."""
+def _environment(home: Home) -> dict[str, str]:
+    """What all parts get: a person's own variables, less those that would change what they do."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    # The parts talk to each other on this machine; a proxy would only hear their secrets.
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK, "localhost")))
+    return {**kept, ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"}
+
+
+def state(home: Home) -> Literal["running", "stopping", "stopped"]:
+    """What this home's supervisord does."""
     try:
         _call(home, "supervisor.getState")
     except SupervisorUnavailable:
-        return False
-    except xmlrpc.client.Fault:
-        return True
-    return True
+        return "stopped"
+    except xmlrpc.client.Fault:  # SHUTDOWN_STATE
+        return "stopping"
+    return "running"
+
+
+def pid(home: Home) -> int:
+    """supervisord's process. Raises SupervisorUnavailable."""
+    return int(_asked(home, "supervisor.getPID"))
 
 
 def processes(home: Home) -> dict[str, ProcessInfo]:
     """Every part as supervisord sees it. Raises SupervisorUnavailable."""
     return {
         info["name"]: ProcessInfo(info["name"], info["statename"], info["pid"], info["description"])
-        for info in _call(home, "supervisor.getAllProcessInfo")
+        for info in _asked(home, "supervisor.getAllProcessInfo")
     }
 
 
@@ -145,8 +168,11 @@ def stop_part(home: Home, part: str) -> None:
 
 
 def shutdown(home: Home) -> None:
-    """Stops all parts, then supervisord. Raises SupervisorUnavailable."""
-    _call(home, "supervisor.shutdown")
+    """Asks supervisord to stop all parts and itself; does not wait. Raises SupervisorUnavailable."""
+    try:
+        _call(home, "supervisor.shutdown")
+    except xmlrpc.client.Fault:
+        return  # it is at it
 
 
 def tail(home: Home, part: str, lines: int) -> str:
@@ -192,6 +218,15 @@ def _ignoring(home: Home, method: str, *arguments: Any) -> None:
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in _ALREADY:
             raise SupervisorUnavailable(f"supervisord refused {method}: {fault.faultString}") from fault
+
+
+def _asked(home: Home, method: str) -> Any:
+    try:
+        return _call(home, method)
+    except xmlrpc.client.Fault as fault:
+        raise SupervisorUnavailable(
+            "The platform is shutting down", action="Wait a moment, then start it with `registry-tui up`"
+        ) from fault
 
 
 def _call(home: Home, method: str, *arguments: Any) -> Any:
