@@ -221,6 +221,15 @@ def test_a_model_that_has_nothing_but_a_name_is_not_listed(parts: Parts, logged:
     assert listed()
 
 
+def test_a_model_that_is_not_there_is_missing_for_members_and_closed_for_others(parts: Parts) -> None:
+    for path in ("registered-models/get", "model-versions/get-download-uri"):
+        params = {"name": "Typo", "version": "1"}
+        missing = parts.ask("vic", "GET", path, params=params)
+        assert (missing.status_code, missing.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert "Typo" in missing.json()["message"]
+        assert parts.ask("zoe", "GET", path, params=params).status_code == 403
+
+
 def test_a_project_that_is_not_synchronized_says_what_to_do(parts: Parts) -> None:
     lonely = parts.log_model("ann", "lonely")
     refused = parts.register("ann", "Lonely", lonely, "lonely")
@@ -334,7 +343,9 @@ def test_viewers_look_and_change_nothing(parts: Parts, logged: Logged) -> None:
     assert parts.ask("vic", "GET", "registered-models/search").is_success
     assert parts.ask("vic", "POST", "experiments/create", json={"name": "of vic"}).status_code == 403
     assert parts.ask("vic", "POST", "runs/create", json={"experiment_id": logged.experiment_id}).status_code == 403
-    assert parts.register("vic", "OfVic", logged).status_code == 403
+    assert parts.ask("vic", "POST", "registered-models/create", json={"name": "OfVic"}).status_code == 403
+    created(parts.register("ann", "Seen", logged))
+    assert parts.register("vic", "Seen", logged).status_code == 403
     put = parts.ask("vic", "PUT", f"/api/2.0/mlflow-artifacts/artifacts/{logged.path}/x", content=b"x")
     assert put.status_code == 403
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
@@ -21,6 +21,8 @@ _logger = logging.getLogger(__name__)
 
 #: The service keeps users and roles; a change made here would be undone at its next mirroring.
 _ACCESS_PATHS = ("/mlflow/users/", "/mlflow/roles/")
+_CREATE_MODEL = "/mlflow/registered-models/create"
+_MODEL_PATHS = ("/mlflow/registered-models/", "/mlflow/model-versions/")
 _CREATE_VERSION = "/mlflow/model-versions/create"
 
 
@@ -41,6 +43,7 @@ def install(app: Flask, auth: Any) -> None:
     assistant_router.routes.clear()
     app.before_request(_refuse_access_changes)
     app.after_request(_withdraw_model_of_refused_version)
+    app.after_request(partial(_say_that_it_is_missing, auth))
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
     auth._can_create_in_workspace = partial(_may_create, auth, auth._can_create_in_workspace)
 
@@ -57,29 +60,63 @@ def _may_create(auth: Any, allowed: Callable[[str], bool], username: str) -> boo
 def _refuse_access_changes() -> Response | None:
     if request.method == "GET" or not any(path in request.path for path in _ACCESS_PATHS) or is_administrator():
         return None
-    refused = MlflowException(
-        "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`.",
-        error_code=PERMISSION_DENIED,
+    return _error(
+        MlflowException(
+            "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`.",
+            error_code=PERMISSION_DENIED,
+        )
     )
-    response = jsonify({"error_code": refused.error_code, "message": refused.message})
-    response.status_code = HTTPStatus.FORBIDDEN
-    return response
 
 
 def _withdraw_model_of_refused_version(response: Response) -> Response:
     """Clients make a model and its first version in two calls; a refused version leaves no empty model behind."""
     if not (request.path.endswith(_CREATE_VERSION) and response.status_code >= 400 and current_user()):
         return response
-    from mlflow.server.handlers import _get_model_registry_store
-
-    store = _get_model_registry_store()
-    body = request.get_json(silent=True)
-    name = body.get("name") if isinstance(body, dict) else None
-    if isinstance(name, str) and name and isinstance(store, EnvironmentRegistryStore):
+    store, name = _registry_store(), _asked_name()
+    if name and store is not None:
         try:
             store.withdraw_empty_model(name)
         except MlflowException as error:
             # The refusal itself is what the client must hear.
-
             _logger.info("The empty model %r stays: %s", name, error.message)
+    return response
+
+
+def _say_that_it_is_missing(auth: Any, response: Response) -> Response:
+    """MLflow answers "Permission denied" for a model that is not there; who may read the registry's models hears so."""
+    asks_for_model = any(path in request.path for path in _MODEL_PATHS) and not request.path.endswith(_CREATE_MODEL)
+    user = current_user()
+    if response.status_code != HTTPStatus.FORBIDDEN or not asks_for_model or user is None:
+        return response
+    store, name = _registry_store(), _asked_name()
+    if not name or store is None:
+        return response
+    try:
+        store.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            registry = store.registry_workspace()
+            permission = auth._role_grant_for_resource(auth.store.get_user(user).id, "registered_model", "*", registry)
+            if permission is not None and permission.can_read:
+                return _error(error)
+    return response
+
+
+def _registry_store() -> EnvironmentRegistryStore | None:
+    # MLflow's handlers import the stores.
+    from mlflow.server.handlers import _get_model_registry_store
+
+    store = _get_model_registry_store()
+    return store if isinstance(store, EnvironmentRegistryStore) else None
+
+
+def _asked_name() -> str | None:
+    body = request.args if request.method == "GET" else request.get_json(silent=True)
+    name = body.get("name") if isinstance(body, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _error(error: MlflowException) -> Response:
+    response = jsonify({"error_code": error.error_code, "message": error.message})
+    response.status_code = error.get_http_status_code()
     return response

@@ -79,6 +79,10 @@ class EnvironmentRegistryStore(OwnedStore):
             raise MlflowException(routes.refusal_of(asking), error_code=INVALID_PARAMETER_VALUE)
         return registry
 
+    def registry_workspace(self) -> str:
+        """The MLflow workspace whose models this request is about."""
+        return self._get_active_workspace()
+
     def _asking_workspace(self) -> str:
         return str(super()._get_active_workspace())
 
