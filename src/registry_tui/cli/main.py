@@ -24,6 +24,19 @@ COMMANDS = {
     "status": "platform:status",
     "logs": "platform:logs",
     "restart": "platform:restart",
+    "environments": "environments:app",
+    "workspaces": "workspaces:app",
+    "projects": "projects:app",
+    "registries": "registries:app",
+    "experiments": "experiments:app",
+    "runs": "runs:app",
+    "models": "models:app",
+    "events": "events:app",
+    "workflows": "workflows:app",
+    "env": "projects:env",
+    "whoami": "misc:whoami",
+    "demo": "demo:demo",
+    "completion": "misc:completion",
 }
 
 

@@ -1,0 +1,154 @@
+"""`runs artifacts`: what a run left behind."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
+from registry_tui.schemas.tracking import Artifact
+from registry_tui.widgets import text, words
+
+app = session.new_app("Artifacts of a run: list, download, print.")
+
+COLUMNS = [
+    Column[Artifact]("SIZE", lambda each: "folder" if each.is_folder else words.size(each.size), right=True),
+    Column[Artifact]("PATH", lambda each: each.path),
+]
+#: Bytes that `cat` asks for at a time.
+CHUNK = 4 << 20
+#: HTTP's status when no byte is left (RFC 9110, 15.5.17).
+BEHIND_THE_END = 416
+RunArgument = Annotated[str, typer.Argument(help="ID of the run.")]
+
+
+async def _tree(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
+    found = []
+    for entry in (await client.artifacts(project, run, path)).entries:
+        found.append(entry)
+        if entry.is_folder:
+            found += await _tree(client, project, run, entry.path)
+    return found
+
+
+@app.command("list")
+def list_(
+    run: RunArgument,
+    project: session.ProjectOption,
+    path: Annotated[str, typer.Argument(help="A folder; default: the top.")] = "",
+    recursive: Annotated[bool, typer.Option("--recursive", "-R", help="With everything below.")] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List a folder of a run's artifacts."""
+
+    async def fetch(client: RegistryClient) -> list[Artifact]:
+        if recursive:
+            return await _tree(client, project, run, path)
+        return (await client.artifacts(project, run, path)).entries
+
+    found = session.ask(fetch)
+    if as_json:
+        output.print_json(found)
+    elif found:
+        output.Table(COLUMNS).print(found)
+    else:
+        output.note("Nothing there")
+
+
+@app.command()
+def get(
+    run: RunArgument,
+    path: Annotated[str, typer.Argument(help="A file or a folder.")],
+    project: session.ProjectOption,
+    target: Annotated[
+        Path | None, typer.Argument(help="Where to put it; default: its own name, in this folder.")
+    ] = None,
+) -> None:
+    """Download a file, or a folder with everything below, and print where it is.
+
+    Example: registry-tui runs artifacts get RUN model ./model --project default
+    """
+    into = target or Path(PurePosixPath(path).name or run)
+
+    async def fetch(client: RegistryClient) -> None:
+        status = output.Status()
+        try:
+            try:
+                below = await _tree(client, project, run, path)
+            except NotFound:
+                below = []  # no folder; if it is no file either, the download says so
+            if not below:
+                place = into / PurePosixPath(path).name if into.is_dir() else into
+                await _download(client, project, run, path, place, status)
+            for entry in below:
+                if not entry.is_folder:
+                    place = inside(into, str(PurePosixPath(entry.path).relative_to(PurePosixPath(path))))
+                    await _download(client, project, run, entry.path, place, status)
+        finally:
+            status.close()
+
+    session.ask(fetch)
+    output.write(f"{into}\n")
+    output.flush()
+
+
+async def _download(
+    client: RegistryClient, project: str, run: str, path: str, place: Path, status: output.Status
+) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+
+    def progress(done: int, total: int | None) -> None:
+        status.show(f"{path}  {words.size(done)} of {words.size(total)}", key=path)
+
+    await client.download_artifact(project, run, path, place, progress)
+
+
+def inside(folder: Path, path: str) -> Path:
+    """A path below a folder. Raises RegistryError for one that would leave it."""
+    place = folder / path
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise RegistryError(f"The artifact's path {path!r} leads out of {folder}")
+    return place
+
+
+@app.command()
+def cat(
+    run: RunArgument,
+    path: Annotated[str, typer.Argument(help="A file.")],
+    project: session.ProjectOption,
+    start: Annotated[int, typer.Option(min=0, help="Byte to begin with.")] = 0,
+    length: Annotated[int | None, typer.Option(min=0, help="At most this many bytes.")] = None,
+) -> None:
+    """Write a file's bytes, or a part of them, to stdout. On a terminal control characters are made visible.
+
+    Example: registry-tui runs artifacts cat RUN report.json --project default | jq .accuracy
+    """
+
+    async def fetch(client: RegistryClient) -> None:
+        at, left = start, length
+        while left is None or left > 0:
+            wanted = CHUNK if left is None else min(CHUNK, left)
+            try:
+                data = await client.read_artifact(project, run, path, start=at, length=wanted)
+            except ServiceProblem as error:
+                if error.problem.status == BEHIND_THE_END and (at > start or at == 0):
+                    return
+                raise
+            if sys.stdout.isatty():
+                output.write(text.safe_lines(data.decode(errors="replace"), limit=len(data)))
+                output.flush()
+            else:
+                output.write_bytes(data)
+            at += len(data)
+            if left is not None:
+                left -= len(data)
+            if len(data) < wanted:
+                return
+
+    session.ask(fetch)

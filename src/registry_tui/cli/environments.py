@@ -1,0 +1,74 @@
+"""`environments`: clouds' corners, each with its object store, its workspaces and at most one Model Registry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
+
+app = session.new_app("Environments: a cloud account's corner, with its object store and workspaces.")
+
+COLUMNS = [
+    Column[Environment]("NAME", lambda each: each.name),
+    Column[Environment]("CLOUD", lambda each: each.cloud),
+    Column[Environment]("RAZ", lambda each: each.raz_enabled),
+    Column[Environment]("WORKSPACES", lambda each: each.workspace_count, right=True),
+    Column[Environment]("MODEL REGISTRY", lambda each: each.registry_name),
+    Column[Environment]("BUCKET", lambda each: each.bucket, flexible=True),
+    Column[Environment]("CREATED", lambda each: each.created_at),
+]
+
+
+def _print(found: Environment, as_json: bool) -> None:
+    fields = {
+        "name": found.name,
+        "ID": found.id,
+        "CRN": found.crn,
+        "cloud": found.cloud,
+        "RAZ enabled": found.raz_enabled,
+        "workspaces": found.workspace_count,
+        "Model Registry": found.registry_name,
+        "bucket": found.bucket,
+        "endpoint": found.endpoint,
+        "created": f"{output.cell(found.created_at)} by {found.creator}",
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+@app.command("list")
+def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False) -> None:
+    """List the environments."""
+    session.ask(lambda client: output.print_list(client.environments, COLUMNS, as_json=as_json, limit=limit))
+
+
+@app.command()
+def show(environment: session.EnvironmentArgument, as_json: session.JsonOption = False) -> None:
+    """Show one environment."""
+    _print(session.ask(lambda client: client.environment(environment)), as_json)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
+    cloud: Annotated[Cloud, typer.Option(help="Which cloud it is a corner of.")] = Cloud.AWS,
+    raz: Annotated[bool, typer.Option("--raz/--no-raz", help="Whether it is RAZ-enabled.")] = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Make an environment with its bucket.
+
+    Example: registry-tui environments create lab-azure --cloud azure
+    """
+    request = session.build(EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz)
+    _print(session.ask(lambda client: client.create_environment(request)), as_json)
+
+
+@app.command()
+def delete(environment: session.EnvironmentArgument, yes: session.YesOption = False) -> None:
+    """Delete an environment that holds nothing, and its bucket."""
+    session.confirm(f"Delete the environment {environment} and its bucket?", yes=yes)
+    session.ask(lambda client: client.delete_environment(environment))
+    output.note(f"Environment {environment} is deleted")

@@ -1,0 +1,86 @@
+"""`events`: who did what, when, to which resource, with which outcome."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.schemas.operations import Event, EventOutcome, LogLine
+from registry_tui.widgets import words
+
+app = session.new_app("Events: who did what, when, to which resource, with which outcome.")
+
+COLUMNS = [
+    Column[Event]("ID", lambda each: each.id, right=True),
+    Column[Event]("TIME", lambda each: each.created_at),
+    Column[Event]("WHO", lambda each: each.actor),
+    Column[Event]("WHAT", lambda each: each.action),
+    Column[Event]("TO", lambda each: each.resource_name, flexible=True),
+    Column[Event]("OUTCOME", lambda each: each.outcome),
+    Column[Event](
+        "TOOK", lambda each: None if each.duration_ms is None else words.duration(each.duration_ms / 1000), right=True
+    ),
+    Column[Event]("DETAIL", lambda each: each.detail, flexible=True),
+]
+LINES = [
+    Column[LogLine]("TIME", lambda each: each.created_at),
+    Column[LogLine]("LEVEL", lambda each: each.level),
+    Column[LogLine]("TEXT", lambda each: each.text),
+]
+
+
+@app.command("list")
+def list_(
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", "-r", help="Only of this one.", autocompletion=session.complete_registry),
+    ] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this user did.")] = None,
+    action: Annotated[str | None, typer.Option(help="registry.create, or registry for all of its actions.")] = None,
+    outcome: Annotated[EventOutcome | None, typer.Option(help="Only with this outcome.")] = None,
+    since: Annotated[str | None, typer.Option(help="2026-11-22, 2026-11-22T13:00, or 2h, 3d, 1w ago.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same.")] = None,
+    limit: session.FirstOption = 100,
+    all_: session.AllOption = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List events, newest first.
+
+    Example: registry-tui events list --since 2h --outcome failed
+    """
+    begin, end = session.moment(since), session.moment(until)
+    session.ask(
+        lambda client: output.print_list(
+            partial(
+                client.events,
+                registry=registry,
+                actor=actor,
+                action=action,
+                outcome=outcome.value if outcome else None,
+                since=begin,
+                until=end,
+            ),
+            COLUMNS,
+            as_json=as_json,
+            limit=None if all_ else limit,
+            empty="No event found",
+        )
+    )
+
+
+@app.command()
+def logs(
+    event: Annotated[int, typer.Argument(min=1, help="ID of the event.")],
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List an event's log lines, oldest first."""
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.event_logs, event), LINES, as_json=as_json, limit=limit, empty="It has no log lines"
+        )
+    )

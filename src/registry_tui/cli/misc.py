@@ -1,0 +1,42 @@
+"""`whoami` and `completion`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+
+
+class Shell(StrEnum):
+    """A shell whose completion is known."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def whoami(as_json: session.JsonOption = False) -> None:
+    """Who you are to this installation."""
+    found = session.ask(lambda client: client.whoami())
+    fields = {
+        "name": found.name,
+        "CRN": found.crn,
+        "entitlements": found.entitlements,
+        "known since": found.created_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> None:
+    """Print the script that completes commands, options and names in your shell.
+
+    Example: registry-tui completion bash > ~/.local/share/bash-completion/completions/registry-tui
+    """
+    from typer._completion_shared import get_completion_script
+
+    script = get_completion_script(prog_name="registry-tui", complete_var="_REGISTRY_TUI_COMPLETE", shell=shell.value)
+    output.write(f"{script}\n")
+    output.flush()

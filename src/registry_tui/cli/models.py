@@ -1,0 +1,407 @@
+"""`models`: registered models, their versions, aliases and archives."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import archives, output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.models import (
+    ModelUpdate,
+    ModelVersion,
+    RegisteredModel,
+    RegisterModel,
+    VersionUpdate,
+    Visibility,
+)
+from registry_tui.widgets import words
+
+app = session.new_app("Registered models: their versions, aliases and archives.")
+alias = session.new_app("Aliases: names such as `champion` for one version of a model.")
+app.add_typer(alias, name="alias")
+
+UntagOption = Annotated[
+    list[str] | None, typer.Option("--untag", metavar="KEY", help="A tag to take away; repeatable.")
+]
+AliasArgument = Annotated[str, typer.Argument(help="The alias.")]
+VERSIONS = [
+    Column[ModelVersion]("VERSION", lambda each: each.version, right=True),
+    Column[ModelVersion]("STATUS", lambda each: each.status),
+    Column[ModelVersion]("ALIASES", lambda each: each.aliases),
+    Column[ModelVersion]("CREATOR", lambda each: each.creator),
+    Column[ModelVersion]("CREATED", lambda each: each.created_at),
+    Column[ModelVersion]("PROJECT", lambda each: each.origin.project_name),
+    Column[ModelVersion]("RUN", lambda each: each.origin.run_id),
+    Column[ModelVersion]("SIZE", lambda each: words.size(each.archive_bytes), right=True),
+    Column[ModelVersion]("NOTES", lambda each: each.notes, flexible=True),
+]
+
+
+def _columns(registries: dict[str, str]) -> list[Column[RegisteredModel]]:
+    several = [Column[RegisteredModel]("REGISTRY", lambda each: registries[each.registry_id])]
+    return [
+        Column[RegisteredModel]("NAME", lambda each: each.name),
+        *(several if len(registries) > 1 else []),
+        Column[RegisteredModel]("LATEST", lambda each: each.latest_version, right=True),
+        Column[RegisteredModel]("STATUS", lambda each: each.latest_status),
+        Column[RegisteredModel]("ALIASES", lambda each: [f"{name}: {number}" for name, number in each.aliases.items()]),
+        Column[RegisteredModel]("OWNER", lambda each: each.owner),
+        Column[RegisteredModel]("VISIBILITY", lambda each: each.visibility),
+        Column[RegisteredModel]("LOCATION", lambda each: each.location),
+        Column[RegisteredModel]("UPDATED", lambda each: each.updated_at),
+        Column[RegisteredModel]("DESCRIPTION", lambda each: each.description, flexible=True),
+    ]
+
+
+def _print_model(found: RegisteredModel, as_json: bool) -> None:
+    fields = {
+        "name": found.name,
+        "ID": found.id,
+        "description": found.description,
+        "owner": found.owner,
+        "visibility": found.visibility,
+        "location": found.location,
+        "latest version": found.latest_version,
+        "latest status": found.latest_status,
+        "aliases": found.aliases,
+        "tags": found.tags,
+        "created": found.created_at,
+        "updated": found.updated_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+def _print_version(found: ModelVersion, as_json: bool) -> None:
+    origin = found.origin
+    places = (origin.environment_name, origin.workspace_name, origin.project_name, origin.experiment_name)
+    fields = {
+        "model": found.model_name,
+        "version": found.version,
+        "ID": found.id,
+        "status": f"{found.status.value} {found.status_message}".strip(),
+        "notes": found.notes,
+        "aliases": found.aliases,
+        "tags": found.tags,
+        "created": f"{output.cell(found.created_at)} by {found.creator}",
+        "from": " / ".join(each for each in places if each),
+        "run": " ".join(each for each in (origin.run_id, origin.run_name) if each),
+        "artifact": origin.artifact_path,
+        "archive": found.archive_uri,
+        "size": f"{words.size(found.archive_bytes)} in {output.cell(found.archive_files)} files",
+        "verified": found.verified_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    registry: session.RegistryOption = None,
+    search: Annotated[str | None, typer.Option(help="In names, descriptions, owners and tags.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    order_by: Annotated[
+        str | None, typer.Option(help="name, updated_at, created_at, owner…; -FIELD descending.")
+    ] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the registered models that you may see, of one Model Registry or of all, one after the other.
+
+    Example: registry-tui models list --search wine --order-by -updated_at
+    """
+
+    async def run(client: RegistryClient) -> None:
+        found = (
+            [await client.registry(registry)] if registry else [each async for each in client.every(client.registries)]
+        )
+        ids = [each.id for each in found]
+
+        async def fetch(*, page_size: int, page_token: str | None) -> Page[RegisteredModel]:
+            """Pages of one registry after the other; a token is the registry's index and its own token."""
+            index, _, token = (page_token or "0:").partition(":")
+            at = int(index)
+            if at == len(ids):
+                return Page(items=[])
+            page = await client.models(
+                ids[at], search=search, owner=owner, order_by=order_by, page_size=page_size, page_token=token or None
+            )
+            following = f"{at}:{page.next_page_token}" if page.next_page_token else f"{at + 1}:"
+            if not page.next_page_token and at + 1 == len(ids):
+                return Page(items=page.items)
+            if not page.items:
+                return await fetch(page_size=page_size, page_token=following)
+            return Page(items=page.items, next_page_token=following)
+
+        columns = _columns({each.id: each.name for each in found})
+        await output.print_list(fetch, columns, as_json=as_json, limit=limit, empty="No registered model found")
+
+    session.ask(run)
+
+
+@app.command()
+def show(
+    model: session.ModelArgument, registry: session.RegistryOption = None, as_json: session.JsonOption = False
+) -> None:
+    """Show one registered model."""
+
+    async def run(client: RegistryClient) -> RegisteredModel:
+        return await client.model(await session.registry_for_model(client, registry, model), model)
+
+    _print_model(session.ask(run), as_json)
+
+
+@app.command()
+def register(
+    project: session.ProjectOption,
+    name: Annotated[str, typer.Option(help="Name of the model: a new one, or a known one for a further version.")],
+    run: Annotated[str | None, typer.Option(help="ID of the run that logged it.")] = None,
+    path: Annotated[str | None, typer.Option(help="Path of the model below the run's artifacts.")] = None,
+    logged_model: Annotated[str | None, typer.Option(help="ID of an MLflow logged model, instead of --run.")] = None,
+    description: Annotated[str, typer.Option(help="Of the model.")] = "",
+    notes: Annotated[str, typer.Option(help="Of this version.")] = "",
+    tag: session.TagOption = None,
+    visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Register a model that a run logged. Ready when its archive is stored and verified.
+
+    Example: registry-tui models register --project default --run RUN --path model --name WineModel --notes "first"
+    """
+    request = session.build(
+        RegisterModel,
+        name=name,
+        run_id=run,
+        artifact_path=path,
+        logged_model_id=logged_model,
+        description=description,
+        notes=notes,
+        tags=session.tags(tag),
+        visibility=visibility,
+    )
+
+    async def do(client: RegistryClient) -> ModelVersion:
+        accepted = await client.register_model(project, request)
+        made = accepted.resource
+        output.note(f"{made.model_name} version {made.version}")
+        if not wait:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+            return made
+        await session.wait(client, accepted.workflow)
+        return await client.version(made.registry_id, made.model_id, made.version)
+
+    _print_version(session.ask(do), as_json)
+
+
+@app.command()
+def versions(
+    model: session.ModelArgument,
+    registry: session.RegistryOption = None,
+    order_by: Annotated[str | None, typer.Option(help="version or created_at…; -FIELD descending.")] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List a model's versions, newest first."""
+
+    async def run(client: RegistryClient) -> None:
+        found = await session.registry_for_model(client, registry, model)
+        fetch = partial(client.versions, found, model, order_by=order_by)
+        await output.print_list(fetch, VERSIONS, as_json=as_json, limit=limit, empty="It has no version")
+
+    session.ask(run)
+
+
+@app.command()
+def version(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show one version: where it came from, its notes, its archive."""
+
+    async def run(client: RegistryClient) -> ModelVersion:
+        return await client.version(await session.registry_for_model(client, registry, model), model, number)
+
+    _print_version(session.ask(run), as_json)
+
+
+@app.command()
+def update(
+    model: session.ModelArgument,
+    registry: session.RegistryOption = None,
+    description: Annotated[str | None, typer.Option(help="The new description.")] = None,
+    visibility: Annotated[Visibility | None, typer.Option(help="Who sees it.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The new owner.")] = None,
+    tag: session.TagOption = None,
+    untag: UntagOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Change a model's description, visibility, owner or tags; the rest stays as it is."""
+    request = session.build(
+        ModelUpdate,
+        description=description,
+        visibility=visibility,
+        owner=owner,
+        set_tags=session.tags(tag),
+        delete_tags=untag or [],
+    )
+
+    async def run(client: RegistryClient) -> RegisteredModel:
+        return await client.update_model(await session.registry_for_model(client, registry, model), model, request)
+
+    _print_model(session.ask(run), as_json)
+
+
+@app.command("update-version")
+def update_version(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    notes: Annotated[str | None, typer.Option(help="The new notes.")] = None,
+    tag: session.TagOption = None,
+    untag: UntagOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Change a version's notes or tags; the rest stays as it is."""
+    request = session.build(VersionUpdate, notes=notes, set_tags=session.tags(tag), delete_tags=untag or [])
+
+    async def run(client: RegistryClient) -> ModelVersion:
+        found = await session.registry_for_model(client, registry, model)
+        return await client.update_version(found, model, number, request)
+
+    _print_version(session.ask(run), as_json)
+
+
+@app.command()
+def delete(
+    model: session.ModelArgument,
+    number: Annotated[int | None, typer.Argument(min=1, help="Only this version; default: the whole model.")] = None,
+    registry: session.RegistryOption = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Leave the files in the object store.")
+    ] = False,
+    yes: session.YesOption = False,
+) -> None:
+    """Delete a model with all its versions, or one version. Its number is not given out again."""
+    what = f"the model {model} with all its versions" if number is None else f"version {number} of {model}"
+    session.confirm(f"Delete {what}{'' if keep_archives else ' and what is archived'}?", yes=yes)
+
+    async def run(client: RegistryClient) -> None:
+        found = await session.registry_for_model(client, registry, model)
+        if number is None:
+            await client.delete_model(found, model, keep_archives=keep_archives)
+        else:
+            await client.delete_version(found, model, number, keep_archive=keep_archives)
+
+    session.ask(run)
+    output.note(f"Deleted {what}")
+
+
+@alias.command("set")
+def set_alias(
+    model: session.ModelArgument,
+    name: AliasArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+) -> None:
+    """Let an alias name a version; it leaves the version that had it.
+
+    Example: registry-tui models alias set WineModel champion 2
+    """
+
+    async def run(client: RegistryClient) -> None:
+        await client.set_alias(await session.registry_for_model(client, registry, model), model, name, number)
+
+    session.ask(run)
+    output.note(f"{name} is version {number} of {model}")
+
+
+@alias.command("delete")
+def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: session.RegistryOption = None) -> None:
+    """Take an alias away."""
+
+    async def run(client: RegistryClient) -> None:
+        await client.delete_alias(await session.registry_for_model(client, registry, model), model, name)
+
+    session.ask(run)
+    output.note(f"{model} has no alias {name} any more")
+
+
+@app.command()
+def manifest(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the files of a version's archive with their SHA-256 sums, in the form that `sha256sum -c` reads."""
+
+    async def run(client: RegistryClient) -> archives.Manifest:
+        return await client.manifest(await session.registry_for_model(client, registry, model), model, number)
+
+    found = session.ask(run)
+    if as_json:
+        output.print_json(found)
+        return
+    for entry in found.files:
+        output.write(f"{entry.sha256}  {output.cell(entry.path)}\n")
+    output.flush()
+
+
+@app.command()
+def verify(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Read a version's whole archive and compare it with its manifest. Exits with 1 when they differ."""
+
+    async def run(client: RegistryClient) -> archives.ArchiveCheck:
+        return await client.verify_archive(await session.registry_for_model(client, registry, model), model, number)
+
+    found = session.ask(run)
+    fields = {
+        "sound": found.sound,
+        "files": found.files,
+        "bytes": found.bytes,
+        "missing": found.missing,
+        "changed": found.changed,
+        "unexpected": found.unexpected,
+        "checked": found.checked_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+    if not found.sound:
+        raise RegistryError(
+            f"The archive of {model} version {number} is not what was stored",
+            action="Register the model again from its run, or restore the bucket from a backup",
+        )
+
+
+@app.command()
+def download(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    target: Annotated[Path | None, typer.Argument(help="A new folder; default: MODEL-VERSION, in this folder.")] = None,
+    registry: session.RegistryOption = None,
+) -> None:
+    """Download a version's archive, checked against its manifest, and print where it is.
+
+    Example: registry-tui models download WineModel 1 ./wine && mlflow models predict -m ./wine -i input.json
+    """
+    into = target or Path(f"{model}-{number}".replace("/", "-"))
+
+    async def run(client: RegistryClient) -> None:
+        found = await session.registry_for_model(client, registry, model)
+        await archives.download(client, found, model, number, into)
+
+    session.ask(run)
+    output.write(f"{into}\n")
+    output.flush()

@@ -1,0 +1,165 @@
+"""`projects` and their collaborators; `env`, which lets stock MLflow code work in a project."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.places import Collaborator, CollaboratorChange, Project, ProjectCreate, Role
+
+app = session.new_app("Projects: they hold experiments; each is one MLflow workspace.")
+collaborators = session.new_app("Who works in a project, in which role.")
+app.add_typer(collaborators, name="collaborators")
+
+COLUMNS = [
+    Column[Project]("NAME", lambda each: each.name),
+    Column[Project]("WORKSPACE", lambda each: each.workspace_name),
+    Column[Project]("ENVIRONMENT", lambda each: each.environment_name),
+    Column[Project]("REGISTERS INTO", lambda each: each.registry_name),
+    Column[Project]("CREATED", lambda each: each.created_at),
+    Column[Project]("DESCRIPTION", lambda each: each.description, flexible=True),
+]
+COLLABORATORS = [
+    Column[Collaborator]("USER", lambda each: each.user),
+    Column[Collaborator]("ROLE", lambda each: each.role),
+]
+UserArgument = Annotated[str, typer.Argument(help="The user's name.")]
+
+
+class Shell(StrEnum):
+    """The shell that reads the exports."""
+
+    SH = "sh"
+    FISH = "fish"
+
+
+def _print(found: Project, as_json: bool) -> None:
+    fields = {
+        "name": found.name,
+        "ID": found.id,
+        "description": found.description,
+        "workspace": found.workspace_name,
+        "environment": found.environment_name,
+        "registers into": found.registry_name or "nothing: its workspace is not synchronized with a Model Registry",
+        "MLflow workspace": found.mlflow_workspace,
+        "created": f"{output.cell(found.created_at)} by {found.creator}",
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    workspace: Annotated[
+        str | None,
+        typer.Option("--workspace", "-w", help="Only of this one.", autocompletion=session.complete_workspace),
+    ] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the projects that you may enter, of all workspaces or of one."""
+    session.ask(
+        lambda client: output.print_list(partial(client.projects, workspace), COLUMNS, as_json=as_json, limit=limit)
+    )
+
+
+@app.command()
+def show(project: session.ProjectArgument, as_json: session.JsonOption = False) -> None:
+    """Show one project."""
+    _print(session.ask(lambda client: client.project(project)), as_json)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
+    workspace: Annotated[
+        str, typer.Option("--workspace", "-w", help="Name or ID.", autocompletion=session.complete_workspace)
+    ],
+    description: Annotated[str, typer.Option(help="What it is about.")] = "",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Make a project with its MLflow workspace. You become its administrator.
+
+    Example: registry-tui projects create churn --workspace default --description "Who leaves, and why"
+    """
+    request = session.build(ProjectCreate, name=name, workspace=workspace, description=description)
+    _print(session.ask(lambda client: client.create_project(request)), as_json)
+
+
+@app.command()
+def delete(
+    project: session.ProjectArgument,
+    force: Annotated[bool, typer.Option("--force", help="Also when it holds experiments.")] = False,
+    yes: session.YesOption = False,
+) -> None:
+    """Delete a project, its experiments and its run artifacts. Registered versions and their archives stay."""
+    session.confirm(f"Delete the project {project}{' with its experiments and artifacts' if force else ''}?", yes=yes)
+    session.ask(lambda client: client.delete_project(project, force=force))
+    output.note(f"Project {project} is deleted")
+
+
+@collaborators.command("list")
+def list_collaborators(project: session.ProjectArgument, as_json: session.JsonOption = False) -> None:
+    """List who works in a project."""
+
+    async def run(client: RegistryClient) -> None:
+        items = (await client.collaborators(project)).items
+        if as_json:
+            output.print_json(items)
+        else:
+            output.Table(COLLABORATORS).print(items)
+
+    session.ask(run)
+
+
+@collaborators.command("set")
+def set_collaborator(
+    project: session.ProjectArgument,
+    user: UserArgument,
+    role: Annotated[Role, typer.Argument(help="What the user may do there.")] = Role.CONTRIBUTOR,
+) -> None:
+    """Give a user a role in a project; a new user becomes known.
+
+    Example: registry-tui projects collaborators set default ada contributor
+    """
+    change = session.build(CollaboratorChange, role=role)
+    session.ask(lambda client: client.set_collaborator(project, user, change))
+    output.note(f"{user} is {role.value} of project {project}")
+
+
+@collaborators.command("remove")
+def remove_collaborator(project: session.ProjectArgument, user: UserArgument) -> None:
+    """Take a user out of a project."""
+    session.ask(lambda client: client.remove_collaborator(project, user))
+    output.note(f"{user} has left project {project}")
+
+
+def env(
+    project: session.ProjectOption,
+    shell: Annotated[Shell, typer.Option(help="The shell that reads the exports.")] = Shell.SH,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Print the exports that let stock MLflow code work in a project, as you. They hold a password.
+
+    Example: eval "$(registry-tui env --project default)" && python train.py
+    """
+    exports = session.ask(lambda client: client.credentials(project)).as_exports()
+    if as_json:
+        output.print_json(exports)
+        return
+    for name, value in exports.items():
+        output.write(
+            f"export {name}={shlex.quote(value)}\n" if shell is Shell.SH else f"set -gx {name} {_fish_quote(value)}\n"
+        )
+    output.flush()
+
+
+def _fish_quote(value: str) -> str:
+    """In fish, single quotes keep everything but the backslash and themselves (fish's documentation, Quotes)."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,208 @@
+"""`registries`: each environment's Model Registry."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
+
+app = session.new_app("Model Registries: an environment's shared store of registered models.")
+
+COLUMNS = [
+    Column[ModelRegistry]("NAME", lambda each: each.name),
+    Column[ModelRegistry]("STATUS", lambda each: each.status.label),
+    Column[ModelRegistry]("ENVIRONMENT", lambda each: each.environment_name),
+    Column[ModelRegistry]("CLOUD", lambda each: each.cloud),
+    Column[ModelRegistry]("LOCATION", lambda each: each.location),
+    Column[ModelRegistry]("STORAGE", lambda each: each.storage_access),
+    Column[ModelRegistry]("OWNER", lambda each: each.owner),
+    Column[ModelRegistry]("CREATED", lambda each: each.created_at),
+]
+WORKSPACES = [
+    Column[WorkspaceSync]("WORKSPACE", lambda each: each.workspace_name),
+    Column[WorkspaceSync]("SYNCHRONIZED", lambda each: each.state),
+    Column[WorkspaceSync]("AT", lambda each: each.finished_at),
+    Column[WorkspaceSync]("PROJECTS", lambda each: each.project_count, right=True),
+    Column[WorkspaceSync]("ERROR", lambda each: each.error, flexible=True),
+]
+
+
+def _print(found: ModelRegistry, as_json: bool) -> None:
+    fields: dict[str, object] = {
+        "name": found.name,
+        "ID": found.id,
+        "CRN": found.crn,
+        "status": f"{found.status.label} ({found.status.value})",
+        "environment": found.environment_name,
+        "environment CRN": found.environment_crn,
+        "cloud": found.cloud,
+        "RAZ enabled": found.raz_enabled,
+        "location": found.location,
+        "owner": found.owner,
+        "created": f"{output.cell(found.created_at)} by {found.creator}",
+        "updated": found.updated_at,
+        "machine user": found.machine_user_workload_name,
+        "machine user CRN": found.machine_user_crn,
+        "storage access": found.storage_access,
+        "storage": f"s3://{found.bucket}/{found.prefix} at {found.endpoint}",
+        "MLflow workspace": found.mlflow_workspace,
+        "version": found.version,
+        "models": found.model_count,
+    }
+    if found.existing_nfs:
+        fields["existing NFS"] = f"{found.existing_nfs} (protocol {found.nfs_protocol_version})"
+    if found.workflow_id:
+        fields["workflow"] = found.workflow_id
+    output.print_one(found, fields, as_json=as_json)
+    if found.workspaces and not as_json:
+        output.write("\n")
+        output.Table(WORKSPACES).print(found.workspaces)
+
+
+async def _finish(client: RegistryClient, accepted: Accepted[ModelRegistry], wait: bool, as_json: bool) -> None:
+    """Waits if wanted, then prints the registry as it is now; of started work, the workflow's ID goes to stderr."""
+    if wait:
+        await session.wait(client, accepted.workflow)
+        _print(await client.registry(accepted.resource.id), as_json)
+    else:
+        output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+        _print(accepted.resource, as_json)
+
+
+@app.command("list")
+def list_(
+    name: Annotated[str | None, typer.Option(help="A part of the name.")] = None,
+    status: Annotated[str | None, typer.Option(help="A status or its word: Available, Provisioning, …")] = None,
+    environment: Annotated[str | None, typer.Option("--environment", "-e", help="A part of its name.")] = None,
+    order_by: Annotated[
+        str | None, typer.Option(help="name, environment, cloud, status, owner, created_at…; -FIELD descending.")
+    ] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the Model Registries.
+
+    Example: registry-tui registries list --status Available --order-by -created_at
+    """
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.registries, name=name, status=status, environment=environment, order_by=order_by),
+            COLUMNS,
+            as_json=as_json,
+            limit=limit,
+            empty="No Model Registry found; `registry-tui registries create ENVIRONMENT` makes one",
+        )
+    )
+
+
+@app.command()
+def show(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
+    """Show one Model Registry with the outcome of synchronizing each workspace."""
+    _print(session.ask(lambda client: client.registry(registry)), as_json)
+
+
+@app.command()
+def create(
+    environment: session.EnvironmentArgument,
+    name: Annotated[str | None, typer.Option(help="Default: registry-ENVIRONMENT.")] = None,
+    existing_nfs: Annotated[str | None, typer.Option(help="Azure only: host:/path of an existing NFS.")] = None,
+    nfs_protocol_version: Annotated[str | None, typer.Option(help="Azure only: 3 or 4.1.")] = None,
+    grant_storage: Annotated[
+        bool, typer.Option("--grant-storage/--no-grant-storage", help="Let it use its prefix at once.")
+    ] = True,
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Make an environment's Model Registry; one each.
+
+    Example: registry-tui registries create lab-azure --existing-nfs 10.0.0.4:/models --nfs-protocol-version 4.1
+    """
+    request = session.build(
+        RegistryCreate,
+        environment=environment,
+        name=name,
+        existing_nfs=existing_nfs,
+        nfs_protocol_version=nfs_protocol_version,
+        grant_storage_access=grant_storage,
+    )
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.create_registry(request), wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def synchronize(
+    registry: session.RegistryArgument, wait: session.WaitOption = True, as_json: session.JsonOption = False
+) -> None:
+    """Make the registry known in all workspaces of its environment, so that their projects can register."""
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.synchronize_registry(registry), wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def delete(
+    registry: session.RegistryArgument,
+    force: Annotated[bool, typer.Option("--force", help="Go on over deployed versions and after errors.")] = False,
+    archives: Annotated[
+        bool | None,
+        typer.Option(
+            "--delete-archives/--keep-archives", help="Whether stored archives go too. Asked; with --yes they are kept."
+        ),
+    ] = None,
+    yes: session.YesOption = False,
+    wait: session.WaitOption = True,
+) -> None:
+    """Delete a Model Registry with its registered models.
+
+    Example: registry-tui registries delete registry-local --delete-archives
+    """
+
+    async def describe(client: RegistryClient) -> ModelRegistry:
+        return await client.registry(registry)
+
+    found = session.ask(describe)
+    held = "" if found.model_count is None else f" with {found.model_count} registered models"
+    session.confirm(f"Delete the Model Registry {found.name}{held}?", yes=yes)
+    go_too = archives
+    if go_too is None and not yes:
+        question = f"Delete its stored archives in s3://{found.bucket}/{found.prefix} too?"
+        go_too = typer.confirm(question, default=False, err=True)
+    request = session.build(RegistryDelete, force=force, delete_archives=bool(go_too))
+
+    async def run(client: RegistryClient) -> None:
+        accepted = await client.delete_registry(found.id, request)
+        if wait:
+            await session.wait(client, accepted.workflow)
+            output.note(f"Model Registry {found.name} is deleted" + ("" if go_too else "; its archives are kept"))
+        else:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+
+    session.ask(run)
+
+
+def _storage(change: Any, registry: str, as_json: bool) -> None:
+    _print(session.ask(lambda client: change(client, registry)), as_json)
+
+
+@app.command("grant-storage")
+def grant_storage(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
+    """Let the registry's machine user use its prefix in the object store."""
+    _storage(RegistryClient.grant_storage_access, registry, as_json)
+
+
+@app.command("revoke-storage")
+def revoke_storage(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
+    """Take that away: nothing can be registered until it is granted again."""
+    _storage(RegistryClient.revoke_storage_access, registry, as_json)

@@ -1,0 +1,264 @@
+"""What commands share: one client a command, options, waiting for workflows, asking before something goes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from registry_tui.cli import output
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.schemas.models import Tag
+from registry_tui.schemas.operations import Workflow, WorkflowStatus
+from registry_tui.widgets import words
+
+Answer = TypeVar("Answer")
+Request = TypeVar("Request", bound=BaseModel)
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A noun's application: `registry-tui NOUN VERB`."""
+    app = typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def noun() -> None: ...
+
+    noun.__doc__ = help_text
+    return app
+
+
+def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Runs a coroutine with a client of this home's service."""
+
+    async def answer() -> Answer:
+        async with RegistryClient() as client:
+            return await question(client)
+
+    return asyncio.run(answer())
+
+
+def build(schema: type[Request], **fields: Any) -> Request:
+    """A request from a command's options. A wrong value is wrong usage, told in the schema's words."""
+    try:
+        return schema(**fields)
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise typer.BadParameter("; ".join(problems)) from error
+
+
+# -- options ----------------------------------------------------------------------------------------
+
+
+def _complete(names: Callable[[RegistryClient], Awaitable[Iterable[str]]]) -> Callable[[str], list[str]]:
+    """Completes names that the service knows; silent when it does not answer."""
+
+    def completion(incomplete: str) -> list[str]:
+        async def found() -> list[str]:
+            async with RegistryClient() as client:
+                return [name for name in await asyncio.wait_for(names(client), 2) if name.startswith(incomplete)]
+
+        try:
+            return asyncio.run(found())
+        except (RegistryError, TimeoutError, OSError):
+            return []
+
+    return completion
+
+
+async def _environment_names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.environments()).items]
+
+
+async def _workspace_names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.workspaces()).items]
+
+
+async def _project_names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.projects()).items]
+
+
+async def _registry_names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.registries()).items]
+
+
+async def _model_names(client: RegistryClient) -> list[str]:
+    return [each.name for name in await _registry_names(client) for each in (await client.models(name)).items]
+
+
+complete_environment = _complete(_environment_names)
+complete_workspace = _complete(_workspace_names)
+complete_project = _complete(_project_names)
+complete_registry = _complete(_registry_names)
+complete_model = _complete(_model_names)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the work is done, or only start it.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="List at most this many; default: all.")]
+FirstOption = Annotated[int, typer.Option("--limit", min=1, help="List at most this many.")]
+AllOption = Annotated[bool, typer.Option("--all", help="List all, however many.")]
+ProjectOption = Annotated[
+    str,
+    typer.Option(
+        "--project",
+        "-p",
+        envvar="REGISTRY_TUI_PROJECT",
+        help="Name, ID or WORKSPACE/NAME of the project.",
+        autocompletion=complete_project,
+    ),
+]
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        "-r",
+        envvar="REGISTRY_TUI_REGISTRY",
+        help="Name or ID of the Model Registry; default: the only one that fits.",
+        autocompletion=complete_registry,
+    ),
+]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeatable.")]
+EnvironmentArgument = Annotated[
+    str, typer.Argument(help="Name or ID of an environment.", autocompletion=complete_environment)
+]
+WorkspaceArgument = Annotated[
+    str, typer.Argument(help="Name, ID or ENVIRONMENT/NAME of a workspace.", autocompletion=complete_workspace)
+]
+ProjectArgument = Annotated[
+    str, typer.Argument(help="Name, ID or WORKSPACE/NAME of a project.", autocompletion=complete_project)
+]
+RegistryArgument = Annotated[
+    str, typer.Argument(help="Name or ID of a Model Registry.", autocompletion=complete_registry)
+]
+ModelArgument = Annotated[str, typer.Argument(help="Name or ID of a registered model.", autocompletion=complete_model)]
+VersionArgument = Annotated[int, typer.Argument(min=1, help="Number of the version.")]
+
+
+def tags(given: list[str] | None) -> list[Tag]:
+    """Tags from `key=value`s. A key that comes twice stays twice: the service refuses it."""
+    found = []
+    for each in given or []:
+        key, equals, value = each.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"{each!r} is no KEY=VALUE", param_hint="--tag")
+        found.append(build(Tag, key=key, value=value))
+    return found
+
+
+_SINCE = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(given: str | None) -> datetime | None:
+    """A moment from `2026-11-22`, `2026-11-22T13:00`, or `2h`, which is two hours ago."""
+    if given is None:
+        return None
+    if match := _SINCE.fullmatch(given.strip()):
+        try:
+            return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError as error:
+            raise typer.BadParameter(f"{given!r} is too long ago") from error
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no date and time such as 2026-11-22T13:00, or 2h, 3d, 1w") from error
+    return found.astimezone() if found.tzinfo is None else found
+
+
+# -- what is meant ----------------------------------------------------------------------------------
+
+
+async def registry_for_model(client: RegistryClient, registry: str | None, model: str) -> str:
+    """The registry to look for a model in: the given one, or the only one that holds it."""
+    if registry is not None:
+        return registry
+    held: list[tuple[str, str]] = []
+    names: list[tuple[str, str]] = [(each.id, each.name) async for each in client.every(client.registries)]
+    for id_, name in names:
+        try:
+            await client.model(id_, model)
+        except NotFound:
+            continue
+        held.append((id_, name))
+    if len(held) > 1:
+        raise typer.BadParameter(
+            f"Several Model Registries hold a model {model!r}: {', '.join(name for _, name in held)}; say which one",
+            param_hint="--registry",
+        )
+    if not held:
+        raise RegistryError(
+            f"There is no registered model {model!r}" + ("" if names else "; there is no Model Registry either"),
+            action="`registry-tui models list` shows all",
+        )
+    return held[0][0]
+
+
+# -- asking and waiting -------------------------------------------------------------------------------
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks before something is lost. Where nobody can answer, --yes has to be given."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise typer.BadParameter("this deletes something, and nobody can be asked here: give --yes")
+    if not typer.confirm(question, err=True):
+        output.note("Nothing was deleted")
+        raise typer.Exit(1)
+
+
+async def wait(client: RegistryClient, workflow: Workflow) -> Workflow:
+    """Waits for a workflow with progress on stderr. Raises RegistryError when it does not succeed."""
+    status = output.Status()
+
+    def show(now: Workflow) -> None:
+        if not now.status.finished:
+            status.show(progress_line(now), key=f"{now.step}")
+
+    try:
+        done = await client.wait_for_workflow(workflow.id, show)
+    except asyncio.CancelledError:
+        status.close()
+        output.note(f"It goes on without you: registry-tui workflows wait {workflow.id}")
+        raise
+    finally:
+        status.close()
+    require_success(done)
+    return done
+
+
+def progress_line(workflow: Workflow) -> str:
+    """How far a workflow is, in one line."""
+    parts = [
+        f"{workflow.kind.value} {workflow.resource_name}: {workflow.step or workflow.status.value}"
+        f" ({min(workflow.steps_done + 1, len(workflow.steps))} of {len(workflow.steps)})"
+    ]
+    if total := workflow.progress.bytes_total:
+        done = workflow.progress.bytes_done
+        parts.append(f"{words.bar(done / total, 20)} {words.size(done)} of {words.size(total)}")
+    return "  ".join(parts)
+
+
+def require_success(workflow: Workflow) -> None:
+    """Raises RegistryError unless the workflow succeeded."""
+    if workflow.status is WorkflowStatus.SUCCEEDED:
+        return
+    what = f"{workflow.kind.value} of {workflow.resource_name} {workflow.status.value}"
+    raise RegistryError(
+        f"{what}: {workflow.error or 'no reason told'}",
+        action=workflow.action or f"See `registry-tui workflows logs {workflow.id}`",
+        request_id=workflow.request_id,
+    )
