@@ -45,7 +45,7 @@ def main(folder: Path, command: str, fail: bool, die_at: str) -> None:
 
     definition = Definition(
         kind=WorkflowKind.PROVISION,
-        steps=(step("a"), step("b"), step("c")),
+        steps=(step("a"), step("b")),
         action="registry.create",
         on_start=lambda context: note("on_start"),
         on_success=lambda context: note(f"on_success {sorted(context.state)}"),
