@@ -17,6 +17,9 @@ from typer.main import get_command
 import registry_tui
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
 
+#: Set to anything: an unexpected error shows where it came from.
+DEBUG_VARIABLE = "REGISTRY_TUI_DEBUG"
+
 #: Noun or verb, and the module and attribute of its typer application or command function.
 COMMANDS = {
     "up": "platform:up",
@@ -118,9 +121,14 @@ def run() -> None:
     except Exception as error:
         from registry_tui.client.errors import RegistryError
 
-        if not isinstance(error, RegistryError):
+        if isinstance(error, RegistryError):
+            fail(error.message, error.action, error.request_id)
+        if os.environ.get(DEBUG_VARIABLE):
             raise
-        fail(error.message, error.action, error.request_id)
+        fail(
+            f"something unexpected went wrong: {type(error).__name__}: {error}",
+            f"This is a fault of registry-tui. Run it again with {DEBUG_VARIABLE}=1 for what developers need, and report it",
+        )
 
 
 def fail(message: str, action: str | None = None, request_id: str | None = None) -> None:
