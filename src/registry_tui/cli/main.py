@@ -127,7 +127,7 @@ def run() -> None:
             raise
         fail(
             f"something unexpected went wrong: {type(error).__name__}: {error}",
-            f"This is a fault of registry-tui. Run it again with {DEBUG_VARIABLE}=1 for what developers need, and report it",
+            f"This is a fault of registry-tui: report it with what {DEBUG_VARIABLE}=1 makes the same command show",
         )
 
 
