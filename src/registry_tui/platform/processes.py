@@ -120,23 +120,51 @@ def memory(pid: int) -> int | None:
 
 
 def holder_of_port(port: int) -> str | None:
-    """Who listens on a TCP port of 127.0.0.1 or of all addresses: "name (PID 12)"; None when that cannot be seen."""
-    wanted = f":{port:04X}"
-    inodes = set()
-    for line in (_PROC / "net" / "tcp").read_text(encoding="utf-8").splitlines()[1:]:
-        fields = line.split()
-        if fields[1].endswith(wanted) and fields[3] == "0A":  # TCP_LISTEN
-            inodes.add(f"socket:[{fields[9]}]")
-    if not inodes:
-        return None
+    """Who listens on a TCP port of this machine: "name (PID 12)"; None when that cannot be seen."""
+    inodes = {inode for _, number, inode in listening() if number == port}
     for entry in _PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            held = {str(link.readlink()) for link in (entry / "fd").iterdir()}
-            if held & inodes:
+        if entry.name.isdigit() and inodes & _socket_inodes(int(entry.name)):
+            try:
                 name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
-                return f"{name} (PID {entry.name})"
-        except OSError:
-            continue
+            except OSError:
+                continue
+            return f"{name} (PID {entry.name})"
     return None
+
+
+def listening() -> list[tuple[str, int, int]]:
+    """Every TCP socket that listens on this machine: its address as the kernel writes it, its port, its inode."""
+    found = []
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = (_PROC / "net" / table).read_text(encoding="utf-8").splitlines()[1:]
+        except FileNotFoundError:  # a kernel without IPv6
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A":  # TCP_LISTEN
+                address, _, number = fields[1].rpartition(":")
+                found.append((address, int(number, 16), int(fields[9])))
+    return found
+
+
+def listening_of(pids: Iterable[int]) -> list[tuple[str, int]]:
+    """Address, as the kernel writes it, and port of each TCP socket that these processes listen on."""
+    inodes = {inode for pid in pids for inode in _socket_inodes(pid)}
+    return [(address, port) for address, port, inode in listening() if inode in inodes]
+
+
+def _socket_inodes(pid: int) -> set[int]:
+    """The sockets that a process holds; none when that may not be seen."""
+    found: set[int] = set()
+    try:
+        links = list((_PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return found
+    for link in links:
+        try:
+            target = str(link.readlink())
+        except OSError:  # closed meanwhile
+            continue
+        if target.startswith("socket:["):
+            found.add(int(target[len("socket:[") : -1]))
+    return found
