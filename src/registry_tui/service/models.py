@@ -100,7 +100,7 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
     """A model by name or ID, whoever may see it. Raises PartUnavailable."""
     if not model:
         return None
-    # MLflow's own "get" loads every version of the model; its search finds the last one only.
+    # MLflow's own "get" loads every version of the model, its search only the last; that passes by models without any.
     filters = [f"name {'LIKE' if unquotable(model) else '='} {quoted(model)}"]
     if ID_PATTERN.fullmatch(model):
         filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
@@ -108,7 +108,11 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
         for _, found in scan(service, place, filter_, batch=2):
             if model in (found.name, found.id):
                 return found
-    return None
+    try:
+        answer = service.mlflow.call("GET", "registered-models/get", workspace=place.workspace, params={"name": model})
+    except (Missing, InvalidInput):
+        return None
+    return to_model(place.id, answer["registered_model"])
 
 
 def visible_names(service: Service, principal: Principal, workspace: str, names: Iterable[str]) -> set[str]:
