@@ -47,18 +47,31 @@ def _begin(context: StepContext) -> None:
     )
 
 
-def _withdraw(context: StepContext) -> Mapping[str, Any]:
-    """The projects forget the registry; what they knew is kept in the state, so that this can be undone."""
+def _note_workspaces(context: StepContext) -> Mapping[str, Any]:
+    """A step of its own: withdrawing forgets them, and may be cut off half-way and begun again."""
+    query = select(WorkspaceSyncRow.workspace_id).where(
+        WorkspaceSyncRow.registry_id == _row(context).id, WorkspaceSyncRow.synchronized_at.is_not(None)
+    )
+    with context.service.database.reading() as session:
+        return {"withdrawn": sorted(session.scalars(query))}
+
+
+def _list(context: StepContext) -> Mapping[str, Any]:
+    """Which workspaces know the registry, kept so that withdrawing can be undone."""
+    query = select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == _row(context).id)
+    with context.service.database.reading() as session:
+        return {"withdrawn": [sync.workspace_id for sync in session.scalars(query) if sync.synchronized_at]}
+
+
+def _withdraw(context: StepContext) -> None:
+    """The projects forget the registry."""
     service, row = context.service, _row(context)
     with service.database.session() as session:
-        syncs = session.scalars(select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == row.id)).all()
-        known = [sync.workspace_id for sync in syncs if sync.synchronized_at is not None]
-        for sync in syncs:
+        for sync in session.scalars(select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == row.id)):
             sync.synchronized_at = None
     routing.publish(service)
     routing.mirror_environment(service, row.environment_id)
-    context.log(f"{len(known)} workspaces no longer register here")
-    return {"withdrawn": sorted({*known, *context.state.get("withdrawn", [])})}
+    context.log(f"{len(context.state['withdrawn'])} workspaces no longer register here")
 
 
 def _restore(context: StepContext) -> None:
@@ -124,6 +137,8 @@ DEPROVISION = DEFINITIONS[WorkflowKind.DEPROVISION] = Definition(
     kind=WorkflowKind.DEPROVISION,
     action="registry.delete",
     steps=(
+        Step("note workspaces", _note_workspaces),
+        Step("list workspaces", _list),
         Step("withdraw from workspaces", _withdraw, undo=_restore),
         Step("remove registered models", _forced(_remove_models)),
         Step("remove archives", _forced(_remove_archives)),
