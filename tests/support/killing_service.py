@@ -1,7 +1,8 @@
 """The service, which kills itself once at every point of one kind of workflow, and comes back each time.
 
 `python -m support.killing_service KIND FILE [STEP]` on the home that `REGISTRY_TUI_HOME` names. FILE gets a line for
-every point, "before copy" or "after undo copy", before the kill. With STEP the workflow is cancelled at that step.
+every point, "before copy" or "after undo copy", before the kill. With STEP the workflow is cancelled at that step;
+a retry is then left alone.
 
 The parent imports everything once and forks a service for each life, so that a life starts in a fraction of a second.
 """
@@ -30,10 +31,11 @@ def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str |
     """Adds the observer that kills this process."""
 
     def observe(moment: str, observed: WorkflowKind, step: str) -> None:
-        if observed is not kind:
+        known = passed.read_text().splitlines()
+        if observed is not kind or "after on_cancel" in known:
             return
         point = f"{moment} {step}"
-        if point not in passed.read_text().splitlines():
+        if point not in known:
             with passed.open("a") as file:
                 print(point, file=file, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)

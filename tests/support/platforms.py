@@ -31,6 +31,8 @@ Answer = TypeVar("Answer")
 
 #: What the first start makes.
 ENVIRONMENT, WORKSPACE = "local", "default"
+#: Seconds between two looks of `wait_for`: the machine is to do the work that is waited for.
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
 #: Variables of the caller that must not reach a part, a script or a command that a test starts.
 _FOREIGN = ("MLFLOW_", "_MLFLOW_", "AWS_", "PYTEST_", "REGISTRY_TUI_", "PYTHONDONTWRITEBYTECODE")
 
@@ -175,7 +177,7 @@ def unique(prefix: str) -> str:
 def wait_for(condition: Callable[[], Answer | None], *, what: str = "the condition", timeout: float = 90) -> Answer:
     """Waits until the condition answers something true, and returns that. An error in it counts as "not yet"."""
     until = time.monotonic() + timeout
-    pause = threading.Event()
+    never, pause = threading.Event(), FIRST_PAUSE
     last: object = None
     while time.monotonic() < until:
         try:
@@ -184,7 +186,8 @@ def wait_for(condition: Callable[[], Answer | None], *, what: str = "the conditi
             last = found
         except Exception as error:
             last = error
-        pause.wait(0.05)
+        never.wait(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
     raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
 
 
@@ -192,7 +195,7 @@ async def eventually(
     condition: Callable[[], Awaitable[Answer | None]], *, what: str = "the condition", timeout: float = 90
 ) -> Answer:
     """`wait_for` for coroutines."""
-    until = time.monotonic() + timeout
+    until, pause = time.monotonic() + timeout, FIRST_PAUSE
     last: object = None
     while time.monotonic() < until:
         try:
@@ -201,5 +204,6 @@ async def eventually(
             last = found
         except Exception as error:
             last = error
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
     raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
