@@ -47,15 +47,6 @@ def _begin(context: StepContext) -> None:
     )
 
 
-def _note_workspaces(context: StepContext) -> Mapping[str, Any]:
-    """A step of its own: withdrawing forgets them, and may be cut off half-way and begun again."""
-    query = select(WorkspaceSyncRow.workspace_id).where(
-        WorkspaceSyncRow.registry_id == _row(context).id, WorkspaceSyncRow.synchronized_at.is_not(None)
-    )
-    with context.service.database.reading() as session:
-        return {"withdrawn": sorted(session.scalars(query))}
-
-
 def _list(context: StepContext) -> Mapping[str, Any]:
     """Which workspaces know the registry, kept so that withdrawing can be undone."""
     query = select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == _row(context).id)
@@ -137,7 +128,6 @@ DEPROVISION = DEFINITIONS[WorkflowKind.DEPROVISION] = Definition(
     kind=WorkflowKind.DEPROVISION,
     action="registry.delete",
     steps=(
-        Step("note workspaces", _note_workspaces),
         Step("list workspaces", _list),
         Step("withdraw from workspaces", _withdraw, undo=_restore),
         Step("remove registered models", _forced(_remove_models)),
