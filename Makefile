@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Test processes at a time; each service test starts its own platform.
+# Test processes at a time. A module's tests stay together: they share its platform.
 WORKERS ?= 2
 BIN := .venv/bin
 
@@ -22,7 +22,7 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
 test: check ## install what tests need, check, and run all tests
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope
 
 install: ## install the platform from the lock file into .venv
 	@requirements/install platform

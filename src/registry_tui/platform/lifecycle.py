@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from registry_tui.platform import processes, supervisor
+from registry_tui.platform import object_store, processes, supervisor
 from registry_tui.platform.errors import (
     BinaryMissing,
     Busy,
@@ -23,7 +23,6 @@ from registry_tui.platform.errors import (
     StillRunning,
     SupervisorUnavailable,
 )
-from registry_tui.platform.object_store import find_weed
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
@@ -119,9 +118,15 @@ def down(home: Home) -> list[str]:
         # Parts that outlived a supervisor that was killed.
         left = processes.ours(home)
         processes.end(left, home)
-        for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket):
-            path.unlink(missing_ok=True)
+        _clear_up(home)
         return running or sorted(set(left.values()) & supervisor.PARTS.keys())
+
+
+def _clear_up(home: Home) -> None:
+    """Removes the sockets of processes that are gone."""
+    object_store.remove_sockets(home)
+    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket):
+        path.unlink(missing_ok=True)
 
 
 def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartProgress]:
@@ -187,7 +192,7 @@ def _failed(home: Home, part: str, what: str) -> PartFailed:
 
 
 def _require_programs() -> None:
-    find_weed()
+    object_store.find_weed()
     for module in ("supervisor", "mlflow", "fastapi", "dbos"):
         if importlib.util.find_spec(module) is None:
             raise BinaryMissing(

@@ -9,12 +9,13 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from registry_tui.platform.certificates import write_certificates
 from registry_tui.platform.errors import BinaryMissing
 from registry_tui.platform.paths import Home
-from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
+from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, write_private
 
 #: Without a limit the Go runtime keeps up to 850 MB after large transfers (measured).
@@ -22,8 +23,11 @@ _MEMORY_LIMIT = "256MiB"
 
 #: What has an HTTP or gRPC port of its own, or asks one. Without certificates the master's port hands out signed tokens
 #: and deletes collections, and the filer's gRPC port reads and writes everything, for anyone.
-_HTTPS = ("MASTER", "VOLUME", "FILER", "CLIENT")
+_HTTPS = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 _GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+
+#: In the home's `run` folder.
+_SOCKETS = ("filer.sock", "s3.sock")
 
 #: Names of the two users that are there from the start; registries get theirs through IAM.
 ADMIN_USER, MLFLOW_USER = "admin", "mlflow"
@@ -63,11 +67,11 @@ def command(home: Home, ports: Ports) -> list[str]:
         "volume.port.grpc": ports.volume_grpc,
         "filer.port": ports.filer,
         "filer.port.grpc": ports.filer_grpc,
-        "filer.localSocket": home.run / "filer.sock",
+        "filer.localSocket": home.run / _SOCKETS[0],
         "filer.disableDirListing": "true",
         "s3.port": ports.s3,
         "s3.port.grpc": ports.s3_grpc,
-        "s3.localSocket": home.run / "s3.sock",
+        "s3.localSocket": home.run / _SOCKETS[1],
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.config": identities_file(home),
@@ -126,14 +130,25 @@ def write_identities(home: Home, secrets: Secrets) -> None:
     write_private(identities_file(home), json.dumps({"identities": identities}))
 
 
+def remove_sockets(home: Home) -> None:
+    """Removes the unix sockets of an object store that is gone; those of its gRPC ports are always in /tmp."""
+    for name in _SOCKETS:
+        (home.run / name).unlink(missing_ok=True)
+    ports = load_ports(home)
+    if ports is None:
+        return
+    for part in ("master", "volume", "filer", "s3", "admin"):
+        with suppress(OSError):  # a stranger's file of that name is not ours to remove
+            Path(f"/tmp/seaweedfs-{part}-grpc-{getattr(ports, f'{part}_grpc')}.sock").unlink()
+
+
 def main() -> None:
     """Becomes `weed`."""
     home = Home.resolve()
     home.create()
     secrets = load_secrets(home)
     write_identities(home, secrets)
-    for name in ("filer.sock", "s3.sock"):
-        (home.run / name).unlink(missing_ok=True)
+    remove_sockets(home)
     # Its own sockets and temporary files stay in the home: others share /tmp. It would read a person's `security.toml`.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_", "S3_"))}
     argv = command(home, choose_ports(home))

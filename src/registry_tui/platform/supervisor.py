@@ -84,7 +84,7 @@ def configuration(home: Home) -> str:
             "autostart=false",
             "autorestart=true",
             "startsecs=2",
-            "startretries=5",
+            "startretries=3",
             "stopwaitsecs=20",
             "stopasgroup=true",
             "killasgroup=true",
