@@ -39,14 +39,11 @@ _FILTER_EXAMPLE = "metrics.rmse < 0.8 and params.alpha = '0.5' and tags.team = '
 
 @dataclass(frozen=True)
 class ProjectPlace:
-    """A project that the principal may enter, and the Model Registry that it registers into, if any."""
+    """A project that the principal may enter: `workspace` is its MLflow workspace."""
 
     id: str
     name: str
     workspace: str
-    bucket: str
-    registry_id: str | None
-    registry_workspace: str | None
 
 
 def enter(service: Service, principal: Principal, project: str, role: Role = Role.VIEWER) -> ProjectPlace:
@@ -54,15 +51,14 @@ def enter(service: Service, principal: Principal, project: str, role: Role = Rol
     with service.database.reading() as session:
         row = resolve_project(session, project)
         permissions.check_project(session, principal, row, role)
-        registry = routing.registry_of(row)
-        return ProjectPlace(
-            id=row.id,
-            name=row.name,
-            workspace=row.mlflow_workspace,
-            bucket=row.workspace.environment.bucket,
-            registry_id=None if registry is None else registry.id,
-            registry_workspace=None if registry is None else registry.mlflow_workspace,
-        )
+        return ProjectPlace(row.id, row.name, row.mlflow_workspace)
+
+
+def registry_id_of(service: Service, place: ProjectPlace) -> str | None:
+    """The ID of the Model Registry that a project registers into, if there is one. Raises Missing."""
+    with service.database.reading() as session:
+        registry = routing.registry_of(resolve_project(session, place.id))
+        return None if registry is None else registry.id
 
 
 def list_experiments(
@@ -314,13 +310,15 @@ def _dataset(entry: Mapping[str, Any]) -> DatasetInput:
 def _registered_as(service: Service, principal: Principal, place: ProjectPlace, run_id: str) -> list[RegisteredAs]:
     from registry_tui.service import models
 
-    if place.registry_id is None or place.registry_workspace is None:
+    registry_id = registry_id_of(service, place)
+    if registry_id is None:
         return []
-    found = list(service.mlflow.search_versions(place.registry_workspace, filter=f"run_id = {quoted(run_id)}"))
-    visible = models.visible_names(service, principal, place.registry_workspace, {each["name"] for each in found})
+    registry = models.enter_registry(service, registry_id)
+    found = list(service.mlflow.search_versions(registry.workspace, filter=f"run_id = {quoted(run_id)}"))
+    visible = models.visible_names(service, principal, registry, {each["name"] for each in found})
     return [
         RegisteredAs(
-            registry_id=place.registry_id,
+            registry_id=registry.id,
             model_name=each["name"],
             version=int(each["version"]),
             status=each.get("status", ""),

@@ -115,11 +115,10 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
     return to_model(place.id, answer["registered_model"])
 
 
-def visible_names(service: Service, principal: Principal, workspace: str, names: Iterable[str]) -> set[str]:
+def visible_names(service: Service, principal: Principal, place: RegistryPlace, names: Iterable[str]) -> set[str]:
     """Those of a registry's models that the principal may see. Raises PartUnavailable."""
     if principal.administrator:
         return set(names)
-    place = RegistryPlace("", "", workspace, "", "", None)
     return {
         name for name in names if (found := fetch_model(service, place, name)) is not None and visible(principal, found)
     }

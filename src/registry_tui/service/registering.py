@@ -96,12 +96,13 @@ def check_name(name: str) -> None:
 
 
 def _registry_of(service: Service, place: ProjectPlace) -> models.RegistryPlace:
-    if place.registry_id is None:
+    registry_id = experiments.registry_id_of(service, place)
+    if registry_id is None:
         raise WrongState(
             f"Project {place.name} cannot register models: its workspace is not synchronized with a Model Registry",
             action="`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`",
         )
-    return models.enter_registry(service, place.registry_id)
+    return models.enter_registry(service, registry_id)
 
 
 def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:

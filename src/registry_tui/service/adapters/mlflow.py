@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
+from pydantic_core import from_json
 
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import Secrets
@@ -113,7 +114,7 @@ class Mlflow:
             _raise(response)
         if not response.content:
             return {}
-        answer = response.json()
+        answer = from_json(response.content)  # three times as fast as `json`, and pages of runs are large
         return answer if isinstance(answer, dict) else {"items": answer}
 
     @contextmanager
