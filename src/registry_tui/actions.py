@@ -1,0 +1,198 @@
+"""Every action of the terminal program: one registry that feeds keys, the status line, `?` help and the palette.
+
+A screen names its actions in `ACTIONS`, has a method `do_<id>` for each, and says in `why_not(id)` why one is not
+possible now; such an action stays visible, dimmed, and says the reason when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be done: its key (Textual's names, several separated by commas), word and sentence."""
+
+    id: str
+    key: str
+    label: str
+    help: str
+    #: Whether the status line has room for it.
+    footer: bool = True
+
+
+#: The left navigation: number key, place, word, short word for narrow terminals.
+SECTIONS = (
+    ("1", "registries", "Registries"),
+    ("2", "projects", "Projects"),
+    ("3", "models", "Models"),
+    ("4", "deployments", "Deployments"),
+    ("5", "environments", "Environments"),
+    ("6", "activity", "Activity"),
+)
+
+EVERYWHERE = (
+    Action("filter", "slash", "filter", "Filter this list", footer=True),
+    Action("command", "colon", "command", "Go anywhere by name: :registries, :models, :project NAME …"),
+    Action("help", "question_mark", "help", "Everything you can do here, with its key"),
+    Action("back", "escape", "back", "Back to where you came from, or up", footer=False),
+    Action("previous", "left_square_bracket", "previous", "The place before, in your history", footer=False),
+    Action("next", "right_square_bracket", "next", "The place after, in your history", footer=False),
+    Action("refresh", "ctrl+r", "refresh", "Ask the service again, keeping your place", footer=False),
+    Action("quit", "ctrl+q", "quit", "Leave; the platform goes on (registry-tui down stops it)", footer=False),
+)
+
+OPEN = Action("open", "enter", "open", "Open what is selected")
+COPY = Action("copy", "c", "copy", "Copy the selected thing's name for other programs (CRN, ID or URI)", footer=False)
+VIEW = Action("view", "y", "JSON", "Everything the service knows about it, as JSON", footer=False)
+ORDER = Action("order", "o", "order", "Choose what the list is sorted by", footer=False)
+REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
+
+REGISTRIES = (
+    OPEN,
+    Action("create", "n", "create", "Create a Model Registry in an environment"),
+    Action("menu", "a", "actions", "The actions of the selected registry"),
+    Action(
+        "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", footer=False
+    ),
+    Action("delete", "ctrl+d", "delete", "Delete the registry", footer=False),
+    Action("activity", "i", "progress", "The workflow that is changing it now", footer=False),
+    ORDER,
+    COPY,
+    VIEW,
+)
+REGISTRY = (
+    Action("tab_next", "tab", "next tab", "The next tab", footer=False),
+    Action("menu", "a", "actions", "The actions of this registry"),
+    Action("copy", "c", "copy", "Copy the selected field"),
+    Action("grant", "t", "storage access", "Grant or revoke the machine user's access to its prefix"),
+    Action("models", "m", "models", "The registered models of this registry"),
+    Action(
+        "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", footer=False
+    ),
+    Action("delete", "ctrl+d", "delete", "Delete the registry", footer=False),
+    VIEW,
+)
+PROJECTS = (
+    OPEN,
+    Action("create", "n", "create", "Create a project in a workspace"),
+    Action("credentials", "e", "environment", "What stock MLflow code needs to log into this project", footer=False),
+    COPY,
+    VIEW,
+)
+PROJECT = (
+    OPEN,
+    Action("credentials", "e", "environment", "What stock MLflow code needs to log into this project"),
+    ORDER,
+    COPY,
+    VIEW,
+)
+EXPERIMENT = (
+    OPEN,
+    ORDER,
+    Action("columns", "C", "columns", "Choose the columns among params, metrics, tags and attributes"),
+    Action("mark", "space", "mark", "Mark the run", footer=False),
+    Action("sort_started", "S", "by start", "Sort by start time", footer=False),
+    COPY,
+    VIEW,
+)
+RUN = (
+    Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),
+    Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
+    REGISTER,
+    Action("download", "d", "download", "Save the selected file into the present folder"),
+    Action("registered", "v", "registered version", "The version that was registered from this run"),
+    Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
+    VIEW,
+)
+MODELS = (
+    OPEN,
+    Action("registry", "g", "registry", "Choose the Model Registry whose models are shown"),
+    Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False),
+    ORDER,
+    COPY,
+    VIEW,
+)
+MODEL = (
+    Action("open", "enter", "details", "Open the side panel; it follows the cursor"),
+    Action("alias", "A", "alias", "Name this version with an alias"),
+    Action("edit", "e", "edit", "Edit notes and tags of the version"),
+    Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
+    Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
+    Action("run", "r", "run", "The run it came from"),
+    Action("delete", "ctrl+d", "delete", "Delete the version", footer=False),
+    Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
+    VIEW,
+)
+DEPLOYMENTS: tuple[Action, ...] = ()
+ENVIRONMENTS = (
+    OPEN,
+    Action("create", "n", "create", "Create an environment"),
+    Action("create_workspace", "w", "workspace", "Create a workspace in the selected environment"),
+    COPY,
+    VIEW,
+)
+ACTIVITY = (
+    OPEN,
+    Action("cancel", "x", "cancel", "Cancel the selected workflow; finished steps are undone"),
+    Action("retry", "r", "retry", "Start a failed or cancelled workflow's work again"),
+    COPY,
+    VIEW,
+)
+WORKFLOW = (
+    Action("cancel", "x", "cancel", "Cancel the workflow; finished steps are undone"),
+    Action("retry", "r", "retry", "Start its work again, when it failed or was cancelled"),
+    Action("resource", "enter", "resource", "What it works on"),
+    COPY,
+    VIEW,
+)
+
+#: All of them by screen, for the tests and the documentation.
+ALL: dict[str, tuple[Action, ...]] = {
+    "everywhere": EVERYWHERE,
+    "registries": REGISTRIES,
+    "registry": REGISTRY,
+    "projects": PROJECTS,
+    "project": PROJECT,
+    "experiment": EXPERIMENT,
+    "run": RUN,
+    "models": MODELS,
+    "model": MODEL,
+    "deployments": DEPLOYMENTS,
+    "environments": ENVIRONMENTS,
+    "activity": ACTIVITY,
+    "workflow": WORKFLOW,
+}
+
+_SHOWN = {
+    "enter": "↵",
+    "slash": "/",
+    "colon": ":",
+    "question_mark": "?",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "space": "space",
+}
+
+
+def key_shown(key: str) -> str:
+    """A key as people read it."""
+    first = key.split(",")[0]
+    return _SHOWN.get(first, first)
+
+
+def bindings(actions: Iterable[Action]) -> list[BindingType]:
+    """The key bindings of a screen with these actions."""
+    return [
+        Binding(action.key, f"act('{action.id}')", action.label, id=action.id, tooltip=action.help, show=False)
+        for action in actions
+    ]
+
+
+def renamed(action: Action, label: str, help_: str) -> Action:
+    """The same action in other words."""
+    return replace(action, label=label, help=help_)

@@ -1,0 +1,132 @@
+"""Activity: running and finished workflows, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from registry_tui.actions import ACTIVITY, bindings
+from registry_tui.commands import Place
+from registry_tui.screens.list_screen import ListScreen
+from registry_tui.widgets.filter_bar import Filter
+from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.page_cache import Fetch
+from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.widgets.words import Cell, ago, bar, duration, work_status
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.operations import Workflow
+
+KINDS = (
+    ("provision", "provision"),
+    ("synchronize", "synchronize"),
+    ("deprovision", "deprovision"),
+    ("archive", "archive"),
+    ("delete-archive", "delete archive"),
+)
+STATUSES = (
+    ("active", "active"),
+    ("running", "running"),
+    ("succeeded", "succeeded"),
+    ("failed", "failed"),
+    ("cancelled", "cancelled"),
+)
+
+
+def progress_cell(work: Workflow) -> Cell:
+    """A bar while the workflow runs, with the share of its step's bytes where it moves any."""
+    if work.status.finished:
+        return Cell(f"{work.steps_done}/{len(work.steps)}", "dim")
+    done: float = work.steps_done
+    if work.progress.bytes_total:
+        done += work.progress.bytes_done / work.progress.bytes_total
+    return Cell(f"{bar(done / max(1, len(work.steps)), 10)} {work.steps_done}/{len(work.steps)}", "accent")
+
+
+def took(work: Workflow) -> Cell:
+    """How long a finished workflow took."""
+    if work.finished_at is None:
+        return Cell(work.step or "", "dim")
+    return Cell(duration((work.finished_at - work.created_at).total_seconds()), "dim")
+
+
+def workflow_why_not(action: str, work: Workflow) -> str | None:
+    """Why an action on a workflow is not possible now, or None."""
+    if action == "cancel" and work.status.finished:
+        return f"it has {work.status.value} already"
+    if action == "cancel" and work.status == "cancelling":
+        return "it is being cancelled already"
+    if action == "retry" and work.status not in ("failed", "cancelled"):
+        return f"it is {work.status.value}; only failed and cancelled workflows can be tried again"
+    return None
+
+
+class ActivityScreen(ListScreen):
+    """Every workflow of this installation."""
+
+    SECTION = "activity"
+    ACTIONS = ACTIVITY
+    BINDINGS = bindings(ACTIVITY)
+    FILTERS = (Filter("kind", "kind", KINDS), Filter("status", "status", STATUSES))
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
+        Column("status", "Status", lambda row: work_status(row.status), 0, min_width=11),
+        Column("kind", "Kind", lambda row: row.kind.value, 1),
+        Column("resource", "Resource", lambda row: row.resource_name, 0),
+        Column("progress", "Progress", progress_cell, 1, min_width=14),
+        Column("took", "Took", took, 3),
+        Column("who", "Who", lambda row: row.actor, 4),
+        Column("started", "Started", lambda row: Cell(ago(row.created_at), "dim"), 2),
+        Column("error", "Error", lambda row: Cell(row.error or "", "bad"), 5, max_width=60),
+    )
+    EMPTY = Empty(
+        "Nothing has been done yet",
+        ("Whatever takes long is shown here: creating registries, storing archives.",),
+    )
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        return (("Activity", None),)
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        client = self.client
+        asked = {name: value or None for name, value in filters.items()}
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.workflows(**asked, page_token=token)
+
+        return fetch
+
+    async def start(self) -> None:
+        await super().start()
+        if self.program.running:
+            # What runs moves: look again soon, and stop by itself once nothing does.
+            self.set_timer(1.0, self._look_again, name="look-again")
+
+    def _look_again(self) -> None:
+        if self.is_current and self.program.answering:
+            self.refresh_data()
+
+    def row_why_not(self, action: str, row: Workflow | None) -> str | None:
+        return None if row is None else workflow_why_not(action, row)
+
+    def open_row(self, row: Workflow) -> None:
+        self.program.open(Place("workflow", {"workflow": row.id}))
+
+    def copied(self, row: Workflow) -> str:
+        return row.id
+
+    def do_cancel(self) -> None:
+        self.work_on(self._cancel(self.current.id), "change", exclusive=False)
+
+    async def _cancel(self, workflow: str) -> None:
+        found = await self.client.cancel_workflow(workflow)
+        self.flash(f"{found.kind.value} of {found.resource_name}: {found.status.value}")
+        self.refresh_data()
+        self.program.look_now()
+
+    def do_retry(self) -> None:
+        self.work_on(self._retry(self.current.id), "change", exclusive=False)
+
+    async def _retry(self, workflow: str) -> None:
+        found = await self.client.retry_workflow(workflow)
+        self.flash(f"{found.kind.value} of {found.resource_name} has started again")
+        self.refresh_data()
+        self.program.look_now()

@@ -1,0 +1,227 @@
+"""Small dialogs: confirm, choose, help, and text to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from registry_tui.actions import key_shown
+from registry_tui.screens.frame import FrameScreen, Working
+from registry_tui.widgets.text import safe, safe_lines
+
+if TYPE_CHECKING:
+    from registry_tui.app import RegistryApp
+
+Result = TypeVar("Result")
+
+
+class Dialog(Working, ModalScreen[Result]):
+    """A box over the screen. Esc closes it without a result."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__(classes="dialog")
+
+    @property
+    def program(self) -> RegistryApp:
+        """The app, by its own type."""
+        from registry_tui.app import RegistryApp
+
+        assert isinstance(self.app, RegistryApp)
+        return self.app
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """A choice; one that is not possible says why."""
+
+    id: str
+    label: str
+    why_not: str | None = None
+    note: str = ""
+
+
+class Menu(Dialog[str]):
+    """Choose one of a few. Typing narrows a long list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "to_list", "List", show=False),
+        Binding("j", "down", "Down", show=False),
+        Binding("k", "up", "Up", show=False),
+    ]
+
+    def __init__(self, title: str, items: Sequence[MenuItem], chosen: str | None = None) -> None:
+        super().__init__()
+        self.title_text, self.items, self.chosen = title, list(items), chosen
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = safe(self.title_text)
+            if len(self.items) > 12:
+                yield Input(placeholder="type to narrow", compact=True, id="narrow")
+            yield OptionList(*self._options(""), id="choices", compact=True)
+
+    def on_mount(self) -> None:
+        choices = self.query_one(OptionList)
+        choices.focus()
+        for index, item in enumerate(self.items):
+            if item.id == self.chosen:
+                choices.highlighted = index
+        if len(self.items) > 12:
+            self.query_one("#narrow").focus()
+
+    def _options(self, narrow: str) -> list[Option]:
+        options = []
+        for item in [item for item in self.items if narrow.lower() in item.label.lower()][:300]:
+            note = item.why_not or item.note
+            text = Content.assemble(
+                (safe(item.label, 80), "$text-disabled" if item.why_not else ""),
+                (f"   {safe(note, 200)}" if note else "", "$text-muted"),
+            )
+            options.append(Option(text, id=item.id, disabled=item.why_not is not None))
+        return options
+
+    @on(Input.Changed, "#narrow")
+    def _narrowed(self, event: Input.Changed) -> None:
+        choices = self.query_one(OptionList)
+        choices.clear_options()
+        choices.add_options(self._options(event.value))
+        choices.highlighted = 0 if choices.option_count else None
+
+    @on(Input.Submitted, "#narrow")
+    def _submitted(self) -> None:
+        choices = self.query_one(OptionList)
+        if choices.highlighted is not None:
+            choices.action_select()
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
+
+    def action_to_list(self) -> None:
+        self.query_one(OptionList).focus()
+
+    def action_down(self) -> None:
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        self.query_one(OptionList).action_cursor_up()
+
+
+class Confirm(Dialog[bool]):
+    """Says what will happen, and asks. `type_name` has to be typed before OK works."""
+
+    def __init__(self, title: str, lines: Sequence[str], ok: str = "OK", type_name: str | None = None) -> None:
+        super().__init__()
+        self.title_text, self.lines, self.ok, self.type_name = title, lines, ok, type_name
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = safe(self.title_text)
+            for line in self.lines:
+                yield Static(safe(line), classes="note", markup=False)
+            if self.type_name is not None:
+                yield Label(f"Type {safe(self.type_name)} to go on:", markup=False)
+                yield Input(compact=True, id="typed")
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self.ok, id="ok", variant="primary", compact=True, disabled=self.type_name is not None)
+
+    def on_mount(self) -> None:
+        self.query_one("#typed" if self.type_name is not None else "#ok").focus()
+
+    @on(Input.Changed, "#typed")
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#ok", Button).disabled = event.value != self.type_name
+
+    @on(Input.Submitted, "#typed")
+    def _submitted(self) -> None:
+        if not self.query_one("#ok", Button).disabled:
+            self.dismiss(True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "ok")
+
+
+class View(Dialog[None]):
+    """Text to read: JSON of anything, logs, commands. `c` copies all of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy", "Copy", show=False),
+        Binding("y,q", "leave", "Close", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, *, note: str = "") -> None:
+        super().__init__()
+        self.title_text, self.text, self.note = title, text, note
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box view") as box:
+            box.border_title = safe(self.title_text, 60)
+            box.border_subtitle = "c copy · esc close"
+            if self.note:
+                yield Static(safe_lines(self.note), classes="note", markup=False)
+            with VerticalScroll(id="text"):
+                yield Static(safe_lines(self.text), markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#text").focus()
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.text)
+        self.query_one(".view").border_subtitle = "copied"
+
+
+class Help(Dialog[None]):
+    """Every action of a screen from the registry of actions, with its key, and why not when it is not possible."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "leave", "Close", show=False)]
+
+    TABLE_KEYS = (
+        ("↑ ↓  j k", "one row up or down"),
+        ("pgup pgdn", "a page up or down"),
+        ("g G  home end", "first and last row"),
+        ("← →  h l", "columns that do not fit"),
+        ("1 … 6", "the sections on the left"),
+        ("ctrl+p", "the palette: every action by name"),
+    )
+
+    def __init__(self, screen: FrameScreen) -> None:
+        super().__init__()
+        self.of = screen
+
+    def compose(self) -> ComposeResult:
+        lines: list[Any] = []
+        for action in self.of.all_actions():
+            why = self.of.reason(action.id)
+            lines.append((f"{key_shown(action.key):>14}  ", "bold $accent" if why is None else "$text-disabled"))
+            lines.append((f"{action.label:<16} ", "bold" if why is None else "$text-disabled"))
+            lines.append((action.help, "$text-muted" if why is None else "$text-disabled"))
+            lines.append((f"\n{'':>33}not now: {safe(why, 200)}\n" if why else "\n", "$warning"))
+        lines.append("\n")
+        for keys, words in self.TABLE_KEYS:
+            lines.append((f"{keys:>14}  ", "bold $accent"))
+            lines.append((f"{words}\n", "$text-muted"))
+        with Vertical(classes="box help") as box:
+            box.border_title = "What you can do here"
+            box.border_subtitle = "esc close"
+            with VerticalScroll(id="text"):
+                yield Static(Content.assemble(*lines), markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#text").focus()

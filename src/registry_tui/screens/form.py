@@ -1,0 +1,123 @@
+"""What forms share: labelled rows, hints while typing, OK that waits for the service and keeps the input."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Static
+
+from registry_tui.screens.dialogs import Dialog
+from registry_tui.widgets.text import safe
+
+Result = TypeVar("Result")
+
+
+def row(label: str, *widgets: Widget) -> Horizontal:
+    """One line of a form."""
+    return Horizontal(Label(label, markup=False), *widgets, classes="row")
+
+
+class Form(Dialog[Result]):
+    """Subclasses give `TITLE_TEXT`, `compose_fields`, `problem_of` and `send`."""
+
+    TITLE_TEXT = ""
+    OK = "OK"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box form") as box:
+            box.border_title = safe(self.title_text())
+            with VerticalScroll(classes="fields", can_focus=False):
+                yield from self.compose_fields()
+            yield Static("", id="problem", classes="problem", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self.OK, id="ok", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#problem").display = False
+        self.check()
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def title_text(self) -> str:
+        """The words on the box."""
+        return self.TITLE_TEXT
+
+    def compose_fields(self) -> Iterable[Widget]:
+        """The rows of the form."""
+        return ()
+
+    def problem_of(self) -> str | None:
+        """Why OK is not possible with what was typed so far, or None."""
+        return None
+
+    def send(self) -> Coroutine[Any, Any, Result]:
+        """Asks the service; what it answers closes the form."""
+        raise NotImplementedError
+
+    # -- underneath ---------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """OK is possible once nothing is wrong with the input."""
+        self.query_one("#ok", Button).disabled = self.problem_of() is not None
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self.check()
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self._ok()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "ok":
+            self._ok()
+        elif event.button.id == "cancel":
+            self.dismiss(None)
+
+    def _ok(self) -> None:
+        why = self.problem_of()
+        if why is not None:
+            self.complain(why)
+            return
+        self.query_one("#ok", Button).disabled = True
+        self.query_one("#problem").display = False
+        self.work_on(self._send(), "send")
+
+    async def _send(self) -> None:
+        try:
+            self.sent(await self.send())
+        finally:
+            if self.is_attached:
+                self.check()
+
+    def sent(self, result: Result) -> None:
+        """The service took it."""
+        self.dismiss(result)
+
+    def failed(self, error: Exception) -> None:
+        """Says what is wrong in the form, which keeps its input."""
+        from registry_tui.client import RegistryError
+
+        if not isinstance(error, RegistryError):
+            self.complain(f"{type(error).__name__}: {error}")
+            return
+        lines = [error.message, error.action or ""]
+        problem = getattr(error, "problem", None)
+        if problem is not None:
+            lines += [
+                f"{field.field}: {field.message}" for field in problem.errors if field.message not in error.message
+            ]
+        self.complain("\n".join(line for line in lines if line))
+
+    def complain(self, text: str) -> None:
+        """Shows a problem above the buttons."""
+        line = self.query_one("#problem", Static)
+        line.update("\n".join(safe(part, 400) for part in text.splitlines()))
+        line.display = True

@@ -1,0 +1,229 @@
+"""What every screen is: the frame around its content, its actions, and work that never blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+
+from registry_tui.actions import EVERYWHERE, SECTIONS, Action, bindings, key_shown
+from registry_tui.commands import Place
+from registry_tui.widgets.frame import Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
+
+if TYPE_CHECKING:
+    from registry_tui.app import RegistryApp
+    from registry_tui.client import RegistryClient
+
+
+class Working:
+    """For screens and dialogs: coroutines in named worker groups, with one place for errors."""
+
+    def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
+        """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
+        self.run_worker(  # type: ignore[attr-defined]
+            self._guarded(work), group=group, exclusive=exclusive, exit_on_error=False
+        )
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.failed(error)
+
+    def failed(self, error: Exception) -> None:
+        """The one handler of errors; dialogs show them in place."""
+        self.app.report(error)  # type: ignore[attr-defined]
+
+
+class FrameScreen(Working, Screen[None]):
+    """A place of the program. Subclasses give `ACTIONS`, `compose_content`, `crumbs` and `start`."""
+
+    SECTION: ClassVar[str] = ""
+    ACTIONS: ClassVar[tuple[Action, ...]] = ()
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(EVERYWHERE),
+        *[Binding(number, f"jump('{section}')", word, show=False) for number, section, word in SECTIONS],
+    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(classes="frame")
+        self.place = place
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def compose_content(self) -> Iterable[Widget]:
+        """The widgets between navigation and status line."""
+        return ()
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        """Where this is, from the top."""
+        return ()
+
+    async def start(self) -> None:
+        """Asks the service for what the screen shows; called once the service answers."""
+
+    def refresh_data(self) -> None:
+        """Asks again, keeping cursor and input."""
+        self.work_on(self.start(), "start")
+
+    def leave(self) -> None:
+        """Keeps in `self.place.state` what is needed to come back."""
+
+    def why_not(self, action: str) -> str | None:
+        """Why an action is not possible now, or None."""
+        return None
+
+    # -- the frame ----------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> RegistryClient:
+        return self.program.client
+
+    @property
+    def program(self) -> RegistryApp:
+        """The app, by its own type."""
+        from registry_tui.app import RegistryApp
+
+        assert isinstance(self.app, RegistryApp)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        yield Breadcrumbs(id="breadcrumbs")
+        with Horizontal(id="body"):
+            yield Navigation(id="navigation")
+            with Vertical(id="content"):
+                yield from self.compose_content()
+        yield StatusLine(id="status")
+
+    def on_mount(self) -> None:
+        self.query_one(Navigation).section = self.SECTION
+        self.show_crumbs()
+        self.show_status()
+        if self.program.answering:
+            self.work_on(self.start(), "start")
+
+    def show_crumbs(self) -> None:
+        """Shows `crumbs` again, after a name became known."""
+        self.query_one(Breadcrumbs).crumbs = self.crumbs()
+        self.show_actions()
+
+    def show_actions(self) -> None:
+        """Shows again which actions are possible."""
+        line = self.query_one(StatusLine)
+        line.keys = tuple(
+            (key_shown(action.key), action.label, self.reason(action.id) is None)
+            for action in self.all_actions()
+            if action.footer
+        )
+
+    def show_status(self) -> None:
+        """Shows who is acting, and how the parts are."""
+        line = self.query_one(StatusLine)
+        line.who, line.parts = self.program.who, self.program.parts_shown()
+        self.query_one(Navigation).badge = self.program.running
+
+    def flash(self, text: str, style: str = "$accent") -> None:
+        """A short message in the status line, in place of the keys."""
+        line = self.query_one(StatusLine)
+        line.message = (text, style)
+        self.set_timer(5, lambda: self._end_flash(text))
+
+    def _end_flash(self, text: str) -> None:
+        line = self.query_one(StatusLine)
+        if line.message is not None and line.message[0] == text:
+            line.message = None
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """This screen's actions and those of every screen that make sense here."""
+        return [*self.ACTIONS, *(action for action in EVERYWHERE if action.id != "filter" or self.can_filter)]
+
+    @property
+    def can_filter(self) -> bool:
+        return hasattr(self, "do_filter")
+
+    def reason(self, action: str) -> str | None:
+        """Why an action is not possible now, or None."""
+        if action in ("command", "help", "quit", "back", "previous", "next", "refresh"):
+            return None
+        if not self.program.answering:
+            return "the service does not answer"
+        return self.why_not(action)
+
+    def action_act(self, action: str) -> None:
+        """Does an action, or says why it is not possible."""
+        if not any(known.id == action for known in self.all_actions()):
+            return
+        why = self.reason(action)
+        if why is not None:
+            label = next(known.label for known in self.all_actions() if known.id == action)
+            self.flash(f"{label}: not possible now, {why}", "$warning")
+            return
+        getattr(self, f"do_{action}")()
+
+    def action_jump(self, section: str) -> None:
+        self.program.jump(Place(section))
+
+    def do_command(self) -> None:
+        if self.query(CommandLine):
+            return
+        line = CommandLine(
+            self.program.known_names, id="command", placeholder="a command: models, project NAME, quit …"
+        )
+        self.mount(line, before=self.query_one(StatusLine))
+        line.focus()
+
+    @on(CommandLine.Left)
+    def _command_left(self) -> None:
+        self._close_command()
+
+    @on(CommandLine.Submitted, "#command")
+    def _command_given(self, event: CommandLine.Submitted) -> None:
+        event.stop()
+        self._close_command()
+        self.program.obey(event.value)
+
+    def _close_command(self) -> None:
+        for line in self.query(CommandLine):
+            line.remove()
+        self.focus_content()
+
+    def focus_content(self) -> None:
+        """Gives the keys to the main widget."""
+
+    def do_help(self) -> None:
+        from registry_tui.screens.dialogs import Help
+
+        self.app.push_screen(Help(self))
+
+    def do_back(self) -> None:
+        self.program.back()
+
+    def do_previous(self) -> None:
+        self.program.step_history(-1)
+
+    def do_next(self) -> None:
+        self.program.step_history(1)
+
+    def do_refresh(self) -> None:
+        self.refresh_data()
+
+    def do_quit(self) -> None:
+        self.app.exit()
+
+    @on(Breadcrumbs.Chosen)
+    def _crumb_chosen(self, event: Breadcrumbs.Chosen) -> None:
+        self.program.jump(event.place)
+
+    @on(Navigation.Chosen)
+    def _section_chosen(self, event: Navigation.Chosen) -> None:
+        self.program.jump(Place(event.section))

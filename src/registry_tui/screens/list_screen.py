@@ -1,0 +1,238 @@
+"""What every list is: an optional filter bar and the virtual table, with position kept over refresh and return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+
+from registry_tui.screens.frame import FrameScreen
+from registry_tui.widgets.filter_bar import Filter, FilterBar
+from registry_tui.widgets.page_cache import Fetch, PageCache
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.words import Cell
+
+#: Actions of list screens that need a row.
+NEED_ROW = frozenset({"open", "copy", "view", "menu", "delete", "mark"})
+
+
+class ListScreen(FrameScreen):
+    """Subclasses give `COLUMNS`, `EMPTY`, `fetch_for` and `open_row`."""
+
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = ()
+    FILTERS: ClassVar[tuple[Filter, ...]] = ()
+    EMPTY: ClassVar[Empty] = Empty("Nothing here")
+    #: Column and direction (True: downwards) at first, when the source can sort.
+    SORT: ClassVar[tuple[str, bool] | None] = None
+
+    def compose_content(self) -> Iterable[Widget]:
+        if self.FILTERS:
+            yield FilterBar(self.FILTERS, self.place.state.get("filters"))
+        yield VirtualTable(self.COLUMNS, id="table", empty=self.EMPTY)
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        """A function that fetches pages of the list as it is filtered and ordered now."""
+        raise NotImplementedError
+
+    def key_of(self, row: Any) -> str:
+        """What names a row over refreshes."""
+        return str(row.id)
+
+    @property
+    def reversible(self) -> bool:
+        """Whether the list can be asked for in reversed order."""
+        return False
+
+    def open_row(self, row: Any) -> None:
+        """Enter on a row."""
+
+    def copied(self, row: Any) -> str:
+        """What `c` copies of a row."""
+        return str(row.crn)
+
+    def row_why_not(self, action: str, row: Any) -> str | None:
+        """Why an action is not possible for this row."""
+        return None
+
+    # -- the table ----------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> VirtualTable[Any]:
+        return self.query_one("#table", VirtualTable)
+
+    @property
+    def current(self) -> Any:
+        return self.table.current
+
+    @property
+    def filters(self) -> dict[str, str]:
+        return dict(self.query_one(FilterBar).values) if self.FILTERS else {}
+
+    def on_mount(self) -> None:
+        self.table.sorted_by = self.place.state.get("sort", self.SORT)
+        self.table.focus()
+
+    async def start(self) -> None:
+        await self.prepare()
+        self.show_crumbs()
+        if self.table.source is None:
+            place = self.place.state.get("cursor", (0, None))
+            self.table.set_source(self.place.state.get("source") or self.new_source(), place)
+            if "source" in self.place.state:
+                self.table.reload()
+        else:
+            self.table.reload()
+
+    async def prepare(self) -> None:
+        """What has to be known before the list can be asked for."""
+
+    def new_source(self) -> PageCache[Any]:
+        """The list as filtered and ordered now."""
+        return PageCache(self.fetch_for(self.filters, self.order), self.key_of, reversible=self.reversible)
+
+    def restart(self) -> None:
+        """Asks for the list anew, because filter or order changed."""
+        if self.program.answering:
+            self.table.set_source(self.new_source())
+
+    @property
+    def order(self) -> str | None:
+        """`field` or `-field` of the sorted column."""
+        if self.table.sorted_by is None:
+            return None
+        key, down = self.table.sorted_by
+        field = next((column.sort for column in self.table.columns if column.key == key), None)
+        return None if field is None else f"-{field}" if down else field
+
+    def sort(self, key: str, down: bool | None = None) -> None:
+        """Sorts by a column; by the same again turns the direction."""
+        now = self.table.sorted_by
+        self.table.sorted_by = (key, down if down is not None else (now is not None and now[0] == key and not now[1]))
+        self.restart()
+
+    def leave(self) -> None:
+        state = self.place.state
+        state["cursor"], state["sort"], state["filters"] = self.table.place, self.table.sorted_by, self.filters
+        if self.table.source is not None:
+            self.table.source.trim()
+            state["source"] = self.table.source
+
+    def focus_content(self) -> None:
+        self.table.focus()
+
+    def why_not(self, action: str) -> str | None:
+        needs = next((known for known in self.ACTIONS if known.id == action), None)
+        if needs is None or action in ("create", "order", "columns", "filter", "registry"):
+            return self.row_why_not(action, None) if action in ("order", "create", "registry") else None
+        row = self.current
+        if row is None and (action in NEED_ROW or action not in ("sort_started",)):
+            return "nothing is selected"
+        return self.row_why_not(action, row)
+
+    # -- messages -----------------------------------------------------------------------------------
+
+    @on(VirtualTable.Highlighted, "#table")
+    def _highlighted(self, event: VirtualTable.Highlighted) -> None:
+        self.show_actions()
+        self.row_changed(event.row)
+
+    def row_changed(self, row: Any) -> None:
+        """The cursor is on another row."""
+
+    @on(VirtualTable.Opened, "#table")
+    def _opened(self, event: VirtualTable.Opened) -> None:
+        self.open_row(event.row)
+
+    @on(VirtualTable.SortAsked, "#table")
+    def _sort_asked(self, event: VirtualTable.SortAsked) -> None:
+        self.sort(event.column.key)
+
+    @on(VirtualTable.Loaded, "#table")
+    def _loaded(self) -> None:
+        self.show_count()
+
+    @on(VirtualTable.Failed, "#table")
+    def _failed(self, event: VirtualTable.Failed) -> None:
+        self.list_failed(event.error)
+
+    def list_failed(self, error: Exception) -> None:
+        """A page could not be fetched."""
+        self.failed(error)
+
+    @on(FilterBar.Changed)
+    def _filtered(self) -> None:
+        self.restart()
+
+    @on(FilterBar.Left)
+    def _filters_left(self) -> None:
+        self.table.focus()
+
+    def show_count(self) -> None:
+        """How many rows there are, as far as known."""
+        source = self.table.source
+        if source is None or not self.FILTERS:
+            return
+        if source.seeking:
+            text = f"reading to the end: {source.seen:,}…"
+        elif source.total is not None:
+            text = f"{source.total:,}"
+        elif source.from_end:
+            text = f"last {source.seen:,}"
+        else:
+            text = f"more than {source.seen:,}"
+        bar = self.query_one(FilterBar)
+        bar.show_count(text.replace(",", " "))
+        self.table.empty = (
+            Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.EMPTY
+        )
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def do_open(self) -> None:
+        if self.current is not None:
+            self.open_row(self.current)
+
+    def do_filter(self) -> None:
+        if self.FILTERS:
+            self.query_one(FilterBar).focus_first()
+
+    @property
+    def can_filter(self) -> bool:
+        return bool(self.FILTERS)
+
+    def do_copy(self) -> None:
+        self.program.copy_text(self.copied(self.current))
+
+    def do_view(self) -> None:
+        from registry_tui.screens.dialogs import View
+
+        self.app.push_screen(View(self.key_of(self.current), self.current.model_dump_json(indent=2)))
+
+    def do_mark(self) -> None:
+        self.table.toggle_mark()
+
+    def do_order(self) -> None:
+        from registry_tui.screens.dialogs import Menu, MenuItem
+
+        now = self.table.sorted_by
+        items = []
+        for column in self.table.columns:
+            if column.sort is not None:
+                for down, mark in ((False, "▲"), (True, "▼")):
+                    items.append(MenuItem(f"{column.key}\t{int(down)}", f"{column.title} {mark}"))
+        chosen = f"{now[0]}\t{int(now[1])}" if now else None
+        self.app.push_screen(Menu("Order by", items, chosen), self._ordered)
+
+    def _ordered(self, choice: str | None) -> None:
+        if choice is not None:
+            key, down = choice.split("\t")
+            self.sort(key, down == "1")
+
+
+def dim(text: str) -> Cell:
+    """Text of lesser weight."""
+    return Cell(text, "dim")

@@ -1,0 +1,270 @@
+"""One registered model: its versions, with a side panel that follows the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from registry_tui.actions import MODEL, bindings
+from registry_tui.commands import Place
+from registry_tui.screens.list_screen import ListScreen
+from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.page_cache import Fetch
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.words import NOTHING, Cell, absolute, ago, both, number, size, version_status
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.models import ModelVersion, RegisteredModel
+    from registry_tui.schemas.tracking import RunDetails
+
+
+class ModelScreen(ListScreen):
+    """The versions of a model, newest first."""
+
+    SECTION = "models"
+    ACTIONS = MODEL
+    BINDINGS = bindings(MODEL)
+    CSS_PATH = "../styles/model.tcss"
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
+        Column("version", "Version", lambda row: str(row.version), 0, right=True),
+        Column("status", "Status", lambda row: version_status(row.status), 0, min_width=9),
+        Column("aliases", "Aliases", lambda row: Cell(", ".join(row.aliases), "accent"), 1),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 1),
+        Column("creator", "Creator", lambda row: row.creator, 4),
+        Column("from", "From run", lambda row: row.origin.run_name or row.origin.run_id or NOTHING, 2, max_width=28),
+        Column("project", "Project", lambda row: Cell(row.origin.project_name or "–", "dim"), 5),
+        Column("size", "Size", lambda row: size(row.archive_bytes), 3, right=True),
+        Column("notes", "Notes", lambda row: Cell(row.notes, "dim"), 6, max_width=40),
+    )
+    EMPTY = Empty("No versions", ("They were deleted; a further registration adds the next number.",))
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.model: RegisteredModel | None = None
+        self.runs: dict[str, RunDetails] = {}
+
+    def compose_content(self) -> Iterable[Widget]:
+        yield Static("", id="facts", markup=False)
+        with Horizontal(id="split"):
+            with Vertical(id="list"):
+                yield from super().compose_content()
+            with VerticalScroll(id="panel"):
+                yield Static("", id="panel-text", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#panel").display = bool(self.place.state.get("panel"))
+
+    def leave(self) -> None:
+        super().leave()
+        self.place.state["panel"] = self.panel_open
+
+    @property
+    def panel_open(self) -> bool:
+        return bool(self.query_one("#panel").display)
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        name = self.place.args["model"] if self.model is None else self.model.name
+        models = Place("models", {"registry": self.place.args["registry"]})
+        return (("Registered Models", models), (name, None))
+
+    async def prepare(self) -> None:
+        self.model = await self.client.model(self.place.args["registry"], self.place.args["model"])
+        self.query_one("#facts", Static).update(_facts(self.model))
+
+    async def start(self) -> None:
+        await super().start()
+        if any(row.status == "PENDING_REGISTRATION" for row in self._rows()):
+            self.set_timer(1.0, self._look_again, name="look-again")
+
+    def _look_again(self) -> None:
+        if self.is_current and self.program.answering:
+            self.refresh_data()
+
+    def _rows(self) -> list[ModelVersion]:
+        source = self.table.source
+        return [] if source is None else source.loaded_rows()
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        client, registry, model = self.client, self.place.args["registry"], self.place.args["model"]
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.versions(registry, model, page_token=token)
+
+        return fetch
+
+    def key_of(self, row: ModelVersion) -> str:
+        return str(row.version)
+
+    def copied(self, row: ModelVersion) -> str:
+        return f"models:/{row.model_name}/{row.version}"
+
+    # -- the side panel -----------------------------------------------------------------------------
+
+    def open_row(self, row: ModelVersion) -> None:
+        self.query_one("#panel").display = True
+        self.row_changed(row)
+
+    def do_back(self) -> None:
+        if self.panel_open:
+            self.query_one("#panel").display = False
+        else:
+            super().do_back()
+
+    def row_changed(self, row: ModelVersion | None) -> None:
+        if self.panel_open and row is not None:
+            self._show_panel(row)
+            self.work_on(self._learn_run(row), "panel")
+
+    @on(VirtualTable.Loaded, "#table")
+    def _panel_again(self) -> None:
+        self.row_changed(self.current)
+
+    async def _learn_run(self, row: ModelVersion) -> None:
+        """The panel also shows what the version's run measured, when the run is still there."""
+        from registry_tui.client import ServiceProblem
+
+        project, run = row.origin.project_id, row.origin.run_id
+        if project is None or run is None or run in self.runs:
+            return
+        try:
+            self.runs[run] = await self.client.run(project, run)
+        except ServiceProblem:
+            return  # the run or its project was deleted, or is not ours to see: the version stands without it
+        current = self.current
+        if current is not None and current.id == row.id:
+            self._show_panel(row)
+
+    def _show_panel(self, row: ModelVersion) -> None:
+        run = self.runs.get(row.origin.run_id or "")
+        self.query_one("#panel-text", Static).update(_panel(row, run))
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def row_why_not(self, action: str, row: ModelVersion | None) -> str | None:
+        if row is None:
+            return None
+        if action == "run" and (row.origin.run_id is None or row.origin.project_id is None):
+            return "it did not come from a run"
+        if action == "verify" and row.archive_uri is None:
+            return "its archive is not stored"
+        if action == "alias" and row.status != "READY":
+            return "it is not ready"
+        return None
+
+    def do_run(self) -> None:
+        origin = self.current.origin
+        self.program.open(Place("run", {"project": origin.project_id, "run": origin.run_id}))
+
+    def do_alias(self) -> None:
+        from registry_tui.screens.edit_model import SetAlias
+
+        self.app.push_screen(SetAlias(self.current), self._changed)
+
+    def do_edit(self) -> None:
+        from registry_tui.screens.edit_model import EditVersion
+
+        self.app.push_screen(EditVersion(self.current), self._changed)
+
+    def do_edit_model(self) -> None:
+        from registry_tui.screens.edit_model import EditModel
+
+        if self.model is not None:
+            self.app.push_screen(EditModel(self.model), self._changed)
+
+    def _changed(self, changed: bool | None) -> None:
+        if changed:
+            self.refresh_data()
+
+    def do_verify(self) -> None:
+        row: ModelVersion = self.current
+        self.flash(f"reading the archive of version {row.version} …")
+        self.work_on(self._verify(row), "verify", exclusive=False)
+
+    async def _verify(self, row: ModelVersion) -> None:
+        check = await self.client.verify_archive(row.registry_id, row.model_name, row.version)
+        if check.sound:
+            self.flash(f"version {row.version}: {check.files} files, {size(check.bytes)}, all as stored", "$success")
+            return
+        wrong = [
+            *(f"missing {path}" for path in check.missing),
+            *(f"changed {path}" for path in check.changed),
+            *(f"unexpected {path}" for path in check.unexpected),
+        ]
+        from registry_tui.screens.dialogs import View
+
+        self.app.push_screen(View(f"version {row.version} is not as stored", "\n".join(wrong)))
+
+    def do_delete(self) -> None:
+        from registry_tui.screens.dialogs import Confirm
+
+        row: ModelVersion = self.current
+        lines = (f"Version {row.version} of {row.model_name} goes, with its archive.", "Its number is not used again.")
+        self.app.push_screen(Confirm("Delete version", lines, "Delete"), lambda ok: self._delete(row, ok))
+
+    def _delete(self, row: ModelVersion, confirmed: bool | None) -> None:
+        if confirmed:
+            self.work_on(self._deleting(row), "change", exclusive=False)
+
+    async def _deleting(self, row: ModelVersion) -> None:
+        await self.client.delete_version(row.registry_id, row.model_name, row.version)
+        self.flash(f"version {row.version} is being deleted")
+        self.program.look_now()
+        self.refresh_data()
+
+
+def _facts(model: RegisteredModel) -> Content:
+    parts: list[tuple[str, str]] = [
+        (safe(model.name, 120), "bold"),
+        (f"   {model.id}   owner {safe(model.owner, 60)}   {model.visibility.value}", "$text-muted"),
+    ]
+    if model.description:
+        parts.append((f"\n{safe(model.description, 400)}", ""))
+    return Content.assemble(*parts)
+
+
+def _panel(row: ModelVersion, run: RunDetails | None) -> Content:
+    status = version_status(row.status)
+    tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
+    parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
+    if row.archive_bytes is not None:
+        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$text-muted"))
+    parts.append(("\n", ""))
+    if row.status_message:
+        parts.append((f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$text-muted"))
+    origin = row.origin
+    facts = [
+        ("Notes", row.notes),
+        ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
+        ("Aliases", ", ".join(row.aliases)),
+        ("Creator", row.creator),
+        ("Created", both(row.created_at)),
+        ("Checked", f"all sums, {absolute(row.verified_at)}" if row.verified_at else ""),
+        ("Environment", origin.environment_name or ""),
+        ("Workspace", origin.workspace_name or ""),
+        ("Project", origin.project_name or ""),
+        ("Experiment", origin.experiment_name or origin.experiment_id or ""),
+        ("Run", origin.run_name or origin.run_id or ""),
+        ("Model folder", origin.artifact_path or ""),
+        ("ID", row.id),
+        ("Archive", row.archive_uri or ""),
+    ]
+    for name, value in facts:
+        if value:
+            parts += [(f"\n{name:<13}", "$text-muted"), (safe(value, 1000), "")]
+    if run is not None:
+        for title, values in (
+            ("Metrics", {key: number(value) for key, value in run.metrics.items()}),
+            ("Params", run.params),
+        ):
+            if values:
+                parts.append((f"\n\n{title} of its run", "bold $accent"))
+                for key in sorted(values)[:20]:
+                    parts += [(f"\n  {safe(key, 30):<22}", "$text-muted"), (safe(values[key], 60), "")]
+    return Content.assemble(*parts)

@@ -1,0 +1,356 @@
+"""One run: overview, params, metrics with charts, tags, datasets, and artifacts with previews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, Static, TabbedContent, TabPane, Tree
+from textual.widgets.option_list import Option
+from textual.widgets.tree import TreeNode
+
+from registry_tui.actions import RUN, bindings
+from registry_tui.commands import Place
+from registry_tui.screens.frame import FrameScreen
+from registry_tui.widgets.artifact_preview import ArtifactPreview
+from registry_tui.widgets.chart import LineChart
+from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.plotting import Series
+from registry_tui.widgets.previews import bytes_wanted
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.words import both, duration, number, run_status, size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.places import Project
+    from registry_tui.schemas.tracking import Artifact, ArtifactFolder, Experiment, RunDetails
+
+#: Names and values that a tab lists; the rest is in the JSON (`y`).
+MAX_LISTED = 2000
+#: Points of a metric's history that are read for its chart.
+MAX_POINTS = 50_000
+
+#: What has the keys in each tab.
+_MAIN = {
+    "overview": "#overview-scroll",
+    "metrics": "#metric-names",
+    "artifacts": "#tree",
+    "params": "#params-scroll",
+    "tags": "#tags-scroll",
+    "datasets": "#datasets-scroll",
+}
+
+
+class RunScreen(FrameScreen):
+    """Tabs over one run."""
+
+    SECTION = "projects"
+    ACTIONS = RUN
+    BINDINGS = bindings(RUN)
+    CSS_PATH = "../styles/run.tcss"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.run: RunDetails | None = None
+        self.project: Project | None = None
+        self.experiment: Experiment | None = None
+        #: Folders of artifacts that were read, by path.
+        self.folders: dict[str, ArtifactFolder] = {}
+
+    def compose_content(self) -> Iterable[Widget]:
+        with TabbedContent(id="tabs", initial=self.place.state.get("tab", "overview")):
+            with TabPane("Overview", id="overview"), VerticalScroll(id="overview-scroll"):
+                yield Static("", id="facts", markup=False)
+            with TabPane("Metrics", id="metrics"), Horizontal():
+                yield OptionList(id="metric-names", compact=True)
+                yield LineChart(id="chart")
+            with TabPane("Artifacts", id="artifacts"), Horizontal():
+                yield Tree[Any]("artifacts", id="tree")
+                yield ArtifactPreview(id="preview")
+            with TabPane("Params", id="params"), VerticalScroll(id="params-scroll"):
+                yield Static("", id="params-text", markup=False)
+            with TabPane("Tags", id="tags"), VerticalScroll(id="tags-scroll"):
+                yield Static("", id="tags-text", markup=False)
+            with TabPane("Datasets", id="datasets"), VerticalScroll(id="datasets-scroll"):
+                yield Static("", id="datasets-text", markup=False)
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        project = self.place.args["project"]
+        crumbs: list[Crumb] = [("Projects", Place("projects"))]
+        crumbs.append(("…" if self.project is None else self.project.name, Place("project", {"project": project})))
+        if self.experiment is not None:
+            args = {"project": project, "experiment": self.experiment.id}
+            crumbs.append((self.experiment.name, Place("experiment", args)))
+        crumbs.append(("…" if self.run is None else self.run.name or self.run.id, None))
+        return tuple(crumbs)
+
+    def on_mount(self) -> None:
+        tree = self.query_one("#tree", Tree)
+        tree.show_root = False
+        tree.guide_depth = 2
+
+    def focus_content(self) -> None:
+        """The keys go to what the tab shows."""
+        main = _MAIN.get(self.query_one("#tabs", TabbedContent).active, "#overview-scroll")
+        self.query_one(main).focus()
+
+    async def start(self) -> None:
+        project = self.place.args["project"]
+        self.run = await self.client.run(project, self.place.args["run"])
+        if self.project is None:
+            self.project = await self.client.project(project)
+            self.experiment = await self.client.experiment(project, self.run.experiment_id)
+        self.show_crumbs()
+        self._show()
+        tree = self.query_one("#tree", Tree)
+        if not tree.root.children:
+            await self._fill(tree.root, "")
+
+    def leave(self) -> None:
+        self.place.state["tab"] = self.query_one("#tabs", TabbedContent).active
+
+    # -- what is shown ------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        run = self.run
+        assert run is not None
+        self.query_one("#facts", Static).update(_overview(run))
+        self.query_one("#params-text", Static).update(_listing(run.params, "This run has no params"))
+        tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
+        self.query_one("#tags-text", Static).update(_listing(tags, "This run has no tags of its own"))
+        datasets = [
+            (f"{data.name} ({data.digest})", f"{data.source_type} {data.source} {data.profile or ''}".strip())
+            for data in run.datasets
+        ]
+        self.query_one("#datasets-text", Static).update(_listing(dict(datasets), "This run names no datasets"))
+        names = self.query_one("#metric-names", OptionList)
+        at = names.highlighted
+        names.clear_options()
+        for key in sorted(run.metrics)[:MAX_LISTED]:
+            text = Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$text-muted"))
+            names.add_option(Option(text, id=key))
+        if names.option_count:
+            names.highlighted = min(at or 0, names.option_count - 1)
+
+    @on(OptionList.OptionHighlighted, "#metric-names")
+    def _metric_chosen(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_id is not None:
+            self.work_on(self._draw(event.option_id), "metric")
+
+    async def _draw(self, key: str) -> None:
+        project, run = self.place.args["project"], self.place.args["run"]
+        xs: list[float] = []
+        ys: list[float] = []
+        token = None
+        while len(xs) < MAX_POINTS:
+            page = await self.client.metric_history(project, run, key, page_size=1000, page_token=token)
+            xs.extend(point.step for point in page.items)
+            ys.extend(point.value for point in page.items)
+            token = page.next_page_token
+            if token is None:
+                break
+        if len(set(xs)) == 1 and len(xs) > 1:
+            xs = [float(place) for place in range(len(xs))]
+        ordered = sorted(zip(xs, ys, strict=True), key=lambda point: point[0])
+        line = Series(safe(key, 60), [x for x, _ in ordered], [y for _, y in ordered])
+        self.query_one(LineChart).show([line])
+
+    # -- artifacts ----------------------------------------------------------------------------------
+
+    async def _fill(self, node: TreeNode[Any], path: str) -> None:
+        """Reads a folder's entries into the tree."""
+        folder = await self.client.artifacts(self.place.args["project"], self.place.args["run"], path)
+        self.folders[path] = folder
+        node.remove_children()
+        for entry in sorted(folder.entries, key=lambda one: (not one.is_folder, one.path)):
+            name = safe(entry.name, 80)
+            if entry.is_folder:
+                node.add(Text(name), data=entry)
+            else:
+                node.add_leaf(Text.assemble(name, (f"  {size(entry.size)}", "dim")), data=entry)
+        if path == "" and not folder.entries:
+            self.query_one(ArtifactPreview).say("This run has no artifacts")
+        if folder.is_model:
+            node.set_label(Text.assemble(safe(path.rsplit("/", 1)[-1], 80), ("  model", "bold")))
+        self.show_actions()
+
+    @on(Tree.NodeExpanded, "#tree")
+    def _expanded(self, event: Tree.NodeExpanded[Any]) -> None:
+        entry: Artifact | None = event.node.data
+        if entry is not None and not event.node.children:
+            self.work_on(self._fill(event.node, entry.path), f"folder {entry.path}")
+
+    @on(Tree.NodeHighlighted, "#tree")
+    def _highlighted(self, event: Tree.NodeHighlighted[Any]) -> None:
+        entry: Artifact | None = event.node.data
+        if entry is not None:
+            self.work_on(self._preview(entry), "preview")
+        self.show_actions()
+
+    async def _preview(self, entry: Artifact) -> None:
+        project, run = self.place.args["project"], self.place.args["run"]
+        pane = self.query_one(ArtifactPreview)
+        path, bytes_ = entry.path, entry.size
+        if entry.is_folder:
+            folder = self.folders.get(path) or await self.client.artifacts(project, run, path)
+            self.folders[path] = folder
+            self.show_actions()
+            card = next((one for one in folder.entries if one.name == "MLmodel"), None)
+            if card is None:
+                pane.say(f"{safe(path, 200)}: a folder of {len(folder.entries)}")
+                return
+            path, bytes_ = card.path, card.size
+        if not bytes_:
+            pane.show(path, b"", 0)
+            return
+        data = await self.client.read_artifact(project, run, path, length=min(bytes_, bytes_wanted(path, bytes_)))
+        pane.show(path, data, bytes_)
+
+    @property
+    def selected(self) -> Artifact | None:
+        """The entry under the tree's cursor, while artifacts are in view."""
+        if self.query_one("#tabs", TabbedContent).active != "artifacts":
+            return None
+        node = self.query_one("#tree", Tree).cursor_node
+        return None if node is None else node.data
+
+    @property
+    def model_path(self) -> str | None:
+        """The model folder that is selected, or that holds what is selected."""
+        entry = self.selected
+        if entry is None:
+            return None
+        path = entry.path if entry.is_folder else entry.path.rpartition("/")[0]
+        folder = self.folders.get(path)
+        return path if folder is not None and folder.is_model else None
+
+    @on(TabbedContent.TabActivated, "#tabs")
+    def _tab(self, event: TabbedContent.TabActivated) -> None:
+        if event.pane.id == "artifacts":
+            tree = self.query_one("#tree", Tree)
+            if tree.root.children and tree.cursor_line < 0:
+                tree.cursor_line = 0
+        self.focus_content()
+        self.show_actions()
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def why_not(self, action: str) -> str | None:
+        if self.run is None:
+            return "the run is not known yet"
+        if action == "registered" and not self.run.registered_as:
+            return "nothing was registered from this run"
+        if action == "download" and (self.selected is None or self.selected.is_folder):
+            return "select a file under Artifacts first"
+        if action == "register":
+            if self.project is not None and self.project.registry_id is None:
+                return f"the workspace of {self.project.name} is not synchronized with a Model Registry"
+            if self.model_path is None:
+                return "select a model folder under Artifacts first"
+        return None
+
+    def do_tab_next(self) -> None:
+        tabs = self.query_one("#tabs", TabbedContent)
+        order = list(_MAIN)
+        tabs.active = order[(order.index(tabs.active) + 1) % len(order)]
+
+    def do_open(self) -> None:
+        """Enter acts in the widget that has the focus."""
+
+    def do_register(self) -> None:
+        from registry_tui.screens.register_model import RegisterModelForm
+
+        assert self.run is not None and self.project is not None and self.model_path is not None
+        self.app.push_screen(RegisterModelForm(self.project, self.run, self.model_path), self._registered)
+
+    def _registered(self, place: Place | None) -> None:
+        self.program.look_now()
+        if place is not None:
+            self.program.open(place)
+        else:
+            self.refresh_data()
+
+    def do_registered(self) -> None:
+        assert self.run is not None
+        last = self.run.registered_as[-1]
+        self.program.open(Place("model", {"registry": last.registry_id, "model": last.model_name}))
+
+    def do_download(self) -> None:
+        entry = self.selected
+        if entry is not None:
+            self.work_on(self._download(entry), "download", exclusive=False)
+
+    async def _download(self, entry: Artifact) -> None:
+        target = Path.cwd() / entry.name
+        if target.exists():
+            self.flash(f"{entry.name} is in this folder already; it was not overwritten", "$warning")
+            return
+
+        def progress(done: int, total: int | None) -> None:
+            share = "" if not total else f" of {size(total)}"
+            self.flash(f"{entry.name}: {size(done)}{share}")
+
+        done = await self.client.download_artifact(
+            self.place.args["project"], self.place.args["run"], entry.path, target, progress
+        )
+        self.flash(f"saved {target} ({size(done)})")
+
+    def do_copy(self) -> None:
+        entry = self.selected
+        self.program.copy_text(self.place.args["run"] if entry is None else entry.path)
+
+    def do_view(self) -> None:
+        from registry_tui.screens.dialogs import View
+
+        assert self.run is not None
+        self.app.push_screen(View(f"run {self.run.id}", self.run.model_dump_json(indent=2)))
+
+
+def _overview(run: RunDetails) -> Content:
+    status = run_status(run.status)
+    took = None
+    if run.started_at is not None and run.ended_at is not None:
+        took = (run.ended_at - run.started_at).total_seconds()
+    facts: list[tuple[str, str]] = [
+        ("Name", run.name),
+        ("ID", run.id),
+        ("Status", status.text),
+        ("User", run.user),
+        ("Started", both(run.started_at)),
+        ("Took", duration(took)),
+        ("Source", run.tags.get("mlflow.source.name", "–")),
+    ]
+    facts += [("Registered as", f"{one.model_name} v{one.version} ({one.status})") for one in run.registered_as]
+    parts: list[tuple[str, str]] = []
+    for name, value in facts:
+        parts += [(f"{name:<16}", "$text-muted"), (f"{safe(value, 400)}\n", "")]
+    if note := run.tags.get("mlflow.note.content"):
+        parts += [("\n", ""), (safe(note, 4000), ""), ("\n", "")]
+    for title, values in (
+        ("Metrics", {key: number(value) for key, value in run.metrics.items()}),
+        ("Params", run.params),
+    ):
+        if values:
+            parts.append((f"\n{title}\n", "bold $accent"))
+            for key in sorted(values)[:12]:
+                parts += [(f"  {safe(key, 40):<28}", "$text-muted"), (f"{safe(values[key], 100)}\n", "")]
+            if len(values) > 12:
+                parts.append((f"  and {len(values) - 12} more\n", "$text-muted"))
+    return Content.assemble(*parts)
+
+
+def _listing(values: Mapping[str, str], nothing: str) -> Content:
+    if not values:
+        return Content.assemble((nothing, "$text-muted"))
+    width = min(40, max(len(key) for key in values) + 2)
+    parts: list[tuple[str, str]] = []
+    for key in sorted(values)[:MAX_LISTED]:
+        parts += [(f"{safe(key, 200):<{width}}", "$text-muted"), (f"{safe(values[key], 2000)}\n", "")]
+    if len(values) > MAX_LISTED:
+        parts.append((f"and {len(values) - MAX_LISTED} more; y shows all\n", "$text-muted"))
+    return Content.assemble(*parts)

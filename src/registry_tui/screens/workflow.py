@@ -1,0 +1,170 @@
+"""One workflow: its steps, progress, and log lines as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from registry_tui.actions import WORKFLOW, bindings
+from registry_tui.commands import Place
+from registry_tui.screens.activity import workflow_why_not
+from registry_tui.screens.frame import FrameScreen
+from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.words import absolute, bar, both, duration, size, work_status
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.operations import LogLine, Workflow
+
+#: Seconds between looks while it runs.
+EVERY = 0.5
+#: Log lines that are kept in view.
+MAX_LINES = 2000
+_TONES = {"good": "$success", "busy": "$accent", "warn": "$warning", "bad": "$error", "dim": "$text-muted"}
+_LEVELS = {"error": "$error", "warning": "$warning"}
+
+
+class WorkflowScreen(FrameScreen):
+    """Follows one workflow until it is finished."""
+
+    SECTION = "activity"
+    ACTIONS = WORKFLOW
+    BINDINGS = bindings(WORKFLOW)
+    CSS_PATH = "../styles/workflow.tcss"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.work: Workflow | None = None
+        self.lines: list[LogLine] = []
+        self._token: str | None = None
+
+    def compose_content(self) -> Iterable[Widget]:
+        yield Static("", id="facts", markup=False)
+        with VerticalScroll(id="log"):
+            yield Static("", id="lines", markup=False)
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        name = "…" if self.work is None else f"{self.work.kind.value} of {self.work.resource_name}"
+        return (("Activity", Place("activity")), (name, None))
+
+    def focus_content(self) -> None:
+        self.query_one("#log").focus()
+
+    async def start(self) -> None:
+        client, id_ = self.client, self.place.args["workflow"]
+        self.work = await client.workflow(id_)
+        await self._read_lines(id_)
+        self._show()
+        if not self.work.status.finished:
+            self.set_timer(EVERY, self._look_again, name="look-again")
+
+    async def _read_lines(self, id_: str) -> None:
+        """Only what is new: the last page's token is kept while there is none after it."""
+        page = await self.client.workflow_logs(id_, page_size=1000)
+        known = self.lines[-1].sequence if self.lines else -1
+        while True:
+            self.lines.extend(line for line in page.items if line.sequence > known)
+            if page.next_page_token is None:
+                break
+            page = await self.client.workflow_logs(id_, page_size=1000, page_token=page.next_page_token)
+        del self.lines[:-MAX_LINES]
+
+    def _look_again(self) -> None:
+        if self.is_current and self.program.answering:
+            self.refresh_data()
+
+    def _show(self) -> None:
+        work = self.work
+        if work is None:
+            return
+        self.show_crumbs()
+        self.query_one("#facts", Static).update(_facts(work))
+        parts: list[tuple[str, str]] = []
+        for line in self.lines:
+            parts.append((f"{absolute(line.created_at)[11:]}  ", "$text-muted"))
+            parts.append((safe(line.text) + "\n", _LEVELS.get(line.level, "")))
+        log = self.query_one("#log", VerticalScroll)
+        at_end = log.scroll_offset.y >= log.max_scroll_y
+        self.query_one("#lines", Static).update(Content.assemble(*parts) if parts else "No log lines yet")
+        if at_end:
+            log.scroll_end(animate=False)
+
+    def why_not(self, action: str) -> str | None:
+        if self.work is None:
+            return "it is not known yet"
+        if action == "resource" and _resource_place(self.work) is None:
+            return f"there is no page of a {self.work.resource_type}"
+        return workflow_why_not(action, self.work)
+
+    def do_cancel(self) -> None:
+        self.work_on(self._cancel(), "change", exclusive=False)
+
+    async def _cancel(self) -> None:
+        await self.client.cancel_workflow(self.place.args["workflow"])
+        self.refresh_data()
+
+    def do_retry(self) -> None:
+        self.work_on(self._retry(), "change", exclusive=False)
+
+    async def _retry(self) -> None:
+        found = await self.client.retry_workflow(self.place.args["workflow"])
+        self.program.look_now()
+        self.program.jump(Place("workflow", {"workflow": found.id}))
+
+    def do_resource(self) -> None:
+        assert self.work is not None
+        place = _resource_place(self.work)
+        if place is not None:
+            self.program.open(place)
+
+    def do_copy(self) -> None:
+        self.program.copy_text(self.place.args["workflow"])
+
+    def do_view(self) -> None:
+        from registry_tui.screens.dialogs import View
+
+        assert self.work is not None
+        self.app.push_screen(View(f"workflow {self.work.id}", self.work.model_dump_json(indent=2)))
+
+
+def _resource_place(work: Workflow) -> Place | None:
+    if work.resource_type == "registry":
+        return Place("registry", {"registry": work.resource_id})
+    return None
+
+
+def _facts(work: Workflow) -> Content:
+    """Who, when, how far, and what to do when it failed."""
+    status = work_status(work.status)
+    parts: list[tuple[str, str]] = [
+        (f"{work.kind.value} of {safe(work.resource_name, 200)}", "bold"),
+        ("    ", ""),
+        (status.text, _TONES.get(status.tone, "")),
+        ("\n", ""),
+        (f"started by {safe(work.actor, 80)}, {both(work.created_at)}", "$text-muted"),
+    ]
+    if work.finished_at is not None:
+        parts.append((f", took {duration((work.finished_at - work.created_at).total_seconds())}", "$text-muted"))
+    parts.append(("\n\n", ""))
+    for number, step in enumerate(work.steps):
+        if number < work.steps_done:
+            parts.append((f"✓ {step}\n", "$success"))
+        elif step == work.step:
+            parts.append((f"◐ {step}", "$accent"))
+            progress = work.progress
+            if progress.bytes_total:
+                share = progress.bytes_done / progress.bytes_total
+                parts.append((f"   {bar(share, 24)} {size(progress.bytes_done)} of {size(progress.bytes_total)}", ""))
+            parts.append(("\n", ""))
+        else:
+            parts.append((f"○ {step}\n", "$text-muted"))
+    if work.error:
+        parts.append((f"\n{safe(work.error, 2000)}\n", "$error"))
+        if work.action:
+            parts.append((f"{safe(work.action, 500)}\n", "$text-muted"))
+    return Content.assemble(*parts)

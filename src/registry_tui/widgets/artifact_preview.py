@@ -1,0 +1,144 @@
+"""Shows what an artifact looks like: text, a table, a model's card, an image in half blocks, or bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.cells import cell_len
+from rich.syntax import Syntax
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Markdown, Static
+
+from registry_tui.widgets.previews import (
+    BinaryPreview,
+    EmptyPreview,
+    ImagePreview,
+    MarkdownPreview,
+    ModelCard,
+    ModelPreview,
+    TablePreview,
+    TextPreview,
+    preview,
+)
+from registry_tui.widgets.text import fit, safe, safe_lines
+from registry_tui.widgets.words import size
+
+#: Widest column of a previewed table.
+_MAX_COLUMN = 24
+
+
+class ArtifactPreview(VerticalScroll):
+    """`show` replaces what is in view; `say` shows words instead."""
+
+    DEFAULT_CSS = """
+    ArtifactPreview {
+        & > Static { height: auto; width: auto; min-width: 100%; }
+        & > Markdown { height: auto; padding: 0; margin: 0; }
+    }
+    """
+
+    def say(self, text: str) -> None:
+        """Words in place of a preview."""
+        self._replace(Static(Content.assemble((text, "$text-muted")), markup=False))
+
+    def show(self, path: str, head: bytes, bytes_: int | None) -> None:
+        """Shows a file from its first bytes; `bytes_` is its whole size."""
+        found = preview(path, head, bytes_)
+        note = ""
+        if bytes_ is not None and len(head) < bytes_:
+            note = f"the first {size(len(head))} of {size(bytes_)}\n\n"
+        widget: Static | Markdown
+        if isinstance(found, MarkdownPreview):
+            widget = Markdown(safe_lines(found.text), open_links=False)
+        elif isinstance(found, ImagePreview):
+            widget = Static(_image(found.data, max(20, self.size.width - 4)), markup=False)
+        elif isinstance(found, TextPreview) and found.language is not None:
+            theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
+            widget = Static(Syntax(safe_lines(found.text), found.language, theme=theme, background_color="default"))
+        else:
+            widget = Static(Content.assemble((note, "$text-muted"), _content(found)), markup=False)
+        self._replace(widget)
+
+    def _replace(self, widget: Static | Markdown) -> None:
+        self.remove_children()
+        self.mount(widget)
+        self.scroll_home(animate=False)
+
+
+def _content(found: Any) -> Content:
+    if isinstance(found, ModelPreview):
+        return _card(found.card)
+    if isinstance(found, TablePreview):
+        return _table(found)
+    if isinstance(found, EmptyPreview):
+        return Content.assemble(("The file is empty", "$text-muted"))
+    if isinstance(found, BinaryPreview):
+        return Content(found.dump)
+    return Content(safe_lines(found.text))
+
+
+def _card(card: ModelCard) -> Content:
+    parts: list[tuple[str, str]] = []
+    for title, rows in (
+        ("Flavours", card.flavours),
+        ("Inputs", card.inputs),
+        ("Outputs", card.outputs),
+        ("Params", card.params),
+        ("", card.facts),
+    ):
+        if not rows:
+            continue
+        parts.append((f"{title}\n" if title else "\n", "bold $accent"))
+        for name, detail in rows:
+            parts += [(f"  {safe(name, 60) or '(unnamed)':<26}", ""), (f" {safe(detail, 200)}\n", "$text-muted")]
+    return Content.assemble(*parts)
+
+
+def _table(found: TablePreview) -> Content:
+    rows = [tuple(safe(cell, 200) for cell in row) for row in (found.header, *found.rows)]
+    widths = [min(_MAX_COLUMN, max(cell_len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    parts: list[tuple[str, str]] = []
+    for number, row in enumerate(rows):
+        line = "  ".join(fit(cell, width, right=_numeric(cell)) for cell, width in zip(row, widths, strict=True))
+        parts.append((line.rstrip() + "\n", "bold" if number == 0 else ""))
+    return Content.assemble(*parts)
+
+
+def _numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _image(data: bytes, columns: int) -> Content:
+    """The image in half blocks, two pixels a cell; words when Pillow is missing or the bytes are no image."""
+    try:
+        from io import BytesIO
+
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        return Content(f"An image of {size(len(data))}. Install `registry-tui[images]` to see it here.")
+    try:
+        with Image.open(BytesIO(data)) as opened:
+            width = max(1, min(columns, opened.width))
+            # A cell is about twice as high as wide, and holds two pixels above each other.
+            height = max(2, round(opened.height * width / opened.width) // 2 * 2)
+            pixels = opened.convert("RGBA").resize((width, height), Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        return Content(f"This is no image that can be shown: {safe(str(error), 200)}")
+    paper = Image.new("RGBA", pixels.size, "white")
+    flat = list(Image.alpha_composite(paper, pixels).convert("RGB").getdata())
+    parts: list[tuple[str, str]] = []
+    for row in range(0, height, 2):
+        for column in range(width):
+            upper, lower = flat[row * width + column], flat[(row + 1) * width + column]
+            parts.append(("▀", f"{_hex(upper)} on {_hex(lower)}"))
+        parts.append(("\n", ""))
+    return Content.assemble(*parts)
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return f"#{colour[0]:02x}{colour[1]:02x}{colour[2]:02x}"

@@ -1,0 +1,167 @@
+"""The frame that all screens share: breadcrumbs above, navigation left, command and status lines below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.suggester import Suggester
+from textual.widget import Widget
+from textual.widgets import Input
+
+from registry_tui.actions import SECTIONS
+from registry_tui.commands import Place, complete
+from registry_tui.widgets.text import fit, safe
+
+#: A breadcrumb: its text, and where a click on it goes.
+Crumb = tuple[str, Place | None]
+
+
+class Breadcrumbs(Widget):
+    """Where you are. A click on a part goes there."""
+
+    crumbs: reactive[tuple[Crumb, ...]] = reactive(())
+
+    class Chosen(Message):
+        def __init__(self, place: Place) -> None:
+            super().__init__()
+            self.place = place
+
+    def render(self) -> Content:
+        parts: list[Content | str | tuple[str, str]] = [(" registry-tui ", "bold $accent"), "  "]
+        room = self.size.width - 26
+        names = [safe(text, 60) for text, _ in self.crumbs]
+        while len(names) > 2 and sum(cell_len(name) + 3 for name in names) > room:
+            names.pop(0)
+        for position, name in enumerate(names):
+            last = position == len(names) - 1
+            if position:
+                parts.append((" › ", "$text-muted"))
+            parts.append((name, "bold") if last else (name, "$text-muted"))
+        left = Content.assemble(*parts)
+        right = Content.assemble((": command  ? help ", "$text-muted"))
+        space = self.size.width - left.cell_length - right.cell_length
+        return Content.assemble(left, " " * space, right) if space > 0 else left
+
+    def on_click(self, event: events.Click) -> None:
+        x = 16
+        for text, place in self.crumbs:
+            width = cell_len(safe(text, 60))
+            if x <= event.x < x + width and place is not None:
+                self.post_message(self.Chosen(place))
+            x += width + 3
+
+
+class Navigation(Widget):
+    """The sections by number; the badge counts running workflows."""
+
+    section: reactive[str] = reactive("")
+    badge: reactive[int] = reactive(0)
+
+    class Chosen(Message):
+        def __init__(self, section: str) -> None:
+            super().__init__()
+            self.section = section
+
+    def render(self) -> Content:
+        narrow = self.size.width < 8
+        lines: list[Content] = []
+        for number, section, word in SECTIONS:
+            here = section == self.section
+            badge = f" ●{self.badge}" if section == "activity" and self.badge else ""
+            if narrow:
+                text = fit(f"{number}{'●' if badge else ''}", self.size.width)
+            else:
+                text = fit(f"{number} {word}", self.size.width - len(badge)) + badge
+            edge = "▌" if here else " "
+            lines.append(Content.assemble((edge, "$accent"), (text[:-1], "bold $accent" if here else "$text-muted")))
+        return Content("\n").join(lines)
+
+    def on_click(self, event: events.Click) -> None:
+        if 0 <= event.y < len(SECTIONS):
+            self.post_message(self.Chosen(SECTIONS[event.y][1]))
+
+
+class StatusLine(Widget):
+    """Left: what you can do here now. Right: who you are and how each part is."""
+
+    #: (key, word, whether possible) of the screen's actions.
+    keys: reactive[tuple[tuple[str, str, bool], ...]] = reactive(())
+    #: A message that takes the keys' place, with its tone's style.
+    message: reactive[tuple[str, str] | None] = reactive(None)
+    who: reactive[str] = reactive("")
+    #: (part, style of its dot, words when it is not well).
+    parts: reactive[tuple[tuple[str, str, str], ...]] = reactive(())
+
+    def render(self) -> Content:
+        width = self.size.width
+        right = self._right(width)
+        room = width - right.cell_length - 2
+        if self.message is not None:
+            text, style = self.message
+            left = Content.assemble((" " + fit(safe(text), max(0, room - 1)).rstrip(), style))
+        else:
+            left = self._left(room)
+        return Content.assemble(left, " " * max(1, width - left.cell_length - right.cell_length), right)
+
+    def _left(self, room: int) -> Content:
+        parts: list[tuple[str, str]] = [(" ", "")]
+        used = 1
+        for key, word, possible in self.keys:
+            length = cell_len(key) + cell_len(word) + 3
+            if used + length > room:
+                break
+            parts.append((key, "bold $accent" if possible else "$text-disabled"))
+            parts.append((f" {word}  ", "" if possible else "$text-disabled"))
+            used += length
+        return Content.assemble(*parts)
+
+    def _right(self, width: int) -> Content:
+        parts: list[tuple[str, str]] = []
+        if self.who and width >= 100:
+            parts.append((f"{safe(self.who, 30)}  ", "$text-muted"))
+        for name, style, words in self.parts:
+            parts.append(("● ", style))
+            if words:
+                parts.append((f"{name} {words}  ", style))
+            elif width >= 100:
+                parts.append((f"{name}  ", "$text-muted"))
+        return Content.assemble(*parts) if parts else Content("")
+
+
+class _Completion(Suggester):
+    def __init__(self, known: Callable[[], dict[str, Sequence[str]]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=False)
+        self._known = known
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = complete(value, self._known()) if value else []
+        return found[0] if found and found[0] != value else None
+
+
+class CommandLine(Input):
+    """The `:` line. Right or tab takes the completion, enter goes, esc leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("tab", "complete", "Complete", show=False),
+    ]
+
+    class Left(Message):
+        """Nothing was chosen."""
+
+    def __init__(self, known: Callable[[], dict[str, Sequence[str]]], **options: Any) -> None:
+        super().__init__(suggester=_Completion(known), compact=True, select_on_focus=False, **options)
+        self.cursor_blink = False
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+    def action_complete(self) -> None:
+        self.action_cursor_right()
