@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -17,10 +18,21 @@ def demo(
 
     Again, it makes only what is missing. Takes under a minute.
     """
-    from registry_tui.platform import demo as loader
+    from registry_tui.platform import demo as the_demo
 
-    home = Home.resolve()
-    if remove:
-        loader.remove(home, output.note)
-    else:
-        loader.load(home, output.note)
+    status = output.Status()
+
+    def tell(progress: the_demo.Progress) -> None:
+        if progress.lasting:
+            status.close()
+            output.note(progress.text)
+        elif sys.stderr.isatty():
+            status.show(progress.text)
+
+    try:
+        (the_demo.remove if remove else the_demo.load)(Home.resolve(), tell)
+    except BaseExceptionGroup as group:
+        # Projects are loaded side by side: the first failure is what is told.
+        raise group.exceptions[0] from group
+    finally:
+        status.close()

@@ -125,18 +125,20 @@ def list_(
         async def fetch(*, page_size: int, page_token: str | None) -> Page[RegisteredModel]:
             """Pages of one registry after the other; a token is the registry's index and its own token."""
             index, _, token = (page_token or "0:").partition(":")
-            at = int(index)
-            if at == len(ids):
-                return Page(items=[])
-            page = await client.models(
-                ids[at], search=search, owner=owner, order_by=order_by, page_size=page_size, page_token=token or None
-            )
-            following = f"{at}:{page.next_page_token}" if page.next_page_token else f"{at + 1}:"
-            if not page.next_page_token and at + 1 == len(ids):
-                return Page(items=page.items)
-            if not page.items:
-                return await fetch(page_size=page_size, page_token=following)
-            return Page(items=page.items, next_page_token=following)
+            at, items = int(index), list[RegisteredModel]()
+            while at < len(ids) and len(items) < page_size:
+                page = await client.models(
+                    ids[at],
+                    search=search,
+                    owner=owner,
+                    order_by=order_by,
+                    page_size=page_size - len(items),
+                    page_token=token or None,
+                )
+                items += page.items
+                token = page.next_page_token or ""
+                at += not token
+            return Page(items=items, next_page_token=f"{at}:{token}" if at < len(ids) else None)
 
         columns = _columns({each.id: each.name for each in found})
         await output.print_list(fetch, columns, as_json=as_json, limit=limit, empty="No registered model found")

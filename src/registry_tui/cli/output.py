@@ -64,7 +64,8 @@ def cell(value: object) -> str:
         return text.safe(", ".join(f"{key}={each}" for key, each in value.items())) or "-"
     if isinstance(value, (list, tuple)):
         return text.safe(", ".join(str(each) for each in value)) or "-"
-    return text.safe(str(value))
+    first, _, more = str(value).strip().partition("\n")
+    return text.safe(f"{first} …" if more else first) or "-"
 
 
 async def print_list(
