@@ -41,7 +41,9 @@ def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
     """What both sides start with: no settings of the caller's MLflow, bytecode kept as in an installed program."""
     foreign = ("MLFLOW_", "_MLFLOW_", "AWS_", "REGISTRY_TUI_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", **extra}
+    # The stock server starts five more processes for jobs that the platform does not offer: left out on both sides.
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    return {**kept, **quiet, **extra}
 
 
 def compile_project() -> None:
@@ -74,8 +76,7 @@ def process(command: list[str], log: Path, extra: Mapping[str, str] = {}) -> Ite
 
 
 def stock_command(database: Path, folder: Path, port: int) -> list[str]:
-    """`mlflow server` on SQLite with one worker, as small as it goes."""
-    # one worker, like the platform's; workspaces as the platform has them
+    """`mlflow server` on SQLite, with one worker as the platform has."""
     return [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(folder / "artifacts")),

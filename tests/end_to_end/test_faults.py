@@ -10,9 +10,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from registry_tui.client.errors import RegistryError
+from registry_tui.client.errors import NotFound, RegistryError
 from registry_tui.platform import processes, supervisor
-from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
+from registry_tui.schemas.models import ArchiveCheck, ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, clean_environment, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names
@@ -54,14 +54,14 @@ def test_a_power_cut_during_registrations(own_platform: Platform) -> None:
     assert set(acknowledged) <= set(there), "what was acknowledged is there"
     assert max(Counter(acknowledged).values()) == 1, "no number was issued twice"
     assert {version.status for version in there.values()} == {VersionStatus.READY}
-    for name, number in there:
-        check = platform.ask(lambda client, name=name, number=number: client.verify_archive(registry, name, number))
-        assert check.sound, (name, number, check)
-    found = platform.ask(lambda client: client.registry(registry))
+    for version in there.values():
+        check = verify(platform, version)
+        assert check.sound, (version, check)
+    place = platform.ask(lambda client: client.registry(registry))
     folders = {
-        key.removeprefix(f"{found.prefix}/").split("/")[1]
+        key.removeprefix(f"{place.prefix}/").split("/")[1]
         for version in there.values()
-        for key in object_names(platform, found.bucket, f"{found.prefix}/{version.model_id}/")
+        for key in object_names(platform, place.bucket, f"{place.prefix}/{version.model_id}/")
     }
     assert folders == {version.id for version in there.values()}, "nothing lies in the store without a version"
 
@@ -117,16 +117,19 @@ def exports(platform: Platform, project: Project) -> dict[str, str]:
     }
 
 
+def verify(platform: Platform, version: ModelVersion) -> ArchiveCheck:
+    name, number = version.model_name, version.version
+    return platform.ask(lambda client: client.verify_archive(version.registry_id, name, number))
+
+
 def versions_of(platform: Platform, registry: str, name: str) -> list[ModelVersion]:
-    with suppress(RegistryError):
+    """A model's versions; none when the model is not there."""
+    with suppress(NotFound):
         return platform.ask(lambda client: client.versions(registry, name)).items
     return []
 
 
-def pending(platform: Platform, registry: str, names: list[str]) -> list[ModelVersion]:
-    return [
-        version
-        for name in names
-        for version in platform.ask(lambda client, name=name: client.versions(registry, name)).items
-        if version.status is VersionStatus.PENDING_REGISTRATION
-    ]
+def pending(platform: Platform, registry: str, names: list[str]) -> bool:
+    """Whether a version still waits for its archive."""
+    states = {version.status for name in names for version in versions_of(platform, registry, name)}
+    return VersionStatus.PENDING_REGISTRATION in states
