@@ -1,0 +1,99 @@
+"""Asks for the same page of runs through the service and from MLflow's REST API directly: both times and their ratio.
+
+`python bench/pages.py` (2 000 runs, pages of 100; about half a minute)
+
+Both sides keep one connection and act as the same person in the same project, in turns, on one running platform.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+from servers import compile_project, environment, temporary_folder
+
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from support.many_runs import fill
+from support.platforms import Platform
+from support.registered import mlflow_client
+
+BUDGET = 1.15
+PAGE = 100
+ORDERS = ([], ["metrics.m0 DESC"])
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[float, httpx.Response]:
+    began = time.perf_counter()
+    answer = ask()
+    return time.perf_counter() - began, answer.raise_for_status()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--repeat", type=int, default=60)
+    asked = parser.parse_args()
+    compile_project()
+    with temporary_folder() as folder:
+        platform = Platform(Home(folder / "h"))
+        registry_tui = [sys.executable, "-m", "registry_tui"]
+        variables = environment({ENVIRONMENT_VARIABLE: str(platform.home.root)})
+        subprocess.run([*registry_tui, "up"], env=variables, check=True, stderr=subprocess.DEVNULL)
+        try:
+            over = measure(platform, asked.runs, asked.repeat)
+        finally:
+            subprocess.run([*registry_tui, "down"], env=variables, check=True, stderr=subprocess.DEVNULL)
+    if over:
+        sys.exit("over budget")
+
+
+def measure(platform: Platform, runs: int, repeat: int) -> bool:
+    """Prints both sides; returns whether the service is over its budget."""
+    project = platform.new_project()
+    experiment = str(fill(platform.home.mlflow_database, runs, workspace=project.mlflow_workspace))
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
+    over = False
+    with (
+        httpx.Client(base_url="http://registry-tui", transport=transport, timeout=60) as service,
+        mlflow_client(credentials) as mlflow,
+    ):
+        for order in ORDERS:
+            ours_body = {"experiment_ids": [experiment], "order_by": order, "page_size": PAGE}
+            raw_body = {"experiment_ids": [experiment], "order_by": order, "max_results": PAGE}
+
+            def through_service(body: dict[str, object] = ours_body) -> httpx.Response:
+                return service.post(f"/api/v1/projects/{project.id}/runs/search", json=body)
+
+            def from_mlflow(body: dict[str, object] = raw_body) -> httpx.Response:
+                return mlflow.post("/api/2.0/mlflow/runs/search", json=body)
+
+            ours, raw = [], []
+            for number in range(repeat + 5):
+                seconds, answer = timed(through_service)
+                seconds_raw, answer_raw = timed(from_mlflow)
+                same = [run["id"] for run in answer.json()["items"]]
+                if same != [run["info"]["run_id"] for run in answer_raw.json()["runs"]] or len(same) != PAGE:
+                    sys.exit("the pages differ")
+                if number >= 5:  # the first ones warm both sides up
+                    ours.append(seconds)
+                    raw.append(seconds_raw)
+            ratio = statistics.median(ours) / statistics.median(raw)
+            over = over or ratio > BUDGET
+            print(
+                f"page of {PAGE} of {runs} runs, {order[0] if order else 'newest first':<16} "
+                f"service {statistics.median(ours) * 1000:6.1f} ms ({len(answer.content) >> 10} KB)  "
+                f"MLflow {statistics.median(raw) * 1000:6.1f} ms ({len(answer_raw.content) >> 10} KB)  "
+                f"ratio {ratio:.2f} (budget {BUDGET})",
+                flush=True,
+            )
+    return over
+
+
+if __name__ == "__main__":
+    main()
