@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +16,9 @@ from typer.main import get_command
 
 import registry_tui
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.base import FieldProblem
 
 #: Set to anything: an unexpected error shows where it came from.
 DEBUG_VARIABLE = "REGISTRY_TUI_DEBUG"
@@ -43,6 +46,9 @@ COMMANDS = {
 }
 
 
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+
 class LazyGroup(TyperGroup):
     """Imports a command's module when that command is asked for, so that each starts with little."""
 
@@ -55,7 +61,7 @@ class LazyGroup(TyperGroup):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         found = getattr(importlib.import_module(f"registry_tui.cli.{module}"), attribute)
         if not isinstance(found, typer.Typer):
-            single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+            single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=_SETTINGS)
             single.command(cmd_name)(found)
             found = single
         command = get_command(found)
@@ -70,7 +76,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
 
 
@@ -122,7 +128,8 @@ def run() -> None:
         from registry_tui.client.errors import RegistryError
 
         if isinstance(error, RegistryError):
-            fail(error.message, error.action, error.request_id)
+            fields = [f"{each.field}: {each.message}" for each in _problems(error) if each.message not in error.message]
+            fail("\n  ".join([error.message, *fields]), error.action, error.request_id)
         if os.environ.get(DEBUG_VARIABLE):
             raise
         fail(
@@ -131,9 +138,18 @@ def run() -> None:
         )
 
 
+def _problems(error: Exception) -> list[FieldProblem]:
+    """Which fields of a request the service found wrong."""
+    from registry_tui.client.errors import ServiceProblem
+
+    return error.problem.errors if isinstance(error, ServiceProblem) else []
+
+
 def fail(message: str, action: str | None = None, request_id: str | None = None) -> None:
     """Says what failed and what to do on stderr, and exits with 1."""
-    print(f"registry-tui: {message}", file=sys.stderr)
+    from registry_tui.widgets.text import safe_lines
+
+    print(f"registry-tui: {safe_lines(message)}", file=sys.stderr)
     if action:
         print(f"  what to do: {action}", file=sys.stderr)
     if request_id:
