@@ -5,6 +5,8 @@
 Both sides work on one embedded object store in a temporary home, in turns. The archive is more than the copy: every
 stored file is read back for its SHA-256, and a manifest is written. "bare" calls `client.copy` for each object, one
 after the other; for several files "bare, N at a time" does so with as many threads as the archive uses.
+
+The store gives deleted objects' room back late: (2 or 3 sides × rounds + 1) × bytes must be free below TMPDIR.
 """
 
 from __future__ import annotations
