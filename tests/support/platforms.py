@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform import lifecycle, supervisor
+from registry_tui.platform.errors import Busy
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.processes import PART_VARIABLE
@@ -106,9 +107,15 @@ class Platform:
         return pid
 
     def up(self) -> None:
-        """Starts what does not run, and waits until every part is healthy."""
-        for _ in lifecycle.up(self.home):
-            pass
+        """Starts what does not run, and waits until every part is healthy; another worker may be at it."""
+        for last in (False, False, False, True):
+            try:
+                for _ in lifecycle.up(self.home):
+                    pass
+                return
+            except Busy:
+                if last:
+                    raise
 
     def down(self) -> None:
         lifecycle.down(self.home)
