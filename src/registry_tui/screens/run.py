@@ -231,6 +231,8 @@ class RunScreen(FrameScreen):
 
     @on(TabbedContent.TabActivated, "#tabs")
     def _tab(self, event: TabbedContent.TabActivated) -> None:
+        if event.pane.id != self.query_one("#tabs", TabbedContent).active:
+            return  # another tab was chosen meanwhile; focusing this one would go back to it
         if event.pane.id == "artifacts":
             tree = self.query_one("#tree", Tree)
             if tree.root.children and tree.cursor_line < 0:

@@ -1,0 +1,111 @@
+"""The real command in a real terminal, driven by keys alone."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from registry_tui.schemas.places import Project
+from support.platforms import Platform, clean_environment, unique, wait_for
+from support.terminal import Terminal, terminal
+
+PROGRAM = [sys.executable, "-m", "registry_tui"]
+ALTERNATE_ON, ALTERNATE_OFF = b"\x1b[?1049h", b"\x1b[?1049l"
+
+LOG_MODEL = """
+import mlflow, numpy
+from sklearn.linear_model import ElasticNet
+mlflow.set_experiment("keys alone")
+with mlflow.start_run(run_name="quiet-otter"):
+    mlflow.log_metric("rmse", 0.5)
+    model = ElasticNet().fit(numpy.arange(8.0).reshape(4, 2), [1.0, 2.0, 3.0, 4.0])
+    mlflow.sklearn.log_model(model, name="model", pip_requirements=["scikit-learn"])
+"""
+
+
+def restored(screen: Terminal) -> bool:
+    """Whether the terminal is as it was: main screen, cursor shown, mouse off, echo on."""
+    written = bytes(screen.written)
+    assert written.rindex(ALTERNATE_OFF) > written.rindex(ALTERNATE_ON)
+    assert written.rindex(b"\x1b[?25h") > written.rindex(b"\x1b[?25l")
+    assert written.rindex(b"\x1b[?1000l") > written.rindex(b"\x1b[?1000h")
+    now = termios.tcgetattr(screen.process.child_fd)
+    return bool(now[3] & termios.ECHO and now[3] & termios.ICANON)
+
+
+def test_from_a_project_to_a_registered_version_by_keys(
+    platform: Platform, project: Project, sdk: Callable[..., str]
+) -> None:
+    sdk(LOG_MODEL)
+    name = unique("Keys")
+    with terminal(PROGRAM, platform.environment()) as screen:
+        screen.shows("Model Registries", "registry-local", "Available")
+        screen.press(":", *f"project {project.name}", "enter")
+        screen.shows("Experiments", "keys alone")
+        screen.press("enter")
+        screen.shows("quiet-otter", "rmse", "finished")
+        screen.resize(80, 24)
+        screen.shows("quiet-otter")
+        screen.resize(120, 36)
+        screen.press("enter")
+        screen.shows("Overview", "Status", "finished")
+        screen.press("tab")
+        screen.shows("rmse 0.5")
+        screen.press("tab")
+        screen.shows("Artifacts", "Flavours", "sklearn")
+        screen.press("R")
+        screen.shows("Register Model", "Version notes")
+        screen.press(*name)
+        screen.shows("a new model, version 1")
+        screen.press("enter")
+        screen.shows("Registered Models", name, "Ready")
+        screen.press("enter")
+        screen.shows("Version 1", "quiet-otter", "all sums")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+        assert restored(screen)
+    registry = project.registry_id
+    assert registry is not None
+    versions = platform.ask(lambda client: client.versions(registry, name)).items
+    assert [(version.version, version.origin.project_id) for version in versions] == [(1, project.id)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_restores_the_terminal(platform: Platform, number: signal.Signals) -> None:
+    with terminal(PROGRAM, platform.environment()) as screen:
+        screen.shows("registry-local")
+        screen.process.kill(number)
+        screen.ended()
+        assert restored(screen)
+
+
+def test_a_platform_that_cannot_start_is_told_and_the_program_stays(short_path: Path) -> None:
+    (short_path / "file").write_text("in the way")
+    environment = clean_environment({"REGISTRY_TUI_HOME": str(short_path / "file" / "home")})
+    with terminal(PROGRAM, environment) as screen:
+        screen.shows("Starting the platform", "Cannot use", "--data-dir")
+        screen.press("escape")
+        screen.shows("does not answer")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+        assert restored(screen)
+
+
+def test_it_paints_before_the_service_answers_and_stays_while_that_is_away(own_platform: Platform) -> None:
+    own_platform.down()
+    with terminal(PROGRAM, own_platform.environment()) as screen:
+        screen.shows("Model Registries")
+        screen.shows("Starting the platform", "object-store")
+        screen.shows("registry-local", "Available", timeout=120)
+        wait_for(lambda: "Starting the platform" not in screen.text, what="the start to be over")
+        pid = own_platform.kill("service")
+        wait_for(lambda: own_platform.pid("service") not in (0, pid), what="another service")
+        screen.press("6")
+        screen.shows("Activity", "provision")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0

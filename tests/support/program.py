@@ -1,0 +1,68 @@
+"""The terminal program under Textual's Pilot: presses keys and waits for what they bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from textual.pilot import Pilot
+
+from registry_tui.app import RegistryApp
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Presses keys and waits for what they bring about."""
+
+    app: RegistryApp
+    pilot: Pilot[None]
+
+    @property
+    def screen(self) -> Any:
+        return self.app.screen
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        """Types text as keys."""
+        names = {" ": "space", "-": "minus", "_": "underscore", "/": "slash", ":": "colon", ".": "full_stop"}
+        await self.pilot.press(*(names.get(character, character) for character in text))
+
+    async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        """Waits until the condition holds; an error in it counts as "not yet"."""
+        last: object = None
+        for _ in range(1200):
+            try:
+                last = condition()
+            except Exception as error:
+                last = error
+            else:
+                if last:
+                    return
+            await self.pilot.pause(0.05)
+        raise AssertionError(f"waited for {what}; last: {last!r}\n{self.text}")
+
+    async def at(self, kind: str) -> None:
+        """Waits until a kind of place is in view and, when it is a list, its rows are there."""
+        await self.until(lambda: self.app.frame.place.kind == kind and self.app.screen is self.app.frame, kind)
+
+    async def rows(self, kind: str) -> list[Any]:
+        """The loaded rows of the list in view."""
+        await self.at(kind)
+        await self.until(lambda: self.screen.table.source.seen > 0, f"rows of {kind}")
+        return list(self.screen.table.source.loaded_rows())
+
+    @property
+    def text(self) -> str:
+        """Everything on the screen, as text."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+    async def shows(self, *texts: str) -> None:
+        await self.until(lambda: all(text in self.text for text in texts), f"{texts}")
+
+
+Open = Callable[..., AbstractAsyncContextManager[Driver]]
