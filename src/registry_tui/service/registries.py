@@ -161,6 +161,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
         workload_name = f"srv_env_machine_user_{secrets.token_hex(3)[:5]}"
 
         def insert(session: Session, workflow_id: str) -> None:
+            resolve_environment(session, environment.id)  # it may have been deleted meanwhile
             session.add(
                 RegistryRow(
                     id=id_,
@@ -172,7 +173,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
                     owner=principal.name,
                     creator=principal.name,
                     mlflow_workspace=_mlflow_workspace(session, environment.name, id_),
-                    existing_nfs=request.existing_nfs,
+                    existing_nfs=request.existing_nfs or None,
                     nfs_protocol_version=request.nfs_protocol_version,
                     version=registry_tui.__version__,
                     machine_user_workload_name=workload_name,
@@ -205,13 +206,9 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
     resource = resource_of(row)
     with _refusals(service, principal, "registry.synchronize", resource):
         permissions.require_administrator(principal, "synchronize Model Registries")
-        if not RegistryStatus(row.status).live:
-            raise WrongState(
-                f"Model Registry {row.name} is not available: {RegistryStatus(row.status).label}",
-                action=f"`registry-tui registries show {row.name}` tells what it waits for",
-            )
+        require_live(row)
         workflow = service.workflows.start(
-            principal, SYNCHRONIZE, resource=resource, prepare=_noting_workflow(row.id, RegistryStatus.MODIFY_STARTED)
+            principal, SYNCHRONIZE, resource=resource, prepare=_noting_workflow(row, RegistryStatus.MODIFY_STARTED)
         )
     return Accepted(resource=get_registry(service, principal, row.id), workflow=workflow)
 
@@ -229,13 +226,8 @@ def delete_registry(
     resource = resource_of(row)
     with _refusals(service, principal, "registry.delete", resource):
         permissions.require_administrator(principal, "delete Model Registries")
-        with service.database.reading() as session:
-            deployed = deployed_versions(session, row.id)
-        if deployed and not request.force:
-            raise InUse(
-                f"Versions of Model Registry {row.name} are deployed: {', '.join(deployed)}",
-                action="Stop these deployments first, or delete with force",
-            )
+        if not request.force:
+            require_nothing_deployed(service, row)
         workflow = service.workflows.start(
             principal,
             DEPROVISION,
@@ -245,7 +237,7 @@ def delete_registry(
                 "delete_archives": request.delete_archives,
                 "before": row.status,
             },
-            prepare=_noting_workflow(row.id, RegistryStatus.DEPROVISION_STARTED),
+            prepare=_noting_workflow(row, RegistryStatus.DEPROVISION_STARTED),
         )
     return Accepted(resource=get_registry(service, principal, row.id), workflow=workflow)
 
@@ -265,8 +257,7 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
     verb = "grant" if access is StorageAccess.GRANTED else "revoke"
     with events.recording(service, principal, f"registry.{verb}-storage", resource_of(row)):
         permissions.require_administrator(principal, f"{verb} storage access")
-        if not RegistryStatus(row.status).live:
-            raise WrongState(f"Model Registry {row.name} is not available: {RegistryStatus(row.status).label}")
+        require_live(row)
         assert row.machine_user_workload_name is not None
         if access is StorageAccess.GRANTED:
             service.object_store.put_policy(row.machine_user_workload_name, policy_of(row))
@@ -305,9 +296,34 @@ def change(service: Service, registry_id: str, **values: Any) -> None:
             row.updated_at = now()
 
 
-def _noting_workflow(registry_id: str, status: RegistryStatus) -> Callable[[Session, str], None]:
+def require_live(row: RegistryRow) -> None:
+    """Raises WrongState unless a registry is available."""
+    status = RegistryStatus(row.status)
+    if not status.live:
+        raise WrongState(
+            f"Model Registry {row.name} is not available: {status.label}",
+            action=f"`registry-tui registries show {row.name}` tells what it waits for",
+        )
+
+
+def require_nothing_deployed(service: Service, row: RegistryRow) -> None:
+    """Raises InUse, naming the deployments, while versions of a registry are deployed."""
+    with service.database.reading() as session:
+        deployed = deployed_versions(session, row.id)
+    if deployed:
+        raise InUse(
+            f"Versions of Model Registry {row.name} are deployed: {', '.join(deployed)}",
+            action="Stop these deployments first, or delete with force",
+        )
+
+
+def _noting_workflow(seen: RegistryRow, status: RegistryStatus) -> Callable[[Session, str], None]:
+    """Raises Missing, or WrongState when another workflow came and went since the row was `seen`."""
+
     def note(session: Session, workflow_id: str) -> None:
-        row = session.get_one(RegistryRow, registry_id)
+        row = resolve_registry(session, seen.id)
+        if row.status != seen.status:
+            raise WrongState(f"Model Registry {row.name} was changed meanwhile", action="Try again")
         row.workflow_id, row.status, row.updated_at = workflow_id, status.value, now()
 
     return note
@@ -441,16 +457,13 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
 
 def _syncs(session: Session, row: RegistryRow) -> list[WorkspaceSync]:
     known = {sync.workspace_id: sync for sync in row.workspace_syncs}
-    counts = dict(
-        session.execute(
-            select(ProjectRow.workspace_id, func.count())
-            .join(WorkspaceRow)
-            .where(WorkspaceRow.environment_id == row.environment_id, ProjectRow.state == "ready")
-            .group_by(ProjectRow.workspace_id)
-        )
-        .tuples()
-        .all()
+    counting = (
+        select(ProjectRow.workspace_id, func.count())
+        .join(WorkspaceRow)
+        .where(WorkspaceRow.environment_id == row.environment_id, ProjectRow.state == "ready")
+        .group_by(ProjectRow.workspace_id)
     )
+    counts = {workspace_id: count for workspace_id, count in session.execute(counting)}
     query = select(WorkspaceRow).where(WorkspaceRow.environment_id == row.environment_id).order_by(WorkspaceRow.name)
     found = []
     for workspace in session.scalars(query):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import AccessKey, Secrets
-from registry_tui.service.errors import InUse, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -97,7 +97,7 @@ class ObjectStore:
         return found
 
     def delete_prefix(self, bucket: str, prefix: str) -> Usage:
-        """Deletes everything below a prefix; returns how much that was."""
+        """Deletes everything below a prefix, unfinished uploads too; returns how much the objects were."""
         objects = bytes_ = 0
         batch: list[str] = []
         for key, size in self._listed(bucket, prefix):
@@ -108,6 +108,7 @@ class ObjectStore:
                 batch = []
         if batch:
             self._delete(bucket, batch)
+        self._abort_uploads(bucket, prefix)
         return Usage(objects, bytes_)
 
     def usage(self, bucket: str, prefix: str) -> Usage:
@@ -218,6 +219,12 @@ class ObjectStore:
                     f"{first.get('Code')} {first.get('Message')}"
                 )
 
+    def _abort_uploads(self, bucket: str, prefix: str) -> None:
+        with _translated(f"s3://{bucket}/{prefix}", ("NoSuchBucket", "NoSuchUpload")):
+            pages = self.s3().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+            for upload in [upload for page in pages for upload in page.get("Uploads", [])]:
+                self.s3().abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
 
 @contextmanager
 def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
@@ -242,10 +249,16 @@ def _service_error(error: Any, what: str) -> ServiceError:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     said = f"{error.operation_name}: {code} {message}".strip()
     if status == 403:
+        grant = "Let the machine user use its storage: `registry-tui registries grant-storage REGISTRY`"
+        unknown = (
+            "The key does not belong to this store's data: restore secrets.json and the folders of this home together"
+        )
         return NotPermitted(
             f"The object store refuses access to {what} ({said})",
-            action="Let the machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
+            action=grant if code == "AccessDenied" else unknown,
         )
+    if status == 404:
+        return Missing(f"The object store does not find {what} ({said})")
     # Right after its start the store lists buckets, but its filer is not ready for puts yet: that passes.
     if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
         return PartUnavailable(

@@ -23,7 +23,11 @@ def _row(context: StepContext) -> RegistryRow:
     return row
 
 
-def _forced(run: StepFunction) -> StepFunction:
+#: The state of a registry that has lost something: there is no way back any more.
+_EMPTIED: Mapping[str, Any] = {"emptied": True}
+
+
+def _forced(run: StepFunction, otherwise: Mapping[str, Any] | None = _EMPTIED) -> StepFunction:
     """With `force`, a step that fails is written down and passed over."""
 
     def run_forced(context: StepContext) -> Mapping[str, Any] | None:
@@ -33,18 +37,23 @@ def _forced(run: StepFunction) -> StepFunction:
             if not context.arguments["force"]:
                 raise
             context.log(f"went on although this failed: {error.detail}", "error")
-            return None
+            return otherwise
 
     return run_forced
 
 
-def _begin(context: StepContext) -> None:
+def _begin(context: StepContext) -> Mapping[str, Any]:
+    """Checks again, because an old workflow may be retried. Raises Missing, InUse."""
+    row = _row(context)
+    if not context.arguments["force"]:
+        registries.require_nothing_deployed(context.service, row)
     registries.change(
         context.service,
-        context.resource.id,
+        row.id,
         status=RegistryStatus.DEPROVISION_STARTED.value,
         workflow_id=context.workflow_id,
     )
+    return {"before": context.arguments["before"] if row.workflow_id == context.workflow_id else row.status}
 
 
 def _list(context: StepContext) -> Mapping[str, Any]:
@@ -65,12 +74,14 @@ def _withdraw(context: StepContext) -> None:
     context.log(f"{len(context.state['withdrawn'])} workspaces no longer register here")
 
 
-def _restore(context: StepContext) -> None:
+def _restore(context: StepContext) -> Mapping[str, Any] | None:
     service = context.service
     row = registries.load(service, context.resource.id)
     if row is None or context.state.get("emptied"):
-        return
-    registries.change(service, row.id, status=context.arguments["before"])
+        return None
+    if RegistryStatus(context.state["before"]).live and not _has_models(context, row):
+        return _EMPTIED
+    registries.change(service, row.id, status=context.state["before"])
     with service.database.session() as session:
         for workspace_id in context.state.get("withdrawn", []):
             sync = session.get(WorkspaceSyncRow, workspace_id)
@@ -79,13 +90,23 @@ def _restore(context: StepContext) -> None:
     routing.publish(service)
     routing.mirror_environment(service, row.environment_id)
     context.log("its workspaces register here again")
+    return None
+
+
+def _has_models(context: StepContext, row: RegistryRow) -> bool:
+    """Whether the MLflow workspace is still there: its removal may have been cut off before that was noted."""
+    try:
+        context.service.mlflow.call("GET", f"/api/3.0/mlflow/workspaces/{row.mlflow_workspace}")
+    except Missing:
+        return False
+    return True
 
 
 def _remove_models(context: StepContext) -> Mapping[str, Any]:
     row = _row(context)
     context.service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
     context.log(f"registered models and MLflow workspace {row.mlflow_workspace} removed")
-    return {"emptied": True}
+    return _EMPTIED
 
 
 def _remove_archives(context: StepContext) -> None:
@@ -98,11 +119,13 @@ def _remove_archives(context: StepContext) -> None:
     context.log(f"{gone.objects} objects, {gone.bytes} bytes removed from {place}")
 
 
-def _remove_user(context: StepContext) -> None:
+def _remove_user(context: StepContext) -> Mapping[str, Any]:
+    """Before the archives, so that a registration that is still under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
         context.service.object_store.delete_user(row.machine_user_workload_name)
         context.log(f"machine user {row.machine_user_workload_name} removed")
+    return _EMPTIED
 
 
 def _remove_row(context: StepContext) -> None:
@@ -116,12 +139,15 @@ def _remove_row(context: StepContext) -> None:
 def _end(context: StepContext) -> None:
     """What failed or was cancelled half-way cannot be used any more; what was not begun is as before."""
     row = registries.load(context.service, context.resource.id)
-    if row is None:
+    if row is None or row.workflow_id != context.workflow_id:
         return
-    emptied = context.state.get("emptied", False)
-    status = RegistryStatus.DEPROVISION_FAILED.value if emptied or context.error else context.arguments["before"]
-    registries.change(context.service, row.id, status=status, workflow_id=None)
+    before = context.state.get("before", context.arguments["before"])
+    begun = context.error and "withdrawn" in context.state
+    failed = begun or context.state.get("emptied", False)
+    status = RegistryStatus.DEPROVISION_FAILED.value if failed else before
+    registries.change(context.service, row.id, status=status)
     routing.publish(context.service)
+    registries.change(context.service, row.id, workflow_id=None)
 
 
 DEPROVISION = DEFINITIONS[WorkflowKind.DEPROVISION] = Definition(
@@ -129,10 +155,10 @@ DEPROVISION = DEFINITIONS[WorkflowKind.DEPROVISION] = Definition(
     action="registry.delete",
     steps=(
         Step("list workspaces", _list),
-        Step("withdraw from workspaces", _withdraw, undo=_restore),
+        Step("withdraw from workspaces", _forced(_withdraw, None), undo=_restore),
         Step("remove registered models", _forced(_remove_models)),
-        Step("remove archives", _forced(_remove_archives)),
         Step("remove machine user", _forced(_remove_user)),
+        Step("remove archives", _forced(_remove_archives)),
         Step("remove registry", _remove_row),
     ),
     on_start=_begin,

@@ -27,6 +27,12 @@ def _user(row: RegistryRow) -> str:
 
 
 def _begin(context: StepContext) -> None:
+    """An old workflow that is retried must not make anew what a later one made. Raises Missing, WrongState."""
+    row = _row(context)
+    making = (RegistryStatus.PROVISION_STARTED, RegistryStatus.INSTALLATION_STARTED)
+    failed = (RegistryStatus.PROVISION_FAILED, RegistryStatus.INSTALLATION_FAILED)
+    if RegistryStatus(row.status) not in making + failed:
+        raise WrongState(f"Model Registry {row.name} was made already: {RegistryStatus(row.status).label}")
     registries.change(
         context.service,
         context.resource.id,
@@ -70,6 +76,8 @@ def _create_key(context: StepContext) -> None:
 
 def _create_workspace(context: StepContext) -> None:
     row = _row(context)
+    # A registry that was deleted by force may have left models under this name.
+    context.service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
     context.service.mlflow.create_workspace(row.mlflow_workspace, f"Model Registry {row.name}")
     context.log(f"MLflow workspace {row.mlflow_workspace}")
 
@@ -121,7 +129,7 @@ def _finish(context: StepContext) -> None:
 
 def _fail(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
-    if row is None:
+    if row is None or row.workflow_id != context.workflow_id:
         return
     installing = row.status == RegistryStatus.INSTALLATION_STARTED.value
     failed = RegistryStatus.INSTALLATION_FAILED if installing else RegistryStatus.PROVISION_FAILED

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, SynchronizeState
 from registry_tui.service import registries, routing
-from registry_tui.service.context import Service
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, WorkspaceSyncRow, now
 from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.workflows import DEFINITIONS
@@ -19,6 +18,11 @@ from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
 def _begin(context: StepContext) -> None:
+    """An old workflow may be retried when the registry is not available any more. Raises Missing, WrongState."""
+    row = registries.load(context.service, context.resource.id)
+    if row is None:
+        raise Missing(f"Model Registry {context.resource.name} was deleted")
+    registries.require_live(row)
     registries.change(
         context.service,
         context.resource.id,
@@ -114,14 +118,18 @@ def _publish(context: StepContext) -> None:
         )
 
 
-def _settle(service: Service, registry_id: str, status: RegistryStatus, why: str) -> None:
+def _settle(context: StepContext, status: RegistryStatus, why: str) -> None:
     """Ends what still says running, when the workflow ended before it got there."""
+    service, registry_id = context.service, context.resource.id
+    row = registries.load(service, registry_id)
+    if row is None or row.workflow_id != context.workflow_id:
+        return
     with service.database.session() as session:
-        for row in session.scalars(select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == registry_id)):
-            if row.state == SynchronizeState.RUNNING.value:
-                row.state, row.error, row.finished_at = SynchronizeState.FAILED.value, why, now()
-    registries.change(service, registry_id, status=status.value, workflow_id=None)
+        for sync in session.scalars(select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == registry_id)):
+            if sync.state == SynchronizeState.RUNNING.value:
+                sync.state, sync.error, sync.finished_at = SynchronizeState.FAILED.value, why, now()
     routing.publish(service)
+    registries.change(service, registry_id, status=status.value, workflow_id=None)
 
 
 def _succeed(context: StepContext) -> None:
@@ -131,11 +139,11 @@ def _succeed(context: StepContext) -> None:
 
 
 def _fail(context: StepContext) -> None:
-    _settle(context.service, context.resource.id, RegistryStatus.MODIFY_FAILED, context.error or "failed")
+    _settle(context, RegistryStatus.MODIFY_FAILED, context.error or "failed")
 
 
 def _cancel(context: StepContext) -> None:
-    _settle(context.service, context.resource.id, RegistryStatus.MODIFY_FINISHED, "cancelled")
+    _settle(context, RegistryStatus.MODIFY_FINISHED, "cancelled")
 
 
 SYNCHRONIZE = DEFINITIONS[WorkflowKind.SYNCHRONIZE] = Definition(
