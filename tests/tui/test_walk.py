@@ -83,7 +83,10 @@ async def test_a_run_shows_its_metrics_artifacts_and_hostile_tags(
         await driver.press("enter", "down")
         await driver.shows("sums.csv", "a  b")
         assert "select a model folder" in str(driver.screen.reason("register"))
-        await driver.press("tab", "tab")
+        await driver.press("tab")
+        await driver.shows("Params", "0.9")
+        await driver.until(lambda: driver.app.focused is driver.screen.query_one("#params-scroll"))
+        await driver.press("tab")
         await driver.shows("[/bold]␛]0;pwned␇", "⟨202E⟩")
 
 
