@@ -463,7 +463,7 @@ def _syncs(session: Session, row: RegistryRow) -> list[WorkspaceSync]:
         .where(WorkspaceRow.environment_id == row.environment_id, ProjectRow.state == "ready")
         .group_by(ProjectRow.workspace_id)
     )
-    counts = {workspace_id: count for workspace_id, count in session.execute(counting)}
+    counts = {row[0]: row[1] for row in session.execute(counting)}
     query = select(WorkspaceRow).where(WorkspaceRow.environment_id == row.environment_id).order_by(WorkspaceRow.name)
     found = []
     for workspace in session.scalars(query):

@@ -229,13 +229,15 @@ class ObjectStore:
 @contextmanager
 def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
     """Turns boto3's errors into service errors; codes that are `fine` pass in silence."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     try:
         yield
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in fine:
             raise _service_error(error, what) from error
+    except ParamValidationError as error:
+        raise WrongState(f"The object store cannot work on {what}: its name is not valid there") from error
     except (BotoCoreError, OSError) as error:
         raise PartUnavailable(
             "The object store does not answer",
