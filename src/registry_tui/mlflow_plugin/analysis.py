@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -39,25 +38,26 @@ def size(database: sqlite3.Connection) -> int:
 
 def analyse(path: Path) -> int:
     """Measures the tables and answers their size. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(path, timeout=20)) as database:
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as database:
         rows = size(database)
         database.execute(f"PRAGMA analysis_limit = {_ANALYSIS_LIMIT}")
+        database.execute("BEGIN IMMEDIATE")
+        # A connection keeps the statistics that it read with the schema. Making their table anew changes the schema, so
+        # that every open connection, of whichever of MLflow's stores, reads them with its next statement.
+        database.execute("DROP TABLE IF EXISTS sqlite_stat1")
         database.execute("ANALYZE")
-        database.commit()
+        database.execute("COMMIT")
     return rows
 
 
-def keep_analysed(path: Path, renew_connections: Callable[[], None]) -> threading.Thread:
-    """Analyses now and whenever the database has grown by half, in the background.
-
-    Connections that are open keep what they read about the tables, hence `renew_connections`.
-    """
-    thread = threading.Thread(target=_watch, args=(path, renew_connections), name="analyse", daemon=True)
+def keep_analysed(path: Path) -> threading.Thread:
+    """Analyses now and whenever the database has grown by half, in the background."""
+    thread = threading.Thread(target=_watch, args=(path,), name="analyse", daemon=True)
     thread.start()
     return thread
 
 
-def _watch(path: Path, renew_connections: Callable[[], None]) -> None:
+def _watch(path: Path) -> None:
     pause = threading.Event()
     analysed: int | None = None
     while True:
@@ -66,7 +66,6 @@ def _watch(path: Path, renew_connections: Callable[[], None]) -> None:
                 rows = size(database)
             if analysed is None or rows > analysed * _GROWTH + _AT_LEAST_ROWS:
                 analysed = analyse(path)
-                renew_connections()
         except sqlite3.Error as error:
             _logger.warning("The database's statistics stay as they are: %s", error)
         pause.wait(_LOOK_EVERY)

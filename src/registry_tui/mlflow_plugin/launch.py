@@ -116,7 +116,7 @@ def main() -> None:
     )
     app = auth.create_app()
     hooks.install(mlflow.server.app, auth)
-    analysis.keep_analysed(home.mlflow_database, handlers._get_tracking_store().engine.dispose)
+    analysis.keep_analysed(home.mlflow_database)
     uvicorn.run(
         app,
         host=LOOPBACK,
