@@ -32,7 +32,7 @@ from registry_tui.schemas.operations import PartState
 MIN_FREE_BYTES = 256 * 1024 * 1024
 
 #: Seconds that all parts together may take to come up.
-PATIENCE = 120.0
+PATIENCE = 180.0
 
 #: Seconds that all parts together get to stop by themselves.
 _STOP_SECONDS = 60.0
@@ -240,7 +240,7 @@ def _words(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def _only_one(home: Home, patience: float = 60.0) -> Iterator[None]:
+def _only_one(home: Home, patience: float = PATIENCE + _STOP_SECONDS) -> Iterator[None]:
     """Lets one command at a time change the platform; another waits for it. Raises Busy."""
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home.run / "lifecycle.lock").open("w") as lock:
@@ -252,7 +252,7 @@ def _only_one(home: Home, patience: float = 60.0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > until:
                     raise Busy(
-                        "Another command has been starting or stopping this platform for a minute",
+                        "Another command has been starting or stopping this platform for minutes",
                         action="Wait for it, or look with `registry-tui status`",
                     ) from None
                 time.sleep(0.1)
