@@ -29,7 +29,8 @@ START_SECONDS = 90
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder with a short name, gone at the end."""
+    """A folder with a short name, gone at the end; a SIGTERM too ends with cleaning up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     folder = Path(tempfile.mkdtemp(prefix="rt-bench-"))
     try:
         yield folder
