@@ -194,12 +194,12 @@ async def test_private_models_are_seen_by_their_owner(
         for attempt in (as_bob.model(registry, name), as_bob.version(registry, name, 1)):
             with pytest.raises(RegistryError, match="no model"):
                 await attempt
-        with pytest.raises(RegistryError, match="private model"):
-            await register(as_bob, project, run, name)
+        added = await register(as_bob, project, run, name)
+        assert (added.resource.version, added.resource.creator) == (2, bob)
+        assert (await as_bob.model(registry, name)).contributors == sorted((ann, bob))
+        assert name in {each.name async for each in as_bob.every(as_bob.models, registry, page_size=5)}
 
         await as_ann.update_model(registry, name, ModelUpdate(visibility=Visibility.PUBLIC, description="for all"))
-        assert name in {each.name async for each in as_bob.every(as_bob.models, registry, page_size=5)}
-        assert (await register(as_bob, project, run, name)).resource.creator == bob
         for forbidden in (
             as_bob.update_model(registry, name, ModelUpdate(description="mine now")),
             as_bob.update_version(registry, name, 1, VersionUpdate(notes="mine now")),

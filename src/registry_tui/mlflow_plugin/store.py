@@ -278,6 +278,9 @@ class EnvironmentRegistryStore(OwnedStore):
                 for key, value in tags.items()
             ]
             session.add(version)
+            if creator := tags[tags_.CREATOR]:
+                key = f"{tags_.CONTRIBUTOR}{creator}"
+                session.merge(SqlRegisteredModelTag(workspace=registry, name=name, key=key, value="true"))
             session.flush()
             return version.to_mlflow_entity()
 

@@ -13,6 +13,8 @@ OWNER = PREFIX + "owner"
 VISIBILITY = PREFIX + "visibility"
 #: Name of the workspace that registered the model first.
 LOCATION = PREFIX + "location"
+#: Followed by a user's name, value "true": who registered a version and so sees the model, also while it is private.
+CONTRIBUTOR = PREFIX + "contributor."
 
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"

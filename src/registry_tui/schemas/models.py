@@ -60,6 +60,8 @@ class RegisteredModel(Schema):
     #: Alias to version number.
     aliases: dict[str, int] = {}
     tags: dict[str, str] = {}
+    #: Who registered versions of it, and so sees it also while it is private.
+    contributors: list[str] = []
 
 
 class ModelVersion(Schema):

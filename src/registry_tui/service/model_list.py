@@ -84,7 +84,8 @@ def _ordered_page(
 ) -> Page[RegisteredModel]:
     """A page in an order that MLflow's server knows, reading no more than the page.
 
-    MLflow's filters know no "or": what everyone may see and what is the principal's own are two lists, merged here.
+    MLflow's filters know no "or": what everyone may see, and what the principal owns or registered, are lists that
+    are merged here.
     """
     of_owner = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
     filters = [of_owner]
@@ -92,6 +93,7 @@ def _ordered_page(
         filters = [[*of_owner, f"tags.`{mlflow_tags.VISIBILITY}` = '{Visibility.PUBLIC.value}'"]]
         if owner is None:
             filters.append([f"tags.`{mlflow_tags.OWNER}` = {quoted(principal.name)}"])
+            filters.append([f"tags.`{mlflow_tags.CONTRIBUTOR}{principal.name}` = 'true'"])
     starts = paging.decode_token(scope, page_token, *(int for _ in filters)) if page_token else [0] * len(filters)
     mlflow_order_ = mlflow_order(order, _MLFLOW_ORDER)
     lists = [

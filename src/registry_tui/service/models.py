@@ -125,8 +125,11 @@ def visible_names(service: Service, principal: Principal, place: RegistryPlace, 
 
 
 def visible(principal: Principal, model: RegisteredModel) -> bool:
-    """Whether a principal may see a model: public ones everyone, private ones the owner and administrators."""
-    return principal.administrator or model.visibility is Visibility.PUBLIC or model.owner == principal.name
+    """Whether a principal may see a model: public ones everyone; private ones the owner, those who registered
+    versions of it, and administrators."""
+    if principal.administrator or model.visibility is Visibility.PUBLIC:
+        return True
+    return principal.name == model.owner or principal.name in model.contributors
 
 
 def changed(registry_id: str) -> None:
@@ -292,6 +295,9 @@ def to_model(registry_id: str, found: Mapping[str, Any]) -> RegisteredModel:
         latest_status=None if latest is None else VersionStatus(latest.get("status", "READY")),
         aliases={alias["alias"]: int(alias["version"]) for alias in found.get("aliases", ())},
         tags=own_tags(tags),
+        contributors=sorted(
+            key.removeprefix(mlflow_tags.CONTRIBUTOR) for key in tags if key.startswith(mlflow_tags.CONTRIBUTOR)
+        ),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.places import Role
 from registry_tui.service import artifacts, events, experiments, models, versions
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, ServiceError, WrongState
+from registry_tui.service.errors import AlreadyThere, InvalidInput, WrongState
 from registry_tui.service.experiments import ProjectPlace
 
 #: Of registered models' names, in characters (MLflow's column holds 256).
@@ -36,7 +35,7 @@ def register_model(
 ) -> Accepted[ModelVersion]:
     """Makes a version from a logged model, and begins to store its archive.
 
-    Everything is checked before anything is made; a new model whose first version is refused is taken back.
+    Everything is checked before anything is made; the plugin takes a new model back whose first version it refuses.
     Raises InvalidInput, Missing, NotPermitted, WrongState for a project that is not synchronized, PartUnavailable.
     """
     from registry_tui.service.workflows import archive
@@ -57,14 +56,10 @@ def register_model(
 
         with archive.being_registered(registry.id, request.name):
             created = known is None and _create_model(service, principal, place, request)
-            try:
-                if not created:
-                    _update_known(service, principal, registry, request)
-                made = _create_version(service, principal, place, request, source)
-            except ServiceError:
-                if created:
-                    _take_back(service, registry.workspace, request.name)
-                raise
+            if not created:
+                _update_known(service, principal, registry, request)
+            # The plugin takes a new model back when it refuses its first version.
+            made = _create_version(service, principal, place, request, source)
             model = models.fetch_model(service, registry, request.name)
             if model is None:
                 raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
@@ -155,11 +150,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 
 def _check_known(principal: Principal, model: RegisteredModel, request: RegisterModel) -> None:
-    """Whoever contributes to a project may add versions to a model that they see; its own facts are its owner's."""
-    if not models.visible(principal, model):
-        raise NotPermitted(
-            f"The name {model.name!r} belongs to a private model of somebody else", action="Choose another name"
-        )
+    """Whoever contributes to a project may add versions, as with the SDK; the model's own facts are its owner's."""
     if request.description not in ("", model.description):
         models.require_owner(principal, model, "change its description")
     if request.visibility not in (None, model.visibility):
@@ -211,14 +202,6 @@ def _create_version(
     present = {key: value for key, value in body.items() if value is not None}
     answer = service.mlflow.call("POST", "model-versions/create", workspace=place.workspace, json=present)
     return dict(answer["model_version"])
-
-
-def _take_back(service: Service, workspace: str, name: str) -> None:
-    """Deletes the model that was made for a version that was then refused, unless somebody else added one."""
-    with suppress(Missing):
-        found = service.mlflow.call("GET", "registered-models/get", workspace=workspace, params={"name": name})
-        if not found["registered_model"].get("latest_versions"):
-            service.mlflow.call("DELETE", "registered-models/delete", workspace=workspace, json={"name": name})
 
 
 def _mlflow_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
