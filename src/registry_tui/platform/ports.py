@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import time
 from dataclasses import asdict, dataclass, fields
 
 from registry_tui.platform.errors import Damaged, PortTaken
@@ -94,13 +95,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def require_free(ports: Ports) -> None:
-    """Raises PortTaken when another program listens on one of these ports."""
+def require_free(ports: Ports, patience: float = 5.0) -> None:
+    """Raises PortTaken when another program listens on one of these ports.
+
+    Where nobody is seen to listen, it waits: the kernel closes the sockets of a process that was killed a moment later.
+    """
+    until = time.monotonic() + patience
     for field in fields(ports):
         port = getattr(ports, field.name)
-        if not is_free(port):
-            holder = holder_of_port(port) or "another program"
+        while not is_free(port):
+            holder = holder_of_port(port)
+            if holder is None and time.monotonic() < until:
+                time.sleep(0.05)
+                continue
             raise PortTaken(
-                f"Port {port} ({field.name}) of this platform is taken by {holder}",
+                f"Port {port} ({field.name}) of this platform is taken by {holder or 'another program'}",
                 action="Stop that program, or let the platform choose other ports: `registry-tui up --new-ports`",
             )

@@ -60,9 +60,14 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
+    """Whether a process runs; one that only waits to be reaped does not. Its threads can outlive the first one a little."""
     stat = _stat(pid)
-    return stat is not None and stat[0] not in ("Z", "X")
+    if stat is None or stat[0] == "X":
+        return False
+    try:
+        return stat[0] != "Z" or len(list((_PROC / str(pid) / "task").iterdir())) > 1
+    except OSError:
+        return False
 
 
 def end(pids: Iterable[int], home: Home, patience: float = 15.0) -> None:
