@@ -60,7 +60,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not. Its threads can outlive the first one a little."""
+    """Whether a process runs, be it with its last threads; one that only waits to be reaped does not."""
     stat = _stat(pid)
     if stat is None or stat[0] == "X":
         return False
