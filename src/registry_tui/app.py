@@ -166,7 +166,7 @@ class RegistryApp(App[None]):
         """(part, style, words when it is not well) for the status line."""
         if not self.answering:
             words = "connecting" if self._trouble is None else "does not answer, trying again"
-            return (("service", "$text-muted" if self._trouble is None else "$error", words),)
+            return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
         if self.status is None:
             return ()
         shown = []

@@ -50,7 +50,8 @@ class CreateRegistry(Form[bool]):
             why = f"has {each.registry_name} already" if each.registry_name else ""
             cloud = {"aws": "AWS", "azure": "Azure"}.get(each.cloud, each.cloud)
             text = Content.assemble(
-                (safe(each.name, 40), "$text-disabled" if why else ""), (f"  {cloud}  {safe(why, 80)}", "$text-muted")
+                (safe(each.name, 40), "$foreground-disabled" if why else ""),
+                (f"  {cloud}  {safe(why, 80)}", "$foreground-muted"),
             )
             choices.add_option(Option(text, id=each.id, disabled=bool(why)))
         free = [index for index, each in enumerate(self.environments) if not each.registry_name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import on
@@ -89,8 +90,8 @@ class Menu(Dialog[str]):
         for item in [item for item in self.items if narrow.lower() in item.label.lower()][:300]:
             note = item.why_not or item.note
             text = Content.assemble(
-                (safe(item.label, 80), "$text-disabled" if item.why_not else ""),
-                (f"   {safe(note, 200)}" if note else "", "$text-muted"),
+                (safe(item.label, 80), "$foreground-disabled" if item.why_not else ""),
+                (f"   {safe(note, 200)}" if note else "", "$foreground-muted"),
             )
             options.append(Option(text, id=item.id, disabled=item.why_not is not None))
         return options
@@ -206,17 +207,15 @@ class Help(Dialog[None]):
         self.of = screen
 
     def compose(self) -> ComposeResult:
+        room = min(104, self.app.size.width * 96 // 100) - 8
         lines: list[Any] = []
         for action in self.of.all_actions():
             why = self.of.reason(action.id)
-            lines.append((f"{key_shown(action.key):>14}  ", "bold $accent" if why is None else "$text-disabled"))
-            lines.append((f"{action.label:<16} ", "bold" if why is None else "$text-disabled"))
-            lines.append((action.help, "$text-muted" if why is None else "$text-disabled"))
-            lines.append((f"\n{'':>33}not now: {safe(why, 200)}\n" if why else "\n", "$warning"))
+            text = action.help if why is None else f"{action.help}\nnot now: {safe(why, 200)}"
+            lines += self._entry(key_shown(action.key), action.label, text, why is None, room)
         lines.append("\n")
         for keys, words in self.TABLE_KEYS:
-            lines.append((f"{keys:>14}  ", "bold $accent"))
-            lines.append((f"{words}\n", "$text-muted"))
+            lines += [(f"{keys:>14}  ", "bold $accent"), (f"{words}\n", "$foreground-muted")]
         with Vertical(classes="box help") as box:
             box.border_title = "What you can do here"
             box.border_subtitle = "esc close"
@@ -225,3 +224,14 @@ class Help(Dialog[None]):
 
     def on_mount(self) -> None:
         self.query_one("#text").focus()
+
+    @staticmethod
+    def _entry(key: str, label: str, text: str, possible: bool, room: int) -> list[tuple[str, str]]:
+        """A key, its word and its sentence, wrapped beside them."""
+        wrapped = [part for line in text.split("\n") for part in wrap(line, max(20, room - 34))]
+        styles = ("bold $accent", "bold", "$foreground-muted") if possible else ("$foreground-disabled",) * 3
+        return [
+            (f"{key:>14}  ", styles[0]),
+            (f"{label:<18}", styles[1]),
+            (f"\n{'':>34}".join(wrapped) + "\n", styles[2]),
+        ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -16,7 +17,7 @@ from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
-from registry_tui.widgets.text import safe
+from registry_tui.widgets.text import safe, safe_lines
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import NOTHING, Cell, absolute, ago, both, number, size, version_status
 
@@ -143,7 +144,10 @@ class ModelScreen(ListScreen):
 
     def _show_panel(self, row: ModelVersion) -> None:
         run = self.runs.get(row.origin.run_id or "")
-        self.query_one("#panel-text", Static).update(_panel(row, run))
+        text = self.query_one("#panel-text", Static)
+        # Without a size it is about to be laid out, at nearly half of the screen.
+        room = text.size.width or min(76, (self.size.width - 18) * 46 // 100) - 3
+        text.update(_panel(row, run, room))
 
     # -- actions ------------------------------------------------------------------------------------
 
@@ -222,22 +226,34 @@ class ModelScreen(ListScreen):
 def _facts(model: RegisteredModel) -> Content:
     parts: list[tuple[str, str]] = [
         (safe(model.name, 120), "bold"),
-        (f"   {model.id}   owner {safe(model.owner, 60)}   {model.visibility.value}", "$text-muted"),
+        (f"   {model.id}   owner {safe(model.owner, 60)}   {model.visibility.value}", "$foreground-muted"),
     ]
     if model.description:
         parts.append((f"\n{safe(model.description, 400)}", ""))
     return Content.assemble(*parts)
 
 
-def _panel(row: ModelVersion, run: RunDetails | None) -> Content:
+def _beside(value: str, room: int) -> str:
+    """A value in lines that fit beside its name."""
+    lines = [
+        part
+        for line in safe_lines(value, 1000).splitlines()
+        for part in wrap(line, max(12, room), break_on_hyphens=False) or [""]
+    ]
+    return ("\n" + " " * 13).join(lines)
+
+
+def _panel(row: ModelVersion, run: RunDetails | None, room: int) -> Content:
     status = version_status(row.status)
     tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
     parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
     if row.archive_bytes is not None:
-        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$text-muted"))
+        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$foreground-muted"))
     parts.append(("\n", ""))
     if row.status_message:
-        parts.append((f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$text-muted"))
+        parts.append(
+            (f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$foreground-muted")
+        )
     origin = row.origin
     facts = [
         ("Notes", row.notes),
@@ -257,7 +273,7 @@ def _panel(row: ModelVersion, run: RunDetails | None) -> Content:
     ]
     for name, value in facts:
         if value:
-            parts += [(f"\n{name:<13}", "$text-muted"), (safe(value, 1000), "")]
+            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), "")]
     if run is not None:
         for title, values in (
             ("Metrics", {key: number(value) for key, value in run.metrics.items()}),
@@ -266,5 +282,5 @@ def _panel(row: ModelVersion, run: RunDetails | None) -> Content:
             if values:
                 parts.append((f"\n\n{title} of its run", "bold $accent"))
                 for key in sorted(values)[:20]:
-                    parts += [(f"\n  {safe(key, 30):<22}", "$text-muted"), (safe(values[key], 60), "")]
+                    parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
     return Content.assemble(*parts)

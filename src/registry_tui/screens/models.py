@@ -40,10 +40,10 @@ class ModelsScreen(ListScreen):
         Column("name", "Name", lambda row: row.name, 0, max_width=44, sort="name"),
         Column("latest", "Latest", _latest, 0, right=True, sort="latest_version"),
         Column("status", "Status", lambda row: version_status(row.latest_status), 2, min_width=9),
-        Column("aliases", "Aliases", _aliases, 1),
-        Column("owner", "Owner", lambda row: row.owner, 3, sort="owner"),
+        Column("aliases", "Aliases", _aliases, 4),
+        Column("owner", "Owner", lambda row: row.owner, 1, sort="owner"),
         Column("visibility", "Visibility", lambda row: Cell(row.visibility.value, "dim"), 5),
-        Column("location", "Location", lambda row: Cell(row.location, "dim"), 4, sort="location"),
+        Column("location", "Location", lambda row: Cell(row.location, "dim"), 3, sort="location"),
         Column("updated", "Last updated", lambda row: Cell(ago(row.updated_at), "dim"), 2, sort="updated_at"),
     )
     EMPTY = Empty(

@@ -113,7 +113,7 @@ class RegistryScreen(FrameScreen):
         self.values = {}
         for name, value in _details(registry):
             self.values[name] = value
-            text = Content.assemble((f"{name:<24}", "$text-muted"), (safe(value, 300), ""))
+            text = Content.assemble((f"{name:<24}", "$foreground-muted"), (safe(value, 300), ""))
             fields.add_option(Option(text, id=name))
         fields.highlighted = at or 0
         self.query_one("#syncs", Static).update(_syncs(registry))
@@ -134,8 +134,8 @@ class RegistryScreen(FrameScreen):
             parts.append((f"{safe(event.detail, 2000)}\n", "$error" if event.outcome == "failed" else ""))
         for line in page.items:
             style = {"error": "$error", "warning": "$warning"}.get(line.level, "")
-            parts += [(f"{absolute(line.created_at)[11:]}  ", "$text-muted"), (f"{safe(line.text)}\n", style)]
-        parts.append((f"request {event.request_id}", "$text-muted"))
+            parts += [(f"{absolute(line.created_at)[11:]}  ", "$foreground-muted"), (f"{safe(line.text)}\n", style)]
+        parts.append((f"request {event.request_id}", "$foreground-muted"))
         self.query_one("#lines", Static).update(Content.assemble(*parts))
 
     # -- actions ------------------------------------------------------------------------------------
@@ -238,17 +238,17 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
 
 def _syncs(registry: ModelRegistry) -> Content:
     if not registry.workspaces:
-        return Content.assemble(("The environment has no workspace yet", "$text-muted"))
+        return Content.assemble(("The environment has no workspace yet", "$foreground-muted"))
     parts: list[tuple[str, str]] = []
     for sync in registry.workspaces:
-        style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$text-muted")
+        style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
         mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
         when = f"  {both(sync.finished_at)}" if sync.finished_at else ""
         parts += [
             (f"{mark} ", style),
             (f"{safe(sync.workspace_name, 40):<24}", "bold"),
             (f"{sync.state.value:<12}", style),
-            (f"{sync.project_count} projects{when}\n", "$text-muted"),
+            (f"{sync.project_count} projects{when}\n", "$foreground-muted"),
         ]
         if sync.error:
             parts.append((f"    {safe(sync.error, 500)}\n", "$error"))

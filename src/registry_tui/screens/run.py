@@ -132,7 +132,7 @@ class RunScreen(FrameScreen):
         at = names.highlighted
         names.clear_options()
         for key in sorted(run.metrics)[:MAX_LISTED]:
-            text = Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$text-muted"))
+            text = Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$foreground-muted"))
             names.add_option(Option(text, id=key))
         if names.option_count:
             names.highlighted = min(at or 0, names.option_count - 1)
@@ -330,7 +330,7 @@ def _overview(run: RunDetails) -> Content:
     facts += [("Registered as", f"{one.model_name} v{one.version} ({one.status})") for one in run.registered_as]
     parts: list[tuple[str, str]] = []
     for name, value in facts:
-        parts += [(f"{name:<16}", "$text-muted"), (f"{safe(value, 400)}\n", "")]
+        parts += [(f"{name:<16}", "$foreground-muted"), (f"{safe(value, 400)}\n", "")]
     if note := run.tags.get("mlflow.note.content"):
         parts += [("\n", ""), (safe(note, 4000), ""), ("\n", "")]
     for title, values in (
@@ -340,19 +340,19 @@ def _overview(run: RunDetails) -> Content:
         if values:
             parts.append((f"\n{title}\n", "bold $accent"))
             for key in sorted(values)[:12]:
-                parts += [(f"  {safe(key, 40):<28}", "$text-muted"), (f"{safe(values[key], 100)}\n", "")]
+                parts += [(f"  {safe(key, 40):<28}", "$foreground-muted"), (f"{safe(values[key], 100)}\n", "")]
             if len(values) > 12:
-                parts.append((f"  and {len(values) - 12} more\n", "$text-muted"))
+                parts.append((f"  and {len(values) - 12} more\n", "$foreground-muted"))
     return Content.assemble(*parts)
 
 
 def _listing(values: Mapping[str, str], nothing: str) -> Content:
     if not values:
-        return Content.assemble((nothing, "$text-muted"))
+        return Content.assemble((nothing, "$foreground-muted"))
     width = min(40, max(len(key) for key in values) + 2)
     parts: list[tuple[str, str]] = []
     for key in sorted(values)[:MAX_LISTED]:
-        parts += [(f"{safe(key, 200):<{width}}", "$text-muted"), (f"{safe(values[key], 2000)}\n", "")]
+        parts += [(f"{safe(key, 200):<{width}}", "$foreground-muted"), (f"{safe(values[key], 2000)}\n", "")]
     if len(values) > MAX_LISTED:
-        parts.append((f"and {len(values) - MAX_LISTED} more; y shows all\n", "$text-muted"))
+        parts.append((f"and {len(values) - MAX_LISTED} more; y shows all\n", "$foreground-muted"))
     return Content.assemble(*parts)

@@ -19,7 +19,7 @@ from registry_tui.widgets.text import safe
 _MARKS = {
     "healthy": ("●", "$success"),
     "starting": ("◐", "$accent"),
-    "stopped": ("○", "$text-muted"),
+    "stopped": ("○", "$foreground-muted"),
     "unhealthy": ("◐", "$warning"),
     "failed": ("✗", "$error"),
 }
@@ -99,11 +99,11 @@ class StartScreen(Dialog[None]):
     def _show(self) -> None:
         lines: list[tuple[str, str]] = []
         for name, (state, detail) in self.parts.items():
-            mark, style = _MARKS.get(state, ("○", "$text-muted"))
+            mark, style = _MARKS.get(state, ("○", "$foreground-muted"))
             lines.append((f"{mark} ", style))
             lines.append((f"{safe(name, 20):<14}", "bold"))
             lines.append((f"{safe(state, 12):<10} ", style))
-            lines.append((safe(detail, 160) + "\n", "$text-muted"))
+            lines.append((safe(detail, 160) + "\n", "$foreground-muted"))
         self.query_one("#parts", Static).update(Content.assemble(*lines))
         text = ""
         if self.outcome is not None and not self.outcome.get("healthy"):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVERY = 0.5
 #: Log lines that are kept in view.
 MAX_LINES = 2000
-_TONES = {"good": "$success", "busy": "$accent", "warn": "$warning", "bad": "$error", "dim": "$text-muted"}
+_TONES = {"good": "$success", "busy": "$accent", "warn": "$warning", "bad": "$error", "dim": "$foreground-muted"}
 _LEVELS = {"error": "$error", "warning": "$warning"}
 
 
@@ -86,7 +86,7 @@ class WorkflowScreen(FrameScreen):
         self.query_one("#facts", Static).update(_facts(work))
         parts: list[tuple[str, str]] = []
         for line in self.lines:
-            parts.append((f"{absolute(line.created_at)[11:]}  ", "$text-muted"))
+            parts.append((f"{absolute(line.created_at)[11:]}  ", "$foreground-muted"))
             parts.append((safe(line.text) + "\n", _LEVELS.get(line.level, "")))
         log = self.query_one("#log", VerticalScroll)
         at_end = log.scroll_offset.y >= log.max_scroll_y
@@ -146,10 +146,10 @@ def _facts(work: Workflow) -> Content:
         ("    ", ""),
         (status.text, _TONES.get(status.tone, "")),
         ("\n", ""),
-        (f"started by {safe(work.actor, 80)}, {both(work.created_at)}", "$text-muted"),
+        (f"started by {safe(work.actor, 80)}, {both(work.created_at)}", "$foreground-muted"),
     ]
     if work.finished_at is not None:
-        parts.append((f", took {duration((work.finished_at - work.created_at).total_seconds())}", "$text-muted"))
+        parts.append((f", took {duration((work.finished_at - work.created_at).total_seconds())}", "$foreground-muted"))
     parts.append(("\n\n", ""))
     for number, step in enumerate(work.steps):
         if number < work.steps_done:
@@ -162,9 +162,9 @@ def _facts(work: Workflow) -> Content:
                 parts.append((f"   {bar(share, 24)} {size(progress.bytes_done)} of {size(progress.bytes_total)}", ""))
             parts.append(("\n", ""))
         else:
-            parts.append((f"○ {step}\n", "$text-muted"))
+            parts.append((f"○ {step}\n", "$foreground-muted"))
     if work.error:
         parts.append((f"\n{safe(work.error, 2000)}\n", "$error"))
         if work.action:
-            parts.append((f"{safe(work.action, 500)}\n", "$text-muted"))
+            parts.append((f"{safe(work.action, 500)}\n", "$foreground-muted"))
     return Content.assemble(*parts)

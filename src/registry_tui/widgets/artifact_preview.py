@@ -40,7 +40,7 @@ class ArtifactPreview(VerticalScroll):
 
     def say(self, text: str) -> None:
         """Words in place of a preview."""
-        self._replace(Static(Content.assemble((text, "$text-muted")), markup=False))
+        self._replace(Static(Content.assemble((text, "$foreground-muted")), markup=False))
 
     def show(self, path: str, head: bytes, bytes_: int | None) -> None:
         """Shows a file from its first bytes; `bytes_` is its whole size."""
@@ -57,7 +57,7 @@ class ArtifactPreview(VerticalScroll):
             theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
             widget = Static(Syntax(safe_lines(found.text), found.language, theme=theme, background_color="default"))
         else:
-            widget = Static(Content.assemble((note, "$text-muted"), _content(found)), markup=False)
+            widget = Static(Content.assemble((note, "$foreground-muted"), _content(found)), markup=False)
         self._replace(widget)
 
     def _replace(self, widget: Static | Markdown) -> None:
@@ -72,7 +72,7 @@ def _content(found: Any) -> Content:
     if isinstance(found, TablePreview):
         return _table(found)
     if isinstance(found, EmptyPreview):
-        return Content.assemble(("The file is empty", "$text-muted"))
+        return Content.assemble(("The file is empty", "$foreground-muted"))
     if isinstance(found, BinaryPreview):
         return Content(found.dump)
     return Content(safe_lines(found.text))
@@ -91,7 +91,7 @@ def _card(card: ModelCard) -> Content:
             continue
         parts.append((f"{title}\n" if title else "\n", "bold $accent"))
         for name, detail in rows:
-            parts += [(f"  {safe(name, 60) or '(unnamed)':<26}", ""), (f" {safe(detail, 200)}\n", "$text-muted")]
+            parts += [(f"  {safe(name, 60) or '(unnamed)':<26}", ""), (f" {safe(detail, 200)}\n", "$foreground-muted")]
     return Content.assemble(*parts)
 
 

@@ -42,10 +42,10 @@ class Breadcrumbs(Widget):
         for position, name in enumerate(names):
             last = position == len(names) - 1
             if position:
-                parts.append((" › ", "$text-muted"))
-            parts.append((name, "bold") if last else (name, "$text-muted"))
+                parts.append((" › ", "$foreground-muted"))
+            parts.append((name, "bold") if last else (name, "$foreground-muted"))
         left = Content.assemble(*parts)
-        right = Content.assemble((": command  ? help ", "$text-muted"))
+        right = Content.assemble((": command  ? help ", "$foreground-muted"))
         space = self.size.width - left.cell_length - right.cell_length
         return Content.assemble(left, " " * space, right) if space > 0 else left
 
@@ -76,11 +76,11 @@ class Navigation(Widget):
             here = section == self.section
             badge = f" ●{self.badge}" if section == "activity" and self.badge else ""
             if narrow:
-                text = fit(f"{number}{'●' if badge else ''}", self.size.width)
+                text = fit(f"{number}{'●' if badge else ''}", self.size.width - 1)
             else:
-                text = fit(f"{number} {word}", self.size.width - len(badge)) + badge
+                text = fit(f"{number} {word}", self.size.width - 1 - len(badge)) + badge
             edge = "▌" if here else " "
-            lines.append(Content.assemble((edge, "$accent"), (text[:-1], "bold $accent" if here else "$text-muted")))
+            lines.append(Content.assemble((edge, "$accent"), (text, "bold $accent" if here else "$foreground-muted")))
         return Content("\n").join(lines)
 
     def on_click(self, event: events.Click) -> None:
@@ -117,21 +117,21 @@ class StatusLine(Widget):
             length = cell_len(key) + cell_len(word) + 3
             if used + length > room:
                 break
-            parts.append((key, "bold $accent" if possible else "$text-disabled"))
-            parts.append((f" {word}  ", "" if possible else "$text-disabled"))
+            parts.append((key, "bold $accent" if possible else "$foreground-disabled"))
+            parts.append((f" {word}  ", "" if possible else "$foreground-disabled"))
             used += length
         return Content.assemble(*parts)
 
     def _right(self, width: int) -> Content:
         parts: list[tuple[str, str]] = []
         if self.who and width >= 100:
-            parts.append((f"{safe(self.who, 30)}  ", "$text-muted"))
+            parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
         for name, style, words in self.parts:
             parts.append(("● ", style))
             if words:
                 parts.append((f"{name} {words}  ", style))
             elif width >= 100:
-                parts.append((f"{name}  ", "$text-muted"))
+                parts.append((f"{name}  ", "$foreground-muted"))
         return Content.assemble(*parts) if parts else Content("")
 
 
