@@ -98,11 +98,17 @@ def roc(true: Any, probability: Any) -> None:
 
 def digits(images: Any, true: Any, predicted: Any, path: str) -> None:
     """A grid of small images with what was read; mistakes in red."""
-    figure = Figure(figsize=(6.4, 4.2))
-    for axes, image, truth, guess in zip(figure.subplots(4, 8).flat, images, true, predicted, strict=False):
-        axes.imshow(image, cmap="gray_r")
-        axes.set_axis_off()
-        axes.set_title(str(guess), fontsize=8, color="black" if truth == guess else "red", pad=2)
+    columns, side = 8, images.shape[1] + 3
+    rows = len(images) // columns
+    mosaic = numpy.zeros((rows * side, columns * side))
+    figure = Figure(figsize=(6.4, 3.6))
+    axes = figure.subplots()
+    for index, (image, truth, guess) in enumerate(zip(images, true, predicted, strict=True)):
+        top, left = index // columns * side, index % columns * side
+        mosaic[top : top + image.shape[0], left : left + image.shape[1]] = image
+        axes.text(left + image.shape[1], top + 2, str(guess), fontsize=8, color="black" if truth == guess else "red")
+    axes.imshow(mosaic, cmap="gray_r")
+    axes.set_axis_off()
     _log(figure, path)
 
 

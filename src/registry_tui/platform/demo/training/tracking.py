@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
@@ -49,6 +50,15 @@ class Data:
     train: pandas.DataFrame
     validation: pandas.DataFrame
     target: str
+
+    @cached_property
+    def datasets(self) -> dict[str, Any]:
+        """As MLflow knows them, by context; made once, because their digests and schemas take a while."""
+        parts = {"training": self.train, "validation": self.validation}
+        return {
+            context: mlflow.data.from_pandas(part, name=f"{self.name}-{context}", targets=self.target)
+            for context, part in parts.items()
+        }
 
     @property
     def features(self) -> pandas.DataFrame:
@@ -128,8 +138,7 @@ def _log_run(experiment_id: str, data: Data, trained: Trained, role: str | None,
             client.log_batch(run.info.run_id, metrics=points[begin : begin + 1000])
         mlflow.log_params(dict(trained.params))
         mlflow.log_metrics(dict(trained.metrics))
-        for part, context in ((data.train, "training"), (data.validation, "validation")):
-            dataset = mlflow.data.from_pandas(part, name=f"{data.name}-{context}", targets=data.target)
+        for context, dataset in data.datasets.items():
             mlflow.log_input(dataset, context=context)
         if trained.artifacts is not None:
             trained.artifacts(role is not None or trained.model is None)
