@@ -71,7 +71,8 @@ class RegistryClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         if transport is None and base_url is None:
-            transport = httpx.AsyncHTTPTransport(uds=str((home or Home.resolve()).service_socket))
+            # A unix socket has no TLS; making a context for it reads every certificate of the system.
+            transport = httpx.AsyncHTTPTransport(uds=str((home or Home.resolve()).service_socket), verify=False)
         headers = {}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -82,6 +83,8 @@ class RegistryClient:
             transport=transport,
             headers=headers,
             timeout=TIMEOUT,
+            # A proxy is for services elsewhere.
+            trust_env=base_url is not None,
         )
 
     async def __aenter__(self) -> RegistryClient:
