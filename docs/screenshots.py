@@ -28,7 +28,7 @@ from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 FOLDER = Path(__file__).parent / "screenshots"
 PROJECT, EXPERIMENT, MODEL, REGISTRY = "wine-quality", "alcohol-elasticnet", "WineAlcoholRegressor", "registry-aws"
 #: Looks at a condition before a shot is given up, a twentieth of a second apart.
-PATIENCE = 1200
+PATIENCE = 400
 
 
 class Photographer:
@@ -89,7 +89,7 @@ async def registry(see: Photographer) -> None:
 async def events(see: Photographer) -> None:
     await registry(see)
     await see.press("tab")
-    await see.sees("create")
+    await see.sees("version.archive")
 
 
 async def projects(see: Photographer) -> None:
@@ -122,7 +122,9 @@ async def registered_run(see: Photographer) -> None:
 async def metrics(see: Photographer) -> None:
     await registered_run(see)
     await see.press("tab")
-    await see.sees("rmse")
+    await see.sees("train_rmse")
+    await see.press("down", "down")
+    await see.sees("● train_rmse")
 
 
 async def artifacts(see: Photographer) -> None:

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -34,7 +35,7 @@ class RegistryApp(App[None]):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
-    CSS_PATH = "styles/frame.tcss"
+    CSS_PATH = Path(__file__).parent / "styles/frame.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = True
 

@@ -292,4 +292,7 @@ class PageCache(Generic[Row]):
         if answer.total is not None:
             self._total = answer.total
         walk.accept(step.page, answer.items, answer.next_page_token, walk.pages_of(first, last))
-        return self.height - before if counted_from_end and step.backwards else 0
+        moved = self.height - before if counted_from_end and step.backwards else 0
+        # The same rows stay in view, so that what is before them is not asked for in turn, page after page.
+        self._first, self._last = self._first + moved, self._last + moved
+        return moved
