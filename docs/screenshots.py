@@ -207,6 +207,8 @@ SCENES: dict[str, Scene] = {
     "workflow": workflow,
     "help": help_,
 }
+#: What is made without `--only`; a run's overview shows a path of the machine that logged it.
+GALLERY = tuple(name for name in SCENES if name not in ("run", "deployments"))
 
 
 async def take(home: Home, name: str, size: tuple[int, int], theme: str, folder: Path) -> Path:
@@ -226,7 +228,7 @@ def make(arguments: argparse.Namespace, home: Home) -> None:
     width, height = (int(part) for part in arguments.size.split("x"))
     folder = Path(arguments.to)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in [arguments.only] if arguments.only else SCENES:
+    for name in [arguments.only] if arguments.only else GALLERY:
         print(asyncio.run(take(home, name, (width, height), arguments.theme, folder)), flush=True)
 
 
