@@ -14,7 +14,7 @@ from typing import Any
 import mlflow
 import numpy
 import pandas
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric, Param, Run
 from mlflow.models import infer_signature
 
 from registry_tui.platform.demo.plan import MARK, ROLE, describe
@@ -121,6 +121,7 @@ def _roles(trained: Sequence[Trained]) -> dict[str, str]:
 
 
 def _log_run(experiment_id: str, data: Data, trained: Trained, role: str | None, known: Mapping[str, Run]) -> Run:
+    # MLflow takes 1000 metric points at a time; the longest curves here have 240.
     tags = {MARK: trained.key, **trained.tags}
     if role is not None:
         tags[ROLE] = role
@@ -133,18 +134,17 @@ def _log_run(experiment_id: str, data: Data, trained: Trained, role: str | None,
             for name, curve in trained.curves.items()
             for step, value in enumerate(curve, start=1)
         ]
-        client = mlflow.MlflowClient()
-        for begin in range(0, len(points), 1000):
-            client.log_batch(run.info.run_id, metrics=points[begin : begin + 1000])
-        mlflow.log_params(dict(trained.params))
-        mlflow.log_metrics(dict(trained.metrics))
-        for context, dataset in data.datasets.items():
-            mlflow.log_input(dataset, context=context)
+        points += [Metric(name, float(value), now, 0) for name, value in trained.metrics.items()]
+        params = [Param(name, str(value)) for name, value in trained.params.items()]
+        mlflow.MlflowClient().log_batch(run.info.run_id, metrics=points, params=params)
+        mlflow.log_inputs(
+            list(data.datasets.values()), contexts=list(data.datasets), tags_list=[None] * len(data.datasets)
+        )
         if trained.artifacts is not None:
             trained.artifacts(role is not None or trained.model is None)
         if role is not None:
             _log_model(trained.model, data)
-    return client.get_run(run.info.run_id)
+    return run
 
 
 def _log_model(model: Any, data: Data) -> None:
