@@ -209,3 +209,28 @@ def test_deleting_asks_on_a_terminal(platform: Platform) -> None:
     child.close()
     assert child.exitstatus == 1
     assert ask(platform, "projects", "show", project.name)["id"] == project.id
+
+
+def test_a_wait_that_is_interrupted_leaves_the_work_going_on(platform: Platform) -> None:
+    environment = unique("e")
+    ask(platform, "environments", "create", environment)
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "registry_tui", "registries", "create", environment],
+        env=platform.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline().startswith("provision registry-")
+    os.kill(waiting.pid, signal.SIGINT)
+    said = waiting.stderr.read()
+    waiting.stderr.close()
+    # On a quick machine the work may be done before the signal arrives.
+    if waiting.wait(60) != 0:
+        assert waiting.returncode == 130
+        found = said.split("registry-tui workflows wait ")[1].split()[0]
+        platform.command("workflows", "wait", found)
+    assert ask(platform, "registries", "show", f"registry-{environment}")["status"] == "installation:finished"
+    platform.command("registries", "delete", f"registry-{environment}", "--yes")
+    platform.command("environments", "delete", environment, "--yes")
