@@ -9,10 +9,13 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import Input
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
 from registry_tui.screens.frame import FrameScreen
@@ -21,6 +24,8 @@ from registry_tui.widgets.themes import DARK, LIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from textual.widget import Widget
 
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.operations import PlatformStatus
@@ -56,6 +61,8 @@ class RegistryApp(App[None]):
         self.active: frozenset[str] = frozenset()
         #: Names to offer when a command is typed, by kind of argument.
         self.names: dict[str, Sequence[str]] = {}
+        #: Which widget had the focus when a key was pressed.
+        self._aimed_at: WeakKeyDictionary[events.Key, Widget | None] = WeakKeyDictionary()
         # Movement is never animated: it costs bytes over SSH and tells nothing.
         self.animation_level = "none"
         self.register_theme(DARK)
@@ -175,6 +182,19 @@ class RegistryApp(App[None]):
             style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
             shown.append((part.name, style, "" if part.state == "healthy" else str(part.state)))
         return tuple(shown)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._aimed_at[event] = self.focused
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """Gives a text field what was typed right before it got the focus, so that no letter acts as a key."""
+        field = self.focused
+        if isinstance(field, Input) and self._aimed_at.pop(event, field) is not field:
+            event.prevent_default()
+            # As the app itself sends keys on; it does not take a key that was sent on for a new one.
+            field._forward_event(events.Key(event.key, event.character))
 
     # -- places -------------------------------------------------------------------------------------
 

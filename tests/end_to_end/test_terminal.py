@@ -45,7 +45,8 @@ def test_from_a_project_to_a_registered_version_by_keys(
     name = unique("Keys")
     with terminal(PROGRAM, platform.environment()) as screen:
         screen.shows("Model Registries", "registry-local", "Available")
-        screen.press(":", *f"project {project.name}", "enter")
+        # All in one write, as a slow line delivers it: no letter may act as a key before the command line is there.
+        screen.press(f":project {project.name}\r")
         screen.shows("Experiments", "keys alone")
         screen.press("enter")
         screen.shows("quiet-otter", "rmse", "finished")

@@ -151,7 +151,7 @@ class ExperimentScreen(ListScreen):
     # -- the filter ---------------------------------------------------------------------------------
 
     def do_filter(self) -> None:
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))
 
     @property
     def can_filter(self) -> bool:

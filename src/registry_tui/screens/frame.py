@@ -101,6 +101,11 @@ class FrameScreen(Working, Screen[None]):
             yield Navigation(id="navigation")
             with Vertical(id="content"):
                 yield from self.compose_content()
+        line = CommandLine(
+            self.program.known_names, id="command", placeholder="a command: models, project NAME, quit …"
+        )
+        line.display = False
+        yield line
         yield StatusLine(id="status")
 
     def on_mount(self) -> None:
@@ -174,13 +179,10 @@ class FrameScreen(Working, Screen[None]):
         self.program.jump(Place(section))
 
     def do_command(self) -> None:
-        if self.query(CommandLine):
-            return
-        line = CommandLine(
-            self.program.known_names, id="command", placeholder="a command: models, project NAME, quit …"
-        )
-        self.mount(line, before=self.query_one(StatusLine))
-        line.focus()
+        line = self.query_one(CommandLine)
+        line.display = True
+        # At once, not with the next message: what is typed right behind belongs to the command.
+        self.set_focus(line)
 
     @on(CommandLine.Left)
     def _command_left(self) -> None:
@@ -193,8 +195,9 @@ class FrameScreen(Working, Screen[None]):
         self.program.obey(event.value)
 
     def _close_command(self) -> None:
-        for line in self.query(CommandLine):
-            line.remove()
+        line = self.query_one(CommandLine)
+        line.value = ""
+        line.display = False
         self.focus_content()
 
     def focus_content(self) -> None:

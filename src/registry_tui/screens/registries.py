@@ -74,6 +74,10 @@ class RegistriesScreen(ListScreen):
         return fetch
 
     async def prepare(self) -> None:
+        # Beside the list, which does not wait for what may be chosen.
+        self.work_on(self._offer_environments(), "environments")
+
+    async def _offer_environments(self) -> None:
         environments = await self.client.environments(page_size=1000)
         names = tuple((found.name, found.name) for found in environments.items)
         self.query_one(FilterBar).set_choices("environment", names)

@@ -138,7 +138,7 @@ class FilterBar(Horizontal):
 
     def focus_first(self) -> None:
         """Gives the keys to the first text."""
-        self.query_one(f"#f-{self.filters[0].name}").focus()
+        self.screen.set_focus(self.query_one(f"#f-{self.filters[0].name}"))
 
     @property
     def narrowed(self) -> bool:
