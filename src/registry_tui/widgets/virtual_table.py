@@ -175,6 +175,8 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         self._offset = 0
         self._strips: dict[tuple[Any, ...], Strip] = {}
         self._pump: asyncio.Task[None] | None = None
+        #: Whether the cursor stays on the last row while pages arrive.
+        self._at_end = False
         self.marked: dict[str, Row] = {}
         #: Which column is sorted, and whether downwards.
         self.sorted_by: tuple[str, bool] | None = None
@@ -221,6 +223,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             self._pump.cancel()
             self._pump = None
         self._source = source
+        self._at_end = False
         self._cursor, self._restore = place
         self._cursor_key = None
         self.message = None
@@ -268,7 +271,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             self._accept(source, step, answer)
 
     def _accept(self, source: PageCache[Row], step: Step, answer: Any) -> None:
-        was_seeking, was_empty = source.seeking, not source.started
+        shown, layout = self._in_view(), self._layout
         shift = source.accept(step, answer)
         self._strips.clear()
         self._measure()
@@ -276,12 +279,22 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         if shift:
             self._cursor += shift
             self.scroll_to(y=self.scroll_offset.y + shift, animate=False)
-        if was_seeking or (was_empty and source.from_end):
+        if self._at_end:
             self._set_cursor(source.height - 1)
         self._settle(shift)
-        self._redraw()
+        # A page beyond the view, or one that came back as it was, costs no repaint.
+        if shown != self._in_view() or layout != self._layout:
+            self._redraw()
         source.demand(self.scroll_offset.y, self.scroll_offset.y + max(1, self.size.height - 2))
         self.post_message(self.Loaded(self))
+
+    def _in_view(self) -> tuple[Any, ...]:
+        """What the lines in view are drawn from."""
+        source, top = self._source, self.scroll_offset.y
+        if source is None or not source.started:
+            return ()
+        rows = [source.row(index) for index in range(top, top + self.size.height)]
+        return (top, self._cursor, source.total == 0, min(source.height, top + self.size.height), *rows)
 
     def _settle(self, shift: int) -> None:
         """Puts the cursor back on its row after rows came or went."""
@@ -322,17 +335,21 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
 
     def action_start(self) -> None:
         if self._source is not None:
+            self._at_end = False
             self._source.go_to_start()
-            self._strips.clear()
+            self._measure()
             self._update_height()
             self._set_cursor(0)
+            self._redraw()
+            self.post_message(self.Loaded(self))
 
     def action_end(self) -> None:
         source = self._source
         if source is None:
             return
         source.go_to_end()
-        self._strips.clear()
+        self._at_end = True
+        self._measure()
         self._update_height()
         self._set_cursor(source.height - 1)
         self._redraw()
@@ -369,6 +386,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         self._demand()
 
     def _stop_seeking(self) -> None:
+        self._at_end = False
         if self._source is not None:
             self._source.stop_seeking()
 
@@ -581,6 +599,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             if row is not None:
                 self.post_message(self.Opened(self, row))
         else:
+            self._stop_seeking()
             self._set_cursor(index)
 
 
