@@ -19,6 +19,7 @@ from registry_tui.screens.registries import CLOUDS, registry_why_not
 from registry_tui.screens.registry_actions import confirm_delete, confirm_synchronize, registry_menu
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import PageCache
+from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import Cell, absolute, both, duration, registry_status, work_status
@@ -55,7 +56,7 @@ class RegistryScreen(FrameScreen):
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="headline", markup=False)
-        with TabbedContent(id="tabs", initial=self.place.state.get("tab", "details")):
+        with Pages(id="tabs", initial=self.place.state.get("tab", "details")):
             with TabPane("Details", id="details"):
                 yield OptionList(id="fields", compact=True)
             with TabPane("Events & Logs", id="events"):

@@ -21,6 +21,7 @@ from registry_tui.screens.frame import FrameScreen
 from registry_tui.widgets.artifact_preview import ArtifactPreview
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.plotting import Series
 from registry_tui.widgets.previews import bytes_wanted
 from registry_tui.widgets.text import safe
@@ -63,7 +64,7 @@ class RunScreen(FrameScreen):
         self.folders: dict[str, ArtifactFolder] = {}
 
     def compose_content(self) -> Iterable[Widget]:
-        with TabbedContent(id="tabs", initial=self.place.state.get("tab", "overview")):
+        with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
             with TabPane("Overview", id="overview"), VerticalScroll(id="overview-scroll"):
                 yield Static("", id="facts", markup=False)
             with TabPane("Metrics", id="metrics"), Horizontal():
