@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, ProgressBar, Select, Static
 
 from registry_tui.commands import Place
+from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import Form, row
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import size
@@ -102,25 +103,16 @@ class RegisterModelForm(Form[Place]):
         return self._tags_problem()
 
     def _tags_problem(self) -> str | None:
-        keys = []
-        for part in self._tag_parts():
-            key, separator, _ = part.partition("=")
-            if not separator or not key.strip():
-                return f"{part!r} is no tag: write key=value, with commas between"
-            keys.append(key.strip())
-        return None if len(keys) == len(set(keys)) else "the same tag twice"
-
-    def _tag_parts(self) -> list[str]:
-        return [part.strip() for part in self.query_one("#tags", Input).value.split(",") if part.strip()]
+        try:
+            parse_tags(self.query_one("#tags", Input).value)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def _tags(self) -> list[Tag]:
         from registry_tui.schemas.models import Tag
 
-        found = []
-        for part in self._tag_parts():
-            key, _, value = part.partition("=")
-            found.append(Tag(key=key.strip(), value=value.strip()))
-        return found
+        return [Tag(key=key, value=value) for key, value in parse_tags(self.query_one("#tags", Input).value).items()]
 
     # -- registering --------------------------------------------------------------------------------
 
