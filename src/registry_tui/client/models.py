@@ -1,0 +1,102 @@
+"""Calls about registered models, their versions and archives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.models import (
+    ArchiveCheck,
+    Manifest,
+    ModelUpdate,
+    ModelVersion,
+    RegisteredModel,
+    RegisterModel,
+    VersionUpdate,
+)
+from registry_tui.schemas.operations import Accepted
+
+
+class Models(Transport):
+    """Calls about registered models, their versions and archives."""
+
+    async def register_model(self, project: str, request: RegisterModel) -> Accepted[ModelVersion]:
+        """Registers a logged model of the project into the registry of its workspace."""
+        path = f"/projects/{segment(project)}/register"
+        return await self._ask(Accepted[ModelVersion], "POST", path, body=request)
+
+    async def models(
+        self,
+        registry: str,
+        *,
+        search: str | None = None,
+        owner: str | None = None,
+        order_by: str | None = None,
+        **page: Any,
+    ) -> Page[RegisteredModel]:
+        """`search` finds names, descriptions, owners and tags."""
+        params = {"search": search, "owner": owner, "order_by": order_by, **page}
+        return await self._ask(Page[RegisteredModel], "GET", f"/registries/{segment(registry)}/models", params=params)
+
+    async def model(self, registry: str, model: str) -> RegisteredModel:
+        return await self._ask(RegisteredModel, "GET", self._model(registry, model))
+
+    async def update_model(self, registry: str, model: str, request: ModelUpdate) -> RegisteredModel:
+        return await self._ask(RegisteredModel, "PATCH", self._model(registry, model), body=request)
+
+    async def delete_model(self, registry: str, model: str, *, keep_archives: bool = False) -> None:
+        """Deletes a model with all versions, and their archives unless told to keep them."""
+        await self._send("DELETE", self._model(registry, model), params={"keep_archives": keep_archives})
+
+    async def set_alias(self, registry: str, model: str, alias: str, version: int) -> RegisteredModel:
+        path = f"{self._model(registry, model)}/aliases/{segment(alias)}"
+        return await self._ask(RegisteredModel, "PUT", path, params={"version": version})
+
+    async def delete_alias(self, registry: str, model: str, alias: str) -> RegisteredModel:
+        return await self._ask(RegisteredModel, "DELETE", f"{self._model(registry, model)}/aliases/{segment(alias)}")
+
+    async def versions(
+        self, registry: str, model: str, *, order_by: str | None = None, **page: Any
+    ) -> Page[ModelVersion]:
+        """Newest first, unless `order_by` says otherwise."""
+        path = f"{self._model(registry, model)}/versions"
+        return await self._ask(Page[ModelVersion], "GET", path, params={"order_by": order_by, **page})
+
+    async def version(self, registry: str, model: str, version: int) -> ModelVersion:
+        return await self._ask(ModelVersion, "GET", self._version(registry, model, version))
+
+    async def update_version(self, registry: str, model: str, version: int, request: VersionUpdate) -> ModelVersion:
+        return await self._ask(ModelVersion, "PATCH", self._version(registry, model, version), body=request)
+
+    async def delete_version(self, registry: str, model: str, version: int, *, keep_archive: bool = False) -> None:
+        path = self._version(registry, model, version)
+        await self._send("DELETE", path, params={"keep_archive": keep_archive})
+
+    async def manifest(self, registry: str, model: str, version: int) -> Manifest:
+        return await self._ask(Manifest, "GET", f"{self._version(registry, model, version)}/manifest")
+
+    async def verify_archive(self, registry: str, model: str, version: int) -> ArchiveCheck:
+        """Reads the whole archive and compares it with its manifest."""
+        path = f"{self._version(registry, model, version)}/verify"
+        return await self._ask(ArchiveCheck, "POST", path, timeout=None)
+
+    async def read_archive(
+        self,
+        registry: str,
+        model: str,
+        version: int,
+        path: str,
+        *,
+        start: int = 0,
+        length: int | None = None,
+    ) -> bytes:
+        url = f"{self._version(registry, model, version)}/content"
+        return await self._read(url, {"path": path}, start, length)
+
+    @staticmethod
+    def _model(registry: str, model: str) -> str:
+        return f"/registries/{segment(registry)}/models/{segment(model)}"
+
+    def _version(self, registry: str, model: str, version: int) -> str:
+        return f"{self._model(registry, model)}/versions/{version}"

@@ -1,0 +1,74 @@
+"""Calls about events, log lines and workflows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Event, LogLine, Workflow
+
+
+class Operations(Transport):
+    """Calls about events, log lines and workflows."""
+
+    async def events(
+        self,
+        *,
+        registry: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        **page: Any,
+    ) -> Page[Event]:
+        """Newest first."""
+        params = {
+            "registry": registry,
+            "actor": actor,
+            "action": action,
+            "outcome": outcome,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+            **page,
+        }
+        return await self._ask(Page[Event], "GET", "/events", params=params)
+
+    async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
+        return await self._ask(Page[LogLine], "GET", f"/events/{event}/logs", params=page)
+
+    async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
+        """Newest first. `status` may be "active"."""
+        return await self._ask(Page[Workflow], "GET", "/workflows", params={"kind": kind, "status": status, **page})
+
+    async def workflow(self, workflow: str) -> Workflow:
+        return await self._ask(Workflow, "GET", f"/workflows/{segment(workflow)}")
+
+    async def workflow_logs(self, workflow: str, **page: Any) -> Page[LogLine]:
+        return await self._ask(Page[LogLine], "GET", f"/workflows/{segment(workflow)}/logs", params=page)
+
+    async def cancel_workflow(self, workflow: str) -> Workflow:
+        return await self._ask(Workflow, "POST", f"/workflows/{segment(workflow)}/cancel")
+
+    async def retry_workflow(self, workflow: str) -> Workflow:
+        """Starts a failed or cancelled workflow's work again, as a new workflow."""
+        return await self._ask(Workflow, "POST", f"/workflows/{segment(workflow)}/retry")
+
+    async def wait_for_workflow(
+        self,
+        workflow: str,
+        progress: Callable[[Workflow], None] | None = None,
+        every: float = 0.2,
+    ) -> Workflow:
+        """Asks every `every` seconds until the workflow is finished; `progress` gets each answer."""
+        while True:
+            found = await self.workflow(workflow)
+            if progress is not None:
+                progress(found)
+            if found.status.finished:
+                return found
+            await asyncio.sleep(every)

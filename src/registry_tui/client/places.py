@@ -1,0 +1,84 @@
+"""Calls about the installation, environments, workspaces and projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import PlatformStatus
+from registry_tui.schemas.places import (
+    Collaborator,
+    CollaboratorChange,
+    Environment,
+    EnvironmentCreate,
+    Project,
+    ProjectCreate,
+    ProjectCredentials,
+    User,
+    Workspace,
+    WorkspaceCreate,
+)
+
+
+class Places(Transport):
+    """Calls about the installation, environments, workspaces and projects."""
+
+    async def whoami(self) -> User:
+        """The acting principal."""
+        return await self._ask(User, "GET", "/user")
+
+    async def status(self) -> PlatformStatus:
+        """The parts' health as the service sees it, by real probes."""
+        return await self._ask(PlatformStatus, "GET", "/status")
+
+    async def environments(self, **page: Any) -> Page[Environment]:
+        return await self._ask(Page[Environment], "GET", "/environments", params=page)
+
+    async def environment(self, environment: str) -> Environment:
+        return await self._ask(Environment, "GET", f"/environments/{segment(environment)}")
+
+    async def create_environment(self, request: EnvironmentCreate) -> Environment:
+        return await self._ask(Environment, "POST", "/environments", body=request)
+
+    async def delete_environment(self, environment: str) -> None:
+        await self._send("DELETE", f"/environments/{segment(environment)}")
+
+    async def workspaces(self, environment: str | None = None, **page: Any) -> Page[Workspace]:
+        return await self._ask(Page[Workspace], "GET", "/workspaces", params={"environment": environment, **page})
+
+    async def workspace(self, workspace: str) -> Workspace:
+        return await self._ask(Workspace, "GET", f"/workspaces/{segment(workspace)}")
+
+    async def create_workspace(self, request: WorkspaceCreate) -> Workspace:
+        return await self._ask(Workspace, "POST", "/workspaces", body=request)
+
+    async def delete_workspace(self, workspace: str) -> None:
+        await self._send("DELETE", f"/workspaces/{segment(workspace)}")
+
+    async def projects(self, workspace: str | None = None, **page: Any) -> Page[Project]:
+        return await self._ask(Page[Project], "GET", "/projects", params={"workspace": workspace, **page})
+
+    async def project(self, project: str) -> Project:
+        return await self._ask(Project, "GET", f"/projects/{segment(project)}")
+
+    async def create_project(self, request: ProjectCreate) -> Project:
+        return await self._ask(Project, "POST", "/projects", body=request)
+
+    async def delete_project(self, project: str, *, force: bool = False) -> None:
+        """Deletes a project; one that holds experiments only with `force`."""
+        await self._send("DELETE", f"/projects/{segment(project)}", params={"force": force})
+
+    async def collaborators(self, project: str) -> Page[Collaborator]:
+        return await self._ask(Page[Collaborator], "GET", f"/projects/{segment(project)}/collaborators")
+
+    async def set_collaborator(self, project: str, user: str, change: CollaboratorChange) -> Collaborator:
+        path = f"/projects/{segment(project)}/collaborators/{segment(user)}"
+        return await self._ask(Collaborator, "PUT", path, body=change)
+
+    async def remove_collaborator(self, project: str, user: str) -> None:
+        await self._send("DELETE", f"/projects/{segment(project)}/collaborators/{segment(user)}")
+
+    async def credentials(self, project: str) -> ProjectCredentials:
+        """What stock MLflow code needs in this project, for the acting principal."""
+        return await self._ask(ProjectCredentials, "GET", f"/projects/{segment(project)}/credentials")

@@ -1,0 +1,48 @@
+"""Calls about Model Registries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
+
+
+class Registries(Transport):
+    """Calls about Model Registries."""
+
+    async def registries(
+        self,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        environment: str | None = None,
+        order_by: str | None = None,
+        **page: Any,
+    ) -> Page[ModelRegistry]:
+        """`name` matches a part of the name; `status` is a status or its label; `order_by` is `field` or `-field`."""
+        params = {"name": name, "status": status, "environment": environment, "order_by": order_by, **page}
+        return await self._ask(Page[ModelRegistry], "GET", "/registries", params=params)
+
+    async def registry(self, registry: str) -> ModelRegistry:
+        return await self._ask(ModelRegistry, "GET", f"/registries/{segment(registry)}")
+
+    async def create_registry(self, request: RegistryCreate) -> Accepted[ModelRegistry]:
+        return await self._ask(Accepted[ModelRegistry], "POST", "/registries", body=request)
+
+    async def synchronize_registry(self, registry: str) -> Accepted[ModelRegistry]:
+        path = f"/registries/{segment(registry)}/synchronize"
+        return await self._ask(Accepted[ModelRegistry], "POST", path)
+
+    async def delete_registry(self, registry: str, request: RegistryDelete) -> Accepted[ModelRegistry]:
+        path = f"/registries/{segment(registry)}/delete"
+        return await self._ask(Accepted[ModelRegistry], "POST", path, body=request)
+
+    async def grant_storage_access(self, registry: str) -> ModelRegistry:
+        """Lets the registry's machine user use its prefix on the object store."""
+        return await self._ask(ModelRegistry, "PUT", f"/registries/{segment(registry)}/storage-access")
+
+    async def revoke_storage_access(self, registry: str) -> ModelRegistry:
+        return await self._ask(ModelRegistry, "DELETE", f"/registries/{segment(registry)}/storage-access")

@@ -1,0 +1,60 @@
+"""Calls about experiments, runs and their artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.tracking import ArtifactFolder, Experiment, MetricPoint, Run, RunDetails, RunSearch
+
+
+class Tracking(Transport):
+    """Calls about experiments, runs and their artifacts."""
+
+    async def experiments(
+        self, project: str, *, name: str | None = None, order_by: str | None = None, **page: Any
+    ) -> Page[Experiment]:
+        params = {"name": name, "order_by": order_by, **page}
+        return await self._ask(Page[Experiment], "GET", f"/projects/{segment(project)}/experiments", params=params)
+
+    async def experiment(self, project: str, experiment: str) -> Experiment:
+        path = f"/projects/{segment(project)}/experiments/{segment(experiment)}"
+        return await self._ask(Experiment, "GET", path)
+
+    async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
+        path = f"/projects/{segment(project)}/runs/search"
+        return await self._ask(Page[Run], "POST", path, body=request)
+
+    async def run(self, project: str, run: str) -> RunDetails:
+        return await self._ask(RunDetails, "GET", f"/projects/{segment(project)}/runs/{segment(run)}")
+
+    async def metric_history(self, project: str, run: str, metric: str, **page: Any) -> Page[MetricPoint]:
+        path = f"/projects/{segment(project)}/runs/{segment(run)}/metric-history"
+        return await self._ask(Page[MetricPoint], "GET", path, params={"metric": metric, **page})
+
+    async def artifacts(self, project: str, run: str, path: str = "") -> ArtifactFolder:
+        """The entries directly below a folder of the run's artifacts."""
+        url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts"
+        return await self._ask(ArtifactFolder, "GET", url, params={"path": path})
+
+    async def read_artifact(
+        self, project: str, run: str, path: str, *, start: int = 0, length: int | None = None
+    ) -> bytes:
+        """Bytes of one artifact, from `start`, at most `length`."""
+        url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts/content"
+        return await self._read(url, {"path": path}, start, length)
+
+    async def download_artifact(
+        self,
+        project: str,
+        run: str,
+        path: str,
+        target: Path,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> int:
+        """Writes one artifact to `target`; returns its size. `progress` gets bytes done and in all, if known."""
+        url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts/content"
+        return await self._download(url, {"path": path}, target, progress)

@@ -1,0 +1,182 @@
+"""Requests to the service: over its unix socket or HTTPS, with a request ID, a timeout and typed errors."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from registry_tui.client.errors import RegistryError, ServiceUnavailable, from_problem
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.base import Problem
+
+Answer = TypeVar("Answer")
+
+#: Seconds to wait for a connection and for the next bytes of an answer.
+TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+CHUNK = 1 << 20
+
+
+def segment(value: str | int) -> str:
+    """A name or ID as one segment of a path."""
+    return quote(str(value), safe="")
+
+
+class Transport:
+    """Talks to one service: over its unix socket, or over HTTPS when `base_url` is given.
+
+    Every method may raise `ServiceUnavailable` or a `ServiceProblem` (see `errors`). Names or IDs are
+    accepted wherever a resource is named. Use it as an async context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        home: Home | None = None,
+        *,
+        base_url: str | None = None,
+        token: str | None = None,
+        user: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        if transport is None and base_url is None:
+            # A unix socket has no TLS; making a context for it reads every certificate of the system.
+            transport = httpx.AsyncHTTPTransport(uds=str((home or Home.resolve()).service_socket), verify=False)
+        headers = {}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if acting := user or os.environ.get("REGISTRY_TUI_USER"):
+            headers["X-Registry-User"] = acting
+        self._http = httpx.AsyncClient(
+            base_url=base_url or "http://registry-tui",
+            transport=transport,
+            headers=headers,
+            timeout=TIMEOUT,
+            # A proxy is for services elsewhere.
+            trust_env=base_url is not None,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def every(self, fetch: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """All items of a paged list: `async for run in client.every(client.models, "registry")`."""
+        token: str | None = None
+        while True:
+            page = await fetch(*args, page_token=token, **kwargs)
+            for item in page.items:
+                yield item
+            token = page.next_page_token
+            if token is None:
+                return
+
+    async def _ask(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
+        response = await self._send(method, path, **options)
+        try:
+            return TypeAdapter(kind).validate_json(response.content)
+        except ValidationError as error:
+            raise RegistryError(
+                f"The service's answer to {method} {path} is not what this version understands",
+                action="Use the same version of registry-tui on both sides",
+                request_id=response.headers.get("X-Request-ID"),
+            ) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: BaseModel | None = None,
+        headers: dict[str, str] | None = None,
+        timeout: float | httpx.Timeout | None = TIMEOUT,
+    ) -> httpx.Response:
+        request_id = str(uuid.uuid4())
+        sent = {"X-Request-ID": request_id, **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            response = await self._http.request(
+                method,
+                f"/api/v1{path}",
+                params={key: value for key, value in (params or {}).items() if value is not None},
+                content=None if body is None else body.model_dump_json(),
+                headers=sent,
+                timeout=timeout,
+            )
+        except httpx.HTTPError as error:
+            raise _unavailable(error, request_id) from error
+        if response.is_error:
+            raise _problem(response, request_id)
+        return response
+
+    async def _read(self, url: str, params: dict[str, Any], start: int, length: int | None) -> bytes:
+        if length == 0:
+            return b""
+        end = "" if length is None else str(start + length - 1)
+        headers = {} if start == 0 and length is None else {"Range": f"bytes={start}-{end}"}
+        return (await self._send("GET", url, params=params, headers=headers)).content
+
+    async def _download(
+        self,
+        url: str,
+        params: dict[str, Any],
+        target: Path,
+        progress: Callable[[int, int | None], None] | None,
+    ) -> int:
+        request_id = str(uuid.uuid4())
+        partial = target.with_name(f".{target.name}.part")
+        done = 0
+        try:
+            async with self._http.stream(
+                "GET", f"/api/v1{url}", params=params, headers={"X-Request-ID": request_id}
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _problem(response, request_id)
+                length = response.headers.get("Content-Length")
+                with partial.open("wb") as file:
+                    async for chunk in response.aiter_bytes(CHUNK):
+                        file.write(chunk)
+                        done += len(chunk)
+                        if progress is not None:
+                            progress(done, int(length) if length else None)
+            partial.replace(target)
+        except httpx.HTTPError as error:
+            raise _unavailable(error, request_id) from error
+        except OSError as error:
+            raise RegistryError(f"Cannot write {target}: {error.strerror or error}", request_id=request_id) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return done
+
+
+def _unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
+    if isinstance(error, httpx.TimeoutException):
+        message, action = "The service did not answer in time", "Try again; see `registry-tui logs service`"
+    else:
+        message, action = "The service is not running", "Start it with `registry-tui up`"
+    return ServiceUnavailable(message, action=action, request_id=request_id)
+
+
+def _problem(response: httpx.Response, request_id: str) -> RegistryError:
+    try:
+        return from_problem(Problem.model_validate_json(response.content))
+    except ValidationError:
+        return RegistryError(
+            f"The service answered {response.status_code} without saying why",
+            action="See `registry-tui logs service`",
+            request_id=response.headers.get("X-Request-ID", request_id),
+        )
