@@ -1,0 +1,145 @@
+"""`python -m registry_tui.serving SPEC`: checks the archive's sums, loads the model, and serves it on a unix socket."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.serving import archive
+from registry_tui.serving.spec import ReplicaSpec, reason_file, starts_file
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+logger = logging.getLogger("registry_tui.serving")
+
+#: sysexits(3): what it was given is unusable. Trying again will not help.
+UNUSABLE = 78
+#: Connections that may wait to be accepted.
+BACKLOG = 512
+#: Seconds that requests under way get when it is told to stop.
+GRACE = 30
+#: Variables that numerical libraries read their number of threads from.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Unusable(Exception):
+    """The model cannot be served; the message says why."""
+
+
+def main() -> None:
+    """Serves the replica that the spec at `sys.argv[1]` describes, until told to stop."""
+    os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    path = Path(sys.argv[1])
+    reason = reason_file(path)
+    try:
+        spec = ReplicaSpec.load(path)
+        _note_start(starts_file(path))
+        os.environ.update({name: str(spec.threads) for name in _THREADS})
+        # As `mlflow models serve` sets it: models may ask whether they serve.
+        os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
+        os.environ.update(spec.environment)
+        model, folder = load(spec)
+    except (Unusable, OSError, ValueError, TypeError) as error:
+        logger.error("%s", error)
+        reason.write_text(str(error), encoding="utf-8")
+        sys.exit(UNUSABLE)
+    reason.unlink(missing_ok=True)
+    serve(spec, model, folder)
+
+
+def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
+    """The model with the folder it is in, once the archive is as its manifest says. Raises Unusable, OSError."""
+    began = time.monotonic()
+    try:
+        folder = archive.check(Path(spec.model))
+    except archive.ArchiveDamaged as error:
+        raise Unusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error
+    checked = time.monotonic()
+    logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, checked - began)
+    try:
+        import mlflow.pyfunc
+
+        model = mlflow.pyfunc.load_model(str(folder))
+    except Exception as error:  # a model's own code may raise anything
+        logger.exception("The model does not load")
+        raise Unusable(f"{spec.model_name} v{spec.version} does not load: {type(error).__name__}: {error}") from error
+    logger.info("loaded in %.1f s", time.monotonic() - checked)
+    return model, folder
+
+
+def serve(spec: ReplicaSpec, model: Any, folder: Path) -> None:
+    """Answers requests on the spec's socket until SIGTERM."""
+    import mlflow
+    import uvicorn
+
+    from registry_tui.serving.app import ReplicaApp
+    from registry_tui.serving.batching import row_by_row
+    from registry_tui.serving.scorer import Scorer
+
+    example = _example(folder)
+    _warm_up(model, example)
+    batch = spec.batch and row_by_row(model, example)
+    logger.info("requests that wait together %s", "share a call of the model" if batch else "are predicted one by one")
+    scorer = Scorer(model, batch=batch, queue_length=spec.limits.queue_length, threads=spec.threads)
+    app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        ws="none",
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+        backlog=BACKLOG,
+    )
+    # Listens only now: whoever can connect gets an answer.
+    listener = _listen(Path(spec.socket))
+    logger.info("ready")
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        logger.info("stopped")
+
+
+def _example(folder: Path) -> bytes | None:
+    """The request that MLflow stored with the model, if any."""
+    path = folder / "serving_input_example.json"
+    return path.read_bytes() if path.is_file() else None
+
+
+def _warm_up(model: Any, example: bytes | None) -> None:
+    """Predicts the model's own example once, so that the first caller does not wait for lazy imports."""
+    from registry_tui.serving.scorer import score_alone
+
+    if example is None:
+        return
+    answer = score_alone(example, "application/json", model)
+    if answer.status != 200:
+        logger.warning("the model's own input example is answered with %s: %s", answer.status, answer.body[:2000])
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening unix socket in the place of one that is left from before."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _note_start(path: Path) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps([time.time(), os.getpid()]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from registry_tui.serving.scorer import Answer, QueueFull, Scorer
+from registry_tui.serving.spec import Limits
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+#: The text of MLflow's scoring server when its own time limit is over.
+TIMED_OUT = b"Request processing time exceeded limit"
+
+
+class BodyTooLarge(Exception):
+    """More bytes than a request may have."""
+
+
+class Gone(Exception):
+    """The caller hung up."""
+
+
+class ReplicaApp:
+    """Serves one model; `name` is told in each answer's `X-Replica`."""
+
+    def __init__(self, scorer: Scorer, *, name: str, mlflow_version: str, limits: Limits) -> None:
+        self.scorer, self.limits = scorer, limits
+        self._version = mlflow_version.encode()
+        self._name = name.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self.scorer.close)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        extra: list[tuple[bytes, bytes]] = []
+        if path == "/invocations" and method == "POST":
+            try:
+                answer, extra = await self._invoke(scope, receive)
+            except Gone:
+                return
+        elif path in ("/ping", "/health") and method == "GET":
+            answer = Answer(200, b"\n")
+        elif path == "/version" and method == "GET":
+            answer = Answer(200, self._version)
+        elif path in ("/invocations", "/ping", "/health", "/version"):
+            answer = Answer(405, b'{"detail":"Method Not Allowed"}')
+        else:
+            answer = Answer(404, b'{"detail":"Not Found"}')
+        await _respond(send, answer, [(b"x-replica", self._name), *extra])
+
+    async def _invoke(self, scope: Scope, receive: Receive) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+        headers = dict(scope["headers"])
+        try:
+            body = await _body(receive, headers, self.limits.body_bytes)
+        except BodyTooLarge:
+            return _error(
+                413, "REQUEST_LIMIT_EXCEEDED", f"A request may have {self.limits.body_bytes} bytes at most"
+            ), []
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        try:
+            return await asyncio.wait_for(self.scorer.score(body, content_type), self.limits.seconds), []
+        except QueueFull:
+            full = _error(429, "RESOURCE_EXHAUSTED", "Too many requests wait for this replica; try again in a moment")
+            return full, [(b"retry-after", b"1")]
+        except TimeoutError:
+            return Answer(504, TIMED_OUT), []
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    return Answer(status, json.dumps({"error_code": code, "message": message}).encode())
+
+
+async def _body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise BodyTooLarge
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _respond(send: Send, answer: Answer, extra: list[tuple[bytes, bytes]]) -> None:
+    headers = [
+        (b"content-type", answer.media_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _lifespan(receive: Receive, send: Send, close: Callable[[], None]) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(close)
+            await send({"type": "lifespan.shutdown.complete"})
+            return

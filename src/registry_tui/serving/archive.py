@@ -1,0 +1,45 @@
+"""An archive on this machine's disk, compared with its manifest before it is loaded. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+FILES = "files"
+_CHUNK = 1 << 20
+
+
+class ArchiveDamaged(Exception):
+    """A file is missing, has other bytes than the manifest says, or does not belong to the archive."""
+
+
+def check(folder: Path) -> Path:
+    """Reads every file of the archive in `folder`; returns the model's folder. Raises ArchiveDamaged, OSError."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        expected = {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
+    except FileNotFoundError as error:
+        raise ArchiveDamaged(f"{MANIFEST} is missing") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveDamaged(f"{MANIFEST} is damaged: {error}") from error
+    files = folder / FILES
+    found = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+    if missing := sorted(expected.keys() - found):
+        raise ArchiveDamaged(f"{missing[0]} is missing")
+    if unexpected := sorted(found - expected.keys()):
+        raise ArchiveDamaged(f"{unexpected[0]} does not belong to it")
+    for path, (size, sum_) in expected.items():
+        if (files / path).stat().st_size != size or sha256(files / path) != sum_:
+            raise ArchiveDamaged(f"{path} has other bytes than its manifest says")
+    return files
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,168 @@
+"""Answers requests with one model: MLflow's own functions parse, predict and word the errors."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed, merge, parse, share_out
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer's status, body and media type."""
+
+    status: int
+    body: bytes
+    media_type: str = JSON
+
+
+@dataclass(eq=False)
+class _Waiting:
+    body: bytes
+    content_type: str
+    parsed: Parsed | None
+    future: asyncio.Future[Answer]
+    loop: asyncio.AbstractEventLoop
+
+
+class QueueFull(Exception):
+    """As many requests wait as may."""
+
+
+class Scorer:
+    """Predicts in the order of arrival; what waited while the model worked goes into one call where it can."""
+
+    def __init__(self, model: PyFuncModel, *, batch: bool, queue_length: int, threads: int = 1) -> None:
+        self._model = model
+        self._schema = model.metadata.get_input_schema()
+        self.batch = batch
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(queue_length)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"scorer-{number}", daemon=True) for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    async def score(self, body: bytes, content_type: str) -> Answer:
+        """The answer to one request. Raises QueueFull."""
+        loop = asyncio.get_running_loop()
+        mergeable = self.batch and content_type.split(";")[0].strip() == JSON and ";" not in content_type
+        waiting = _Waiting(body, content_type, parse(body) if mergeable else None, loop.create_future(), loop)
+        try:
+            self._queue.put_nowait(waiting)
+        except queue.Full:
+            raise QueueFull from None
+        return await waiting.future
+
+    def close(self) -> None:
+        """Answers what waits, then stops."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    # -- on a scorer's thread -------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            requests = [first]
+            while True:
+                try:
+                    following = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    self._answer(requests)
+                    return
+                requests.append(following)
+            self._answer(requests)
+
+    def _answer(self, requests: list[_Waiting]) -> None:
+        live = [request for request in requests if not request.future.cancelled()]
+        groups: dict[Any, list[_Waiting]] = {}
+        for request in live:
+            key = request.parsed.key if request.parsed is not None else id(request)
+            groups.setdefault(key, []).append(request)
+        for group in groups.values():
+            for together in _portions(group):
+                answers = self._together(together) if len(together) > 1 else None
+                for number, request in enumerate(together):
+                    answer = (
+                        answers[number]
+                        if answers is not None
+                        else score_alone(request.body, request.content_type, self._model)
+                    )
+                    request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+
+    def _together(self, requests: Sequence[_Waiting]) -> list[Answer] | None:
+        """One call for all; None when that is not possible, so that each is judged alone."""
+        from mlflow.pyfunc.scoring_server import infer_and_parse_data, predictions_to_json
+
+        parsed = [request.parsed for request in requests if request.parsed is not None]
+        try:
+            predictions = self._model.predict(infer_and_parse_data(merge(parsed), self._schema))
+        except Exception:  # the wrong one among them gets its own error when it is judged alone
+            return None
+        parts = share_out(predictions, [one.rows for one in parsed])
+        if parts is None:
+            logger.info("The model does not answer row by row; requests are predicted one at a time")
+            self.batch = False
+            return None
+        answers = []
+        for part in parts:
+            text = io.StringIO()
+            predictions_to_json(part, text)
+            answers.append(Answer(200, text.getvalue().encode()))
+        return answers
+
+
+def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
+    """The answer of MLflow's own scoring function to one request."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc.scoring_server import invocations
+
+    try:
+        found = invocations(body, content_type, model, model.metadata.get_input_schema())
+    except MlflowException as error:
+        return Answer(error.get_http_status_code(), error.serialize_as_json().encode())
+    except Exception:
+        logger.exception("A request failed")
+        return Answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "The model failed; see the replica\'s log"}')
+    return Answer(found.status, found.response.encode(), found.mimetype)
+
+
+def _portions(group: list[_Waiting]) -> list[list[_Waiting]]:
+    """Cuts a group so that no call gets more than MAX_ROWS_TOGETHER rows."""
+    portions: list[list[_Waiting]] = [[]]
+    rows = 0
+    for request in group:
+        count = request.parsed.rows if request.parsed is not None else 1
+        if portions[-1] and rows + count > MAX_ROWS_TOGETHER:
+            portions.append([])
+            rows = 0
+        portions[-1].append(request)
+        rows += count
+    return portions
+
+
+def _deliver(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)

@@ -1,0 +1,54 @@
+"""What one replica serves and how: written by the service, read by the replica. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes of a request's body, seconds of a request, requests that may wait."""
+
+    body_bytes: int = 64 * 1024 * 1024
+    seconds: float = 60.0
+    queue_length: int = 256
+
+
+@dataclass(frozen=True)
+class ReplicaSpec:
+    """One replica. `model` is a folder with an archive's `files/` and its `manifest.json`."""
+
+    name: str
+    deployment: str
+    model: str
+    model_name: str
+    version: int
+    socket: str
+    #: Threads that numerical libraries may use: the deployment's CPU, rounded up.
+    threads: int = 1
+    #: Whether requests that wait together may share one call of the model.
+    batch: bool = True
+    limits: Limits = Limits()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def load(cls, path: Path) -> ReplicaSpec:
+        """Reads a spec. Raises OSError, ValueError, TypeError."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**values, "limits": Limits(**values["limits"])})
+
+
+def reason_file(spec: Path) -> Path:
+    """Where a replica that cannot serve says why."""
+    return spec.with_suffix(".reason")
+
+
+def starts_file(spec: Path) -> Path:
+    """Where a replica writes a line for each of its starts: seconds since 1970 and PID."""
+    return spec.with_suffix(".starts")
