@@ -83,7 +83,7 @@ def test_status_asks_each_part_to_do_something(own_platform: Platform) -> None:
     own_platform.up()
     status = json.loads(own_platform.command("status", "--json").stdout)
     assert status["healthy"] is True
-    assert [part["name"] for part in status["parts"]] == ["object-store", "mlflow", "service"]
+    assert [part["name"] for part in status["parts"]] == ["object-store", "mlflow", "service", "gateway"]
     for part in status["parts"]:
         assert part["state"] == "healthy"
         assert part["pid"] == own_platform.pid(part["name"])

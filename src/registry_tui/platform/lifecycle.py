@@ -70,6 +70,10 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
             )
         else:
             ports = choose_ports(home)
+            if supervisor.PARTS.keys() - supervisor.processes(home).keys():
+                # Started by an older version, which knew fewer parts.
+                supervisor.configure(home)
+                supervisor.reread(home)
         known = supervisor.processes(home)
         for part in supervisor.PARTS:
             if not known[part].running:
@@ -125,7 +129,7 @@ def down(home: Home) -> list[str]:
 def _clear_up(home: Home) -> None:
     """Removes the sockets of processes that are gone."""
     object_store.remove_sockets(home)
-    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket):
+    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket, home.gateway_socket):
         path.unlink(missing_ok=True)
 
 

@@ -83,10 +83,24 @@ class Home:
         return self.service / "workflows.db"
 
     @property
+    def serving(self) -> Path:
+        """What deployments are made of: local copies of archives, the models' environments, what replicas are told."""
+        return self.root / "serving"
+
+    @property
+    def gateway_routes_file(self) -> Path:
+        """Which replicas serve which deployment, and the API keys; the service writes it, the gateway reads it."""
+        return self.serving / "routes.json"
+
+    @property
+    def deployment_logs(self) -> Path:
+        return self.logs / "deployments"
+
+    @property
     def run(self) -> Path:
         """Sockets and PID files. Falls back to a short folder when a socket's path would not fit."""
         inside = self.root / "run"
-        if len(os.fsencode(inside / "supervisor.sock")) <= MAX_SOCKET_PATH:
+        if len(os.fsencode(inside / "replicas" / "12345678-1234-99.sock")) <= MAX_SOCKET_PATH:
             return inside
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         # No variable has a say: every process of this user must find the same folder.
@@ -95,6 +109,16 @@ class Home:
     @property
     def service_socket(self) -> Path:
         return self.run / "service.sock"
+
+    @property
+    def gateway_socket(self) -> Path:
+        """Where the service asks the gateway for its counts."""
+        return self.run / "gateway.sock"
+
+    @property
+    def replicas(self) -> Path:
+        """The replicas' sockets, and supervisord's configuration of each."""
+        return self.run / "replicas"
 
     @property
     def supervisor_socket(self) -> Path:
@@ -111,7 +135,8 @@ class Home:
     def create(self) -> None:
         """Makes the folders, readable by the owner only. Raises OSError."""
         outside = () if self.run.is_relative_to(self.root) else (self.run.parent,)
-        for folder in (self.root, self.logs, self.object_store, self.mlflow, self.service, *outside, self.run):
+        inside = (self.logs, self.deployment_logs, self.object_store, self.mlflow, self.service, self.serving)
+        for folder in (self.root, *inside, *outside, self.run, self.replicas):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if folder.stat().st_uid != os.getuid():
                 raise PermissionError(f"{folder} belongs to another user")

@@ -49,6 +49,10 @@ class Ports:
     def mlflow_url(self) -> str:
         return f"http://{LOOPBACK}:{self.mlflow}"
 
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.gateway}"
+
 
 def load_ports(home: Home) -> Ports | None:
     """The ports chosen for this home, or None before the first start. Raises Damaged."""

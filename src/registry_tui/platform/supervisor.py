@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
@@ -27,9 +29,12 @@ PARTS = {
     "object-store": "registry_tui.platform.object_store",
     "mlflow": "registry_tui.mlflow_plugin.launch",
     "service": "registry_tui.service",
+    "gateway": "registry_tui.gateway",
 }
 
 _START_SECONDS = 10.0
+#: Seconds that replicas get to finish what is under way when they are taken away.
+_STOP_SECONDS = 50.0
 
 #: A person's `registry-tui env` exports and cloud keys, which must not change what the parts do.
 _FOREIGN_PREFIXES = ("MLFLOW_", "AWS_", "WEED_", "REGISTRY_TUI_USER")
@@ -51,16 +56,12 @@ class ProcessInfo:
 
 def configuration(home: Home) -> str:
     """supervisord's configuration file; it holds no secret."""
-
-    def quoted(value: object) -> str:
-        return str(value).replace("%", "%%")
-
     sections = [
         "[supervisord]",
-        f"pidfile={quoted(home.supervisor_pid)}",
-        f"logfile={quoted(home.logs / 'supervisor.log')}",
-        f"childlogdir={quoted(home.logs)}",
-        f"directory={quoted(home.run)}",
+        f"pidfile={_quoted(home.supervisor_pid)}",
+        f"logfile={_quoted(home.logs / 'supervisor.log')}",
+        f"childlogdir={_quoted(home.logs)}",
+        f"directory={_quoted(home.run)}",
         "logfile_maxbytes=1MB",
         "logfile_backups=2",
         "loglevel=info",
@@ -69,36 +70,62 @@ def configuration(home: Home) -> str:
         f"identifier=registry-tui-{home.run.name}",
         "",
         "[unix_http_server]",
-        f"file={quoted(home.supervisor_socket)}",
+        f"file={_quoted(home.supervisor_socket)}",
         "chmod=0700",
         "",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+        "",
+        "[include]",
+        f"files={_quoted(home.replicas / '*.conf')}",
     ]
     for name, module in PARTS.items():
-        sections += [
-            "",
-            f"[program:{name}]",
-            f"command={quoted(shlex.quote(sys.executable))} -m {module}",
-            f'environment={PART_VARIABLE}="{name}"',
-            "autostart=false",
-            "autorestart=true",
-            "startsecs=2",
-            "startretries=3",
-            "stopwaitsecs=20",
-            "stopasgroup=true",
-            "killasgroup=true",
-            "redirect_stderr=true",
-            f"stdout_logfile={quoted(home.logs / f'{name}.log')}",
-            "stdout_logfile_maxbytes=10MB",
-            "stdout_logfile_backups=3",
-        ]
+        sections += program(name, [sys.executable, "-m", module], part=name, log=home.logs / f"{name}.log")
     return "\n".join(sections) + "\n"
+
+
+def program(
+    name: str,
+    command: Sequence[str],
+    *,
+    part: str,
+    log: Path,
+    autostart: bool = False,
+    startsecs: int = 2,
+    stop: int = 20,
+) -> list[str]:
+    """One program's section of the configuration. What ends within `startsecs` did not start; `stop`: seconds to end."""
+    return [
+        "",
+        f"[program:{name}]",
+        f"command={_quoted(shlex.join(command))}",
+        f'environment={PART_VARIABLE}="{part}"',
+        f"autostart={str(autostart).lower()}",
+        "autorestart=true",
+        f"startsecs={startsecs}",
+        "startretries=3",
+        f"stopwaitsecs={stop}",
+        "stopasgroup=true",
+        "killasgroup=true",
+        "redirect_stderr=true",
+        f"stdout_logfile={_quoted(log)}",
+        "stdout_logfile_maxbytes=10MB",
+        "stdout_logfile_backups=3",
+    ]
+
+
+def _quoted(value: object) -> str:
+    return str(value).replace("%", "%%")
+
+
+def configure(home: Home) -> None:
+    """Writes supervisord's configuration. Raises OSError."""
+    write_private(home.supervisor_config, configuration(home))
 
 
 def start(home: Home) -> None:
     """Starts supervisord; its parts stay stopped until they are asked for. Raises PartFailed, OSError."""
-    write_private(home.supervisor_config, configuration(home))
+    configure(home)
     home.supervisor_socket.unlink(missing_ok=True)
     home.supervisor_pid.unlink(missing_ok=True)
     output = home.logs / "supervisor-start.log"
@@ -167,6 +194,31 @@ def stop_part(home: Home, part: str) -> None:
     _ignoring(home, "supervisor.stopProcess", part, True)
 
 
+def reread(home: Home) -> None:
+    """Takes up programs that were added to its configuration, and ends those that were taken out of it.
+
+    Raises SupervisorUnavailable.
+    """
+    [(added, changed, removed)] = _asked(home, "supervisor.reloadConfig")
+    gone = (*removed, *changed)
+    for name in gone:
+        _ignoring(home, "supervisor.stopProcessGroup", name, False)
+    until = time.monotonic() + _STOP_SECONDS
+    for name in gone:
+        while not _removed(home, name) and time.monotonic() < until:
+            time.sleep(0.05)
+    for name in (*added, *changed):
+        _ignoring(home, "supervisor.addProcessGroup", name)
+
+
+def _removed(home: Home, name: str) -> bool:
+    try:
+        _call(home, "supervisor.removeProcessGroup", name)
+    except xmlrpc.client.Fault as fault:
+        return fault.faultCode != _STILL_RUNNING
+    return True
+
+
 def shutdown(home: Home) -> None:
     """Asks supervisord to stop all parts and itself; does not wait. Raises SupervisorUnavailable."""
     try:
@@ -208,8 +260,10 @@ class _UnixTransport(xmlrpc.client.Transport):
         return _UnixConnection(self._path, self._timeout)
 
 
-#: Faults that mean that what was asked for is already so (supervisor/xmlrpc.py): ALREADY_STARTED, NOT_RUNNING.
-_ALREADY = (60, 70)
+#: Faults that mean that what was asked for is already so (supervisor/xmlrpc.py): BAD_NAME, ALREADY_STARTED,
+#: NOT_RUNNING, ALREADY_ADDED.
+_ALREADY = (10, 60, 70, 90)
+_STILL_RUNNING = 91
 
 
 def _ignoring(home: Home, method: str, *arguments: Any) -> None:

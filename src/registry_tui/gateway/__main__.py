@@ -1,0 +1,121 @@
+"""`python -m registry_tui.gateway`: serves on the home's gateway port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from registry_tui.gateway.app import Gateway
+from registry_tui.gateway.routes import RoutesFile
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import Home
+from registry_tui.platform.ports import LOOPBACK, load_ports
+
+logger = logging.getLogger("registry_tui.gateway")
+
+#: Seconds between looks at which deployments have ports of their own.
+LOOK_EVERY = 0.2
+#: Seconds that requests under way get when it is told to stop.
+GRACE = 20.0
+#: Connections that may wait to be accepted.
+BACKLOG = 1024
+
+
+class OwnPorts:
+    """The listening ports of the deployments that have one."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._open: dict[int, tuple[str, web.AppRunner]] = {}
+        self._failed: dict[int, str] = {}
+
+    async def follow(self) -> None:
+        """Opens the ports that the routes name now, closes the others."""
+        wanted = {route.port: route.id for route in self._gateway.routes.current().deployments if route.port}
+        for port, (deployment, runner) in list(self._open.items()):
+            if wanted.get(port) != deployment:
+                del self._open[port]
+                await runner.cleanup()
+        for port, deployment in wanted.items():
+            if port not in self._open:
+                await self._listen(port, deployment)
+
+    async def _listen(self, port: int, deployment: str) -> None:
+        runner = web.AppRunner(self._gateway.application(deployment), access_log=None, shutdown_timeout=GRACE)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, LOOPBACK, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            if self._failed.get(port) != str(error):
+                logger.error("port %s of deployment %s cannot be opened: %s", port, deployment, error)
+            self._failed[port] = str(error)
+        else:
+            self._failed.pop(port, None)
+            self._open[port] = (deployment, runner)
+
+    async def close(self) -> None:
+        for _, runner in self._open.values():
+            await runner.cleanup()
+
+
+async def serve(home: Home, port: int) -> None:
+    """Serves until SIGTERM or SIGINT. Raises OSError."""
+    gateway = Gateway(RoutesFile(home.gateway_routes_file))
+    runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE)
+    control = web.AppRunner(gateway.control(), access_log=None)
+    for each in (runner, control):
+        await each.setup()
+    await web.TCPSite(runner, LOOPBACK, port, backlog=BACKLOG).start()
+    await web.UnixSite(control, str(_free(home.gateway_socket))).start()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    ports = OwnPorts(gateway)
+    logger.info("listening on %s:%s", LOOPBACK, port)
+    while not stopping.is_set():
+        await ports.follow()
+        await gateway.forget_gone()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), LOOK_EVERY)
+    await ports.close()
+    await runner.cleanup()
+    await control.cleanup()
+    await gateway.upstream.close()
+
+
+def _free(path: Path) -> Path:
+    """The path, once a dead process's socket is gone from it."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+    return path
+
+
+def main() -> None:
+    """Serves for the home that `REGISTRY_TUI_HOME` names, or the user's."""
+    os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    home = Home.resolve()
+    try:
+        ports = load_ports(home)
+        if ports is None:
+            sys.exit(
+                f"The gateway cannot start: {home.ports_file} is missing; start the platform with `registry-tui up`"
+            )
+        uvloop.run(serve(home, ports.gateway))
+    except (OSError, PlatformError) as error:
+        sys.exit(f"The gateway cannot start: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Who may call a deployment: API keys, checked without asking anyone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+
+from registry_tui.gateway.routes import Key, Route, Routes
+
+#: What an API key begins with, so that people and secret scanners know it.
+PREFIX = "rtk"
+
+
+class Refusal(Exception):
+    """Why a call is refused: HTTP status, code, sentence, and what to do."""
+
+    def __init__(self, status: int, code: str, detail: str, action: str) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.action = status, code, detail, action
+
+
+def new_key() -> tuple[str, str, str]:
+    """A new API key: its ID, the whole key (shown once), and the SHA-256 that is stored.
+
+    The secret has 256 random bits, so that a plain hash is as good as a slow one.
+    """
+    id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return id_, f"{PREFIX}_{id_}_{secret}", digest(secret)
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a key's secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:
+    """The key that a caller's `Authorization` header holds. Raises Refusal (401), which says what is wrong with it."""
+    scheme, _, given = (authorization or "").partition(" ")
+    if not authorization:
+        raise _unauthorized("api-key-missing", "This deployment needs an API key, and the call has none")
+    if scheme.lower() != "bearer" or not given.strip():
+        raise _unauthorized("api-key-malformed", "The header Authorization does not hold a bearer token")
+    prefix, _, rest = given.strip().partition("_")
+    id_, _, secret = rest.partition("_")
+    key = routes.by_key_id.get(id_) if prefix == PREFIX else None
+    if key is None or not hmac.compare_digest(key.sha256, digest(secret)):
+        raise _unauthorized("api-key-unknown", "This API key is not known here")
+    if key.revoked:
+        raise _unauthorized("api-key-revoked", f"The API key {key.id} was revoked")
+    if key.expires_at <= (time.time() if now is None else now):
+        raise _unauthorized("api-key-expired", f"The API key {key.id} has expired")
+    return key
+
+
+def authorize(routes: Routes, route: Route, key: Key) -> None:
+    """Raises Refusal (403) unless the key's owner is a collaborator of the deployment's project."""
+    if key.user not in route.members and key.user not in routes.administrators:
+        raise Refusal(
+            403,
+            "api-key-foreign",
+            f"The API key {key.id} belongs to {key.user}, who is no collaborator of project {route.project}",
+            "Use the API key of a collaborator, or ask an administrator of the project to add the user",
+        )
+
+
+def _unauthorized(code: str, detail: str) -> Refusal:
+    return Refusal(
+        401, code, detail, "Send `Authorization: Bearer <API key>`; make one with `registry-tui keys create NAME`"
+    )

@@ -1,0 +1,290 @@
+"""The gateway's HTTP: `POST /model`, `/endpoints/<access key>/…`, and what the service asks it."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from registry_tui.gateway import access
+from registry_tui.gateway.access import Refusal
+from registry_tui.gateway.routes import Route, Routes, RoutesFile
+from registry_tui.gateway.stats import DeploymentStats
+from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
+
+#: Answers that pass from a replica to the caller with these headers.
+PASSED = ("Content-Type", "Retry-After")
+#: Paths of MLflow's scoring protocol, with their method.
+SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
+#: Seconds after which a caller of a deployment without a live replica may try again.
+RETRY_AFTER = 2
+#: Wrapping of `POST /model` around the request itself.
+WRAPPING = 64 * 1024
+
+
+class Gateway:
+    """Answers for all deployments that `routes` names."""
+
+    def __init__(self, routes: RoutesFile) -> None:
+        self.routes = routes
+        self.upstream = Upstream()
+        self.stats: dict[str, DeploymentStats] = {}
+        #: API key to the time of its last use, in seconds since 1970.
+        self.key_uses: dict[str, float] = {}
+        self.started = time.time()
+
+    def application(self, deployment: str | None = None) -> web.Application:
+        """The web application: of all deployments, or of one that has a port of its own."""
+        app = web.Application(client_max_size=1 << 62, middlewares=[_told])
+        if deployment is None:
+            app.router.add_post("/model", self.model)
+            app.router.add_get("/health", self.health)
+            app.router.add_route("*", "/endpoints/{access_key}/{path}", self.endpoint)
+        else:
+            app["deployment"] = deployment
+            app.router.add_post("/model", self.model)
+            app.router.add_route("*", "/{path}", self.own_port)
+        return app
+
+    def control(self) -> web.Application:
+        """The application on the unix socket that only the service reaches."""
+        app = web.Application()
+        app.router.add_get("/health", self.health)
+        app.router.add_get("/stats", self.tell_stats)
+        return app
+
+    # -- callers ------------------------------------------------------------------------------------
+
+    async def model(self, request: web.Request) -> web.Response:
+        """The documented call: `{"accessKey": …, "request": …}`, answered with `success`, `response`, `replica`."""
+        routes = self.routes.current()
+        named = request.query.get("accessKey")
+        body = await _body(request, routes.largest_body + WRAPPING)
+        try:
+            wrapped = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise _wrong(f"The body is no JSON: {error}") from error
+        if not isinstance(wrapped, dict):
+            raise _wrong("The body is no JSON object")
+        route = self._route(routes, str(wrapped.get("accessKey") or named or ""), request)
+        self._let_in(routes, route, request)
+        if "request" not in wrapped:
+            raise _wrong("The body has no field `request`")
+        inner = json.dumps(wrapped["request"]).encode()
+        if len(inner) > route.body_bytes:
+            raise _too_large(route.body_bytes)
+        answered = await self._send(routes, route, "POST", "/invocations", inner, "application/json")
+        return _wrapped(answered, request)
+
+    async def endpoint(self, request: web.Request) -> web.Response:
+        """MLflow's scoring protocol below `/endpoints/<access key>/`."""
+        routes = self.routes.current()
+        route = self._route(routes, request.match_info["access_key"], request)
+        return await self._scoring(routes, route, request)
+
+    async def own_port(self, request: web.Request) -> web.Response:
+        """MLflow's scoring protocol on the deployment's own port."""
+        routes = self.routes.current()
+        known = {route.id: route for route in routes.deployments}
+        route = known.get(request.app["deployment"])
+        if route is None:
+            raise Refusal(
+                404, "deployment-missing", "This deployment was deleted", "See `registry-tui deployments list`"
+            )
+        return await self._scoring(routes, route, request)
+
+    async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.Response:
+        path = request.match_info["path"]
+        if path not in SCORING:
+            raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {', '.join(SCORING)}")
+        if request.method != SCORING[path]:
+            raise Refusal(405, "method-not-allowed", f"/{path} takes {SCORING[path]}", "Use that method")
+        self._let_in(routes, route, request)
+        body = await _body(request, route.body_bytes) if request.method == "POST" else None
+        content_type = request.headers.get("Content-Type", "")
+        answered = await self._send(routes, route, request.method, f"/{path}", body, content_type)
+        headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
+        headers["X-Replica"] = answered.replica
+        return web.Response(status=answered.status, body=answered.body, headers=headers)
+
+    def _route(self, routes: Routes, access_key: str, request: web.Request) -> Route:
+        route = routes.by_access_key.get(access_key)
+        if route is None:
+            raise Refusal(
+                404,
+                "access-key-unknown",
+                "No deployment has this access key" if access_key else "The call names no access key",
+                "See `registry-tui deployments show NAME` for the access key",
+            )
+        own = request.app.get("deployment")
+        if own is not None and route.id != own:
+            raise Refusal(
+                404, "access-key-foreign", "This port belongs to another deployment", "Use the gateway's port"
+            )
+        return route
+
+    def _let_in(self, routes: Routes, route: Route, request: web.Request) -> None:
+        if not route.authentication:
+            return
+        key = access.authenticate(routes, request.headers.get("Authorization"))
+        access.authorize(routes, route, key)
+        self.key_uses[key.id] = time.time()
+
+    async def _send(
+        self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, content_type: str
+    ) -> Answered:
+        counted = path == "/invocations"
+        began = time.perf_counter()
+        status, replica = 503, ""
+        stats = self.stats.setdefault(route.id, DeploymentStats())
+        headers = {"Content-Type": content_type} if content_type else {}
+        try:
+            try:
+                answered = await self._ask(route, method, path, body, headers)
+            except NoReplica:
+                # The replicas may have been replaced while this call was on its way.
+                newer = {each.id: each for each in self.routes.current().deployments}.get(route.id)
+                if newer is None or newer.replicas == route.replicas:
+                    raise
+                answered = await self._ask(newer, method, path, body, headers)
+            status, replica = answered.status, answered.replica
+            stats.retries += answered.retries
+            return answered
+        except NoReplica as error:
+            raise _no_replica(route) from error
+        except ReplicasDied as error:
+            status = 502
+            raise Refusal(
+                502,
+                "replicas-died",
+                f"Two replicas of {route.name} ended while they had this request",
+                "See their logs: `registry-tui deployments logs`; the request itself may be the cause",
+            ) from error
+        except TookTooLong as error:
+            status = 504
+            raise Refusal(
+                504,
+                "replica-timeout",
+                f"The replica did not answer within {route.seconds:g} seconds",
+                "Send less at once",
+            ) from error
+        finally:
+            if counted:
+                stats.count(status, replica, time.perf_counter() - began)
+
+    async def _ask(
+        self, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answered:
+        return await self.upstream.send(route.replicas, method, path, body=body, headers=headers, seconds=route.seconds)
+
+    # -- the service ------------------------------------------------------------------------------------
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.json_response({"healthy": True})
+
+    async def tell_stats(self, request: web.Request) -> web.Response:
+        """Counts of every deployment by ID, and when each API key was used last."""
+        deployments = {id_: stats.to_dict() for id_, stats in self.stats.items()}
+        return web.json_response({"started": self.started, "deployments": deployments, "key_uses": self.key_uses})
+
+    async def forget_gone(self) -> None:
+        """Closes connections and forgets counts of what the routes name no more."""
+        deployments = self.routes.current().deployments
+        known = {route.id for route in deployments}
+        for id_ in self.stats.keys() - known:
+            del self.stats[id_]
+        await self.upstream.keep_only({replica.socket for route in deployments for replica in route.replicas})
+
+
+@web.middleware
+async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Every answer carries a request ID; what is refused is a problem details document (RFC 9457)."""
+    request_id = request.headers.get("X-Request-ID", "")[:100] or str(uuid.uuid4())
+    try:
+        response: web.StreamResponse = await handler(request)
+    except Refusal as refusal:
+        response = _problem(refusal, request_id)
+    except web.HTTPException as error:
+        response = _problem(
+            Refusal(error.status, "http", error.reason, "See `registry-tui deployments show NAME`"), request_id
+        )
+    response.headers["X-Request-ID"] = request_id
+    return response
+
+
+def _problem(refusal: Refusal, request_id: str) -> web.Response:
+    problem = {
+        "type": f"/problems/{refusal.code}",
+        "title": refusal.code.replace("-", " ").capitalize(),
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": refusal.code,
+        "request_id": request_id,
+        "action": refusal.action,
+        "success": False,
+    }
+    headers = {}
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refusal.status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    response = web.json_response(
+        problem, status=refusal.status, content_type="application/problem+json", headers=headers
+    )
+    if refusal.status == 413:
+        # The rest of the body is not read.
+        response.force_close()
+    return response
+
+
+def _wrapped(answered: Answered, request: web.Request) -> web.Response:
+    """A replica's answer as the documented call has it."""
+    ok = answered.status == 200
+    # The body is JSON already: it is put in as it is, so that no digit changes.
+    if "json" in answered.headers.get("Content-Type", "") and answered.body.strip():
+        inner = answered.body.decode()
+    else:
+        inner = json.dumps(answered.body.decode(errors="replace"))
+    field = "response" if ok else "error"
+    body = f'{{"success": {json.dumps(ok)}, "{field}": {inner}, "replica": {json.dumps(answered.replica)}}}'
+    headers = {"X-Replica": answered.replica}
+    if "Retry-After" in answered.headers:
+        headers["Retry-After"] = answered.headers["Retry-After"]
+    return web.Response(status=answered.status, text=body, content_type="application/json", headers=headers)
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    """The request's body. Raises Refusal (413) as soon as it is too large."""
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    chunks, size = [], 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "body-too-large", f"A request may have {limit} bytes at most", "Send fewer rows at once")
+
+
+def _wrong(detail: str) -> Refusal:
+    return Refusal(400, "bad-request", detail, 'Send {"accessKey": "…", "request": {"dataframe_split": …}} as JSON')
+
+
+def _no_replica(route: Route) -> Refusal:
+    if route.replicas:
+        detail, action = (
+            f"No replica of {route.name} answers just now; they are being started again",
+            "Try again in a moment",
+        )
+    else:
+        detail = f"The deployment {route.name} is {route.state}"
+        action = f"Start it: `registry-tui deployments restart {route.name}`"
+    return Refusal(503, "no-replica", detail, action)

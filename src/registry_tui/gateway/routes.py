@@ -1,0 +1,125 @@
+"""What the service tells the gateway, in a file: deployments with their replicas, and API keys."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A process that serves, and its unix socket."""
+
+    name: str
+    socket: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One deployment. `access_key` names it in calls; `members` may call it when `authentication` is on."""
+
+    id: str
+    name: str
+    project: str
+    access_key: str
+    authentication: bool
+    members: tuple[str, ...]
+    replicas: tuple[Replica, ...]
+    #: A port of 127.0.0.1 of its own, for clients that know a host and a port only.
+    port: int | None = None
+    #: Why it does not answer, when there are no replicas.
+    state: str = "deployed"
+    body_bytes: int = 64 * 1024 * 1024
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key: the SHA-256 of its secret, whose it is, and until when (seconds since 1970)."""
+
+    id: str
+    sha256: str
+    user: str
+    expires_at: float
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Everything the gateway knows."""
+
+    deployments: tuple[Route, ...] = ()
+    keys: tuple[Key, ...] = ()
+    administrators: tuple[str, ...] = ()
+
+    @cached_property
+    def by_access_key(self) -> Mapping[str, Route]:
+        return {route.access_key: route for route in self.deployments}
+
+    @cached_property
+    def by_key_id(self) -> Mapping[str, Key]:
+        return {key.id: key for key in self.keys}
+
+    @cached_property
+    def largest_body(self) -> int:
+        return max((route.body_bytes for route in self.deployments), default=0)
+
+    def to_json(self) -> str:
+        values = {
+            "format": FORMAT,
+            "deployments": [asdict(route) for route in self.deployments],
+            "keys": [asdict(key) for key in self.keys],
+            "administrators": self.administrators,
+        }
+        return json.dumps(values, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Routes:
+        """Raises ValueError, KeyError, TypeError."""
+        values = json.loads(text)
+        deployments = []
+        for route in values["deployments"]:
+            replicas = tuple(Replica(**replica) for replica in route["replicas"])
+            deployments.append(Route(**{**route, "replicas": replicas, "members": tuple(route["members"])}))
+        keys = tuple(Key(**key) for key in values["keys"])
+        return cls(tuple(deployments), keys, tuple(values["administrators"]))
+
+
+def write(path: Path, routes: Routes) -> None:
+    """Replaces the file as a whole, readable by the owner only. Raises OSError."""
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(routes.to_json())
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+class RoutesFile:
+    """The file as last read; read again when it changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._routes = Routes()
+
+    def current(self) -> Routes:
+        """What the file says now; what it said before when it cannot be read."""
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if stamp != self._stamp:
+                self._routes = Routes.from_json(self._path.read_text(encoding="utf-8"))
+                self._stamp = stamp
+        except FileNotFoundError:
+            self._routes, self._stamp = Routes(), None
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # it is replaced as a whole, so this is not a half-written one: keep what is known
+        return self._routes
