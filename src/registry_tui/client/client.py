@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_tui.client.deployments import Deployments
 from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
 from registry_tui.client.places import Places
@@ -9,5 +10,5 @@ from registry_tui.client.registries import Registries
 from registry_tui.client.tracking import Tracking
 
 
-class RegistryClient(Places, Registries, Tracking, Models, Operations):
+class RegistryClient(Places, Registries, Tracking, Models, Deployments, Operations):
     """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -89,17 +88,6 @@ class Routes:
             deployments.append(Route(**{**route, "replicas": replicas, "members": tuple(route["members"])}))
         keys = tuple(Key(**key) for key in values["keys"])
         return cls(tuple(deployments), keys, tuple(values["administrators"]))
-
-
-def write(path: Path, routes: Routes) -> None:
-    """Replaces the file as a whole, readable by the owner only. Raises OSError."""
-    new = path.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(routes.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 class RoutesFile:

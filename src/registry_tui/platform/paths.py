@@ -100,7 +100,7 @@ class Home:
     def run(self) -> Path:
         """Sockets and PID files. Falls back to a short folder when a socket's path would not fit."""
         inside = self.root / "run"
-        if len(os.fsencode(inside / "replicas" / "12345678-1234-99.sock")) <= MAX_SOCKET_PATH:
+        if len(os.fsencode(inside / "replicas" / "12345678901-1234-99.sock")) <= MAX_SOCKET_PATH:
             return inside
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         # No variable has a say: every process of this user must find the same folder.

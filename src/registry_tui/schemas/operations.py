@@ -17,6 +17,9 @@ class WorkflowKind(StrEnum):
     DEPROVISION = "deprovision"
     ARCHIVE = "archive"
     DELETE_ARCHIVE = "delete-archive"
+    DEPLOY = "deploy"
+    STOP = "stop"
+    UNDEPLOY = "undeploy"
 
 
 class WorkflowStatus(StrEnum):

@@ -171,7 +171,7 @@ def hash_files(
         check()
     for file in (file for file in files if file.size > RANGE_BYTES):
         sha, size = hashlib.sha256(), 0
-        for piece in _ranges(file, place):
+        for piece in read_pieces(file, place):
             sha.update(piece)
             size += len(piece)
             advance(len(piece), 0)
@@ -349,7 +349,7 @@ def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, ch
     step = max(RANGE_BYTES, _part_size(file.size))
     with _upload(target, key) as upload:
         parts = []
-        for number, piece in enumerate(_ranges(file, source, step), 1):
+        for number, piece in enumerate(read_pieces(file, source, step), 1):
             sha.update(piece)
             with clear_errors(target):
                 answer = client.upload_part(
@@ -363,13 +363,16 @@ def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, ch
     return sha.hexdigest()
 
 
-def _ranges(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
-    """A file's bytes in pieces, a few of which are read ahead."""
+def read_pieces(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
+    """A file's bytes in pieces, a few of which are read ahead; of the listed state, where its ETag is given.
+
+    Raises ServiceError.
+    """
 
     def fetch(piece: tuple[int, int]) -> bytes:
         first, last = piece
         with clear_errors(place):
-            found = _get(place, file.path, etag=file.etag, Range=f"bytes={first}-{last}")["Body"].read()
+            found = _get(place, file.path, etag=file.etag or None, Range=f"bytes={first}-{last}")["Body"].read()
         if len(found) != last - first + 1:
             raise PartUnavailable(f"The object store broke off reading {place.uri}{file.path}")
         return bytes(found)

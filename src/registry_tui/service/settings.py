@@ -31,6 +31,12 @@ class Settings(BaseModel):
     pending_versions_every: float = Field(default=5.0, gt=0)
     #: Bytes; a larger request body is refused.
     max_request_bytes: int = Field(default=1 << 20, ge=1024)
+    #: Bytes of a request for predictions, seconds that it may take, and how many may wait for one replica.
+    max_prediction_bytes: int = Field(default=64 << 20, ge=1024)
+    prediction_seconds: float = Field(default=60.0, gt=0)
+    prediction_queue: int = Field(default=256, ge=1)
+    #: Seconds that new replicas get to load their model before a change is rolled back.
+    replica_patience: float = Field(default=300.0, gt=0)
 
 
 def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:

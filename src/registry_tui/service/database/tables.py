@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -210,15 +210,85 @@ class DeploymentRow(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     #: No foreign key: deleting a registry by force leaves what runs running.
     registry_id: Mapped[str] = mapped_column(index=True)
+    model_id: Mapped[str]
     model_name: Mapped[str]
+    #: The version that serves, or is to serve first.
     version: Mapped[int]
-    #: pending, deploying, deployed, stopping, stopped or failed.
+    version_id: Mapped[str]
+    alias: Mapped[str | None]
+    follow_alias: Mapped[bool] = mapped_column(default=False)
+    #: A `schemas.deployments.DeploymentState`, and why.
     state: Mapped[str] = mapped_column(default="pending")
+    reason: Mapped[str] = mapped_column(default="")
+    #: Number of the revision that serves; 0 before the first one does.
+    revision: Mapped[int] = mapped_column(default=0)
+    authentication: Mapped[bool] = mapped_column(default=True)
+    access_key: Mapped[str] = mapped_column(unique=True)
+    port: Mapped[int | None] = mapped_column(unique=True)
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    workflow_id: Mapped[str | None]
+
+    project: Mapped[ProjectRow] = relationship()
+    revisions: Mapped[list[RevisionRow]] = relationship(
+        back_populates="deployment", cascade="all, delete-orphan", order_by="RevisionRow.number"
+    )
+
+
+class RevisionRow(Base):
+    """One setting of a deployment."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (UniqueConstraint("deployment_id", "number"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    version: Mapped[int]
+    version_id: Mapped[str]
+    alias: Mapped[str | None]
+    follow_alias: Mapped[bool] = mapped_column(default=False)
+    replicas: Mapped[int]
+    cpu: Mapped[float]
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    #: [{"name", "value", "secret"}]
+    environment: Mapped[list[Any]] = mapped_column(JSON)
+    batching: Mapped[bool]
+    comment: Mapped[str] = mapped_column(default="")
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    #: A `schemas.deployments.RevisionState`.
+    state: Mapped[str] = mapped_column(default="pending")
+    error: Mapped[str] = mapped_column(default="")
+    #: Revisions that differ only in what replicas need not be started anew for share a generation of replicas.
+    generation: Mapped[int]
+    #: A `schemas.deployments.BuildState`, the environment that it led to, and its time.
+    build: Mapped[str] = mapped_column(default="pending")
+    python_environment: Mapped[str] = mapped_column(default="")
+    build_seconds: Mapped[float | None]
+    workflow_id: Mapped[str | None]
+
+    deployment: Mapped[DeploymentRow] = relationship(back_populates="revisions")
+
+
+class ApiKeyRow(Base):
+    """A person's API key; only the SHA-256 of its secret is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    sha256: Mapped[str]
+    user: Mapped[str] = mapped_column(ForeignKey("users.name"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class WorkflowRow(Base):

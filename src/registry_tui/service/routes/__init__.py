@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
 
-MODULES = ("system", "places", "registries", "tracking", "models", "events", "workflows")
+MODULES = ("system", "places", "registries", "tracking", "models", "deployments", "events", "workflows")
 
 
 class Segment(StringConvertor):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DEFINITIONS: dict[WorkflowKind, Definition] = {}
 
 #: The modules that define workflows, in this package.
-MODULES = ("provision", "synchronize", "deprovision", "archive", "delete_archive")
+MODULES = ("provision", "synchronize", "deprovision", "archive", "delete_archive", "deploy", "stop", "undeploy")
 
 
 def load_definitions() -> dict[WorkflowKind, Definition]:

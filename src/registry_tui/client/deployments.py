@@ -1,0 +1,111 @@
+"""Calls about deployments and API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.deployments import (
+    ApiKey,
+    ApiKeyCreate,
+    Deployment,
+    DeploymentCreate,
+    DeploymentSuggestion,
+    DeploymentUpdate,
+    NewApiKey,
+    ReplicaLog,
+    ReplicaStatus,
+    Revision,
+    TestAnswer,
+    TestRequest,
+)
+from registry_tui.schemas.operations import Accepted
+
+
+class Deployments(Transport):
+    """Calls about deployments and API keys."""
+
+    async def deployments(
+        self,
+        *,
+        project: str | None = None,
+        registry: str | None = None,
+        model: str | None = None,
+        version: int | None = None,
+        **page: Any,
+    ) -> Page[Deployment]:
+        """By name."""
+        params = {"project": project, "registry": registry, "model": model, "version": version, **page}
+        return await self._ask(Page[Deployment], "GET", "/deployments", params=params)
+
+    async def deployment(self, deployment: str) -> Deployment:
+        return await self._ask(Deployment, "GET", f"/deployments/{segment(deployment)}")
+
+    async def create_deployment(self, request: DeploymentCreate) -> Accepted[Deployment]:
+        return await self._ask(Accepted[Deployment], "POST", "/deployments", body=request)
+
+    async def update_deployment(self, deployment: str, request: DeploymentUpdate) -> Accepted[Deployment] | Deployment:
+        """A rollout with its workflow; the deployment alone when nothing needs rolling out."""
+        kind: Any = Accepted[Deployment] | Deployment
+        found: Accepted[Deployment] | Deployment = await self._ask(
+            kind, "PATCH", f"/deployments/{segment(deployment)}", body=request
+        )
+        return found
+
+    async def stop_deployment(self, deployment: str) -> Accepted[Deployment]:
+        return await self._ask(Accepted[Deployment], "POST", f"/deployments/{segment(deployment)}/stop")
+
+    async def restart_deployment(self, deployment: str) -> Accepted[Deployment]:
+        """Replaces all replicas, or starts a stopped deployment."""
+        return await self._ask(Accepted[Deployment], "POST", f"/deployments/{segment(deployment)}/restart")
+
+    async def roll_back_deployment(self, deployment: str, revision: int | None = None) -> Accepted[Deployment]:
+        """To a revision, or to the one that served before."""
+        path = f"/deployments/{segment(deployment)}/rollback"
+        return await self._ask(Accepted[Deployment], "POST", path, params={"revision": revision})
+
+    async def delete_deployment(self, deployment: str, *, force: bool = False) -> Accepted[Deployment]:
+        """Deletes a stopped deployment; with `force` stops it first."""
+        path = f"/deployments/{segment(deployment)}"
+        return await self._ask(Accepted[Deployment], "DELETE", path, params={"force": force})
+
+    async def replicas(self, deployment: str) -> list[ReplicaStatus]:
+        return await self._ask(list[ReplicaStatus], "GET", f"/deployments/{segment(deployment)}/replicas")
+
+    async def revisions(self, deployment: str) -> list[Revision]:
+        """Newest first."""
+        return await self._ask(list[Revision], "GET", f"/deployments/{segment(deployment)}/revisions")
+
+    async def replica_log(
+        self, deployment: str, replica: str, *, offset: int | None = None, lines: int = 1000
+    ) -> ReplicaLog:
+        """The last lines, or those from an `offset` on."""
+        path = f"/deployments/{segment(deployment)}/logs/{segment(replica)}"
+        return await self._ask(ReplicaLog, "GET", path, params={"offset": offset, "lines": lines})
+
+    async def deployment_example(self, deployment: str) -> DeploymentSuggestion:
+        return await self._ask(DeploymentSuggestion, "GET", f"/deployments/{segment(deployment)}/example")
+
+    async def test_deployment(self, deployment: str, request: TestRequest) -> TestAnswer:
+        """Sends a request to a replica."""
+        path = f"/deployments/{segment(deployment)}/test"
+        return await self._ask(TestAnswer, "POST", path, body=request, timeout=None)
+
+    async def suggest_deployment(self, registry: str, model: str, version: int) -> DeploymentSuggestion:
+        """What a form for deploying a version begins with."""
+        path = f"/registries/{segment(registry)}/models/{segment(model)}/versions/{version}/deployment-suggestion"
+        return await self._ask(DeploymentSuggestion, "GET", path)
+
+    # -- API keys ---------------------------------------------------------------------------------
+
+    async def keys(self, *, everybody: bool = False, **page: Any) -> Page[ApiKey]:
+        """One's own, newest first; as administrator everybody's if wanted."""
+        return await self._ask(Page[ApiKey], "GET", "/keys", params={"everybody": everybody, **page})
+
+    async def create_key(self, request: ApiKeyCreate) -> NewApiKey:
+        """Makes a key; only this answer holds it."""
+        return await self._ask(NewApiKey, "POST", "/keys", body=request)
+
+    async def revoke_key(self, key: str) -> ApiKey:
+        return await self._ask(ApiKey, "DELETE", f"/keys/{segment(key)}")

@@ -1,0 +1,271 @@
+"""Deployments: versions served as endpoints from a project; their replicas, revisions and API keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from registry_tui.schemas.base import RequestSchema, Schema
+
+GIB = 1 << 30
+MIB = 1 << 20
+#: Replicas of one deployment at most.
+MAX_REPLICAS = 32
+#: Bytes that a replica gets at least: MLflow itself takes about 200 MB.
+MIN_MEMORY = 256 * MIB
+
+_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class DeploymentState(StrEnum):
+    PENDING = "pending"
+    DEPLOYING = "deploying"
+    DEPLOYED = "deployed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class BuildState(StrEnum):
+    PENDING = "pending"
+    BUILDING = "building"
+    BUILT = "built"
+    FAILED = "build failed"
+
+
+class RevisionState(StrEnum):
+    """`active` serves now; `replaced` did; `failed` never did, or was rolled back; `cancelled` by a person."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    REPLACED = "replaced"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class EnvironmentVariable(Schema):
+    """A variable of the replicas' environment. The value of a secret one is never told again."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
+    value: str | None = Field(default=None, max_length=30_000)
+    secret: bool = False
+
+
+class DeploymentCreate(RequestSchema):
+    """Serves a version of a registered model from a project. Either `version` or `alias` says which version."""
+
+    name: str = Field(pattern=_NAME, description="Lowercase letters, digits and hyphens, at most 63")
+    project: str
+    registry: str | None = Field(default=None, description="Default: the registry of the project's environment")
+    model: str
+    version: int | None = Field(default=None, ge=1)
+    alias: str | None = None
+    follow_alias: bool = Field(default=False, description="Rolls to the alias's version when it moves")
+    description: str = Field(default="", max_length=10_000)
+    authentication: bool = Field(default=True, description="Callers need an API key")
+    replicas: int = Field(default=1, ge=1, le=MAX_REPLICAS)
+    cpu: float = Field(default=1.0, gt=0, le=256, description="Threads of numerical libraries, rounded up")
+    memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY, description="Of each replica; default: suggested")
+    environment: list[EnvironmentVariable] = Field(default=[], max_length=200)
+    batching: bool = Field(default=True, description="Requests that wait together share a call where the model allows")
+    own_port: bool = Field(default=False, description="Also answers on a port of its own")
+    comment: str = Field(default="", max_length=10_000)
+
+
+class DeploymentUpdate(RequestSchema):
+    """What is None stays. A change of version, resources or environment rolls new replicas in before old ones go.
+
+    Environment variables that are given replace all; a secret one without a value keeps the value it has.
+    """
+
+    version: int | None = Field(default=None, ge=1)
+    alias: str | None = None
+    follow_alias: bool | None = None
+    description: str | None = Field(default=None, max_length=10_000)
+    authentication: bool | None = None
+    replicas: int | None = Field(default=None, ge=1, le=MAX_REPLICAS)
+    cpu: float | None = Field(default=None, gt=0, le=256)
+    memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY)
+    environment: list[EnvironmentVariable] | None = Field(default=None, max_length=200)
+    batching: bool | None = None
+    comment: str = Field(default="", max_length=10_000)
+
+
+class Traffic(Schema):
+    """Requests through the gateway: totals since it started; rate (1/s), error rate and latencies (s) of the last
+    minute. `seconds` has [time, requests, failures, p95] of each of the last 300 seconds that had any."""
+
+    requests: int = 0
+    failures: int = 0
+    per_second: float = 0.0
+    error_rate: float = 0.0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    retries: int = 0
+    by_status: dict[str, int] = {}
+    by_replica: dict[str, int] = {}
+    seconds: list[tuple[int, int, int, float | None]] = []
+
+
+class ReplicaState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class ReplicaStatus(Schema):
+    """One process that serves."""
+
+    name: str
+    index: int
+    revision: int
+    version: int
+    state: ReplicaState
+    #: Why it is not ready, or why it was restarted last.
+    detail: str = ""
+    pid: int | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int
+    restarts: int = 0
+    uptime_seconds: float | None = None
+    requests: int = 0
+
+
+class Revision(Schema):
+    """One setting of a deployment, numbered from 1, with its build."""
+
+    number: int
+    version: int
+    alias: str | None = None
+    replicas: int
+    cpu: float
+    memory_bytes: int
+    environment: list[EnvironmentVariable] = []
+    batching: bool
+    comment: str
+    creator: str
+    created_at: datetime
+    state: RevisionState
+    #: Why it failed.
+    error: str = ""
+    build: BuildState
+    #: Which environment its replicas run in: `platform`, or the key of one made from the model's requirements.
+    python_environment: str = ""
+    build_seconds: float | None = None
+    workflow_id: str | None = None
+
+
+class Deployment(Schema):
+    """A version of a registered model, served from a project."""
+
+    id: str
+    name: str
+    description: str
+    project_id: str
+    project_name: str
+    workspace_name: str
+    environment_name: str
+    registry_id: str
+    registry_name: str | None = None
+    model_name: str
+    version: int
+    alias: str | None = None
+    follow_alias: bool = False
+    state: DeploymentState
+    #: Why it failed, or why the last change was rolled back.
+    reason: str = ""
+    revision: int
+    replicas_wanted: int
+    replicas_ready: int = 0
+    cpu: float
+    #: Of each replica: its limit; and what all use now.
+    memory_bytes: int
+    memory_used_bytes: int = 0
+    authentication: bool
+    access_key: str
+    #: Where callers `POST` `{"accessKey": …, "request": …}`, and the base of MLflow's protocol (`/invocations`, …).
+    model_url: str
+    endpoint_url: str
+    port: int | None = None
+    creator: str
+    created_at: datetime
+    updated_at: datetime
+    workflow_id: str | None = None
+    traffic: Traffic = Traffic()
+
+
+class DeploymentSuggestion(Schema):
+    """What the Deploy form is filled with, from the version."""
+
+    name: str
+    description: str
+    memory_bytes: int
+    #: Bytes of memory that this machine has, and that deployments may still claim.
+    machine_memory_bytes: int
+    free_memory_bytes: int
+    machine_cpus: int
+    signature: dict[str, Any] | None = None
+    #: A request as JSON text, from the model's input example or else its signature.
+    example: str = ""
+    example_from: str = ""
+    requirements: list[str] = []
+    warnings: list[str] = []
+
+
+class TestRequest(RequestSchema):
+    """A request to try: JSON text as a caller would send it to `/invocations`."""
+
+    __test__ = False  # no test of pytest's
+
+    body: str = Field(max_length=900_000)
+    content_type: str = "application/json"
+
+
+class TestAnswer(Schema):
+    """What a deployment answered; `body` is the replica's answer as text."""
+
+    __test__ = False
+
+    status: int
+    seconds: float
+    replica: str
+    body: str
+    curl: str
+    python: str
+
+
+class ReplicaLog(Schema):
+    """Lines of a replica's log, oldest first; `next_offset` goes on behind them."""
+
+    lines: list[str]
+    next_offset: int
+
+
+class ApiKeyCreate(RequestSchema):
+    name: str = Field(min_length=1, max_length=200)
+    #: Default: one year from now.
+    expires_at: datetime | None = None
+
+
+class ApiKey(Schema):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    owner: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class NewApiKey(Schema):
+    """The only answer that holds the key itself."""
+
+    api_key: ApiKey
+    key: str

@@ -1,0 +1,93 @@
+"""What this machine has, and what deployments claim of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState
+from registry_tui.service import gateway_link
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.errors import InvalidInput, WrongState
+
+#: Deployments in these states claim memory.
+CLAIMING = tuple(
+    state.value for state in (DeploymentState.PENDING, DeploymentState.DEPLOYING, DeploymentState.DEPLOYED)
+)
+#: What a process with MLflow and a small model takes, measured; and how much larger a model is in memory than on disk.
+_BASE, _GROWTH = 384 * MIB, 3
+_ROUND = 128 * MIB
+
+#: Ports that deployments get: above the platforms' own, below those of outgoing connections (see `platform/ports.py`).
+FIRST_PORT, LAST_PORT = 30_600, 32_700
+
+
+def memory_bytes() -> int:
+    """The memory of this machine, or of the control group that it runs in when that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def cpus() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def suggested_memory(archive_bytes: int) -> int:
+    """Bytes that a replica probably needs, from its archive's size."""
+    needed = max(MIN_MEMORY, _BASE + _GROWTH * archive_bytes)
+    return -(-needed // _ROUND) * _ROUND
+
+
+def claimed_memory(session: Session, *, but: str | None = None) -> int:
+    """Bytes that all deployments may use at most, leaving one out."""
+    query = select(DeploymentRow).where(DeploymentRow.state.in_(CLAIMING), DeploymentRow.id != (but or ""))
+    total = 0
+    for row in session.scalars(query.options(selectinload(DeploymentRow.revisions))):
+        revision = gateway_link.active_revision(row) or (row.revisions[-1] if row.revisions else None)
+        if revision is not None:
+            total += revision.replicas * revision.memory_bytes
+    return total
+
+
+def require_room(session: Session, replicas: int, memory: int, cpu: float, *, but: str | None = None) -> None:
+    """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it."""
+    total, claimed = memory_bytes(), claimed_memory(session, but=but)
+    if cpu > cpus():
+        raise InvalidInput(f"{cpu:g} CPUs are asked for, and this machine has {cpus()}", action="Ask for fewer")
+    if replicas * memory > total:
+        raise InvalidInput(
+            f"{replicas} × {_gib(memory)} of memory are asked for, and this machine has {_gib(total)}",
+            action="Ask for less memory or fewer replicas",
+        )
+    if replicas * memory + claimed > total:
+        raise WrongState(
+            f"{replicas} × {_gib(memory)} of memory are asked for; of this machine's {_gib(total)}, other deployments "
+            f"have {_gib(claimed)}",
+            action="Stop a deployment, or ask for less",
+        )
+
+
+def free_port(session: Session) -> int:
+    """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState when there is none."""
+    from registry_tui.platform.ports import is_free
+
+    taken = gateway_link.taken_ports(session)
+    for port in range(FIRST_PORT, LAST_PORT + 1):
+        if port not in taken and is_free(port):
+            return port
+    raise WrongState(
+        f"All ports from {FIRST_PORT} to {LAST_PORT} are taken",
+        action="Deploy without a port of its own: the gateway's address suffices",
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

@@ -1,0 +1,98 @@
+"""What a replica needs of a version on this machine's disk: a checked copy of its archive; and what is read of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from registry_tui.schemas.models import Manifest
+from registry_tui.service import archives
+from registry_tui.service.archives import Place, StoredFile
+from registry_tui.service.context import Service
+from registry_tui.service.errors import PartUnavailable, WrongState
+from registry_tui.serving import archive as local
+
+#: Bytes that stay free on the disk when an archive is fetched.
+SPARE_BYTES = 256 * 1024 * 1024
+
+
+def folder_of(service: Service, model_id: str, version_id: str) -> Path:
+    """Where a version's copy lies, or would lie."""
+    return service.home.serving / "models" / model_id / version_id
+
+
+def fetch(
+    service: Service,
+    place: Place,
+    target: Path,
+    *,
+    progress: Callable[[Manifest], None] = lambda _manifest: None,
+    advance: archives.Advance = lambda _bytes, _files: None,
+    check: archives.Check = lambda: None,
+) -> Path:
+    """A version's archive on disk, every file with the sum of its manifest; fetched unless a sound copy is there.
+
+    Raises ServiceError: WrongState when the stored archive is not as its manifest says.
+    """
+    if target.exists():
+        try:
+            local.check(target)
+            return target
+        except (local.ArchiveDamaged, OSError):
+            shutil.rmtree(target, ignore_errors=True)
+    manifest = archives.read_manifest(place)
+    progress(manifest)
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(mode=0o700, parents=True)
+        free = shutil.disk_usage(partial).free
+        if manifest.total_bytes + SPARE_BYTES > free:
+            raise WrongState(
+                f"The archive has {manifest.total_bytes} bytes, and {free} are free on the disk",
+                action="Make room there",
+            )
+        files = place.below(archives.FILES)
+        for entry in manifest.files:
+            check()
+            _fetch_file(files, entry.path, entry.size, entry.sha256, partial / local.FILES, advance, check)
+        (partial / local.MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise PartUnavailable(
+            f"The archive cannot be written to {target}: {error.strerror or error}", action="Free space on the disk"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _fetch_file(
+    files: Place,
+    path: str,
+    size: int,
+    sha256: str,
+    folder: Path,
+    advance: archives.Advance,
+    check: archives.Check,
+) -> None:
+    target = folder / path
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise WrongState(f"The archive's manifest names {path!r}, which leaves it", action="Register the model again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, written = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        for piece in archives.read_pieces(StoredFile(path, size, ""), files):
+            file.write(piece)
+            digest.update(piece)
+            written += len(piece)
+            advance(len(piece), 0)
+            check()
+    if written != size or digest.hexdigest() != sha256:
+        raise WrongState(
+            f"The stored archive is damaged: {path} has other bytes than its manifest says",
+            action="Verify it with `registry-tui models verify`, and register the model again, as a new version",
+        )
+    advance(0, 1)

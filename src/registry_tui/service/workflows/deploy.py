@@ -1,0 +1,382 @@
+"""Rolling a deployment to a revision: new replicas answer before old ones go; after a failure the old ones serve on."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
+from registry_tui.schemas.models import Manifest
+from registry_tui.schemas.operations import Progress, WorkflowKind
+from registry_tui.service import gateway_link, machine, model_files, models, python_environments
+from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
+from registry_tui.service.context import Service
+from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
+from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+from registry_tui.serving.spec import Limits, ReplicaSpec
+
+#: Seconds between looks at replicas that start.
+_LOOK_EVERY = 0.2
+#: Seconds for which the gateway may still use replicas that it was told to leave.
+_SETTLE = 0.5
+
+
+def _row(context: StepContext) -> DeploymentRow:
+    """The deployment with its revisions. Raises Missing."""
+    from sqlalchemy.orm import selectinload
+
+    with context.service.database.reading() as session:
+        row = session.get(DeploymentRow, context.resource.id, options=(selectinload(DeploymentRow.revisions),))
+    if row is None:
+        raise Missing(f"The deployment {context.resource.name} is gone")
+    return row
+
+
+def _revision(context: StepContext, row: DeploymentRow) -> RevisionRow:
+    number = context.arguments["revision"]
+    found = next((revision for revision in row.revisions if revision.number == number), None)
+    if found is None:
+        raise Missing(f"{row.name} has no revision {number}")
+    return found
+
+
+def _change(context: StepContext, *, revision: Mapping[str, Any] | None = None, **values: Any) -> None:
+    """Writes values of the deployment's row, and of the revision's that is being rolled out."""
+    with context.service.database.session() as session:
+        row = session.get(DeploymentRow, context.resource.id)
+        if row is None:
+            return
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.updated_at = now()
+        for each in row.revisions if revision else ():
+            if each.number == context.arguments["revision"]:
+                for name, value in (revision or {}).items():
+                    setattr(each, name, value)
+
+
+def _begin(context: StepContext) -> Mapping[str, Any]:
+    row = _row(context)
+    revision = _revision(context, row)
+    _change(
+        context,
+        state=DeploymentState.DEPLOYING.value,
+        reason="",
+        workflow_id=context.workflow_id,
+        revision={"state": RevisionState.PENDING.value, "error": "", "workflow_id": context.workflow_id},
+    )
+    active = gateway_link.active_revision(row)
+    serving = active is not None and active.state == RevisionState.ACTIVE.value
+    gateway_link.publish(context.service)
+    return {
+        # What to go back to; a workflow that is tried again finds its own state.
+        "before": context.arguments["before"],
+        "old": row.revision if serving else None,
+        "generation": revision.generation,
+    }
+
+
+def _fetch(context: StepContext) -> None:
+    service, row = context.service, _row(context)
+    revision = _revision(context, row)
+    registry = models.enter_registry(service, row.registry_id)
+    place = registry.archive(service, row.model_id, revision.version_id)
+    done = [0, 0]
+    total: list[int] = [0, 0]
+
+    def progress(manifest: Manifest) -> None:
+        total[:] = [manifest.total_bytes, len(manifest.files)]
+        context.log(f"fetching {total[1]} files, {total[0]} bytes, of {row.model_name} v{revision.version}")
+
+    def advance(bytes_: int, files: int) -> None:
+        done[0] += bytes_
+        done[1] += files
+        context.progress(Progress(bytes_done=done[0], bytes_total=total[0], files_done=done[1], files_total=total[1]))
+
+    folder = model_files.folder_of(service, row.model_id, revision.version_id)
+    model_files.fetch(service, place, folder, progress=progress, advance=advance, check=context.check_cancelled)
+    context.log("every file has the sum of its manifest")
+
+
+def _build(context: StepContext) -> Mapping[str, Any]:
+    service, row = context.service, _row(context)
+    revision = _revision(context, row)
+    began = time.monotonic()
+    _change(context, revision={"build": BuildState.BUILDING.value})
+    try:
+        model = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
+        wanted = python_environments.read_wanted(model)
+        made = python_environments.ensure(service, wanted, context.log, context.check_cancelled)
+    except ServiceError:
+        _change(
+            context,
+            revision={"build": BuildState.FAILED.value, "build_seconds": round(time.monotonic() - began, 3)},
+        )
+        raise
+    _change(
+        context,
+        revision={
+            "build": BuildState.BUILT.value,
+            "python_environment": made.key,
+            "build_seconds": round(time.monotonic() - began, 3),
+        },
+    )
+    return {"environment": made.key}
+
+
+def _start(context: StepContext) -> None:
+    """Starts the replicas that are missing, and waits until all answer. Raises WrongState when one cannot serve."""
+    service, row = context.service, _row(context)
+    revision = _revision(context, row)
+    local = LocalReplicas(service.home)
+    wanted = _names(row, revision)
+    present = {name for name in local.names(row.id) if local.configured(name)}
+    python = python_environments.of_key(service, context.state["environment"])
+    missing = {name: (_spec(service, row, revision, local, name), python) for name in wanted if name not in present}
+    try:
+        local.start(missing)
+    except OSError as error:
+        raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
+    context.log(f"{len(missing)} replicas start, {len(wanted) - len(missing)} are there")
+    _wait(context, local, wanted)
+
+
+def _names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName]:
+    return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
+
+
+def _spec(
+    service: Service, row: DeploymentRow, revision: RevisionRow, local: LocalReplicas, name: ReplicaName
+) -> ReplicaSpec:
+    settings = service.settings
+    return ReplicaSpec(
+        name=name.program,
+        deployment=row.name,
+        model=str(model_files.folder_of(service, row.model_id, revision.version_id)),
+        model_name=row.model_name,
+        version=revision.version,
+        socket=str(local.socket(name)),
+        threads=math.ceil(revision.cpu),
+        batch=revision.batching,
+        limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
+        environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
+    )
+
+
+def _wait(context: StepContext, local: LocalReplicas, names: Sequence[ReplicaName]) -> None:
+    until = time.monotonic() + context.service.settings.replica_patience
+    told = -1
+    while True:
+        processes = local.look(names)
+        ready = sum(process.ready for process in processes)
+        if ready != told:
+            told = ready
+            context.log(f"{ready} of {len(names)} replicas answer")
+            context.progress(Progress(files_done=ready, files_total=len(names)))
+        if ready == len(names):
+            return
+        for process in processes:
+            _require_hope(local, process)
+        if time.monotonic() > until:
+            slow = next(process for process in processes if not process.ready)
+            raise WrongState(
+                f"The replica {slow.name.program} does not answer after "
+                f"{context.service.settings.replica_patience:g} seconds. {_last_words(local, slow.name)}",
+                action="See its log: `registry-tui deployments logs`",
+            )
+        context.check_cancelled()
+        time.sleep(_LOOK_EVERY)
+
+
+def _require_hope(local: LocalReplicas, process: ReplicaProcess) -> None:
+    """Raises WrongState when a replica said that it cannot serve, or ended too often."""
+    if process.reason:
+        raise WrongState(process.reason, action="See its log: `registry-tui deployments logs`")
+    if process.state == "FATAL" or (process.starts > 1 and process.state in ("BACKOFF", "EXITED")):
+        raise WrongState(
+            f"The replica {process.name.program} ends while it starts. {_last_words(local, process.name)}",
+            action="See its log: `registry-tui deployments logs`",
+        )
+
+
+def _last_words(local: LocalReplicas, name: ReplicaName) -> str:
+    from registry_tui.service.adapters.replicas import read_log
+
+    with suppress(OSError):
+        lines, _ = read_log(local.log(name), None, lines=3)
+        if lines:
+            return "The last lines of its log: " + " | ".join(lines)
+    return "Its log is empty"
+
+
+def _check(context: StepContext) -> None:
+    """Asks one new replica for a prediction on the model's own example: its environment may lack what only that needs.
+
+    An answer that the request is wrong is the example's fault; a replica that dies of it cannot serve.
+    """
+    service, row = context.service, _row(context)
+    revision = _revision(context, row)
+    folder = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
+    example = Path(folder) / "serving_input_example.json"
+    if not example.is_file():
+        context.log("the model has no input example to try", "info")
+        return
+    local, name = LocalReplicas(service.home), _names(row, revision)[0]
+    try:
+        status, body = local.ask(
+            name, "POST", "/invocations", example.read_bytes(), "application/json", service.settings.prediction_seconds
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongState(
+            f"The replica {name.program} ended over the model's own input example. {_last_words(local, name)}",
+            action="See its log: `registry-tui deployments logs`",
+        ) from error
+    if status == 200:
+        context.log("the model's own input example is answered")
+    else:
+        text = body[:500].decode(errors="replace")
+        context.log(f"the model's own input example is answered with {status}: {text}", "warning")
+
+
+def _switch(context: StepContext) -> None:
+    """From here on callers reach the new revision."""
+    row = _row(context)
+    revision = _revision(context, row)
+    with context.service.database.session() as session:
+        present = session.get_one(DeploymentRow, row.id)
+        for each in present.revisions:
+            if each.number == revision.number:
+                each.state = RevisionState.ACTIVE.value
+            elif each.state == RevisionState.ACTIVE.value:
+                each.state = RevisionState.REPLACED.value
+        present.revision, present.version, present.version_id = revision.number, revision.version, revision.version_id
+        present.alias, present.follow_alias = revision.alias, revision.follow_alias
+        present.updated_at = now()
+    gateway_link.publish(context.service)
+    context.log(f"callers reach {row.model_name} v{revision.version}")
+
+
+def _switch_back(context: StepContext) -> None:
+    row, old = _row(context), context.state.get("old")
+    revision = _revision(context, row)
+    if row.revision != revision.number:
+        return
+    with context.service.database.session() as session:
+        present = session.get_one(DeploymentRow, row.id)
+        for each in present.revisions:
+            if each.number == old:
+                each.state = RevisionState.ACTIVE.value
+                present.version, present.version_id = each.version, each.version_id
+                present.alias, present.follow_alias = each.alias, each.follow_alias
+        present.revision = old or 0
+    gateway_link.publish(context.service)
+
+
+def _retire(context: StepContext) -> None:
+    """Takes away the replicas that no caller reaches any more, once they have answered what they were asked."""
+    service, row = context.service, _row(context)
+    local = LocalReplicas(service.home)
+    kept = set(_names(row, _revision(context, row)))
+    gone = [name for name in local.names(row.id) if name not in kept]
+    if gone:
+        time.sleep(_SETTLE)
+        local.remove(gone)
+        context.log(f"{len(gone)} replicas of before are gone")
+    drop_unused_models(service)
+
+
+def _remove_new(context: StepContext) -> None:
+    """Takes away what was started for a revision that does not come to serve."""
+    service = context.service
+    with suppress(Missing):
+        row = _row(context)
+        revision, local = _revision(context, row), LocalReplicas(service.home)
+        old = next((each for each in row.revisions if each.number == context.state.get("old")), None)
+        kept = set() if old is None else set(_names(row, old))
+        local.remove([name for name in _names(row, revision) if name not in kept])
+
+
+def drop_unused_models(service: Service) -> None:
+    """Removes local copies of archives that no revision serves or is about to serve."""
+    import shutil
+
+    from sqlalchemy import select
+
+    live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
+    with service.database.reading() as session:
+        used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
+    for folder in (service.home.serving / "models").glob("*/*"):
+        if not folder.name.startswith(".") and folder.name not in used:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _succeed(context: StepContext) -> None:
+    _change(context, state=DeploymentState.DEPLOYED.value, reason="", workflow_id=None)
+
+
+def _fail(context: StepContext) -> None:
+    _end(context, RevisionState.FAILED, context.error or "")
+
+
+def _cancel(context: StepContext) -> None:
+    _end(context, RevisionState.CANCELLED, "cancelled")
+
+
+def _end(context: StepContext, state: RevisionState, why: str) -> None:
+    """The deployment goes on as before, and says why it did not change."""
+    with suppress(Missing):
+        row = _row(context)
+        revision = _revision(context, row)
+        before = DeploymentState(context.state.get("before", context.arguments["before"]))
+        if context.state.get("old") is not None and before not in (DeploymentState.STOPPED, DeploymentState.STOPPING):
+            after = DeploymentState.DEPLOYED
+            reason = f"revision {revision.number} (version {revision.version}) was rolled back: {why}"
+        elif before is DeploymentState.STOPPED:
+            after, reason = DeploymentState.STOPPED, f"it could not be started: {why}"
+        else:
+            after, reason = DeploymentState.FAILED, why
+        _change(
+            context,
+            state=after.value,
+            reason=reason,
+            workflow_id=None,
+            revision={"state": state.value, "error": why},
+        )
+        gateway_link.publish(context.service)
+
+
+def _admit(context: StepContext) -> None:
+    """A workflow that is tried again may find less room than at first."""
+    row = _row(context)
+    revision = _revision(context, row)
+    with context.service.database.reading() as session:
+        try:
+            machine.require_room(session, revision.replicas, revision.memory_bytes, revision.cpu, but=row.id)
+        except InvalidInput as error:
+            raise WrongState(error.detail, action=error.action) from error
+
+
+DEPLOY = DEFINITIONS[WorkflowKind.DEPLOY] = Definition(
+    kind=WorkflowKind.DEPLOY,
+    action="deployment.deploy",
+    steps=(
+        Step("look for room", _admit),
+        Step("fetch archive", _fetch),
+        Step("build environment", _build),
+        Step("start replicas", _start, undo=_remove_new),
+        Step("try example", _check),
+        Step("switch callers over", _switch, undo=_switch_back),
+        Step("retire old replicas", _retire),
+    ),
+    on_start=_begin,
+    on_success=_succeed,
+    on_failure=_fail,
+    on_cancel=_cancel,
+)

@@ -1,0 +1,62 @@
+"""Stopping a deployment: callers are told, then its replicas end."""
+
+from __future__ import annotations
+
+import time
+
+from registry_tui.schemas.deployments import DeploymentState
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service import gateway_link
+from registry_tui.service.adapters.replicas import LocalReplicas
+from registry_tui.service.database.tables import DeploymentRow, now
+from registry_tui.service.errors import Missing
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+
+#: Seconds for which the gateway may still use replicas that it was told to leave.
+SETTLE = 0.5
+
+
+def set_state(context: StepContext, state: DeploymentState, reason: str = "", workflow: str | None = None) -> None:
+    """Writes a deployment's state. Raises Missing."""
+    with context.service.database.session() as session:
+        row = session.get(DeploymentRow, context.resource.id)
+        if row is None:
+            raise Missing(f"The deployment {context.resource.name} is gone")
+        row.state, row.reason, row.workflow_id, row.updated_at = state.value, reason, workflow, now()
+
+
+def withdraw(context: StepContext) -> None:
+    """The gateway answers that it stops."""
+    set_state(context, DeploymentState.STOPPING, workflow=context.workflow_id)
+    gateway_link.publish(context.service)
+
+
+def end_replicas(context: StepContext) -> None:
+    """Takes away every replica, once it has answered what it was asked."""
+    local = LocalReplicas(context.service.home)
+    names = local.names(context.resource.id)
+    if names:
+        time.sleep(SETTLE)
+        local.remove(names)
+    context.log(f"{len(names)} replicas stopped")
+
+
+def _stopped(context: StepContext) -> None:
+    set_state(context, DeploymentState.STOPPED)
+    gateway_link.publish(context.service)
+
+
+def _failed(context: StepContext) -> None:
+    set_state(context, DeploymentState.FAILED, context.error or "stopping it was cancelled")
+    gateway_link.publish(context.service)
+
+
+STOP = DEFINITIONS[WorkflowKind.STOP] = Definition(
+    kind=WorkflowKind.STOP,
+    action="deployment.stop",
+    steps=(Step("withdraw from gateway", withdraw), Step("stop replicas", end_replicas)),
+    on_success=_stopped,
+    on_failure=_failed,
+    on_cancel=_failed,
+)

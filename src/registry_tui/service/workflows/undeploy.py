@@ -1,0 +1,54 @@
+"""Deleting a deployment: what runs is stopped, then its rows and files go; its logs stay."""
+
+from __future__ import annotations
+
+import shutil
+
+from registry_tui.schemas.deployments import DeploymentState
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service import gateway_link
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.errors import Missing
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.deploy import drop_unused_models
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+from registry_tui.service.workflows.stop import end_replicas, set_state, withdraw
+
+
+def _withdraw(context: StepContext) -> None:
+    try:
+        withdraw(context)
+    except Missing:
+        context.log("its rows are gone already")
+
+
+def _remove(context: StepContext) -> None:
+    service = context.service
+    with service.database.session() as session:
+        row = session.get(DeploymentRow, context.resource.id)
+        if row is not None:
+            session.delete(row)
+    gateway_link.publish(service)
+    shutil.rmtree(service.home.serving / "deployments" / context.resource.id, ignore_errors=True)
+    drop_unused_models(service)
+
+
+def _failed(context: StepContext) -> None:
+    try:
+        set_state(context, DeploymentState.FAILED, context.error or "deleting it was cancelled")
+    except Missing:
+        return
+    gateway_link.publish(context.service)
+
+
+UNDEPLOY = DEFINITIONS[WorkflowKind.UNDEPLOY] = Definition(
+    kind=WorkflowKind.UNDEPLOY,
+    action="deployment.delete",
+    steps=(
+        Step("withdraw from gateway", _withdraw),
+        Step("stop replicas", end_replicas),
+        Step("remove deployment", _remove),
+    ),
+    on_failure=_failed,
+    on_cancel=_failed,
+)
