@@ -37,6 +37,8 @@ COMMANDS = {
     "experiments": "experiments:app",
     "runs": "runs:app",
     "models": "models:app",
+    "deployments": "deployments:app",
+    "keys": "keys:app",
     "events": "events:app",
     "workflows": "workflows:app",
     "env": "projects:env",

@@ -62,7 +62,7 @@ def build(schema: type[Request], **fields: Any) -> Request:
 # -- options ----------------------------------------------------------------------------------------
 
 
-def _complete(names: Callable[[RegistryClient], Awaitable[Iterable[str]]]) -> Callable[[str], list[str]]:
+def completes(names: Callable[[RegistryClient], Awaitable[Iterable[str]]]) -> Callable[[str], list[str]]:
     """Completes names that the service knows; silent when it does not answer."""
 
     def completion(incomplete: str) -> list[str]:
@@ -98,11 +98,11 @@ async def _model_names(client: RegistryClient) -> list[str]:
     return [each.name for name in await _registry_names(client) for each in (await client.models(name)).items]
 
 
-complete_environment = _complete(_environment_names)
-complete_workspace = _complete(_workspace_names)
-complete_project = _complete(_project_names)
-complete_registry = _complete(_registry_names)
-complete_model = _complete(_model_names)
+complete_environment = completes(_environment_names)
+complete_workspace = completes(_workspace_names)
+complete_project = completes(_project_names)
+complete_registry = completes(_registry_names)
+complete_model = completes(_model_names)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
@@ -160,6 +160,19 @@ def tags(given: list[str] | None) -> list[Tag]:
 
 _SINCE = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def future(given: str | None) -> datetime | None:
+    """A moment from `2027-01-31`, or `90`, which is in 90 days."""
+    if given is None:
+        return None
+    if given.isdigit():
+        return datetime.now(UTC) + timedelta(days=min(int(given), 100_000))
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is neither a date nor a number of days") from error
+    return found.astimezone(UTC)
 
 
 def moment(given: str | None) -> datetime | None:

@@ -70,7 +70,7 @@ class OwnPorts:
 
 async def serve(home: Home, port: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises OSError."""
-    gateway = Gateway(RoutesFile(home.gateway_routes_file))
+    gateway = Gateway(RoutesFile(home.gateway_routes_file), str(home.service_socket))
     runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE)
     control = web.AppRunner(gateway.control(), access_log=None)
     for each in (runner, control):

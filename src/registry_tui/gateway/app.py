@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from registry_tui.gateway import access
@@ -29,8 +30,9 @@ WRAPPING = 64 * 1024
 class Gateway:
     """Answers for all deployments that `routes` names."""
 
-    def __init__(self, routes: RoutesFile) -> None:
+    def __init__(self, routes: RoutesFile, service_socket: str = "") -> None:
         self.routes = routes
+        self._service_socket = service_socket
         self.upstream = Upstream()
         self.stats: dict[str, DeploymentStats] = {}
         #: API key to the time of its last use, in seconds since 1970.
@@ -43,6 +45,7 @@ class Gateway:
         if deployment is None:
             app.router.add_post("/model", self.model)
             app.router.add_get("/health", self.health)
+            app.router.add_get("/metrics", self.metrics)
             app.router.add_route("*", "/endpoints/{access_key}/{path}", self.endpoint)
         else:
             app["deployment"] = deployment
@@ -180,6 +183,27 @@ class Gateway:
         self, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answered:
         return await self.upstream.send(route.replicas, method, path, body=body, headers=headers, seconds=route.seconds)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """The service's metrics, for who shows an API key of the administrator's."""
+        routes = self.routes.current()
+        key = access.authenticate(routes, request.headers.get("Authorization"))
+        if key.user not in routes.administrators:
+            raise Refusal(
+                403, "not-permitted", f"{key.user} may not read the metrics", "Use an API key of the administrator's"
+            )
+        self.key_uses[key.id] = time.time()
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=self._service_socket)) as session,
+                session.get("http://service/api/v1/metrics", timeout=aiohttp.ClientTimeout(total=30)) as answer,
+            ):
+                headers = {"Content-Type": answer.headers.get("Content-Type", "text/plain")}
+                return web.Response(status=answer.status, body=await answer.read(), headers=headers)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Refusal(
+                503, "service-unavailable", "The service does not answer", "See `registry-tui status`"
+            ) from error
 
     # -- the service ------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ def list_keys(
     """The principal's own keys, newest first; an administrator may see everybody's. Raises InvalidInput."""
     paging.check_page_size(page_size)
     query = select(ApiKeyRow)
+    note_uses(service)
     whole = everybody and principal.administrator
     if not whole:
         query = query.where(ApiKeyRow.user == principal.name)
@@ -61,7 +62,6 @@ def list_keys(
             page_size=page_size,
             page_token=page_token,
         )
-    note_uses(service)
     return found.to_page(to_schema)
 
 

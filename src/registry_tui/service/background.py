@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from registry_tui.service import bootstrap, environments, models, projects, routing
+from registry_tui.service import bootstrap, environments, gateway_link, models, projects, routing
 from registry_tui.service.context import Service
 from registry_tui.service.errors import PartUnavailable, ServiceError
+from registry_tui.service.minder import MEMORY_EVERY, Minder, guarded_look
 from registry_tui.service.workflows.engine import Interrupted
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ CLEAN_UP_EVERY = 30.0
 
 
 class Background:
-    """Two threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
+    """Three threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -30,10 +31,12 @@ class Background:
         #: What the start still waits for, for people; empty once it is done.
         self.waiting_for = "the service's start"
         self.ready = threading.Event()
+        self.minder = Minder(service)
 
     def start(self) -> None:
         """Starts the threads."""
-        for name, run in (("start", self._start), ("pending-versions", self._archive_pending)):
+        runs = (("start", self._start), ("pending-versions", self._archive_pending), ("minder", self._mind))
+        for name, run in runs:
             thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -61,6 +64,7 @@ class Background:
     def _start(self) -> None:
         service = self._service
         self._until_done("writing routes", lambda: routing.publish(service))
+        self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
         service.workflows.launch()
         self._pending.set()
         self._until_done("clearing up", self._clean_up)
@@ -124,3 +128,9 @@ class Background:
                 if repr(error) != said:
                     logger.exception("looking for versions that wait for their archive")
                     said = repr(error)
+
+    def _mind(self) -> None:
+        said = ""
+        while not self._stopping.wait(MEMORY_EVERY):
+            if self._service.workflows.launched:
+                said = guarded_look(self.minder, said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
-from registry_tui.service import events, identity, permissions, routing
+from registry_tui.service import events, gateway_link, identity, permissions, routing
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
 from registry_tui.service.errors import Missing
@@ -73,6 +73,7 @@ def _change(service: Service, project_id: str, user: str, role: Role | None) -> 
     except BaseException:
         _write(service, project_id, user, before)
         raise
+    gateway_link.publish(service)
     return before
 
 

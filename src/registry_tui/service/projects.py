@@ -11,9 +11,17 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
-from registry_tui.service import events, paging, permissions, routing
+from registry_tui.service import events, gateway_link, paging, permissions, routing
+from registry_tui.service.adapters.replicas import LocalReplicas
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.database.tables import CollaboratorRow, ProjectRow, RegistryRow, WorkspaceRow, new_id
+from registry_tui.service.database.tables import (
+    CollaboratorRow,
+    DeploymentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkspaceRow,
+    new_id,
+)
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable
 from registry_tui.service.resolve import resolve_project, resolve_workspace
 
@@ -119,6 +127,11 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
                 f"Project {row.name} still has experiments: {', '.join(experiments[:5])}{more}",
                 action="Delete them first, or delete the project with force",
             )
+        if not force and (deployed := _deployed(service, row.id)):
+            raise InUse(
+                f"Project {row.name} still has deployments: {', '.join(deployed)}",
+                action="Delete them first, or delete the project with force",
+            )
         with service.database.session() as session:
             session.get_one(ProjectRow, row.id).state = "deleting"
         routing.publish(service)
@@ -161,12 +174,34 @@ def _clean_up(service: Service) -> None:
         query = query.options(selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment))
         unfinished = list(session.scalars(query))
     for row in unfinished:
+        _undeploy(service, row.id)
         service.access.remove_project(row.mlflow_workspace)
         if row.state == "deleting" or row.mlflow_workspace != MLFLOW_DEFAULT:
             service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
         service.object_store.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
         with service.database.session() as session:
             session.delete(session.get_one(ProjectRow, row.id))
+
+
+def _deployed(service: Service, project_id: str) -> list[str]:
+    query = select(DeploymentRow.name).where(DeploymentRow.project_id == project_id).order_by(DeploymentRow.name)
+    with service.database.reading() as session:
+        return list(session.scalars(query))
+
+
+def _undeploy(service: Service, project_id: str) -> None:
+    """Ends what a project serves, and forgets it. Raises PartUnavailable."""
+    local = LocalReplicas(service.home)
+    query = select(DeploymentRow).where(DeploymentRow.project_id == project_id)
+    with service.database.reading() as session:
+        ids = [row.id for row in session.scalars(query)]
+    if not ids:
+        return
+    local.remove([name for id_ in ids for name in local.names(id_)])
+    with service.database.session() as session:
+        for row in session.scalars(query).all():
+            session.delete(row)
+    gateway_link.publish(service)
 
 
 def _check_name(name: str) -> None:

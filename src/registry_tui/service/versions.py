@@ -25,8 +25,8 @@ from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.service import archives, artifacts, events, models, paging
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.database.tables import WorkflowRow
-from registry_tui.service.errors import Missing, PartUnavailable, WrongState
+from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
+from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
 from registry_tui.service.experiments import mlflow_order, quoted, unquotable
 from registry_tui.service.models import RegistryPlace
 from registry_tui.service.workflows.queries import ACTIVE, active_workflow
@@ -188,6 +188,7 @@ def _delete(
     from registry_tui.service.workflows import delete_archive
 
     _require_idle(service, place, model, version)
+    _require_not_deployed(service, model, version)
     number = None if version is None else version.version
     if keep_archive:
         delete_archive.forget(service, place.workspace, model.name, number)
@@ -225,6 +226,22 @@ def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel
                     f"The archive of {row.resource_name} is being stored",
                     action=f"Wait for it, or cancel it: `registry-tui workflows cancel {row.id}`",
                 )
+
+
+def _require_not_deployed(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
+    query = select(DeploymentRow).where(
+        DeploymentRow.registry_id == model.registry_id,
+        DeploymentRow.model_id == model.id,
+        DeploymentRow.state.not_in(("stopped", "failed")),
+    )
+    if version is not None:
+        query = query.where(DeploymentRow.version == version.version)
+    with service.database.reading() as session:
+        deployed = [f"{row.name} (version {row.version})" for row in session.scalars(query)]
+    if deployed:
+        raise InUse(
+            f"It is deployed: {', '.join(deployed)}", action="Stop it first: `registry-tui deployments stop NAME`"
+        )
 
 
 # -- archives ------------------------------------------------------------------------------------------

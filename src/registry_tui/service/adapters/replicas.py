@@ -189,6 +189,10 @@ class LocalReplicas:
         finally:
             connection.close()
 
+    def memory(self, pid: int) -> int | None:
+        """Bytes that a replica's process and all that it started use; None when it is no replica of ours any more."""
+        return processes.memory(pid) if processes.part_of(pid, self._home) == PART else None
+
     def _known(self) -> dict[str, str]:
         return {name: info.state for name, info in self._infos().items()}
 

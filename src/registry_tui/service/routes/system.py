@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
 import registry_tui
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.operations import PlatformStatus
-from registry_tui.service import status
+from registry_tui.service import metrics, status
 from registry_tui.service.background import Background
 from registry_tui.service.routes.dependencies import Acting, ServiceIn
 
@@ -35,6 +37,15 @@ async def health(request: Request) -> Health:
 def platform_status(service: ServiceIn, principal: Acting) -> PlatformStatus:
     """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
     return status.platform_status(service)
+
+
+@router.get("/metrics", response_class=Response)
+def read_metrics(service: ServiceIn, principal: Acting) -> Response:
+    """Prometheus metrics of the platform and of every deployment; for the administrator.
+
+    The gateway passes them on at `/metrics` to who shows an API key of the administrator's.
+    """
+    return Response(metrics.render(service, principal), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.post("/internal/pending-versions", status_code=202, include_in_schema=False)

@@ -1,0 +1,454 @@
+"""`deployments`: versions of registered models served as endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
+from registry_tui.schemas.deployments import (
+    Deployment,
+    DeploymentCreate,
+    DeploymentUpdate,
+    EnvironmentVariable,
+    ReplicaStatus,
+    Revision,
+    TestRequest,
+)
+from registry_tui.schemas.operations import Accepted
+from registry_tui.widgets import text, words
+
+app = session.new_app("Deployments: versions of registered models served as endpoints.")
+
+COLUMNS = [
+    Column[Deployment]("NAME", lambda each: each.name),
+    Column[Deployment]("STATUS", lambda each: each.state),
+    Column[Deployment]("MODEL", lambda each: f"{each.model_name} v{each.version}", flexible=True),
+    Column[Deployment]("PROJECT", lambda each: each.project_name),
+    Column[Deployment]("REPLICAS", lambda each: f"{each.replicas_ready}/{each.replicas_wanted}", right=True),
+    Column[Deployment]("MEMORY", lambda each: words.size(each.memory_used_bytes), right=True),
+    Column[Deployment]("REQ/S", lambda each: f"{each.traffic.per_second:.1f}", right=True),
+    Column[Deployment]("ERRORS", lambda each: f"{each.traffic.error_rate:.1%}", right=True),
+    Column[Deployment]("P95", lambda each: _milliseconds(each.traffic.p95), right=True),
+    Column[Deployment]("REASON", lambda each: each.reason, flexible=True),
+]
+REPLICAS = [
+    Column[ReplicaStatus]("REPLICA", lambda each: each.name),
+    Column[ReplicaStatus]("STATE", lambda each: each.state),
+    Column[ReplicaStatus]("VERSION", lambda each: each.version, right=True),
+    Column[ReplicaStatus]("PID", lambda each: each.pid, right=True),
+    Column[ReplicaStatus]("MEMORY", lambda each: _memory(each), right=True),
+    Column[ReplicaStatus]("REQUESTS", lambda each: each.requests, right=True),
+    Column[ReplicaStatus]("RESTARTS", lambda each: each.restarts, right=True),
+    Column[ReplicaStatus]("UPTIME", lambda each: _uptime(each.uptime_seconds), right=True),
+    Column[ReplicaStatus]("DETAIL", lambda each: each.detail, flexible=True),
+]
+REVISIONS = [
+    Column[Revision]("REVISION", lambda each: each.number, right=True),
+    Column[Revision]("STATE", lambda each: each.state),
+    Column[Revision]("VERSION", lambda each: each.version, right=True),
+    Column[Revision]("REPLICAS", lambda each: each.replicas, right=True),
+    Column[Revision]("MEMORY", lambda each: words.size(each.memory_bytes), right=True),
+    Column[Revision]("BUILD", lambda each: each.build),
+    Column[Revision]("ENVIRONMENT", lambda each: each.python_environment),
+    Column[Revision]("CREATED", lambda each: each.created_at),
+    Column[Revision]("BY", lambda each: each.creator),
+    Column[Revision]("COMMENT", lambda each: each.error or each.comment, flexible=True),
+]
+
+DeploymentArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Name, ID or PROJECT/NAME of a deployment.",
+        autocompletion=session.completes(lambda client: _names(client)),
+    ),
+]
+MemoryOption = Annotated[
+    str | None, typer.Option("--memory", metavar="SIZE", help="Of each replica: 512M, 2G …; default: suggested.")
+]
+VariableOption = Annotated[
+    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of the replicas; repeatable.")
+]
+SecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret-env", metavar="NAME=VALUE", help="One whose value is never told again; NAME=@FILE reads it."
+    ),
+]
+
+
+async def _names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.deployments()).items]
+
+
+def _milliseconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
+def _memory(replica: ReplicaStatus) -> str:
+    used = "–" if replica.memory_bytes is None else words.size(replica.memory_bytes)
+    return f"{used} of {words.size(replica.memory_limit_bytes)}"
+
+
+def _uptime(seconds: float | None) -> str | None:
+    return None if seconds is None else words.duration(seconds)
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def _bytes(given: str | None) -> int | None:
+    """Bytes from `512M`, `1.5 GiB` or a plain number."""
+    if given is None:
+        return None
+    found = _SIZE.fullmatch(given.strip())
+    if found is None:
+        raise typer.BadParameter(f"{given!r} is no size like 512M or 2G", param_hint="--memory")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _variables(plain: list[str] | None, secret: list[str] | None) -> list[EnvironmentVariable]:
+    found = []
+    for given, is_secret in [*((each, False) for each in plain or []), *((each, True) for each in secret or [])]:
+        name, equals, value = given.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{given!r} is no NAME=VALUE", param_hint="--secret-env" if is_secret else "--env")
+        if is_secret and value.startswith("@"):
+            # A command line can be seen by others of this machine; a file of one's own cannot.
+            value = Path(value[1:]).read_text(encoding="utf-8").rstrip("\n")
+        found.append(session.build(EnvironmentVariable, name=name, value=value, secret=is_secret))
+    return found
+
+
+def _print(found: Deployment, as_json: bool) -> None:
+    fields: dict[str, object] = {
+        "name": found.name,
+        "ID": found.id,
+        "state": found.state.value + (f": {found.reason}" if found.reason else ""),
+        "model": f"{found.model_name} version {found.version}"
+        + (f", following alias {found.alias}" if found.follow_alias else ""),
+        "registry": found.registry_name,
+        "project": f"{found.workspace_name}/{found.project_name}",
+        "description": found.description,
+        "revision": found.revision,
+        "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",
+        "CPU": found.cpu,
+        "memory": f"{words.size(found.memory_used_bytes)} used; each replica {words.size(found.memory_bytes)} at most",
+        "authentication": "callers need an API key" if found.authentication else "none",
+        "endpoint": f"{found.endpoint_url}/invocations",
+        "documented call": f"{found.model_url} with accessKey {found.access_key}",
+        "own port": found.port,
+        "created": f"{output.cell(found.created_at)} by {found.creator}",
+        "requests": f"{found.traffic.requests}, {found.traffic.failures} failed; "
+        f"{found.traffic.per_second:.1f}/s, p50 {_milliseconds(found.traffic.p50) or '–'}, "
+        f"p95 {_milliseconds(found.traffic.p95) or '–'}",
+    }
+    output.print_one(found, {name: value for name, value in fields.items() if value is not None}, as_json=as_json)
+
+
+async def _finish(client: RegistryClient, accepted: Accepted[Deployment], wait: bool, as_json: bool) -> None:
+    """Waits if wanted, then prints the deployment as it is now."""
+    if wait:
+        await session.wait(client, accepted.workflow)
+        _print(await client.deployment(accepted.resource.id), as_json)
+    else:
+        output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+        _print(accepted.resource, as_json)
+
+
+@app.command("list")
+def list_(
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Only this project's.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only versions of this model.")] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List deployments with their replicas and traffic.
+
+    Example: registry-tui deployments list --project wine-quality
+    """
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.deployments, project=project, model=model),
+            COLUMNS,
+            as_json=as_json,
+            limit=limit,
+            empty="Nothing is deployed; `registry-tui deployments create NAME --model MODEL --version N` deploys",
+        )
+    )
+
+
+@app.command()
+def show(deployment: DeploymentArgument, as_json: session.JsonOption = False) -> None:
+    """Show one deployment with its replicas."""
+
+    async def run(client: RegistryClient) -> tuple[Deployment, list[ReplicaStatus]]:
+        return await client.deployment(deployment), await client.replicas(deployment)
+
+    found, replicas = session.ask(run)
+    _print(found, as_json)
+    if replicas and not as_json:
+        output.write("\n")
+        output.Table(REPLICAS).print(replicas)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Lowercase letters, digits and hyphens.")],
+    project: session.ProjectOption,
+    model: Annotated[str, typer.Option("--model", "-m", help="Name or ID.", autocompletion=session.complete_model)],
+    version: Annotated[int | None, typer.Option(min=1, help="Number of the version.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Deploys the version that this alias names.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Rolls to the alias's version when it moves.")] = False,
+    replicas: Annotated[int, typer.Option(min=1, help="Processes that serve.")] = 1,
+    cpu: Annotated[float, typer.Option(help="Of each replica: threads of numerical libraries.")] = 1.0,
+    memory: MemoryOption = None,
+    env: VariableOption = None,
+    secret_env: SecretOption = None,
+    authentication: Annotated[
+        bool, typer.Option("--authentication/--no-authentication", help="Whether callers need an API key.")
+    ] = True,
+    batching: Annotated[
+        bool, typer.Option("--batching/--no-batching", help="Whether requests may share a call of the model.")
+    ] = True,
+    own_port: Annotated[bool, typer.Option("--own-port", help="Also answer on a port of its own.")] = False,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Deploy a version of a registered model from a project.
+
+    Example: registry-tui deployments create wine-api -p wine-quality -m ElasticnetWineModel --alias champion --follow
+    """
+    request = session.build(
+        DeploymentCreate,
+        name=name,
+        project=project,
+        model=model,
+        version=version,
+        alias=alias,
+        follow_alias=follow,
+        replicas=replicas,
+        cpu=cpu,
+        memory_bytes=_bytes(memory),
+        environment=_variables(env, secret_env),
+        authentication=authentication,
+        batching=batching,
+        own_port=own_port,
+        description=description,
+        comment=comment,
+    )
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.create_deployment(request), wait, as_json)
+
+    session.ask(run)
+
+
+def _update(deployment: str, request: DeploymentUpdate, wait: bool, as_json: bool) -> None:
+    async def run(client: RegistryClient) -> None:
+        answer = await client.update_deployment(deployment, request)
+        if isinstance(answer, Deployment):
+            _print(answer, as_json)
+        else:
+            await _finish(client, answer, wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def update(
+    deployment: DeploymentArgument,
+    version: Annotated[int | None, typer.Option(min=1, help="Serve this version.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Serve the version that this alias names.")] = None,
+    follow: Annotated[bool | None, typer.Option("--follow/--no-follow", help="Follow the alias when it moves.")] = None,
+    replicas: Annotated[int | None, typer.Option(min=1)] = None,
+    cpu: Annotated[float | None, typer.Option()] = None,
+    memory: MemoryOption = None,
+    env: VariableOption = None,
+    secret_env: SecretOption = None,
+    authentication: Annotated[bool | None, typer.Option("--authentication/--no-authentication")] = None,
+    batching: Annotated[bool | None, typer.Option("--batching/--no-batching")] = None,
+    description: Annotated[str | None, typer.Option()] = None,
+    comment: Annotated[str, typer.Option(help="About this revision.")] = "",
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Change a deployment; new replicas answer before old ones go. Variables that are given replace all.
+
+    Example: registry-tui deployments update wine-api --version 4 --comment "after the new split"
+    """
+    variables = _variables(env, secret_env) if env is not None or secret_env is not None else None
+    request = session.build(
+        DeploymentUpdate,
+        version=version,
+        alias=alias,
+        follow_alias=follow,
+        replicas=replicas,
+        cpu=cpu,
+        memory_bytes=_bytes(memory),
+        environment=variables,
+        authentication=authentication,
+        batching=batching,
+        description=description,
+        comment=comment,
+    )
+    _update(deployment, request, wait, as_json)
+
+
+@app.command()
+def scale(
+    deployment: DeploymentArgument,
+    replicas: Annotated[int, typer.Argument(min=1, help="Processes that serve.")],
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Change the number of replicas; those that stay are not restarted."""
+    request = session.build(DeploymentUpdate, replicas=replicas, comment=f"scaled to {replicas}")
+    _update(deployment, request, wait, as_json)
+
+
+@app.command()
+def rollback(
+    deployment: DeploymentArgument,
+    revision: Annotated[int | None, typer.Option(min=1, help="Default: the one that served before.")] = None,
+    wait: session.WaitOption = True,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Go back to an earlier revision."""
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.roll_back_deployment(deployment, revision), wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def restart(
+    deployment: DeploymentArgument, wait: session.WaitOption = True, as_json: session.JsonOption = False
+) -> None:
+    """Replace all replicas by new ones, or start a stopped deployment."""
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.restart_deployment(deployment), wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def stop(deployment: DeploymentArgument, wait: session.WaitOption = True, as_json: session.JsonOption = False) -> None:
+    """Stop a deployment once it has answered what is under way."""
+
+    async def run(client: RegistryClient) -> None:
+        await _finish(client, await client.stop_deployment(deployment), wait, as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def delete(
+    deployment: DeploymentArgument,
+    force: Annotated[bool, typer.Option("--force", help="Stop it first.")] = False,
+    yes: session.YesOption = False,
+    wait: session.WaitOption = True,
+) -> None:
+    """Delete a stopped deployment with its history; its logs stay."""
+    found = session.ask(lambda client: client.deployment(deployment))
+    session.confirm(f"Delete the deployment {found.name} of {found.model_name} v{found.version}?", yes=yes)
+
+    async def run(client: RegistryClient) -> None:
+        accepted = await client.delete_deployment(found.id, force=force)
+        if wait:
+            await session.wait(client, accepted.workflow)
+            output.note(f"Deployment {found.name} is deleted")
+        else:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+
+    session.ask(run)
+
+
+@app.command()
+def history(deployment: DeploymentArgument, as_json: session.JsonOption = False) -> None:
+    """List a deployment's revisions with their builds, newest first."""
+    found = session.ask(lambda client: client.revisions(deployment))
+    if as_json:
+        output.print_json(found)
+    else:
+        output.Table(REVISIONS).print(found)
+
+
+@app.command()
+def logs(
+    deployment: DeploymentArgument,
+    replica: Annotated[str, typer.Option("--replica", help="Number or name; default: the first.")] = "0",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="How many of the last lines.")] = 200,
+    match: Annotated[str, typer.Option("--match", help="Only lines that hold this text.")] = "",
+) -> None:
+    """Print a replica's log; it is kept over restarts."""
+
+    async def run(client: RegistryClient) -> None:
+        offset = None
+        while True:
+            found = await client.replica_log(
+                deployment, replica, offset=offset, lines=lines if offset is None else 5000
+            )
+            for line in found.lines:
+                if match in line:
+                    output.write(f"{text.safe(line, 10_000)}\n")
+            output.flush()
+            if not follow and (offset is None or not found.lines):
+                return
+            offset = found.next_offset
+            await asyncio.sleep(0.5)
+
+    session.ask(run)
+
+
+@app.command("test")
+def test_(
+    deployment: DeploymentArgument,
+    body: Annotated[
+        str | None, typer.Option("--body", metavar="JSON|@FILE|-", help="Default: the model's own input example.")
+    ] = None,
+    content_type: Annotated[str, typer.Option(help="Of the body.")] = "application/json",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Send a request to a replica, and print its answer. Exits with 1 unless the answer's status is 200.
+
+    Example: registry-tui deployments test wine-api --body @request.json
+    """
+
+    given = body
+    if given == "-":
+        given = sys.stdin.read()
+    elif given is not None and given.startswith("@"):
+        given = Path(given[1:]).read_text(encoding="utf-8")
+
+    async def run(client: RegistryClient) -> None:
+        wanted = (await client.deployment_example(deployment)).example if given is None else given
+        request = session.build(TestRequest, body=wanted, content_type=content_type)
+        answer = await client.test_deployment(deployment, request)
+        if as_json:
+            output.print_json(answer)
+        else:
+            output.note(f"{answer.status} in {answer.seconds * 1000:.0f} ms from {answer.replica}")
+            output.write(f"{text.safe_lines(answer.body)}\n")
+            output.flush()
+        if answer.status != 200:
+            raise RegistryError(
+                f"The answer's status is {answer.status}", action="Look at what it says about the request"
+            )
+
+    session.ask(run)

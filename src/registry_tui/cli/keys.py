@@ -1,0 +1,78 @@
+"""`keys`: API keys with which deployments are called."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate
+
+app = session.new_app("API keys: what callers of deployments show.")
+
+COLUMNS = [
+    Column[ApiKey]("ID", lambda each: each.id),
+    Column[ApiKey]("NAME", lambda each: each.name, flexible=True),
+    Column[ApiKey]("OWNER", lambda each: each.owner),
+    Column[ApiKey]("CREATED", lambda each: each.created_at),
+    Column[ApiKey]("EXPIRES", lambda each: each.expires_at),
+    Column[ApiKey]("LAST USED", lambda each: each.last_used_at),
+    Column[ApiKey]("REVOKED", lambda each: each.revoked_at),
+]
+
+
+@app.command("list")
+def list_(
+    everybody: Annotated[bool, typer.Option("--everybody", help="As administrator: everybody's.")] = False,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List your API keys, newest first."""
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.keys, everybody=everybody),
+            COLUMNS,
+            as_json=as_json,
+            limit=limit,
+            empty="No API keys; `registry-tui keys create NAME` makes one",
+        )
+    )
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE|DAYS", help="A date, or a number of days; default: one year.")
+    ] = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Make an API key. It is shown this once; only its hash is stored.
+
+    Example: export API_KEY="$(registry-tui keys create ci --expires 90)"
+    """
+    request = session.build(ApiKeyCreate, name=name, expires_at=session.future(expires))
+    made = session.ask(lambda client: client.create_key(request))
+    if as_json:
+        output.print_json(made)
+        return
+    output.note(
+        f"API key {made.api_key.name} ({made.api_key.id}), good until {output.cell(made.api_key.expires_at)}. "
+        "It is shown only now:"
+    )
+    output.write(f"{made.key}\n")
+    output.flush()
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="ID of the key.")],
+    yes: session.YesOption = False,
+) -> None:
+    """Make an API key useless at once."""
+    session.confirm(f"Revoke the API key {key}? Calls with it are refused from now on.", yes=yes)
+    found = session.ask(lambda client: client.revoke_key(key))
+    output.note(f"The API key {found.name} is revoked")

@@ -1,0 +1,167 @@
+"""Looks after what is deployed: memory limits, aliases that moved, replicas that gave up, when API keys were used."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from registry_tui.platform import supervisor
+from registry_tui.platform.errors import SupervisorUnavailable
+from registry_tui.schemas.deployments import GIB, DeploymentState
+from registry_tui.schemas.operations import EventOutcome
+from registry_tui.service import api_keys, deployments, events, gateway_link, identity, models
+from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
+from registry_tui.service.context import Principal, Service
+from registry_tui.service.database.tables import DeploymentRow, UserRow
+from registry_tui.service.errors import InUse, Missing, ServiceError, WrongState
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
+MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
+AGAIN_AFTER = 30.0
+
+
+class Minder:
+    """One thread's work, in `look`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._local = LocalReplicas(service.home)
+        self._due = {"aliases": 0.0, "keys": 0.0}
+        self._gave_up: dict[str, float] = {}
+        #: Versions that an alias named when rolling to them failed: not tried again until it moves.
+        self._failed: dict[str, int] = {}
+
+    def look(self) -> None:
+        """Looks at what is due. Raises ServiceError, SupervisorUnavailable."""
+        rows = self._deployed()
+        moment = time.monotonic()
+        if rows:
+            self._look_at_processes(rows)
+        if moment >= self._due["aliases"]:
+            self._due["aliases"] = moment + ALIASES_EVERY
+            for row in rows:
+                if row.follow_alias and row.alias and row.state == DeploymentState.DEPLOYED.value:
+                    self._follow(row)
+        if moment >= self._due["keys"]:
+            self._due["keys"] = moment + KEYS_EVERY
+            api_keys.note_uses(self._service)
+
+    def _deployed(self) -> Sequence[DeploymentRow]:
+        states = (DeploymentState.DEPLOYED.value, DeploymentState.DEPLOYING.value)
+        query = select(DeploymentRow).where(DeploymentRow.state.in_(states))
+        with self._service.database.reading() as session:
+            return session.scalars(query.options(selectinload(DeploymentRow.revisions))).all()
+
+    # -- processes ----------------------------------------------------------------------------------
+
+    def _look_at_processes(self, rows: Sequence[DeploymentRow]) -> None:
+        known = supervisor.processes(self._service.home)
+        for row in rows:
+            limits = {revision.generation: revision.memory_bytes for revision in row.revisions}
+            active = gateway_link.active_revision(row)
+            if active is not None:
+                limits[active.generation] = active.memory_bytes
+            for name in self._local.names(row.id):
+                info = known.get(name.program)
+                if info is None:
+                    continue
+                if info.pid and name.generation in limits:
+                    self._limit(row, name, info.pid, limits[name.generation])
+                if info.state == "FATAL" and row.state == DeploymentState.DEPLOYED.value:
+                    self._start_again(row, name)
+
+    def _limit(self, row: DeploymentRow, name: ReplicaName, pid: int, limit: int) -> None:
+        used = self._local.memory(pid)
+        if used is None or used <= limit:
+            return
+        why = (
+            f"{name.program} used {used / GIB:.2f} GiB of the {limit / GIB:.2f} GiB that it may use, and was restarted"
+        )
+        self._local.kill(name, pid, why)
+        self._tell(row, "deployment.replica-over-memory", why)
+        with self._service.database.session() as session:
+            present = session.get(DeploymentRow, row.id)
+            if present is not None:
+                present.reason = why
+
+    def _start_again(self, row: DeploymentRow, name: ReplicaName) -> None:
+        """A replica that ended again and again gets another chance after a while: the cause may have gone."""
+        first = self._gave_up.setdefault(name.program, time.monotonic())
+        if time.monotonic() - first < AGAIN_AFTER:
+            return
+        del self._gave_up[name.program]
+        self._tell(row, "deployment.replica-gave-up", f"{name.program} ended again and again; it is started once more")
+        supervisor.start_part(self._service.home, name.program)
+
+    def _tell(self, row: DeploymentRow, action: str, detail: str) -> None:
+        logger.warning("deployment %s: %s", row.name, detail)
+        events.record(
+            self._service,
+            identity.owner_principal(self._service),
+            action=action,
+            resource=deployments.resource_of(row),
+            outcome=EventOutcome.FAILED,
+            detail=detail,
+        )
+
+    # -- aliases ---------------------------------------------------------------------------------------
+
+    def _follow(self, row: DeploymentRow) -> None:
+        """Rolls a deployment to the version that its alias names now."""
+        service = self._service
+        try:
+            model = models.fetch_model(service, models.enter_registry(service, row.registry_id), row.model_id)
+        except (Missing, WrongState):
+            return
+        number = None if model is None else model.aliases.get(row.alias or "")
+        if number == row.version:
+            self._failed.pop(row.id, None)
+        if number is None or number == row.version or self._failed.get(row.id) == number:
+            return
+        try:
+            deployments.alias_moved(service, self._creator(row), row, number)
+            # One rollout a move: when it fails, the next move tries again.
+            self._failed[row.id] = number
+        except InUse:
+            return
+        except WrongState as error:
+            if "workflow" not in error.detail:
+                self._failed[row.id] = number
+                self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+        except ServiceError as error:
+            self._failed[row.id] = number
+            self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+
+    def _creator(self, row: DeploymentRow) -> Principal:
+        """Who deployed it, under a request ID of its own: an alias gives nobody more than they had."""
+        with self._service.database.reading() as session:
+            user = session.get(UserRow, row.creator)
+        owner = identity.owner_principal(self._service)
+        if user is None or user.name == owner.name:
+            return owner
+        return Principal(user.name, user.crn, str(uuid.uuid4()))
+
+
+def guarded_look(minder: Minder, said: str) -> str:
+    """Looks once; an error is logged when it is not the one `said` last. Returns what was said."""
+    try:
+        minder.look()
+        return ""
+    except SupervisorUnavailable:
+        return said
+    except ServiceError as error:
+        if error.detail != said:
+            logger.warning("looking after deployments: %s", error.detail)
+        return error.detail
+    except Exception as error:
+        # One mistake must not end the limits of all later replicas.
+        if repr(error) != said:
+            logger.exception("looking after deployments")
+        return repr(error)
