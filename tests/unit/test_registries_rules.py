@@ -246,8 +246,11 @@ def test_deployed_versions_keep_their_registry(
                     name=name,
                     project_id=project.id,
                     registry_id=made.id,
+                    model_id="m",
                     model_name="Wine",
                     version=2,
+                    version_id="v",
+                    access_key=name,
                     creator="me",
                     state=state,
                 )

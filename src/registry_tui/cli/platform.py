@@ -28,6 +28,7 @@ class Part(StrEnum):
     OBJECT_STORE = "object-store"
     MLFLOW = "mlflow"
     SERVICE = "service"
+    GATEWAY = "gateway"
 
 
 class Log(StrEnum):
@@ -36,6 +37,7 @@ class Log(StrEnum):
     OBJECT_STORE = "object-store"
     MLFLOW = "mlflow"
     SERVICE = "service"
+    GATEWAY = "gateway"
     SUPERVISOR = "supervisor"
 
 

@@ -94,7 +94,7 @@ def program(
     startsecs: int = 2,
     stop: int = 20,
 ) -> list[str]:
-    """One program's section of the configuration. What ends within `startsecs` did not start; `stop`: seconds to end."""
+    """One program's section of the configuration; what ends within `startsecs` did not start, `stop` seconds end it."""
     return [
         "",
         f"[program:{name}]",

@@ -1,0 +1,154 @@
+"""Small real models that do what a test needs, registered without importing MLflow here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from registry_tui.schemas.deployments import Deployment, DeploymentCreate
+from registry_tui.schemas.models import ModelVersion, RegisterModel
+from registry_tui.schemas.operations import Workflow, WorkflowStatus
+from registry_tui.schemas.places import Project
+from support.platforms import Platform, unique
+from support.registered import mlflow_client
+
+#: `add` rows up and add a constant, and do what else a row asks for.
+CODE = """
+import json, os, time
+from pathlib import Path
+
+SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
+
+def _load_pyfunc(path):
+    if SETTINGS.get("fail"):
+        raise RuntimeError(SETTINGS["fail"])
+    if SETTINGS.get("die"):
+        os._exit(3)
+    return Model()
+
+class Model:
+    def __init__(self):
+        self.kept = []
+
+    def predict(self, data, params=None):
+        if "sleep" in data:
+            time.sleep(float(data["sleep"].max()))
+        if "grow" in data:
+            self.kept.append(bytearray(int(data["grow"].max()) << 20))
+        if "die" in data and data["die"].any():
+            os._exit(3)
+        if "variable" in data:
+            return [os.environ.get(name, "") for name in data["variable"]]
+        return (data["a"] + data["b"] + SETTINGS["add"]).tolist()
+"""
+
+ML_MODEL = """\
+flavors:
+  python_function:
+    loader_module: {module}
+    code: code
+    env:
+      virtualenv: python_env.yaml
+    python_version: 3.11.0
+mlflow_version: 3.17.2
+model_uuid: {uuid}
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A registered version that can be deployed."""
+
+    project: Project
+    version: ModelVersion
+
+    @property
+    def registry(self) -> str:
+        return self.version.registry_id
+
+
+def register(
+    platform: Platform,
+    project: Project,
+    model: str | None = None,
+    *,
+    requirements: str | None = "mlflow\n",
+    example: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Served:
+    """Logs and registers a model that adds `add` to a + b; `fail` or `die` when it is loaded."""
+    name = model or unique("Model")
+    module = unique("served").replace("-", "_")
+    files = {
+        "MLmodel": ML_MODEL.format(module=module, uuid=module),
+        f"code/{module}.py": CODE,
+        "code/settings.json": json.dumps({"add": 0, **settings}),
+    }
+    if requirements is not None:
+        files["requirements.txt"] = requirements
+    if example is not None:
+        files["serving_input_example.json"] = json.dumps(example)
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    with mlflow_client(credentials) as http:
+        made = http.post("/api/2.0/mlflow/experiments/create", json={"name": unique("experiment")})
+        experiment = made.raise_for_status().json()["experiment_id"]
+        created = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": experiment})
+        info = created.raise_for_status().json()["run"]["info"]
+        folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        for path, text in files.items():
+            url = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/model/{path}"
+            http.put(url, content=text.encode()).raise_for_status()
+    request = RegisterModel(name=name, run_id=info["run_id"], artifact_path="model")
+    accepted = platform.ask(lambda client: client.register_model(project.id, request))
+    finish(platform, accepted.workflow)
+    registry, number = accepted.resource.registry_id, accepted.resource.version
+    return Served(project, platform.ask(lambda client: client.version(registry, name, number)))
+
+
+def finish(platform: Platform, workflow: Workflow, status: WorkflowStatus = WorkflowStatus.SUCCEEDED) -> Workflow:
+    """Waits for a workflow, which must end so."""
+    ended = platform.ask(lambda client: client.wait_for_workflow(workflow.id))
+    assert ended.status is status, ended.error
+    return ended
+
+
+def deploy(platform: Platform, served: Served, **fields: Any) -> Deployment:
+    """Deploys a version, without authentication unless told otherwise, and waits until it answers."""
+    request = DeploymentCreate(
+        **{
+            "name": unique("d"),
+            "project": served.project.id,
+            "model": served.version.model_id,
+            "version": served.version.version,
+            "authentication": False,
+            **fields,
+        }
+    )
+    accepted = platform.ask(lambda client: client.create_deployment(request))
+    finish(platform, accepted.workflow)
+    return platform.ask(lambda client: client.deployment(accepted.resource.id))
+
+
+def split(**columns: list[Any]) -> dict[str, Any]:
+    """A request with these columns."""
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return {"dataframe_split": {"columns": list(columns), "data": rows}}
+
+
+def call(deployment: Deployment, body: Any = None, **options: Any) -> httpx.Response:
+    """One request to `/invocations` through the gateway."""
+    content = json.dumps(split(a=[1.0], b=[2.0]) if body is None else body)
+    headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+    url = f"{deployment.endpoint_url}/invocations"
+    return httpx.post(url, content=content, headers=headers, timeout=60, trust_env=False, **options)
+
+
+def answer(deployment: Deployment, body: Any = None, **options: Any) -> Any:
+    """The predictions of a request that succeeds."""
+    response = call(deployment, body, **options)
+    assert response.status_code == 200, response.text
+    return response.json()["predictions"]
