@@ -44,7 +44,7 @@ def settle(cache: PageCache[int]) -> None:
 
     async def pump() -> None:
         while (step := cache.next_step()) is not None:
-            cache.accept(step, await cache.fetch(step.token, step.backwards))
+            cache.accept(step, await step.fetch())
 
     asyncio.run(pump())
 
@@ -101,7 +101,7 @@ def test_rows_that_are_put_before_move_the_display() -> None:
     cache.demand(0, 5)
     step = cache.next_step()
     assert step is not None
-    moved = cache.accept(step, asyncio.run(cache.fetch(step.token, step.backwards)))
+    moved = cache.accept(step, asyncio.run(step.fetch()))
     assert moved == cache.height - height == PAGE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -11,7 +11,8 @@ from textual.widget import Widget
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.page_cache import Fetch, PageCache
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.tree_cache import TreeCache
+from registry_tui.widgets.virtual_table import Column, Empty, Sort, VirtualTable
 from registry_tui.widgets.words import Cell
 
 #: Actions of list screens that need a row.
@@ -25,7 +26,9 @@ class ListScreen(FrameScreen):
     FILTERS: ClassVar[tuple[Filter, ...]] = ()
     EMPTY: ClassVar[Empty] = Empty("Nothing here")
     #: Column and direction (True: downwards) at first, when the source can sort.
-    SORT: ClassVar[tuple[str, bool] | None] = None
+    SORT: ClassVar[Sort | None] = None
+    #: By how many columns at once the source can sort.
+    SORT_COLUMNS: ClassVar[int] = 1
 
     def compose_content(self) -> Iterable[Widget]:
         if self.FILTERS:
@@ -73,8 +76,11 @@ class ListScreen(FrameScreen):
         return dict(self.query_one(FilterBar).values) if self.FILTERS else {}
 
     def on_mount(self) -> None:
-        self.table.sorted_by = self.place.state.get("sort", self.SORT)
-        self.table.focus()
+        table = self.table
+        table.sorted_by = tuple(self.place.state.get("sort", (self.SORT,) if self.SORT else ()))
+        table.markable = any(action.id == "mark" for action in self.ACTIONS)
+        table.marked = dict(self.place.state.get("marked", {}))
+        table.focus()
 
     async def start(self) -> None:
         await self.prepare()
@@ -90,7 +96,7 @@ class ListScreen(FrameScreen):
     async def prepare(self) -> None:
         """What has to be known before the list can be asked for."""
 
-    def new_source(self) -> PageCache[Any]:
+    def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         """The list as filtered and ordered now."""
         return PageCache(self.fetch_for(self.filters, self.order), self.key_of, reversible=self.reversible)
 
@@ -100,23 +106,39 @@ class ListScreen(FrameScreen):
             self.table.set_source(self.new_source())
 
     @property
-    def order(self) -> str | None:
-        """`field` or `-field` of the sorted column."""
-        if self.table.sorted_by is None:
-            return None
-        key, down = self.table.sorted_by
-        field = next((column.sort for column in self.table.columns if column.key == key), None)
-        return None if field is None else f"-{field}" if down else field
+    def orders(self) -> list[str]:
+        """`field` or `-field` of each sorted column, the first counts most."""
+        fields = {column.key: column.sort for column in self.table.columns}
+        return [
+            f"-{field}" if down else field
+            for key, down in self.table.sorted_by
+            if (field := fields.get(key)) is not None
+        ]
 
-    def sort(self, key: str, down: bool | None = None) -> None:
-        """Sorts by a column; by the same again turns the direction."""
-        now = self.table.sorted_by
-        self.table.sorted_by = (key, down if down is not None else (now is not None and now[0] == key and not now[1]))
+    @property
+    def order(self) -> str | None:
+        """`field` or `-field` of the first sorted column."""
+        return next(iter(self.orders), None)
+
+    def sort(self, key: str, down: bool | None = None, *, add: bool = False) -> None:
+        """Sorts by a column, with `add` after those sorted already; by the same again turns its direction."""
+        now = dict(self.table.sorted_by)
+        down = down if down is not None else now.get(key) is False
+        if add and self.SORT_COLUMNS > 1:
+            now[key] = down
+            self.sort_by(list(now.items())[-self.SORT_COLUMNS :])
+        else:
+            self.sort_by([(key, down)])
+
+    def sort_by(self, columns: Sequence[Sort]) -> None:
+        """Sorts by several columns, the first counts most."""
+        self.table.sorted_by = tuple(columns)
         self.restart()
 
     def leave(self) -> None:
         state = self.place.state
         state["cursor"], state["sort"], state["filters"] = self.table.place, self.table.sorted_by, self.filters
+        state["marked"] = self.table.marked
         if self.table.source is not None:
             self.table.source.trim()
             state["source"] = self.table.source
@@ -149,7 +171,12 @@ class ListScreen(FrameScreen):
 
     @on(VirtualTable.SortAsked, "#table")
     def _sort_asked(self, event: VirtualTable.SortAsked) -> None:
-        self.sort(event.column.key)
+        self.sort(event.column.key, add=event.add)
+
+    @on(VirtualTable.Marked, "#table")
+    def _marked(self) -> None:
+        self.show_count()
+        self.show_actions()
 
     @on(VirtualTable.Loaded, "#table")
     def _loaded(self) -> None:
@@ -184,6 +211,8 @@ class ListScreen(FrameScreen):
             text = f"last {source.seen:,}"
         else:
             text = f"more than {source.seen:,}"
+        if self.table.marked:
+            text = f"{len(self.table.marked):,} marked · {text}"
         bar = self.query_one(FilterBar)
         bar.show_count(text.replace(",", " "))
         self.table.empty = (
@@ -218,13 +247,12 @@ class ListScreen(FrameScreen):
     def do_order(self) -> None:
         from registry_tui.screens.dialogs import Menu, MenuItem
 
-        now = self.table.sorted_by
         items = []
         for column in self.table.columns:
             if column.sort is not None:
                 for down, mark in ((False, "▲"), (True, "▼")):
                     items.append(MenuItem(f"{column.key}\t{int(down)}", f"{column.title} {mark}"))
-        chosen = f"{now[0]}\t{int(now[1])}" if now else None
+        chosen = next((f"{key}\t{int(down)}" for key, down in self.table.sorted_by), None)
         self.app.push_screen(Menu("Order by", items, chosen), self._ordered)
 
     def _ordered(self, choice: str | None) -> None:

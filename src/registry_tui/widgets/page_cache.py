@@ -42,12 +42,17 @@ class Rows(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Step:
-    """The page to fetch next."""
+class Step(Generic[Row]):
+    """The page to fetch next, and the list that wants it."""
 
+    cache: PageCache[Row]
     backwards: bool
     page: int
     token: str | None
+
+    async def fetch(self) -> PageLike[Row]:
+        """Asks the source for it."""
+        return await self.cache.fetch(self.token, self.backwards)
 
 
 class _Walk(Generic[Row]):
@@ -244,7 +249,7 @@ class PageCache(Generic[Row]):
             found.extend(range(max(0, start), start + len(rows)))
         return found if self._from_end or self.total is not None else [i for i in found if i < self._forward.known]
 
-    def next_step(self) -> Step | None:
+    def next_step(self) -> Step[Row] | None:
         """The page to fetch now: in view first, then half a screen ahead; None when nothing is wanted."""
         if self._seek_end and self.total is None:
             return self._step(False, len(self._forward.tokens) - 1)
@@ -255,7 +260,7 @@ class PageCache(Generic[Row]):
                 return step
         return None
 
-    def _missing(self, first: int, last: int) -> Step | None:
+    def _missing(self, first: int, last: int) -> Step[Row] | None:
         total = self.total
         if total is not None:
             last = min(last, max(0, total - 1))
@@ -274,12 +279,12 @@ class PageCache(Generic[Row]):
             return False
         return (total - 1 - first) - self._backward.known < last - self._forward.known
 
-    def _step(self, backwards: bool, page: int) -> Step:
+    def _step(self, backwards: bool, page: int) -> Step[Row]:
         walk = self._backward if backwards else self._forward
         page = min(page, len(walk.tokens) - 1)
-        return Step(backwards, page, walk.tokens[page])
+        return Step(self, backwards, page, walk.tokens[page])
 
-    def accept(self, step: Step, answer: PageLike[Row]) -> int:
+    def accept(self, step: Step[Row], answer: PageLike[Row]) -> int:
         """Keeps a fetched page. Returns by how many rows the display moved down, when rows were put before it."""
         walk = self._backward if step.backwards else self._forward
         if step.page >= len(walk.tokens) or walk.tokens[step.page] != step.token:

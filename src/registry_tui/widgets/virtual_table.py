@@ -1,97 +1,43 @@
-"""The one table of the program: draws only the lines in view, over a `PageCache`.
+"""The one table of the program: draws only the lines in view, over a `PageCache` or a `TreeCache`.
 
 Every cell's text goes through `text.safe`. The cursor is a row; its row keeps its identity over refreshes.
+Columns are `table_layout`'s, what is drawn is `table_view`'s, messages are `table_messages`'.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
-from registry_tui.widgets.page_cache import PageCache, Step
-from registry_tui.widgets.text import fit, safe
-from registry_tui.widgets.words import Cell
+from registry_tui.widgets import table_messages as messages
+from registry_tui.widgets.page_cache import PageCache, PageLike, Step
+from registry_tui.widgets.table_drawing import Sort
+from registry_tui.widgets.table_layout import INDENT, LEAD, Column
+from registry_tui.widgets.table_messages import Empty
+from registry_tui.widgets.table_view import TableView
+from registry_tui.widgets.tree_cache import TreeCache
+
+__all__ = ["Column", "Empty", "Sort", "VirtualTable"]
 
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True)
-class Column(Generic[Row]):
-    """One column. Priority 0 always shows; the highest numbers leave first when it gets narrow."""
+class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
+    """A table over a list of pages; give it one with `set_source`.
 
-    key: str
-    title: str
-    cell: Callable[[Row], str | Cell]
-    priority: int = 1
-    right: bool = False
-    min_width: int = 4
-    max_width: int = 40
-    #: The source's name of it in `order_by`; None when it cannot be sorted.
-    sort: str | None = None
-
-
-@dataclass(frozen=True)
-class Empty:
-    """What a table without rows says: what there is not, and what to do next."""
-
-    title: str
-    lines: tuple[str, ...] = ()
-
-
-@dataclass
-class _Layout:
-    columns: list[tuple[Column[Any], int]] = field(default_factory=list)
-    gap: int = 2
-    hidden: int = 0
-
-
-class VirtualTable(ScrollView, Generic[Row], can_focus=True):
-    """A table over a `PageCache`; give it one with `set_source`."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--header",
-        "table--sorted",
-        "table--cursor",
-        "table--cursor-blurred",
-        "table--mark",
-        "table--good",
-        "table--busy",
-        "table--warn",
-        "table--bad",
-        "table--dim",
-        "table--accent",
-    }
-    DEFAULT_CSS = """
-    VirtualTable {
-        height: 1fr;
-        background: transparent;
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        & > .table--header { color: $text-muted; text-style: bold; }
-        & > .table--sorted { color: $accent; text-style: bold; }
-        & > .table--cursor { background: $accent 22%; }
-        & > .table--cursor-blurred { background: $foreground 7%; }
-        & > .table--mark { color: $accent; text-style: bold; }
-        & > .table--good { color: $success; }
-        & > .table--busy { color: $accent; }
-        & > .table--warn { color: $warning; }
-        & > .table--bad { color: $error; }
-        & > .table--dim { color: $text-muted; }
-        & > .table--accent { color: $accent; }
-    }
+    - **Marks**: `toggle_mark`, shift with the arrows, ctrl+click and shift+click keep rows in `marked` by key, when
+      the table is `markable`; they stay over refresh, sorting and filtering, until `clear_marks`. `Marked` is posted.
+    - **Sorting**: `sorted_by` is a sequence of (column key, downwards), the first counts most; the header shows
+      `▲`, or `▲1 ▼2` when there are several. A click on a header posts `SortAsked`, with `add` when shift is held.
+    - **Tree**: over a `TreeCache`, → and ← open and close rows (posting `Expand` and `Collapse`), ← on a row inside
+      goes to the one above it, and a click on the triangle does either. Where there is nothing to open, the same keys
+      scroll the columns.
     """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
@@ -99,101 +45,34 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "start", "First", show=False),
         Binding("end,G", "end", "Last", show=False),
-        Binding("left,h", "shift(-1)", "Columns left", show=False),
-        Binding("right,l", "shift(1)", "Columns right", show=False),
+        Binding("left,h", "left", "Close, or columns left", show=False),
+        Binding("right,l", "right", "Open, or columns right", show=False),
+        Binding("shift+up", "extend(-1)", "Mark upwards", show=False),
+        Binding("shift+down", "extend(1)", "Mark downwards", show=False),
     ]
 
-    class Highlighted(Message):
-        """The cursor is on another row, or its row changed."""
-
-        def __init__(self, table: VirtualTable[Any], row: Any) -> None:
-            super().__init__()
-            self.table, self.row = table, row
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, VirtualTable.Highlighted) and message.table is self.table
-
-    class Opened(Message):
-        """A row was clicked that the cursor was on already."""
-
-        def __init__(self, table: VirtualTable[Any], row: Any) -> None:
-            super().__init__()
-            self.table, self.row = table, row
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class SortAsked(Message):
-        """A column's header was clicked."""
-
-        def __init__(self, table: VirtualTable[Any], column: Column[Any]) -> None:
-            super().__init__()
-            self.table, self.column = table, column
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class Loaded(Message):
-        """A page arrived."""
-
-        def __init__(self, table: VirtualTable[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class Failed(Message):
-        """A page could not be fetched; what is shown stays."""
-
-        def __init__(self, table: VirtualTable[Any], error: Exception) -> None:
-            super().__init__()
-            self.table, self.error = table, error
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
+    Highlighted: TypeAlias = messages.Highlighted
+    Opened: TypeAlias = messages.Opened
+    SortAsked: TypeAlias = messages.SortAsked
+    Loaded: TypeAlias = messages.Loaded
+    Failed: TypeAlias = messages.Failed
+    Marked: TypeAlias = messages.Marked
+    Expand: TypeAlias = messages.Expand
+    Collapse: TypeAlias = messages.Collapse
 
     def __init__(
-        self, columns: Sequence[Column[Row]] = (), *, id: str | None = None, empty: Empty | None = None
+        self, columns: Iterable[Column[Row]] = (), *, id: str | None = None, empty: Empty | None = None
     ) -> None:
-        super().__init__(id=id)
-        self._columns: list[Column[Row]] = list(columns)
-        self._source: PageCache[Row] | None = None
-        self._cursor = 0
+        super().__init__(list(columns), id=id, empty=empty)
         self._cursor_key: str | None = None
         self._restore: str | None = None
-        self._natural: dict[str, int] = {}
-        self._layout: _Layout = _Layout()
-        self._offset = 0
-        self._strips: dict[tuple[Any, ...], Strip] = {}
         self._pump: asyncio.Task[None] | None = None
         #: Whether the cursor stays on the last row while pages arrive.
         self._at_end = False
-        self.marked: dict[str, Row] = {}
-        #: Which column is sorted, and whether downwards.
-        self.sorted_by: tuple[str, bool] | None = None
-        self.empty = empty or Empty("Nothing here")
-        #: Said in place of rows while there is no source.
-        self.waiting = "…"
-        self.message: Empty | None = None
-
-    # -- what it shows ------------------------------------------------------------------------------
-
-    @property
-    def source(self) -> PageCache[Row] | None:
-        return self._source
-
-    @property
-    def columns(self) -> list[Column[Row]]:
-        return self._columns
+        #: Where marking with shift began.
+        self._anchor: int | None = None
+        #: Whether rows can be marked with shift and by mouse.
+        self.markable = False
 
     @property
     def cursor(self) -> int:
@@ -209,45 +88,32 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         """The cursor's row by number and key, to come back to."""
         return self._cursor, self._cursor_key
 
-    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
-        """Shows other columns of the same rows."""
-        self._columns = list(columns)
-        self._offset = 0
-        self._natural.clear()
-        self._measure()
-        self._redraw()
-
-    def set_source(self, source: PageCache[Row], place: tuple[int, str | None] = (0, None)) -> None:
+    def set_source(self, source: PageCache[Row] | TreeCache[Row], place: tuple[int, str | None] = (0, None)) -> None:
         """Shows another list, with the cursor at a place of it; answers still under way for the old one are dropped."""
         if self._pump is not None:
             self._pump.cancel()
             self._pump = None
         self._source = source
         self._at_end = False
+        self._anchor = None
         self._cursor, self._restore = place
         self._cursor_key = None
         self.message = None
-        self.marked = {}
         self._natural.clear()
-        self._measure()
+        self._measure(source.loaded_rows()[:400])
         self._update_height()
         self._show_cursor()
         self._redraw()
         self._demand()
         if source.started:
-            self._settle(0)
+            self._settle()
 
     def reload(self) -> None:
         """Fetches what is in view again; rows, cursor and scroll stay until the answer is here."""
         if self._source is not None:
             self._source.refresh()
-            self._strips.clear()
+            self._lines.clear()
             self._demand()
-
-    def say(self, message: Empty | None) -> None:
-        """Shows a message in place of rows, e.g. why there are none."""
-        self.message = message
-        self._redraw()
 
     # -- fetching -----------------------------------------------------------------------------------
 
@@ -259,10 +125,10 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         if (self._pump is None or self._pump.done()) and self._source.next_step() is not None:
             self._pump = asyncio.create_task(self._run_pump(self._source), name="pages")
 
-    async def _run_pump(self, source: PageCache[Row]) -> None:
+    async def _run_pump(self, source: PageCache[Row] | TreeCache[Row]) -> None:
         while source is self._source and (step := source.next_step()) is not None:
             try:
-                answer = await source.fetch(step.token, step.backwards)
+                answer = await step.fetch()
             except Exception as error:
                 self.post_message(self.Failed(self, error))
                 return
@@ -270,18 +136,19 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
                 return
             self._accept(source, step, answer)
 
-    def _accept(self, source: PageCache[Row], step: Step, answer: Any) -> None:
+    def _accept(self, source: PageCache[Row] | TreeCache[Row], step: Step[Row], answer: PageLike[Row]) -> None:
         shown, layout = self._in_view(), self._layout
         shift = source.accept(step, answer)
-        self._strips.clear()
-        self._measure()
+        self._lines.clear()
+        self._measure(answer.items)
         self._update_height()
         if shift:
             self._cursor += shift
+            self._anchor = None if self._anchor is None else self._anchor + shift
             self.scroll_to(y=self.scroll_offset.y + shift, animate=False)
         if self._at_end:
             self._set_cursor(source.height - 1)
-        self._settle(shift)
+        self._settle()
         # A page beyond the view, or one that came back as it was, costs no repaint.
         if shown != self._in_view() or layout != self._layout:
             self._redraw()
@@ -296,7 +163,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         rows = [source.row(index) for index in range(top, top + self.size.height)]
         return (top, self._cursor, source.total == 0, min(source.height, top + self.size.height), *rows)
 
-    def _settle(self, shift: int) -> None:
+    def _settle(self) -> None:
         """Puts the cursor back on its row after rows came or went."""
         source = self._source
         if source is None:
@@ -326,21 +193,17 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     # -- moving -------------------------------------------------------------------------------------
 
     def action_move(self, rows: int) -> None:
-        self._stop_seeking()
-        self._set_cursor(self._cursor + rows)
+        self._move_to(self._cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        self._stop_seeking()
-        self._set_cursor(self._cursor + pages * max(1, self.size.height - 2))
+        self._move_to(self._cursor + pages * max(1, self.size.height - 2))
 
     def action_start(self) -> None:
         if self._source is not None:
-            self._at_end = False
+            self._at_end, self._anchor = False, None
             self._source.go_to_start()
-            self._measure()
-            self._update_height()
+            self._resized()
             self._set_cursor(0)
-            self._redraw()
             self.post_message(self.Loaded(self))
 
     def action_end(self) -> None:
@@ -348,47 +211,26 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         if source is None:
             return
         source.go_to_end()
-        self._at_end = True
-        self._measure()
-        self._update_height()
+        self._at_end, self._anchor = True, None
+        self._resized()
         self._set_cursor(source.height - 1)
-        self._redraw()
         self._demand()
         self.post_message(self.Loaded(self))
-
-    def action_shift(self, columns: int) -> None:
-        if columns < 0 and self._offset == 0:
-            return
-        if columns > 0 and self._layout.hidden == 0:
-            return
-        self._offset = max(0, min(self._offset + columns, len(self._columns) - 2))
-        self._lay_out()
-        self._redraw()
-
-    def toggle_mark(self) -> None:
-        """Marks the row under the cursor, or takes its mark away, and goes one down."""
-        row = self.current
-        if row is None or self._source is None:
-            return
-        key = self._source.key(row)
-        if self.marked.pop(key, None) is None:
-            self.marked[key] = row
-        self._strips.clear()
-        self._refresh_row(self._cursor)
-        self.action_move(1)
 
     def go_to(self, place: tuple[int, str | None]) -> None:
         """Puts the cursor on a row of this list."""
         self._cursor, self._restore = place
-        self._settle(0)
+        self._settle()
         self._show_cursor()
         self._redraw()
         self._demand()
 
-    def _stop_seeking(self) -> None:
-        self._at_end = False
+    def _move_to(self, index: int) -> None:
+        """Moves as a person asked, which ends walking to the end."""
+        self._at_end, self._anchor = False, None
         if self._source is not None:
             self._source.stop_seeking()
+        self._set_cursor(index)
 
     def _set_cursor(self, index: int) -> None:
         source = self._source
@@ -419,192 +261,161 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             return
         self.scroll_to(y=target, animate=False)
 
-    # -- layout -------------------------------------------------------------------------------------
-
-    def _measure(self) -> None:
-        """Widens columns to the rows in memory; they never shrink while the list stays, so nothing jumps."""
-        rows = self._source.loaded_rows()[:400] if self._source is not None else []
-        for column in self._columns:
-            width = max(self._natural.get(column.key, column.min_width), cell_len(column.title) + 2)
-            for row in rows:
-                if width >= column.max_width:
-                    break
-                width = max(width, cell_len(_cell(column, row).text))
-            self._natural[column.key] = max(cell_len(column.title) + 2, min(width, column.max_width))
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        available = max(10, self.size.width - 3)
-        if self._offset:
-            first = [column for column in self._columns if column.priority == 0][:1]
-            rest = [column for column in self._columns if column not in first]
-            chosen = first + rest[self._offset :]
-        else:
-            chosen = list(self._columns)
-        gap = 2
-
-        def needed(columns: list[Column[Row]]) -> int:
-            return sum(self._natural.get(c.key, c.min_width) + gap for c in columns) - gap
-
-        while len(chosen) > 1 and needed(chosen) > available:
-            if self._offset:
-                chosen.pop()
-                continue
-            worst = max(column.priority for column in chosen)
-            if worst == 0:
-                break
-            chosen.remove([column for column in chosen if column.priority == worst][-1])
-        widths = {column.key: self._natural.get(column.key, column.min_width) for column in chosen}
-        while needed(chosen) > available and widths:
-            widest = max(widths, key=lambda key: widths[key])
-            if sum(widths.values()) + gap * (len(chosen) - 1) <= available or widths[widest] <= 4:
-                break
-            widths[widest] -= 1
-        slack = available - sum(widths.values()) - gap * (len(chosen) - 1)
-        if len(chosen) > 1 and slack > 0:
-            gap = min(4, gap + slack // (len(chosen) - 1))
-        hidden = len(self._columns) - len(chosen) - self._offset
-        self._layout = _Layout([(column, widths[column.key]) for column in chosen], gap, max(0, hidden))
-        self._strips.clear()
-
-    def _update_height(self) -> None:
-        height = self._source.height if self._source is not None else 0
-        self.virtual_size = Size(self.size.width, height + 1)
-
-    def on_resize(self, event: events.Resize) -> None:
+    def _resized(self) -> None:
+        """Rows came or went without a page having arrived."""
         self._lay_out()
         self._update_height()
-        self._show_cursor()
         self._redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._resized()
+        self._show_cursor()
         self._demand()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self._demand()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips.clear()
-
-    def _on_focus_change(self) -> None:
-        self._strips.clear()
+    def on_focus(self) -> None:
         self._refresh_row(self._cursor)
 
-    def on_focus(self) -> None:
-        self._on_focus_change()
-
     def on_blur(self) -> None:
-        self._on_focus_change()
+        self._refresh_row(self._cursor)
 
-    def _redraw(self) -> None:
-        self._strips.clear()
+    # -- sideways, and the tree ---------------------------------------------------------------------
+
+    def action_right(self) -> None:
+        if not self._expand(self._cursor):
+            self.action_shift(1)
+
+    def action_left(self) -> None:
+        if self._offset:
+            self.action_shift(-1)
+        elif not self._collapse(self._cursor) and isinstance(self._source, TreeCache):
+            above = self._source.parent(self._cursor)
+            if above is not None:
+                self._move_to(above)
+
+    def action_shift(self, columns: int) -> None:
+        """Scrolls the columns; the first one stays."""
+        if columns > 0 and self._layout.hidden == 0:
+            return
+        offset = max(0, min(self._offset + columns, len(self._columns) - 2))
+        if offset != self._offset:
+            self._offset = offset
+            self._lay_out()
+            self._redraw()
+
+    def _expand(self, index: int) -> bool:
+        return isinstance(self._source, TreeCache) and self._fold(index, self._source.expand(index), self.Expand)
+
+    def _collapse(self, index: int) -> bool:
+        return isinstance(self._source, TreeCache) and self._fold(index, self._source.collapse(index), self.Collapse)
+
+    def _fold(self, index: int, rows: int | None, message: type[messages.RowMessage]) -> bool:
+        """Draws after `rows` came (or, negative, went) below a row; False when it could not be opened or closed."""
+        if rows is None or self._source is None:
+            return False
+        if self._cursor > index:
+            # A cursor that was among the rows that went is on the row above them.
+            self._move_to(max(index, self._cursor + rows))
+        self._anchor = None
+        self._resized()
+        self._demand()
+        self.post_message(message(self, self._source.row(index)))
+        return True
+
+    # -- marks --------------------------------------------------------------------------------------
+
+    def toggle_mark(self) -> None:
+        """Marks the row under the cursor, or takes its mark away, and goes one down."""
+        self._toggle_mark(self._cursor)
+        self.action_move(1)
+
+    def clear_marks(self) -> None:
+        """Takes all marks away."""
+        self.marked.clear()
+        self._anchor = None
         self.refresh()
+        self.post_message(self.Marked(self))
 
-    def _refresh_row(self, index: int) -> None:
-        self.refresh(Region(0, index - self.scroll_offset.y + 1, self.size.width, 1))
+    def action_extend(self, rows: int) -> None:
+        """Moves, marking the rows from where shift was first held; going back takes their marks away."""
+        if self.markable:
+            self._extend_to(self._cursor + rows)
+        else:
+            self.action_move(rows)
 
-    # -- drawing ------------------------------------------------------------------------------------
+    def _extend_to(self, index: int) -> None:
+        anchor = self._cursor if self._anchor is None else self._anchor
+        before = _between(anchor, self._cursor)
+        self._move_to(index)
+        self._anchor = anchor
+        after = _between(anchor, self._cursor)
+        for each in {*before, *after}:
+            self._set_mark(each, each in after)
+        self.post_message(self.Marked(self))
 
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if y == 0:
-            return self._header(width)
-        source = self._source
-        if self.message is not None:
-            return self._notice(self.message, y, width)
-        if source is None or not source.started:
-            return self._text(f"   {self.waiting}" if y == 2 else "", "table--dim", width)
-        if source.total == 0:
-            return self._notice(self.empty, y, width)
-        index = y - 1 + self.scroll_offset.y
-        if index >= source.height:
-            return Strip.blank(width, self.rich_style)
-        row = source.row(index)
-        at_cursor = index == self._cursor
-        key = (source.key(row) if row is not None else index, at_cursor, width)
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = self._strips[key] = self._line(row, at_cursor, width)
-        return strip
+    def _toggle_mark(self, index: int) -> None:
+        row = self._source.row(index) if self._source is not None else None
+        if row is not None and self._source is not None:
+            self._set_mark(index, self._source.key(row) not in self.marked)
+            self.post_message(self.Marked(self))
 
-    def _text(self, text: str, component: str, width: int) -> Strip:
-        style = self.get_component_rich_style(component, partial=False)
-        return Strip([Segment(fit(text, width), style)], width)
-
-    def _notice(self, notice: Empty, y: int, width: int) -> Strip:
-        if y == 2:
-            return self._text("   " + safe(notice.title), "table--header", width)
-        if 4 <= y < 4 + len(notice.lines):
-            return self._text("   " + safe(notice.lines[y - 4]), "table--dim", width)
-        return Strip.blank(width, self.rich_style)
-
-    def _header(self, width: int) -> Strip:
-        plain = self.get_component_rich_style("table--header", partial=False)
-        marked = self.get_component_rich_style("table--sorted", partial=False)
-        segments = [Segment("  ", plain)]
-        used = 2
-        gap = " " * self._layout.gap
-        for column, size in self._layout.columns:
-            title, style = column.title, plain
-            if self.sorted_by is not None and self.sorted_by[0] == column.key:
-                title, style = f"{title} {'▼' if self.sorted_by[1] else '▲'}", marked
-            segments.append(Segment(fit(safe(title), size, right=column.right) + gap, style))
-            used += size + self._layout.gap
-        more = ("‹ " if self._offset else "") + (f"+{self._layout.hidden} ›" if self._layout.hidden else "")
-        if more and used + len(more) <= width:
-            segments.append(Segment(" " * (width - used - len(more) - 1) + more, plain))
-        return Strip(segments).adjust_cell_length(width, plain)
-
-    def _line(self, row: Row | None, at_cursor: bool, width: int) -> Strip:
-        background = Style.null()
-        if at_cursor:
-            name = "table--cursor" if self.has_focus else "table--cursor-blurred"
-            background = Style(bgcolor=self.get_component_rich_style(name, partial=False).bgcolor)
-        base = self.rich_style + background
-        if row is None:
-            return Strip([Segment(fit("  ·", width), self._tone("dim") + background)], width)
-        marked = self._source is not None and self._source.key(row) in self.marked
-        # One style for what shows nothing: each change of style costs some twenty bytes a line.
-        segments = [
-            Segment("▎", self._tone("accent") + background) if at_cursor else Segment(" ", base),
-            Segment("●", self._tone("mark") + background) if marked else Segment(" ", base),
-        ]
-        gap = " " * self._layout.gap
-        for column, size in self._layout.columns:
-            cell = _cell(column, row)
-            style = self._tone(cell.tone) + background if cell.tone else base
-            segments.append(Segment(fit(cell.text, size, right=column.right) + gap, style))
-        return Strip(Segment.simplify(segments)).adjust_cell_length(width, base)
-
-    def _tone(self, tone: str) -> Style:
-        return self.get_component_rich_style(f"table--{tone}", partial=False)
+    def _set_mark(self, index: int, mark: bool) -> None:
+        row = self._source.row(index) if self._source is not None else None
+        if row is None or self._source is None:
+            return
+        if mark:
+            self.marked[self._source.key(row)] = row
+        else:
+            self.marked.pop(self._source.key(row), None)
+        self._refresh_row(index)
 
     # -- mouse --------------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
-            x = 2
-            for column, size in self._layout.columns:
-                if x <= event.x < x + size + self._layout.gap and column.sort is not None:
-                    self.post_message(self.SortAsked(self, column))
-                    return
-                x += size + self._layout.gap
+            column = self._layout.column_at(event.x)
+            if column is not None and column.sort is not None:
+                self.post_message(self.SortAsked(self, column, event.shift))
             return
         source = self._source
         index = event.y - 1 + self.scroll_offset.y
         if source is None or index >= source.height:
             return
-        if index == self._cursor and self.has_focus and event.chain > 1:
+        if self.markable and event.shift:
+            self._extend_to(index)
+        elif self.markable and event.ctrl:
+            self._move_to(index)
+            self._toggle_mark(index)
+        elif self._is_triangle(event.x, index):
+            if not self._expand(index):
+                self._collapse(index)
+        elif index == self._cursor and self.has_focus and event.chain > 1:
             row = source.row(index)
             if row is not None:
                 self.post_message(self.Opened(self, row))
         else:
-            self._stop_seeking()
-            self._set_cursor(index)
+            self._move_to(index)
+
+    def _is_triangle(self, x: int, index: int) -> bool:
+        if not isinstance(self._source, TreeCache):
+            return False
+        branch = self._source.branch(index)
+        if branch is None or not branch.can_open:
+            return False
+        left = LEAD + branch.depth * INDENT
+        return left <= x < left + INDENT
+
+    def on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
+        event.stop()
+        self.action_shift(-1)
+
+    def on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
+        event.stop()
+        self.action_shift(1)
 
 
-def _cell(column: Column[Row], row: Row) -> Cell:
-    value = column.cell(row)
-    if isinstance(value, Cell):
-        return Cell(safe(value.text), value.tone)
-    return Cell(safe(value))
+def _between(one: int, other: int) -> range:
+    return range(min(one, other), max(one, other) + 1)

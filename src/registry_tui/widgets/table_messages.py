@@ -1,0 +1,90 @@
+"""What a table tells its screen, and what it says itself when it has no rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from registry_tui.widgets.table_layout import Column
+    from registry_tui.widgets.virtual_table import VirtualTable
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What a table without rows says: what there is not, and what to do next."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+
+
+class TableMessage(Message, namespace="virtual_table"):
+    """Any message of a table."""
+
+    def __init__(self, table: VirtualTable[Any]) -> None:
+        super().__init__()
+        self.table = table
+
+    @property
+    def control(self) -> VirtualTable[Any]:
+        return self.table
+
+
+class RowMessage(TableMessage):
+    """A message about one row."""
+
+    def __init__(self, table: VirtualTable[Any], row: Any) -> None:
+        super().__init__(table)
+        self.row = row
+
+
+class Highlighted(RowMessage):
+    """The cursor is on another row, or its row changed."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Highlighted) and message.table is self.table
+
+
+class Opened(RowMessage):
+    """A row was clicked twice."""
+
+
+class Expand(RowMessage):
+    """A row of a tree was opened; what is below it is being fetched."""
+
+
+class Collapse(RowMessage):
+    """A row of a tree was closed."""
+
+
+class SortAsked(TableMessage):
+    """A column's header was clicked; `add` when it shall count after those sorted already."""
+
+    def __init__(self, table: VirtualTable[Any], column: Column[Any], add: bool) -> None:
+        super().__init__(table)
+        self.column, self.add = column, add
+
+
+class Marked(TableMessage):
+    """Rows were marked, or their marks taken away; `count` are marked now."""
+
+    def __init__(self, table: VirtualTable[Any]) -> None:
+        super().__init__(table)
+        self.count = len(table.marked)
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Marked) and message.table is self.table
+
+
+class Loaded(TableMessage):
+    """A page arrived."""
+
+
+class Failed(TableMessage):
+    """A page could not be fetched; what is shown stays."""
+
+    def __init__(self, table: VirtualTable[Any], error: Exception) -> None:
+        super().__init__(table)
+        self.error = error

@@ -1,0 +1,186 @@
+"""What a table shows: columns, styles, the lines in view. `VirtualTable` adds fetching, moving and marking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from registry_tui.widgets.page_cache import PageCache
+from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, text_line, waiting_line
+from registry_tui.widgets.table_layout import INDENT, Column, Layout, lay_out, measure
+from registry_tui.widgets.table_messages import Empty
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.tree_cache import TreeCache
+
+Row = TypeVar("Row")
+#: Styles of a line's parts: the tones of `words.Cell`, and marks.
+TONES = ("good", "busy", "warn", "bad", "dim", "accent", "mark")
+#: Lines kept as drawn.
+KEPT_LINES = 1000
+
+
+class TableView(ScrollView, Generic[Row]):
+    """The table as it is drawn."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "table--header",
+        "table--sorted",
+        "table--cursor",
+        "table--cursor-blurred",
+        *(f"table--{tone}" for tone in TONES),
+    }
+    DEFAULT_CSS = """
+    TableView {
+        height: 1fr;
+        background: transparent;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        & > .table--header { color: $text-muted; text-style: bold; }
+        & > .table--sorted { color: $accent; text-style: bold; }
+        & > .table--cursor { background: $accent 22%; }
+        & > .table--cursor-blurred { background: $foreground 7%; }
+        & > .table--mark { color: $accent; text-style: bold; }
+        & > .table--good { color: $success; }
+        & > .table--busy { color: $accent; }
+        & > .table--warn { color: $warning; }
+        & > .table--bad { color: $error; }
+        & > .table--dim { color: $text-muted; }
+        & > .table--accent { color: $accent; }
+    }
+    """
+
+    def __init__(
+        self, columns: Sequence[Column[Row]] = (), *, id: str | None = None, empty: Empty | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._columns: list[Column[Row]] = list(columns)
+        self._source: PageCache[Row] | TreeCache[Row] | None = None
+        self._cursor = 0
+        self._offset = 0
+        #: Widths of the columns as wide as what was seen, by key.
+        self._natural: dict[str, int] = {}
+        self._layout = Layout()
+        self._lines: dict[tuple[Any, ...], Strip] = {}
+        self._pens: dict[str, Pen] = {}
+        #: Marked rows by key.
+        self.marked: dict[str, Row] = {}
+        #: The sorted columns, the first counts most: (key, downwards).
+        self.sorted_by: tuple[Sort, ...] = ()
+        self.empty = empty or Empty("Nothing here")
+        #: Said in place of rows while there is no source.
+        self.waiting = "…"
+        self.message: Empty | None = None
+
+    @property
+    def source(self) -> PageCache[Row] | TreeCache[Row] | None:
+        """The list that is shown."""
+        return self._source
+
+    @property
+    def columns(self) -> list[Column[Row]]:
+        return self._columns
+
+    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
+        """Shows other columns of the same rows."""
+        self._columns = list(columns)
+        self._offset = 0
+        self._natural.clear()
+        self._measure(self._source.loaded_rows()[:400] if self._source is not None else [])
+        self._redraw()
+
+    def say(self, message: Empty | None) -> None:
+        """Shows a message in place of rows, e.g. why there are none."""
+        self.message = message
+        self._redraw()
+
+    # -- layout -------------------------------------------------------------------------------------
+
+    def _measure(self, rows: Sequence[Row]) -> None:
+        """Widens columns to rows that arrived."""
+        measure(self._columns, rows, self._natural)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        indent = self._source.levels * INDENT if isinstance(self._source, TreeCache) else 0
+        layout = lay_out(self._columns, self._natural, max(10, self.size.width - 3), self._offset, indent)
+        if layout != self._layout:
+            self._layout = layout
+            self._lines.clear()
+
+    def _update_height(self) -> None:
+        height = self._source.height if self._source is not None else 0
+        self.virtual_size = Size(self.size.width, height + 1)
+
+    def _redraw(self) -> None:
+        self._lines.clear()
+        self.refresh()
+
+    def _refresh_row(self, index: int) -> None:
+        self.refresh(Region(0, index - self.scroll_offset.y + 1, self.size.width, 1))
+
+    # -- styles -------------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._lines.clear()
+        self._pens.clear()
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"table--{name}", partial=False)
+
+    def _pen(self, at_cursor: bool) -> Pen:
+        name = "" if not at_cursor else "cursor" if self.has_focus else "cursor-blurred"
+        pen = self._pens.get(name)
+        if pen is None:
+            background = Style(bgcolor=self._style(name).bgcolor) if name else Style.null()
+            tones = {tone: self._style(tone) for tone in TONES}
+            pen = self._pens[name] = Pen(self.rich_style, tones, background)
+        return pen
+
+    # -- drawing ------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return header_line(self._layout, self.sorted_by, self._style("header"), self._style("sorted"), width)
+        source = self._source
+        if self.message is not None:
+            return self._notice(self.message, y, width)
+        if source is None or not source.started:
+            return text_line(f"   {self.waiting}" if y == 2 else "", self._style("dim"), width)
+        if source.total == 0:
+            return self._notice(self.empty, y, width)
+        index = y - 1 + self.scroll_offset.y
+        if index >= source.height:
+            return Strip.blank(width, self.rich_style)
+        return self._row_line(source, index, width)
+
+    def _row_line(self, source: PageCache[Row] | TreeCache[Row], index: int, width: int) -> Strip:
+        at_cursor = index == self._cursor
+        pen = self._pen(at_cursor)
+        row = source.row(index)
+        if row is None:
+            return waiting_line(pen, width)
+        key = source.key(row)
+        marked = key in self.marked
+        branch = source.branch(index) if isinstance(source, TreeCache) else None
+        drawn_as = (key, at_cursor and pen, marked, branch, width)
+        line = self._lines.get(drawn_as)
+        if line is None:
+            if len(self._lines) >= KEPT_LINES:
+                self._lines.clear()
+            line = row_line(row, self._layout, pen, width, at_cursor=at_cursor, marked=marked, branch=branch)
+            self._lines[drawn_as] = line
+        return line
+
+    def _notice(self, notice: Empty, y: int, width: int) -> Strip:
+        if y == 2:
+            return text_line("   " + safe(notice.title), self._style("header"), width)
+        if 4 <= y < 4 + len(notice.lines):
+            return text_line("   " + safe(notice.lines[y - 4]), self._style("dim"), width)
+        return Strip.blank(width, self.rich_style)
