@@ -85,6 +85,7 @@ PROJECTS = (
 )
 PROJECT = (
     OPEN,
+    Action("deployments", "d", "deployments", "The project's Model Deployments"),
     Action("credentials", "e", "environment", "What stock MLflow code needs to log into this project"),
     ORDER,
     COPY,
@@ -121,13 +122,49 @@ MODEL = (
     Action("alias", "A", "alias", "Name this version with an alias"),
     Action("edit", "e", "edit", "Edit notes and tags of the version"),
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
+    Action("deploy", "D", "deploy", "Serve the version as an endpoint from a project"),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
     Action("run", "r", "run", "The run it came from"),
     Action("delete", "ctrl+d", "delete", "Delete the version", footer=False),
     Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
     VIEW,
 )
-DEPLOYMENTS: tuple[Action, ...] = ()
+_DEPLOYMENT = (
+    Action("test", "T", "test", "Send a request, and see answer, latency and replica"),
+    Action("scale", "+", "scale", "Change the number of replicas; those that stay are not restarted"),
+    Action("change", "e", "change", "Change version, resources, environment, authentication; rolled out unnoticed"),
+    Action("rollback", "u", "roll back", "Go back to what served before, with this one key"),
+    Action("restart", "r", "restart", "Replace all replicas by new ones, or start a stopped deployment", footer=False),
+    Action("stop", "S", "stop", "End all replicas once they have answered what is under way", footer=False),
+    Action("logs", "l", "logs", "The log of each replica; kept over restarts"),
+    Action("delete", "ctrl+d", "delete", "Delete the deployment with its history", footer=False),
+)
+DEPLOYMENTS: tuple[Action, ...] = (
+    OPEN,
+    Action("create", "n", "deploy", "Deploy a registered model from a project"),
+    *_DEPLOYMENT,
+    Action("keys", "K", "API keys", "API keys: make, list, revoke"),
+    COPY,
+    VIEW,
+)
+DEPLOYMENT = (
+    Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, history"),
+    *_DEPLOYMENT,
+    Action("send", "ctrl+s", "send", "Test: send the request", footer=False),
+    Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False),
+    Action("python", "p", "Python", "Copy the request as Python", footer=False),
+    Action("replica", "n", "next replica", "Logs: of the next replica", footer=False),
+    Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
+    Action("model", "m", "model", "The registered model whose version serves", footer=False),
+    Action("keys", "K", "API keys", "API keys: make, list, revoke", footer=False),
+    VIEW,
+)
+KEYS = (
+    Action("create", "n", "create", "Make an API key; it is shown once"),
+    Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once"),
+    COPY,
+    VIEW,
+)
 ENVIRONMENTS = (
     OPEN,
     Action("create", "n", "create", "Create an environment"),
@@ -162,6 +199,8 @@ ALL: dict[str, tuple[Action, ...]] = {
     "models": MODELS,
     "model": MODEL,
     "deployments": DEPLOYMENTS,
+    "deployment": DEPLOYMENT,
+    "keys": KEYS,
     "environments": ENVIRONMENTS,
     "activity": ACTIVITY,
     "workflow": WORKFLOW,

@@ -158,13 +158,19 @@ class ModelScreen(ListScreen):
             return "it did not come from a run"
         if action == "verify" and row.archive_uri is None:
             return "its archive is not stored"
-        if action == "alias" and row.status != "READY":
+        if action in ("alias", "deploy") and row.status != "READY":
             return "it is not ready"
         return None
 
     def do_run(self) -> None:
         origin = self.current.origin
         self.program.open(Place("run", {"project": origin.project_id, "run": origin.run_id}))
+
+    def do_deploy(self) -> None:
+        from registry_tui.screens.deploy import choose_project
+
+        if self.model is not None:
+            choose_project(self, self.model, self.current.version)
 
     def do_alias(self) -> None:
         from registry_tui.screens.edit_model import SetAlias

@@ -78,6 +78,8 @@ class ProjectScreen(ListScreen):
         self.program.names["experiment"] = [row.name for row in source.loaded_rows()] if source is not None else []
 
     def why_not(self, action: str) -> str | None:
+        if action == "deployments":
+            return None
         if action == "credentials":
             return None if self.project is not None else "the project is not known yet"
         return super().why_not(action)
@@ -85,3 +87,6 @@ class ProjectScreen(ListScreen):
     def do_credentials(self) -> None:
         assert self.project is not None
         show_credentials(self, self.project)
+
+    def do_deployments(self) -> None:
+        self.program.open(Place("deployments", {"project": self.place.args["project"]}))

@@ -141,6 +141,57 @@ _WORKFLOW = {
 }
 
 
+_DEPLOYMENT = {
+    "pending": Cell("○ pending", "dim"),
+    "deploying": Cell("◐ deploying", "busy"),
+    "deployed": Cell("● deployed", "good"),
+    "stopping": Cell("◐ stopping", "warn"),
+    "stopped": Cell("○ stopped", "dim"),
+    "failed": Cell("✗ failed", "bad"),
+}
+_REPLICA = {
+    "starting": Cell("◐ starting", "busy"),
+    "ready": Cell("● ready", "good"),
+    "stopping": Cell("◐ stopping", "warn"),
+    "failed": Cell("✗ failed", "bad"),
+}
+_REVISION = {
+    "pending": Cell("◐ pending", "busy"),
+    "active": Cell("● active", "good"),
+    "replaced": Cell("○ replaced", "dim"),
+    "failed": Cell("✗ failed", "bad"),
+    "cancelled": Cell("✗ cancelled", "warn"),
+}
+
+
+def deployment_state(state: str) -> Cell:
+    """A deployment's state as glyph and word."""
+    return _DEPLOYMENT.get(state, Cell(f"? {state}", "dim"))
+
+
+def replica_state(state: str) -> Cell:
+    """A replica's state as glyph and word."""
+    return _REPLICA.get(state, Cell(f"? {state}", "dim"))
+
+
+def revision_state(state: str) -> Cell:
+    """A revision's state as glyph and word."""
+    return _REVISION.get(state, Cell(f"? {state}", "dim"))
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A latency."""
+    if seconds is None:
+        return "–"
+    value = seconds * 1000
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def percent(share: float) -> str:
+    """A share of one."""
+    return f"{share * 100:.1f} %"
+
+
 def run_status(status: str) -> Cell:
     """A run's status as glyph and word."""
     return _RUN.get(status, Cell(f"? {status.lower()}", "dim"))

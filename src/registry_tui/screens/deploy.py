@@ -1,0 +1,373 @@
+"""The Deploy a Model form: everything filled in from the version; then the rollout's progress."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from textual import on
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, Static
+
+from registry_tui.commands import Place
+from registry_tui.screens.edit_model import parse_tags
+from registry_tui.screens.form import row
+from registry_tui.screens.working_form import WorkingForm
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.words import size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion, EnvironmentVariable
+    from registry_tui.schemas.models import RegisteredModel
+    from registry_tui.schemas.places import Project
+    from registry_tui.screens.frame import FrameScreen
+
+Value = TypeVar("Value")
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+#: Models that are offered while typing.
+MAX_NAMES = 1000
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `512M`, `1.5 GiB` or a number. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size like 512M or 2G")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def size_text(count: int) -> str:
+    """Bytes as they are typed: whole MiB or GiB."""
+    return f"{count / (1 << 30):g}G" if count % (1 << 30) == 0 else f"{-(-count // (1 << 20))}M"
+
+
+def parse_variables(text: str, *, secret: bool = False) -> list[EnvironmentVariable]:
+    """Variables as typed: NAME=value, with commas between. Raises ValueError."""
+    from pydantic import ValidationError
+
+    from registry_tui.schemas.deployments import EnvironmentVariable
+
+    try:
+        return [EnvironmentVariable(name=name, value=value, secret=secret) for name, value in parse_tags(text).items()]
+    except ValidationError as error:
+        raise ValueError("a variable's name has letters, digits and _ only") from error
+
+
+class ServingForm(WorkingForm[Place]):
+    """What deploying and changing a deployment share: the rows about replicas, and reading them."""
+
+    WORK = "The rollout"
+
+    def serving_rows(self, replicas: int, cpu: float, memory: str, variables: str) -> Iterable[Widget]:
+        yield row("Replicas", Input(str(replicas), compact=True, id="replicas", type="integer"))
+        yield row("CPU of each", Input(f"{cpu:g}", compact=True, id="cpu", type="number"))
+        yield row("Memory of each", Input(memory, compact=True, id="memory", placeholder="512M, 2G"))
+        yield row("Environment", Input(variables, compact=True, id="variables", placeholder="LOG_LEVEL=info, …"))
+        yield row(
+            "Secret variables",
+            Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never told again"),
+        )
+        yield row("Comment", Input(compact=True, id="comment"))
+
+    def serving_problem(self) -> str | None:
+        """What is wrong with those rows."""
+        replicas = self.text("replicas")
+        if not replicas.isdigit() or not 1 <= int(replicas) <= 32:
+            return "replicas: a number from 1 to 32"
+        try:
+            if float(self.text("cpu") or "0") <= 0:
+                return "CPU: a number above 0"
+        except ValueError:
+            return "CPU: a number above 0"
+        for name, parse in (("memory", parse_size), ("variables", parse_tags), ("secrets", parse_tags)):
+            try:
+                if name != "memory" or self.text(name):
+                    parse(self.text(name))
+            except ValueError as error:
+                return f"{name}: {error}" if name != "secrets" else "secret variables: write NAME=value, commas between"
+        return None
+
+    def text(self, name: str) -> str:
+        """What is typed in a field."""
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def environment(self) -> list[EnvironmentVariable]:
+        """All variables that are typed. Raises ValueError."""
+        return parse_variables(self.text("variables")) + parse_variables(self.text("secrets"), secret=True)
+
+
+class DeployForm(ServingForm):
+    """Serves a version from a project; the result is the deployment's place.
+
+    Without a model, the form asks for a registered model and its version or alias, as the project's page does.
+    """
+
+    OK = "Deploy model"
+
+    def __init__(self, project: Project, model: RegisteredModel | None = None, version: int | None = None) -> None:
+        super().__init__()
+        self.project, self.model, self.version = project, model, version
+        self.known: dict[str, RegisteredModel] = {} if model is None else {model.name: model}
+        self.suggestion: DeploymentSuggestion | None = None
+        self._named = False
+
+    def title_text(self) -> str:
+        what = "" if self.model is None else f" {self.model.name} v{self.version}"
+        return f"Deploy{what} ▸ project {self.project.name} (workspace {self.project.workspace_name})"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        if self.model is None:
+            yield row("Registered Model", Input(compact=True, id="model", placeholder="type its name"))
+        yield row(
+            "Version or alias",
+            Input(
+                "" if self.version is None else str(self.version), compact=True, id="version", placeholder="3, champion"
+            ),
+        )
+        yield Static("", id="about", classes="hint", markup=False)
+        yield row("Follow the alias", Checkbox("roll to its version when it moves", compact=True, id="follow"))
+        yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
+        yield row("Description", Input(compact=True, id="description"))
+        yield row("Authentication", Checkbox("callers need an API key", True, compact=True, id="authentication"))
+        yield from self.serving_rows(1, 1.0, "", "")
+        yield from self.progress_rows()
+
+    def on_mount(self) -> None:
+        self.query_one("#model" if self.model is None else "#name").focus()
+        self.work_on(self._learn(), "learn")
+
+    async def _learn(self) -> None:
+        client, registry = self.program.client, self.project.registry_id
+        if registry is None:
+            self.complain(f"The project {self.project.name} has no Model Registry; synchronize its workspace first")
+            return
+        if self.model is None:
+            page = await client.models(registry, page_size=MAX_NAMES)
+            self.known = {model.name: model for model in page.items}
+            self.query_one("#model", Input).suggester = SuggestFromList(sorted(self.known), case_sensitive=False)
+        else:
+            await self._suggest()
+        self.check()
+
+    async def _suggest(self) -> None:
+        """Fills in what the version says, where nothing was typed."""
+        model, number = self.chosen_model, self.chosen_version
+        about = self.query_one("#about", Static)
+        if model is None or number is None:
+            about.update(self._version_problem() or "")
+            return
+        suggestion = await self.program.client.suggest_deployment(model.registry_id, model.id, number)
+        self.suggestion = suggestion
+        columns = len((suggestion.signature or {}).get("inputs") or ())
+        parts = [f"version {number}", f"{columns} inputs" if columns else "no signature"]
+        parts.append(f"suggested memory {size(suggestion.memory_bytes)}")
+        parts.append(f"free {size(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
+        about.update(safe(", ".join(parts), 300) + "".join(f"\n⚠ {safe(each, 200)}" for each in suggestion.warnings))
+        memory, name, description = (self.query_one(f"#{each}", Input) for each in ("memory", "name", "description"))
+        if not memory.value:
+            memory.value = size_text(suggestion.memory_bytes)
+        if not name.value:
+            name.value = suggestion.name
+        if not description.value:
+            description.value = suggestion.description
+        self.check()
+
+    # -- input ----------------------------------------------------------------------------------------
+
+    @property
+    def chosen_model(self) -> RegisteredModel | None:
+        return self.model if self.model is not None else self.known.get(self.text("model"))
+
+    @property
+    def chosen_version(self) -> int | None:
+        """The number that is typed, or that the typed alias names."""
+        typed, model = self.text("version"), self.chosen_model
+        if typed.isdigit():
+            return int(typed)
+        return None if model is None else model.aliases.get(typed)
+
+    @on(Input.Changed, "#model")
+    @on(Input.Changed, "#version")
+    def _version_typed(self) -> None:
+        self.work_on(self._suggest(), "suggest")
+
+    def _version_problem(self) -> str | None:
+        model, typed = self.chosen_model, self.text("version")
+        if model is None:
+            return "Registered Model: type the name of one that is there" if self.known else "asking for the models …"
+        if not typed:
+            known = ", ".join(sorted(model.aliases)) or "none"
+            return f"Version or alias: latest is {model.latest_version}; aliases: {known}"
+        if self.chosen_version is None:
+            return f"{model.name} has no alias {typed}"
+        if self.query_one("#follow", Checkbox).value and typed.isdigit():
+            return "to follow an alias, type the alias instead of a number"
+        return None
+
+    @on(Checkbox.Changed)
+    def _ticked(self) -> None:
+        self.check()
+
+    def problem_of(self) -> str | None:
+        why = self._version_problem()
+        if why is not None:
+            return why
+        if not _NAME.fullmatch(self.text("name")):
+            return "name: lowercase letters, digits and hyphens, 63 at most"
+        return self.serving_problem()
+
+    async def send(self) -> Place:
+        from registry_tui.schemas.deployments import DeploymentCreate
+
+        model, typed = self.chosen_model, self.text("version")
+        assert model is not None
+        request = DeploymentCreate(
+            name=self.text("name"),
+            project=self.project.id,
+            registry=model.registry_id,
+            model=model.id,
+            version=int(typed) if typed.isdigit() else None,
+            alias=None if typed.isdigit() else typed,
+            follow_alias=self.query_one("#follow", Checkbox).value,
+            description=self.text("description"),
+            authentication=self.query_one("#authentication", Checkbox).value,
+            replicas=int(self.text("replicas")),
+            cpu=float(self.text("cpu")),
+            memory_bytes=parse_size(self.text("memory")) if self.text("memory") else None,
+            environment=self.environment(),
+            comment=self.text("comment"),
+        )
+        accepted = await self.program.client.create_deployment(request)
+        await self.follow(accepted.workflow, f"{request.name} was not deployed")
+        return Place("deployment", {"deployment": accepted.resource.id})
+
+
+class ChangeForm(ServingForm):
+    """Changes a deployment: version, replicas, resources, environment, authentication."""
+
+    OK = "Roll out"
+
+    def __init__(self, deployment: Deployment, variables: list[EnvironmentVariable]) -> None:
+        super().__init__()
+        self.deployment, self.variables = deployment, variables
+
+    def title_text(self) -> str:
+        return f"Change {self.deployment.name}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        found = self.deployment
+        version = found.alias if found.follow_alias and found.alias else str(found.version)
+        yield row("Version or alias", Input(version, compact=True, id="version"))
+        follow = Checkbox("roll to its version when it moves", found.follow_alias, compact=True, id="follow")
+        yield row("Follow the alias", follow)
+        yield row("Description", Input(found.description, compact=True, id="description"))
+        authentication = Checkbox("callers need an API key", found.authentication, compact=True, id="authentication")
+        yield row("Authentication", authentication)
+        plain = ", ".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
+        yield from self.serving_rows(found.replicas_wanted, found.cpu, size_text(found.memory_bytes), plain)
+        secrets = ", ".join(each.name for each in self.variables if each.secret)
+        if secrets:
+            yield Static(safe(f"secret now: {secrets}; they keep their values unless typed anew", 300), classes="hint")
+        yield from self.progress_rows()
+
+    def on_mount(self) -> None:
+        self.query_one("#version").focus()
+
+    def problem_of(self) -> str | None:
+        typed = self.text("version")
+        if not typed:
+            return "type a version or an alias"
+        if self.query_one("#follow", Checkbox).value and typed.isdigit():
+            return "to follow an alias, type the alias instead of a number"
+        return self.serving_problem()
+
+    @on(Checkbox.Changed)
+    def _ticked(self) -> None:
+        self.check()
+
+    async def send(self) -> Place:
+        from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
+        from registry_tui.schemas.operations import Accepted
+
+        found, typed = self.deployment, self.text("version")
+        environment = self.environment()
+        given = {each.name for each in environment}
+        kept = [
+            EnvironmentVariable(name=each.name, secret=True)
+            for each in self.variables
+            if each.secret and each.name not in given
+        ]
+        follow = self.query_one("#follow", Checkbox).value
+        same_alias = typed == found.alias
+        request = DeploymentUpdate(
+            version=int(typed) if typed.isdigit() and int(typed) != found.version else None,
+            alias=None if typed.isdigit() or same_alias else typed,
+            follow_alias=None if follow == found.follow_alias else follow,
+            description=_changed(self.text("description"), found.description),
+            authentication=_changed(self.query_one("#authentication", Checkbox).value, found.authentication),
+            replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
+            cpu=_changed(float(self.text("cpu")), found.cpu),
+            memory_bytes=_changed(parse_size(self.text("memory")), found.memory_bytes),
+            environment=environment + kept if _differ(environment, self.variables) else None,
+            comment=self.text("comment"),
+        )
+        answer = await self.program.client.update_deployment(found.id, request)
+        if isinstance(answer, Accepted):
+            await self.follow(answer.workflow, f"{found.name} was not changed")
+        return Place("deployment", {"deployment": found.id})
+
+
+def _changed(now: Value, before: Value) -> Value | None:
+    return None if now == before else now
+
+
+def _differ(typed: list[EnvironmentVariable], before: list[EnvironmentVariable]) -> bool:
+    """Whether what was typed changes the variables; a secret one that is typed always does."""
+    plain = {each.name: each.value for each in before if not each.secret}
+    return {each.name: each.value for each in typed} != plain
+
+
+def choose_project(screen: FrameScreen, model: RegisteredModel, version: int) -> None:
+    """Select Project, then the form: the model's own project or any other of the environment."""
+    screen.work_on(_choose(screen, model, version), "deploy", exclusive=False)
+
+
+async def _choose(screen: FrameScreen, model: RegisteredModel, version: int) -> None:
+    from registry_tui.screens.dialogs import Menu, MenuItem
+
+    client = screen.client
+    registry = await client.registry(model.registry_id)
+    found = [
+        project async for project in client.every(client.projects) if project.environment_id == registry.environment_id
+    ]
+    projects = {project.id: project for project in found}
+    items = [
+        MenuItem(
+            project.id,
+            project.name,
+            None if project.registry_id else "its workspace is not synchronized with the registry",
+            f"workspace {project.workspace_name}",
+        )
+        for project in found
+    ]
+
+    def chosen(choice: str | None) -> None:
+        if choice is not None:
+            open_form(screen, DeployForm(projects[choice], model, version))
+
+    screen.app.push_screen(Menu("Deploy: select project", items), chosen)
+
+
+def open_form(screen: FrameScreen, form: ServingForm) -> None:
+    """Opens a form, and goes to the deployment that it led to."""
+
+    def done(place: Place | None) -> None:
+        if place is not None:
+            screen.program.open(place)
+
+    screen.app.push_screen(form, done)
