@@ -75,10 +75,11 @@ def row_line(
     line = _Line(width)
     line.add("▎" if at_cursor else " ", 1, pen["accent"] if at_cursor else pen.base)
     line.add("●" if marked else " ", 1, pen["mark"] if marked else pen.base)
-    last = len(layout.columns) - 1
+    gap, style = "", pen.base
     for number, (column, size) in enumerate(layout.columns):
+        line.add(gap, len(gap), style)
         cell = cell_of(column, row)
-        style = pen[cell.tone]
+        gap, style = " " * layout.gap, pen[cell.tone]
         if branch is not None and number == 0:
             before = min(size - 1, branch.depth * INDENT)
             glyph = ("▾ " if branch.is_open else "▸ ") if branch.can_open else "  "
@@ -86,8 +87,6 @@ def row_line(
             line.add(fit(glyph + cell.text, size - before), size - before, style)
         else:
             line.add(fit(cell.text, size, right=column.right), size, style)
-        if number < last:
-            line.add(" " * layout.gap, layout.gap, style)
     return line.strip(width, pen.base)
 
 
@@ -99,12 +98,14 @@ def header_line(layout: Layout, sorted_by: Sequence[Sort], plain: Style, accent:
         key: f" {'▼' if down else '▲'}{number if len(sorted_by) > 1 else ''}"
         for number, (key, down) in enumerate(sorted_by, 1)
     }
+    gap = ""
     for column, size in layout.columns:
+        line.add(gap, len(gap), plain)
+        gap = " " * layout.gap
         mark = marks.get(column.key, "")
         title = fit(safe(column.title), max(1, size - len(mark))) if mark else safe(column.title)
         shown = fit(title.rstrip() + mark, size, right=column.right)
         line.add(shown, size, accent if mark else plain)
-        line.add(" " * layout.gap, layout.gap, plain)
     more = ("‹ " if layout.offset else "") + (f"+{layout.hidden} ›" if layout.hidden else "")
     if more and len(more) < line.room:
         line.add(" " * (line.room - len(more) - 1) + more, line.room - 1, plain)

@@ -17,6 +17,8 @@ Row = TypeVar("Row")
 LEAD = 2
 #: Cells a level of a tree is moved to the right; the glyph that opens a row takes as many.
 INDENT = 2
+#: Cells of the header kept for saying that there are more columns.
+MORE = 5
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,13 @@ def lay_out(
 
     The first column gets `indent` more, for a tree. Columns leave by priority; scrolled, the rightmost ones leave.
     """
+    layout = _lay_out(columns, natural, available, offset, indent)
+    return _lay_out(columns, natural, available - MORE, offset, indent) if layout.hidden else layout
+
+
+def _lay_out(
+    columns: Sequence[Column[Row]], natural: dict[str, int], available: int, offset: int, indent: int
+) -> Layout:
     fixed = [column for column in columns if column.priority == 0][:1] if offset else []
     chosen = fixed + [column for column in columns if column not in fixed][offset:]
     widths = {column.key: natural.get(column.key, column.min_width) for column in chosen}

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from registry_tui.widgets.virtual_table import VirtualTable
 
 
+#: Handlers are called `on_virtual_table_…`, as if the messages were the widget's own classes.
+NAMESPACE = "virtual_table"
+
+
 @dataclass(frozen=True)
 class Empty:
     """What a table without rows says: what there is not, and what to do next."""
@@ -20,7 +24,7 @@ class Empty:
     lines: tuple[str, ...] = ()
 
 
-class TableMessage(Message, namespace="virtual_table"):
+class TableMessage(Message):
     """Any message of a table."""
 
     def __init__(self, table: VirtualTable[Any]) -> None:
@@ -40,26 +44,26 @@ class RowMessage(TableMessage):
         self.row = row
 
 
-class Highlighted(RowMessage):
+class Highlighted(RowMessage, namespace=NAMESPACE):
     """The cursor is on another row, or its row changed."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Highlighted) and message.table is self.table
 
 
-class Opened(RowMessage):
+class Opened(RowMessage, namespace=NAMESPACE):
     """A row was clicked twice."""
 
 
-class Expand(RowMessage):
+class Expand(RowMessage, namespace=NAMESPACE):
     """A row of a tree was opened; what is below it is being fetched."""
 
 
-class Collapse(RowMessage):
+class Collapse(RowMessage, namespace=NAMESPACE):
     """A row of a tree was closed."""
 
 
-class SortAsked(TableMessage):
+class SortAsked(TableMessage, namespace=NAMESPACE):
     """A column's header was clicked; `add` when it shall count after those sorted already."""
 
     def __init__(self, table: VirtualTable[Any], column: Column[Any], add: bool) -> None:
@@ -67,7 +71,7 @@ class SortAsked(TableMessage):
         self.column, self.add = column, add
 
 
-class Marked(TableMessage):
+class Marked(TableMessage, namespace=NAMESPACE):
     """Rows were marked, or their marks taken away; `count` are marked now."""
 
     def __init__(self, table: VirtualTable[Any]) -> None:
@@ -78,11 +82,11 @@ class Marked(TableMessage):
         return isinstance(message, Marked) and message.table is self.table
 
 
-class Loaded(TableMessage):
+class Loaded(TableMessage, namespace=NAMESPACE):
     """A page arrived."""
 
 
-class Failed(TableMessage):
+class Failed(TableMessage, namespace=NAMESPACE):
     """A page could not be fetched; what is shown stays."""
 
     def __init__(self, table: VirtualTable[Any], error: Exception) -> None:

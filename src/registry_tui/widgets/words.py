@@ -91,6 +91,14 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
+def memory(count: int | None) -> str:
+    """Bytes of memory in powers of 1024, as limits are set."""
+    if count is None:
+        return "–"
+    value = count / (1 << 20)
+    return f"{value:.0f} MiB" if value < 1024 else f"{value / 1024:.1f} GiB"
+
+
 def number(value: float) -> str:
     """A metric's value: five significant digits, exponents only where needed."""
     if math.isnan(value):
