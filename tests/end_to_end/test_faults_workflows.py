@@ -31,6 +31,7 @@ from registry_tui.schemas.registries import (
     StorageAccess,
     SynchronizeState,
 )
+from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.service.workflows import load_definitions
 from registry_tui.service.workflows.steps import Definition
 from support import served
@@ -245,6 +246,20 @@ class Undeploy(Stop):
         assert served.call(self.deployment).status_code == 404
 
 
+class CleanUp(DeleteArchive):
+    """The archive of a version that MLflow has forgotten goes."""
+
+    def prepare(self, platform: Platform) -> None:
+        super().prepare(platform)
+        registry, objects = self.store
+        platform.ask(lambda client: client.delete_version(registry, self.model, 1, keep_archive=True))
+        self.archive = "/".join(objects[0].split("/")[1:3])
+
+    def begin(self, platform: Platform) -> None:
+        request = StorageCleanUp(archives=[self.archive])
+        platform.ask(lambda client: client.clean_up_storage(self.store[0], request))
+
+
 Work = Provision | Synchronize | Deprovision | Archive | Deploy | Stop
 
 
@@ -274,6 +289,7 @@ CASES = (
     Case(WorkflowKind.DEPLOY, Deploy, WorkflowStatus.CANCELLED, "switch callers over"),
     Case(WorkflowKind.STOP, Stop),
     Case(WorkflowKind.UNDEPLOY, Undeploy),
+    Case(WorkflowKind.CLEAN_UP, CleanUp),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,8 +11,18 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
+from registry_tui.schemas.storage import (
+    MAX_CLEAN_UP,
+    ArchiveState,
+    ArchiveUsage,
+    ModelUsage,
+    StorageCleanUp,
+    StorageUsage,
+)
+from registry_tui.widgets import words
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 
@@ -31,6 +42,24 @@ WORKSPACES = [
     Column[WorkspaceSync]("AT", lambda each: each.finished_at),
     Column[WorkspaceSync]("PROJECTS", lambda each: each.project_count, right=True),
     Column[WorkspaceSync]("ERROR", lambda each: each.error, flexible=True),
+]
+
+
+ARCHIVES = [
+    Column[ArchiveUsage]("MODEL", lambda each: each.model_name or each.model_id, flexible=True),
+    Column[ArchiveUsage]("VERSION", lambda each: each.version, right=True),
+    Column[ArchiveUsage]("STATE", lambda each: each.state),
+    Column[ArchiveUsage]("SIZE", lambda each: words.size(each.bytes), right=True),
+    Column[ArchiveUsage]("OBJECTS", lambda each: each.objects, right=True),
+    Column[ArchiveUsage]("CHANGED", lambda each: each.modified_at),
+    Column[ArchiveUsage]("ARCHIVE", lambda each: each.id),
+]
+MODELS = [
+    Column[ModelUsage]("MODEL", lambda each: each.model_name or each.model_id, flexible=True),
+    Column[ModelUsage]("VERSIONS", lambda each: each.versions, right=True),
+    Column[ModelUsage]("SIZE", lambda each: words.size(each.bytes), right=True),
+    Column[ModelUsage]("OBJECTS", lambda each: each.objects, right=True),
+    Column[ModelUsage]("ORPHANED", lambda each: each.orphaned, right=True),
 ]
 
 
@@ -206,3 +235,112 @@ def grant_storage(registry: session.RegistryArgument, as_json: session.JsonOptio
 def revoke_storage(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
     """Take that away: nothing can be registered until it is granted again."""
     _storage(RegistryClient.revoke_storage_access, registry, as_json)
+
+
+async def _measured(client: RegistryClient, registry: str, max_age: float | None) -> StorageUsage:
+    """Waits until nothing is being measured; says how far it is. Raises RegistryError when measuring failed."""
+    status = output.Status()
+    try:
+        found = await client.storage(registry, max_age=max_age)
+        while found.measuring:
+            status.show(f"measuring: {found.seen:,} objects", key="measuring")
+            await asyncio.sleep(0.3)
+            found = await client.storage(registry)
+    finally:
+        status.close()
+    if found.error and (max_age == 0 or found.measured_at is None):
+        raise RegistryError(f"The storage could not be measured: {found.error}", action="Try again")
+    return found
+
+
+def _totals(found: StorageUsage) -> str:
+    lines = [
+        f"{found.archives:,} archives of {found.models:,} models: {words.size(found.bytes)} in "
+        f"{found.objects:,} objects, measured {words.ago(found.measured_at)}"
+    ]
+    if found.orphaned or found.without_archive:
+        lines.append(
+            f"{found.orphaned:,} archives without a version ({words.size(found.orphaned_bytes)}), "
+            f"{found.without_archive:,} versions without an archive"
+        )
+    if found.other_objects:
+        lines.append(f"{found.other_objects:,} other objects ({words.size(found.other_bytes)}) are part of no archive")
+    return "\n".join(lines)
+
+
+@app.command()
+def storage(
+    registry: session.RegistryArgument,
+    by_model: Annotated[bool, typer.Option("--by-model", help="A line a model, not a version.")] = False,
+    state: Annotated[ArchiveState | None, typer.Option(help="Only archives in this state.")] = None,
+    model: Annotated[str | None, typer.Option(help="A part of the model's name, or its ID.")] = None,
+    order_by: Annotated[
+        str | None, typer.Option(help="bytes, objects, model, modified_at, state; -FIELD descending.")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Measure again now.")] = False,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show what a Model Registry's archives take up, the largest first, and which belong to nothing.
+
+    Example: registry-tui registries storage registry-local --state orphaned
+    """
+
+    async def run(client: RegistryClient) -> None:
+        found = await _measured(client, registry, 0 if refresh else None)
+        if by_model:
+            fetch: Any = partial(client.storage_models, registry, model=model, order_by=order_by)
+        else:
+            fetch = partial(client.storage_archives, registry, state=state, model=model, order_by=order_by)
+        columns: list[Column[Any]] = list(MODELS) if by_model else list(ARCHIVES)
+        await output.print_list(fetch, columns, as_json=as_json, limit=limit, empty="No archive found")
+        output.note(_totals(found))
+
+    session.ask(run)
+
+
+@app.command("clean-up")
+def clean_up(
+    registry: session.RegistryArgument,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="Also remove versions that have no archive from their models.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    yes: session.YesOption = False,
+    wait: session.WaitOption = True,
+) -> None:
+    """Remove stored archives that no version has any more, e.g. because the SDK deleted it.
+
+    Example: registry-tui registries clean-up registry-local --dry-run
+    """
+
+    async def chosen(client: RegistryClient) -> tuple[list[ArchiveUsage], list[ArchiveUsage]]:
+        await _measured(client, registry, 0)
+        page = await client.storage_archives(registry, state=ArchiveState.ORPHANED, page_size=MAX_CLEAN_UP)
+        gone: list[ArchiveUsage] = []
+        for state in (ArchiveState.MISSING, ArchiveState.FAILED) if versions else ():
+            found = await client.storage_archives(registry, state=state, page_size=MAX_CLEAN_UP)
+            gone += [each for each in found.items if not each.objects]
+        return page.items, gone[:MAX_CLEAN_UP]
+
+    orphaned, gone = session.ask(chosen)
+    if not orphaned and not gone:
+        output.note("There is nothing to clean up")
+        return
+    output.Table(ARCHIVES).print([*orphaned, *gone])
+    if dry_run:
+        return
+    question = f"Remove {len(orphaned)} archives ({words.size(sum(each.bytes for each in orphaned))})"
+    session.confirm(f"{question} and {len(gone)} versions without one?" if gone else f"{question}?", yes=yes)
+    request = StorageCleanUp(archives=[each.id for each in orphaned], versions=[each.id for each in gone])
+
+    async def run(client: RegistryClient) -> None:
+        accepted = await client.clean_up_storage(registry, request)
+        if wait:
+            await session.wait(client, accepted.workflow)
+            async for line in client.every(client.workflow_logs, accepted.workflow.id):
+                output.note(line.text)
+        else:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+
+    session.ask(run)

@@ -8,6 +8,7 @@ from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
+from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 
 
 class Registries(Transport):
@@ -46,3 +47,35 @@ class Registries(Transport):
 
     async def revoke_storage_access(self, registry: str) -> ModelRegistry:
         return await self._ask(ModelRegistry, "DELETE", f"/registries/{segment(registry)}/storage-access")
+
+    async def storage(self, registry: str, *, max_age: float | None = None) -> StorageUsage:
+        """What its archives take up, as last measured; measured again meanwhile when that is older than `max_age` s."""
+        path = f"/registries/{segment(registry)}/storage"
+        return await self._ask(StorageUsage, "GET", path, params={"max_age": max_age})
+
+    async def storage_archives(
+        self,
+        registry: str,
+        *,
+        state: str | None = None,
+        model: str | None = None,
+        order_by: str | None = None,
+        **page: Any,
+    ) -> Page[ArchiveUsage]:
+        """Each version's archive, the largest first; `model` is a part of a name or an ID."""
+        params = {"state": state, "model": model, "order_by": order_by, **page}
+        return await self._ask(
+            Page[ArchiveUsage], "GET", f"/registries/{segment(registry)}/storage/archives", params=params
+        )
+
+    async def storage_models(
+        self, registry: str, *, model: str | None = None, order_by: str | None = None, **page: Any
+    ) -> Page[ModelUsage]:
+        params = {"model": model, "order_by": order_by, **page}
+        return await self._ask(
+            Page[ModelUsage], "GET", f"/registries/{segment(registry)}/storage/models", params=params
+        )
+
+    async def clean_up_storage(self, registry: str, request: StorageCleanUp) -> Accepted[ModelRegistry]:
+        path = f"/registries/{segment(registry)}/storage/clean-up"
+        return await self._ask(Accepted[ModelRegistry], "POST", path, body=request)

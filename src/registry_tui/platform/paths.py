@@ -83,6 +83,11 @@ class Home:
         return self.service / "workflows.db"
 
     @property
+    def storage_usage(self) -> Path:
+        """What each registry's archives took up when they were last measured, a database each."""
+        return self.service / "storage"
+
+    @property
     def serving(self) -> Path:
         """What deployments are made of: local copies of archives, the models' environments, what replicas are told."""
         return self.root / "serving"

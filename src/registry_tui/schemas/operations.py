@@ -20,6 +20,7 @@ class WorkflowKind(StrEnum):
     DEPLOY = "deploy"
     STOP = "stop"
     UNDEPLOY = "undeploy"
+    CLEAN_UP = "clean-up"
 
 
 class WorkflowStatus(StrEnum):

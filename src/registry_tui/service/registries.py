@@ -143,7 +143,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
     from registry_tui.service.workflows.provision import PROVISION
 
     named = request.name or f"registry-{request.environment}"
-    with _refusals(service, principal, "registry.create", Resource("registry", named, named)):
+    with refusals(service, principal, "registry.create", Resource("registry", named, named)):
         permissions.require_administrator(principal, "create Model Registries")
         if ENTITLEMENT not in service.settings.entitlements:
             raise NotPermitted(
@@ -202,7 +202,7 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
 
     row = _row(service, registry)
     resource = resource_of(row)
-    with _refusals(service, principal, "registry.synchronize", resource):
+    with refusals(service, principal, "registry.synchronize", resource):
         permissions.require_administrator(principal, "synchronize Model Registries")
         require_live(row)
         workflow = service.workflows.start(
@@ -222,7 +222,7 @@ def delete_registry(
 
     row = _row(service, registry)
     resource = resource_of(row)
-    with _refusals(service, principal, "registry.delete", resource):
+    with refusals(service, principal, "registry.delete", resource):
         permissions.require_administrator(principal, "delete Model Registries")
         if not request.force:
             require_nothing_deployed(service, row)
@@ -392,7 +392,7 @@ def _mlflow_workspace(session: Session, environment: str, id_: str) -> str:
 
 
 @contextmanager
-def _refusals(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[None]:
+def refusals(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[None]:
     """Records an event when the block is refused; what begins is recorded by the workflow itself."""
     try:
         yield

@@ -313,7 +313,7 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
     """MLflow's `ModelVersion` as ours."""
     tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
     number = int(found["version"])
-    archive = _archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    archive = archive_facts(tags.get(mlflow_tags.ARCHIVE))
     return ModelVersion(
         id=tags.get(mlflow_tags.VERSION_ID, f"{model.id}/{number}"),
         model_id=model.id,
@@ -346,7 +346,8 @@ def _aliases(model: RegisteredModel, number: int) -> list[str]:
     return sorted(alias for alias, version in model.aliases.items() if version == number)
 
 
-def _archive_facts(tag: str | None) -> StoredArchive | None:
+def archive_facts(tag: str | None) -> StoredArchive | None:
+    """What the tag `mlflow_tags.ARCHIVE` tells; None without it."""
     with suppress(ValidationError):  # a tag that an administrator changed by hand
         return StoredArchive.model_validate_json(tag) if tag else None
     return None

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.platform.ports import Ports
@@ -28,6 +29,15 @@ _POLICY = "storage"
 _REGION = "us-east-1"
 #: Objects that one DeleteObjects request takes (S3 API).
 _DELETE_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing; its size in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,9 @@ class ObjectStore:
         """Deletes everything below a prefix, unfinished uploads too; returns how much the objects were."""
         objects = bytes_ = 0
         batch: list[str] = []
-        for key, size in self._listed(bucket, prefix):
-            objects, bytes_ = objects + 1, bytes_ + size
-            batch.append(key)
+        for entry in self.listing(bucket, prefix):
+            objects, bytes_ = objects + 1, bytes_ + entry.size
+            batch.append(entry.key)
             if len(batch) == _DELETE_BATCH:
                 self._delete(bucket, batch)
                 batch = []
@@ -113,8 +123,23 @@ class ObjectStore:
 
     def usage(self, bucket: str, prefix: str) -> Usage:
         """How much lies below a prefix."""
-        sizes = [size for _, size in self._listed(bucket, prefix)]
+        sizes = [entry.size for entry in self.listing(bucket, prefix)]
         return Usage(len(sizes), sum(sizes))
+
+    def holds(self, bucket: str, key: str) -> bool:
+        """Whether an object is there."""
+        found = False
+        with _translated(f"s3://{bucket}/{key}", ("404", "NoSuchKey", "NoSuchBucket")):
+            self.s3().head_object(Bucket=bucket, Key=key)
+            found = True
+        return found
+
+    def listing(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
+        """Every object below a prefix, by key, a page of a thousand in memory; none of a bucket that is not there."""
+        with _translated(f"s3://{bucket}/{prefix}", ("NoSuchBucket",)):
+            for page in self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"])
 
     # -- machine users -----------------------------------------------------------------------------
 
@@ -200,12 +225,6 @@ class ObjectStore:
     def _delete_keys(self, name: str) -> None:
         for key in self._iam().list_access_keys(UserName=name)["AccessKeyMetadata"]:
             self._iam().delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-
-    def _listed(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-        with _translated(f"s3://{bucket}/{prefix}", ("NoSuchBucket",)):
-            for page in self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for entry in page.get("Contents", []):
-                    yield entry["Key"], entry["Size"]
 
     def _delete(self, bucket: str, keys: list[str]) -> None:
         with _translated(f"bucket {bucket}"):

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
-from registry_tui.service import registries
+from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
+from registry_tui.service import registries, storage_usage
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 
 router = APIRouter(tags=["registries"])
@@ -76,3 +77,68 @@ def grant_storage_access(service: ServiceIn, principal: Acting, registry: str) -
 def revoke_storage_access(service: ServiceIn, principal: Acting, registry: str) -> ModelRegistry:
     """Takes that access away: nothing can be registered until it is granted again."""
     return registries.revoke_storage_access(service, principal, registry)
+
+
+@router.get("/registries/{registry}/storage")
+def get_storage(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    max_age: Annotated[
+        float | None, Query(ge=0, description="Measures again in the background when older, in seconds")
+    ] = None,
+) -> StorageUsage:
+    """What the registry's archives take up, as last measured; for administrators."""
+    return storage_usage.get_usage(service, principal, registry, max_age=max_age)
+
+
+@router.get("/registries/{registry}/storage/archives")
+def list_storage_archives(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    page: PageIn,
+    state: Annotated[str | None, Query(description="stored, storing, orphaned, missing, failed, …")] = None,
+    model: Annotated[str | None, Query(max_length=1000, description="A part of the model's name, or its ID")] = None,
+    order_by: Annotated[str | None, Query(description="bytes, objects, model, modified_at or state")] = None,
+) -> Page[ArchiveUsage]:
+    """Each version's archive as last measured, the largest first; for administrators."""
+    return storage_usage.list_archives(
+        service,
+        principal,
+        registry,
+        state=state,
+        model=model,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.get("/registries/{registry}/storage/models")
+def list_storage_models(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    page: PageIn,
+    model: Annotated[str | None, Query(max_length=1000, description="A part of the model's name, or its ID")] = None,
+    order_by: Annotated[str | None, Query(description="bytes, objects, model, versions or orphaned")] = None,
+) -> Page[ModelUsage]:
+    """Each model's archives together, as last measured, the largest first; for administrators."""
+    return storage_usage.list_models(
+        service,
+        principal,
+        registry,
+        model=model,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.post("/registries/{registry}/storage/clean-up", status_code=202)
+def clean_up_storage(
+    service: ServiceIn, principal: Acting, registry: str, request: StorageCleanUp
+) -> Accepted[ModelRegistry]:
+    """Removes chosen archives without a version and versions without an archive; follow the workflow."""
+    return storage_usage.clean_up(service, principal, registry, request)

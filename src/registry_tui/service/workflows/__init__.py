@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 DEFINITIONS: dict[WorkflowKind, Definition] = {}
 
 #: The modules that define workflows, in this package.
-MODULES = ("provision", "synchronize", "deprovision", "archive", "delete_archive", "deploy", "stop", "undeploy")
+MODULES = (
+    "provision",
+    "synchronize",
+    "deprovision",
+    "archive",
+    "delete_archive",
+    "deploy",
+    "stop",
+    "undeploy",
+    "clean_up_storage",
+)
 
 
 def load_definitions() -> dict[WorkflowKind, Definition]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import registries, routing
+from registry_tui.service import registries, routing, storage_measuring
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
 from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.workflows import DEFINITIONS
@@ -133,6 +133,7 @@ def _remove_row(context: StepContext) -> None:
         row = session.get(RegistryRow, context.resource.id)
         if row is not None:
             session.delete(row)
+    storage_measuring.forget(context.service, context.resource.id)
     routing.publish(context.service)
 
 

@@ -1,0 +1,113 @@
+"""Cleaning up a registry's storage: archives without a version, and versions without an archive, as somebody chose.
+
+Each is looked at again right before it goes, one by one: IDs are never issued twice, and a version is there before its
+archive, so an archive whose version is gone, and which nothing uses, stays without a version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.models import VersionStatus
+from registry_tui.schemas.operations import Progress, WorkflowKind
+from registry_tui.schemas.storage import StorageCleanUp
+from registry_tui.service import models, registries, storage_measuring
+from registry_tui.service.archives import MANIFEST
+from registry_tui.service.context import Service
+from registry_tui.service.models import RegistryPlace
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.delete_archive import forget
+from registry_tui.service.workflows.steps import Definition, Step, StepContext
+
+
+def _begin(context: StepContext) -> None:
+    """Checks again, because an old workflow may be retried. Raises Missing, WrongState."""
+    models.enter_registry(context.service, context.resource.id)
+
+
+def _remove_archives(context: StepContext) -> None:
+    service, place = context.service, models.enter_registry(context.service, context.resource.id)
+    chosen = StorageCleanUp.model_validate(context.arguments).archives
+    bytes_ = removed = 0
+    for number, archive in enumerate(chosen, 1):
+        context.check_cancelled()
+        model_id, version_id = archive.split("/")
+        uri = f"s3://{place.bucket}/{place.prefix}/{archive}/"
+        if why := _why_archive_stays(service, place, model_id, version_id):
+            context.log(f"kept {uri}: {why}", "warning")
+        else:
+            gone = service.object_store.delete_prefix(place.bucket, f"{place.prefix}/{archive}/")
+            bytes_, removed = bytes_ + gone.bytes, removed + 1
+            context.log(f"removed {uri}: {gone.objects} objects, {gone.bytes} bytes")
+        context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
+    if chosen:
+        context.log(f"{removed} of {len(chosen)} archives removed, {bytes_} bytes")
+
+
+def _remove_versions(context: StepContext) -> None:
+    service, place = context.service, models.enter_registry(context.service, context.resource.id)
+    chosen = StorageCleanUp.model_validate(context.arguments).versions
+    for number, chosen_one in enumerate(chosen, 1):
+        context.check_cancelled()
+        version_id = chosen_one.split("/")[1]
+        found = _version(service, place, version_id)
+        if found is None:
+            context.log(f"version {version_id} is gone already")
+        else:
+            shown = f"{found['name']} v{found['version']}"
+            if why := _why_version_stays(service, place, chosen_one, found):
+                context.log(f"kept {shown}: {why}", "warning")
+            else:
+                forget(service, place.workspace, found["name"], int(found["version"]))
+                context.log(f"removed {shown}, which had no archive")
+        context.progress(Progress(files_done=number, files_total=len(chosen)))
+    if chosen:
+        models.changed(place.id)
+
+
+def _why_archive_stays(service: Service, place: RegistryPlace, model_id: str, version_id: str) -> str | None:
+    """Looks twice, so that what begins between two questions is seen by one of them."""
+    for _ in range(2):
+        pending = service.mlflow.search_pending_versions(place.workspace)
+        if any(storage_measuring.copied_from(found) == version_id for found in pending):
+            return "a version is being copied from it"
+        used = storage_measuring.users(service, place.id)
+        if version_id in used.versions or model_id in used.models:
+            return "a workflow or a deployment uses it"
+        if found := _version(service, place, version_id):
+            return f"it belongs to {found['name']} v{found['version']}"
+    return None
+
+
+def _why_version_stays(service: Service, place: RegistryPlace, archive: str, found: Mapping[str, Any]) -> str | None:
+    model_id, version_id = archive.split("/")
+    if found.get("status") == VersionStatus.PENDING_REGISTRATION:
+        return "its archive is being stored"
+    used = storage_measuring.users(service, place.id)
+    if version_id in used.versions or model_id in used.models:
+        return "a workflow or a deployment uses it"
+    if service.object_store.holds(place.bucket, f"{place.prefix}/{archive}/{MANIFEST}"):
+        return "it has an archive"
+    return None
+
+
+def _version(service: Service, place: RegistryPlace, version_id: str) -> dict[str, Any] | None:
+    filter_ = f"tags.`{mlflow_tags.VERSION_ID}` = '{version_id}'"
+    return next(service.mlflow.search_versions(place.workspace, filter=filter_), None)
+
+
+def _measure_again(context: StepContext) -> None:
+    row = registries.load(context.service, context.resource.id)
+    if row is not None:
+        storage_measuring.begin(context.service, models.enter_registry(context.service, row.id, any_status=True))
+
+
+CLEAN_UP = DEFINITIONS[WorkflowKind.CLEAN_UP] = Definition(
+    kind=WorkflowKind.CLEAN_UP,
+    action="registry.clean-up",
+    steps=(Step("remove archives", _remove_archives), Step("remove versions", _remove_versions)),
+    on_start=_begin,
+    on_success=_measure_again,
+)
