@@ -9,7 +9,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.operations import Event, LogLine, Workflow
+from registry_tui.schemas.operations import Event, EventChoices, LogLine, Workflow
 
 
 class Operations(Transport):
@@ -37,6 +37,10 @@ class Operations(Transport):
             **page,
         }
         return await self._ask(Page[Event], "GET", "/events", params=params)
+
+    async def event_choices(self, *, registry: str | None = None) -> EventChoices:
+        """The actors and actions that events can be filtered by."""
+        return await self._ask(EventChoices, "GET", "/events/choices", params={"registry": registry})
 
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
         return await self._ask(Page[LogLine], "GET", f"/events/{event}/logs", params=page)

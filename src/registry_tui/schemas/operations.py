@@ -108,6 +108,13 @@ class Event(Schema):
     detail: str = ""
 
 
+class EventChoices(Schema):
+    """What events can be filtered by: the actors and actions that there are, sorted."""
+
+    actors: list[str]
+    actions: list[str]
+
+
 class Accepted(Schema, Generic[Resource]):
     """The answer to a request that goes on as a workflow: the resource as it is now, and what to follow."""
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
-from registry_tui.schemas.operations import Event, EventOutcome, LogLine
+from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
 from registry_tui.service import paging
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.database.tables import EventRow, LogLineRow
@@ -133,16 +134,8 @@ def list_events(
 
     `action` is a whole action (`registry.create`) or its noun (`registry`). Raises InvalidInput for a wrong token.
     """
-    query = select(EventRow)
-    if not principal.administrator:
-        query = query.where(EventRow.actor == principal.name)
-    if registry is not None:
-        with service.database.reading() as session:
-            try:
-                registry_id = resolve_registry(session, registry).id
-            except Missing:
-                registry_id = registry  # events outlive their registry
-        query = query.where(EventRow.registry_id == registry_id)
+    with service.database.reading() as session:
+        query = select(EventRow).where(*_visible_to(session, principal, registry))
     if actor is not None:
         query = query.where(EventRow.actor == actor)
     if action is not None:
@@ -164,6 +157,26 @@ def list_events(
             page_token=page_token,
         )
     return found.to_page(_event)
+
+
+def event_choices(service: Service, principal: Principal, *, registry: str | None = None) -> EventChoices:
+    """The actors and actions of the events that the principal may see. `registry` is a name or an ID."""
+    with service.database.reading() as session:
+        of = _visible_to(session, principal, registry)
+        actors = session.scalars(select(EventRow.actor).where(*of).distinct().order_by(EventRow.actor))
+        actions = session.scalars(select(EventRow.action).where(*of).distinct().order_by(EventRow.action))
+        return EventChoices(actors=list(actors), actions=list(actions))
+
+
+def _visible_to(session: Session, principal: Principal, registry: str | None) -> list[ColumnElement[bool]]:
+    conditions = [] if principal.administrator else [EventRow.actor == principal.name]
+    if registry is not None:
+        try:
+            registry_id = resolve_registry(session, registry).id
+        except Missing:
+            registry_id = registry  # events outlive their registry
+        conditions.append(EventRow.registry_id == registry_id)
+    return conditions
 
 
 def event_logs(

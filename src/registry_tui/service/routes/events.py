@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.operations import Event, EventOutcome, LogLine
+from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
 from registry_tui.service import events
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 
@@ -40,6 +40,16 @@ def list_events(
         page_size=page.page_size,
         page_token=page.page_token,
     )
+
+
+@router.get("/events/choices")
+def event_choices(
+    service: ServiceIn,
+    principal: Acting,
+    registry: Annotated[str | None, Query(description="Name or ID of a Model Registry")] = None,
+) -> EventChoices:
+    """The actors and actions that events can be filtered by."""
+    return events.event_choices(service, principal, registry=registry)
 
 
 @router.get("/events/{event}/logs")
