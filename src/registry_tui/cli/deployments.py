@@ -35,7 +35,7 @@ COLUMNS = [
     Column[Deployment]("MODEL", lambda each: f"{each.model_name} v{each.version}", flexible=True),
     Column[Deployment]("PROJECT", lambda each: each.project_name),
     Column[Deployment]("REPLICAS", lambda each: f"{each.replicas_ready}/{each.replicas_wanted}", right=True),
-    Column[Deployment]("MEMORY", lambda each: words.size(each.memory_used_bytes), right=True),
+    Column[Deployment]("MEMORY", lambda each: words.memory(each.memory_used_bytes), right=True),
     Column[Deployment]("REQ/S", lambda each: f"{each.traffic.per_second:.1f}", right=True),
     Column[Deployment]("ERRORS", lambda each: f"{each.traffic.error_rate:.1%}", right=True),
     Column[Deployment]("P95", lambda each: _milliseconds(each.traffic.p95), right=True),
@@ -57,7 +57,7 @@ REVISIONS = [
     Column[Revision]("STATE", lambda each: each.state),
     Column[Revision]("VERSION", lambda each: each.version, right=True),
     Column[Revision]("REPLICAS", lambda each: each.replicas, right=True),
-    Column[Revision]("MEMORY", lambda each: words.size(each.memory_bytes), right=True),
+    Column[Revision]("MEMORY", lambda each: words.memory(each.memory_bytes), right=True),
     Column[Revision]("BUILD", lambda each: each.build),
     Column[Revision]("ENVIRONMENT", lambda each: each.python_environment),
     Column[Revision]("CREATED", lambda each: each.created_at),
@@ -95,8 +95,8 @@ def _milliseconds(seconds: float | None) -> str | None:
 
 
 def _memory(replica: ReplicaStatus) -> str:
-    used = "–" if replica.memory_bytes is None else words.size(replica.memory_bytes)
-    return f"{used} of {words.size(replica.memory_limit_bytes)}"
+    used = "–" if replica.memory_bytes is None else words.memory(replica.memory_bytes)
+    return f"{used} of {words.memory(replica.memory_limit_bytes)}"
 
 
 def _uptime(seconds: float | None) -> str | None:
@@ -143,7 +143,7 @@ def _print(found: Deployment, as_json: bool) -> None:
         "revision": found.revision,
         "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",
         "CPU": found.cpu,
-        "memory": f"{words.size(found.memory_used_bytes)} used; each replica {words.size(found.memory_bytes)} at most",
+        "memory": f"{words.memory(found.memory_used_bytes)} used; {words.memory(found.memory_bytes)} a replica at most",
         "authentication": "callers need an API key" if found.authentication else "none",
         "endpoint": f"{found.endpoint_url}/invocations",
         "documented call": f"{found.model_url} with accessKey {found.access_key}",

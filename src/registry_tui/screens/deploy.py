@@ -16,7 +16,7 @@ from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
-from registry_tui.widgets.words import size
+from registry_tui.widgets.words import memory
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion, EnvironmentVariable
@@ -165,16 +165,17 @@ class DeployForm(ServingForm):
         self.suggestion = suggestion
         columns = len((suggestion.signature or {}).get("inputs") or ())
         parts = [f"version {number}", f"{columns} inputs" if columns else "no signature"]
-        parts.append(f"suggested memory {size(suggestion.memory_bytes)}")
-        parts.append(f"free {size(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
+        parts.append(f"suggested memory {memory(suggestion.memory_bytes)}")
+        parts.append(f"free {memory(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
         about.update(safe(", ".join(parts), 300) + "".join(f"\n⚠ {safe(each, 200)}" for each in suggestion.warnings))
-        memory, name, description = (self.query_one(f"#{each}", Input) for each in ("memory", "name", "description"))
-        if not memory.value:
-            memory.value = size_text(suggestion.memory_bytes)
-        if not name.value:
-            name.value = suggestion.name
-        if not description.value:
-            description.value = suggestion.description
+        filled = {
+            "memory": size_text(suggestion.memory_bytes),
+            "name": suggestion.name,
+            "description": suggestion.description,
+        }
+        for field, value in filled.items():
+            if not self.query_one(f"#{field}", Input).value:
+                self.query_one(f"#{field}", Input).value = value
         self.check()
 
     # -- input ----------------------------------------------------------------------------------------

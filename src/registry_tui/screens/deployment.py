@@ -30,15 +30,15 @@ from registry_tui.widgets.words import (
     ago,
     deployment_state,
     duration,
+    memory,
     milliseconds,
     percent,
     replica_state,
     revision_state,
-    size,
 )
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.deployments import Deployment, TestAnswer
+    from registry_tui.schemas.deployments import Deployment, ReplicaStatus, TestAnswer
 
 #: Seconds between looks at replicas and traffic, and at a log that is followed.
 EVERY, LOG_EVERY = 1.0, 0.7
@@ -49,7 +49,9 @@ _REPLICAS: tuple[Column[Any], ...] = (
     Column("state", "State", lambda row: replica_state(row.state), 0, min_width=10),
     Column("version", "Version", lambda row: str(row.version), 2, right=True),
     Column("pid", "PID", lambda row: str(row.pid or "–"), 3, right=True),
-    Column("memory", "Memory", lambda row: f"{size(row.memory_bytes)} / {size(row.memory_limit_bytes)}", 1, right=True),
+    Column(
+        "memory", "Memory", lambda row: f"{memory(row.memory_bytes)} / {memory(row.memory_limit_bytes)}", 1, right=True
+    ),
     Column("requests", "Requests", lambda row: f"{row.requests:,}".replace(",", " "), 1, right=True),
     Column("restarts", "Restarts", lambda row: Cell(str(row.restarts), "warn" if row.restarts else ""), 2, right=True),
     Column("uptime", "Uptime", lambda row: duration(row.uptime_seconds), 3, right=True),
@@ -60,7 +62,7 @@ _HISTORY: tuple[Column[Any], ...] = (
     Column("state", "State", lambda row: revision_state(row.state), 0, min_width=11),
     Column("version", "Version", lambda row: str(row.version), 0, right=True),
     Column("replicas", "Replicas", lambda row: str(row.replicas), 2, right=True),
-    Column("memory", "Memory", lambda row: size(row.memory_bytes), 3, right=True),
+    Column("memory", "Memory", lambda row: memory(row.memory_bytes), 3, right=True),
     Column("build", "Build", lambda row: row.build.value, 2),
     Column("environment", "Environment", lambda row: Cell(row.python_environment, "dim"), 4, max_width=18),
     Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 1),
@@ -69,6 +71,10 @@ _HISTORY: tuple[Column[Any], ...] = (
         "comment", "Comment", lambda row: Cell(row.error or row.comment, "bad" if row.error else "dim"), 2, max_width=70
     ),
 )
+
+
+def _memory(replica: ReplicaStatus) -> str:
+    return f"{memory(replica.memory_bytes)} of {memory(replica.memory_limit_bytes)}"
 
 
 class DeploymentScreen(DeploymentActions):
@@ -413,7 +419,7 @@ def _addresses(found: Deployment) -> Content:
         ("documented call", f'POST {found.model_url}  {{"accessKey": "{found.access_key}", "request": …}}'),
         ("own port", f"http://127.0.0.1:{found.port}/invocations" if found.port else ""),
         ("authentication", "Authorization: Bearer <API key>   (K makes one)" if found.authentication else "none"),
-        ("each replica", f"{found.cpu:g} CPU, {size(found.memory_bytes)} at most"),
+        ("each replica", f"{found.cpu:g} CPU, {memory(found.memory_bytes)} at most"),
         ("description", found.description),
         ("deployed", f"{absolute(found.created_at)} by {found.creator}, revision {found.revision}"),
     ]

@@ -11,7 +11,7 @@ from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
-from registry_tui.widgets.words import NOTHING, Cell, ago, deployment_state, milliseconds, percent, size
+from registry_tui.widgets.words import NOTHING, Cell, ago, deployment_state, memory, milliseconds, percent
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment
@@ -46,7 +46,7 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
         Column("alias", "Follows", lambda row: Cell(row.alias if row.follow_alias else "", "accent"), 5),
         Column("project", "Project", lambda row: Cell(row.project_name, "dim"), 3, max_width=24),
         Column("replicas", "Replicas", _replicas, 1, right=True),
-        Column("memory", "Memory", lambda row: size(row.memory_used_bytes), 3, right=True),
+        Column("memory", "Memory", lambda row: memory(row.memory_used_bytes), 3, right=True),
         Column("rate", "Req/s", lambda row: f"{row.traffic.per_second:.1f}", 2, right=True),
         Column("errors", "Errors", _errors, 2, right=True),
         Column("p50", "p50", lambda row: milliseconds(row.traffic.p50), 4, right=True),
