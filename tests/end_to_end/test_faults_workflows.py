@@ -331,6 +331,7 @@ def test_killed_at_every_point(own_platform: Platform, tmp_path: Path, case: Cas
     platform, work, passed = own_platform, case.work(), tmp_path / "passed"
     expected = points(load_definitions()[case.kind], case)
     if hasattr(work, "arrange"):  # what takes a workflow of the same kind is done before the kills
+        platform.up()
         work.arrange(platform)
     with killing_service(platform, case, passed):
         work.prepare(platform)
