@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -81,6 +81,7 @@ class ListScreen(FrameScreen):
         table.markable = any(action.id == "mark" for action in self.ACTIONS)
         table.marked = dict(self.place.state.get("marked", {}))
         table.focus()
+        self.program.show_early()
 
     async def start(self) -> None:
         await self.prepare()
@@ -245,20 +246,26 @@ class ListScreen(FrameScreen):
         self.table.toggle_mark()
 
     def do_order(self) -> None:
-        from registry_tui.screens.dialogs import Menu, MenuItem
+        order_menu(self, self.table, self.sort)
 
-        items = []
-        for column in self.table.columns:
-            if column.sort is not None:
-                for down, mark in ((False, "▲"), (True, "▼")):
-                    items.append(MenuItem(f"{column.key}\t{int(down)}", f"{column.title} {mark}"))
-        chosen = next((f"{key}\t{int(down)}" for key, down in self.table.sorted_by), None)
-        self.app.push_screen(Menu("Order by", items, chosen), self._ordered)
 
-    def _ordered(self, choice: str | None) -> None:
+def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Callable[[str, bool], None]) -> None:
+    """Offers the columns that can be sorted, in both directions."""
+    from registry_tui.screens.dialogs import Menu, MenuItem
+
+    items = []
+    for column in table.columns:
+        if column.sort is not None:
+            for down, mark in ((False, "▲"), (True, "▼")):
+                items.append(MenuItem(f"{column.key}\t{int(down)}", f"{column.title} {mark}"))
+
+    def ordered(choice: str | None) -> None:
         if choice is not None:
             key, down = choice.split("\t")
-            self.sort(key, down == "1")
+            sort(key, down == "1")
+
+    chosen = next((f"{key}\t{int(down)}" for key, down in table.sorted_by), None)
+    screen.app.push_screen(Menu("Order by", items, chosen), ordered)
 
 
 def dim(text: str) -> Cell:
