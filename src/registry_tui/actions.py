@@ -65,9 +65,15 @@ REGISTRIES = (
     VIEW,
 )
 REGISTRY = (
-    Action("tab_next", "tab", "next tab", "The next tab", footer=False),
+    Action("tab_next", "tab", "next tab", "The next tab: details, events and logs, models, storage", footer=False),
+    Action("tab_previous", "shift+tab", "previous tab", "The tab before", footer=False),
     Action("menu", "a", "actions", "The actions of this registry"),
-    Action("copy", "c", "copy", "Copy the selected field"),
+    Action("copy", "c", "copy", "Copy the selected field, log line, model's URI, or archive's place"),
+    Action("open", "enter", "open", "The event's log lines, all of a line, or the selected model", footer=False),
+    Action("save", "w", "save log", "Save all log lines of the selected event in a file"),
+    Action("clean_up", "u", "clean up", "Remove archives without a version, after listing them"),
+    Action("measure", "M", "measure", "Measure the storage again now", footer=False),
+    ORDER,
     Action("grant", "t", "storage access", "Grant or revoke the machine user's access to its prefix"),
     Action("models", "m", "models", "The registered models of this registry"),
     Action(

@@ -1,43 +1,45 @@
-"""One Model Registry: every field, its events with their log lines, its workspaces."""
+"""One Model Registry: every field, its events with their log lines, its models, its storage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
-from registry_tui.actions import REGISTRY, bindings
+from registry_tui.actions import REGISTRY, Action, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.registries import CLOUDS, registry_why_not
 from registry_tui.screens.registry_actions import confirm_delete, confirm_synchronize, registry_menu
+from registry_tui.screens.registry_events import EventsPane
+from registry_tui.screens.registry_panes import ListPane, ModelsPane
+from registry_tui.screens.registry_storage import StoragePane
+from registry_tui.widgets.filter_bar import FilterBar
 from registry_tui.widgets.frame import Crumb
-from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.text import safe
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.widgets.words import Cell, absolute, both, duration, registry_status, work_status
+from registry_tui.widgets.words import both, registry_status
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.operations import Event
-    from registry_tui.schemas.registries import ModelRegistry
+    from registry_tui.schemas.registries import ModelRegistry, WorkspaceSync
 
-_EVENTS: tuple[Column[Any], ...] = (
-    Column("time", "Time", lambda row: Cell(absolute(row.created_at), "dim"), 0),
-    Column("who", "Who", lambda row: row.actor, 1),
-    Column("action", "Action", lambda row: row.action, 0),
-    Column("resource", "Resource", lambda row: row.resource_name, 2),
-    Column("outcome", "Outcome", lambda row: work_status(row.outcome), 0, min_width=11),
-    Column("took", "Took", lambda row: "" if row.duration_ms is None else duration(row.duration_ms / 1000), 4),
-    Column("detail", "Detail", lambda row: Cell(row.detail, "dim"), 3, max_width=60),
-)
 _TONES = {"good": "$success", "busy": "$accent", "bad": "$error"}
+#: Actions that belong to some tabs only.
+_TABS = {
+    "open": ("events", "models", "storage"),
+    "filter": ("events", "models", "storage"),
+    "order": ("models", "storage"),
+    "save": ("events",),
+    "clean_up": ("storage",),
+    "measure": ("storage",),
+}
+_TAB_WORDS = {"events": "Events & Logs", "models": "Models", "storage": "Storage"}
 
 
 class RegistryScreen(FrameScreen):
@@ -60,45 +62,59 @@ class RegistryScreen(FrameScreen):
             with TabPane("Details", id="details"):
                 yield OptionList(id="fields", compact=True)
             with TabPane("Events & Logs", id="events"):
-                yield VirtualTable(_EVENTS, id="event-table", empty=Empty("No events yet"))
-                with VerticalScroll(id="log"):
-                    yield Static("", id="lines", markup=False)
-            with TabPane("Workspaces", id="workspaces"), VerticalScroll():
-                yield Static("", id="syncs", markup=False)
+                yield EventsPane()
+            with TabPane("Models", id="models"):
+                yield ModelsPane()
+            with TabPane("Storage", id="storage"):
+                yield StoragePane()
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = "…" if self.registry is None else self.registry.name
         return (("Model Registries", Place("registries")), (name, None))
 
     def on_mount(self) -> None:
-        self.query_one("#fields").focus()
+        self.focus_content()
+
+    @property
+    def tab(self) -> str:
+        """The tab in view."""
+        return self.query_one("#tabs", TabbedContent).active or "details"
+
+    @property
+    def pane(self) -> ListPane | None:
+        """The list in view; the details are none."""
+        found = self.query_one(f"#{self.tab}").query(ListPane)
+        return found.first() if found else None
 
     def focus_content(self) -> None:
-        self.query_one("#fields").focus()
+        if self.pane is None:
+            self.query_one("#fields").focus()
+        else:
+            self.pane.focus_content()
 
     def leave(self) -> None:
-        self.place.state["tab"] = self.query_one("#tabs", TabbedContent).active
+        self.place.state["tab"] = self.tab
 
     async def start(self) -> None:
         self.registry = await self.client.registry(self.place.args["registry"])
         self.show_crumbs()
         self._show(self.registry)
-        table = self.query_one("#event-table", VirtualTable)
-        if table.source is None:
-            client, registry = self.client, self.registry.id
-
-            async def fetch(token: str | None, backwards: bool) -> Any:
-                return await client.events(registry=registry, page_token=token)
-
-            table.set_source(PageCache(fetch, lambda row: str(row.id)))
-        else:
-            table.reload()
+        self._show_pane()
         if self.registry.workflow_id is not None:
             self.set_timer(1.0, self._look_again, name="look-again")
 
     def _look_again(self) -> None:
         if self.is_current and self.program.answering:
             self.refresh_data()
+
+    def _show_pane(self) -> None:
+        if self.pane is not None and self.registry is not None:
+            self.pane.show(self.registry)
+
+    @on(TabbedContent.TabActivated)
+    def _tab_chosen(self) -> None:
+        self._show_pane()
+        self.show_actions()
 
     # -- what is shown ------------------------------------------------------------------------------
 
@@ -116,43 +132,82 @@ class RegistryScreen(FrameScreen):
             self.values[name] = value
             text = Content.assemble((f"{name:<24}", "$foreground-muted"), (safe(value, 300), ""))
             fields.add_option(Option(text, id=name))
-        fields.highlighted = at or 0
-        self.query_one("#syncs", Static).update(_syncs(registry))
+        for sync in registry.workspaces:
+            name = f"workspace {sync.workspace_id}"
+            self.values[name] = sync.workspace_name
+            fields.add_option(Option(_sync_line(sync), id=name))
+        fields.highlighted = min(at or 0, fields.option_count - 1)
 
-    @on(VirtualTable.Highlighted, "#event-table")
-    def _event_chosen(self, event: VirtualTable.Highlighted) -> None:
-        if event.row is not None:
-            self.work_on(self._read_log(event.row), "log")
-
-    @on(VirtualTable.Failed, "#event-table")
-    def _events_failed(self, event: VirtualTable.Failed) -> None:
-        self.failed(event.error)
-
-    async def _read_log(self, event: Event) -> None:
-        page = await self.client.event_logs(event.id, page_size=1000)
-        parts: list[tuple[str, str]] = []
-        if event.detail:
-            parts.append((f"{safe(event.detail, 2000)}\n", "$error" if event.outcome == "failed" else ""))
-        for line in page.items:
-            style = {"error": "$error", "warning": "$warning"}.get(line.level, "")
-            parts += [(f"{absolute(line.created_at)[11:]}  ", "$foreground-muted"), (f"{safe(line.text)}\n", style)]
-        parts.append((f"request {event.request_id}", "$foreground-muted"))
-        self.query_one("#lines", Static).update(Content.assemble(*parts))
+    @on(OptionList.OptionSelected, "#fields")
+    def _field_taken(self) -> None:
+        self.do_copy()
 
     # -- actions ------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """Those of other tabs stay in the help, but not in the status line."""
+        tab = self.tab if self.is_mounted else "details"
+        return [
+            replace(action, footer=action.footer and tab in _TABS.get(action.id, (tab,)))
+            for action in super().all_actions()
+        ]
 
     def why_not(self, action: str) -> str | None:
         if self.registry is None:
             return "the registry is not known yet"
+        tabs = _TABS.get(action)
+        if tabs is not None and self.tab not in tabs:
+            return f"it belongs to {' and '.join(_TAB_WORDS[tab] for tab in tabs)} (tab)"
+        pane = self.pane
+        if action in ("open", "copy", "save") and pane is not None and pane.current is None:
+            return "nothing is selected"
+        if action == "clean_up" and isinstance(pane, StoragePane):
+            return pane.why_not_clean_up()
         return registry_why_not(action, self.registry)
 
     def do_tab_next(self) -> None:
+        self._turn(1)
+
+    def do_tab_previous(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, by: int) -> None:
         tabs = self.query_one("#tabs", TabbedContent)
         order = [str(pane.id) for pane in tabs.query(TabPane)]
-        tabs.active = order[(order.index(tabs.active) + 1) % len(order)]
-        content = {"details": "#fields", "events": "#event-table"}.get(tabs.active)
-        if content is not None:
-            self.query_one(content).focus()
+        tabs.active = order[(order.index(tabs.active) + by) % len(order)]
+        self.focus_content()
+
+    def do_back(self) -> None:
+        if isinstance(self.pane, EventsPane) and self.pane.reading:
+            self.pane.focus_content()
+        else:
+            super().do_back()
+
+    def do_filter(self) -> None:
+        assert self.pane is not None
+        self.pane.query_one(FilterBar).focus_first()
+
+    def do_open(self) -> None:
+        assert self.pane is not None
+        self.pane.open_row(self.pane.current)
+
+    def do_order(self) -> None:
+        from registry_tui.screens.list_screen import order_menu
+
+        assert self.pane is not None
+        order_menu(self, self.pane.table, self.pane.sort)
+
+    def do_save(self) -> None:
+        assert isinstance(self.pane, EventsPane)
+        self.pane.save()
+
+    def do_clean_up(self) -> None:
+        assert isinstance(self.pane, StoragePane)
+        self.pane.clean_up()
+
+    def do_measure(self) -> None:
+        assert isinstance(self.pane, StoragePane)
+        self.pane.measure()
 
     def do_menu(self) -> None:
         assert self.registry is not None
@@ -197,6 +252,9 @@ class RegistryScreen(FrameScreen):
         self.refresh_data()
 
     def do_copy(self) -> None:
+        if self.pane is not None:
+            self.program.copy_text(self.pane.copied(self.pane.current))
+            return
         fields = self.query_one("#fields", OptionList)
         if fields.highlighted is not None:
             option = fields.get_option_at_index(fields.highlighted)
@@ -206,7 +264,8 @@ class RegistryScreen(FrameScreen):
         from registry_tui.screens.dialogs import View
 
         assert self.registry is not None
-        self.app.push_screen(View(self.registry.name, self.registry.model_dump_json(indent=2)))
+        shown = self.registry if self.pane is None or self.pane.current is None else self.pane.current
+        self.app.push_screen(View(self.registry.name, shown.model_dump_json(indent=2)))
 
 
 def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
@@ -223,7 +282,7 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
         ("Created", both(registry.created_at)),
         ("Last updated", both(registry.updated_at)),
         ("Status", f"{registry.status.label} ({registry.status.value})"),
-        ("Storage access", registry.storage_access.value),
+        ("Storage access", _access(registry)),
         ("Storage", f"s3://{registry.bucket}/{registry.prefix}/"),
         ("Endpoint", registry.endpoint),
         ("Location", registry.location),
@@ -237,20 +296,26 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
     return fields
 
 
-def _syncs(registry: ModelRegistry) -> Content:
-    if not registry.workspaces:
-        return Content.assemble(("The environment has no workspace yet", "$foreground-muted"))
-    parts: list[tuple[str, str]] = []
-    for sync in registry.workspaces:
-        style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
-        mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
-        when = f"  {both(sync.finished_at)}" if sync.finished_at else ""
-        parts += [
-            (f"{mark} ", style),
-            (f"{safe(sync.workspace_name, 40):<24}", "bold"),
-            (f"{sync.state.value:<12}", style),
-            (f"{sync.project_count} projects{when}\n", "$foreground-muted"),
-        ]
-        if sync.error:
-            parts.append((f"    {safe(sync.error, 500)}\n", "$error"))
-    return Content.assemble(*parts)
+def _access(registry: ModelRegistry) -> str:
+    """Whether the machine user may use its prefix; when not, where the cloud's administrator lets it."""
+    if registry.storage_access == "granted":
+        return "granted"
+    if registry.raz_enabled:
+        policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
+        return f"not granted: t lets the workload user in ({policies} · all - bucket, path)"
+    return "not granted: t maps the machine user to the Data Access Role"
+
+
+def _sync_line(sync: WorkspaceSync) -> Content:
+    style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
+    mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
+    words = {"completed": "synchronized", "never run": "never synchronized"}.get(sync.state, sync.state.value)
+    plural = "project" if sync.project_count == 1 else "projects"
+    when = f", {both(sync.finished_at)}" if sync.finished_at else ""
+    return Content.assemble(
+        (f"{'Workspace':<24}", "$foreground-muted"),
+        (f"{safe(sync.workspace_name, 40)}  ", ""),
+        (f"{mark} {words}", style),
+        (f"  {sync.project_count} {plural}{when}", "$foreground-muted"),
+        (f"  {safe(sync.error, 300)}" if sync.error else "", "$error"),
+    )
