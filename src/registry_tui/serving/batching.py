@@ -15,6 +15,8 @@ from typing import Any
 #: Rows of one request, and of one merged call. Larger requests gain nothing from company.
 MAX_ROWS_EACH = 64
 MAX_ROWS_TOGETHER = 1024
+#: Bytes of a request that is looked at at all: reading a large frame twice costs more than company gains.
+MAX_BYTES_EACH = 32 * 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,8 @@ class Parsed:
 
 def parse(body: bytes) -> Parsed | None:
     """Looks at a JSON request; None for one that only MLflow's own parser should judge (wrong or unusual input)."""
+    if len(body) > MAX_BYTES_EACH:
+        return None
     try:
         decoded = json.loads(body)
     except (ValueError, RecursionError):
