@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -18,8 +19,8 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
+from registry_tui.memory import Memory
 from registry_tui.screens.frame import FrameScreen
-from registry_tui.screens.registries import RegistriesScreen
 from registry_tui.widgets.themes import DARK, LIGHT
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from registry_tui.client import RegistryClient
+    from registry_tui.early import EarlyPage
     from registry_tui.schemas.operations import PlatformStatus
 
 #: Seconds between two looks at the platform's health: at rest, and while it does not answer.
@@ -41,17 +43,30 @@ class RegistryApp(App[None]):
 
     TITLE = "registry-tui"
     CSS_PATH = Path(__file__).parent / "styles/frame.tcss"
+    #: The first place is the lowest screen itself: an empty one below it would be styled and painted first.
+    DEFAULT_MODE = "places"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, connect: Callable[[], RegistryClient] | None = None, *, start_platform: bool = True) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], RegistryClient] | None = None,
+        *,
+        start_platform: bool = True,
+        early: EarlyPage | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         super().__init__()
+        self._early = early
         self._connect = connect
         self._start_platform = start_platform
+        #: What is remembered between runs: views, columns, the last place.
+        self.memory = memory or Memory()
         self._client: RegistryClient | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._history: list[Place] = []
-        self._here = -1
+        self._history: list[Place] = [Place("registries")]
+        self._here = 0
+        self.add_mode("places", lambda: self._screen_of(self._history[0]))
         self._trouble: str | None = None
         #: Whether the service answered the last time it was asked.
         self.answering = False
@@ -72,9 +87,6 @@ class RegistryApp(App[None]):
     # -- start --------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        place = Place("registries")
-        self._history, self._here = [place], 0
-        self.push_screen(RegistriesScreen(place))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
@@ -102,17 +114,29 @@ class RegistryApp(App[None]):
 
     async def _open(self) -> None:
         """Imports and makes the client after the first paint, starts the platform if nobody answers, then watches."""
+        if self._early is not None:
+            await asyncio.to_thread(self._early.wait)
+            self.show_early()
         if self._connect is None:
             module = await asyncio.to_thread(importlib.import_module, "registry_tui.client")
             self._client = module.RegistryClient()
         else:
             self._client = self._connect()
+        # Garbage is looked for again from here on, in what is made from here on.
+        gc.freeze()
+        gc.enable()
         await self._look()
         if not self.answering and self._start_platform:
             self.start_platform()
         while True:
             await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
             await self._look()
+
+    def show_early(self) -> None:
+        """Shows the first page that was asked for before the client was there, when it is here and was not shown."""
+        if self._early is not None and self._early.answer is not None:
+            answer, self._early = self._early.answer, None
+            self.frame.show_early(answer)
 
     def start_platform(self) -> None:
         """Shows the platform's parts coming up."""
@@ -241,9 +265,15 @@ class RegistryApp(App[None]):
         self.frame.leave()
         while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
             self.pop_screen()
+        self.switch_screen(self._screen_of(place))
+
+    def _screen_of(self, place: Place) -> FrameScreen:
         module, name = SCREENS[place.kind].split(":")
-        screen = getattr(importlib.import_module(module), name)(place)
-        self.switch_screen(screen)
+        screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
+        # As it will be at this width: a change of classes styles every widget again.
+        fitting = [class_ for width, class_ in sorted(screen.HORIZONTAL_BREAKPOINTS) if self.size.width >= width]
+        screen.add_class(*fitting[-1:])
+        return screen
 
     # -- commands -----------------------------------------------------------------------------------
 
@@ -307,8 +337,8 @@ class RegistryApp(App[None]):
         self.frame.flash(f"copied: {text}")
 
 
-def main() -> int:
-    """Opens the terminal program; returns the exit code."""
-    app = RegistryApp()
+def main(early: EarlyPage | None = None) -> int:
+    """Opens the terminal program, with a page that was asked for already; returns the exit code."""
+    app = RegistryApp(early=early)
     app.run()
     return app.return_code or 0

@@ -37,6 +37,11 @@ class Home:
         return self.root / "config.toml"
 
     @property
+    def terminal_memory(self) -> Path:
+        """What the terminal program remembers between its runs."""
+        return self.root / "terminal.json"
+
+    @property
     def ports_file(self) -> Path:
         """The ports of this platform, chosen once."""
         return self.root / "ports.json"

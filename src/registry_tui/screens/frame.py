@@ -70,6 +70,9 @@ class FrameScreen(Working, Screen[None]):
     async def start(self) -> None:
         """Asks the service for what the screen shows; called once the service answers."""
 
+    def show_early(self, answer: dict[str, Any]) -> None:
+        """Shows the first page of Model Registries that the service answered before the client was there."""
+
     def refresh_data(self) -> None:
         """Asks again, keeping cursor and input."""
         self.work_on(self.start(), "start")
@@ -82,6 +85,11 @@ class FrameScreen(Working, Screen[None]):
         return None
 
     # -- the frame ----------------------------------------------------------------------------------
+
+    def _pop_result_callback(self) -> None:
+        # Textual gives its lowest screen none, and takes one from it when it is switched.
+        if self._result_callbacks:
+            super()._pop_result_callback()
 
     @property
     def client(self) -> RegistryClient:
