@@ -208,9 +208,11 @@ def bare_fastapi(model: Path, folder: Path) -> Iterator[Side]:
 def serving(arguments: list[str], environment: dict[str, str], folder: Path, port: int) -> Iterator[tuple[int, float]]:
     began = time.monotonic()
     told = folder / f"serving-{port}.log"
+    # `mlflow models serve` looks for uvicorn on the path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with told.open("wb") as log:
         process = subprocess.Popen(
-            arguments, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True
+            arguments, env={**os.environ, "PATH": path, **environment}, stdout=log, stderr=log, start_new_session=True
         )
     try:
         while True:
