@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -11,7 +13,7 @@ from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.frame import Crumb
-from registry_tui.widgets.page_cache import Fetch
+from registry_tui.widgets.page_cache import Fetch, PageCache, Rows
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import Cell, ago, registry_status
 
@@ -34,6 +36,20 @@ STATUSES = (
 
 def _status(row: ModelRegistry) -> Cell:
     return registry_status(row.status, row.status.label)
+
+
+def _early_row(item: dict[str, Any]) -> Any:
+    """What the columns show of a registry, without pydantic. Raises KeyError or ValueError for anything else."""
+    from registry_tui.schemas.registry_status import RegistryStatus
+
+    names = ("id", "name", "environment_name", "cloud", "owner", "location")
+    moments = {name: datetime.fromisoformat(item[name]) for name in ("created_at", "updated_at")}
+    return SimpleNamespace(
+        **{name: str(item[name]) for name in names},
+        **moments,
+        status=RegistryStatus(item["status"]),
+        workflow_id=item.get("workflow_id"),
+    )
 
 
 class RegistriesScreen(ListScreen):
@@ -65,13 +81,24 @@ class RegistriesScreen(ListScreen):
         return (("Model Registries", None),)
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        client = self.client
         asked = {name: value or None for name, value in filters.items()}
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.registries(**asked, order_by=order, page_token=token)
+            return await self.client.registries(**asked, order_by=order, page_token=token)
 
         return fetch
+
+    def show_early(self, answer: dict[str, Any]) -> None:
+        if self.place.state or self.table.source is not None or answer.get("next_page_token"):
+            return
+        try:
+            rows = [_early_row(item) for item in answer["items"]]
+        except (KeyError, TypeError, ValueError):
+            # A service of another version: its client says so.
+            return
+        source = PageCache(self.fetch_for(self.filters, self.order), self.key_of)
+        source.begin(Rows(rows, total=len(rows)))
+        self.table.set_source(source)
 
     async def prepare(self) -> None:
         # Beside the list, which does not wait for what may be chosen.
@@ -94,12 +121,14 @@ class RegistriesScreen(ListScreen):
     def row_why_not(self, action: str, row: ModelRegistry | None) -> str | None:
         if row is None:
             return None
+        if action != "open" and not hasattr(row, "crn"):
+            return "it is still being read"
         return registry_why_not(action, row)
 
     def do_create(self) -> None:
         from registry_tui.screens.create_registry import CreateRegistry
 
-        self.app.push_screen(CreateRegistry(), self._changed)
+        self.app.push_screen(CreateRegistry(), self._created)
 
     def do_menu(self) -> None:
         from registry_tui.screens.registry_actions import registry_menu
@@ -119,7 +148,12 @@ class RegistriesScreen(ListScreen):
     def do_activity(self) -> None:
         self.program.open(Place("workflow", {"workflow": self.current.workflow_id}))
 
-    def _changed(self, changed: bool | None) -> None:
+    def _created(self, name: str | None) -> None:
+        if name is not None:
+            self.flash(f"{name} is available")
+        self._changed()
+
+    def _changed(self) -> None:
         self.refresh_data()
         self.program.look_now()
 

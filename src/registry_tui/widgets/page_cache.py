@@ -284,6 +284,10 @@ class PageCache(Generic[Row]):
         page = min(page, len(walk.tokens) - 1)
         return Step(self, backwards, page, walk.tokens[page])
 
+    def begin(self, page: PageLike[Row]) -> None:
+        """Keeps a first page that was fetched otherwise."""
+        self.accept(self._step(False, 0), page)
+
     def accept(self, step: Step[Row], answer: PageLike[Row]) -> int:
         """Keeps a fetched page. Returns by how many rows the display moved down, when rows were put before it."""
         walk = self._backward if step.backwards else self._forward
