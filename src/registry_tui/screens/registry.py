@@ -16,7 +16,7 @@ from registry_tui.actions import REGISTRY, Action, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.registries import CLOUDS, registry_why_not
-from registry_tui.screens.registry_actions import confirm_delete, confirm_synchronize, registry_menu
+from registry_tui.screens.registry_actions import confirm_delete, confirm_synchronize, registry_menu, sync_line
 from registry_tui.screens.registry_events import EventsPane
 from registry_tui.screens.registry_panes import ListPane, ModelsPane
 from registry_tui.screens.registry_storage import StoragePane
@@ -27,7 +27,7 @@ from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import both, registry_status
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.registries import ModelRegistry, WorkspaceSync
+    from registry_tui.schemas.registries import ModelRegistry
 
 _TONES = {"good": "$success", "busy": "$accent", "bad": "$error"}
 #: Actions that belong to some tabs only.
@@ -135,7 +135,7 @@ class RegistryScreen(FrameScreen):
         for sync in registry.workspaces:
             name = f"workspace {sync.workspace_id}"
             self.values[name] = sync.workspace_name
-            fields.add_option(Option(_sync_line(sync), id=name))
+            fields.add_option(Option(sync_line(sync, "Workspace"), id=name))
         fields.highlighted = min(at or 0, fields.option_count - 1)
 
     @on(OptionList.OptionSelected, "#fields")
@@ -304,18 +304,3 @@ def _access(registry: ModelRegistry) -> str:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
         return f"not granted: t lets the workload user in ({policies} · all - bucket, path)"
     return "not granted: t maps the machine user to the Data Access Role"
-
-
-def _sync_line(sync: WorkspaceSync) -> Content:
-    style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
-    mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
-    words = {"completed": "synchronized", "never run": "never synchronized"}.get(sync.state, sync.state.value)
-    plural = "project" if sync.project_count == 1 else "projects"
-    when = f", {both(sync.finished_at)}" if sync.finished_at else ""
-    return Content.assemble(
-        (f"{'Workspace':<24}", "$foreground-muted"),
-        (f"{safe(sync.workspace_name, 40)}  ", ""),
-        (f"{mark} {words}", style),
-        (f"  {sync.project_count} {plural}{when}", "$foreground-muted"),
-        (f"  {safe(sync.error, 300)}" if sync.error else "", "$error"),
-    )

@@ -18,6 +18,7 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import Accepted, EventOutcome
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import (
+    NFS_PATTERN,
     ModelRegistry,
     RegistryCreate,
     RegistryDelete,
@@ -44,9 +45,6 @@ ENTITLEMENT = "ML_MODEL_REGISTRY"
 CONTROL_PLANE = "control plane"
 #: MLflow workspaces of registries are named so; no project's is.
 MLFLOW_PREFIX = "mr-"
-
-#: `host:/path`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
-_NFS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):/[^\x00-\x1f\x7f]*")
 
 _ORDER: Mapping[str, Callable[[ModelRegistry], Any]] = {
     "name": lambda registry: registry.name,
@@ -371,7 +369,7 @@ def _check_cloud(cloud: Cloud, request: RegistryCreate) -> None:
         problems = [
             FieldProblem(field=field, message="an Azure environment needs it") for field, value in given if not value
         ]
-        if request.existing_nfs and not _NFS.fullmatch(request.existing_nfs):
+        if request.existing_nfs and not re.fullmatch(NFS_PATTERN, request.existing_nfs):
             message = "must be host:/path, for example nfs.example.net:/exports/registry"
             problems.append(FieldProblem(field="existing_nfs", message=message))
     if problems:
