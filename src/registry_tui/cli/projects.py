@@ -60,12 +60,20 @@ def list_(
         str | None,
         typer.Option("--workspace", "-w", help="Only of this one.", autocompletion=session.complete_workspace),
     ] = None,
+    name: Annotated[str | None, typer.Option(help="A part of the name.")] = None,
+    environment: Annotated[str | None, typer.Option("--environment", "-e", help="Only of this one.")] = None,
+    order_by: Annotated[str | None, typer.Option(help="name, creator, created_at; -FIELD descending.")] = None,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """List the projects that you may enter, of all workspaces or of one."""
     session.ask(
-        lambda client: output.print_list(partial(client.projects, workspace), COLUMNS, as_json=as_json, limit=limit)
+        lambda client: output.print_list(
+            partial(client.projects, workspace, name=name, environment=environment, order_by=order_by),
+            COLUMNS,
+            as_json=as_json,
+            limit=limit,
+        )
     )
 
 

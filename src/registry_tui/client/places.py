@@ -56,8 +56,22 @@ class Places(Transport):
     async def delete_workspace(self, workspace: str) -> None:
         await self._send("DELETE", f"/workspaces/{segment(workspace)}")
 
-    async def projects(self, workspace: str | None = None, **page: Any) -> Page[Project]:
-        return await self._ask(Page[Project], "GET", "/projects", params={"workspace": workspace, **page})
+    async def users(self, **page: Any) -> Page[User]:
+        """Everybody who is known here, by name."""
+        return await self._ask(Page[User], "GET", "/users", params=page)
+
+    async def projects(
+        self,
+        workspace: str | None = None,
+        *,
+        name: str | None = None,
+        environment: str | None = None,
+        order_by: str | None = None,
+        **page: Any,
+    ) -> Page[Project]:
+        """`name` is a part of the name; `order_by` is `field` or `-field`."""
+        params = {"workspace": workspace, "name": name, "environment": environment, "order_by": order_by, **page}
+        return await self._ask(Page[Project], "GET", "/projects", params=params)
 
     async def project(self, project: str) -> Project:
         return await self._ask(Project, "GET", f"/projects/{segment(project)}")

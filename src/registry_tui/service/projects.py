@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
@@ -23,7 +24,7 @@ from registry_tui.service.database.tables import (
     new_id,
 )
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable
-from registry_tui.service.resolve import resolve_project, resolve_workspace
+from registry_tui.service.resolve import resolve_environment, resolve_project, resolve_workspace
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,12 @@ logger = logging.getLogger(__name__)
 RESERVED_PREFIX = "mr-"
 #: MLflow's own workspace, which is always there: only the first project of an installation is given it.
 MLFLOW_DEFAULT = "default"
+
+_ORDER: Mapping[str, InstrumentedAttribute[Any]] = {
+    "name": ProjectRow.name,
+    "creator": ProjectRow.creator,
+    "created_at": ProjectRow.created_at,
+}
 
 #: Creating and deleting touch several systems; one at a time, so that an unfinished row is surely an abandoned one.
 _changing = threading.Lock()
@@ -81,11 +88,22 @@ def list_projects(
     service: Service,
     principal: Principal,
     *,
+    name: str | None = None,
     workspace: str | None = None,
+    environment: str | None = None,
+    order_by: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Project]:
-    """The projects that the principal may enter, by name. Raises Missing, InvalidInput for a wrong token."""
+    """The projects that the principal may enter, by name unless `order_by` (`field` or `-field`) says otherwise.
+
+    `name` is a part of the name. Raises Missing, InvalidInput for an unknown order or a wrong token.
+    """
+    order = order_by or "name"
+    column = _ORDER.get(order.removeprefix("-"))
+    if column is None:
+        message = f"must be one of {', '.join(_ORDER)}, with - before it for descending"
+        raise InvalidInput("The order is not valid", errors=[FieldProblem(field="order_by", message=message)])
     query = (
         select(ProjectRow)
         .where(ProjectRow.state == "ready")
@@ -99,11 +117,16 @@ def list_projects(
     with service.database.reading() as session:
         if workspace is not None:
             query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace).id)
+        if environment is not None:
+            of_environment = WorkspaceRow.environment_id == resolve_environment(session, environment).id
+            query = query.where(ProjectRow.workspace.has(of_environment))
+        if name:
+            query = query.where(ProjectRow.name.contains(name.lower(), autoescape=True))
         found = paging.keyset_page(
             session,
             query,
-            [paging.Key(ProjectRow.name), paging.Key(ProjectRow.id)],
-            scope=f"projects:{principal.name}:{workspace}",
+            [paging.Key(column, order.startswith("-")), paging.Key(ProjectRow.id)],
+            scope=f"projects:{principal.name}:{name}:{workspace}:{environment}",
             page_size=page_size,
             page_token=page_token,
         )

@@ -78,10 +78,25 @@ def delete_workspace(service: ServiceIn, principal: Acting, workspace: str) -> N
 
 
 @router.get("/projects", tags=["projects"])
-def list_projects(service: ServiceIn, principal: Acting, page: PageIn, workspace: str | None = None) -> Page[Project]:
-    """The projects that you may enter, by name, of one workspace or of all."""
+def list_projects(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    name: Annotated[str | None, Query(max_length=200, description="A part of the name")] = None,
+    workspace: str | None = None,
+    environment: str | None = None,
+    order_by: Annotated[str | None, Query(description="name, creator or created_at; -field descending")] = None,
+) -> Page[Project]:
+    """The projects that you may enter, by name unless told otherwise, of one workspace or environment or of all."""
     return projects.list_projects(
-        service, principal, workspace=workspace, page_size=page.page_size, page_token=page.page_token
+        service,
+        principal,
+        name=name,
+        workspace=workspace,
+        environment=environment,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
     )
 
 
