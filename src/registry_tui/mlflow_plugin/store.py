@@ -161,21 +161,39 @@ class EnvironmentRegistryStore(OwnedStore):
                 session.delete(session.get(SqlRegisteredModel, (registry, name)))
 
     def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
-        """Leaves out models that have nothing but a name: no version yet, no description, no tag of somebody's.
+        """Understands `mlflow_tags.SEARCH`, and leaves out models that have nothing but a name.
 
-        Clients make the model before they look at what to register, and leave it behind when that is no model.
+        Clients make the model before they look at what to register, and leave it behind when that is no model: it has
+        no version yet, no description, no tag of somebody's.
         """
 
         def has(table: Any, *conditions: Any) -> Any:
             same = (table.workspace == SqlRegisteredModel.workspace, table.name == SqlRegisteredModel.name)
             return exists().where(*same, *conditions)
 
-        query = super()._get_search_registered_model_filter_query(session, parsed_filters, dialect)
+        searches = [each for each in parsed_filters if each["type"] == "tag" and each["key"] == tags_.SEARCH]
+        filters = [each for each in parsed_filters if each not in searches]
+        query = super()._get_search_registered_model_filter_query(session, filters, dialect)
+        ours = SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")
+        for each in searches:
+            text = _searched(each["value"])
+            query = query.where(
+                or_(
+                    _contains(SqlRegisteredModel.name, text),
+                    _contains(SqlRegisteredModel.description, text),
+                    has(SqlRegisteredModelTag, ~ours, _contains(SqlRegisteredModelTag.key, text)),
+                    has(
+                        SqlRegisteredModelTag,
+                        or_(~ours, SqlRegisteredModelTag.key == tags_.OWNER),
+                        _contains(SqlRegisteredModelTag.value, text),
+                    ),
+                )
+            )
         return query.where(
             or_(
                 has(SqlModelVersion),
                 SqlRegisteredModel.description != "",
-                has(SqlRegisteredModelTag, SqlRegisteredModelTag.key.not_like(f"{tags_.PREFIX}%")),
+                has(SqlRegisteredModelTag, ~ours),
                 has(SqlRegisteredModelAlias),
             )
         )
@@ -364,6 +382,20 @@ def _copied_version(source: str) -> tuple[str, str] | None:
         return None
     parsed = _parse_model_uri(source)
     return None if parsed.model_id else (str(parsed.name), str(parsed.version))
+
+
+def _searched(value: str) -> str:
+    """The text of a `mlflow_tags.SEARCH`."""
+    try:
+        return bytes.fromhex(value).decode()
+    except ValueError as error:
+        raise _invalid("What is searched for must be UTF-8 in hexadecimal digits") from error
+
+
+def _contains(column: Any, text: str) -> Any:
+    """Whether a column contains a text in any case. SQLite knows the two cases of ASCII letters only."""
+    ways = {text, text.lower(), text.upper(), text.title()}
+    return or_(*(column.icontains(way, autoescape=True) for way in sorted(ways)))
 
 
 def _invalid(message: str) -> MlflowException:

@@ -16,6 +16,10 @@ LOCATION = PREFIX + "location"
 #: Followed by a user's name, value "true": who registered a version and so sees the model, also while it is private.
 CONTRIBUTOR = PREFIX + "contributor."
 
+#: Not stored: with `=` and `search_value(text)` in a filter of registered models, it finds those of which the name, the
+#: description, the owner or a tag contains the text, in any case.
+SEARCH = PREFIX + "search"
+
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
@@ -29,3 +33,8 @@ WORKFLOW_ID = PREFIX + "workflow_id"
 
 #: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.
 SET_STATUS = PREFIX + "set_status"
+
+
+def search_value(text: str) -> str:
+    """A text as `SEARCH` takes it: MLflow's filters know no escapes."""
+    return text.encode().hex()

@@ -26,7 +26,7 @@ _ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
     "location": lambda model: model.location,
     "latest_version": lambda model: model.latest_version or 0,
 }
-#: Seconds that a registry's models, once all were read for a search, serve further searches: those between two keys.
+#: Seconds that a registry's models, once all were read for an order, serve further pages of it.
 #: A change that the service makes, or that MLflow's plugin tells of, ends it at once.
 _SNAPSHOT_SECONDS = 5.0
 
@@ -44,8 +44,8 @@ def list_models(
 ) -> Page[RegisteredModel]:
     """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
 
-    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name. MLflow's filters cannot
-    search so: all models are read then, and `total` is known.
+    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name. Where MLflow's server
+    cannot sort by a field, all models that are found are read, and `total` is known.
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
@@ -54,14 +54,15 @@ def list_models(
     field = order.removeprefix("-")
     mlflow_order(order, {name: name for name in _ORDER})
     scope = f"models:{place.id}:{principal.name}:{search}:{owner}:{order}"
-    if not search and field in _MLFLOW_ORDER:
-        return _ordered_page(service, principal, place, owner, order, scope, page_size, page_token)
+    asked = _filters(search, owner)
+    if field in _MLFLOW_ORDER:
+        return _ordered_page(service, principal, place, asked, owner, order, scope, page_size, page_token)
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
-    text = (search or "").casefold()
+    every = (model for _, model in models.scan(service, place, " AND ".join(asked))) if search else None
     found = [
         model
-        for model in _all_models(service, place)
-        if models.visible(principal, model) and (owner is None or model.owner == owner) and _found_in(model, text)
+        for model in every or _all_models(service, place)
+        if models.visible(principal, model) and (owner is None or model.owner == owner)
     ]
     found.sort(key=_ORDER[field], reverse=order.startswith("-"))
     more = start + page_size < len(found)
@@ -72,10 +73,19 @@ def list_models(
     )
 
 
+def _filters(search: str | None, owner: str | None) -> list[str]:
+    """What MLflow's server is asked for, as parts of its filter language."""
+    filters = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
+    if search:
+        filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
+    return filters
+
+
 def _ordered_page(
     service: Service,
     principal: Principal,
     place: RegistryPlace,
+    asked: list[str],
     owner: str | None,
     order: str,
     scope: str,
@@ -87,13 +97,12 @@ def _ordered_page(
     MLflow's filters know no "or": what everyone may see, and what the principal owns or registered, are lists that
     are merged here.
     """
-    of_owner = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
-    filters = [of_owner]
+    filters = [asked]
     if not principal.administrator and owner != principal.name:
-        filters = [[*of_owner, f"tags.`{mlflow_tags.VISIBILITY}` = '{Visibility.PUBLIC.value}'"]]
+        filters = [[*asked, f"tags.`{mlflow_tags.VISIBILITY}` = '{Visibility.PUBLIC.value}'"]]
         if owner is None:
-            filters.append([f"tags.`{mlflow_tags.OWNER}` = {quoted(principal.name)}"])
-            filters.append([f"tags.`{mlflow_tags.CONTRIBUTOR}{principal.name}` = 'true'"])
+            filters.append([*asked, f"tags.`{mlflow_tags.OWNER}` = {quoted(principal.name)}"])
+            filters.append([*asked, f"tags.`{mlflow_tags.CONTRIBUTOR}{principal.name}` = 'true'"])
     starts = paging.decode_token(scope, page_token, *(int for _ in filters)) if page_token else [0] * len(filters)
     mlflow_order_ = mlflow_order(order, _MLFLOW_ORDER)
     lists = [
@@ -157,10 +166,3 @@ def _all_models(service: Service, place: RegistryPlace) -> tuple[RegisteredModel
     with _guard:
         _last[:] = [_Snapshot(place.id, now, changes, found)]
     return found
-
-
-def _found_in(model: RegisteredModel, text: str) -> bool:
-    return not text or any(
-        text in part.casefold()
-        for part in (model.name, model.description, model.owner, *model.tags.keys(), *model.tags.values())
-    )
