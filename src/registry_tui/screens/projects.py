@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -10,6 +11,7 @@ from registry_tui.actions import PROJECTS, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.list_screen import ListScreen
+from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
@@ -25,13 +27,20 @@ class ProjectsScreen(ListScreen):
     SECTION = "projects"
     ACTIONS = PROJECTS
     BINDINGS = bindings(PROJECTS)
+    CSS_PATH = "../styles/project.tcss"
+    SORT = ("name", False)
+    FILTERS = (
+        Filter("name", "name"),
+        Filter("workspace", "workspace", ()),
+        Filter("environment", "environment", ()),
+    )
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Name", lambda row: row.name, 0),
+        Column("name", "Name", lambda row: row.name, 0, sort="name"),
         Column("workspace", "Workspace", lambda row: row.workspace_name, 1),
         Column("environment", "Environment", lambda row: row.environment_name, 2),
         Column("registry", "Registers into", lambda row: row.registry_name or Cell("–", "dim"), 1),
-        Column("creator", "Creator", lambda row: row.creator, 5),
-        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 4),
+        Column("creator", "Creator", lambda row: row.creator, 5, sort="creator"),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 4, sort="created_at"),
         Column("description", "Description", lambda row: Cell(row.description, "dim"), 3, max_width=60),
     )
     EMPTY = Empty("No project yet", ("n creates one in a workspace.",))
@@ -41,11 +50,24 @@ class ProjectsScreen(ListScreen):
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client = self.client
+        asked = {name: value or None for name, value in filters.items()}
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.projects(page_token=token)
+            return await client.projects(**asked, order_by=order, page_token=token)
 
         return fetch
+
+    async def prepare(self) -> None:
+        # Beside the list, which does not wait for what may be chosen.
+        self.work_on(self._offer_choices(), "choices")
+
+    async def _offer_choices(self) -> None:
+        client, filters = self.client, self.query_one(FilterBar)
+        workspaces = [each async for each in client.every(client.workspaces, page_size=1000)]
+        choices = ((each.id, f"{each.name} ({each.environment_name})") for each in workspaces)
+        filters.set_choices("workspace", tuple(choices))
+        environments = [each async for each in client.every(client.environments, page_size=1000)]
+        filters.set_choices("environment", tuple((each.id, each.name) for each in environments))
 
     def open_row(self, row: Project) -> None:
         self.program.open(Place("project", {"project": row.id}))
@@ -78,6 +100,35 @@ class ProjectsScreen(ListScreen):
 
     def do_credentials(self) -> None:
         show_credentials(self, self.current)
+
+    def do_collaborators(self) -> None:
+        from registry_tui.screens.collaborators import Collaborators
+
+        self.app.push_screen(Collaborators(self.current))
+
+    def do_delete(self) -> None:
+        confirm_delete_project(self, self.current, self.refresh_data)
+
+
+def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable[[], None]) -> None:
+    """Says what goes and what stays; the name has to be typed."""
+    from registry_tui.screens.dialogs import Confirm
+
+    lines = (
+        f"Goes: {project.name} with its experiments, runs, run artifacts and deployments.",
+        "Stays: every version that was registered from it, with its archive.",
+    )
+
+    async def delete() -> None:
+        await screen.client.delete_project(project.id, force=True)
+        then()
+        screen.program.frame.flash(f"Project {project.name} is deleted")
+
+    def answered(ok: bool | None) -> None:
+        if ok:
+            screen.work_on(delete(), "change", exclusive=False)
+
+    screen.app.push_screen(Confirm("Delete project", lines, "Delete", project.name), answered)
 
 
 def show_credentials(screen: FrameScreen, project: Project) -> None:
