@@ -183,6 +183,9 @@ ENVIRONMENTS = (
     OPEN,
     Action("create", "n", "create", "Create an environment"),
     Action("create_workspace", "w", "workspace", "Create a workspace in the selected environment"),
+    Action("tab_next", "tab", "workspaces", "To the workspaces of the selected environment, and back"),
+    Action("synchronize", "s", "synchronize", "Tell each workspace of it about its Model Registry"),
+    Action("delete", "ctrl+d", "delete", "Delete the selected environment or workspace; it has to be empty", footer=False),
     COPY,
     VIEW,
 )

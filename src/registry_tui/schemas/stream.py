@@ -1,0 +1,29 @@
+"""What the service tells those who follow it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from registry_tui.schemas.base import Schema
+from registry_tui.schemas.operations import Event, PlatformStatus, Workflow
+
+
+class ChangeKind(StrEnum):
+    #: Ask for everything again: following has begun, or what was missed is not kept.
+    RESYNC = "resync"
+    #: A workflow has begun, has come further, or has ended.
+    WORKFLOW = "workflow"
+    #: An event was recorded: something was done to a resource.
+    EVENT = "event"
+    #: A part of the platform is in another state.
+    HEALTH = "health"
+
+
+class Change(Schema):
+    """One change, with what is told of it. `id` is what to go on from after a break."""
+
+    id: str
+    kind: ChangeKind
+    workflow: Workflow | None = None
+    event: Event | None = None
+    status: PlatformStatus | None = None

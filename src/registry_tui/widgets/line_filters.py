@@ -1,0 +1,95 @@
+"""What every line goes through before it is written: plain characters, and no colours where none are wanted."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+
+#: Brightness (0 to 1) from which a background stands out on a black one.
+STANDS_OUT = 0.12
+
+_WORDS_OF_ONE_CHARACTER = {
+    "●": "*",
+    "○": "o",
+    "◐": "~",
+    "◌": "o",
+    "✓": "+",
+    "✗": "x",
+    "↵": "=",
+    "▎": ">",
+    "▌": ">",
+    "›": ">",
+    "‹": "<",
+    "▾": "-",
+    "▸": "+",
+    "▼": "v",
+    "▲": "^",
+    "▶": ">",
+    "◀": "<",
+    "·": "-",
+    "…": "~",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "↑": "^",
+    "↓": "v",
+    "→": ">",
+    "←": "<",
+    "⚠": "!",
+    "“": '"',
+    "”": '"',
+    "■": "*",
+    "◆": "*",
+    "◇": "o",
+}
+
+
+@lru_cache(8192)
+def plain_text(text: str) -> str:
+    """The text with every drawing character as one that is read aloud or passed over; as wide as before."""
+    return "".join(character if character.isascii() else _plain(character) for character in text)
+
+
+def _plain(character: str) -> str:
+    if character in _WORDS_OF_ONE_CHARACTER:
+        return _WORDS_OF_ONE_CHARACTER[character]
+    code = ord(character)
+    if 0x2500 <= code <= 0x257F:  # box drawing: a frame is passed over
+        return " "
+    if 0x2580 <= code <= 0x259F:  # block elements: bars and images
+        return " " if character == "░" else "#"
+    if 0x2800 <= code <= 0x28FF:  # braille patterns: charts
+        return " " if code == 0x2800 else "."
+    if 0x1FB00 <= code <= 0x1FBFF:  # symbols for legacy computing
+        return "#"
+    return character
+
+
+class PlainCharacters(LineFilter):
+    """No box drawing and no glyphs; letters of every script stay."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment if segment.text.isascii() else Segment(plain_text(segment.text), segment.style, segment.control)
+            for segment in segments
+        ]
+
+
+class WithoutColors(LineFilter):
+    """Only the terminal's own two colours: what stands out by its background is reversed."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [Segment(text, None if style is None else _without(style), control) for text, style, control in segments]
+
+
+@lru_cache(2048)
+def _without(style: Style) -> Style:
+    behind = style.bgcolor
+    reverse = style.reverse
+    if behind is not None and behind.triplet is not None and Color.from_rich_color(behind).brightness > STANDS_OUT:
+        reverse = not reverse
+    return Style(bold=style.bold, underline=style.underline, italic=style.italic, strike=style.strike, reverse=reverse)
