@@ -6,7 +6,7 @@ possible now; such an action stays visible, dimmed, and says the reason when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from textual.binding import Binding, BindingType
@@ -231,14 +231,27 @@ _SHOWN = {
     "escape": "esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
-    "space": "space",
+    "equals_sign": "=",
+    "plus": "+",
+    "minus": "-",
+    "underscore": "_",
+    "full_stop": ".",
+    "comma": ",",
+    "semicolon": ";",
+    "exclamation_mark": "!",
+    "number_sign": "#",
+    "at": "@",
+    "asterisk": "*",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "backslash": "\\",
 }
 
 
-def key_shown(key: str) -> str:
-    """A key as people read it."""
+def key_shown(key: str, *, plain: bool = False) -> str:
+    """A key as people read it; `plain`: in letters."""
     first = key.split(",")[0]
-    return _SHOWN.get(first, first)
+    return first if plain and first == "enter" else _SHOWN.get(first, first)
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:
@@ -247,6 +260,11 @@ def bindings(actions: Iterable[Action]) -> list[BindingType]:
         Binding(action.key, f"act('{action.id}')", action.label, id=action.id, tooltip=action.help, show=False)
         for action in actions
     ]
+
+
+def with_keys(actions: Iterable[Action], keys: Mapping[str, str]) -> list[Action]:
+    """The actions with keys of one's own, by action."""
+    return [replace(action, key=keys[action.id]) if action.id in keys else action for action in actions]
 
 
 def renamed(action: Action, label: str, help_: str) -> Action:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import os
 import signal
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,22 +21,28 @@ from textual.widgets import Input
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
 from registry_tui.memory import Memory
+from registry_tui.preferences import Preferences, Terminal
 from registry_tui.screens.frame import FrameScreen
-from registry_tui.widgets.themes import DARK, LIGHT
+from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from textual.filter import LineFilter
     from textual.widget import Widget
 
     from registry_tui.client import RegistryClient
     from registry_tui.early import EarlyPage
     from registry_tui.schemas.operations import PlatformStatus
+    from registry_tui.schemas.stream import Change
 
 #: Seconds between two looks at the platform's health: at rest, and while it does not answer.
 AT_REST, IN_TROUBLE = 5.0, 1.0
 #: Places kept in the history.
 HISTORY = 40
+#: Seconds between two repaints of how long a part has not been well.
+TICK = 1.0
+PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
 
 
 class RegistryApp(App[None]):
@@ -55,8 +62,13 @@ class RegistryApp(App[None]):
         start_platform: bool = True,
         early: EarlyPage | None = None,
         memory: Memory | None = None,
+        preferences: Preferences | None = None,
     ) -> None:
-        super().__init__()
+        #: Settings; by default, and in tests, nothing is remembered.
+        self.preferences = preferences or Preferences(terminal=Terminal(remember=False))
+        plain = self.preferences.terminal.plain
+        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None)
+        self._line_filters = self._filters_wanted()
         self._early = early
         self._connect = connect
         self._start_platform = start_platform
@@ -64,7 +76,7 @@ class RegistryApp(App[None]):
         self.memory = memory or Memory()
         self._client: RegistryClient | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._history: list[Place] = [Place("registries")]
+        self._history: list[Place] = [self._first_place()]
         self._here = 0
         self.add_mode("places", lambda: self._screen_of(self._history[0]))
         self._trouble: str | None = None
@@ -76,13 +88,37 @@ class RegistryApp(App[None]):
         self.active: frozenset[str] = frozenset()
         #: Names to offer when a command is typed, by kind of argument.
         self.names: dict[str, Sequence[str]] = {}
-        #: Which widget had the focus when a key was pressed.
-        self._aimed_at: WeakKeyDictionary[events.Key, Widget | None] = WeakKeyDictionary()
+        self.names["theme"] = self.preferences.theme_names
+        #: Which screen and widget had the keys when a key was pressed.
+        self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
+        #: Keys that wait for a screen that is being opened.
+        self._held: deque[tuple[str, str | None]] = deque()
+        self._held_for: Screen[Any] | None = None
+        self._ticking = False
+        #: Since when a part is not well (`time.monotonic`).
+        self._unwell_since: dict[str, float] = {}
         # Movement is never animated: it costs bytes over SSH and tells nothing.
         self.animation_level = "none"
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = "registry-light" if os.environ.get("REGISTRY_TUI_THEME") == "light" else "registry-dark"
+        for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
+            self.register_theme(theme)
+        self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
+
+    def _filters_wanted(self) -> list[LineFilter]:
+        if not (self.preferences.terminal.plain or self.preferences.colorless):
+            return []
+        from registry_tui.widgets.line_filters import PlainCharacters, WithoutColors
+
+        wanted: list[LineFilter] = [PlainCharacters()] if self.preferences.terminal.plain else []
+        return [*wanted, WithoutColors()] if self.preferences.colorless else wanted
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._line_filters]
+
+    def _first_place(self) -> Place:
+        """Where the program was left, else where the settings say."""
+        terminal = self.preferences.terminal
+        self._restored = remembered_place(self.memory) if terminal.remember else None
+        return self._restored or Place(terminal.start)
 
     # -- start --------------------------------------------------------------------------------------
 
@@ -94,12 +130,17 @@ class RegistryApp(App[None]):
             except (RuntimeError, ValueError):
                 # Only the main thread may; tests run elsewhere.
                 break
+        if self.preferences.problems:
+            self.notify("\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         self._watching = asyncio.create_task(self._open(), name="watch")
 
     async def on_unmount(self) -> None:
+        if self.preferences.terminal.remember:
+            self.frame.leave()
+            remember_place(self.memory, self.frame.place)
         if self._watching is not None:
             self._watching.cancel()
         if self._client is not None:
@@ -128,9 +169,60 @@ class RegistryApp(App[None]):
         await self._look()
         if not self.answering and self._start_platform:
             self.start_platform()
+        await self._follow()
+
+    async def _follow(self) -> None:
+        """Listens to the service's changes; while it cannot, looks every few seconds."""
+        from registry_tui.client import RegistryError
+
+        last: str | None = None
         while True:
+            try:
+                async for change in self.client.changes(last):
+                    last = change.id
+                    await self._heard(change)
+            except RegistryError as error:
+                self.log.info(error)
+            await self._look()
             await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
             await self._look()
+
+    async def _heard(self, change: Change) -> None:
+        """One change of the service's: the badge, the parts' health, and the screens that it concerns."""
+        if change.kind == "resync":
+            await self._look()
+            self._refresh_frames(lambda screen: True)
+        elif change.status is not None:
+            self.status = change.status
+            self._show_status()
+        elif change.workflow is not None:
+            work, before = change.workflow, self.active
+            self.active = before - {work.id} if work.status.finished else before | {work.id}
+            if self.active != before:
+                self._show_status()
+            self._refresh_frames(lambda screen: self.active != before or screen.follows_workflow(work.id))
+        elif change.event is not None:
+            kind = change.event.resource_type
+            self._refresh_frames(lambda screen: screen.follows(kind))
+
+    def _refresh_frames(self, wanted: Callable[[FrameScreen], bool]) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, FrameScreen) and screen.is_mounted and wanted(screen):
+                screen.refresh_soon()
+
+    def _show_status(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, FrameScreen) and screen.is_mounted:
+                screen.show_status()
+                screen.show_actions()
+        if self._unwell_since and not self._ticking:
+            self._ticking = True
+            self.set_timer(TICK, self._tick, name="tick")
+
+    def _tick(self) -> None:
+        """Counts the seconds of a part that is not well."""
+        self._ticking = False
+        self._show_status()
 
     def show_early(self) -> None:
         """Shows the first page that was asked for before the client was there, when it is here and was not shown."""
@@ -169,12 +261,9 @@ class RegistryApp(App[None]):
         else:
             self._trouble = None
         if before != (self.answering, self.parts_shown(), self.active, self.user):
-            for screen in self.screen_stack:
-                if isinstance(screen, FrameScreen) and screen.is_mounted:
-                    screen.show_status()
-                    screen.show_actions()
-                    if finished and was_answering:
-                        screen.refresh_data()
+            self._show_status()
+            if finished and was_answering:
+                self._refresh_frames(lambda screen: True)
 
     def _answered(self) -> None:
         for screen in self.screen_stack:
@@ -195,30 +284,58 @@ class RegistryApp(App[None]):
         return len(self.active)
 
     def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
-        """(part, style, words when it is not well) for the status line."""
+        """(part, style, words when it is not well; in plain mode always words) for the status line."""
         if not self.answering:
-            words = "connecting" if self._trouble is None else "does not answer, trying again"
+            words = "connecting" if self._trouble is None else f"does not answer, {self._unwell('service')}"
             return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
-        if self.status is None:
-            return ()
+        self._unwell_since.pop("service", None)
         shown = []
-        for part in self.status.parts:
+        for part in self.status.parts if self.status is not None else ():
             style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
-            shown.append((part.name, style, "" if part.state == "healthy" else str(part.state)))
+            if part.state == "healthy":
+                self._unwell_since.pop(part.name, None)
+                words = "ok" if self.preferences.terminal.plain else ""
+            else:
+                words = f"{'restarting' if part.state == 'starting' else part.state}, {self._unwell(part.name)}"
+            shown.append((part.name, style, words))
         return tuple(shown)
+
+    def _unwell(self, part: str) -> str:
+        """How long a part has not been well, as far as this program knows."""
+        since = self._unwell_since.setdefault(part, time.monotonic())
+        return f"{time.monotonic() - since:.0f} s"
+
+    # -- keys ---------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
-            self._aimed_at[event] = self.focused
+            if self._held and self._held_for in self.screen_stack:
+                self._held.append((event.key, event.character))
+                return
+            self._aimed_at[event] = self.screen, self.focused
         await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
-        """Gives a text field what was typed right before it got the focus, so that no letter acts as a key."""
+        """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
         field = self.focused
-        if isinstance(field, Input) and self._aimed_at.pop(event, field) is not field:
+        screen, aimed = self._aimed_at.pop(event, (self.screen, field))
+        if screen is not self.screen:
+            event.prevent_default()
+            if not self._held:
+                self._held_for = self.screen
+                self.screen.call_after_refresh(self._release)
+            self._held.append((event.key, event.character))
+        elif isinstance(field, Input) and aimed is not field:
             event.prevent_default()
             # As the app itself sends keys on; it does not take a key that was sent on for a new one.
             field._forward_event(events.Key(event.key, event.character))
+
+    def _release(self) -> None:
+        """What is open now gets the keys that waited for it, as if they were pressed now."""
+        held, self._held_for = list(self._held), None
+        self._held.clear()
+        for key, character in held:
+            self.post_message(events.Key(key, character))
 
     # -- places -------------------------------------------------------------------------------------
 
@@ -268,6 +385,7 @@ class RegistryApp(App[None]):
         self.switch_screen(self._screen_of(place))
 
     def _screen_of(self, place: Place) -> FrameScreen:
+        self.set_keymap(dict(self.preferences.keys.get(place.kind, {})))
         module, name = SCREENS[place.kind].split(":")
         screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
         # As it will be at this width: a change of classes styles every widget again.
@@ -292,12 +410,21 @@ class RegistryApp(App[None]):
         elif command.name == "quit":
             self.exit()
         elif command.name == "theme":
-            chosen = next(iter(arguments.values()), "light" if self.current_theme.dark else "dark")
-            self.theme = "registry-light" if chosen.startswith("l") else "registry-dark"
+            self.choose_theme(next(iter(arguments.values()), "light" if self.current_theme.dark else "dark"))
         elif command.name == "up":
             self.start_platform()
         else:
             self.frame.do_help()
+
+    def choose_theme(self, name: str) -> None:
+        """Takes other colours until the end; `config.toml` says which are there at the start."""
+        found = [theme for theme in self.preferences.theme_names if theme.startswith(name)]
+        if found:
+            self.theme = PREFIX + found[0]
+        else:
+            self.frame.flash(
+                f"There is no theme {name}; there are {', '.join(self.preferences.theme_names)}", "$warning"
+            )
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette (ctrl+p) offers: this screen's actions, then the commands that need no argument."""
@@ -316,13 +443,18 @@ class RegistryApp(App[None]):
 
     def report(self, error: Exception) -> None:
         """Shows what failed, what to do, and the request's ID."""
-        from registry_tui.client import RegistryError, ServiceUnavailable
+        from registry_tui.client import NotFound, RegistryError, ServiceUnavailable
         from registry_tui.widgets.text import safe
 
         if isinstance(error, ServiceUnavailable):
             self.answering, self._trouble = False, error.message
             self.frame.show_status()
             self.frame.show_actions()
+            return
+        if isinstance(error, NotFound) and self._restored is not None and self.frame.place is self._restored:
+            self._restored = None
+            self._go(Place("registries"))
+            self.frame.flash("what was shown last time is gone", "$warning")
             return
         if isinstance(error, RegistryError):
             lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]
@@ -337,8 +469,25 @@ class RegistryApp(App[None]):
         self.frame.flash(f"copied: {text}")
 
 
-def main(early: EarlyPage | None = None) -> int:
-    """Opens the terminal program, with a page that was asked for already; returns the exit code."""
-    app = RegistryApp(early=early)
-    app.run()
-    return app.return_code or 0
+def remember_place(memory: Memory, place: Place) -> None:
+    """Keeps where the program is, with filters, order and cursor."""
+    state = {name: place.state[name] for name in ("filters", "sort", "cursor") if name in place.state}
+    memory.set("place", {"kind": place.kind, "args": place.args, "state": state})
+
+
+def remembered_place(memory: Memory) -> Place | None:
+    """Where the program was left, or None when it is not known or not understood."""
+    found = memory.get("place")
+    try:
+        kind, args, state = found["kind"], found["args"], found["state"]
+        cursor, filters = state.get("cursor", (0, None)), state.get("filters", {})
+        kept: dict[str, Any] = {
+            "cursor": (int(cursor[0]), None if cursor[1] is None else str(cursor[1])),
+            "sort": tuple((str(key), bool(down)) for key, down in state.get("sort", ())),
+            "filters": {str(name): str(value) for name, value in filters.items()},
+        }
+        kept = {name: value for name, value in kept.items() if name in state}
+        place = Place(str(kind), {str(name): str(value) for name, value in args.items()}, state=kept)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return None
+    return place if place.kind in SCREENS else None

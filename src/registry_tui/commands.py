@@ -64,10 +64,17 @@ COMMANDS = (
     Command("environments", ("env", "ctx"), (), "Environments and their workspaces", "environments"),
     Command("activity", ("wf", "workflows"), (), "Running and finished workflows", "activity"),
     Command("workflow", (), ("workflow",), "One workflow with its log lines", "workflow"),
-    Command("theme", (), ("[light|dark]",), "Light or dark"),
+    Command("theme", (), ("[theme]",), "Colours: dark, light, high-contrast, monochrome, or your own"),
     Command("up", ("start",), (), "Start the platform"),
     Command("help", ("h",), (), "What you can do here"),
     Command("quit", ("q", "exit"), (), "Leave the program"),
+)
+
+#: Kinds of places that need no argument; the program may start at any of them.
+PLAIN_PLACES = tuple(
+    command.kind
+    for command in COMMANDS
+    if command.kind is not None and all(argument.startswith("[") for argument in command.arguments)
 )
 
 

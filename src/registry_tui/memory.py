@@ -8,15 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from registry_tui.platform.paths import Home
-
 
 class Memory:
     """A small JSON object in the home. It is a convenience: what cannot be read is forgotten, never an error."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path`: the file; default `terminal.json` of the user's home (`Home.terminal_memory`)."""
-        self._path = path or Home.resolve().terminal_memory
+        """`path`: the file, `Home.terminal_memory`; without, everything is forgotten at the end."""
+        self._path = path
         self._values: dict[str, Any] | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -25,7 +23,8 @@ class Memory:
 
     def set(self, key: str, value: Any) -> None:
         """Keeps a value that JSON can hold; None forgets the key. What another program kept meanwhile stays."""
-        self._values = None
+        if self._path is not None:
+            self._values = None
         values = self._read()
         if values.get(key) == value:
             return
@@ -38,7 +37,7 @@ class Memory:
     def _read(self) -> dict[str, Any]:
         if self._values is None:
             try:
-                found = json.loads(self._path.read_text(encoding="utf-8"))
+                found = {} if self._path is None else json.loads(self._path.read_text(encoding="utf-8"))
             except (OSError, ValueError, RecursionError):
                 found = {}
             self._values = found if isinstance(found, dict) else {}
@@ -46,6 +45,8 @@ class Memory:
 
     def _write(self, values: dict[str, Any]) -> None:
         """Replaces the file in one go, readable by its owner only; a home that cannot be written is left alone."""
+        if self._path is None:
+            return
         text = json.dumps(values, ensure_ascii=True)
         partial: str | None = None
         try:

@@ -18,7 +18,7 @@ def main() -> None:
         from registry_tui.early import EarlyPage
 
         early = EarlyPage()
-        from registry_tui.app import main as open_terminal_program
+        from registry_tui.opening import open_terminal_program
 
         sys.exit(open_terminal_program(early))
     from registry_tui.cli.main import run

@@ -97,6 +97,9 @@ def root(
     user: Annotated[
         str | None, typer.Option("--user", help="Act as another user of this installation; also REGISTRY_TUI_USER.")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The terminal program without drawing characters; also REGISTRY_TUI_PLAIN.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     """An open Model Registry driven from the terminal. Without a command, opens the terminal program."""
@@ -104,8 +107,10 @@ def root(
         os.environ[ENVIRONMENT_VARIABLE] = os.path.abspath(os.path.expanduser(data_dir))  # noqa: PTH100, PTH111 not resolved
     if user:
         os.environ["REGISTRY_TUI_USER"] = user
+    if plain:
+        os.environ["REGISTRY_TUI_PLAIN"] = "true"
     if context.invoked_subcommand is None:
-        from registry_tui.app import main as open_terminal_program
+        from registry_tui.opening import open_terminal_program
 
         raise typer.Exit(open_terminal_program())
 

@@ -7,8 +7,9 @@ from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
 from registry_tui.client.places import Places
 from registry_tui.client.registries import Registries
+from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
 
 
-class RegistryClient(Places, Registries, Tracking, Models, Deployments, Operations):
+class RegistryClient(Places, Registries, Tracking, Models, Deployments, Operations, Following):
     """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""

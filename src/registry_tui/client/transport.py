@@ -117,9 +117,9 @@ class Transport:
                 timeout=timeout,
             )
         except httpx.HTTPError as error:
-            raise _unavailable(error, request_id) from error
+            raise unavailable(error, request_id) from error
         if response.is_error:
-            raise _problem(response, request_id)
+            raise problem_of(response, request_id)
         return response
 
     async def _read(self, url: str, params: dict[str, Any], start: int, length: int | None) -> bytes:
@@ -145,7 +145,7 @@ class Transport:
             ) as response:
                 if response.is_error:
                     await response.aread()
-                    raise _problem(response, request_id)
+                    raise problem_of(response, request_id)
                 length = response.headers.get("Content-Length")
                 with partial.open("wb") as file:
                     async for chunk in response.aiter_bytes(CHUNK):
@@ -155,7 +155,7 @@ class Transport:
                             progress(done, int(length) if length else None)
             partial.replace(target)
         except httpx.HTTPError as error:
-            raise _unavailable(error, request_id) from error
+            raise unavailable(error, request_id) from error
         except OSError as error:
             raise RegistryError(f"Cannot write {target}: {error.strerror or error}", request_id=request_id) from error
         finally:
@@ -163,7 +163,8 @@ class Transport:
         return done
 
 
-def _unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
+def unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
+    """What to raise when there was no answer."""
     if isinstance(error, httpx.TimeoutException):
         message, action = "The service did not answer in time", "Try again; see `registry-tui logs service`"
     else:
@@ -171,7 +172,8 @@ def _unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
     return ServiceUnavailable(message, action=action, request_id=request_id)
 
 
-def _problem(response: httpx.Response, request_id: str) -> RegistryError:
+def problem_of(response: httpx.Response, request_id: str) -> RegistryError:
+    """What to raise for an answer that is an error."""
     try:
         return from_problem(Problem.model_validate_json(response.content))
     except ValidationError:

@@ -12,13 +12,33 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from registry_tui.actions import EVERYWHERE, SECTIONS, Action, bindings, key_shown
+from registry_tui.actions import EVERYWHERE, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.commands import Place
 from registry_tui.widgets.frame import Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 
 if TYPE_CHECKING:
     from registry_tui.app import RegistryApp
     from registry_tui.client import RegistryClient
+
+
+#: Kinds of resources whose changes concern a kind of place.
+CONCERNS: dict[str, frozenset[str]] = {
+    "registries": frozenset({"registry"}),
+    "registry": frozenset({"registry", "model", "version"}),
+    "projects": frozenset({"project", "workspace"}),
+    "project": frozenset({"project", "deployment"}),
+    "run": frozenset({"version"}),
+    "models": frozenset({"model", "version", "alias"}),
+    "model": frozenset({"model", "version", "alias", "deployment"}),
+    "deployments": frozenset({"deployment"}),
+    "deployment": frozenset({"deployment"}),
+    "keys": frozenset({"key", "api-key", "api_key"}),
+    "environments": frozenset({"environment", "workspace"}),
+}
+#: Seconds in which several changes bring about one refresh.
+GATHER = 0.3
+#: Seconds until what could not be asked for is asked for again.
+RETRY = 2.0
 
 
 class Working:
@@ -56,6 +76,7 @@ class FrameScreen(Working, Screen[None]):
     def __init__(self, place: Place) -> None:
         super().__init__(classes="frame")
         self.place = place
+        self._refresh_waits = False
 
     # -- for subclasses -----------------------------------------------------------------------------
 
@@ -76,6 +97,36 @@ class FrameScreen(Working, Screen[None]):
     def refresh_data(self) -> None:
         """Asks again, keeping cursor and input."""
         self.work_on(self.start(), "start")
+
+    def refresh_soon(self) -> None:
+        """Asks again in a moment, once for all changes until then."""
+        if not self._refresh_waits:
+            self._refresh_waits = True
+            self.set_timer(GATHER, self._refresh_now, name="refresh-soon")
+
+    def _refresh_now(self) -> None:
+        self._refresh_waits = False
+        if self.program.answering:
+            self.refresh_data()
+
+    def follows(self, resource_type: str) -> bool:
+        """Whether a change of such a resource concerns what is shown."""
+        return resource_type in CONCERNS.get(self.place.kind, ())
+
+    def follows_workflow(self, workflow: str) -> bool:
+        """Whether this workflow's progress concerns what is shown."""
+        return False
+
+    def failed(self, error: Exception) -> None:
+        """Keeps what is shown, and asks again by itself, when a part of the platform does not answer."""
+        from registry_tui.client import ServiceProblem
+
+        if isinstance(error, ServiceProblem) and error.problem.status == 503:
+            self.flash(f"{error.message}; asking again", "$warning")
+            self.set_timer(RETRY, self.refresh_soon, name="retry")
+            self.program.look_now()
+        else:
+            super().failed(error)
 
     def leave(self) -> None:
         """Keeps in `self.place.state` what is needed to come back."""
@@ -130,9 +181,9 @@ class FrameScreen(Working, Screen[None]):
 
     def show_actions(self) -> None:
         """Shows again which actions are possible."""
-        line = self.query_one(StatusLine)
-        line.keys = tuple(
-            (key_shown(action.key), action.label, self.reason(action.id) is None)
+        plain = self.program.preferences.terminal.plain
+        self.query_one(StatusLine).keys = tuple(
+            (key_shown(action.key, plain=plain), action.label, self.reason(action.id) is None)
             for action in self.all_actions()
             if action.footer
         )
@@ -158,7 +209,8 @@ class FrameScreen(Working, Screen[None]):
 
     def all_actions(self) -> list[Action]:
         """This screen's actions and those of every screen that make sense here."""
-        return [*self.ACTIONS, *(action for action in EVERYWHERE if action.id != "filter" or self.can_filter)]
+        actions = [*self.ACTIONS, *(action for action in EVERYWHERE if action.id != "filter" or self.can_filter)]
+        return with_keys(actions, self.program.preferences.keys.get(self.place.kind, {}))
 
     @property
     def can_filter(self) -> bool:

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -28,6 +29,7 @@ from registry_tui.service.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.middleware import RequestIdFilter
 from registry_tui.service.settings import load_settings
+from registry_tui.service.stream import Hub
 from registry_tui.service.workflows.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,9 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
     if prepare is not None:
         prepare(service)
     background = Background(service)
-    app = create_app(service, background)
+    hub = Hub()
+    service.database.committed.append(hub.committed)
+    app = create_app(service, background, hub)
     listener = _listen(home.service_socket)
     config = uvicorn.Config(
         app,
@@ -93,9 +97,16 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
     )
     server = uvicorn.Server(config)
     # uvicorn raises the signal that stopped it again at its end; what follows here must still run.
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+        # Not in the signal's own frame, which may hold the hub's lock.
+        threading.Thread(target=hub.close, name="close-streams").start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        signal.signal(number, stop)
     background.start()
+    threading.Thread(target=hub.watch_health, args=(service,), name="health", daemon=True).start()
     logger.info("listening on %s", home.service_socket)
     try:
         server.run(sockets=[listener])

@@ -14,6 +14,7 @@ from registry_tui.service import api_page, problems, routes
 from registry_tui.service.background import Background
 from registry_tui.service.context import Service
 from registry_tui.service.middleware import RequestMiddleware
+from registry_tui.service.stream import Hub
 
 API = "/api/v1"
 
@@ -25,8 +26,8 @@ Errors are problem details (RFC 9457, `application/problem+json`) with `code`, `
 Send `X-Request-ID` to find your request again in events and logs; every answer carries it."""
 
 
-def create_app(service: Service, background: Background) -> FastAPI:
-    """The app that answers for a service. It starts nothing by itself."""
+def create_app(service: Service, background: Background, hub: Hub | None = None) -> FastAPI:
+    """The app that answers for a service. It starts nothing by itself. `hub` tells of changes."""
     app = FastAPI(
         title="Registry TUI",
         version=registry_tui.__version__,
@@ -38,6 +39,7 @@ def create_app(service: Service, background: Background) -> FastAPI:
     )
     app.state.service = service
     app.state.background = background
+    app.state.hub = hub or Hub()
     app.add_middleware(RequestMiddleware, max_request_bytes=service.settings.max_request_bytes)
     problems.install(app)
     for router in routes.routers():

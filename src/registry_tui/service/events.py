@@ -156,7 +156,7 @@ def list_events(
             page_size=page_size,
             page_token=page_token,
         )
-    return found.to_page(_event)
+    return found.to_page(to_schema)
 
 
 def event_choices(service: Service, principal: Principal, *, registry: str | None = None) -> EventChoices:
@@ -218,7 +218,8 @@ def log_line(row: LogLineRow) -> LogLine:
     )
 
 
-def _event(row: EventRow) -> Event:
+def to_schema(row: EventRow) -> Event:
+    """A row as people see it."""
     return Event(
         id=row.id,
         created_at=row.created_at,

@@ -1,11 +1,34 @@
-"""Two themes with one calm accent: dark and light."""
+"""The themes: dark and light with one calm accent, high contrast, monochrome, and those of `config.toml`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from textual.theme import Theme
 
-DARK = Theme(
-    name="registry-dark",
+from registry_tui.preferences import UserTheme
+
+#: Textual knows our themes by this prefix, so that they hide none of its own.
+PREFIX = "registry-"
+
+
+def _theme(name: str, *, dark: bool, primary: str, secondary: str, accent: str, **colors: Any) -> Theme:
+    selection = f"{accent} {35 if dark else 25}%"
+    return Theme(
+        name=PREFIX + name,
+        dark=dark,
+        primary=primary,
+        secondary=secondary,
+        accent=accent,
+        variables={"footer-key-foreground": accent, "input-selection-background": selection},
+        **colors,
+    )
+
+
+DARK = _theme(
+    "dark",
+    dark=True,
     primary="#5fb3b3",
     secondary="#7a8fa6",
     accent="#5fb3b3",
@@ -16,11 +39,10 @@ DARK = Theme(
     success="#8fbf7f",
     warning="#d9b36c",
     error="#dd7f7f",
-    dark=True,
-    variables={"footer-key-foreground": "#5fb3b3", "input-selection-background": "#5fb3b3 35%"},
 )
-LIGHT = Theme(
-    name="registry-light",
+LIGHT = _theme(
+    "light",
+    dark=False,
     primary="#1f6f78",
     secondary="#52677a",
     accent="#1f6f78",
@@ -31,6 +53,42 @@ LIGHT = Theme(
     success="#2f7d32",
     warning="#92610a",
     error="#b3382f",
-    dark=False,
-    variables={"footer-key-foreground": "#1f6f78", "input-selection-background": "#1f6f78 25%"},
 )
+HIGH_CONTRAST = _theme(
+    "high-contrast",
+    dark=True,
+    primary="#ffd800",
+    secondary="#ffffff",
+    accent="#ffd800",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1c1c1c",
+    success="#5cff5c",
+    warning="#ffb000",
+    error="#ff8080",
+)
+MONOCHROME = _theme(
+    "monochrome",
+    dark=True,
+    primary="#ffffff",
+    secondary="#ffffff",
+    accent="#ffffff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    success="#ffffff",
+    warning="#ffffff",
+    error="#ffffff",
+)
+BUILT_IN = (DARK, LIGHT, HIGH_CONTRAST, MONOCHROME)
+
+
+def theme_of(own: UserTheme) -> Theme:
+    """A theme of somebody's own colours, over those of the dark or light one."""
+    base = DARK if own.dark else LIGHT
+    colors: dict[str, Any] = {"accent": own.colors.get("primary", base.accent), **own.colors}
+    selection = f"{colors['accent']} {35 if own.dark else 25}%"
+    variables = {"footer-key-foreground": colors["accent"], "input-selection-background": selection}
+    return replace(base, name=PREFIX + own.name, variables=variables, **colors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+        #: Called with the rows that a session has written, after its commit.
+        self.committed: list[Callable[[Sequence[object]], None]] = []
 
     @classmethod
     def at(cls, path: Path) -> Database:
@@ -43,8 +45,19 @@ class Database:
         On SQLite it takes the write lock at its first statement, so that reading and then writing cannot fail half-way;
         keep it short, and never call another system inside.
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        written: dict[int, object] = {}
+
+        def flushed(session: Session, _: object) -> None:
+            written.update((id(row), row) for row in (*session.new, *session.dirty))
+
+        with Session(self.engine, expire_on_commit=False) as session:
+            if self.committed:
+                event.listen(session, "after_flush", flushed)
+            with session.begin():
+                yield session
+        if written:
+            for tell in self.committed:
+                tell(list(written.values()))
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
@@ -13,6 +16,7 @@ from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.service import metrics, status
 from registry_tui.service.background import Background
 from registry_tui.service.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.stream import Hub, lines
 
 router = APIRouter(tags=["system"])
 
@@ -37,6 +41,25 @@ async def health(request: Request) -> Health:
 def platform_status(service: ServiceIn, principal: Acting) -> PlatformStatus:
     """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
     return status.platform_status(service)
+
+
+@router.get("/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def follow(
+    request: Request,
+    principal: Acting,
+    last_event_id: Annotated[str | None, Header(description="Goes on after this change", max_length=100)] = None,
+) -> StreamingResponse:
+    """Server-sent events: workflows that move, events as they are recorded, parts whose state changes.
+
+    The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again.
+    """
+    hub: Hub = request.app.state.hub
+
+    async def told() -> AsyncIterator[str]:
+        async for change in hub.follow(principal, last_event_id):
+            yield lines(change)
+
+    return StreamingResponse(told(), media_type="text/event-stream")
 
 
 @router.get("/metrics", response_class=Response)
