@@ -268,6 +268,13 @@ def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Callable[[st
     screen.app.push_screen(Menu("Order by", items, chosen), ordered)
 
 
+def turned(order: str, backwards: bool) -> str:
+    """`field` or `-field`, in the other direction when asked for backwards."""
+    if not backwards:
+        return order
+    return order[1:] if order.startswith("-") else f"-{order}"
+
+
 def dim(text: str) -> Cell:
     """Text of lesser weight."""
     return Cell(text, "dim")

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from registry_tui.actions import MODEL, bindings
 from registry_tui.commands import Place
-from registry_tui.screens.list_screen import ListScreen
+from registry_tui.screens.list_screen import ListScreen, turned
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.text import safe, safe_lines
@@ -92,11 +92,17 @@ class ModelScreen(ListScreen):
         source = self.table.source
         return [] if source is None else source.loaded_rows()
 
+    @property
+    def reversible(self) -> bool:
+        return True
+
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, registry, model = self.client, self.place.args["registry"], self.place.args["model"]
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.versions(registry, model, page_token=token)
+            return await client.versions(
+                registry, model, order_by=turned(order or "-version", backwards), page_token=token
+            )
 
         return fetch
 

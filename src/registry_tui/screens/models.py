@@ -8,7 +8,7 @@ from textual import on
 
 from registry_tui.actions import MODELS, bindings
 from registry_tui.commands import Place
-from registry_tui.screens.list_screen import ListScreen
+from registry_tui.screens.list_screen import ListScreen, turned
 from registry_tui.widgets.filter_bar import Filter
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
@@ -83,13 +83,19 @@ class ModelsScreen(ListScreen):
         self.table.say(None)
         await super().start()
 
+    @property
+    def reversible(self) -> bool:
+        return True
+
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client = self.client
         assert self.registry is not None
         registry, search = self.registry.id, filters.get("search") or None
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.models(registry, search=search, order_by=order, page_token=token)
+            return await client.models(
+                registry, search=search, order_by=turned(order or "name", backwards), page_token=token
+            )
 
         return fetch
 
