@@ -185,7 +185,7 @@ ENVIRONMENTS = (
     Action("create_workspace", "w", "workspace", "Create a workspace in the selected environment"),
     Action("tab_next", "tab", "workspaces", "To the workspaces of the selected environment, and back"),
     Action("synchronize", "s", "synchronize", "Tell each workspace of it about its Model Registry"),
-    Action("delete", "ctrl+d", "delete", "Delete the selected environment or workspace; it has to be empty", footer=False),
+    Action("delete", "ctrl+d", "delete", "Delete the selected environment or workspace, which is empty", footer=False),
     COPY,
     VIEW,
 )

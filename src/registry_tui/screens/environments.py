@@ -184,21 +184,23 @@ class EnvironmentsScreen(ListScreen):
 
         client, workspace, environment = self.client, self.workspace, self.current
         if workspace is not None:
-            name, work = workspace.name, client.delete_workspace
+            name = workspace.name
             lines: tuple[str, ...] = (
                 f"Workspace {name} goes. It has to be empty: {workspace.project_count:,} projects are in it.",
                 f"Environment {environment.name} and its Model Registry stay.",
             )
         else:
-            name, work = environment.name, client.delete_environment
+            name = environment.name
             lines = (
                 f"Environment {name} goes, with its bucket {environment.bucket}.",
                 "It has to be empty: no workspace, no Model Registry, no stored archive.",
             )
-        id_ = (workspace or environment).id
 
         async def delete() -> None:
-            await work(id_)
+            if workspace is not None:
+                await client.delete_workspace(workspace.id)
+            else:
+                await client.delete_environment(environment.id)
             self.flash(f"{name} is deleted")
             self.refresh_data()
 
