@@ -47,7 +47,8 @@ EVERYWHERE = (
 
 OPEN = Action("open", "enter", "open", "Open what is selected")
 COPY = Action("copy", "c", "copy", "Copy the selected thing's name for other programs (CRN, ID or URI)", footer=False)
-VIEW = Action("view", "y", "JSON", "Everything the service knows about it, as JSON", footer=False)
+VIEW = Action("view", "y", "YAML", "Everything the service knows about it, as YAML or JSON", footer=False)
+EXPORT = Action("export", "ctrl+s", "export", "Save the table's rows in a file, as CSV or JSON", footer=False)
 ORDER = Action("order", "o", "order", "Choose what the list is sorted by", footer=False)
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 
@@ -63,6 +64,7 @@ REGISTRIES = (
     ORDER,
     COPY,
     VIEW,
+    EXPORT,
 )
 REGISTRY = (
     Action("tab_next", "tab", "next tab", "The next tab: details, events and logs, models, storage", footer=False),
@@ -91,6 +93,7 @@ PROJECTS = (
     ORDER,
     COPY,
     VIEW,
+    EXPORT,
 )
 PROJECT = (
     OPEN,
@@ -104,6 +107,7 @@ PROJECT = (
     ORDER,
     COPY,
     VIEW,
+    EXPORT,
 )
 EXPERIMENT = (
     OPEN,
@@ -113,6 +117,7 @@ EXPERIMENT = (
     Action("sort_started", "S", "by start", "Sort by start time", footer=False),
     COPY,
     VIEW,
+    EXPORT,
 )
 RUN = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),
@@ -130,6 +135,7 @@ MODELS = (
     ORDER,
     COPY,
     VIEW,
+    EXPORT,
 )
 MODEL = (
     Action("open", "enter", "details", "Open the side panel; it follows the cursor"),
@@ -142,6 +148,7 @@ MODEL = (
     Action("delete", "ctrl+d", "delete", "Delete the version", footer=False),
     Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
     VIEW,
+    EXPORT,
 )
 _DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica"),
@@ -160,6 +167,7 @@ DEPLOYMENTS: tuple[Action, ...] = (
     Action("keys", "K", "API keys", "API keys: make, list, revoke"),
     COPY,
     VIEW,
+    EXPORT,
 )
 DEPLOYMENT = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, history"),
@@ -178,6 +186,7 @@ KEYS = (
     Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once"),
     COPY,
     VIEW,
+    EXPORT,
 )
 ENVIRONMENTS = (
     OPEN,
@@ -188,6 +197,7 @@ ENVIRONMENTS = (
     Action("delete", "ctrl+d", "delete", "Delete the selected environment or workspace, which is empty", footer=False),
     COPY,
     VIEW,
+    EXPORT,
 )
 ACTIVITY = (
     OPEN,
@@ -195,6 +205,7 @@ ACTIVITY = (
     Action("retry", "r", "retry", "Start a failed or cancelled workflow's work again"),
     COPY,
     VIEW,
+    EXPORT,
 )
 WORKFLOW = (
     Action("cancel", "x", "cancel", "Cancel the workflow; finished steps are undone"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -13,8 +14,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, OptionList, Static
+from textual.widgets import Button, Input, Label, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
+from textual.widgets.text_area import Selection
 
 from registry_tui.actions import key_shown
 from registry_tui.screens.frame import FrameScreen, Working
@@ -160,32 +162,127 @@ class Confirm(Dialog[bool]):
 
 
 class View(Dialog[None]):
-    """Text to read: JSON of anything, logs, commands. `c` copies all of it."""
+    """Text to read: everything about something as YAML or JSON, logs, commands; with search, copy and save."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", show=False),
-        Binding("y,q", "leave", "Close", show=False),
+        Binding("y", "turn", "YAML or JSON", show=False),
+        Binding("slash", "search", "Search", show=False),
+        Binding("n", "next(1)", "Next", show=False),
+        Binding("N", "next(-1)", "Previous", show=False),
+        Binding("ctrl+s", "save", "Save", show=False),
+        Binding("g,home", "top", "Top", show=False),
+        Binding("G,end", "bottom", "Bottom", show=False),
+        Binding("q", "leave", "Close", show=False),
     ]
 
     def __init__(self, title: str, text: str, *, note: str = "") -> None:
         super().__init__()
         self.title_text, self.text, self.note = title, text, note
+        #: The same as YAML, when the text is JSON; `y` turns from one to the other.
+        self.other: str | None = None
+        self.form = "text"
+        if text[:1] in "{[":
+            self._read_json()
+        self.found: list[tuple[int, int]] = []
+        self.at = -1
+
+    def _read_json(self) -> None:
+        from registry_tui.widgets.exporting import as_yaml
+
+        try:
+            self.other, self.text, self.form = self.text, as_yaml(self.text), "YAML"
+        except ValueError:
+            self.other = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box view") as box:
             box.border_title = safe(self.title_text, 60)
-            box.border_subtitle = "c copy · esc close"
             if self.note:
                 yield Static(safe_lines(self.note), classes="note", markup=False)
-            with VerticalScroll(id="text"):
-                yield Static(safe_lines(self.text), markup=False)
+            yield TextArea(safe_lines(self.text), id="text", read_only=True, compact=True, highlight_cursor_line=False)
+            yield Input(placeholder="search", compact=True, id="search")
 
     def on_mount(self) -> None:
+        self.query_one("#search").display = False
         self.query_one("#text").focus()
+        self._show_keys()
+
+    def _show_keys(self, said: str = "") -> None:
+        turn = "" if self.other is None else f"y {'JSON' if self.form == 'YAML' else 'YAML'} · "
+        found = f"{self.at + 1} of {len(self.found)} · n next · " if self.found else ""
+        box = self.query_one(".view")
+        box.border_subtitle = f"{said or found}{turn}/ search · c copy · ^s save · esc close"
+
+    def action_turn(self) -> None:
+        if self.other is None:
+            self.action_leave()
+            return
+        self.text, self.other = self.other, self.text
+        self.form = "JSON" if self.form == "YAML" else "YAML"
+        self.found, self.at = [], -1
+        self.query_one(TextArea).load_text(safe_lines(self.text))
+        self._show_keys()
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.text)
-        self.query_one(".view").border_subtitle = "copied"
+        self._show_keys("copied, where the terminal allows it · ")
+
+    def action_search(self) -> None:
+        field = self.query_one("#search", Input)
+        field.display = True
+        self.set_focus(field)
+
+    @on(Input.Changed, "#search")
+    def _search_typed(self, event: Input.Changed) -> None:
+        from registry_tui.widgets.exporting import occurrences
+
+        event.stop()
+        self.found, self.at = occurrences(self.query_one(TextArea).text, event.value), -1
+        self.action_next(1)
+
+    @on(Input.Submitted, "#search")
+    def _search_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        event.input.display = False
+        self.query_one(TextArea).focus()
+
+    def action_next(self, by: int) -> None:
+        if self.found:
+            self.at = (self.at + by) % len(self.found)
+            line, column = self.found[self.at]
+            length = len(self.query_one("#search", Input).value)
+            area = self.query_one(TextArea)
+            area.selection = Selection((line, column), (line, column + length))
+            area.scroll_cursor_visible(center=True)
+            self._show_keys()
+        else:
+            self._show_keys("not found · " if self.query_one("#search", Input).value else "")
+
+    def action_top(self) -> None:
+        self.query_one(TextArea).move_cursor((0, 0))
+
+    def action_bottom(self) -> None:
+        area = self.query_one(TextArea)
+        area.move_cursor(area.document.end)
+
+    def action_leave(self) -> None:
+        field = self.query_one("#search", Input)
+        if field.display:
+            field.display = False
+            self.query_one(TextArea).focus()
+        else:
+            self.dismiss(None)
+
+    def action_save(self) -> None:
+        from registry_tui.screens.save import Save
+
+        suffix = {"YAML": "yaml", "JSON": "json"}.get(self.form, "txt")
+        self.app.push_screen(Save("Save this text", f"{self.title_text}.{suffix}", self.text), self._saved)
+
+    def _saved(self, path: Path | None) -> None:
+        if path is not None:
+            self._show_keys(f"saved in {safe(str(path), 50)} · ")
 
 
 class Help(Dialog[None]):
@@ -207,12 +304,13 @@ class Help(Dialog[None]):
         self.of = screen
 
     def compose(self) -> ComposeResult:
+        plain = self.program.preferences.terminal.plain
         room = min(104, self.app.size.width * 96 // 100) - 8
         lines: list[Any] = []
         for action in self.of.all_actions():
             why = self.of.reason(action.id)
             text = action.help if why is None else f"{action.help}\nnot now: {safe(why, 200)}"
-            lines += self._entry(key_shown(action.key), action.label, text, why is None, room)
+            lines += self._entry(key_shown(action.key, plain=plain), action.label, text, why is None, room)
         lines.append("\n")
         for keys, words in self.TABLE_KEYS:
             lines += [(f"{keys:>14}  ", "bold $accent"), (f"{words}\n", "$foreground-muted")]

@@ -151,6 +151,8 @@ class ListScreen(FrameScreen):
         needs = next((known for known in self.ACTIONS if known.id == action), None)
         if needs is None or action in ("create", "order", "columns", "filter", "registry"):
             return self.row_why_not(action, None) if action in ("order", "create", "registry") else None
+        if action == "export":
+            return None if self.table.source is not None else "the list is not here yet"
         row = self.current
         if row is None and (action in NEED_ROW or action not in ("sort_started",)):
             return "nothing is selected"
@@ -240,7 +242,14 @@ class ListScreen(FrameScreen):
     def do_view(self) -> None:
         from registry_tui.screens.dialogs import View
 
-        self.app.push_screen(View(self.key_of(self.current), self.current.model_dump_json(indent=2)))
+        self.app.push_screen(
+            View(str(getattr(self.current, "name", self.key_of(self.current))), self.current.model_dump_json(indent=2))
+        )
+
+    def do_export(self) -> None:
+        from registry_tui.screens.save import Export
+
+        self.app.push_screen(Export(self, self.place.kind))
 
     def do_mark(self) -> None:
         self.table.toggle_mark()

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 KEPT, WAITING = 1000, 256
 #: Seconds between two lines that only say that the connection is alive.
 HEARTBEAT = 15.0
-#: Seconds between two looks at the parts while somebody follows.
-HEALTH_EVERY = 2.0
+#: Seconds between two looks at the parts while somebody follows: at rest, and while one is not well.
+HEALTH_EVERY, IN_TROUBLE = 5.0, 1.0
 
 
 class _Follower:

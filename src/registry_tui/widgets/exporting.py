@@ -1,0 +1,119 @@
+"""Tables and documents as files: plain functions, streamed row by row, safe for who opens them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from registry_tui.widgets.table_layout import Column
+from registry_tui.widgets.words import Cell
+
+#: First characters that make a spreadsheet take text for a formula (OWASP, CSV Injection).
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+#: What stands before a state's word on the screen.
+GLYPHS = "●○◐◌✓✗ "
+
+
+def as_yaml(text: str) -> str:
+    """JSON as YAML. Raises ValueError when it is no JSON."""
+    import yaml
+
+    # YAML's own float of NaN is written by its name; Python's JSON reads both.
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True, width=1000))
+
+
+def occurrences(text: str, wanted: str) -> list[tuple[int, int]]:
+    """(line, column) of every place where a text occurs, whatever its case; none of nothing."""
+    wanted = wanted.casefold()
+    if not wanted:
+        return []
+    found = []
+    for number, line in enumerate(text.split("\n")):
+        folded, at = line.casefold(), -1
+        while (at := folded.find(wanted, at + 1)) >= 0:
+            found.append((number, at))
+    return found
+
+
+def exact(column: Column[Any], row: Any) -> Any:
+    """A column's value as exact as the row has it: a date rather than “3 min ago”, else the text that is shown."""
+    for name in (column.sort, column.key):
+        value = getattr(row, name, None) if name is not None and name.isidentifier() else None
+        if isinstance(value, str | int | float | date) and not isinstance(value, Enum):
+            return value
+    cell = column.cell(row)
+    text = cell.text if isinstance(cell, Cell) else cell
+    return text.lstrip(GLYPHS)
+
+
+def csv_text(value: Any) -> str:
+    """A value of a CSV file. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool | int | float):
+        return str(value)
+    text = str(value)
+    if text.startswith(FORMULA) and not _is_number(text):
+        return f"'{text}"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+class TableWriter:
+    """Writes rows as CSV (the columns as shown) or, for `.json`, as everything that is known of each."""
+
+    def __init__(self, path: Path, columns: Sequence[Column[Any]]) -> None:
+        """Raises FileExistsError: nothing is ever written over. The rows come to be under the name at `finish`."""
+        if path.exists():
+            raise FileExistsError(17, "The file is there already; choose another name", str(path))
+        self._path = path
+        self._columns = columns
+        self._partial = path.with_name(f".{path.name}.part")
+        self._json = path.suffix.lower() == ".json"
+        self._file = self._partial.open("w", encoding="utf-8", newline="")
+        self.rows = 0
+        self._file.write("[" if self._json else csv_line(column.title for column in columns))
+
+    def write(self, rows: Iterable[Any]) -> None:
+        """Adds rows."""
+        for row in rows:
+            if self._json:
+                self._file.write((",\n" if self.rows else "\n") + row.model_dump_json())
+            else:
+                self._file.write(csv_line(exact(column, row) for column in self._columns))
+            self.rows += 1
+
+    def finish(self) -> None:
+        """Gives the file its name. Raises FileExistsError when another has it by now, OSError."""
+        self._file.write("\n]\n" if self._json else "")
+        self._file.close()
+        self._path.hardlink_to(self._partial)
+        self._partial.unlink()
+
+    def give_up(self) -> None:
+        """Leaves nothing behind, when `finish` was not reached."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """One record (RFC 4180), with its line end."""
+    line = io.StringIO()
+    csv.writer(line).writerow([csv_text(value) for value in values])
+    return line.getvalue()
