@@ -7,7 +7,6 @@ import gc
 import importlib
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from textual.filter import LineFilter
+    from textual.timer import Timer
     from textual.widget import Widget
 
     from registry_tui.client import RegistryClient
@@ -42,6 +42,8 @@ AT_REST, IN_TROUBLE = 5.0, 1.0
 HISTORY = 40
 #: Seconds between two repaints of how long a part has not been well.
 TICK = 1.0
+#: Seconds that a form may take to open while keys wait for it.
+OPENING = 2.0
 PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
 
 
@@ -91,9 +93,10 @@ class RegistryApp(App[None]):
         self.names["theme"] = self.preferences.theme_names
         #: Which screen and widget had the keys when a key was pressed.
         self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
-        #: Keys that wait for a screen that is being opened.
-        self._held: deque[tuple[str, str | None]] = deque()
-        self._held_for: Screen[Any] | None = None
+        #: Keys that wait for a form that is being opened.
+        self._held: list[events.Key] = []
+        self._holding = False
+        self._hold_timer: Timer | None = None
         self._ticking = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
@@ -132,15 +135,21 @@ class RegistryApp(App[None]):
                 break
         if self.preferences.problems:
             self.notify("\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False)
+        self.screen_change_signal.subscribe(self, self._screen_changed)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         self._watching = asyncio.create_task(self._open(), name="watch")
 
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """Leaves the program; where it is now is where it starts next time."""
+        frame = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen)), None)
+        if self.preferences.terminal.remember and frame is not None and frame.is_mounted:
+            frame.leave()
+            remember_place(self.memory, frame.place)
+        super().exit(*arguments, **options)
+
     async def on_unmount(self) -> None:
-        if self.preferences.terminal.remember:
-            self.frame.leave()
-            remember_place(self.memory, self.frame.place)
         if self._watching is not None:
             self._watching.cancel()
         if self._client is not None:
@@ -307,10 +316,15 @@ class RegistryApp(App[None]):
 
     # -- keys ---------------------------------------------------------------------------------------
 
+    def hold_keys(self) -> None:
+        """From here on keys wait for the form that is being opened; without one, they are dropped in a moment."""
+        self._holding = True
+        self._hold_timer = self.set_timer(OPENING, self._drop, name="hold-keys")
+
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._held and self._held_for in self.screen_stack:
-                self._held.append((event.key, event.character))
+            if self._holding and event.key not in ("escape", "ctrl+q"):
+                self._held.append(event)
                 return
             self._aimed_at[event] = self.screen, self.focused
         await super().on_event(event)
@@ -319,23 +333,34 @@ class RegistryApp(App[None]):
         """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
         field = self.focused
         screen, aimed = self._aimed_at.pop(event, (self.screen, field))
-        if screen is not self.screen:
+        if self._holding or screen is not self.screen:
             event.prevent_default()
-            if not self._held:
-                self._held_for = self.screen
-                self.screen.call_after_refresh(self._release)
-            self._held.append((event.key, event.character))
+            self._held.append(event)
+            if not self._holding:
+                self.hold_keys()
+                self._screen_changed(self.screen)
         elif isinstance(field, Input) and aimed is not field:
             event.prevent_default()
             # As the app itself sends keys on; it does not take a key that was sent on for a new one.
             field._forward_event(events.Key(event.key, event.character))
 
+    def _screen_changed(self, screen: Screen[Any]) -> None:
+        if self._holding:
+            screen.call_after_refresh(self._release)
+
     def _release(self) -> None:
-        """What is open now gets the keys that waited for it, as if they were pressed now."""
-        held, self._held_for = list(self._held), None
+        """What is open now gets the keys that waited for it, in the order in which they were pressed."""
+        held = sorted(self._held, key=lambda event: event.time)
+        self._drop()
+        for event in held:
+            self.post_message(events.Key(event.key, event.character))
+
+    def _drop(self) -> None:
+        self._holding = False
         self._held.clear()
-        for key, character in held:
-            self.post_message(events.Key(key, character))
+        if self._hold_timer is not None:
+            self._hold_timer.stop()
+            self._hold_timer = None
 
     # -- places -------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from registry_tui.actions import EVERYWHERE, SECTIONS, Action, bindings, key_shown, with_keys
+from registry_tui.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.commands import Place
 from registry_tui.widgets.frame import Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 
@@ -233,6 +233,8 @@ class FrameScreen(Working, Screen[None]):
             label = next(known.label for known in self.all_actions() if known.id == action)
             self.flash(f"{label}: not possible now, {why}", "$warning")
             return
+        if action in OPEN_FORMS:
+            self.program.hold_keys()
         getattr(self, f"do_{action}")()
 
     def action_jump(self, section: str) -> None:
