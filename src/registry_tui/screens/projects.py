@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,7 +65,11 @@ class ProjectsScreen(ListScreen):
     async def _offer_choices(self) -> None:
         client, filters = self.client, self.query_one(FilterBar)
         workspaces = [each async for each in client.every(client.workspaces, page_size=1000)]
-        choices = ((each.id, f"{each.name} ({each.environment_name})") for each in workspaces)
+        names = Counter(each.name for each in workspaces)
+        choices = [
+            (each.id, each.name if names[each.name] == 1 else f"{each.name} ({each.environment_name})")
+            for each in workspaces
+        ]
         filters.set_choices("workspace", tuple(choices))
         environments = [each async for each in client.every(client.environments, page_size=1000)]
         filters.set_choices("environment", tuple((each.id, each.name) for each in environments))
