@@ -42,6 +42,10 @@ AT_REST, IN_TROUBLE = 5.0, 1.0
 HISTORY = 40
 #: Seconds between two repaints of how long a part has not been well.
 TICK = 1.0
+#: Kinds of names that the palette offers to go to, and their commands.
+PALETTE_PLACES = {"registry": "registry", "project": "project", "deployment": "deployment"}
+#: Typed commands kept, names asked for of each kind, registries whose models' names are, and seconds between.
+COMMANDS_KEPT, MOST_NAMES, MOST_REGISTRIES, NAMES_EVERY = 50, 500, 5, 30.0
 #: Seconds that a form may take to open while keys wait for it.
 OPENING = 2.0
 PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
@@ -97,6 +101,7 @@ class RegistryApp(App[None]):
         self._held: list[events.Key] = []
         self._holding = False
         self._hold_timer: Timer | None = None
+        self._names_learnt = -NAMES_EVERY
         self._ticking = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
@@ -423,6 +428,40 @@ class RegistryApp(App[None]):
     def known_names(self) -> dict[str, Sequence[str]]:
         return self.names
 
+    def learn_names(self) -> None:
+        """Asks for the names that commands are completed with, once in a while."""
+        if self.answering and time.monotonic() - self._names_learnt > NAMES_EVERY:
+            self._names_learnt = time.monotonic()
+            self.run_worker(self._learn_names(), group="names", exclusive=True, exit_on_error=False)
+
+    async def _learn_names(self) -> None:
+        from registry_tui.client import RegistryError
+
+        client = self.client
+        try:
+            registries = (await client.registries(page_size=MOST_NAMES)).items
+            self.names["registry"] = [each.name for each in registries]
+            self.names["project"] = [each.name for each in (await client.projects(page_size=MOST_NAMES)).items]
+            self.names["deployment"] = [each.name for each in (await client.deployments(page_size=MOST_NAMES)).items]
+            models: set[str] = set()
+            for registry in registries[:MOST_REGISTRIES]:
+                models.update(each.name for each in (await client.models(registry.id, page_size=MOST_NAMES)).items)
+            self.names["model"] = sorted(models)
+        except RegistryError as error:
+            # A command may be typed without completion; what is wrong is told elsewhere.
+            self.log.info(error)
+
+    @property
+    def commands_given(self) -> list[str]:
+        """Commands typed before, also in earlier runs, the last one first."""
+        return [str(text) for text in self.memory.get("commands", [])]
+
+    def remember_command(self, text: str) -> None:
+        """Keeps a typed command."""
+        if text := text.strip():
+            given = [other for other in self.commands_given if other != text]
+            self.memory.set("commands", [text, *given][:COMMANDS_KEPT])
+
     def obey(self, text: str) -> None:
         """Does what a `:` command says."""
         try:
@@ -452,7 +491,7 @@ class RegistryApp(App[None]):
             )
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What the palette (ctrl+p) offers: this screen's actions, then the commands that need no argument."""
+        """What the palette (ctrl+p) offers: this screen's actions, every known place, themes, plain commands."""
         from registry_tui.commands import COMMANDS
 
         if isinstance(screen, FrameScreen):
@@ -460,6 +499,13 @@ class RegistryApp(App[None]):
                 why = screen.reason(action.id)
                 text = action.help if why is None else f"not now: {why}"
                 yield SystemCommand(action.label.capitalize(), text, lambda act=action.id: screen.action_act(act))
+        for kind, names in self.names.items():
+            for name in names if (word := PALETTE_PLACES.get(kind)) else ():
+                yield SystemCommand(
+                    f"{word} {name}", f"Go to the {kind}", lambda line=f"{word} {name}": self.obey(line)
+                )
+        for theme in self.preferences.theme_names:
+            yield SystemCommand(f"Theme {theme}", "Other colours", lambda name=theme: self.choose_theme(name))
         for command in COMMANDS:
             if not command.arguments or command.arguments[0].startswith("["):
                 yield SystemCommand(f":{command.name}", command.help, lambda name=command.name: self.obey(name))

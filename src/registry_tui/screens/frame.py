@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from registry_tui.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.commands import Place
-from registry_tui.widgets.frame import Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
+from registry_tui.widgets.frame import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 
 if TYPE_CHECKING:
     from registry_tui.app import RegistryApp
@@ -183,7 +183,7 @@ class FrameScreen(Working, Screen[None]):
         """Shows again which actions are possible."""
         plain = self.program.preferences.terminal.plain
         self.query_one(StatusLine).keys = tuple(
-            (key_shown(action.key, plain=plain), action.label, self.reason(action.id) is None)
+            (key_shown(action.key, plain=plain), action.label, self.reason(action.id) is None, action.id)
             for action in self.all_actions()
             if action.footer
         )
@@ -242,7 +242,8 @@ class FrameScreen(Working, Screen[None]):
 
     def do_command(self) -> None:
         line = self.query_one(CommandLine)
-        line.display = True
+        line.open(self.program.commands_given)
+        self.program.learn_names()
         # At once, not with the next message: what is typed right behind belongs to the command.
         self.set_focus(line)
 
@@ -254,6 +255,7 @@ class FrameScreen(Working, Screen[None]):
     def _command_given(self, event: CommandLine.Submitted) -> None:
         event.stop()
         self._close_command()
+        self.program.remember_command(event.value)
         self.program.obey(event.value)
 
     def _close_command(self) -> None:
@@ -288,6 +290,10 @@ class FrameScreen(Working, Screen[None]):
     @on(Breadcrumbs.Chosen)
     def _crumb_chosen(self, event: Breadcrumbs.Chosen) -> None:
         self.program.jump(event.place)
+
+    @on(Asked)
+    def _asked(self, event: Asked) -> None:
+        self.action_act(event.action)
 
     @on(Navigation.Chosen)
     def _section_chosen(self, event: Navigation.Chosen) -> None:

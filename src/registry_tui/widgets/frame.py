@@ -21,6 +21,16 @@ from registry_tui.widgets.text import fit, safe
 
 #: A breadcrumb: its text, and where a click on it goes.
 Crumb = tuple[str, Place | None]
+#: Cells from the right edge where `: command  ? help` begins, and where `? help` does.
+HINTS, HELP = 19, 8
+
+
+class Asked(Message):
+    """A click on an action's word."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.action = action
 
 
 class Breadcrumbs(Widget):
@@ -50,6 +60,10 @@ class Breadcrumbs(Widget):
         return Content.assemble(left, " " * space, right) if space > 0 else left
 
     def on_click(self, event: events.Click) -> None:
+        from_right = self.size.width - event.x
+        if from_right <= HINTS:
+            self.post_message(Asked("help" if from_right <= HELP else "command"))
+            return
         x = 16
         for text, place in self.crumbs:
             width = cell_len(safe(text, 60))
@@ -91,8 +105,8 @@ class Navigation(Widget):
 class StatusLine(Widget):
     """Left: what you can do here now. Right: who you are and how each part is."""
 
-    #: (key, word, whether possible) of the screen's actions.
-    keys: reactive[tuple[tuple[str, str, bool], ...]] = reactive(())
+    #: (key, word, whether possible, action) of the screen's actions.
+    keys: reactive[tuple[tuple[str, str, bool, str], ...]] = reactive(())
     #: A message that takes the keys' place, with its tone's style.
     message: reactive[tuple[str, str] | None] = reactive(None)
     who: reactive[str] = reactive("")
@@ -113,7 +127,7 @@ class StatusLine(Widget):
     def _left(self, room: int) -> Content:
         parts: list[tuple[str, str]] = [(" ", "")]
         used = 1
-        for key, word, possible in self.keys:
+        for key, word, possible, _ in self.keys:
             length = cell_len(key) + cell_len(word) + 3
             if used + length > room:
                 break
@@ -121,6 +135,15 @@ class StatusLine(Widget):
             parts.append((f" {word}  ", "" if possible else "$foreground-disabled"))
             used += length
         return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on an action does it, or says why it is not possible."""
+        x = 1
+        for key, word, _, action in self.keys if self.message is None else ():
+            width = cell_len(key) + cell_len(word) + 3
+            if x <= event.x < x + width - 2:
+                self.post_message(Asked(action))
+            x += width
 
     def _right(self, width: int) -> Content:
         parts: list[tuple[str, str]] = []
@@ -146,11 +169,13 @@ class _Completion(Suggester):
 
 
 class CommandLine(Input):
-    """The `:` line. Right or tab takes the completion, enter goes, esc leaves."""
+    """The `:` line. Right or tab takes the completion, ↑ and ↓ what was typed before, enter goes, esc leaves."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", show=False),
         Binding("tab", "complete", "Complete", show=False),
+        Binding("up", "earlier(1)", "Earlier", show=False),
+        Binding("down", "earlier(-1)", "Later", show=False),
     ]
 
     class Left(Message):
@@ -159,9 +184,22 @@ class CommandLine(Input):
     def __init__(self, known: Callable[[], dict[str, Sequence[str]]], **options: Any) -> None:
         super().__init__(suggester=_Completion(known), compact=True, select_on_focus=False, **options)
         self.cursor_blink = False
+        #: Commands given before, the last one first; set when the line opens.
+        self.given: Sequence[str] = ()
+        self._at = -1
+
+    def open(self, given: Sequence[str]) -> None:
+        """Shows the line, empty; `given` are the commands before, the last one first."""
+        self.value, self.given, self._at = "", given, -1
+        self.display = True
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
 
     def action_complete(self) -> None:
         self.action_cursor_right()
+
+    def action_earlier(self, by: int) -> None:
+        self._at = max(-1, min(self._at + by, len(self.given) - 1))
+        self.value = self.given[self._at] if self._at >= 0 else ""
+        self.cursor_position = len(self.value)
