@@ -1,41 +1,31 @@
-"""The terminal program in a real pseudo-terminal, beside a bare Textual app: first paint, memory, keys, bytes, idling.
+"""The terminal program in a real pseudo-terminal, beside a bare Textual app, and beside Textual's DataTable.
 
-`python bench/tui.py` (100 000 runs; about three minutes)   `--runs 10000 --idle 5` is quicker
+`python bench/tui.py` (about six minutes)   `--runs 50 10000 --models 1000 --idle 5` is quicker
 
-The bare app is one empty table of Textual's. Both run in turns on the same 170 × 50 pseudo-terminal. Key to paint is
-the time from writing a key to the last byte of what it makes the program write.
+All run on the same 170 × 50 pseudo-terminal, both sides in one go. The bare app is one empty table of Textual's. The
+DataTable has its rows in memory; ours asks the service for pages. Key to paint is the time from writing a key to the
+last byte of what it makes the program write; "work" is what it costs the processor, also on a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import pty
-import select
-import signal
-import statistics
-import struct
-import subprocess
 import sys
-import termios
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fcntl import ioctl
 from pathlib import Path
 
 from servers import compile_project, environment, temporary_folder
+from terminal import DOWN, PAGE_DOWN, PAGE_UP, UP, Keys, Program, Report, medians, press, program
 
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from support.many_models import MANY, fill_models
 from support.many_runs import fill
 from support.platforms import Platform
 
-COLUMNS, ROWS = 170, 50
-#: Budgets of the design.
+#: Budgets of the design: a ratio, megabytes, milliseconds, bytes.
 FIRST_PAINT, MEMORY, MEMORY_RUNS, KEY_MS, MOVE_BYTES, FRAME_BYTES = 1.5, 80, 110, 16, 1024, 32 << 10
-#: A key's paint is over after so many seconds without a byte.
-QUIET = 0.03
 BARE = """
 from textual.app import App
 from textual.widgets import DataTable
@@ -46,177 +36,178 @@ class Bare(App):
         self.query_one(DataTable).add_columns("bare-app")
 Bare().run()
 """
+OURS = [sys.executable, "-m", "registry_tui"]
+MOVES = [DOWN if number % 40 < 20 else UP for number in range(200)]
+#: Two pages down and two up, within rows that are loaded: what the server takes is measured by `pages.py`.
+PAGES = [PAGE_DOWN if number % 4 < 2 else PAGE_UP for number in range(60)]
 
 
-@dataclass
-class Program:
-    """A program in a pseudo-terminal, and all that it wrote."""
+@dataclass(frozen=True)
+class Listed:
+    """What was measured with one list open: milliseconds, megabytes, and what keys did."""
 
-    pid: int
-    file: int
-    written: bytearray
-
-    def read(self, seconds: float) -> bytes:
-        """What it writes next; empty when nothing comes for that long."""
-        if not select.select([self.file], [], [], seconds)[0]:
-            return b""
-        with suppress(OSError):
-            data = os.read(self.file, 1 << 16)
-            self.written += data
-            return data
-        return b""
-
-    def wait_for(self, text: bytes, seconds: float = 60) -> float:
-        """Reads until the text was written; returns the clock's time of it."""
-        until = time.perf_counter() + seconds
-        start = len(self.written)
-        while text not in self.written[max(0, start - len(text)) :]:
-            self.read(0.5)
-            if time.perf_counter() > until:
-                sys.exit(f"{text!r} did not appear; written last:\n{bytes(self.written[-3000:])!r}")
-        return time.perf_counter()
-
-    def settle(self, quiet: float = 0.6) -> None:
-        """Reads until nothing comes any more."""
-        while self.read(quiet):
-            pass
-
-    def key(self, key: bytes) -> tuple[float, int]:
-        """Presses a key; milliseconds until its last byte, and how many bytes."""
-        began = last = time.perf_counter()
-        count = 0
-        os.write(self.file, key)
-        wait = 1.0
-        while data := self.read(wait):
-            last = time.perf_counter()
-            count += len(data)
-            wait = QUIET
-        return (last - began) * 1000, count
-
-    @property
-    def memory(self) -> float:
-        """Resident megabytes (`VmRSS`, proc(5))."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1000
-        return 0.0
+    opened: float
+    moves: Keys
+    pages: Keys
+    to_end: float
+    to_start: float
+    sorted: float
+    filtered: float
+    memory: float
+    largest: int
 
 
-@contextmanager
-def program(command: list[str], variables: Mapping[str, str]) -> Iterator[Program]:
-    """A program in a pseudo-terminal of its own."""
-    outer, inner = pty.openpty()
-    ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    started = subprocess.Popen(
-        command,
-        env={**variables, "TERM": "xterm-256color"},
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-        start_new_session=True,
-    )
-    os.close(inner)
-    try:
-        yield Program(started.pid, outer, bytearray())
-    finally:
-        started.send_signal(signal.SIGKILL)
-        started.wait()
-        os.close(outer)
-
-
-class Budgets:
-    """Prints each measurement beside its budget; remembers whether one was broken."""
-
-    def __init__(self) -> None:
-        self.broken = False
-
-    def say(self, what: str, value: float, budget: float, unit: str, note: str = "") -> None:
-        over = value > budget
-        self.broken |= over
-        mark = "OVER" if over else "ok"
-        print(f"{what:<44}{value:>10.2f} {unit:<3} budget {budget:>8.2f}  {mark}  {note}", flush=True)
-
-
-def first_paints(ours: list[str], variables: Mapping[str, str], repeat: int, budgets: Budgets) -> None:
+def first_paints(variables: Mapping[str, str], repeat: int, report: Report) -> None:
     """Starts both in turns: until something is painted, and ours until data is."""
-    bare, painted, data, memory_bare, memory = [], [], [], [], []
-    for number in range(repeat + 1):
+
+    def measured() -> dict[str, float]:
+        found = {}
         began = time.perf_counter()
         with program([sys.executable, "-c", BARE], variables) as one:
-            seconds_bare = one.wait_for(b"bare-app") - began
+            found["bare"] = one.wait_for(b"bare-app") - began
             one.settle()
-            resident_bare = one.memory
+            found["bare MB"] = one.memory
         began = time.perf_counter()
-        with program(ours, variables) as one:
-            seconds_painted = one.wait_for(b"Registries") - began
-            seconds_data = one.wait_for(b"registry-local") - began
-            one.settle()
-            resident = one.memory
-        if number:  # the first ones warm both sides up
-            bare.append(seconds_bare)
-            painted.append(seconds_painted)
-            data.append(seconds_data)
-            memory_bare.append(resident_bare)
-            memory.append(resident)
-    base = statistics.median(bare)
-    for what, values in (("first paint / bare app's", painted), ("first paint with data / bare app's", data)):
-        middle = statistics.median(values)
-        budgets.say(what, middle / base, FIRST_PAINT, "x", f"{middle * 1000:.0f} ms, bare {base * 1000:.0f} ms")
-    note = f"bare {statistics.median(memory_bare):.0f} MB"
-    budgets.say("memory with the registries", statistics.median(memory), MEMORY, "MB", note)
+        with program(OURS, variables) as one:
+            found["paint"] = one.wait_for(b"Registries") - began
+            found["data"] = one.wait_for(b"registry-local", since=0) - began
+            one.settle(1.5)
+            found["MB"] = one.memory
+        return found
+
+    middle = medians(measured, repeat)
+    report.head("Start, beside a bare app")
+    report.say("first paint", "ms", middle["paint"] * 1000, middle["bare"] * 1000, budget=FIRST_PAINT, of="ratio")
+    report.say(
+        "first paint with data", "ms", middle["data"] * 1000, middle["bare"] * 1000, budget=FIRST_PAINT, of="ratio"
+    )
+    report.say("memory", "MB", middle["MB"], middle["bare MB"], budget=MEMORY)
 
 
-def with_many_runs(one: Program, runs: int, idle: float, budgets: Budgets) -> None:
-    """Moves, scrolls, jumps to the end and back, and waits, in the list of runs."""
-    one.wait_for(f"run-{runs - 1}".encode())
-    one.settle()
-    moves = [one.key(b"j" if number % 40 < 20 else b"k") for number in range(200)]
-    # Two pages down and two up, within rows that are loaded: what the server takes is measured by `pages.py`.
-    scrolls = []
-    for number in range(40):
-        scrolls.append(one.key(b"\x1b[6~" if number % 4 < 2 else b"\x1b[5~"))
-        one.settle(0.1)
-    for what, keys, most in (("move", moves, MOVE_BYTES), ("page", scrolls, FRAME_BYTES)):
-        times = sorted(milliseconds for milliseconds, _ in keys)
-        note = f"p50 {statistics.median(times):.1f} ms"
-        budgets.say(f"{what}: key to paint, p99", times[int(len(times) * 0.99)], KEY_MS, "ms", note)
-        sizes = sorted(count for _, count in keys)
-        typical, largest = statistics.median(sizes), sizes[-1]
-        budgets.say(f"{what}: bytes", typical if what == "move" else largest, most, "B", f"largest {largest}")
-    for what, key, text in (("to the end", b"G", b"run-0 "), ("to the start", b"g", f"run-{runs - 1}".encode())):
-        began = time.perf_counter()
-        os.write(one.file, key)
-        seconds = one.wait_for(text) - began
+def our_runs(one: Program, project: str, experiment: int, runs: int) -> Listed:
+    """Opens an experiment's runs and works in them."""
+    newest, oldest = f"run-{runs - 1} ".encode(), b"run-0 "
+    opened = one.send(f":runs {project} {experiment}\r".encode(), newest)
+    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+    to_end, to_start = one.send(b"G", oldest), one.send(b"g", newest)
+    sorted_ = one.send(b"S", oldest)
+    memory = one.memory
+    filtered = one.send(b'/attributes.run_name LIKE "run-_" AND attributes.run_name LIKE "%-7"\r', b"run-7 ")
+    return Listed(opened, moves, pages, to_end, to_start, sorted_, filtered, memory, one.largest)
+
+
+def data_table(runs: int, variables: Mapping[str, str]) -> Listed:
+    """The same in Textual's DataTable, with rows at hand."""
+    newest, oldest = f"run-{runs - 1} ".encode(), b"run-0 "
+    with program([sys.executable, str(Path(__file__).with_name("data_table.py")), str(runs)], variables) as one:
+        one.wait_for(b"Started")
         one.settle()
-        print(f"jump {what} of {runs} runs{'':<14}{seconds * 1000:>10.0f} ms", flush=True)
-    budgets.say(f"memory with {runs} runs", one.memory, MEMORY_RUNS, "MB")
-    before, until = len(one.written), time.monotonic() + idle
+        opened = one.send(b"o", newest)
+        moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+        to_end, to_start = _jump(one, b"\x1b[1;5F", oldest), _jump(one, b"\x1b[1;5H", newest)
+        sorted_ = one.send(b"s", oldest)
+        memory = one.memory
+        filtered = one.send(b"f", b"run-7 ")
+        return Listed(opened, moves, pages, to_end, to_start, sorted_, filtered, memory, one.largest)
+
+
+def _jump(one: Program, key: bytes, text: bytes) -> float:
+    """As `Program.send`, with a key of several bytes; a short list shows its end already."""
+    began, since = time.perf_counter(), len(one.written)
+    one.key(key)
+    milliseconds = (time.perf_counter() - began) * 1000
+    if text in one.written[since:]:
+        return milliseconds
+    one.wait_for(text, since=0)
+    return milliseconds
+
+
+def say_list(ours: Listed, other: Listed, most: float, report: Report) -> None:
+    """Prints both sides of a list."""
+    report.say("open the list", "ms", ours.opened, other.opened)
+    for name, mine, its in (("move", ours.moves, other.moves), ("page", ours.pages, other.pages)):
+        report.say(f"{name}: key to paint, p50", "ms", mine.p50, its.p50)
+        report.say(f"{name}: key to paint, p99", "ms", mine.p99, its.p99, budget=KEY_MS)
+        report.say(f"{name}: work of a key", "ms", mine.work, its.work)
+        report.say(f"{name}: bytes", "B", mine.bytes, its.bytes, budget=MOVE_BYTES if name == "move" else FRAME_BYTES)
+    for what, mine_ms, its_ms in (
+        ("to the end", ours.to_end, other.to_end),
+        ("to the start", ours.to_start, other.to_start),
+        ("sorted by another column", ours.sorted, other.sorted),
+        ("filtered", ours.filtered, other.filtered),
+    ):
+        report.say(what, "ms", mine_ms, its_ms)
+    report.say("largest frame", "B", ours.largest, other.largest, budget=FRAME_BYTES)
+    report.say("memory", "MB", ours.memory, other.memory, budget=most)
+
+
+def models(one: Program, count: int, versions: int, other: Listed, report: Report) -> None:
+    """Registered models and the versions of one, beside the DataTable with as many rows."""
+    first, second = b"model-000000", f"model-{count - 2:06d}".encode()
+    report.head(f"{count} registered models, beside a DataTable of as many rows")
+    report.say("open the list", "ms", one.send(b":models\r", first), other.opened)
+    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+    report.say("move: key to paint, p99", "ms", moves.p99, other.moves.p99, budget=KEY_MS)
+    report.say("page: key to paint, p99", "ms", pages.p99, other.pages.p99, budget=KEY_MS)
+    report.say("move: bytes", "B", moves.bytes, other.moves.bytes, budget=MOVE_BYTES)
+    report.say("to the end", "ms", one.send(b"G", second), other.to_end)
+    report.say("to the start", "ms", one.send(b"g", first), other.to_start)
+    report.say("searched in names, owners, tags", "ms", one.send(b"/for MODEL-MANY\x7f\x7f\r", MANY.encode()))
+    report.head(f"One model with {versions} versions")
+    report.say("open the list", "ms", one.send(f":model registry-local {MANY}\r".encode(), f"v{versions}".encode()))
+    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+    report.say("move: key to paint, p99", "ms", moves.p99, other.moves.p99, budget=KEY_MS)
+    report.say("page: key to paint, p99", "ms", pages.p99, other.pages.p99, budget=KEY_MS)
+    report.say("to the end", "ms", one.send(b"G", b"v1 "), other.to_end)
+    report.say("largest frame", "B", one.largest, budget=FRAME_BYTES)
+    report.say("memory", "MB", one.memory, budget=MEMORY_RUNS)
+
+
+def idle(one: Program, seconds: float, report: Report) -> None:
+    """What is written while nobody does anything."""
+    before, worked, until = len(one.written), one.worked, time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         one.read(left)
-    budgets.say(f"bytes written in {idle:.0f} idle seconds", len(one.written) - before, 0, "B")
+    report.head(f"{seconds:.0f} idle seconds")
+    report.say("bytes written", "B", len(one.written) - before, budget=0)
+    report.say("work", "ms", one.worked - worked)
 
 
 def measure(platform: Platform, asked: argparse.Namespace) -> bool:
     """Prints every measurement; returns whether one is over its budget."""
-    budgets = Budgets()
     variables = environment({ENVIRONMENT_VARIABLE: str(platform.home.root)})
-    ours = [sys.executable, "-m", "registry_tui"]
-    first_paints(ours, variables, asked.repeat, budgets)
+    database = platform.home.mlflow_database
+    report = Report()
+    first_paints(variables, asked.repeat, report)
     project = platform.new_project()
-    experiment = fill(platform.home.mlflow_database, asked.runs, workspace=project.mlflow_workspace)
+    registry = platform.ask(lambda client: client.registry("registry-local"))
+    experiments = {
+        runs: fill(database, runs, workspace=project.mlflow_workspace, experiment=f"sweep-{runs}")
+        for runs in asked.runs
+    }
+    fill_models(database, asked.models, asked.models, workspace=registry.mlflow_workspace)
     # MLflow looks at its database's growth from time to time; starting it anew looks now.
     platform.command("restart", "mlflow")
-    with program(ours, variables) as one:
+    for runs, experiment in experiments.items():
+        with program(OURS, variables) as one:
+            one.wait_for(b"registry-local")
+            one.settle(1.5)
+            ours = our_runs(one, project.name, experiment, runs)
+        report.head(f"{runs} runs, beside a DataTable of as many rows")
+        say_list(ours, data_table(runs, variables), MEMORY_RUNS if runs > 10_000 else MEMORY, report)
+    other = data_table(asked.models, variables)
+    with program(OURS, variables) as one:
         one.wait_for(b"registry-local")
-        one.settle()
-        os.write(one.file, f":runs {project.name} {experiment}\r".encode())
-        with_many_runs(one, asked.runs, asked.idle, budgets)
-    return budgets.broken
+        one.settle(1.5)
+        models(one, asked.models, asked.models, other, report)
+        idle(one, asked.idle, report)
+    return report.broken
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, nargs="+", default=[50, 10_000, 100_000])
+    parser.add_argument("--models", type=int, default=10_000, help="models, and versions of one of them")
     parser.add_argument("--repeat", type=int, default=5, help="starts of each side")
     parser.add_argument("--idle", type=float, default=30, help="seconds")
     asked = parser.parse_args()

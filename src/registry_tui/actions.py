@@ -130,7 +130,7 @@ RUN = (
 )
 MODELS = (
     OPEN,
-    Action("registry", "g", "registry", "Choose the Model Registry whose models are shown"),
+    Action("registry", "r", "registry", "Choose the Model Registry whose models are shown"),
     Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False),
     ORDER,
     COPY,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from registry_tui.actions import ALL
 from registry_tui.widgets.page_cache import PageCache, Rows
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, VirtualTable
@@ -244,6 +245,13 @@ async def test_shift_marks_a_range_and_going_back_takes_it_away() -> None:
         assert len(table.marked) == 7
         table.clear_marks()
         await until(pilot, lambda: app.line(1)[1:2] == " ")
+
+
+def test_no_action_has_a_key_of_the_table() -> None:
+    keys = {key for binding in VirtualTable.BINDINGS for key in str(getattr(binding, "key", "")).split(",")}
+    for screen, actions in ALL.items():
+        shared = keys & {key for action in actions for key in action.key.split(",")}
+        assert not shared, f"{screen}: {shared} would move the cursor"
 
 
 async def test_wheel_and_clicks() -> None:

@@ -45,8 +45,8 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "start", "First", show=False),
         Binding("end,G", "end", "Last", show=False),
-        Binding("left,h", "left", "Close, or columns left", show=False),
-        Binding("right,l", "right", "Open, or columns right", show=False),
+        Binding("left", "left", "Close, or columns left", show=False),
+        Binding("right", "right", "Open, or columns right", show=False),
         Binding("shift+up", "extend(-1)", "Mark upwards", show=False),
         Binding("shift+down", "extend(1)", "Mark downwards", show=False),
     ]

@@ -1,0 +1,197 @@
+"""Programs in a pseudo-terminal, measured from outside: what they write, when, and what it costs them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fcntl import ioctl
+from pathlib import Path
+
+COLUMNS, ROWS = 170, 50
+UP, DOWN, PAGE_UP, PAGE_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
+#: A key's paint is over after so many seconds without a byte.
+QUIET = 0.03
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Program:
+    """A program in a pseudo-terminal, and all that it wrote."""
+
+    pid: int
+    file: int
+    written: bytearray = field(default_factory=bytearray)
+    #: Bytes of the largest burst: what was written without a pause of `QUIET`.
+    largest: int = 0
+    _burst: int = 0
+    _last: float = 0.0
+
+    def read(self, seconds: float) -> bytes:
+        """What it writes next; empty when nothing comes for that long."""
+        if not select.select([self.file], [], [], seconds)[0]:
+            return b""
+        with suppress(OSError):
+            data = os.read(self.file, 1 << 16)
+            now = time.perf_counter()
+            self._burst = len(data) + (self._burst if now - self._last < QUIET else 0)
+            self.largest, self._last = max(self.largest, self._burst), now
+            self.written += data
+            return data
+        return b""
+
+    def wait_for(self, text: bytes, seconds: float = 120, *, since: int | None = None) -> float:
+        """Reads until the text was written; returns the clock's time of it."""
+        until = time.perf_counter() + seconds
+        start = len(self.written) if since is None else since
+        while text not in self.written[start:]:
+            self.read(0.5)
+            if time.perf_counter() > until:
+                sys.exit(f"{text!r} did not appear; written last:\n{bytes(self.written[-3000:])!r}")
+        return time.perf_counter()
+
+    def settle(self, quiet: float = 0.6) -> None:
+        """Reads until nothing comes any more."""
+        while self.read(quiet):
+            pass
+
+    def send(self, keys: bytes, text: bytes) -> float:
+        """Types keys; milliseconds until a text is written after the last of them."""
+        os.write(self.file, keys[:-1])
+        self.settle(0.3)
+        began, since = time.perf_counter(), len(self.written)
+        os.write(self.file, keys[-1:])
+        milliseconds = (self.wait_for(text, since=since) - began) * 1000
+        self.settle()
+        return milliseconds
+
+    def key(self, key: bytes) -> tuple[float, int]:
+        """Presses a key; milliseconds until its last byte, and how many bytes."""
+        began = last = time.perf_counter()
+        count = 0
+        os.write(self.file, key)
+        wait = 1.0
+        while data := self.read(wait):
+            last = time.perf_counter()
+            count += len(data)
+            wait = QUIET
+        return (last - began) * 1000, count
+
+    @property
+    def memory(self) -> float:
+        """Resident megabytes (`VmRSS`, proc(5))."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1000
+        return 0.0
+
+    @property
+    def worked(self) -> float:
+        """Milliseconds of the processor used so far (proc(5))."""
+        times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(times[11]) + int(times[12])) * 1000 / _TICKS
+
+
+@contextmanager
+def program(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Program]:
+    """A program in a pseudo-terminal of its own."""
+    outer, inner = pty.openpty()
+    ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    started = subprocess.Popen(
+        command,
+        env={**variables, "TERM": "xterm-256color"},
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+    )
+    os.close(inner)
+    try:
+        yield Program(started.pid, outer)
+    finally:
+        started.send_signal(signal.SIGKILL)
+        started.wait()
+        os.close(outer)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a key made a program do, over many presses."""
+
+    p50: float
+    p99: float
+    #: Milliseconds of the processor for each.
+    work: float
+    bytes: float
+    largest: int
+
+
+def press(one: Program, keys: Sequence[bytes], pause: float = 0.0) -> Keys:
+    """Presses keys one after the other, each when what the one before made it write is over."""
+    began = one.worked
+    seen = []
+    for key in keys:
+        seen.append(one.key(key))
+        if pause:
+            one.settle(pause)
+    times, sizes = sorted(each for each, _ in seen), sorted(count for _, count in seen)
+    return Keys(
+        statistics.median(times),
+        times[int(len(times) * 0.99)],
+        (one.worked - began) / len(keys),
+        statistics.median(sizes),
+        sizes[-1],
+    )
+
+
+class Report:
+    """Prints both sides of each measurement with their ratio, ours beside its budget; remembers a broken one."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        print(f"{'':<40}{'ours':>10}{'other':>10}{'ratio':>8}{'budget':>9}", flush=True)
+
+    def head(self, text: str) -> None:
+        print(f"\n{text}", flush=True)
+
+    def say(
+        self,
+        what: str,
+        unit: str,
+        ours: float,
+        other: float | None = None,
+        *,
+        budget: float | None = None,
+        of: str = "",
+    ) -> None:
+        """One line. The budget is for ours, or for the ratio when `of` is "ratio"."""
+        ratio = ours / other if other else None
+        judged = ratio if of == "ratio" else ours
+        over = budget is not None and judged is not None and judged > budget
+        self.broken |= over
+        print(
+            f"{what + ', ' + unit:<40}{ours:>10.1f}{_or_dash(other, '.1f'):>10}{_or_dash(ratio, '.2f'):>8}"
+            f"{_or_dash(budget, 'g'):>9}  {'OVER' if over else 'ok' if budget is not None else ''}",
+            flush=True,
+        )
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def medians(measured: Callable[[], dict[str, float]], repeat: int) -> dict[str, float]:
+    """The median of each value over several measurements, after one that warms up."""
+    measured()
+    every = [measured() for _ in range(repeat)]
+    return {name: statistics.median(each[name] for each in every) for name in every[0]}
