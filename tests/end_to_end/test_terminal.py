@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import signal
+import subprocess
 import sys
 import termios
 from collections.abc import Callable
@@ -26,6 +30,13 @@ with mlflow.start_run(run_name="quiet-otter"):
     model = ElasticNet().fit(numpy.arange(8.0).reshape(4, 2), [1.0, 2.0, 3.0, 4.0])
     mlflow.sklearn.log_model(model, name="model", pip_requirements=["scikit-learn"])
 """
+
+
+SERVABLE = LOG_MODEL.replace(
+    'pip_requirements=["scikit-learn"])',
+    'pip_requirements=["scikit-learn"], input_example=numpy.arange(4.0).reshape(2, 2), '
+    'serialization_format="cloudpickle")',
+)
 
 
 def restored(screen: Terminal) -> bool:
@@ -74,6 +85,61 @@ def test_from_a_project_to_a_registered_version_by_keys(
     assert registry is not None
     versions = platform.ask(lambda client: client.versions(registry, name)).items
     assert [(version.version, version.origin.project_id) for version in versions] == [(1, project.id)]
+
+
+def copied(screen: Terminal) -> str:
+    """What was copied last, by OSC 52."""
+    found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
+    return base64.b64decode(found[-1]).decode() if found else ""
+
+
+def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
+    platform: Platform, project: Project, sdk: Callable[..., str]
+) -> None:
+    """Run, register, deploy, test, API key, curl: by keys alone."""
+    sdk(SERVABLE)
+    name = unique("Served")
+    with terminal(PROGRAM, platform.environment(), columns=120, rows=36) as screen:
+        screen.shows("command", "service")
+        screen.press(f":project {project.name}\r")
+        screen.shows("keys alone")
+        screen.press("enter")
+        screen.shows("quiet-otter", "finished")
+        screen.press("enter")
+        screen.shows("Overview", "Status")
+        screen.press("tab", "tab")
+        screen.shows("Artifacts", "Flavours", "sklearn")
+        screen.press("R")
+        screen.shows("Register Model", "Version notes")
+        screen.press(*name)
+        screen.shows("a new model, version 1")
+        screen.press("enter")
+        screen.shows("Registered Models", name, "Ready")
+        screen.press("D")
+        screen.shows("select project", project.name)
+        screen.press("enter")
+        screen.shows("Deploy model", "suggested memory", name.lower())
+        screen.press("enter")
+        screen.shows("deployed", "1/1 replicas", "Authorization: Bearer", timeout=120)
+        screen.press("T")
+        screen.shows("Request, from", "inputs")
+        screen.press("\x13")  # ctrl+s
+        screen.shows("200", "predictions")
+        screen.press("c")
+        curl = wait_for(lambda: copied(screen) if copied(screen).startswith("curl") else "", what="the curl line")
+        screen.press("K")
+        screen.shows("API keys")
+        screen.press("n")
+        screen.shows("New API key")
+        screen.press(*"mine", "enter")
+        screen.shows("shown only now", "rtk_")
+        screen.press("c")
+        key = wait_for(lambda: copied(screen) if copied(screen).startswith("rtk_") else "", what="the key")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    shell = {**clean_environment(), "API_KEY": key}
+    done = subprocess.run(["sh", "-c", curl], env=shell, capture_output=True, text=True, timeout=60, check=True)
+    assert "predictions" in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -20,7 +20,7 @@ from registry_tui.widgets.words import memory
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion, EnvironmentVariable
-    from registry_tui.schemas.models import RegisteredModel
+    from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.places import Project
     from registry_tui.screens.frame import FrameScreen
 
@@ -333,12 +333,12 @@ def _differ(typed: list[EnvironmentVariable], before: list[EnvironmentVariable])
     return {each.name: each.value for each in typed} != plain
 
 
-def choose_project(screen: FrameScreen, model: RegisteredModel, version: int) -> None:
-    """Select Project, then the form: the model's own project or any other of the environment."""
+def choose_project(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:
+    """Select Project, then the form: the version's own project or any other of the environment."""
     screen.work_on(_choose(screen, model, version), "deploy", exclusive=False)
 
 
-async def _choose(screen: FrameScreen, model: RegisteredModel, version: int) -> None:
+async def _choose(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:
     from registry_tui.screens.dialogs import Menu, MenuItem
 
     client = screen.client
@@ -359,9 +359,9 @@ async def _choose(screen: FrameScreen, model: RegisteredModel, version: int) -> 
 
     def chosen(choice: str | None) -> None:
         if choice is not None:
-            open_form(screen, DeployForm(projects[choice], model, version))
+            open_form(screen, DeployForm(projects[choice], model, version.version))
 
-    screen.app.push_screen(Menu("Deploy: select project", items), chosen)
+    screen.app.push_screen(Menu("Deploy: select project", items, version.origin.project_id), chosen)
 
 
 def open_form(screen: FrameScreen, form: ServingForm) -> None:

@@ -280,10 +280,13 @@ class DeploymentScreen(DeploymentActions):
         words = [
             (f"{answer.status}", "bold $success" if good else "bold $error"),
             (f"   {milliseconds(answer.seconds)}   replica {safe(answer.replica, 40)}", ""),
-            ("   c curl  p Python", "$foreground-muted"),
+            ("   c curl  p Python  T edit", "$foreground-muted"),
         ]
         self.query_one("#answer-words", Static).update(Content.assemble(*words))
         self.query_one("#answer", Static).update(safe_lines(_pretty(answer.body), 20_000))
+        if self.tab == "test":
+            # Out of the text field, so that the keys that copy the request are keys again.
+            self.set_focus(self.query_one("#answer-scroll"))
 
     def do_curl(self) -> None:
         if self.tab == "test" and self.answer is not None:

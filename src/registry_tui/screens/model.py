@@ -176,7 +176,7 @@ class ModelScreen(ListScreen):
         from registry_tui.screens.deploy import choose_project
 
         if self.model is not None:
-            choose_project(self, self.model, self.current.version)
+            choose_project(self, self.model, self.current)
 
     def do_alias(self) -> None:
         from registry_tui.screens.edit_model import SetAlias
