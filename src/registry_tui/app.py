@@ -525,7 +525,7 @@ class RegistryApp(App[None]):
         if isinstance(error, NotFound) and self._restored is not None and self.frame.place is self._restored:
             self._restored = None
             self._go(Place("registries"))
-            self.frame.flash("what was shown last time is gone", "$warning")
+            self.notify("What was shown last time is gone", severity="warning", markup=False)
             return
         if isinstance(error, RegistryError):
             lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]

@@ -47,7 +47,7 @@ class UserTheme:
 class Terminal:
     """What may be set in `[terminal]`, or as `REGISTRY_TUI_<NAME>`."""
 
-    #: One of `BUILT_IN_THEMES`, or a theme of `[themes.NAME]`.
+    #: One of the themes below, or one of your own.
     theme: str = "dark"
     #: No box drawing, no glyph without a word.
     plain: bool = False
@@ -55,7 +55,7 @@ class Terminal:
     frame_rate: int = 0
     #: Whether the mouse is asked for; without, the terminal's own selection works.
     mouse: bool = True
-    #: The place to start at, as after `:`.
+    #: The place to start at, as after `:`, when none is remembered.
     start: str = "registries"
     #: Whether the program starts where it was left.
     remember: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ def open_program(platform: Platform) -> Open:
     """Opens the program: `async with open_program(size=(80, 24)) as driver`."""
 
     @asynccontextmanager
-    async def opened(size: tuple[int, int] = (110, 34)) -> AsyncIterator[Driver]:
-        app = RegistryApp(platform.client, start_platform=False)
+    async def opened(size: tuple[int, int] = (110, 34), **options: Any) -> AsyncIterator[Driver]:
+        app = RegistryApp(platform.client, start_platform=False, **options)
         async with app.run_test(size=size) as pilot:
             yield Driver(app, pilot)
 

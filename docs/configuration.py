@@ -1,0 +1,122 @@
+"""`python docs/configuration.py > docs/configuration.md`: every setting and key, from the code itself."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import fields
+from types import ModuleType
+from typing import Any
+
+import registry_tui.preferences
+import registry_tui.service.settings
+from registry_tui.actions import ALL, Action, key_shown
+from registry_tui.preferences import BUILT_IN_THEMES, COLORS, Terminal
+from registry_tui.service.settings import PREFIX, Settings
+
+_HEAD = """\
+# Configuration
+
+Settings are in `config.toml` in the platform's home (`registry-tui status` says where that is). Each setting of
+`[terminal]` and `[service]` can also be given as an environment variable, which wins. A wrong setting of the terminal
+program is told when it opens, and its default is taken; the service does not start with one.
+
+```toml
+[terminal]
+theme = "light"
+start = "models"
+
+[keys]
+help = ["f1", "?"]          # everywhere
+models.delete = "ctrl+x"    # on one screen
+
+[themes.evening]
+dark = true
+primary = "#d08770"
+background = "#1b1b22"
+
+[service]
+workflow_threads = 4
+```
+"""
+
+_AFTER_TERMINAL = """
+`NO_COLOR`, and a terminal without colours (`vt100`, `xterm-mono`), take away every colour; what stands out is reversed.
+`TERM=dumb` cannot show the program. Over SSH (`SSH_CONNECTION`) fewer frames are drawn by themselves; nothing is ever
+animated. `registry-tui --plain` is `plain = true` for once: a screen reader meets no frames and no glyphs, and every
+state as a word. Copying uses the terminal's clipboard (OSC 52), which not every terminal allows: what was copied is
+shown, too.
+"""
+
+_KEYS = """
+## `[keys]`
+An action's name with a key, or a list of keys; `SCREEN.ACTION` for one screen alone. Keys are characters (`x`, `?`),
+names (`enter`, `escape`, `tab`, `space`, `f1` … `f24`, `home`, `pgup` …), and these with `ctrl+`, `shift+` or `alt+`.
+A key that means something else on the screen already is refused and told. Status line, `?` and palette show the keys
+as they are."""
+
+
+def _comments(module: ModuleType, name: str) -> dict[str, str]:
+    """The `#:` comments above the fields of a class; fields that follow without one share it."""
+    source = inspect.getsource(module)
+    lines = source.splitlines()
+    body = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name).body
+    found, text = {}, ""
+    for node in body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            above, at = [], node.lineno - 2
+            while lines[at].strip().startswith("#:"):
+                above.insert(0, lines[at].strip().removeprefix("#:").strip())
+                at -= 1
+            text = " ".join(above) or text
+            found[node.target.id] = text
+    return found
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(f'"{each}"' for each in value) + "]`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def _rows(defaults: dict[str, Any], told: dict[str, str]) -> list[str]:
+    rows = ["| setting | default | variable | |", "|---|---|---|---|"]
+    return rows + [
+        f"| `{name}` | {_value(default)} | `{PREFIX}{name.upper()}` | {told[name]} |"
+        for name, default in defaults.items()
+    ]
+
+
+def _keys(actions: tuple[Action, ...]) -> list[str]:
+    return [
+        "| action | key | |",
+        "|---|---|---|",
+        *(f"| `{each.id}` | `{key_shown(each.key)}` | {each.help.replace('|', '&#124;')} |" for each in actions),
+    ]
+
+
+def render() -> str:
+    """The whole page."""
+    terminal = {each.name: each.default for each in fields(Terminal)}
+    service = {name: field.default for name, field in Settings.model_fields.items()}
+    lines = [_HEAD, "## `[terminal]`", *_rows(terminal, _comments(registry_tui.preferences, "Terminal"))]
+    lines += [_AFTER_TERMINAL, "## `[themes.NAME]`"]
+    themes, colors = (", ".join(f"`{name}`" for name in names) for names in (BUILT_IN_THEMES, COLORS))
+    lines += [
+        f"There are {themes} already; `:theme NAME` takes one until the end.",
+        f'A theme of your own has `dark` (true or false), and colours as `"#rrggbb"`: {colors}.',
+        "Those that are left out are the ones of `dark` or `light`.",
+        "",
+        "## `[service]`",
+        *_rows(service, _comments(registry_tui.service.settings, "Settings")),
+        _KEYS,
+    ]
+    for screen, actions in ALL.items():
+        lines += ["", f"### {screen}", *_keys(actions)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(render(), end="")
