@@ -17,6 +17,7 @@ from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.text import safe
+from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import NOTHING, Cell, ago, duration, number, run_status
 
@@ -199,7 +200,7 @@ class ExperimentScreen(ListScreen):
             text = f"more than {source.seen} runs"
         self.query_one("#count", Static).update(text)
 
-    def _learn(self, source: PageCache[Any]) -> None:
+    def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:
         params: Counter[str] = Counter()
         metrics: Counter[str] = Counter()
         tags: Counter[str] = Counter()
