@@ -193,7 +193,7 @@ def test_commands_and_verbs_complete_without_a_service(short_path: Path) -> None
         timeout=60,
         check=False,
     )
-    assert done.stdout.split() == ["show", "synchronize"], done.stderr
+    assert done.stdout.split() == ["show", "synchronize", "storage"], done.stderr
 
 
 def test_a_list_imports_nothing_heavy(short_path: Path) -> None:
