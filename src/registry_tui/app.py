@@ -10,48 +10,37 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
 
-from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Input
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
 from registry_tui.memory import Memory
 from registry_tui.preferences import Preferences, Terminal
 from registry_tui.screens.frame import FrameScreen
+from registry_tui.typing_ahead import TypingAhead
+from registry_tui.watching import Watching
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from textual.filter import LineFilter
-    from textual.timer import Timer
-    from textual.widget import Widget
 
     from registry_tui.client import RegistryClient
     from registry_tui.early import EarlyPage
-    from registry_tui.schemas.operations import PlatformStatus
-    from registry_tui.schemas.stream import Change
 
-#: Seconds between two looks at the platform's health: at rest, and while it does not answer.
-AT_REST, IN_TROUBLE = 5.0, 1.0
 #: Places kept in the history.
 HISTORY = 40
-#: Seconds between two repaints of how long a part has not been well.
-TICK = 1.0
 #: Kinds of names that the palette offers to go to, and their commands.
 PALETTE_PLACES = {"registry": "registry", "project": "project", "deployment": "deployment"}
 #: Typed commands kept, names asked for of each kind, registries whose models' names are, and seconds between.
 COMMANDS_KEPT, MOST_NAMES, MOST_REGISTRIES, NAMES_EVERY = 50, 500, 5, 30.0
-#: Seconds that a form may take to open while keys wait for it.
-OPENING = 2.0
 PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
 
 
-class RegistryApp(App[None]):
+class RegistryApp(TypingAhead, Watching):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
@@ -85,26 +74,10 @@ class RegistryApp(App[None]):
         self._history: list[Place] = [self._first_place()]
         self._here = 0
         self.add_mode("places", lambda: self._screen_of(self._history[0]))
-        self._trouble: str | None = None
-        #: Whether the service answered the last time it was asked.
-        self.answering = False
-        self.status: PlatformStatus | None = None
-        self.user = ""
-        #: IDs of the workflows that run now, and how many.
-        self.active: frozenset[str] = frozenset()
         #: Names to offer when a command is typed, by kind of argument.
         self.names: dict[str, Sequence[str]] = {}
         self.names["theme"] = self.preferences.theme_names
-        #: Which screen and widget had the keys when a key was pressed.
-        self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
-        #: Keys that wait for a form that is being opened.
-        self._held: list[events.Key] = []
-        self._holding = False
-        self._hold_timer: Timer | None = None
         self._names_learnt = -NAMES_EVERY
-        self._ticking = False
-        #: Since when a part is not well (`time.monotonic`).
-        self._unwell_since: dict[str, float] = {}
         # Movement is never animated: it costs bytes over SSH and tells nothing.
         self.animation_level = "none"
         for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
@@ -140,7 +113,6 @@ class RegistryApp(App[None]):
                 break
         if self.preferences.problems:
             self.notify("\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False)
-        self.screen_change_signal.subscribe(self, self._screen_changed)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -183,60 +155,7 @@ class RegistryApp(App[None]):
         await self._look()
         if not self.answering and self._start_platform:
             self.start_platform()
-        await self._follow()
-
-    async def _follow(self) -> None:
-        """Listens to the service's changes; while it cannot, looks every few seconds."""
-        from registry_tui.client import RegistryError
-
-        last: str | None = None
-        while True:
-            try:
-                async for change in self.client.changes(last):
-                    last = change.id
-                    await self._heard(change)
-            except RegistryError as error:
-                self.log.info(error)
-            await self._look()
-            await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
-            await self._look()
-
-    async def _heard(self, change: Change) -> None:
-        """One change of the service's: the badge, the parts' health, and the screens that it concerns."""
-        if change.kind == "resync":
-            await self._look()
-            self._refresh_frames(lambda screen: True)
-        elif change.status is not None:
-            self.status = change.status
-            self._show_status()
-        elif change.workflow is not None:
-            work, before = change.workflow, self.active
-            self.active = before - {work.id} if work.status.finished else before | {work.id}
-            if self.active != before:
-                self._show_status()
-            self._refresh_frames(lambda screen: self.active != before or screen.follows_workflow(work.id))
-        elif change.event is not None:
-            kind = change.event.resource_type
-            self._refresh_frames(lambda screen: screen.follows(kind))
-
-    def _refresh_frames(self, wanted: Callable[[FrameScreen], bool]) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted and wanted(screen):
-                screen.refresh_soon()
-
-    def _show_status(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted:
-                screen.show_status()
-                screen.show_actions()
-        if self._unwell_since and not self._ticking:
-            self._ticking = True
-            self.set_timer(TICK, self._tick, name="tick")
-
-    def _tick(self) -> None:
-        """Counts the seconds of a part that is not well."""
-        self._ticking = False
-        self._show_status()
+        await self.follow()
 
     def show_early(self) -> None:
         """Shows the first page that was asked for before the client was there, when it is here and was not shown."""
@@ -250,122 +169,6 @@ class RegistryApp(App[None]):
 
         if not isinstance(self.screen, StartScreen):
             self.push_screen(StartScreen())
-
-    # -- health -------------------------------------------------------------------------------------
-
-    async def _look(self) -> None:
-        from registry_tui.client import RegistryError, ServiceUnavailable
-
-        before = self.answering, self.parts_shown(), self.active, self.user
-        was_answering, finished = self.answering, False
-        try:
-            if not self.user:
-                self.user = (await self.client.whoami()).name
-            if not self.answering:
-                self.answering, self._trouble = True, None
-                self._answered()
-            active = frozenset(work.id for work in (await self.client.workflows(status="active", page_size=100)).items)
-            finished = bool(self.active - active) or bool(active - self.active)
-            self.active = active
-            self.status = await self.client.status()
-        except ServiceUnavailable as error:
-            self.answering, self._trouble = False, error.message
-        except RegistryError as error:
-            self._trouble = error.message
-        else:
-            self._trouble = None
-        if before != (self.answering, self.parts_shown(), self.active, self.user):
-            self._show_status()
-            if finished and was_answering:
-                self._refresh_frames(lambda screen: True)
-
-    def _answered(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted:
-                screen.refresh_data()
-
-    def look_now(self) -> None:
-        """Looks at the health now rather than at the next tick."""
-        self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
-
-    @property
-    def who(self) -> str:
-        return f"{self.user}@local" if self.user else ""
-
-    @property
-    def running(self) -> int:
-        """How many workflows run now."""
-        return len(self.active)
-
-    def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
-        """(part, style, words when it is not well; in plain mode always words) for the status line."""
-        if not self.answering:
-            words = "connecting" if self._trouble is None else f"does not answer, {self._unwell('service')}"
-            return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
-        self._unwell_since.pop("service", None)
-        shown = []
-        for part in self.status.parts if self.status is not None else ():
-            style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
-            if part.state == "healthy":
-                self._unwell_since.pop(part.name, None)
-                words = "ok" if self.preferences.terminal.plain else ""
-            else:
-                words = f"{'restarting' if part.state == 'starting' else part.state}, {self._unwell(part.name)}"
-            shown.append((part.name, style, words))
-        return tuple(shown)
-
-    def _unwell(self, part: str) -> str:
-        """How long a part has not been well, as far as this program knows."""
-        since = self._unwell_since.setdefault(part, time.monotonic())
-        return f"{time.monotonic() - since:.0f} s"
-
-    # -- keys ---------------------------------------------------------------------------------------
-
-    def hold_keys(self) -> None:
-        """From here on keys wait for the form that is being opened; without one, they are dropped in a moment."""
-        self._holding = True
-        self._hold_timer = self.set_timer(OPENING, self._drop, name="hold-keys")
-
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._holding and event.key not in ("escape", "ctrl+q"):
-                self._held.append(event)
-                return
-            self._aimed_at[event] = self.screen, self.focused
-        await super().on_event(event)
-
-    def on_key(self, event: events.Key) -> None:
-        """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
-        field = self.focused
-        screen, aimed = self._aimed_at.pop(event, (self.screen, field))
-        if self._holding or screen is not self.screen:
-            event.prevent_default()
-            self._held.append(event)
-            if not self._holding:
-                self.hold_keys()
-                self._screen_changed(self.screen)
-        elif isinstance(field, Input) and aimed is not field:
-            event.prevent_default()
-            # As the app itself sends keys on; it does not take a key that was sent on for a new one.
-            field._forward_event(events.Key(event.key, event.character))
-
-    def _screen_changed(self, screen: Screen[Any]) -> None:
-        if self._holding:
-            screen.call_after_refresh(self._release)
-
-    def _release(self) -> None:
-        """What is open now gets the keys that waited for it, in the order in which they were pressed."""
-        held = sorted(self._held, key=lambda event: event.time)
-        self._drop()
-        for event in held:
-            self.post_message(events.Key(event.key, event.character))
-
-    def _drop(self) -> None:
-        self._holding = False
-        self._held.clear()
-        if self._hold_timer is not None:
-            self._hold_timer.stop()
-            self._hold_timer = None
 
     # -- places -------------------------------------------------------------------------------------
 
@@ -518,9 +321,7 @@ class RegistryApp(App[None]):
         from registry_tui.widgets.text import safe
 
         if isinstance(error, ServiceUnavailable):
-            self.answering, self._trouble = False, error.message
-            self.frame.show_status()
-            self.frame.show_actions()
+            self.lost(error.message)
             return
         if isinstance(error, NotFound) and self._restored is not None and self.frame.place is self._restored:
             self._restored = None

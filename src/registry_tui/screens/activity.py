@@ -9,6 +9,7 @@ from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.filter_bar import Filter
 from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.pace import Paces
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.widgets.words import Cell, ago, bar, duration, work_status
@@ -16,16 +17,18 @@ from registry_tui.widgets.words import Cell, ago, bar, duration, work_status
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow
 
-KINDS = (
-    ("provision", "provision"),
-    ("synchronize", "synchronize"),
-    ("deprovision", "deprovision"),
-    ("archive", "archive"),
-    ("delete-archive", "delete archive"),
+KINDS = tuple(
+    (kind, kind.replace("-", " "))
+    for kind in (
+        *("provision", "synchronize", "deprovision", "archive", "delete-archive", "clean-up"),
+        *("deploy", "stop", "undeploy"),
+    )
 )
 STATUSES = (
     ("active", "active"),
+    ("queued", "queued"),
     ("running", "running"),
+    ("cancelling", "cancelling"),
     ("succeeded", "succeeded"),
     ("failed", "failed"),
     ("cancelled", "cancelled"),
@@ -42,10 +45,11 @@ def progress_cell(work: Workflow) -> Cell:
     return Cell(f"{bar(done / max(1, len(work.steps)), 10)} {work.steps_done}/{len(work.steps)}", "accent")
 
 
-def took(work: Workflow) -> Cell:
-    """How long a finished workflow took."""
+def took(work: Workflow, paces: Paces) -> Cell:
+    """How long a finished workflow took; of a running one its step, with rate and time left."""
     if work.finished_at is None:
-        return Cell(work.step or "", "dim")
+        pace = paces.words(work)
+        return Cell(f"{work.step or ''} {pace}".strip(), "dim")
     return Cell(duration((work.finished_at - work.created_at).total_seconds()), "dim")
 
 
@@ -60,6 +64,10 @@ def workflow_why_not(action: str, work: Workflow) -> str | None:
     return None
 
 
+#: One for all looks at the list.
+_PACES = Paces()
+
+
 class ActivityScreen(ListScreen):
     """Every workflow of this installation."""
 
@@ -72,7 +80,7 @@ class ActivityScreen(ListScreen):
         Column("kind", "Kind", lambda row: row.kind.value, 1),
         Column("resource", "Resource", lambda row: row.resource_name, 0),
         Column("progress", "Progress", progress_cell, 1, min_width=14),
-        Column("took", "Took", took, 3),
+        Column("took", "Took", lambda row: took(row, _PACES), 3, max_width=60),
         Column("who", "Who", lambda row: row.actor, 4),
         Column("started", "Started", lambda row: Cell(ago(row.created_at), "dim"), 2),
         Column("error", "Error", lambda row: Cell(row.error or "", "bad"), 5, max_width=60),
@@ -94,15 +102,8 @@ class ActivityScreen(ListScreen):
 
         return fetch
 
-    async def start(self) -> None:
-        await super().start()
-        if self.program.running:
-            # What runs moves: look again soon, and stop by itself once nothing does.
-            self.set_timer(1.0, self._look_again, name="look-again")
-
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering:
-            self.refresh_data()
+    def follows_workflow(self, workflow: str) -> bool:
+        return True
 
     def row_why_not(self, action: str, row: Workflow | None) -> str | None:
         return None if row is None else workflow_why_not(action, row)

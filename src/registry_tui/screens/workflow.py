@@ -15,14 +15,15 @@ from registry_tui.commands import Place
 from registry_tui.screens.activity import workflow_why_not
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.pace import Paces
 from registry_tui.widgets.text import safe
-from registry_tui.widgets.words import absolute, bar, both, duration, size, work_status
+from registry_tui.widgets.words import absolute, bar, both, duration, work_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import LogLine, Workflow
 
-#: Seconds between looks while it runs.
-EVERY = 0.5
+#: Seconds between looks at its log lines while it runs; its steps come with the stream of changes.
+EVERY = 1.0
 #: Log lines that are kept in view.
 MAX_LINES = 2000
 _TONES = {"good": "$success", "busy": "$accent", "warn": "$warning", "bad": "$error", "dim": "$foreground-muted"}
@@ -41,7 +42,9 @@ class WorkflowScreen(FrameScreen):
         super().__init__(place)
         self.work: Workflow | None = None
         self.lines: list[LogLine] = []
+        #: The last page of its log lines.
         self._token: str | None = None
+        self._paces = Paces()
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="facts", markup=False)
@@ -64,15 +67,18 @@ class WorkflowScreen(FrameScreen):
             self.set_timer(EVERY, self._look_again, name="look-again")
 
     async def _read_lines(self, id_: str) -> None:
-        """Only what is new: the last page's token is kept while there is none after it."""
-        page = await self.client.workflow_logs(id_, page_size=1000)
+        """What is new: the last page is asked for again, and those after it."""
         known = self.lines[-1].sequence if self.lines else -1
         while True:
+            page = await self.client.workflow_logs(id_, page_size=1000, page_token=self._token)
             self.lines.extend(line for line in page.items if line.sequence > known)
             if page.next_page_token is None:
                 break
-            page = await self.client.workflow_logs(id_, page_size=1000, page_token=page.next_page_token)
+            self._token = page.next_page_token
         del self.lines[:-MAX_LINES]
+
+    def follows_workflow(self, workflow: str) -> bool:
+        return workflow == self.place.args["workflow"]
 
     def _look_again(self) -> None:
         if self.is_current and self.program.answering:
@@ -83,7 +89,7 @@ class WorkflowScreen(FrameScreen):
         if work is None:
             return
         self.show_crumbs()
-        self.query_one("#facts", Static).update(_facts(work))
+        self.query_one("#facts", Static).update(_facts(work, self._paces.words(work)))
         parts: list[tuple[str, str]] = []
         for line in self.lines:
             parts.append((f"{absolute(line.created_at)[11:]}  ", "$foreground-muted"))
@@ -135,10 +141,12 @@ class WorkflowScreen(FrameScreen):
 def _resource_place(work: Workflow) -> Place | None:
     if work.resource_type == "registry":
         return Place("registry", {"registry": work.resource_id})
+    if work.resource_type == "deployment":
+        return Place("deployment", {"deployment": work.resource_id})
     return None
 
 
-def _facts(work: Workflow) -> Content:
+def _facts(work: Workflow, pace: str) -> Content:
     """Who, when, how far, and what to do when it failed."""
     status = work_status(work.status)
     parts: list[tuple[str, str]] = [
@@ -159,7 +167,7 @@ def _facts(work: Workflow) -> Content:
             progress = work.progress
             if progress.bytes_total:
                 share = progress.bytes_done / progress.bytes_total
-                parts.append((f"   {bar(share, 24)} {size(progress.bytes_done)} of {size(progress.bytes_total)}", ""))
+                parts.append((f"   {bar(share, 24)} {pace}", ""))
             parts.append(("\n", ""))
         else:
             parts.append((f"○ {step}\n", "$foreground-muted"))

@@ -1,0 +1,80 @@
+"""Keys that are typed ahead: what follows a key that opens something belongs to what it opens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+from textual.widgets import Input
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+    from textual.widget import Widget
+
+#: Seconds that a form may take to open while keys wait for it.
+OPENING = 2.0
+
+
+class TypingAhead(App[None]):
+    """Textual aims a key at what has the focus when it arrives, not at what the key before it opens."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        #: Which screen and widget had the keys when a key was pressed.
+        self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
+        #: Keys that wait for a form that is being opened.
+        self._held: list[events.Key] = []
+        self._holding = False
+        self._hold_timer: Timer | None = None
+
+    def on_mount(self) -> None:
+        self.screen_change_signal.subscribe(self, self._screen_changed)
+
+    def hold_keys(self) -> None:
+        """From here on keys wait for the form that is being opened; without one, they are dropped in a moment."""
+        self._holding = True
+        self._hold_timer = self.set_timer(OPENING, self._drop, name="hold-keys")
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._holding and event.key not in ("escape", "ctrl+q"):
+                self._held.append(event)
+                return
+            self._aimed_at[event] = self.screen, self.focused
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
+        field = self.focused
+        screen, aimed = self._aimed_at.pop(event, (self.screen, field))
+        if self._holding or screen is not self.screen:
+            event.prevent_default()
+            self._held.append(event)
+            if not self._holding:
+                self.hold_keys()
+                self._screen_changed(self.screen)
+        elif isinstance(field, Input) and aimed is not field:
+            event.prevent_default()
+            # As the app itself sends keys on; it does not take a key that was sent on for a new one.
+            field._forward_event(events.Key(event.key, event.character))
+
+    def _screen_changed(self, screen: Screen[Any]) -> None:
+        if self._holding:
+            screen.call_after_refresh(self._release)
+
+    def _release(self) -> None:
+        """What is open now gets the keys that waited for it, in the order in which they were pressed."""
+        held = sorted(self._held, key=lambda event: event.time)
+        self._drop()
+        for event in held:
+            self.post_message(events.Key(event.key, event.character))
+
+    def _drop(self) -> None:
+        self._holding = False
+        self._held.clear()
+        if self._hold_timer is not None:
+            self._hold_timer.stop()
+            self._hold_timer = None
