@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_shell_examples_run_in_their_order(own_platform: Platform) -> None:
     shell = [each for each in blocks("sh") if ".venv" not in each]
-    assert len(shell) == 4
+    assert len(shell) == 5
     environment = own_platform.environment()
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     script = "set -euo pipefail\n" + "\n".join(shell)
