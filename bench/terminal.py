@@ -18,10 +18,14 @@ from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
 
+import pyte
+
 COLUMNS, ROWS = 170, 50
 UP, DOWN, PAGE_UP, PAGE_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
 #: A key's paint is over after so many seconds without a byte.
 QUIET = 0.03
+#: Seconds without a byte that tell one frame from the next; a frame is written at once.
+FRAME = 0.004
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,7 +36,7 @@ class Program:
     pid: int
     file: int
     written: bytearray = field(default_factory=bytearray)
-    #: Bytes of the largest burst: what was written without a pause of `QUIET`.
+    #: Bytes of the largest frame: what was written without a pause of `FRAME`.
     largest: int = 0
     _burst: int = 0
     _last: float = 0.0
@@ -44,7 +48,7 @@ class Program:
         with suppress(OSError):
             data = os.read(self.file, 1 << 16)
             now = time.perf_counter()
-            self._burst = len(data) + (self._burst if now - self._last < QUIET else 0)
+            self._burst = len(data) + (self._burst if now - self._last < FRAME else 0)
             self.largest, self._last = max(self.largest, self._burst), now
             self.written += data
             return data
@@ -86,6 +90,13 @@ class Program:
             count += len(data)
             wait = QUIET
         return (last - began) * 1000, count
+
+    def click(self, title: str) -> bytes:
+        """A click of the mouse on a text of the screen, as the terminal would send it (xterm's SGR mode)."""
+        screen = pyte.Screen(COLUMNS, ROWS)
+        pyte.ByteStream(screen).feed(bytes(self.written))
+        x, y = next((line.index(title), y) for y, line in enumerate(screen.display) if title in line)
+        return f"\x1b[<0;{x + 1};{y + 1}M\x1b[<0;{x + 1};{y + 1}m".encode()
 
     @property
     def memory(self) -> float:

@@ -90,7 +90,7 @@ def our_runs(one: Program, project: str, experiment: int, runs: int) -> Listed:
     opened = one.send(f":runs {project} {experiment}\r".encode(), newest)
     moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
     to_end, to_start = one.send(b"G", oldest), one.send(b"g", newest)
-    sorted_ = one.send(b"S", oldest)
+    sorted_ = _jump(one, one.click("Run  "), oldest)
     memory = one.memory
     filtered = one.send(b'/attributes.run_name LIKE "run-_" AND attributes.run_name LIKE "%-7"\r', b"run-7 ")
     return Listed(opened, moves, pages, to_end, to_start, sorted_, filtered, memory, one.largest)
@@ -152,7 +152,7 @@ def models(one: Program, count: int, versions: int, other: Listed, report: Repor
     report.say("move: bytes", "B", moves.bytes, other.moves.bytes, budget=MOVE_BYTES)
     report.say("to the end", "ms", one.send(b"G", second), other.to_end)
     report.say("to the start", "ms", one.send(b"g", first), other.to_start)
-    report.say("searched in names, owners, tags", "ms", one.send(b"/for MODEL-MANY\x7f\x7f\r", MANY.encode()))
+    report.say("searched in names, owners, tags", "ms", one.send(b"/MODEL-MANY-VERSIONS IS FOR\r", MANY.encode()))
     report.head(f"One model with {versions} versions")
     report.say("open the list", "ms", one.send(f":model registry-local {MANY}\r".encode(), f"v{versions}".encode()))
     moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
