@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
@@ -55,6 +56,7 @@ class RegistryScreen(FrameScreen):
         self.registry: ModelRegistry | None = None
         #: What each line of the details copies, by its option's ID.
         self.values: dict[str, str] = {}
+        self._again: Timer | None = None
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="headline", markup=False)
@@ -100,8 +102,10 @@ class RegistryScreen(FrameScreen):
         self.show_crumbs()
         self._show(self.registry)
         self._show_pane()
-        if self.registry.workflow_id is not None:
-            self.set_timer(1.0, self._look_again, name="look-again")
+        if self._again is not None:
+            self._again.stop()
+        changing = self.registry.workflow_id is not None
+        self._again = self.set_timer(1.0, self._look_again, name="look-again") if changing else None
 
     def _look_again(self) -> None:
         if self.is_current and self.program.answering:

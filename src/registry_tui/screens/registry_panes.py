@@ -91,6 +91,7 @@ class ListPane(Vertical):
         if self.table.source is None:
             self.restart()
         else:
+            self.table.say(None)
             self.table.reload()
 
     def restart(self) -> None:
@@ -127,7 +128,16 @@ class ListPane(Vertical):
 
     @on(VirtualTable.Failed)
     def _failed(self, event: VirtualTable.Failed) -> None:
-        self.frame.failed(event.error)
+        self.failed(event.error)
+
+    def failed(self, error: Exception) -> None:
+        """What the service refuses stands in place of the rows; everything else is told as everywhere."""
+        from registry_tui.client import Conflict, Refused
+
+        if isinstance(error, (Conflict, Refused)):
+            self.table.say(Empty(error.message, (error.action,) if error.action else ()))
+        else:
+            self.frame.failed(error)
 
     @on(VirtualTable.Highlighted, "#table")
     def _moved(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Static
 
@@ -82,6 +83,7 @@ class StoragePane(ListPane):
     def __init__(self) -> None:
         super().__init__()
         self.usage: StorageUsage | None = None
+        self._again: Timer | None = None
 
     def compose(self) -> Iterable[Widget]:
         yield Static("", id="totals", markup=False)
@@ -107,15 +109,22 @@ class StoragePane(ListPane):
     async def _learn(self, max_age: float | None) -> None:
         """Asks for the totals, and again while they are measured; what was measured last stays in view meanwhile."""
         assert self.registry is not None
+        from registry_tui.client import Conflict, Refused
+
         before = None if self.usage is None else self.usage.measured_at
-        self.usage = found = await self.frame.client.storage(self.registry.id, max_age=max_age)
+        try:
+            self.usage = found = await self.frame.client.storage(self.registry.id, max_age=max_age)
+        except (Conflict, Refused):
+            self.restart()  # which is refused too, and says why in place of the rows
+            return
         self.query_one("#totals", Static).update(_totals(found))
         if self.table.source is None:
             self.restart()
         elif found.measured_at != before:
             self.table.reload()
-        if found.measuring:
-            self.set_timer(EVERY, self._look_again, name="measuring")
+        if self._again is not None:
+            self._again.stop()
+        self._again = self.set_timer(EVERY, self._look_again, name="measuring") if found.measuring else None
         self.frame.show_actions()
 
     def _look_again(self) -> None:
