@@ -76,6 +76,7 @@ REGISTRY = (
     Action("clean_up", "u", "clean up", "Remove archives without a version, after listing them"),
     Action("measure", "M", "measure", "Measure the storage again now", footer=False),
     ORDER,
+    EXPORT,
     Action("grant", "t", "storage access", "Grant or revoke the machine user's access to its prefix"),
     Action("models", "m", "models", "The registered models of this registry"),
     Action(

@@ -36,6 +36,7 @@ _TABS = {
     "open": ("events", "models", "storage"),
     "filter": ("events", "models", "storage"),
     "order": ("models", "storage"),
+    "export": ("events", "models", "storage"),
     "save": ("events",),
     "clean_up": ("storage",),
     "measure": ("storage",),
@@ -200,6 +201,12 @@ class RegistryScreen(FrameScreen):
 
         assert self.pane is not None
         order_menu(self, self.pane.table, self.pane.sort)
+
+    def do_export(self) -> None:
+        from registry_tui.screens.save import Export
+
+        assert self.pane is not None
+        self.app.push_screen(Export(self.pane, f"{self.tab}-of-{self.registry.name if self.registry else self.tab}"))
 
     def do_save(self) -> None:
         assert isinstance(self.pane, EventsPane)

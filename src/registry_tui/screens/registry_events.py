@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from registry_tui.screens.form import Form, row
 from registry_tui.screens.registry_panes import ListPane
+from registry_tui.screens.save import Save
 from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.text import safe
@@ -181,53 +181,25 @@ class EventsPane(ListPane):
     def save(self) -> None:
         """Asks for a file, and writes every log line of the chosen event into it."""
         if self.registry is not None and self.event is not None:
-            form = SaveLog(self.event, Path.cwd() / f"{self.registry.name}-{self.event.id}.log")
-            self.app.push_screen(form, self._saved)
+            form = SaveLog(self.event, f"{self.registry.name}-{self.event.id}.log")
+            self.app.push_screen(form, lambda path: self._saved(path, form.written))
 
-    def _saved(self, told: str | None) -> None:
-        if told is not None:
-            self.frame.flash(told)
+    def _saved(self, path: Path | None, lines: int) -> None:
+        if path is not None:
+            self.flash(f"{lines:,} lines saved in {path}")
 
 
-class SaveLog(Form[str]):
-    """Asks for a file; the result tells what was written."""
+class SaveLog(Save):
+    """Asks for a file, and writes all log lines of an event into it."""
 
-    TITLE_TEXT = "Save log lines"
-    OK = "Save"
+    def __init__(self, event: Event, name: str) -> None:
+        super().__init__("Save log lines", name, "")
+        self.event = event
+        self.written = 0
 
-    def __init__(self, event: Event, path: Path) -> None:
-        super().__init__()
-        self.event, self.suggested = event, path
-
-    def compose_fields(self) -> Iterable[Widget]:
-        yield row("File", Input(str(self.suggested), compact=True, id="file"))
-
-    def on_mount(self) -> None:
-        self.query_one("#file").focus()
-
-    @property
-    def path(self) -> Path:
-        return Path(self.query_one("#file", Input).value.strip()).expanduser()
-
-    def problem_of(self) -> str | None:
-        path = self.path
-        try:
-            if path.is_dir():
-                return "that is a folder: type a file's name"
-            if not path.parent.is_dir():
-                return f"there is no folder {path.parent}"
-            return f"{path.name} is there already" if path.exists() else None
-        except (OSError, ValueError) as error:
-            return f"that is no file's name: {error}"
-
-    async def send(self) -> str:
-        from registry_tui.client import RegistryError
-
-        try:
-            count = await save_lines(self.program.client, self.event, self.path)
-        except OSError as error:
-            raise RegistryError(f"Cannot write {self.path}: {error.strerror or error}") from error
-        return f"{count:,} lines saved in {self.path}"
+    async def send(self) -> Path:
+        self.written = await save_lines(self.program.client, self.event, self.path)
+        return self.path
 
 
 async def save_lines(client: RegistryClient, event: Event, path: Path) -> int:

@@ -94,6 +94,15 @@ class ListPane(Vertical):
             self.table.say(None)
             self.table.reload()
 
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        """`fetch`, as exporting asks for it."""
+        assert self.registry is not None
+        return self.fetch(self.registry)
+
+    def flash(self, text: str) -> None:
+        """A short message in the status line."""
+        self.frame.flash(text)
+
     def restart(self) -> None:
         """Asks for the list anew, because filter or order changed."""
         if self.registry is not None:

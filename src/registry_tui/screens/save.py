@@ -18,6 +18,7 @@ from registry_tui.widgets.page_cache import PageCache
 
 if TYPE_CHECKING:
     from registry_tui.screens.list_screen import ListScreen
+    from registry_tui.screens.registry_panes import ListPane
     from registry_tui.widgets.page_cache import Fetch
 
 
@@ -79,7 +80,7 @@ class Export(Save):
 
     OK = "Export"
 
-    def __init__(self, screen: ListScreen, name: str) -> None:
+    def __init__(self, screen: ListScreen | ListPane, name: str) -> None:
         super().__init__("Export the table", f"{name}.csv", "")
         self._of = screen
 
@@ -123,7 +124,7 @@ class Export(Save):
         return path
 
 
-async def _pages(screen: ListScreen, marked: Sequence[Any] | None) -> AsyncIterator[Sequence[Any]]:
+async def _pages(screen: ListScreen | ListPane, marked: Sequence[Any] | None) -> AsyncIterator[Sequence[Any]]:
     if marked is not None:
         yield marked
         return
