@@ -93,10 +93,14 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    command: list[str], environment: Mapping[str, str], columns: int = 100, rows: int = 30
+    command: list[str],
+    environment: Mapping[str, str],
+    columns: int = 100,
+    rows: int = 30,
+    kind: str = "xterm-256color",
 ) -> Iterator[Terminal]:
-    """A terminal that is closed at the end, whatever the program does."""
-    opened = Terminal(command, {**environment, "TERM": "xterm-256color"}, columns, rows)
+    """A terminal that is closed at the end, whatever the program does. It starts where every program starts."""
+    opened = Terminal(command, {"REGISTRY_TUI_REMEMBER": "no", **environment, "TERM": kind}, columns, rows)
     try:
         yield opened
     finally:

@@ -1,0 +1,83 @@
+"""A part of the platform goes away while somebody works: the screen stays, says so, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from textual.widgets import Button, Input
+
+from registry_tui.app import RegistryApp
+from registry_tui.schemas.operations import WorkflowStatus
+from support.platforms import Platform, unique
+from support.program import Driver
+
+
+async def test_a_dead_service_leaves_screen_and_input_alone_and_is_met_again(own_platform: Platform) -> None:
+    name = unique("kept")
+    app = RegistryApp(own_platform.client, start_platform=False)
+    async with app.run_test(size=(120, 30)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.rows("registries")
+        await driver.press("2")
+        await driver.rows("projects")
+        await driver.press("n")
+        await driver.shows("Create project")
+        await driver.type(name)
+        await asyncio.to_thread(own_platform.command, "down")
+        await driver.press("enter")
+        await driver.shows("not running", name)
+        await driver.shows("service does not answer, ")
+        assert app.screen.query_one("#name", Input).value == name
+        await asyncio.to_thread(own_platform.up)
+        await driver.until(lambda: app.answering, "the service to be met again")
+        await driver.until(lambda: not app.screen.query_one("#ok", Button).disabled)
+        await driver.press("enter")
+        await driver.until(lambda: app.screen is app.frame, "the form to be taken")
+        await driver.shows(name)
+
+
+async def test_mlflow_restarting_is_told_and_what_is_shown_stays(own_platform: Platform) -> None:
+    app = RegistryApp(own_platform.client, start_platform=False)
+    async with app.run_test(size=(120, 30)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.rows("registries")
+        await driver.press("2")
+        await driver.rows("projects")
+        await driver.press("enter")
+        await driver.rows("project")
+        shown = [row.name for row in driver.screen.table.source.loaded_rows()]
+        await asyncio.to_thread(own_platform.kill, "mlflow")
+        await driver.until(lambda: any("mlflow" in line and " s" in line for line in last_line(driver)), "the words")
+        await driver.press("ctrl+r")
+        assert [row.name for row in driver.screen.table.source.loaded_rows()] == shown
+        await driver.until(lambda: not any(words for _, _, words in app.parts_shown()), "mlflow to be well again")
+        assert [row.name for row in driver.screen.table.source.loaded_rows()] == shown
+
+
+async def test_activity_and_badge_follow_what_others_do(own_platform: Platform) -> None:
+    app = RegistryApp(own_platform.client, start_platform=False)
+    async with app.run_test(size=(120, 30)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.rows("registries")
+        registry = driver.screen.table.source.loaded_rows()[0]
+        await driver.press("6")
+        await driver.rows("activity")
+        async with own_platform.client() as other:
+            began = time.monotonic()
+            accepted = await other.synchronize_registry(registry.id)
+            await driver.until(
+                lambda: any(row.id == accepted.workflow.id for row in driver.screen.table.source.loaded_rows())
+            )
+            assert time.monotonic() - began < 4, "the stream told it, not a later look"
+            await driver.until(
+                lambda: (
+                    driver.screen.table.source.loaded_rows()[0].id == accepted.workflow.id
+                    and driver.screen.table.source.loaded_rows()[0].status == WorkflowStatus.SUCCEEDED
+                )
+            )
+            await driver.until(lambda: app.running == 0)
+
+
+def last_line(driver: Driver) -> list[str]:
+    return driver.text.splitlines()[-1:]
