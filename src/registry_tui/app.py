@@ -151,6 +151,7 @@ class RegistryApp(TypingAhead, Watching):
             self._client = self._connect()
         # Garbage is looked for again from here on, in what is made from here on.
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         gc.enable()
         await self._look()
         if not self.answering and self._start_platform:

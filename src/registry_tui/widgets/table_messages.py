@@ -9,7 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from registry_tui.widgets.table_layout import Column
-    from registry_tui.widgets.virtual_table import VirtualTable
+    from registry_tui.widgets.table_view import TableView
 
 
 #: Handlers are called `on_virtual_table_…`, as if the messages were the widget's own classes.
@@ -27,19 +27,19 @@ class Empty:
 class TableMessage(Message):
     """Any message of a table."""
 
-    def __init__(self, table: VirtualTable[Any]) -> None:
+    def __init__(self, table: TableView[Any]) -> None:
         super().__init__()
         self.table = table
 
     @property
-    def control(self) -> VirtualTable[Any]:
+    def control(self) -> TableView[Any]:
         return self.table
 
 
 class RowMessage(TableMessage):
     """A message about one row."""
 
-    def __init__(self, table: VirtualTable[Any], row: Any) -> None:
+    def __init__(self, table: TableView[Any], row: Any) -> None:
         super().__init__(table)
         self.row = row
 
@@ -66,7 +66,7 @@ class Collapse(RowMessage, namespace=NAMESPACE):
 class SortAsked(TableMessage, namespace=NAMESPACE):
     """A column's header was clicked; `add` when it shall count after those sorted already."""
 
-    def __init__(self, table: VirtualTable[Any], column: Column[Any], add: bool) -> None:
+    def __init__(self, table: TableView[Any], column: Column[Any], add: bool) -> None:
         super().__init__(table)
         self.column, self.add = column, add
 
@@ -74,7 +74,7 @@ class SortAsked(TableMessage, namespace=NAMESPACE):
 class Marked(TableMessage, namespace=NAMESPACE):
     """Rows were marked, or their marks taken away; `count` are marked now."""
 
-    def __init__(self, table: VirtualTable[Any]) -> None:
+    def __init__(self, table: TableView[Any]) -> None:
         super().__init__(table)
         self.count = len(table.marked)
 
@@ -89,6 +89,6 @@ class Loaded(TableMessage, namespace=NAMESPACE):
 class Failed(TableMessage, namespace=NAMESPACE):
     """A page could not be fetched; what is shown stays."""
 
-    def __init__(self, table: VirtualTable[Any], error: Exception) -> None:
+    def __init__(self, table: TableView[Any], error: Exception) -> None:
         super().__init__(table)
         self.error = error

@@ -17,8 +17,8 @@ from registry_tui.widgets import table_messages as messages
 from registry_tui.widgets.page_cache import PageCache, PageLike, Step
 from registry_tui.widgets.table_drawing import Sort
 from registry_tui.widgets.table_layout import INDENT, LEAD, Column
+from registry_tui.widgets.table_marks import MarkingView
 from registry_tui.widgets.table_messages import Empty
-from registry_tui.widgets.table_view import TableView
 from registry_tui.widgets.tree_cache import TreeCache
 
 __all__ = ["Column", "Empty", "Sort", "VirtualTable"]
@@ -26,7 +26,7 @@ __all__ = ["Column", "Empty", "Sort", "VirtualTable"]
 Row = TypeVar("Row")
 
 
-class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
+class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
     """A table over a list of pages; give it one with `set_source`.
 
     - **Marks**: `toggle_mark`, shift with the arrows, ctrl+click and shift+click keep rows in `marked` by key, when
@@ -56,7 +56,6 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
     SortAsked: TypeAlias = messages.SortAsked
     Loaded: TypeAlias = messages.Loaded
     Failed: TypeAlias = messages.Failed
-    Marked: TypeAlias = messages.Marked
     Expand: TypeAlias = messages.Expand
     Collapse: TypeAlias = messages.Collapse
 
@@ -69,10 +68,6 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
         self._pump: asyncio.Task[None] | None = None
         #: Whether the cursor stays on the last row while pages arrive.
         self._at_end = False
-        #: Where marking with shift began.
-        self._anchor: int | None = None
-        #: Whether rows can be marked with shift and by mouse.
-        self.markable = False
 
     @property
     def cursor(self) -> int:
@@ -329,15 +324,8 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
 
     def toggle_mark(self) -> None:
         """Marks the row under the cursor, or takes its mark away, and goes one down."""
-        self._toggle_mark(self._cursor)
+        self._turn_mark(self._cursor)
         self.action_move(1)
-
-    def clear_marks(self) -> None:
-        """Takes all marks away."""
-        self.marked.clear()
-        self._anchor = None
-        self.refresh()
-        self.post_message(self.Marked(self))
 
     def action_extend(self, rows: int) -> None:
         """Moves, marking the rows from where shift was first held; going back takes their marks away."""
@@ -352,25 +340,7 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
         self._move_to(index)
         self._anchor = anchor
         after = _between(anchor, self._cursor)
-        for each in {*before, *after}:
-            self._set_mark(each, each in after)
-        self.post_message(self.Marked(self))
-
-    def _toggle_mark(self, index: int) -> None:
-        row = self._source.row(index) if self._source is not None else None
-        if row is not None and self._source is not None:
-            self._set_mark(index, self._source.key(row) not in self.marked)
-            self.post_message(self.Marked(self))
-
-    def _set_mark(self, index: int, mark: bool) -> None:
-        row = self._source.row(index) if self._source is not None else None
-        if row is None or self._source is None:
-            return
-        if mark:
-            self.marked[self._source.key(row)] = row
-        else:
-            self.marked.pop(self._source.key(row), None)
-        self._refresh_row(index)
+        self._mark({each: each in after for each in (*before, *after)})
 
     # -- mouse --------------------------------------------------------------------------------------
 
@@ -388,7 +358,7 @@ class VirtualTable(TableView[Row], Generic[Row], can_focus=True):
             self._extend_to(index)
         elif self.markable and event.ctrl:
             self._move_to(index)
-            self._toggle_mark(index)
+            self._turn_mark(index)
         elif self._is_triangle(event.x, index):
             if not self._expand(index):
                 self._collapse(index)
