@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -339,7 +340,12 @@ class RegistryApp(TypingAhead, Watching):
     def copy_text(self, text: str) -> None:
         """Copies over OSC 52, which answers nothing: so the text is shown too."""
         self.copy_to_clipboard(text)
-        self.frame.flash(f"copied: {text}")
+        self.frame.flash(f"copied: {text}" if can_copy() else f"this terminal takes no copies; select it: {text}")
+
+
+def can_copy(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal may take copies; those that are known not to are the Linux console and Apple's Terminal."""
+    return environment.get("TERM") != "linux" and environment.get("TERM_PROGRAM") != "Apple_Terminal"
 
 
 def remember_place(memory: Memory, place: Place) -> None:

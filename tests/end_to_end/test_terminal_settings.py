@@ -18,7 +18,9 @@ from registry_tui.app import RegistryApp
 class Broken(RegistryApp):
     def on_mount(self):
         self.set_timer(0.5, lambda: 1 / 0)
-Broken(start_platform=False).run()
+app = Broken(start_platform=False)
+app.run()
+raise SystemExit(app.return_code)
 """
 
 
