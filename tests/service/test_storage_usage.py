@@ -56,12 +56,13 @@ class Place:
         return object_names(self.platform, self.registry.bucket, prefix)
 
     def measured(self) -> StorageUsage:
-        self.platform.ask(lambda client: client.storage(self.registry.id, max_age=0))
-
         def done() -> StorageUsage | None:
             found = self.platform.ask(lambda client: client.storage(self.registry.id))
             return None if found.measuring else found
 
+        # One that began before, e.g. after a clean-up, would be joined.
+        wait_for(done, what="the measurement before")
+        self.platform.ask(lambda client: client.storage(self.registry.id, max_age=0))
         return wait_for(done, what="the measurement")
 
     def usage_of(self, model: str) -> list[ArchiveUsage]:

@@ -201,7 +201,7 @@ async def test_models_of_the_registry_open(
 
 
 async def test_storage_is_measured_and_cleaned_up(
-    open_program: Open, platform: Platform, project: Project, registry: ModelRegistry
+    open_program: Open, platform: Platform, project: Project, registry: ModelRegistry, tmp_path: Path
 ) -> None:
     name = unique("Orphan [bold]")
     register(platform, project, name)
@@ -223,6 +223,13 @@ async def test_storage_is_measured_and_cleaned_up(
         pane.query_one(FilterBar)._set("each", "version")
         await driver.until(lambda: pane.table.source.loaded_rows()[0].version_id == version.id)
         pane.table.focus()
+        await driver.press("ctrl+s")
+        await driver.shows("Export the table")
+        target = tmp_path / "storage.csv"
+        driver.app.screen.query_one("#file", Input).value = str(target)
+        await driver.press("enter")
+        await driver.until(lambda: target.exists() and "no version" in target.read_text(), "the export")
+        await driver.at("registry")
         await driver.press("u")
         await driver.shows("Clean up the storage", name[:30], "Stays:")
         assert not driver.app.screen.query(Checkbox) or not driver.app.screen.query_one(Checkbox).value
