@@ -247,9 +247,10 @@ def copied_from(version: Mapping[str, Any]) -> str | None:
 
 
 def _name_orphans(service: Service, place: RegistryPlace, database: sqlite3.Connection) -> None:
-    """What the largest orphans were, from their manifests."""
+    """What the largest archives without a version were, from their manifests."""
     query = """SELECT model_id, version_id FROM usage JOIN archives USING (model_id, version_id)
-               WHERE state IN ('orphaned', 'in use') AND manifest AND usage.objects <= ? ORDER BY usage.bytes DESC LIMIT ?"""
+               WHERE state IN ('orphaned', 'in use') AND manifest AND usage.objects <= ?
+               ORDER BY usage.bytes DESC LIMIT ?"""
     for model_id, version_id in database.execute(query, (_NAMED_OBJECTS, _NAMED_ORPHANS)).fetchall():
         with suppress(ServiceError):  # a manifest that cannot be read leaves an orphan without a name
             manifest = archives.read_manifest(place.archive(service, model_id, version_id))
