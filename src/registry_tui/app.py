@@ -295,6 +295,10 @@ class RegistryApp(TypingAhead, Watching):
                 f"There is no theme {name}; there are {', '.join(self.preferences.theme_names)}", "$warning"
             )
 
+    def action_command_palette(self) -> None:
+        self.learn_names()
+        super().action_command_palette()
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the palette (ctrl+p) offers: this screen's actions, every known place, themes, plain commands."""
         from registry_tui.commands import COMMANDS

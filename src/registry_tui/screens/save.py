@@ -97,6 +97,7 @@ class Export(Save):
         yield row("Rows", self.choices)
         yield Static(
             ".csv has the columns of the table, .json everything that is known of each row",
+            id="format",
             classes="hint",
             markup=False,
         )
@@ -111,14 +112,16 @@ class Export(Save):
     async def _export(self, path: Path) -> Path:
         option = self.choices.highlighted_option
         marked = list(self._of.table.marked.values()) if option is not None and option.id == "marked" else None
+        told = self.query_one("#format", Static)
         self.query_one("#cancel", Button).label = "Stop"
         writer = TableWriter(path, self._of.table.columns)
         try:
             async for rows in _pages(self._of, marked):
                 await asyncio.to_thread(writer.write, rows)
-                self.complain(f"{writer.rows:,} rows …".replace(",", " "))
+                told.update(f"{writer.rows:,} rows so far".replace(",", " "))
             writer.finish()
         finally:
+            # Also when the form is left meanwhile: its work is cancelled then.
             writer.give_up()
         self._of.flash(f"{writer.rows} rows saved in {path}")
         return path
