@@ -114,11 +114,22 @@ EXPERIMENT = (
     OPEN,
     ORDER,
     Action("columns", "C", "columns", "Choose the columns among params, metrics, tags and attributes"),
-    Action("mark", "space", "mark", "Mark the run", footer=False),
+    Action("mark", "space", "mark", "Mark the run, to compare it", footer=False),
+    Action("compare", "equals_sign", "compare", "Compare the marked runs: params, metrics and their curves"),
+    Action("views", "v", "views", "Keep filter, sort and columns under a name, and show them again", footer=False),
+    Action("tree", "t", "tree", "Nested runs below their parents, or all in one list", footer=False),
+    Action("group", "b", "group by", "Group the runs by a param", footer=False),
     Action("sort_started", "S", "by start", "Sort by start time", footer=False),
     COPY,
     VIEW,
     EXPORT,
+)
+COMPARE = (
+    Action("tab_next", "tab", "next tab", "Values, or curves"),
+    Action("equal", "x", "equal ones", "Show or hide what is the same in all runs"),
+    Action("time", "t", "by time", "Curves by step, or by seconds since each run's first point"),
+    Action("copy", "c", "copy", "Copy the runs' IDs", footer=False),
+    VIEW,
 )
 RUN = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),
@@ -230,6 +241,7 @@ ALL: dict[str, tuple[Action, ...]] = {
     "projects": PROJECTS,
     "project": PROJECT,
     "experiment": EXPERIMENT,
+    "compare": COMPARE,
     "run": RUN,
     "models": MODELS,
     "model": MODEL,

@@ -25,6 +25,7 @@ SCREENS = {
     "projects": "registry_tui.screens.projects:ProjectsScreen",
     "project": "registry_tui.screens.project:ProjectScreen",
     "experiment": "registry_tui.screens.experiment:ExperimentScreen",
+    "compare": "registry_tui.screens.compare:CompareScreen",
     "run": "registry_tui.screens.run:RunScreen",
     "models": "registry_tui.screens.models:ModelsScreen",
     "model": "registry_tui.screens.model:ModelScreen",

@@ -8,7 +8,16 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.tracking import ArtifactFolder, Experiment, MetricPoint, Run, RunDetails, RunSearch
+from registry_tui.schemas.tracking import (
+    ArtifactFolder,
+    Experiment,
+    MetricPoint,
+    Run,
+    RunDetails,
+    RunGrouping,
+    RunGroups,
+    RunSearch,
+)
 
 
 class Tracking(Transport):
@@ -27,6 +36,10 @@ class Tracking(Transport):
     async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
         path = f"/projects/{segment(project)}/runs/search"
         return await self._ask(Page[Run], "POST", path, body=request)
+
+    async def group_runs(self, project: str, request: RunGrouping) -> RunGroups:
+        """Runs by the values of a param."""
+        return await self._ask(RunGroups, "POST", f"/projects/{segment(project)}/runs/group", body=request)
 
     async def run(self, project: str, run: str) -> RunDetails:
         return await self._ask(RunDetails, "GET", f"/projects/{segment(project)}/runs/{segment(run)}")

@@ -54,8 +54,37 @@ class RunSearch(RequestSchema):
     filter: str = ""
     order_by: list[str] = []
     deleted: bool = False
+    #: Leaves out runs that are nested in others. A page may then be short although there are more.
+    top_level: bool = False
     page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=1000)
     page_token: str | None = None
+
+
+class RunGrouping(RequestSchema):
+    """Which runs to group by which param, and the metric to tell of each group."""
+
+    experiment_ids: list[str] = Field(min_length=1)
+    filter: str = ""
+    param: str
+    metric: str | None = None
+
+
+class RunGroup(Schema):
+    """The runs that have one value of a param; None: those without it. Numbers leave NaN and infinities out."""
+
+    value: str | None
+    runs: int
+    mean: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+
+
+class RunGroups(Schema):
+    """Groups, the largest first, of so many of the newest runs; `complete` when that were all."""
+
+    groups: list[RunGroup]
+    runs: int
+    complete: bool
 
 
 class DatasetInput(Schema):

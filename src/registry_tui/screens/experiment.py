@@ -8,62 +8,32 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.containers import Horizontal
+from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
 from registry_tui.actions import EXPERIMENT, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
+from registry_tui.screens.run_columns import ATTRIBUTES, NAME, column, first_columns
+from registry_tui.screens.run_views import RunView
+from registry_tui.widgets import filter_language
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch, PageCache
-from registry_tui.widgets.text import safe
+from registry_tui.widgets.text import safe_lines
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.widgets.words import NOTHING, Cell, ago, duration, number, run_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Experiment, Run
 
-#: Params and metrics that have a column at first.
-FIRST_PARAMS, FIRST_METRICS = 3, 4
-
-_ATTRIBUTES: tuple[Column[Any], ...] = (
-    Column("name", "Run", lambda row: row.name or row.id, 0, max_width=32, sort="attributes.run_name"),
-    Column("status", "Status", lambda row: run_status(row.status), 1, min_width=10, sort="attributes.status"),
-    Column("started", "Started", lambda row: Cell(ago(row.started_at), "dim"), 1, sort="attributes.start_time"),
-)
-_LAST: tuple[Column[Any], ...] = (
-    Column("took", "Took", lambda row: Cell(_took(row), "dim"), 6, right=True),
-    Column("user", "User", lambda row: Cell(row.user, "dim"), 7),
-)
-
-
-def _took(run: Run) -> str:
-    if run.started_at is None or run.ended_at is None:
-        return "–"
-    return duration((run.ended_at - run.started_at).total_seconds())
-
-
-def _metric(key: str, priority: int) -> Column[Any]:
-    def cell(row: Run) -> str | Cell:
-        return NOTHING if key not in row.metrics else number(row.metrics[key])
-
-    return Column(f"metric {key}", safe(key, 40), cell, priority, right=True, max_width=16, sort=f"metrics.`{key}`")
-
-
-def _param(key: str, priority: int) -> Column[Any]:
-    def cell(row: Run) -> str | Cell:
-        return row.params.get(key, NOTHING)
-
-    return Column(f"param {key}", safe(key, 40), cell, priority, right=True, max_width=20, sort=f"params.`{key}`")
-
-
-def _tag(key: str) -> Column[Any]:
-    def cell(row: Run) -> str | Cell:
-        return row.tags.get(key, NOTHING)
-
-    return Column(f"tag {key}", safe(key, 40), cell, 3, max_width=30, sort=f"tags.`{key}`")
+#: The tag that names a nested run's parent.
+PARENT = "mlflow.parentRunId"
+#: Pages of nested runs that are read to learn which runs are parents.
+PARENT_PAGES = 10
+#: Runs that are compared at once.
+MAX_COMPARED = 20
 
 
 class ExperimentScreen(ListScreen):
@@ -73,8 +43,9 @@ class ExperimentScreen(ListScreen):
     ACTIONS = EXPERIMENT
     BINDINGS = bindings(EXPERIMENT)
     CSS_PATH = "../styles/experiment.tcss"
-    SORT = ("started", True)
-    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (*_ATTRIBUTES, *_LAST)
+    SORT = ("attribute started", True)
+    SORT_COLUMNS = 3
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = tuple(first_columns(Counter(), Counter()))
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -87,15 +58,19 @@ class ExperimentScreen(ListScreen):
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
+        #: Whether nested runs are below their parents, and the runs known to have some.
+        self.nested: bool = place.state.get("nested", False)
+        self.parents: set[str] = set()
 
     def compose_content(self) -> Iterable[Widget]:
         with Horizontal(classes="bar"):
             yield Label("filter")
             yield Input(
                 self.filter_text,
-                placeholder="metrics.rmse < 0.8 and params.alpha = '0.5'",
+                placeholder="metrics.rmse < 0.8 and params.alpha = '0.5'   → completes keys",
                 compact=True,
                 id="filter",
+                suggester=_Keys(self),
             )
             yield Static("", classes="count", id="count")
         yield Static("", id="wrong", markup=False)
@@ -119,35 +94,66 @@ class ExperimentScreen(ListScreen):
             self.experiment = await self.client.experiment(project, experiment)
         self.table.empty = Empty("No runs", ("Runs appear here as soon as code logs them.",))
 
-    @property
-    def reversible(self) -> bool:
-        return True
-
-    @property
-    def order(self) -> str | None:
-        """An order_by of MLflow's, such as `metrics.`rmse` DESC`."""
-        order = super().order
-        if order is None:
-            return None
-        return f"{order.removeprefix('-')} {'DESC' if order.startswith('-') else 'ASC'}"
+    def new_source(self) -> PageCache[Any] | TreeCache[Any]:
+        rows = PageCache(self.fetch_for(self.filters, None), self.key_of, reversible=not self.nested)
+        if not self.nested:
+            return rows
+        return TreeCache(
+            rows, can_open=lambda run: run.id in self.parents, children=lambda run: self._children_of(run.id)
+        )
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        return self._fetch(self.filter_text, top_level=self.nested)
+
+    def _fetch(self, filter_: str, *, top_level: bool = False) -> Fetch[Any]:
         from registry_tui.schemas.tracking import RunSearch
 
-        client, project, filter_ = self.client, self.place.args["project"], self.filter_text
+        client, project = self.client, self.place.args["project"]
         assert self.experiment is not None
-        ids = [self.experiment.id]
-        down = order is None or order.endswith(" DESC")
-        field = "attributes.start_time" if order is None else order.rsplit(" ", 1)[0]
+        ids, orders = [self.experiment.id], self.orders or ["-attributes.start_time"]
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            direction = "DESC" if down != backwards else "ASC"
+            order_by = [
+                f"{each.removeprefix('-')} {'DESC' if each.startswith('-') != backwards else 'ASC'}" for each in orders
+            ]
             search = RunSearch(
-                experiment_ids=ids, filter=filter_, order_by=[f"{field} {direction}"], page_token=token, page_size=100
+                experiment_ids=ids,
+                filter=filter_,
+                order_by=order_by,
+                top_level=top_level,
+                page_token=token,
+                page_size=100,
             )
             return await client.search_runs(project, search)
 
         return fetch
+
+    # -- nested runs --------------------------------------------------------------------------------
+
+    def _children_of(self, run: str) -> PageCache[Any]:
+        return PageCache(self._fetch(f"tags.`{PARENT}` = '{run}'"), self.key_of)
+
+    def do_tree(self) -> None:
+        """Between all runs in one list, and nested runs below their parents."""
+        self.nested = not self.nested
+        if self.nested:
+            self.work_on(self._learn_parents(), "parents")
+        self.restart()
+        self.flash("nested runs below their parents: → opens, ← closes" if self.nested else "all runs in one list")
+
+    async def _learn_parents(self) -> None:
+        """Which runs have nested ones, from the newest of those; MLflow cannot be asked for parents."""
+        fetch = self._fetch(f"tags.`{PARENT}` LIKE '%'")
+        token: str | None = None
+        for _ in range(PARENT_PAGES):
+            page = await fetch(token, False)
+            before = len(self.parents)
+            self.parents.update(run.tags[PARENT] for run in page.items)
+            if len(self.parents) != before:
+                self.table.reload()
+            token = page.next_page_token
+            if token is None:
+                return
 
     # -- the filter ---------------------------------------------------------------------------------
 
@@ -169,7 +175,8 @@ class ExperimentScreen(ListScreen):
         from registry_tui.client import WrongInput
 
         if isinstance(error, WrongInput):
-            self._complain(error.message)
+            hint = filter_language.hint(self.filter_text, self.known_keys())
+            self._complain(f"{hint}\n{error.message}" if hint else error.message)
             self.query_one("#filter").focus()
         else:
             self.failed(error)
@@ -177,7 +184,7 @@ class ExperimentScreen(ListScreen):
     def _complain(self, text: str) -> None:
         line = self.query_one("#wrong", Static)
         line.display = bool(text)
-        line.update(safe(text, 600))
+        line.update(safe_lines(text, 600))
 
     def do_back(self) -> None:
         if self.focused is not None and self.focused.id == "filter":
@@ -210,30 +217,30 @@ class ExperimentScreen(ListScreen):
             tags.update(key for key in run.tags if not key.startswith("mlflow."))
         self.seen_params, self.seen_metrics, self.seen_tags = params, metrics, tags
 
-    def _show_columns(self) -> None:
-        columns = [*_ATTRIBUTES, *self._own_columns(), *_LAST]
-        if [column.key for column in columns] != [column.key for column in self.table.columns]:
-            self.table.set_columns(columns)
+    def known_keys(self) -> dict[str, Iterable[str]]:
+        """The keys seen in loaded runs, by kind."""
+        return {"metrics": self.seen_metrics, "params": self.seen_params, "tags": self.seen_tags}
 
-    def _own_columns(self) -> list[Column[Any]]:
+    def _columns(self) -> list[Column[Any]]:
         if self.chosen is not None:
-            return [_column(key) for key in self.chosen]
-        params = _most(self.seen_params, FIRST_PARAMS)
-        metrics = _most(self.seen_metrics, FIRST_METRICS)
-        return [
-            *(_param(key, 4 + place) for place, key in enumerate(params)),
-            *(_metric(key, 2 + place) for place, key in enumerate(metrics)),
-        ]
+            return [NAME, *(column(key) for key in self.chosen)]
+        return first_columns(self.seen_params, self.seen_metrics)
+
+    def _show_columns(self) -> None:
+        columns = self._columns()
+        if [each.key for each in columns] != [each.key for each in self.table.columns]:
+            self.table.set_columns(columns)
 
     def do_columns(self) -> None:
         from registry_tui.screens.columns import ChooseColumns
 
         offered = [
+            *ATTRIBUTES,
             *(f"metric {key}" for key in sorted(self.seen_metrics)),
             *(f"param {key}" for key in sorted(self.seen_params)),
             *(f"tag {key}" for key in sorted(self.seen_tags)),
         ]
-        now = [column.key for column in self._own_columns()]
+        now = [each.key for each in self._columns()[1:]]
         self.app.push_screen(ChooseColumns(offered, now), self._columns_chosen)
 
     def _columns_chosen(self, chosen: list[str] | None) -> None:
@@ -242,7 +249,7 @@ class ExperimentScreen(ListScreen):
             self._show_columns()
 
     def do_sort_started(self) -> None:
-        self.sort("started", True)
+        self.sort("attribute started", True)
 
     # -- rows ---------------------------------------------------------------------------------------
 
@@ -254,16 +261,68 @@ class ExperimentScreen(ListScreen):
 
     def leave(self) -> None:
         super().leave()
-        self.place.state["columns"], self.place.state["filter"] = self.chosen, self.filter_text
+        state = self.place.state
+        state["columns"], state["filter"], state["nested"] = self.chosen, self.filter_text, self.nested
+
+    def why_not(self, action: str) -> str | None:
+        if action in ("tree", "views", "group"):
+            return None if self.experiment is not None else "the experiment is not known yet"
+        if action == "compare":
+            marked = len(self.table.marked)
+            if not 2 <= marked <= MAX_COMPARED:
+                return f"mark 2 to {MAX_COMPARED} runs with space first; {marked} are marked"
+            return None
+        return super().why_not(action)
+
+    # -- several runs -------------------------------------------------------------------------------
+
+    def do_compare(self) -> None:
+        # In the order of the list, as far as it is loaded; the rest behind.
+        source = self.table.source
+        shown = [] if source is None else [run.id for run in source.loaded_rows() if run.id in self.table.marked]
+        marked = ",".join([*shown, *sorted(set(self.table.marked) - set(shown))])
+        args = {"project": self.place.args["project"], "experiment": self.place.args["experiment"], "runs": marked}
+        self.program.open(Place("compare", args))
+
+    def do_group(self) -> None:
+        from registry_tui.screens.run_groups import choose_group
+
+        choose_group(self)
+
+    # -- views --------------------------------------------------------------------------------------
+
+    def view_now(self) -> RunView:
+        """What is shown now, to be kept under a name."""
+        return RunView(self.filter_text, tuple(self.table.sorted_by), self.chosen, self.nested)
+
+    def show_view(self, view: RunView) -> None:
+        """Shows a kept view."""
+        self.filter_text, self.chosen, self.nested = view.filter, view.columns, view.nested
+        self.query_one("#filter", Input).value = view.filter
+        self._complain("")
+        self._show_columns()
+        if self.nested:
+            self.work_on(self._learn_parents(), "parents")
+        self.sort_by(view.sort)
+
+    def do_views(self) -> None:
+        from registry_tui.screens.run_views import open_views
+
+        open_views(self)
+
+    def narrow(self, filter_: str) -> None:
+        """Filters by more: what was asked for already stays."""
+        self.filter_text = f"{self.filter_text} and {filter_}" if self.filter_text else filter_
+        self.query_one("#filter", Input).value = self.filter_text
+        self.restart()
 
 
-def _most(counts: Counter[str], limit: int) -> list[str]:
-    """The keys that most runs have, in the order of their names."""
-    return sorted(key for key, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
+class _Keys(Suggester):
+    """Completes keys of the filter language from the runs that are loaded."""
 
+    def __init__(self, screen: ExperimentScreen) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._screen = screen
 
-def _column(key: str) -> Column[Any]:
-    kind, _, name = key.partition(" ")
-    if kind == "metric":
-        return _metric(name, 2)
-    return _param(name, 2) if kind == "param" else _tag(name)
+    async def get_suggestion(self, value: str) -> str | None:
+        return filter_language.complete(value, self._screen.known_keys())

@@ -8,8 +8,17 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.tracking import ArtifactFolder, Experiment, MetricPoint, Run, RunDetails, RunSearch
-from registry_tui.service import artifacts, experiments
+from registry_tui.schemas.tracking import (
+    ArtifactFolder,
+    Experiment,
+    MetricPoint,
+    Run,
+    RunDetails,
+    RunGrouping,
+    RunGroups,
+    RunSearch,
+)
+from registry_tui.service import artifacts, experiments, run_groups
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 
@@ -51,6 +60,12 @@ def search_runs(service: ServiceIn, principal: Acting, project: str, request: Ru
     page = experiments.search_runs(service, principal, project, request)
     # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
     return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.post("/projects/{project}/runs/group")
+def group_runs(service: ServiceIn, principal: Acting, project: str, request: RunGrouping) -> RunGroups:
+    """Runs by the values of a param, with a metric's mean and range in each group."""
+    return run_groups.group_runs(service, principal, project, request)
 
 
 @router.get("/projects/{project}/runs/{run}")

@@ -1,0 +1,253 @@
+"""Marked runs side by side: params, metrics, tags, and the curves of a metric in one chart."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, TabbedContent, TabPane
+from textual.widgets.option_list import Option
+
+from registry_tui.actions import COMPARE, bindings
+from registry_tui.commands import Place
+from registry_tui.screens.frame import FrameScreen
+from registry_tui.screens.run_columns import took
+from registry_tui.widgets.chart import LineChart
+from registry_tui.widgets.frame import Crumb
+from registry_tui.widgets.page_cache import PageCache
+from registry_tui.widgets.pages import Pages
+from registry_tui.widgets.plotting import Series
+from registry_tui.widgets.text import safe
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.words import NOTHING, Cell, absolute, number
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.places import Project
+    from registry_tui.schemas.tracking import Experiment, RunDetails
+
+#: Points of each curve that are read.
+MAX_POINTS = 20_000
+#: Keys with a curve that are offered.
+MAX_LISTED = 2000
+
+
+class _Line:
+    """A row of the comparison: what it is about, and its value in each run."""
+
+    def __init__(self, kind: str, key: str, cells: Sequence[Cell], same: bool) -> None:
+        self.kind, self.key, self.cells, self.same = kind, key, cells, same
+
+
+def compared(runs: Sequence[RunDetails]) -> list[_Line]:
+    """Every attribute, param, metric and tag of the runs; what differs first in each kind."""
+    lines = [
+        _texts("run", "status", [run.status.lower() for run in runs]),
+        _texts("run", "started", [absolute(run.started_at) for run in runs]),
+        _texts("run", "took", [took(run) for run in runs]),
+        _texts("run", "user", [run.user for run in runs]),
+    ]
+    lines += _sorted(_texts("param", key, [run.params.get(key) for run in runs]) for key in _keys(runs, "params"))
+    lines += _sorted(_numbers(key, [run.metrics.get(key) for run in runs]) for key in _keys(runs, "metrics"))
+    own = [key for key in _keys(runs, "tags") if not key.startswith("mlflow.")]
+    lines += _sorted(_texts("tag", key, [run.tags.get(key) for run in runs]) for key in own)
+    return lines
+
+
+def _keys(runs: Sequence[RunDetails], kind: str) -> list[str]:
+    return sorted({key for run in runs for key in getattr(run, kind)})
+
+
+def _sorted(lines: Iterable[_Line]) -> list[_Line]:
+    return sorted(lines, key=lambda line: (line.same, line.key))
+
+
+def _texts(kind: str, key: str, values: Sequence[str | None]) -> _Line:
+    same = len(set(values)) <= 1
+    cells = [NOTHING if value is None else Cell(value, "dim" if same else "") for value in values]
+    return _Line(kind, key, cells, same)
+
+
+def _numbers(key: str, values: Sequence[float | None]) -> _Line:
+    """A metric: the lowest and highest are marked, since which of them is better only people know."""
+    known = [value for value in values if value is not None and value == value]
+    same = len(set(values)) <= 1
+    cells = []
+    for value in values:
+        if value is None:
+            cells.append(NOTHING)
+            continue
+        mark = ""
+        if not same and known and value == max(known):
+            mark = " ▲"
+        elif not same and known and value == min(known):
+            mark = " ▼"
+        cells.append(Cell(f"{number(value)}{mark}", "dim" if same else "accent" if mark else ""))
+    return _Line("metric", key, cells, same)
+
+
+class CompareScreen(FrameScreen):
+    """A column a run."""
+
+    SECTION = "projects"
+    ACTIONS = COMPARE
+    BINDINGS = bindings(COMPARE)
+    CSS_PATH = "../styles/compare.tcss"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.project: Project | None = None
+        self.experiment: Experiment | None = None
+        self.runs: list[RunDetails] = []
+        self.all_lines: bool = place.state.get("all", True)
+        self.by_time = False
+        self._curves: dict[str, list[tuple[array[float], array[float], array[float]]]] = {}
+
+    def compose_content(self) -> Iterable[Widget]:
+        with Pages(id="tabs", initial=self.place.state.get("tab", "values")):
+            with TabPane("Values", id="values"):
+                yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows what is equal, too.",)))
+            with TabPane("Curves", id="curves"), Horizontal():
+                yield OptionList(id="metric-names", compact=True)
+                yield LineChart(id="chart")
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        project, experiment = self.place.args["project"], self.place.args["experiment"]
+        return (
+            ("Projects", Place("projects")),
+            ("…" if self.project is None else self.project.name, Place("project", {"project": project})),
+            (
+                "…" if self.experiment is None else self.experiment.name,
+                Place("experiment", {"project": project, "experiment": experiment}),
+            ),
+            (f"compare {len(self.place.args['runs'].split(','))} runs", None),
+        )
+
+    def on_mount(self) -> None:
+        self.query_one("#table").focus()
+
+    def focus_content(self) -> None:
+        self.query_one("#table" if self._tabs.active == "values" else "#metric-names").focus()
+
+    @property
+    def _tabs(self) -> TabbedContent:
+        return self.query_one("#tabs", TabbedContent)
+
+    def leave(self) -> None:
+        self.place.state.update(tab=self._tabs.active, all=self.all_lines)
+
+    async def start(self) -> None:
+        project = self.place.args["project"]
+        wanted = self.place.args["runs"].split(",")
+        if self.project is None:
+            self.project = await self.client.project(project)
+            self.experiment = await self.client.experiment(project, self.place.args["experiment"])
+        self.runs = list(await asyncio.gather(*(self.client.run(project, run) for run in wanted)))
+        self.show_crumbs()
+        self._show()
+
+    # -- values ---------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        from registry_tui.schemas.base import Page
+
+        lines = [line for line in compared(self.runs) if self.all_lines or not line.same]
+        table = self.query_one("#table", VirtualTable)
+
+        def value(place: int) -> Column[Any]:
+            run = self.runs[place]
+            title = safe(run.name or run.id, 24)
+            return Column(f"run {place}", title, lambda line: line.cells[place], place + 1, right=True, max_width=26)
+
+        table.set_columns(
+            [
+                Column("key", "", lambda line: line.key, 0, max_width=34),
+                Column("kind", "", lambda line: Cell(line.kind, "dim"), 0),
+                *(value(place) for place in range(len(self.runs))),
+            ]
+        )
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return Page.model_construct(items=lines, next_page_token=None, total=len(lines))
+
+        at = table.place
+        table.set_source(PageCache(fetch, lambda line: f"{line.kind} {line.key}"), at)
+        names = self.query_one("#metric-names", OptionList)
+        if not names.option_count:
+            keys = [line.key for line in compared(self.runs) if line.kind == "metric"]
+            names.add_options([Option(Content(safe(key, 40)), id=key) for key in keys[:MAX_LISTED]])
+            if keys:
+                names.highlighted = 0
+
+    def do_equal(self) -> None:
+        """Shows or hides what is the same in all runs."""
+        self.all_lines = not self.all_lines
+        self._show()
+        self.flash("all lines" if self.all_lines else "only what differs")
+
+    # -- curves ---------------------------------------------------------------------------------------
+
+    @on(OptionList.OptionHighlighted, "#metric-names")
+    def _metric_chosen(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option.id is not None:
+            self.work_on(self._draw(event.option.id), "curve")
+
+    async def _draw(self, metric: str) -> None:
+        if metric not in self._curves:
+            self._curves[metric] = list(await asyncio.gather(*(self._curve(run, metric) for run in self.runs)))
+        series = []
+        for run, (steps, times, values) in zip(self.runs, self._curves[metric], strict=True):
+            if len(values) == 1:
+                # One value has no curve: a short level line shows it among the others.
+                middle = 0.0 if self.by_time else steps[0]
+                series.append(Series(run.name or run.id, array("d", [middle - 0.5, middle + 0.5]), values * 2))
+            elif len(values):
+                since = array("d", [time - times[0] for time in times]) if self.by_time else steps
+                series.append(Series(run.name or run.id, since, values))
+        self.query_one("#chart", LineChart).show(series, x_is_time=False)
+
+    async def _curve(self, run: RunDetails, metric: str) -> tuple[array[float], array[float], array[float]]:
+        """A metric's steps, times and values, by step."""
+        points: list[tuple[float, float, float]] = []
+        if metric in run.metrics:
+            project = self.place.args["project"]
+            async for point in self.client.every(self.client.metric_history, project, run.id, metric, page_size=1000):
+                points.append((float(point.step), point.timestamp.timestamp(), point.value))
+                if len(points) >= MAX_POINTS:
+                    break
+        points.sort()
+        steps, times, values = (array("d", [point[place] for point in points]) for place in range(3))
+        return steps, times, values
+
+    def do_time(self) -> None:
+        """The curves by step, or by seconds since each run's first point."""
+        self.by_time = not self.by_time
+        names = self.query_one("#metric-names", OptionList)
+        if names.highlighted is not None:
+            key = names.get_option_at_index(names.highlighted).id
+            if key is not None:
+                self.work_on(self._draw(key), "curve")
+        self.flash("x: seconds since each run's first point" if self.by_time else "x: step")
+
+    # -- actions --------------------------------------------------------------------------------------
+
+    def why_not(self, action: str) -> str | None:
+        return None if self.runs else "the runs are not known yet"
+
+    def do_tab_next(self) -> None:
+        self._tabs.active = "curves" if self._tabs.active == "values" else "values"
+        self.focus_content()
+
+    def do_copy(self) -> None:
+        self.program.copy_text(self.place.args["runs"].replace(",", " "))
+
+    def do_view(self) -> None:
+        from registry_tui.screens.dialogs import View
+
+        text = "[\n" + ",\n".join(run.model_dump_json(indent=2) for run in self.runs) + "\n]"
+        self.app.push_screen(View(f"{len(self.runs)} runs", text))

@@ -1,0 +1,159 @@
+"""The runs of an experiment by keys on a real service: filter, sort, nested runs, groups, views, comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry_tui.commands import Place
+from registry_tui.schemas.places import Project
+from registry_tui.schemas.tracking import RunSearch
+from support.platforms import Platform, unique
+from support.program import Driver, Open
+from support.registered import mlflow_client
+
+
+@pytest.fixture(scope="module")
+def sweep(platform: Platform) -> tuple[Project, str]:
+    """A parent with six nested runs of two alphas; each logs a curve of `loss`, and `rmse`."""
+    project = platform.new_project()
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    with mlflow_client(credentials) as http:
+
+        def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = http.post(f"/api/2.0/mlflow/{path}", json=body).raise_for_status().json()
+            return answer
+
+        experiment = post("experiments/create", {"name": unique("sweep")})["experiment_id"]
+
+        def run(name: str, start: int, tags: dict[str, str]) -> str:
+            given = [{"key": key, "value": value} for key, value in tags.items()]
+            body = {"experiment_id": experiment, "run_name": name, "start_time": start, "tags": given}
+            return str(post("runs/create", body)["run"]["info"]["run_id"])
+
+        parent = run("parent", 1_700_000_000_000, {})
+        for place in range(6):
+            id_ = run(f"child-{place}", 1_700_000_001_000 + place, {"mlflow.parentRunId": parent})
+            loss = [
+                {"key": "loss", "value": 1 / (step + place + 1), "step": step, "timestamp": step} for step in range(20)
+            ]
+            rmse = {"key": "rmse", "value": 0.5 + place % 3 / 10, "step": 0, "timestamp": 0}
+            alpha = {"key": "alpha", "value": str(place % 2)}
+            post("runs/log-batch", {"run_id": id_, "metrics": [*loss, rmse], "params": [alpha]})
+    return project, experiment
+
+
+async def names(driver: Driver, count: int) -> list[str]:
+    """The names of the rows, once there are so many."""
+
+    def shown() -> list[str]:
+        table = driver.screen.table
+        rows = [table.source.row(index) for index in range(table.source.height)]
+        found = [row.name for row in rows if row is not None]
+        return found if len(found) == count else []
+
+    await driver.until(shown, f"{count} rows")
+    return shown()
+
+
+async def go(driver: Driver, sweep: tuple[Project, str]) -> None:
+    project, experiment = sweep
+    await driver.until(lambda: driver.app.answering, "the service")
+    driver.app.jump(Place("experiment", {"project": project.id, "experiment": experiment}))
+    await driver.rows("experiment")
+    await names(driver, 7)
+
+
+async def test_filter_with_completion_and_plain_words(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        await driver.press("slash")
+        await driver.type("metrics.rm")
+        await driver.until(lambda: driver.screen.query_one("#filter")._suggestion == "metrics.rmse", "the completion")
+        await driver.press("right")
+        await driver.type(" == 3")
+        await driver.press("enter")
+        await driver.shows("write = for equal")
+        assert driver.screen.query_one("#filter").value == "metrics.rmse == 3"
+        driver.screen.query_one("#filter").value = "metrics.rmse > 0.65"
+        await driver.press("enter")
+        assert await names(driver, 2) == ["child-5", "child-2"]
+
+
+async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        driver.screen.sort_by([("param alpha", True), ("metric rmse", False)])
+        await driver.until(lambda: driver.screen.table.source.seen == 7, "the sorted list")
+        found = await names(driver, 7)
+        assert found[:6] == ["child-3", "child-1", "child-5", "child-0", "child-4", "child-2"]
+        await driver.shows("▼1", "▲2")
+
+
+async def test_nested_runs_open_below_their_parent(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        await driver.press("t")
+        assert await names(driver, 1) == ["parent"]
+        await driver.until(lambda: driver.screen.parents, "the parents")
+        await driver.press("right")
+        assert (await names(driver, 7))[0] == "parent"
+        await driver.press("left")
+        assert await names(driver, 1) == ["parent"]
+
+
+async def test_groups_narrow_the_list(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        await driver.press("b")
+        await driver.shows("Group by param", "alpha")
+        await driver.press("enter")
+        await driver.shows("By alpha: 7 runs", "alpha = 0   3 runs", "mean", "no value   1 runs")
+        await driver.press("enter")
+        assert set(await names(driver, 3)) <= {"child-0", "child-2", "child-4", "child-1", "child-3", "child-5"}
+        assert driver.screen.query_one("#filter").value.startswith("params.alpha = ")
+
+
+async def test_a_view_is_kept_and_shown_again(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        driver.screen.query_one("#filter").value = "params.alpha = '1'"
+        driver.screen.do_filter()
+        await driver.press("enter")
+        await names(driver, 3)
+        await driver.press("v")
+        await driver.shows("Keep this view")
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.screen.query("#name"), "the form")
+        await driver.type("odd ones")
+        await driver.press("enter")
+        await driver.at("experiment")
+        driver.screen.query_one("#filter").value = ""
+        driver.screen.do_filter()
+        await driver.press("enter")
+        await names(driver, 7)
+        await driver.press("v")
+        await driver.shows("odd ones", "params.alpha = '1'")
+        await driver.press("enter")
+        await names(driver, 3)
+
+
+async def test_marked_runs_are_compared(open_program: Open, platform: Platform, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        assert "mark 2" in str(driver.screen.reason("compare"))
+        await driver.press("space", "space")
+        await driver.press("equals_sign")
+        await driver.until(lambda: len(driver.screen.runs) == 2, "the runs")
+        await driver.shows("child-5", "child-4", "alpha", "rmse", "0.7 ▲", "0.6 ▼")
+        await driver.press("x")
+        await driver.until(lambda: "status" not in driver.text, "only what differs")
+        await driver.press("tab")
+        await driver.until(lambda: len(driver.screen.query_one("#chart")._series) == 2, "both curves")
+        await driver.press("escape")
+        await driver.at("experiment")
+    project, experiment = sweep
+    search = RunSearch(experiment_ids=[experiment], top_level=True)
+    page = platform.ask(lambda client: client.search_runs(project.id, search))
+    assert [run.name for run in page.items] == ["parent"]
