@@ -212,6 +212,21 @@ async def test_where_nothing_opens_the_arrows_scroll_columns() -> None:
         assert "C8" in app.line(0) and "+" not in app.line(0)
 
 
+async def test_columns_keep_their_width_when_others_come_and_rows_leave() -> None:
+    async with table_of(top=2000) as (app, pilot):
+        table = app.table
+        await pilot.press("end")
+        await until(pilot, lambda: table.current == "1999")
+        columns = list(table.columns)
+        table.set_columns(columns[:3])
+        await pilot.press("home")
+        await until(pilot, lambda: table.current == "0")
+        table.set_columns(columns)
+        await pilot.press("end")
+        await until(pilot, lambda: table.current == "1999")
+        assert "1999" in app.line(table.size.height - 1)
+
+
 async def test_headers_show_several_sort_columns_and_ask_for_them() -> None:
     async with table_of() as (app, pilot):
         app.table.sorted_by = (("c1", True),)

@@ -89,7 +89,6 @@ class TableView(ScrollView, Generic[Row]):
         """Shows other columns of the same rows."""
         self._columns = list(columns)
         self._offset = 0
-        self._natural.clear()
         self._measure(self._source.loaded_rows()[:400] if self._source is not None else [])
         self._redraw()
 
