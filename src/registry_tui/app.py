@@ -332,7 +332,8 @@ class RegistryApp(TypingAhead, Watching):
         if isinstance(error, NotFound) and self._restored is not None and self.frame.place is self._restored:
             self._restored = None
             self._go(Place("registries"))
-            self.notify("What was shown last time is gone", severity="warning", markup=False)
+            # Once it is there to show it.
+            self.frame.call_after_refresh(self.frame.flash, "what was shown last time is gone", "$warning")
             return
         if isinstance(error, RegistryError):
             lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]
