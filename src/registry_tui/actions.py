@@ -135,7 +135,7 @@ RUN = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),
     Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
     REGISTER,
-    Action("download", "d", "download", "Save the selected file into the present folder"),
+    Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
     Action("registered", "v", "registered version", "The version that was registered from this run"),
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
     VIEW,
@@ -156,11 +156,21 @@ MODEL = (
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
     Action("deploy", "D", "deploy", "Serve the version as an endpoint from a project"),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
+    Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
+    Action("diff", "equals_sign", "diff", "What differs between the two marked versions", footer=False),
+    Action("download", "d", "download", "Save the whole archive, with its sums checked", footer=False),
     Action("run", "r", "run", "The run it came from"),
+    Action("experiment", "x", "experiment", "The experiment it came from", footer=False),
+    Action("project", "p", "project", "The project it came from", footer=False),
     Action("delete", "ctrl+d", "delete", "Delete the version", footer=False),
     Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
     VIEW,
     EXPORT,
+)
+DIFF = (
+    Action("equal", "x", "equal ones", "Show or hide what is the same in both versions"),
+    COPY,
+    VIEW,
 )
 _DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica"),
@@ -245,6 +255,7 @@ ALL: dict[str, tuple[Action, ...]] = {
     "run": RUN,
     "models": MODELS,
     "model": MODEL,
+    "diff": DIFF,
     "deployments": DEPLOYMENTS,
     "deployment": DEPLOYMENT,
     "keys": KEYS,

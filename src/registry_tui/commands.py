@@ -29,6 +29,7 @@ SCREENS = {
     "run": "registry_tui.screens.run:RunScreen",
     "models": "registry_tui.screens.models:ModelsScreen",
     "model": "registry_tui.screens.model:ModelScreen",
+    "diff": "registry_tui.screens.version_diff:DiffScreen",
     "deployments": "registry_tui.screens.deployments:DeploymentsScreen",
     "deployment": "registry_tui.screens.deployment:DeploymentScreen",
     "keys": "registry_tui.screens.keys:KeysScreen",

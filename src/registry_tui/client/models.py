@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
@@ -93,6 +95,19 @@ class Models(Transport):
     ) -> bytes:
         url = f"{self._version(registry, model, version)}/content"
         return await self._read(url, {"path": path}, start, length)
+
+    async def download_archive_file(
+        self,
+        registry: str,
+        model: str,
+        version: int,
+        path: str,
+        target: Path,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> int:
+        """Writes one file of an archive to `target`; returns its size. `progress` gets bytes done and in all."""
+        url = f"{self._version(registry, model, version)}/content"
+        return await self._download(url, {"path": path}, target, progress)
 
     @staticmethod
     def _model(registry: str, model: str) -> str:

@@ -37,25 +37,25 @@ MAX_POINTS = 20_000
 MAX_LISTED = 2000
 
 
-class _Line:
+class Line:
     """A row of the comparison: what it is about, and its value in each run."""
 
     def __init__(self, kind: str, key: str, cells: Sequence[Cell], same: bool) -> None:
         self.kind, self.key, self.cells, self.same = kind, key, cells, same
 
 
-def compared(runs: Sequence[RunDetails]) -> list[_Line]:
+def compared(runs: Sequence[RunDetails]) -> list[Line]:
     """Every attribute, param, metric and tag of the runs; what differs first in each kind."""
     lines = [
-        _texts("run", "status", [run.status.lower() for run in runs]),
-        _texts("run", "started", [absolute(run.started_at) for run in runs]),
-        _texts("run", "took", [took(run) for run in runs]),
-        _texts("run", "user", [run.user for run in runs]),
+        texts_line("run", "status", [run.status.lower() for run in runs]),
+        texts_line("run", "started", [absolute(run.started_at) for run in runs]),
+        texts_line("run", "took", [took(run) for run in runs]),
+        texts_line("run", "user", [run.user for run in runs]),
     ]
-    lines += _sorted(_texts("param", key, [run.params.get(key) for run in runs]) for key in _keys(runs, "params"))
-    lines += _sorted(_numbers(key, [run.metrics.get(key) for run in runs]) for key in _keys(runs, "metrics"))
+    lines += _sorted(texts_line("param", key, [run.params.get(key) for run in runs]) for key in _keys(runs, "params"))
+    lines += _sorted(numbers_line(key, [run.metrics.get(key) for run in runs]) for key in _keys(runs, "metrics"))
     own = [key for key in _keys(runs, "tags") if not key.startswith("mlflow.")]
-    lines += _sorted(_texts("tag", key, [run.tags.get(key) for run in runs]) for key in own)
+    lines += _sorted(texts_line("tag", key, [run.tags.get(key) for run in runs]) for key in own)
     return lines
 
 
@@ -63,17 +63,18 @@ def _keys(runs: Sequence[RunDetails], kind: str) -> list[str]:
     return sorted({key for run in runs for key in getattr(run, kind)})
 
 
-def _sorted(lines: Iterable[_Line]) -> list[_Line]:
+def _sorted(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (line.same, line.key))
 
 
-def _texts(kind: str, key: str, values: Sequence[str | None]) -> _Line:
+def texts_line(kind: str, key: str, values: Sequence[str | None]) -> Line:
+    """A line of texts; dimmed when all are the same."""
     same = len(set(values)) <= 1
     cells = [NOTHING if value is None else Cell(value, "dim" if same else "") for value in values]
-    return _Line(kind, key, cells, same)
+    return Line(kind, key, cells, same)
 
 
-def _numbers(key: str, values: Sequence[float | None]) -> _Line:
+def numbers_line(key: str, values: Sequence[float | None]) -> Line:
     """A metric: the lowest and highest are marked, since which of them is better only people know."""
     known = [value for value in values if value is not None and value == value]
     same = len(set(values)) <= 1
@@ -88,7 +89,7 @@ def _numbers(key: str, values: Sequence[float | None]) -> _Line:
         elif not same and known and value == min(known):
             mark = " ▼"
         cells.append(Cell(f"{number(value)}{mark}", "dim" if same else "accent" if mark else ""))
-    return _Line("metric", key, cells, same)
+    return Line("metric", key, cells, same)
 
 
 class CompareScreen(FrameScreen):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from textwrap import wrap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -15,13 +15,15 @@ from textual.widgets import Static
 from registry_tui.actions import MODEL, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen, turned
+from registry_tui.screens.version_panel import panel
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
-from registry_tui.widgets.text import safe, safe_lines
+from registry_tui.widgets.text import safe
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.widgets.words import NOTHING, Cell, absolute, ago, both, number, size, version_status
+from registry_tui.widgets.words import NOTHING, Cell, ago, size, version_status
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.tracking import RunDetails
 
@@ -50,6 +52,9 @@ class ModelScreen(ListScreen):
         super().__init__(place)
         self.model: RegisteredModel | None = None
         self.runs: dict[str, RunDetails] = {}
+        self.described: dict[int, DeploymentSuggestion] = {}
+        #: The deployments of each version.
+        self.deployed: dict[int, list[Deployment]] = {}
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="facts", markup=False)
@@ -78,6 +83,20 @@ class ModelScreen(ListScreen):
     async def prepare(self) -> None:
         self.model = await self.client.model(self.place.args["registry"], self.place.args["model"])
         self.query_one("#facts", Static).update(_facts(self.model))
+        found = await self.client.deployments(registry=self.model.registry_id, model=self.model.id, page_size=200)
+        self.deployed = {}
+        for each in found.items:
+            self.deployed.setdefault(each.version, []).append(each)
+        if "deployed" not in [column.key for column in self.table.columns]:
+            columns = list(self.table.columns)
+            columns.insert(3, Column("deployed", "Deployed", self._deployed, 2, max_width=24))
+            self.table.set_columns(columns)
+
+    def _deployed(self, row: ModelVersion) -> Cell:
+        """Which deployments serve a version."""
+        found = self.deployed.get(row.version, ())
+        good = all(each.state == "deployed" for each in found)
+        return Cell(", ".join(each.name for each in found), "good" if good else "warn")
 
     async def start(self) -> None:
         await super().start()
@@ -127,39 +146,58 @@ class ModelScreen(ListScreen):
     def row_changed(self, row: ModelVersion | None) -> None:
         if self.panel_open and row is not None:
             self._show_panel(row)
-            self.work_on(self._learn_run(row), "panel")
+            self.work_on(self._learn(row), "panel")
 
     @on(VirtualTable.Loaded, "#table")
     def _panel_again(self) -> None:
         self.row_changed(self.current)
 
-    async def _learn_run(self, row: ModelVersion) -> None:
-        """The panel also shows what the version's run measured, when the run is still there."""
+    async def _learn(self, row: ModelVersion) -> None:
+        """The panel also shows the version's signature and what its run measured, when they are still there."""
         from registry_tui.client import ServiceProblem
 
         project, run = row.origin.project_id, row.origin.run_id
-        if project is None or run is None or run in self.runs:
-            return
-        try:
-            self.runs[run] = await self.client.run(project, run)
-        except ServiceProblem:
-            return  # the run or its project was deleted, or is not ours to see: the version stands without it
+        if row.version not in self.described and row.archive_uri is not None:
+            with suppress(ServiceProblem):  # the archive cannot be read just now: the version stands without it
+                self.described[row.version] = await self.client.suggest_deployment(
+                    row.registry_id, row.model_id, row.version
+                )
+                self._show_again(row)
+        if project is not None and run is not None and run not in self.runs:
+            with suppress(ServiceProblem):  # the run or its project was deleted, or is not ours to see
+                self.runs[run] = await self.client.run(project, run)
+                self._show_again(row)
+
+    def _show_again(self, row: ModelVersion) -> None:
         current = self.current
         if current is not None and current.id == row.id:
             self._show_panel(row)
 
     def _show_panel(self, row: ModelVersion) -> None:
-        run = self.runs.get(row.origin.run_id or "")
         text = self.query_one("#panel-text", Static)
         # Without a size it is about to be laid out, at nearly half of the screen.
         room = text.size.width or min(76, (self.size.width - 18) * 46 // 100) - 3
-        text.update(_panel(row, run, room))
+        text.update(
+            panel(
+                row,
+                room,
+                run=self.runs.get(row.origin.run_id or ""),
+                described=self.described.get(row.version),
+                deployments=self.deployed.get(row.version, ()),
+            )
+        )
 
     # -- actions ------------------------------------------------------------------------------------
 
     def row_why_not(self, action: str, row: ModelVersion | None) -> str | None:
         if row is None:
             return None
+        if action in ("project", "experiment") and row.origin.project_id is None:
+            return "it did not come from a project here"
+        if action == "experiment" and row.origin.experiment_id is None:
+            return "its experiment is not known"
+        if action == "download" and row.archive_uri is None:
+            return "its archive is not stored"
         if action == "run" and (row.origin.run_id is None or row.origin.project_id is None):
             return "it did not come from a run"
         if action == "verify" and row.archive_uri is None:
@@ -167,6 +205,35 @@ class ModelScreen(ListScreen):
         if action in ("alias", "deploy") and row.status != "READY":
             return "it is not ready"
         return None
+
+    def why_not(self, action: str) -> str | None:
+        if action == "diff":
+            marked = len(self.table.marked)
+            return None if marked == 2 else f"mark two versions with space first; {marked} are marked"
+        return super().why_not(action)
+
+    def do_diff(self) -> None:
+        one, other = sorted(int(version) for version in self.table.marked)
+        args = {**self.place.args, "one": str(one), "other": str(other)}
+        self.program.open(Place("diff", args))
+
+    def do_download(self) -> None:
+        from registry_tui.screens.download import DownloadForm, archive_files
+
+        row: ModelVersion = self.current
+        name = f"{row.model_name}-v{row.version}"
+        self.app.push_screen(DownloadForm(name, archive_files(self.client, row)), self._downloaded)
+
+    def _downloaded(self, folder: str | None) -> None:
+        if folder is not None:
+            self.flash(f"saved to {folder}, every file with the sum of its manifest")
+
+    def do_project(self) -> None:
+        self.program.open(Place("project", {"project": self.current.origin.project_id}))
+
+    def do_experiment(self) -> None:
+        origin = self.current.origin
+        self.program.open(Place("experiment", {"project": origin.project_id, "experiment": origin.experiment_id}))
 
     def do_run(self) -> None:
         origin = self.current.origin
@@ -242,57 +309,4 @@ def _facts(model: RegisteredModel) -> Content:
     ]
     if model.description:
         parts.append((f"\n{safe(model.description, 400)}", ""))
-    return Content.assemble(*parts)
-
-
-def _beside(value: str, room: int) -> str:
-    """A value in lines that fit beside its name."""
-    lines = [
-        part
-        for line in safe_lines(value, 1000).splitlines()
-        for part in wrap(line, max(12, room), break_on_hyphens=False) or [""]
-    ]
-    return ("\n" + " " * 13).join(lines)
-
-
-def _panel(row: ModelVersion, run: RunDetails | None, room: int) -> Content:
-    status = version_status(row.status)
-    tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
-    parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
-    if row.archive_bytes is not None:
-        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$foreground-muted"))
-    parts.append(("\n", ""))
-    if row.status_message:
-        parts.append(
-            (f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$foreground-muted")
-        )
-    origin = row.origin
-    facts = [
-        ("Notes", row.notes),
-        ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
-        ("Aliases", ", ".join(row.aliases)),
-        ("Creator", row.creator),
-        ("Created", both(row.created_at)),
-        ("Checked", f"all sums, {absolute(row.verified_at)}" if row.verified_at else ""),
-        ("Environment", origin.environment_name or ""),
-        ("Workspace", origin.workspace_name or ""),
-        ("Project", origin.project_name or ""),
-        ("Experiment", origin.experiment_name or origin.experiment_id or ""),
-        ("Run", origin.run_name or origin.run_id or ""),
-        ("Model folder", origin.artifact_path or ""),
-        ("ID", row.id),
-        ("Archive", row.archive_uri or ""),
-    ]
-    for name, value in facts:
-        if value:
-            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), "")]
-    if run is not None:
-        for title, values in (
-            ("Metrics", {key: number(value) for key, value in run.metrics.items()}),
-            ("Params", run.params),
-        ):
-            if values:
-                parts.append((f"\n\n{title} of its run", "bold $accent"))
-                for key in sorted(values)[:20]:
-                    parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
     return Content.assemble(*parts)

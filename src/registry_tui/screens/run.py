@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -248,8 +247,6 @@ class RunScreen(FrameScreen):
             return "the run is not known yet"
         if action == "registered" and not self.run.registered_as:
             return "nothing was registered from this run"
-        if action == "download" and (self.selected is None or self.selected.is_folder):
-            return "select a file under Artifacts first"
         if action == "register":
             if self.project is not None and self.project.registry_id is None:
                 return f"the workspace of {self.project.name} is not synchronized with a Model Registry"
@@ -284,24 +281,30 @@ class RunScreen(FrameScreen):
         self.program.open(Place("model", {"registry": last.registry_id, "model": last.model_name}))
 
     def do_download(self) -> None:
-        entry = self.selected
-        if entry is not None:
-            self.work_on(self._download(entry), "download", exclusive=False)
+        """Saves the selected file or folder, or everything."""
+        from registry_tui.screens.download import DownloadForm, Remote, artifact_files
 
-    async def _download(self, entry: Artifact) -> None:
-        target = Path.cwd() / entry.name
-        if target.exists():
-            self.flash(f"{entry.name} is in this folder already; it was not overwritten", "$warning")
+        assert self.run is not None
+        entry = self.selected
+        client, project, run = self.client, self.place.args["project"], self.place.args["run"]
+        if entry is None or entry.is_folder:
+            path = "" if entry is None else entry.path
+            name = (self.run.name or self.run.id) if entry is None else entry.name
+            self.app.push_screen(DownloadForm(name, artifact_files(client, project, run, path)), self._downloaded)
             return
 
-        def progress(done: int, total: int | None) -> None:
-            share = "" if not total else f" of {size(total)}"
-            self.flash(f"{entry.name}: {size(done)}{share}")
+        async def one() -> AsyncIterator[Remote]:
+            yield Remote(
+                entry.name,
+                entry.size,
+                lambda target, progress: client.download_artifact(project, run, entry.path, target, progress),
+            )
 
-        done = await self.client.download_artifact(
-            self.place.args["project"], self.place.args["run"], entry.path, target, progress
-        )
-        self.flash(f"saved {target} ({size(done)})")
+        self.app.push_screen(DownloadForm(entry.name, one(), single=True), self._downloaded)
+
+    def _downloaded(self, folder: str | None) -> None:
+        if folder is not None:
+            self.flash(f"saved to {folder}")
 
     def do_copy(self) -> None:
         entry = self.selected

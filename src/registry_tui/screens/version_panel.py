@@ -1,0 +1,117 @@
+"""The side panel of a version: what is known of it, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from textual.content import Content
+
+from registry_tui.widgets.text import safe, safe_lines
+from registry_tui.widgets.words import absolute, both, deployment_state, number, size, version_status
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
+    from registry_tui.schemas.models import ModelVersion
+    from registry_tui.schemas.tracking import RunDetails
+
+
+def _beside(value: str, room: int, indent: int = 13) -> str:
+    """A value in lines that fit beside its name."""
+    lines = [
+        part
+        for line in safe_lines(value, 1000).splitlines()
+        for part in wrap(line, max(12, room), break_on_hyphens=False) or [""]
+    ]
+    return ("\n" + " " * indent).join(lines)
+
+
+def panel(
+    row: ModelVersion,
+    room: int,
+    *,
+    run: RunDetails | None = None,
+    described: DeploymentSuggestion | None = None,
+    deployments: Sequence[Deployment] = (),
+) -> Content:
+    """Everything about a version in lines of `room` cells; with run, signature and deployments once they are known."""
+    status = version_status(row.status)
+    tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
+    parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
+    if row.archive_bytes is not None:
+        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$foreground-muted"))
+    parts.append(("\n", ""))
+    if row.status_message:
+        parts.append(
+            (f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$foreground-muted")
+        )
+    origin = row.origin
+    facts = [
+        ("Notes", row.notes),
+        ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
+        ("Aliases", ", ".join(row.aliases)),
+        ("Creator", row.creator),
+        ("Created", both(row.created_at)),
+        ("Checked", f"all sums, {absolute(row.verified_at)}" if row.verified_at else ""),
+        ("Environment", origin.environment_name or ""),
+        ("Workspace", origin.workspace_name or ""),
+        ("Project", origin.project_name or ""),
+        ("Experiment", origin.experiment_name or origin.experiment_id or ""),
+        ("Run", origin.run_name or origin.run_id or ""),
+        ("Model folder", origin.artifact_path or ""),
+        ("ID", row.id),
+        ("Archive", row.archive_uri or ""),
+    ]
+    for name, value in facts:
+        if value:
+            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), "")]
+    if deployments:
+        parts.append(("\n\nDeployed", "bold $accent"))
+        for each in deployments:
+            state = deployment_state(each.state)
+            parts += [
+                (f"\n  {safe(each.name, 40):<22}", ""),
+                (state.text, tones.get(state.tone, "$foreground-muted")),
+                (f"  {safe(each.project_name, 30)}", "$foreground-muted"),
+            ]
+    if described is not None:
+        parts += _described(described, room)
+    if run is not None:
+        for title, values in (
+            ("Metrics", {key: number(value) for key, value in run.metrics.items()}),
+            ("Params", run.params),
+        ):
+            if values:
+                parts.append((f"\n\n{title} of its run", "bold $accent"))
+                for key in sorted(values)[:20]:
+                    parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
+    return Content.assemble(*parts)
+
+
+def _described(described: DeploymentSuggestion, room: int) -> list[tuple[str, str]]:
+    """Signature and requirements."""
+    parts: list[tuple[str, str]] = []
+    for name, title in (("inputs", "Inputs"), ("outputs", "Outputs"), ("params", "Params of predict")):
+        columns = (described.signature or {}).get(name)
+        if isinstance(columns, list) and columns:
+            parts.append((f"\n\n{title}", "bold $accent"))
+            shown = ", ".join(column_text(each) for each in columns[:60])
+            parts.append((f"\n  {_beside(shown, room - 2, 2)}", ""))
+    if described.signature is None:
+        parts.append(("\n\nNo signature", "$warning"))
+    if described.requirements:
+        parts.append(("\n\nRequirements", "bold $accent"))
+        parts += [(f"\n  {safe(each, 80)}", "") for each in described.requirements[:60]]
+    return parts
+
+
+def column_text(column: Any, *, named: bool = True) -> str:
+    """A column of a signature: its name and type."""
+    if not isinstance(column, dict):
+        return str(column)
+    kind = str(column.get("type", ""))
+    if kind == "tensor":
+        spec = column.get("tensor-spec", {})
+        kind = f"tensor({spec.get('dtype', '')}, {spec.get('shape', '')})"
+    return f"{column['name']} {kind}" if named and "name" in column else kind

@@ -1,0 +1,73 @@
+"""A model's versions by keys on a real service: what the panel tells, what differs, saving an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry_tui.commands import Place
+from support.platforms import Platform
+from support.program import Driver, Open
+from support.served import Served, deploy, register, split
+
+
+@pytest.fixture(scope="module")
+def two(platform: Platform) -> Served:
+    project = platform.new_project()
+    first = register(platform, project, add=1, example=split(a=[1.0], b=[2.0]))
+    return register(platform, project, first.version.model_name, add=2, requirements="mlflow\nnumpy\n")
+
+
+async def go(driver: Driver, two: Served) -> None:
+    await driver.until(lambda: driver.app.answering, "the service")
+    driver.app.jump(Place("model", {"registry": two.registry, "model": two.version.model_name}))
+    assert [row.version for row in await driver.rows("model")] == [2, 1]
+
+
+async def test_the_panel_tells_deployments_and_requirements(
+    open_program: Open, platform: Platform, two: Served
+) -> None:
+    deployment = deploy(platform, two, version=1)
+    async with open_program(size=(150, 44)) as driver:
+        await go(driver, two)
+        await driver.shows("Deployed", deployment.name)
+        await driver.press("down", "enter")
+        await driver.shows("Version 1", "● deployed", "Requirements", "mlflow", "No signature")
+        await driver.press("x")
+        await driver.at("experiment")
+        await driver.press("escape")
+        await driver.at("model")
+
+
+async def test_two_marked_versions_are_compared(open_program: Open, two: Served) -> None:
+    async with open_program(size=(130, 40)) as driver:
+        await go(driver, two)
+        assert "mark two versions" in str(driver.screen.reason("diff"))
+        await driver.press("space", "space")
+        await driver.press("equals_sign")
+        await driver.shows("version 1", "version 2", "requirement", "numpy", "requirements.txt")
+        differing = driver.text
+        await driver.press("x")
+        await driver.until(lambda: driver.text != differing and "READY" in driver.text, "the equal lines too")
+        await driver.press("escape")
+        await driver.at("model")
+
+
+async def test_an_archive_is_saved_and_never_over_another(
+    open_program: Open, two: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_program() as driver:
+        await go(driver, two)
+        await driver.press("d")
+        await driver.shows("Download", "-v2")
+        await driver.press("enter")
+        saved = tmp_path / f"{two.version.model_name}-v2"
+        await driver.until(lambda: (saved / "requirements.txt").is_file(), "the archive")
+        await driver.at("model")
+        assert (saved / "requirements.txt").read_text() == "mlflow\nnumpy\n"
+        await driver.press("d")
+        await driver.until(lambda: driver.app.screen.query_one("#ok").disabled, "OK not possible")
+        await driver.press("enter")
+        await driver.shows("it is there already")

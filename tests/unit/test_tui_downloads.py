@@ -1,0 +1,125 @@
+"""Saving files under names from outside, and comparing versions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_tui.schemas.deployments import DeploymentSuggestion
+from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
+from registry_tui.screens.download import Progress, Remote, Unsafe, safe_target, save_all, save_one
+from registry_tui.screens.version_diff import Side, difference
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@given(st.text(max_size=60))
+def test_no_name_leads_out_of_the_folder(name: str) -> None:
+    folder = Path("/somewhere/else")
+    try:
+        target = safe_target(folder, name)
+    except Unsafe:
+        return
+    assert target.is_relative_to(folder) and ".." not in target.parts and target != folder
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/passwd", "", ".", "a/./..", "a\0b"])
+def test_names_that_are_refused(name: str) -> None:
+    with pytest.raises(Unsafe):
+        safe_target(Path("/somewhere"), name)
+
+
+def remote(path: str, content: bytes, sha256: str | None = None) -> Remote:
+    async def fetch(target: Path, progress: Progress) -> int:
+        progress(len(content), len(content))
+        with target.open("wb") as file:
+            return file.write(content)
+
+    return Remote(path, len(content), fetch, sha256)
+
+
+async def each(*files: Remote) -> AsyncIterator[Remote]:
+    for file in files:
+        yield file
+
+
+def list_folder(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_a_folder_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
+    told: list[Any] = []
+    good = hashlib.sha256(b"abc").hexdigest()
+    saved = await save_all(
+        each(remote("a/b.txt", b"abc", good), remote("c.txt", b"de")), tmp_path / "x", lambda *now: told.append(now)
+    )
+    assert saved == 2 and (tmp_path / "x/a/b.txt").read_bytes() == b"abc" and told[-1] == (5, 5, 2)
+    with pytest.raises(Unsafe, match="already"):
+        await save_all(each(), tmp_path / "x", lambda *_: None)
+    with pytest.raises(Unsafe, match="another sum"):
+        await save_all(each(remote("a", b"abd", good)), tmp_path / "y", lambda *_: None)
+    with pytest.raises(Unsafe, match="leads out"):
+        await save_all(each(remote("ok", b"1"), remote("../evil", b"1")), tmp_path / "z", lambda *_: None)
+    assert list_folder(tmp_path) == ["x"]
+    await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
+    with pytest.raises(Unsafe, match="already"):
+        await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
+
+
+def version(number: int, **fields: Any) -> ModelVersion:
+    return ModelVersion(
+        id=str(number),
+        model_id="m",
+        model_name="Wine",
+        registry_id="r",
+        version=number,
+        status=VersionStatus.READY,
+        status_message="",
+        notes="",
+        creator="ada",
+        created_at=NOW,
+        updated_at=NOW,
+        origin=Origin(),
+        **fields,
+    )
+
+
+def side(number: int, sum_: str, requirement: str, kind: str) -> Side:
+    files = [
+        ManifestEntry(path="MLmodel", size=3, sha256="a" * 64),
+        ManifestEntry(path="model.pkl", size=3, sha256=sum_),
+    ]
+    manifest = Manifest(
+        model_id="m", model_name="Wine", version_id="v", version=number, source="", created_at=NOW, files=files
+    )
+    described = DeploymentSuggestion(
+        name="d",
+        description="",
+        memory_bytes=1,
+        machine_memory_bytes=1,
+        free_memory_bytes=1,
+        machine_cpus=1,
+        signature={"inputs": [{"name": "alcohol", "type": kind}, {"name": "ash", "type": "double"}]},
+        requirements=["mlflow==3.17.2", requirement],
+    )
+    return Side(version(number, tags={"stage": str(number)}), manifest, described, None)
+
+
+def test_what_differs_between_two_versions() -> None:
+    lines = difference([side(1, "b" * 64, "numpy==1.0", "double"), side(2, "c" * 64, "numpy==2.0", "long")])
+    differing = {(line.kind, line.key): [cell.text for cell in line.cells] for line in lines if not line.same}
+    assert differing == {
+        ("tag", "stage"): ["1", "2"],
+        ("signature inputs", "alcohol"): ["double", "long"],
+        ("requirement", "numpy"): ["==1.0", "==2.0"],
+        ("file", "model.pkl"): ["bbbbbbbbbbbb  3 B", "cccccccccccc  3 B"],
+    }
+    kinds = [line.kind for line in lines]
+    assert kinds.index("file") > kinds.index("requirement") > kinds.index("signature inputs")
