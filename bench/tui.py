@@ -154,11 +154,11 @@ def models(one: Program, count: int, versions: int, other: Listed, report: Repor
     report.say("to the start", "ms", one.send(b"g", first), other.to_start)
     report.say("searched in names, owners, tags", "ms", one.send(b"/MODEL-MANY-VERSIONS IS FOR\r", MANY.encode()))
     report.head(f"One model with {versions} versions")
-    report.say("open the list", "ms", one.send(f":model registry-local {MANY}\r".encode(), f"v{versions}".encode()))
+    report.say("open the list", "ms", one.send(f":model registry-local {MANY}\r".encode(), f"note {versions}".encode()))
     moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
     report.say("move: key to paint, p99", "ms", moves.p99, other.moves.p99, budget=KEY_MS)
     report.say("page: key to paint, p99", "ms", pages.p99, other.pages.p99, budget=KEY_MS)
-    report.say("to the end", "ms", one.send(b"G", b"v1 "), other.to_end)
+    report.say("to the end", "ms", one.send(b"G", b"note 1 "), other.to_end)
     report.say("largest frame", "B", one.largest, budget=FRAME_BYTES)
     report.say("memory", "MB", one.memory, budget=MEMORY_RUNS)
 
