@@ -441,10 +441,14 @@ def test_a_full_queue_and_a_slow_request(own_platform: Platform) -> None:
     assert full.headers["Retry-After"] and full.json()["error_code"] == "RESOURCE_EXHAUSTED"
     late = call(deployment, split(a=[1], b=[2], sleep=[4.0]))
     assert (late.status_code, late.text) == (504, "Request processing time exceeded limit")
+    # The model is still at it: what waits behind it has its own time.
+    wait_for(lambda: call(deployment).status_code == 200, what="the slow prediction to end")
     # What is deployed is deployed again after the platform was down, also when it was killed.
-    supervisor_pid = next(iter(platform_pids(platform, "supervisor")))
-    os.kill(supervisor_pid, signal.SIGKILL)
-    assert answer(deployment) == [3]
+    with Load(deployment, threads=1) as load:
+        supervisor_pid = next(iter(platform_pids(platform, "supervisor")))
+        os.kill(supervisor_pid, signal.SIGKILL)
+        wait_for(lambda: not platform_pids(platform, "supervisor"), what="the supervisor's end")
+    assert set(load.statuses) == {200}, load.statuses
     platform.up()
     wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="the replica after a killed supervisor")
     assert answer(deployment) == [3]
@@ -502,6 +506,25 @@ def test_the_command_line(platform: Platform, two: Served) -> None:
     key = platform.command("keys", "create", "ci", "--expires", "30").stdout.strip()
     assert key.startswith("rtk_")
     platform.command("keys", "revoke", key.split("_")[1], "--yes")
+
+
+def test_an_environment_is_made_once_from_the_same_requirements(platform: Platform, two: Served) -> None:
+    """iniconfig is older than the one that tests run with, so that the platform's environment does not do."""
+    first = register(platform, two.project, add=5, requirements="mlflow==3.17.2\niniconfig<2\n")
+    second = register(platform, two.project, add=6, requirements="iniconfig<2\nmlflow==3.17.2\n")
+    made = [deploy(platform, each) for each in (first, second)]
+    assert [answer(each) for each in made] == [[8.0], [9.0]]
+    builds = [platform.ask(lambda client, each=each: client.revisions(each.id))[0] for each in made]
+    assert builds[0].python_environment == builds[1].python_environment != "platform"
+    found = platform.ask(lambda client: client.workflows(kind="deploy", page_size=2)).items
+    logs = [
+        platform.ask(lambda client, each=each: client.workflow_logs(each.id, page_size=1000)).items for each in found
+    ]
+    later, earlier = ([line.text for line in lines] for lines in logs)
+    assert any("iniconfig<2 (here" in line for line in earlier) and any("+ mlflow==3.17.2" in line for line in earlier)
+    assert any("was made earlier" in line for line in later)
+    with open(f"/proc/{replicas(platform, made[0])[0].pid}/cmdline", "rb") as command:
+        assert builds[0].python_environment.encode() in command.read()
 
 
 def test_time_is_kept_while_others_wait(platform: Platform, two: Served) -> None:
