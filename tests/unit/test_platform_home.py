@@ -41,10 +41,11 @@ def test_folders_are_for_the_owner_only(home: Home) -> None:
 def test_sockets_fit_below_a_long_path(tmp_path: Path) -> None:
     home = Home(tmp_path / ("long" * 40))
     home.create()
-    for path in (home.service_socket, home.supervisor_socket):
+    for path in (home.service_socket, home.supervisor_socket, home.replicas / "12345678901-1234-99.sock"):
         assert len(os.fsencode(path)) <= MAX_SOCKET_PATH
     assert home.run != Home(tmp_path / ("other" * 40)).run
     assert home.run.stat().st_mode & 0o777 == home.run.parent.stat().st_mode & 0o777 == 0o700
+    home.replicas.rmdir()
     home.run.rmdir()
 
 

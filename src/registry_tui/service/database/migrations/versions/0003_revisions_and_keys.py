@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("alias", sa.Text(), nullable=True),
         sa.Column("follow_alias", sa.Boolean(), nullable=False),
         sa.Column("replicas", sa.Integer(), nullable=False),
-        sa.Column("cpu", sa.Float(), nullable=False),
+        sa.Column("cpu", sa.Double(), nullable=False),
         sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
         sa.Column("environment", sa.JSON(), nullable=False),
         sa.Column("batching", sa.Boolean(), nullable=False),
@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("build", sa.Text(), nullable=False),
         sa.Column("python_environment", sa.Text(), nullable=False),
-        sa.Column("build_seconds", sa.Float(), nullable=True),
+        sa.Column("build_seconds", sa.Double(), nullable=True),
         sa.Column("workflow_id", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["deployment_id"], ["deployments.id"], name=op.f("fk_revisions_deployment_id"), ondelete="CASCADE"
