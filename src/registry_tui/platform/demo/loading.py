@@ -23,6 +23,7 @@ from registry_tui.platform.demo.state import State
 from registry_tui.platform.demo.subprocesses import Training
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
+from registry_tui.schemas.deployments import DeploymentCreate
 from registry_tui.schemas.models import ModelUpdate, ModelVersion, RegisteredModel, RegisterModel, Tag, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.schemas.places import (
@@ -58,6 +59,8 @@ async def load(home: Home, tell: Tell) -> None:
         async with asyncio.TaskGroup() as group:
             for plan in PROJECTS:
                 group.create_task(_fill(home, client, state, training, slots, plan, projects[plan.name], tell))
+        for plan in PROJECTS:
+            await _ensure_deployment(client, plan, projects[plan.name], tell)
     tell(Progress("The demo is loaded; `registry-tui demo --remove` takes it away", lasting=True))
 
 
@@ -289,3 +292,28 @@ async def _wait_until_ready(client: RegistryClient, registry: str, version: Mode
             f"The archive of {name} version {number} was not stored: {version.status_message}",
             action="Run `registry-tui demo` again",
         )
+
+
+# -- serving -------------------------------------------------------------------------------------------
+
+
+async def _ensure_deployment(client: RegistryClient, plan: DemoProject, project: Project, tell: Tell) -> None:
+    """Serves the project's first model, which its calls need no key for: a demo is to be tried at once."""
+    if plan.deployment is None:
+        return
+    tell(Progress(f"deploying {plan.deployment}", lasting=False))
+    try:
+        await client.deployment(f"{plan.workspace}/{plan.name}/{plan.deployment}")
+    except NotFound:
+        request = DeploymentCreate(
+            name=plan.deployment,
+            project=project.id,
+            model=plan.models[0].name,
+            alias="champion",
+            follow_alias=True,
+            authentication=False,
+            description=f"{plan.models[0].name} as an endpoint. Part of the demo.",
+        )
+        accepted = await client.create_deployment(request)
+        _require(await client.wait_for_workflow(accepted.workflow.id))
+    tell(Progress(f"deployment {plan.deployment}", lasting=True))

@@ -64,6 +64,8 @@ class DemoProject:
     description: str
     collaborators: tuple[tuple[str, Role], ...]
     models: tuple[DemoModel, ...]
+    #: Name of a deployment that follows the alias `champion` of the first model, if the project serves one.
+    deployment: str | None = None
 
     @property
     def lead(self) -> str:
@@ -112,6 +114,7 @@ PROJECTS = (
                 "cultivar-classifier",
             ),
         ),
+        "alcohol-api",
     ),
     DemoProject(
         "diabetes-progression",

@@ -13,7 +13,7 @@ from registry_tui.platform.demo import Progress, Tell
 from registry_tui.platform.demo.plan import ENVIRONMENTS, MARK, PROJECTS, DemoProject
 from registry_tui.platform.demo.state import Kind, State
 from registry_tui.platform.paths import Home
-from registry_tui.schemas.operations import WorkflowStatus
+from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.schemas.registries import RegistryDelete
 from registry_tui.schemas.tracking import Run, RunSearch
 
@@ -27,6 +27,8 @@ async def remove(home: Home, tell: Tell) -> None:
         tell(Progress("The demo is not loaded here", lasting=True))
         return
     async with RegistryClient(home) as client:
+        for project in PROJECTS:
+            await _remove_deployment(client, state, project, tell)
         for environment in ENVIRONMENTS:
             await _remove_registry(client, state, environment.name, tell)
         for project in PROJECTS:
@@ -52,25 +54,45 @@ async def _found(state: State, kind: Kind, name: str, lookup: Callable[[str], Aw
         return None
 
 
+async def _remove_deployment(client: RegistryClient, state: State, plan: DemoProject, tell: Tell) -> None:
+    project = await _found(state, "projects", plan.name, client.project)
+    if project is None or plan.deployment is None:
+        return
+    for each in [each async for each in client.every(client.deployments, project=project.id)]:
+        if each.name == plan.deployment:
+            tell(Progress(f"stopping deployment {each.name}", lasting=False))
+            accepted = await client.delete_deployment(each.id, force=True)
+            await _finish(client, accepted.workflow, f"Deployment {each.name}")
+            tell(Progress(f"deleted deployment {each.name}", lasting=True))
+
+
+async def _finish(client: RegistryClient, workflow: Workflow, what: str) -> None:
+    done = await client.wait_for_workflow(workflow.id)
+    if done.status is not WorkflowStatus.SUCCEEDED:
+        raise RegistryError(
+            f"{what} could not be deleted: {done.error}",
+            action=done.action or f"See `registry-tui workflows logs {done.id}`",
+            request_id=done.request_id,
+        )
+
+
 async def _remove_registry(client: RegistryClient, state: State, environment: str, tell: Tell) -> None:
     place = await _found(state, "environments", environment, client.environment)
     if place is None or place.registry_id is None:
         return
     registry, name = place.registry_id, place.registry_name
     tell(Progress(f"deleting Model Registry {name}", lasting=False))
+    served = [each.name async for each in client.every(client.deployments, registry=registry)]
+    if served:
+        tell(Progress(f"Model Registry {name} stays: its versions are served by {', '.join(served)}", lasting=True))
+        return
     foreign = await _remove_versions(client, registry, dry=True)
     if foreign:
         await _remove_versions(client, registry, dry=False)
         tell(Progress(f"Model Registry {name} stays: it holds {', '.join(foreign)}", lasting=True))
         return
     accepted = await client.delete_registry(registry, RegistryDelete(delete_archives=True))
-    done = await client.wait_for_workflow(accepted.workflow.id)
-    if done.status is not WorkflowStatus.SUCCEEDED:
-        raise RegistryError(
-            f"Model Registry {name} could not be deleted: {done.error}",
-            action=done.action or f"See `registry-tui workflows logs {done.id}`",
-            request_id=done.request_id,
-        )
+    await _finish(client, accepted.workflow, f"Model Registry {name}")
     tell(Progress(f"deleted Model Registry {name} with its archives", lasting=True))
 
 
@@ -100,9 +122,11 @@ async def _remove_project(client: RegistryClient, state: State, plan: DemoProjec
     ours, foreign = await _runs(client, project.id)
     experiments = [each async for each in client.every(client.experiments, project.id)]
     added = [each.name for each in experiments if each.tags.get(MARK) is None and each.name != "Default"]
-    if foreign or added:
+    served = [each.name async for each in client.every(client.deployments, project=project.id)]
+    if foreign or added or served:
         await _delete_runs(client, project.id, ours)
         what = [*(f"experiment {name}" for name in added), *(f"run {run.name}" for run in foreign)]
+        what += [f"deployment {name}" for name in served]
         tell(Progress(f"project {plan.name} stays: it holds {', '.join(what[:5])}", lasting=True))
         return
     await client.delete_project(project.id, force=True)
