@@ -44,7 +44,7 @@ bench: install-dev ## run every benchmark; each prints both sides and their rati
 	@for benchmark in $$(grep -l __main__ bench/*.py) "bench/archive.py --files 2000"; do \
 		echo "== python $$benchmark"; $(BIN)/python $$benchmark || exit; done
 
-screenshots: install-dev ## make the screenshots of the documentation from the program itself
+screenshots: install-dev ## make the screenshots of the documentation and the recorded walk from the program itself
 	$(BIN)/python docs/screenshots.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url

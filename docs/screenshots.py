@@ -1,4 +1,4 @@
-"""Makes the screenshots of the documentation: the program itself, on a platform with the demo loaded.
+"""Makes the screenshots of the documentation, and the recorded walk: the program itself, on a platform with the demo.
 
     python docs/screenshots.py [--home HOME] [--only NAME] [--size 80x24] [--theme light] [--to FOLDER]
 
@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -158,9 +159,72 @@ async def version(see: Photographer) -> None:
     await see.sees("all sums")
 
 
+async def storage(see: Photographer) -> None:
+    see.go("registry", registry=REGISTRY)
+    await see.sees("Workload user name")
+    see.screen.query_one("#tabs").active = "storage"
+    await see.sees("objects")
+
+
+async def compare(see: Photographer) -> None:
+    await experiment(see)
+    await see.press("space", "space", "space", "equals_sign")
+    await see.sees("rmse", "alpha")
+
+
+async def curves(see: Photographer) -> None:
+    await compare(see)
+    await see.press("tab")
+    see.screen.query_one("#metric-names").focus()
+    await see.press("end", "up")
+    await see.until(lambda: see.screen.query_one("#chart")._series)
+
+
+async def diff(see: Photographer) -> None:
+    await model(see)
+    await see.press("space", "space", "equals_sign")
+    await see.sees("version 2", "version 3")
+
+
+async def deploy(see: Photographer) -> None:
+    await model(see)
+    await see.press("D")
+    await see.sees("select project")
+    await see.press("enter")
+    await see.sees("suggested memory")
+
+
 async def deployments(see: Photographer) -> None:
     see.go("deployments")
-    await see.until(lambda: see.app.frame.place.kind == "deployments")
+    await see.rows("deployments")
+
+
+async def deployment(see: Photographer) -> None:
+    await _calls(see)
+    await deployments(see)
+    await see.press("enter")
+    await see.sees("requests/s", "● ready")
+    await see.until(lambda: see.screen.query_one("#rate").display)
+
+
+async def _calls(see: Photographer) -> None:
+    """Some requests, so that the charts have something to show."""
+    found = (await see.app.client.deployments()).items[0]
+    example = (await see.app.client.deployment_example(found.id)).example
+    url, headers = f"{found.endpoint_url}/invocations", {"Content-Type": "application/json"}
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        for second in range(12):
+            for _ in range(10 + second % 5 * 6):
+                await http.post(url, content=example, headers=headers)
+            await see.pilot.pause(0.4)
+
+
+async def trial(see: Photographer) -> None:
+    await deployments(see)
+    await see.press("T")
+    await see.sees("dataframe_split")
+    await see.press("ctrl+s")
+    await see.sees("predictions")
 
 
 async def environments(see: Photographer) -> None:
@@ -201,14 +265,21 @@ SCENES: dict[str, Scene] = {
     "models": models,
     "model": model,
     "version": version,
+    "storage": storage,
+    "compare": compare,
+    "curves": curves,
+    "diff": diff,
+    "deploy": deploy,
     "deployments": deployments,
+    "deployment": deployment,
+    "test": trial,
     "environments": environments,
     "activity": activity,
     "workflow": workflow,
     "help": help_,
 }
 #: What is made without `--only`; a run's overview shows a path of the machine that logged it.
-GALLERY = tuple(name for name in SCENES if name not in ("run", "deployments"))
+GALLERY = tuple(name for name in SCENES if name != "run")
 
 
 async def take(home: Home, name: str, size: tuple[int, int], theme: str, folder: Path) -> Path:
@@ -230,6 +301,9 @@ def make(arguments: argparse.Namespace, home: Home) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in [arguments.only] if arguments.only else GALLERY:
         print(asyncio.run(take(home, name, (width, height), arguments.theme, folder)), flush=True)
+    if not arguments.only:
+        walk = [sys.executable, str(Path(__file__).parent / "recording.py"), "--home", str(home.root)]
+        subprocess.run([*walk, "--to", str(folder / "walk.cast")], check=True)
 
 
 def main() -> None:

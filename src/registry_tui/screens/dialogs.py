@@ -294,7 +294,7 @@ class Help(Dialog[None]):
         ("↑ ↓  j k", "one row up or down"),
         ("pgup pgdn", "a page up or down"),
         ("g G  home end", "first and last row"),
-        ("← →  h l", "columns that do not fit"),
+        ("← →", "columns that do not fit; in a tree, open and close"),
         ("1 … 6", "the sections on the left"),
         ("ctrl+p", "the palette: every action by name"),
     )
