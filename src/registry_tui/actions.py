@@ -151,7 +151,7 @@ MODELS = (
 )
 MODEL = (
     Action("open", "enter", "details", "Open the side panel; it follows the cursor"),
-    Action("alias", "A", "alias", "Name this version with an alias"),
+    Action("alias", "A", "alias", "Name this version with an alias, or take one away"),
     Action("edit", "e", "edit", "Edit notes and tags of the version"),
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
     Action("deploy", "D", "deploy", "Serve the version as an endpoint from a project"),

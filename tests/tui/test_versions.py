@@ -54,6 +54,24 @@ async def test_two_marked_versions_are_compared(open_program: Open, two: Served)
         await driver.at("model")
 
 
+async def test_an_alias_is_set_and_taken_away(open_program: Open, platform: Platform, two: Served) -> None:
+    def aliases() -> dict[str, int]:
+        return platform.ask(lambda client: client.model(two.registry, two.version.model_name)).aliases
+
+    async with open_program() as driver:
+        await go(driver, two)
+        for expected in ({"champion": 2}, {}):
+            await driver.press("A")
+            await driver.until(lambda: driver.app.screen.query("#alias"), "the form")
+            await driver.type("champion")
+            await driver.press("enter")
+            await driver.until(lambda expected=expected: aliases() == expected, str(expected))
+            await driver.at("model")
+            await driver.until(
+                lambda expected=expected: driver.screen.table.source.row(0).aliases == list(expected), "the row"
+            )
+
+
 async def test_an_archive_is_saved_and_never_over_another(
     open_program: Open, two: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App
+from textual.widgets import Input
 
 from registry_tui.schemas.deployments import DeploymentSuggestion
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
-from registry_tui.screens.download import Progress, Remote, Unsafe, safe_target, save_all, save_one
+from registry_tui.screens.download import DownloadForm, Progress, Remote, Unsafe, safe_target, save_all, save_one
 from registry_tui.screens.version_diff import Side, difference
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,3 +125,30 @@ def test_what_differs_between_two_versions() -> None:
     }
     kinds = [line.kind for line in lines]
     assert kinds.index("file") > kinds.index("requirement") > kinds.index("signature inputs")
+
+
+async def test_a_second_try_lists_the_files_anew(tmp_path: Path) -> None:
+    """A list that an attempt used up would save an empty folder and call it done."""
+    gone = True
+
+    async def fetch(target: Path, progress: Progress) -> int:
+        if gone:
+            raise OSError(5, "gone")
+        with target.open("wb") as file:
+            return file.write(b"abc")
+
+    class Asking(App[object]):
+        def on_mount(self) -> None:
+            self.push_screen(DownloadForm("x", lambda: each(Remote("a", 3, fetch))))
+
+    app = Asking()
+    async with app.run_test() as pilot:
+        form = app.screen
+        assert isinstance(form, DownloadForm)
+        form.query_one("#folder", Input).value = str(tmp_path / "x")
+        with pytest.raises(OSError):
+            await form.send()
+        gone = False
+        await form.send()
+        await pilot.pause()
+    assert (tmp_path / "x/a").read_bytes() == b"abc"

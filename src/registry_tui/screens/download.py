@@ -129,12 +129,12 @@ def _sha256(path: Path) -> str:
 class DownloadForm(Form[str]):
     """Asks where to, then shows how far it is; Cancel leaves nothing behind. The result is where it was saved.
 
-    `single`: it is one file rather than a folder.
+    `files` begins the list anew each time that OK is pressed; `single`: it is one file rather than a folder.
     """
 
     OK = "Save"
 
-    def __init__(self, what: str, files: AsyncIterator[Remote], *, single: bool = False) -> None:
+    def __init__(self, what: str, files: Callable[[], AsyncIterator[Remote]], *, single: bool = False) -> None:
         super().__init__()
         self.what, self.files, self.single = what, files, single
         self.began = 0.0
@@ -169,9 +169,9 @@ class DownloadForm(Form[str]):
             self.query_one(name).display = True
         self.began = time.monotonic()
         if self.single:
-            await save_one(await anext(self.files), folder, self._tell)
+            await save_one(await anext(self.files()), folder, self._tell)
         else:
-            await save_all(self.files, folder, self._tell)
+            await save_all(self.files(), folder, self._tell)
         return str(folder)
 
     def _tell(self, done: int, total: int | None, files: int) -> None:

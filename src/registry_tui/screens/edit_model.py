@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
-from textual.widgets import Input, Select
+from textual.widgets import Input, Select, Static
 
 from registry_tui.screens.form import Form, row
+from registry_tui.widgets.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.models import ModelVersion, RegisteredModel, Tag
@@ -132,7 +133,7 @@ class EditModel(_Tagged):
 
 
 class SetAlias(Form[bool]):
-    """An alias for a version; it moves when another version has it."""
+    """An alias for a version; it moves when another version has it. One that the version has is taken away."""
 
     def __init__(self, version: ModelVersion) -> None:
         super().__init__()
@@ -143,6 +144,9 @@ class SetAlias(Form[bool]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield row("Alias", Input(compact=True, id="alias", placeholder="champion"))
+        if self.version.aliases:
+            now = ", ".join(self.version.aliases)
+            yield Static(safe(f"it has {now}; typing one of these takes it away", 300), classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#alias").focus()
@@ -153,6 +157,9 @@ class SetAlias(Form[bool]):
 
     async def send(self) -> bool:
         version = self.version
-        alias = self.query_one("#alias", Input).value
-        await self.program.client.set_alias(version.registry_id, version.model_name, alias, version.version)
+        client, alias = self.program.client, self.query_one("#alias", Input).value
+        if alias in version.aliases:
+            await client.delete_alias(version.registry_id, version.model_name, alias)
+        else:
+            await client.set_alias(version.registry_id, version.model_name, alias, version.version)
         return True

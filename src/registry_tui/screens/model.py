@@ -222,7 +222,7 @@ class ModelScreen(ListScreen):
 
         row: ModelVersion = self.current
         name = f"{row.model_name}-v{row.version}"
-        self.app.push_screen(DownloadForm(name, archive_files(self.client, row)), self._downloaded)
+        self.app.push_screen(DownloadForm(name, lambda: archive_files(self.client, row)), self._downloaded)
 
     def _downloaded(self, folder: str | None) -> None:
         if folder is not None:

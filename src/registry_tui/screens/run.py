@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Names and values that a tab lists; the rest is in the JSON (`y`).
 MAX_LISTED = 2000
+#: Seconds between looks at a run that runs.
+WHILE_RUNNING = 3.0
 #: Points of a metric's history that are read for its chart.
 MAX_POINTS = 50_000
 
@@ -136,10 +138,20 @@ class RunScreen(FrameScreen):
             names.add_option(Option(text, id=key))
         if names.option_count:
             names.highlighted = min(at or 0, names.option_count - 1)
+        if (more := len(run.metrics) - MAX_LISTED) > 0:
+            note = Content.assemble((f"and {more} more: y shows all", "$foreground-muted"))
+            names.add_option(Option(note, id="", disabled=True))
+        if run.status in ("RUNNING", "SCHEDULED"):
+            self.set_timer(WHILE_RUNNING, self._look_again, name="look-again")
+
+    def _look_again(self) -> None:
+        """A run that runs logs more: its values and the curve in view are asked for again."""
+        if self.is_current and self.program.answering:
+            self.refresh_data()
 
     @on(OptionList.OptionHighlighted, "#metric-names")
     def _metric_chosen(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_id is not None:
+        if event.option_id:
             self.work_on(self._draw(event.option_id), "metric")
 
     async def _draw(self, key: str) -> None:
@@ -290,7 +302,8 @@ class RunScreen(FrameScreen):
         if entry is None or entry.is_folder:
             path = "" if entry is None else entry.path
             name = (self.run.name or self.run.id) if entry is None else entry.name
-            self.app.push_screen(DownloadForm(name, artifact_files(client, project, run, path)), self._downloaded)
+            form = DownloadForm(name, lambda: artifact_files(client, project, run, path))
+            self.app.push_screen(form, self._downloaded)
             return
 
         async def one() -> AsyncIterator[Remote]:
@@ -300,7 +313,7 @@ class RunScreen(FrameScreen):
                 lambda target, progress: client.download_artifact(project, run, entry.path, target, progress),
             )
 
-        self.app.push_screen(DownloadForm(entry.name, one(), single=True), self._downloaded)
+        self.app.push_screen(DownloadForm(entry.name, one, single=True), self._downloaded)
 
     def _downloaded(self, folder: str | None) -> None:
         if folder is not None:

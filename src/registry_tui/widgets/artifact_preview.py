@@ -47,7 +47,7 @@ class ArtifactPreview(VerticalScroll):
         found = preview(path, head, bytes_)
         note = ""
         if bytes_ is not None and len(head) < bytes_:
-            note = f"the first {size(len(head))} of {size(bytes_)}\n\n"
+            note = f"the first {size(len(head))} of {size(bytes_)}"
         widget: Static | Markdown
         if isinstance(found, MarkdownPreview):
             widget = Markdown(safe_lines(found.text), open_links=False)
@@ -57,12 +57,14 @@ class ArtifactPreview(VerticalScroll):
             theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
             widget = Static(Syntax(safe_lines(found.text), found.language, theme=theme, background_color="default"))
         else:
-            widget = Static(Content.assemble((note, "$foreground-muted"), _content(found)), markup=False)
-        self._replace(widget)
+            widget = Static(_content(found), markup=False)
+        self._replace(
+            *([Static(Content.assemble((f"{note}\n", "$foreground-muted")), markup=False)] if note else []), widget
+        )
 
-    def _replace(self, widget: Static | Markdown) -> None:
+    def _replace(self, *widgets: Static | Markdown) -> None:
         self.remove_children()
-        self.mount(widget)
+        self.mount(*widgets)
         self.scroll_home(animate=False)
 
 
