@@ -50,6 +50,8 @@ class RegistryApp(TypingAhead, Watching):
     DEFAULT_MODE = "places"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
     ENABLE_COMMAND_PALETTE = True
+    #: Called when somebody leaves, to end the process in any case after a while.
+    last_resort: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -121,11 +123,17 @@ class RegistryApp(TypingAhead, Watching):
 
     def exit(self, *arguments: Any, **options: Any) -> None:
         """Leaves the program; where it is now is where it starts next time."""
-        frame = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen)), None)
-        if self.preferences.terminal.remember and frame is not None and frame.is_mounted:
-            frame.leave()
-            remember_place(self.memory, frame.place)
-        super().exit(*arguments, **options)
+        if self.last_resort is not None:
+            self.last_resort()
+        try:
+            frame = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen)), None)
+            if self.preferences.terminal.remember and frame is not None and frame.is_mounted:
+                frame.leave()
+                remember_place(self.memory, frame.place)
+        except Exception as error:  # a screen that is half made, say: nothing keeps anybody from leaving
+            self.log.error(error)
+        finally:
+            super().exit(*arguments, **options)
 
     async def on_unmount(self) -> None:
         if self._watching is not None:

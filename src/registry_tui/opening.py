@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from registry_tui.memory import Memory
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Terminals that cannot place a cursor.
 CANNOT_SHOW = ("dumb", "unknown")
+#: Seconds that leaving may take.
+LAST_RESORT = 5.0
 
 
 def open_terminal_program(early: EarlyPage | None = None) -> int:
@@ -39,5 +42,13 @@ def open_terminal_program(early: EarlyPage | None = None) -> int:
     from registry_tui.app import RegistryApp
 
     app = RegistryApp(early=early, preferences=preferences, memory=Memory(home.terminal_memory))
+    app.last_resort = _end_at_last
     app.run(mouse=preferences.terminal.mouse)
     return app.return_code or 0
+
+
+def _end_at_last() -> None:
+    """Ends the process when leaving takes too long: a terminal that went away may block what writes to it."""
+    timer = threading.Timer(LAST_RESORT, os._exit, (1,))
+    timer.daemon = True
+    timer.start()

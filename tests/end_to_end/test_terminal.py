@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.platform.processes import alive
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, clean_environment, unique, wait_for
 from support.terminal import Terminal, terminal
@@ -149,6 +151,17 @@ def test_a_signal_ends_it_and_restores_the_terminal(platform: Platform, number: 
         screen.process.kill(number)
         screen.ended()
         assert restored(screen)
+
+
+def test_it_ends_when_its_terminal_goes_away_while_the_platform_starts(own_platform: Platform) -> None:
+    own_platform.down()
+    with terminal(PROGRAM, own_platform.environment()) as screen:
+        screen.shows("Starting the platform")
+        screen.process.kill(signal.SIGHUP)
+        os.close(screen.process.child_fd)
+        wait_for(lambda: not alive(screen.process.pid), what="its end")
+        screen.process.closed = True
+    own_platform.up()
 
 
 def test_a_platform_that_cannot_start_is_told_and_the_program_stays(short_path: Path) -> None:
