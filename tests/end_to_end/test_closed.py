@@ -62,7 +62,7 @@ def test_everything_on_disk_is_behind_a_folder_for_the_owner_only(
     for folder in {platform.home.root, platform.home.run}:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     for path in (platform.home.secrets_file, platform.home.ports_file, *platform.home.service.iterdir()):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert stat.S_IMODE(platform.home.service_socket.stat().st_mode) == 0o600
     opened = [path for path in everything_below(platform.home.root) if path.lstat().st_mode & stat.S_IWOTH]
     assert not [path for path in opened if not path.is_symlink()]

@@ -157,7 +157,8 @@ def test_a_version_whose_archive_is_lost_is_found_and_goes_when_asked(place: Pla
     store = object_store(place.platform)
     for key in place.objects(lost):
         store.delete_object(Bucket=place.registry.bucket, Key=key)
-    assert place.measured().without_archive >= 1
+    # A measurement that was under way already is joined, and may have passed by it.
+    wait_for(lambda: place.measured().without_archive >= 1, what="the lost archive to be seen")
     missing = place.usage_of(name)[0]
     assert (missing.state, missing.version, missing.model_id) == (ArchiveState.MISSING, 1, lost.model_id)
     log = place.clean_up(versions=[missing.id, f"{sound.model_id}/{sound.id}"])

@@ -80,7 +80,7 @@ async def test_runs_are_opened_filtered_sorted_and_seen_to_their_end(filled: tup
         assert asked.pages() <= FEW
         await driver.press("home")
         await at_row(driver, f"run-{RUNS - 1}")
-        driver.screen.sort("started", False)
+        driver.screen.sort("attribute started", False)
         await at_row(driver, "run-0")
         assert asked.pages() <= FEW
         await driver.press("slash")
