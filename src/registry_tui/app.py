@@ -115,7 +115,9 @@ class RegistryApp(TypingAhead, Watching):
                 # Only the main thread may; tests run elsewhere.
                 break
         if self.preferences.problems:
-            self.notify("\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False)
+            self.notify(
+                "\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False, timeout=20
+            )
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
