@@ -220,6 +220,7 @@ class CompareScreen(FrameScreen):
             async for point in self.client.every(self.client.metric_history, project, run.id, metric, page_size=1000):
                 points.append((float(point.step), point.timestamp.timestamp(), point.value))
                 if len(points) >= MAX_POINTS:
+                    self.flash(f"curves of {metric} are cut after {MAX_POINTS} points", "$warning")
                     break
         points.sort()
         steps, times, values = (array("d", [point[place] for point in points]) for place in range(3))

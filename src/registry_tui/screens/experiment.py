@@ -92,7 +92,13 @@ class ExperimentScreen(ListScreen):
             project, experiment = self.place.args["project"], self.place.args["experiment"]
             self.project = await self.client.project(project)
             self.experiment = await self.client.experiment(project, experiment)
-        self.table.empty = Empty("No runs", ("Runs appear here as soon as code logs them.",))
+        name = "" if self.project is None else self.project.name
+        lines = (
+            "Log one with stock MLflow code:",
+            f'  eval "$(registry-tui env --project {name})"',
+            "  python train.py",
+        )
+        self.table.empty = Empty("No runs", lines)
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         rows = PageCache(self.fetch_for(self.filters, None), self.key_of, reversible=not self.nested)

@@ -166,6 +166,8 @@ class RunScreen(FrameScreen):
             token = page.next_page_token
             if token is None:
                 break
+        if token is not None:
+            self.flash(f"the curve of {safe(key, 40)} is cut after {len(xs)} points", "$warning")
         if len(set(xs)) == 1 and len(xs) > 1:
             xs = [float(place) for place in range(len(xs))]
         ordered = sorted(zip(xs, ys, strict=True), key=lambda point: point[0])

@@ -41,7 +41,7 @@ ATTRIBUTES: dict[str, Column[Any]] = {
     "attribute user": Column("attribute user", "User", lambda row: Cell(row.user, "dim"), 7),
     "attribute id": Column("attribute id", "ID", lambda row: Cell(row.id, "dim"), 8),
 }
-#: Where a run was registered, as far as this page of runs knows.
+#: Attributes shown before anybody chose, before and after the keys.
 FIRST_BEFORE, FIRST_AFTER = ("attribute status", "attribute started"), ("attribute took", "attribute user")
 
 
