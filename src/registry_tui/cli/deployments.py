@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -103,18 +102,14 @@ def _uptime(seconds: float | None) -> str | None:
     return None if seconds is None else words.duration(seconds)
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
 def _bytes(given: str | None) -> int | None:
     """Bytes from `512M`, `1.5 GiB` or a plain number."""
     if given is None:
         return None
-    found = _SIZE.fullmatch(given.strip())
-    if found is None:
-        raise typer.BadParameter(f"{given!r} is no size like 512M or 2G", param_hint="--memory")
-    return int(float(found[1]) * _UNITS[found[2].lower()])
+    try:
+        return words.parse_size(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from error
 
 
 def _variables(plain: list[str] | None, secret: list[str] | None) -> list[EnvironmentVariable]:

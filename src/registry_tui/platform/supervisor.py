@@ -240,7 +240,9 @@ def tail(home: Home, part: str, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -257,7 +259,7 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path, self._timeout = path, timeout
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path, self._timeout)
+        return UnixConnection(self._path, self._timeout)
 
 
 #: Faults that mean that what was asked for is already so (supervisor/xmlrpc.py): BAD_NAME, ALREADY_STARTED,

@@ -16,7 +16,7 @@ from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
-from registry_tui.widgets.words import memory
+from registry_tui.widgets.words import memory, parse_size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion, EnvironmentVariable
@@ -27,18 +27,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 #: Models that are offered while typing.
 MAX_NAMES = 1000
-
-
-def parse_size(text: str) -> int:
-    """Bytes from `512M`, `1.5 GiB` or a number. Raises ValueError."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is no size like 512M or 2G")
-    return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
 def size_text(count: int) -> str:

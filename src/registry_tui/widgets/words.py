@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -97,6 +98,18 @@ def memory(count: int | None) -> str:
         return "–"
     value = count / (1 << 20)
     return f"{value:.0f} MiB" if value < 1024 else f"{value / 1024:.1f} GiB"
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `512M`, `1.5 GiB` or a number. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size like 512M or 2G")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
 def number(value: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -181,7 +180,7 @@ class LocalReplicas:
         timeout: float = 60.0,
     ) -> tuple[int, bytes]:
         """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException."""
-        connection = _UnixConnection(str(self.socket(name)), timeout)
+        connection = supervisor.UnixConnection(str(self.socket(name)), timeout)
         try:
             connection.request(method, path, body or None, {"Content-Type": content_type} if content_type else {})
             answer = connection.getresponse()
@@ -245,14 +244,3 @@ def _text(path: Path) -> str:
 
 def _unavailable(error: SupervisorUnavailable) -> PartUnavailable:
     return PartUnavailable(f"The supervisor does not answer: {error}", action="Start it again with `registry-tui up`")
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("replica", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)

@@ -20,12 +20,11 @@ from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
+from registry_tui.service.workflows.stop import SETTLE
 from registry_tui.serving.spec import Limits, ReplicaSpec
 
 #: Seconds between looks at replicas that start.
 _LOOK_EVERY = 0.2
-#: Seconds for which the gateway may still use replicas that it was told to leave.
-_SETTLE = 0.5
 
 
 def _row(context: StepContext) -> DeploymentRow:
@@ -286,7 +285,7 @@ def _retire(context: StepContext) -> None:
     kept = set(_names(row, _revision(context, row)))
     gone = [name for name in local.names(row.id) if name not in kept]
     if gone:
-        time.sleep(_SETTLE)
+        time.sleep(SETTLE)
         local.remove(gone)
         context.log(f"{len(gone)} replicas of before are gone")
     drop_unused_models(service)
