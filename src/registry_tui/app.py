@@ -114,10 +114,6 @@ class RegistryApp(TypingAhead, Watching):
             except (RuntimeError, ValueError):
                 # Only the main thread may; tests run elsewhere.
                 break
-        if self.preferences.problems:
-            self.notify(
-                "\n".join(self.preferences.problems), title="config.toml", severity="warning", markup=False, timeout=20
-            )
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -165,6 +161,10 @@ class RegistryApp(TypingAhead, Watching):
         gc.set_threshold(10_000, 20, 20)
         gc.enable()
         await self._look()
+        # Not before: a screen that is still being made has no place for it.
+        if self.preferences.problems:
+            problems = "\n".join(self.preferences.problems)
+            self.notify(problems, title="config.toml", severity="warning", markup=False, timeout=20)
         if not self.answering and self._start_platform:
             self.start_platform()
         await self.follow()

@@ -208,6 +208,8 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None]) ->
     said.clear()
     if _run([*install, *wanted.requirements, *own], log, check, said):
         raise InvalidInput(_what_failed(wanted.requirements, said), action="Log the model with requirements that exist")
+    # uv lets everybody write its lock, for environments that users share.
+    (folder / ".lock").unlink(missing_ok=True)
     # The replica's own code, which imports nothing but what is installed there.
     for site in (folder / "lib").glob("python*/site-packages"):
         (site / "registry_tui").symlink_to(Path(registry_tui.__file__).parent)
