@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from registry_tui.client.errors import Conflict, NotFound, Refused, WrongInput
+from registry_tui.platform import lifecycle, processes
 from registry_tui.schemas.deployments import (
     ApiKeyCreate,
     BuildState,
@@ -67,7 +68,7 @@ def update(
 class Load:
     """Requests from several threads until the block ends; `statuses` counts what they were answered."""
 
-    def __init__(self, deployment: Deployment, threads: int = 8) -> None:
+    def __init__(self, deployment: Deployment, threads: int = 16) -> None:
         self.deployment, self.statuses = deployment, Counter[object]()
         self.predictions: Counter[float] = Counter()
         self._stop = threading.Event()
@@ -236,9 +237,9 @@ def test_scaling_leaves_the_replicas_that_stay(platform: Platform, two: Served) 
     deployment = deploy(platform, two)
     first = replicas(platform, deployment)[0]
     with Load(deployment) as load:
-        assert update(platform, deployment, replicas=3).replicas_ready == 3
-        three = replicas(platform, deployment)
-        assert len({each.pid for each in three}) == 3 and three[0].pid == first.pid
+        assert update(platform, deployment, replicas=4).replicas_ready == 4
+        four = replicas(platform, deployment)
+        assert len({each.pid for each in four}) == 4 and four[0].pid == first.pid
         assert update(platform, deployment, replicas=1).replicas_ready == 1
     assert [each.pid for each in replicas(platform, deployment)] == [first.pid]
     assert set(load.statuses) == {200}, load.statuses
@@ -424,8 +425,6 @@ def test_trying_it_and_the_copied_curl(platform: Platform, two: Served) -> None:
 def test_a_full_queue_and_a_slow_request(own_platform: Platform) -> None:
     platform = own_platform
     platform.home.config_file.write_text("[service]\nprediction_queue = 2\nprediction_seconds = 2.0\n")
-    from registry_tui.platform import lifecycle
-
     list(lifecycle.restart(platform.home, "service"))
     deployment = deploy(platform, register(platform, platform.new_project()))
     slow = split(a=[1], b=[2], sleep=[1.0])
@@ -459,9 +458,34 @@ def test_a_full_queue_and_a_slow_request(own_platform: Platform) -> None:
     assert answer(deployment) == [3]
 
 
-def platform_pids(platform: Platform, part: str) -> dict[int, str]:
-    from registry_tui.platform import processes
+def test_ports_that_run_out_or_are_taken_are_told(own_platform: Platform) -> None:
+    platform = own_platform
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    settings = f"[service]\nfirst_deployment_port = {port}\nlast_deployment_port = {port}\n"
+    platform.home.config_file.write_text(settings)
+    list(lifecycle.restart(platform.home, "service"))
+    model = register(platform, platform.new_project())
+    deployment = deploy(platform, model, own_port=True)
+    assert deployment.port == port
+    own = f"http://127.0.0.1:{port}/invocations"
+    wait_for(lambda: httpx.post(own, json=split(a=[1], b=[2])).status_code == 200, what="the port of its own")
+    with pytest.raises(Conflict, match=f"from {port} to {port}, are taken"):
+        deploy(platform, model, own_port=True)
+    assert httpx.post(own, json=split(a=[1], b=[2])).json() == {"predictions": [3]}
+    # Another program takes the port while the platform is down: told, and everything else answers.
+    platform.down()
+    with socket.create_server(("127.0.0.1", port)):
+        platform.up()
+        wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="the replica")
+        wait_for(lambda: now(platform, deployment).port_error == "another program listens on it", what="the taken port")
+        assert answer(deployment) == [3]
+    wait_for(lambda: now(platform, deployment).port_error == "", what="the port to be opened again")
+    assert httpx.post(own, json=split(a=[1], b=[2])).json() == {"predictions": [3]}
 
+
+def platform_pids(platform: Platform, part: str) -> dict[int, str]:
     return {pid: found for pid, found in processes.ours(platform.home).items() if found == part}
 
 

@@ -142,7 +142,7 @@ def _print(found: Deployment, as_json: bool) -> None:
         "authentication": "callers need an API key" if found.authentication else "none",
         "endpoint": f"{found.endpoint_url}/invocations",
         "documented call": f"{found.model_url} with accessKey {found.access_key}",
-        "own port": found.port,
+        "own port": words.own_port(found) or None,
         "created": f"{output.cell(found.created_at)} by {found.creator}",
         "requests": f"{found.traffic.requests}, {found.traffic.failures} failed; "
         f"{found.traffic.per_second:.1f}/s, p50 {_milliseconds(found.traffic.p50) or '–'}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -36,7 +37,6 @@ class OwnPorts:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._open: dict[int, tuple[str, web.AppRunner]] = {}
-        self._failed: dict[int, str] = {}
 
     async def follow(self) -> None:
         """Opens the ports that the routes name now, closes the others."""
@@ -45,6 +45,8 @@ class OwnPorts:
             if wanted.get(port) != deployment:
                 del self._open[port]
                 await runner.cleanup()
+        for deployment in self._gateway.port_errors.keys() - set(wanted.values()):
+            del self._gateway.port_errors[deployment]
         for port, deployment in wanted.items():
             if port not in self._open:
                 await self._listen(port, deployment)
@@ -56,11 +58,12 @@ class OwnPorts:
             await web.TCPSite(runner, LOOPBACK, port).start()
         except OSError as error:
             await runner.cleanup()
-            if self._failed.get(port) != str(error):
-                logger.error("port %s of deployment %s cannot be opened: %s", port, deployment, error)
-            self._failed[port] = str(error)
+            why = "another program listens on it" if error.errno == errno.EADDRINUSE else str(error)
+            if self._gateway.port_errors.get(deployment) != why:
+                logger.error("port %s of deployment %s cannot be opened: %s", port, deployment, why)
+            self._gateway.port_errors[deployment] = why
         else:
-            self._failed.pop(port, None)
+            self._gateway.port_errors.pop(deployment, None)
             self._open[port] = (deployment, runner)
 
     async def close(self) -> None:

@@ -37,6 +37,8 @@ class Gateway:
         self.stats: dict[str, DeploymentStats] = {}
         #: API key to the time of its last use, in seconds since 1970.
         self.key_uses: dict[str, float] = {}
+        #: Deployment to why the port of its own cannot be opened.
+        self.port_errors: dict[str, str] = {}
         self.started = time.time()
 
     def application(self, deployment: str | None = None) -> web.Application:
@@ -211,9 +213,10 @@ class Gateway:
         return web.json_response({"healthy": True})
 
     async def tell_stats(self, request: web.Request) -> web.Response:
-        """Counts of every deployment by ID, and when each API key was used last."""
+        """Counts of every deployment by ID, when each API key was used last, and ports that cannot be opened."""
         deployments = {id_: stats.to_dict() for id_, stats in self.stats.items()}
-        return web.json_response({"started": self.started, "deployments": deployments, "key_uses": self.key_uses})
+        told = {"started": self.started, "deployments": deployments, "key_uses": self.key_uses}
+        return web.json_response({**told, "port_errors": self.port_errors})
 
     async def forget_gone(self) -> None:
         """Closes connections and forgets counts of what the routes name no more."""

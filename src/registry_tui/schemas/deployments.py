@@ -192,6 +192,8 @@ class Deployment(Schema):
     model_url: str
     endpoint_url: str
     port: int | None = None
+    #: Why that port is not open.
+    port_error: str = ""
     creator: str
     created_at: datetime
     updated_at: datetime

@@ -32,6 +32,7 @@ from registry_tui.widgets.words import (
     duration,
     memory,
     milliseconds,
+    own_port,
     percent,
     replica_state,
     revision_state,
@@ -420,7 +421,7 @@ def _addresses(found: Deployment) -> Content:
     facts = [
         ("MLflow's protocol", f"POST {found.endpoint_url}/invocations"),
         ("documented call", f'POST {found.model_url}  {{"accessKey": "{found.access_key}", "request": …}}'),
-        ("own port", f"http://127.0.0.1:{found.port}/invocations" if found.port else ""),
+        ("own port", own_port(found)),
         ("authentication", "Authorization: Bearer <API key>   (K makes one)" if found.authentication else "none"),
         ("each replica", f"{found.cpu:g} CPU, {memory(found.memory_bytes)} at most"),
         ("description", found.description),

@@ -190,6 +190,7 @@ def to_schema(
         model_url=f"{gateway}/model",
         endpoint_url=f"{gateway}/endpoints/{row.access_key}",
         port=row.port,
+        port_error=told.get("port_errors", {}).get(row.id, ""),
         creator=row.creator,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -139,7 +139,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
             raise AlreadyThere(
                 f"Project {project.name} has a deployment {request.name!r} already", action="Choose another name"
             )
-        row.port = machine.free_port(session) if request.own_port else None
+        row.port = machine.free_port(session, service.settings) if request.own_port else None
         row.workflow_id = workflow_id
         session.add(row)
         session.flush()

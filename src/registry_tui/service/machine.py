@@ -8,10 +8,12 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.platform.ports import is_free
 from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState
 from registry_tui.service import gateway_link
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.settings import Settings as ServiceSettings
 
 #: Deployments in these states claim memory.
 CLAIMING = tuple(
@@ -20,9 +22,6 @@ CLAIMING = tuple(
 #: What a process with MLflow and a small model takes, measured; and how much larger a model is in memory than on disk.
 _BASE, _GROWTH = 384 * MIB, 3
 _ROUND = 128 * MIB
-
-#: Ports that deployments get: above the platforms' own, below those of outgoing connections (see `platform/ports.py`).
-FIRST_PORT, LAST_PORT = 30_600, 32_700
 
 
 def memory_bytes() -> int:
@@ -75,17 +74,16 @@ def require_room(session: Session, replicas: int, memory: int, cpu: float, *, bu
         )
 
 
-def free_port(session: Session) -> int:
+def free_port(session: Session, settings: ServiceSettings) -> int:
     """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState when there is none."""
-    from registry_tui.platform.ports import is_free
-
+    first, last = settings.first_deployment_port, settings.last_deployment_port
     taken = gateway_link.taken_ports(session)
-    for port in range(FIRST_PORT, LAST_PORT + 1):
+    for port in range(first, last + 1):
         if port not in taken and is_free(port):
             return port
     raise WrongState(
-        f"All ports from {FIRST_PORT} to {LAST_PORT} are taken",
-        action="Deploy without a port of its own: the gateway's address suffices",
+        f"All ports of deployments, from {first} to {last}, are taken",
+        action="Deploy without a port of its own: the gateway's address suffices; or set last_deployment_port higher",
     )
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from registry_tui.platform.paths import Home
 
 PREFIX = "REGISTRY_TUI_"
+#: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
+FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
 
 class Settings(BaseModel):
@@ -37,6 +39,9 @@ class Settings(BaseModel):
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.
     replica_patience: float = Field(default=300.0, gt=0)
+    #: The ports of 127.0.0.1 that deployments with a port of their own get, from the first to the last.
+    first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
+    last_deployment_port: int = Field(default=LAST_DEPLOYMENT_PORT, ge=1024, le=65_535)
 
 
 def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:

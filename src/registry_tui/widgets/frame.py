@@ -117,6 +117,10 @@ class StatusLine(Widget):
         width = self.size.width
         right = self._right(width)
         room = width - right.cell_length - 2
+        # What can be done goes before who one is, and before the names of parts that are well.
+        if self.message is None and self._keys_length() > room:
+            right = self._right(0)
+            room = width - right.cell_length - 2
         if self.message is not None:
             text, style = self.message
             left = Content.assemble((" " + fit(safe(text), max(0, room - 1)).rstrip(), style))
@@ -135,6 +139,9 @@ class StatusLine(Widget):
             parts.append((f" {word}  ", "" if possible else "$foreground-disabled"))
             used += length
         return Content.assemble(*parts)
+
+    def _keys_length(self) -> int:
+        return 1 + sum(cell_len(key) + cell_len(word) + 3 for key, word, _, _ in self.keys)
 
     def on_click(self, event: events.Click) -> None:
         """A click on an action does it, or says why it is not possible."""

@@ -6,7 +6,10 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment
 
 Tone = Literal["", "good", "busy", "warn", "bad", "dim", "accent"]
 
@@ -226,3 +229,11 @@ def version_status(status: str | None) -> Cell:
 def work_status(status: str) -> Cell:
     """A workflow's status or an event's outcome as glyph and word."""
     return _WORKFLOW.get(status, Cell(f"? {status}", "dim"))
+
+
+def own_port(deployment: Deployment) -> str:
+    """A deployment's own address, and why it is not open; empty without one."""
+    if deployment.port is None:
+        return ""
+    address = f"http://127.0.0.1:{deployment.port}/invocations"
+    return f"{address} (not open: {deployment.port_error})" if deployment.port_error else address
