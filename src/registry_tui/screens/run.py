@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual import on
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import OptionList, Static, TabbedContent, TabPane, Tree
+from textual.widgets import OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
-from textual.widgets.tree import TreeNode
 
 from registry_tui.actions import RUN, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.frame import FrameScreen
-from registry_tui.widgets.artifact_preview import ArtifactPreview
+from registry_tui.screens.run_artifacts import RunArtifacts, download_form
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.plotting import Series
-from registry_tui.widgets.previews import bytes_wanted
 from registry_tui.widgets.text import safe
-from registry_tui.widgets.words import both, duration, number, run_status, size
+from registry_tui.widgets.words import both, duration, number, run_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
-    from registry_tui.schemas.tracking import Artifact, ArtifactFolder, Experiment, RunDetails
+    from registry_tui.schemas.tracking import Artifact, Experiment, RunDetails
 
 #: Names and values that a tab lists; the rest is in the JSON (`y`).
 MAX_LISTED = 2000
@@ -61,8 +58,6 @@ class RunScreen(FrameScreen):
         self.run: RunDetails | None = None
         self.project: Project | None = None
         self.experiment: Experiment | None = None
-        #: Folders of artifacts that were read, by path.
-        self.folders: dict[str, ArtifactFolder] = {}
 
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
@@ -71,9 +66,8 @@ class RunScreen(FrameScreen):
             with TabPane("Metrics", id="metrics"), Horizontal():
                 yield OptionList(id="metric-names", compact=True)
                 yield LineChart(id="chart")
-            with TabPane("Artifacts", id="artifacts"), Horizontal():
-                yield Tree[Any]("artifacts", id="tree")
-                yield ArtifactPreview(id="preview")
+            with TabPane("Artifacts", id="artifacts"):
+                yield RunArtifacts(self.place.args["project"], self.place.args["run"])
             with TabPane("Params", id="params"), VerticalScroll(id="params-scroll"):
                 yield Static("", id="params-text", markup=False)
             with TabPane("Tags", id="tags"), VerticalScroll(id="tags-scroll"):
@@ -91,11 +85,6 @@ class RunScreen(FrameScreen):
         crumbs.append(("…" if self.run is None else self.run.name or self.run.id, None))
         return tuple(crumbs)
 
-    def on_mount(self) -> None:
-        tree = self.query_one("#tree", Tree)
-        tree.show_root = False
-        tree.guide_depth = 2
-
     def focus_content(self) -> None:
         """The keys go to what the tab shows."""
         main = _MAIN.get(self.query_one("#tabs", TabbedContent).active, "#overview-scroll")
@@ -109,9 +98,7 @@ class RunScreen(FrameScreen):
             self.experiment = await self.client.experiment(project, self.run.experiment_id)
         self.show_crumbs()
         self._show()
-        tree = self.query_one("#tree", Tree)
-        if not tree.root.children:
-            await self._fill(tree.root, "")
+        await self.artifacts.read()
 
     def leave(self) -> None:
         self.place.state["tab"] = self.query_one("#tabs", TabbedContent).active
@@ -176,81 +163,26 @@ class RunScreen(FrameScreen):
 
     # -- artifacts ----------------------------------------------------------------------------------
 
-    async def _fill(self, node: TreeNode[Any], path: str) -> None:
-        """Reads a folder's entries into the tree."""
-        folder = await self.client.artifacts(self.place.args["project"], self.place.args["run"], path)
-        self.folders[path] = folder
-        node.remove_children()
-        for entry in sorted(folder.entries, key=lambda one: (not one.is_folder, one.path)):
-            name = safe(entry.name, 80)
-            if entry.is_folder:
-                node.add(Text(name), data=entry)
-            else:
-                node.add_leaf(Text.assemble(name, (f"  {size(entry.size)}", "dim")), data=entry)
-        if path == "" and not folder.entries:
-            self.query_one(ArtifactPreview).say("This run has no artifacts")
-        if folder.is_model:
-            node.set_label(Text.assemble(safe(path.rsplit("/", 1)[-1], 80), ("  model", "bold")))
-        self.show_actions()
-
-    @on(Tree.NodeExpanded, "#tree")
-    def _expanded(self, event: Tree.NodeExpanded[Any]) -> None:
-        entry: Artifact | None = event.node.data
-        if entry is not None and not event.node.children:
-            self.work_on(self._fill(event.node, entry.path), f"folder {entry.path}")
-
-    @on(Tree.NodeHighlighted, "#tree")
-    def _highlighted(self, event: Tree.NodeHighlighted[Any]) -> None:
-        entry: Artifact | None = event.node.data
-        if entry is not None:
-            self.work_on(self._preview(entry), "preview")
-        self.show_actions()
-
-    async def _preview(self, entry: Artifact) -> None:
-        project, run = self.place.args["project"], self.place.args["run"]
-        pane = self.query_one(ArtifactPreview)
-        path, bytes_ = entry.path, entry.size
-        if entry.is_folder:
-            folder = self.folders.get(path) or await self.client.artifacts(project, run, path)
-            self.folders[path] = folder
-            self.show_actions()
-            card = next((one for one in folder.entries if one.name == "MLmodel"), None)
-            if card is None:
-                pane.say(f"{safe(path, 200)}: a folder of {len(folder.entries)}")
-                return
-            path, bytes_ = card.path, card.size
-        if not bytes_:
-            pane.show(path, b"", 0)
-            return
-        data = await self.client.read_artifact(project, run, path, length=min(bytes_, bytes_wanted(path, bytes_)))
-        pane.show(path, data, bytes_)
+    @property
+    def artifacts(self) -> RunArtifacts:
+        return self.query_one(RunArtifacts)
 
     @property
     def selected(self) -> Artifact | None:
         """The entry under the tree's cursor, while artifacts are in view."""
-        if self.query_one("#tabs", TabbedContent).active != "artifacts":
-            return None
-        node = self.query_one("#tree", Tree).cursor_node
-        return None if node is None else node.data
+        return self.artifacts.selected if self.query_one("#tabs", TabbedContent).active == "artifacts" else None
 
     @property
     def model_path(self) -> str | None:
         """The model folder that is selected, or that holds what is selected."""
-        entry = self.selected
-        if entry is None:
-            return None
-        path = entry.path if entry.is_folder else entry.path.rpartition("/")[0]
-        folder = self.folders.get(path)
-        return path if folder is not None and folder.is_model else None
+        return None if self.selected is None else self.artifacts.model_path
 
     @on(TabbedContent.TabActivated, "#tabs")
     def _tab(self, event: TabbedContent.TabActivated) -> None:
         if event.pane.id != self.query_one("#tabs", TabbedContent).active:
             return  # another tab was chosen meanwhile; focusing this one would go back to it
         if event.pane.id == "artifacts":
-            tree = self.query_one("#tree", Tree)
-            if tree.root.children and tree.cursor_line < 0:
-                tree.cursor_line = 0
+            self.artifacts.begin()
         self.focus_content()
         self.show_actions()
 
@@ -296,26 +228,10 @@ class RunScreen(FrameScreen):
 
     def do_download(self) -> None:
         """Saves the selected file or folder, or everything."""
-        from registry_tui.screens.download import DownloadForm, Remote, artifact_files
-
         assert self.run is not None
-        entry = self.selected
-        client, project, run = self.client, self.place.args["project"], self.place.args["run"]
-        if entry is None or entry.is_folder:
-            path = "" if entry is None else entry.path
-            name = (self.run.name or self.run.id) if entry is None else entry.name
-            form = DownloadForm(name, lambda: artifact_files(client, project, run, path))
-            self.app.push_screen(form, self._downloaded)
-            return
-
-        async def one() -> AsyncIterator[Remote]:
-            yield Remote(
-                entry.name,
-                entry.size,
-                lambda target, progress: client.download_artifact(project, run, entry.path, target, progress),
-            )
-
-        self.app.push_screen(DownloadForm(entry.name, one, single=True), self._downloaded)
+        name = self.run.name or self.run.id
+        form = download_form(self.client, self.place.args["project"], self.place.args["run"], name, self.selected)
+        self.app.push_screen(form, self._downloaded)
 
     def _downloaded(self, folder: str | None) -> None:
         if folder is not None:
