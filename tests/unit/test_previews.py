@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_tui.widgets.previews import (
     HEAD_BYTES,
+    MAX_EXAMPLE_LINES,
+    MAX_REQUIREMENTS,
     BinaryPreview,
     EmptyPreview,
     ImagePreview,
@@ -14,8 +18,11 @@ from registry_tui.widgets.previews import (
     ModelPreview,
     TablePreview,
     TextPreview,
+    beside_model,
     bytes_wanted,
     preview,
+    requirement_lines,
+    shortened_example,
 )
 
 MLMODEL = """
@@ -43,6 +50,41 @@ def test_an_mlmodel_file_is_a_card() -> None:
     assert found.card.inputs == (("alcohol", "double"), ("age", "long, optional"))
     assert found.card.outputs == (("", "tensor(float64, (-1))"),)
     assert ("MLflow", "3.17.2") in found.card.facts
+
+
+def test_a_card_has_requirements_and_example_from_the_files_beside_it() -> None:
+    names = ["MLmodel", "input_example.json", "model.pkl", "requirements.txt", "serving_input_example.json"]
+    assert beside_model(names) == ("requirements.txt", "serving_input_example.json")
+    assert beside_model(["MLmodel", "input_example.json"]) == ("input_example.json",)
+    assert beside_model(["MLmodel"]) == ()
+    example = json.dumps({"dataframe_split": {"columns": ["a"], "data": [[1.5]]}}).encode()
+    data = MLMODEL.encode()
+    beside = {"requirements.txt": b"# made\nmlflow==3.17.2\n\nnumpy\n", "serving_input_example.json": example}
+    found = preview("model/MLmodel", data, len(data), beside)
+    assert isinstance(found, ModelPreview)
+    assert found.card.requirements == ("mlflow==3.17.2", "numpy")
+    assert found.card.example == '{"dataframe_split": {"columns": ["a"], "data": [[1.5]]}}'
+
+
+def test_long_requirements_and_examples_say_how_much_more_there_is() -> None:
+    many = requirement_lines("\n".join(f"p{number}" for number in range(100)).encode())
+    assert len(many) == MAX_REQUIREMENTS + 1 and many[-1] == "and 60 more"
+    rows = [[float(place) for place in range(50)] for _ in range(100)]
+    text = shortened_example(json.dumps({"inputs": rows, "text": "x" * 500}).encode())
+    lines = text.splitlines()
+    assert lines[:3] == ["{", '  "inputs": [', "    [0.0, 1.0, 2.0, 3.0, … 46 more],"]
+    assert "… 96 more" in text and "… 440 more characters" in text
+    deep = shortened_example(json.dumps({f"key {number}": "y" * 50 for number in range(100)}).encode())
+    assert len(deep.splitlines()) == MAX_EXAMPLE_LINES + 1
+    assert shortened_example(b'{"cut": [1, 2') == '{"cut": [1, 2'
+    assert shortened_example(b"\x00\x01") == shortened_example(b"") == ""
+
+
+@given(st.binary(), st.binary())
+def test_any_bytes_beside_a_model_make_a_card(requirements: bytes, example: bytes) -> None:
+    data = MLMODEL.encode()
+    beside = {"requirements.txt": requirements, "input_example.json": example}
+    assert isinstance(preview("MLmodel", data, len(data), beside), ModelPreview)
 
 
 def test_a_broken_mlmodel_is_text() -> None:

@@ -10,6 +10,7 @@ from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import (
     ArtifactFolder,
+    ArtifactTotals,
     Experiment,
     MetricPoint,
     Run,
@@ -52,6 +53,11 @@ class Tracking(Transport):
         """The entries directly below a folder of the run's artifacts."""
         url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts"
         return await self._ask(ArtifactFolder, "GET", url, params={"path": path})
+
+    async def artifact_totals(self, project: str, run: str, path: str = "") -> ArtifactTotals:
+        """Files and bytes in a folder of the run's artifacts and below."""
+        url = f"/projects/{segment(project)}/runs/{segment(run)}/artifacts/totals"
+        return await self._ask(ArtifactTotals, "GET", url, params={"path": path})
 
     async def read_artifact(
         self, project: str, run: str, path: str, *, start: int = 0, length: int | None = None

@@ -123,6 +123,15 @@ class Artifact(Schema):
         return self.path.rsplit("/", 1)[-1]
 
 
+class ArtifactTotals(Schema):
+    """Files and bytes in a folder and below; at least so many when not `complete`, because counting has a bound."""
+
+    path: str
+    files: int
+    bytes: int
+    complete: bool
+
+
 class ArtifactFolder(Schema):
     """The entries of a folder; `is_model` says that it holds an `MLmodel` file, so it can be registered."""
 

@@ -99,6 +99,8 @@ class RunScreen(FrameScreen):
         self.show_crumbs()
         self._show()
         await self.artifacts.read()
+        if self.query_one("#tabs", TabbedContent).active == "artifacts":
+            self.artifacts.begin()
 
     def leave(self) -> None:
         self.place.state["tab"] = self.query_one("#tabs", TabbedContent).active

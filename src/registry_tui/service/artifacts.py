@@ -13,7 +13,7 @@ from typing import Any
 
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas.base import FieldProblem
-from registry_tui.schemas.tracking import Artifact, ArtifactFolder
+from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
 from registry_tui.service.archives import MIB, Place, clear_errors
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
@@ -27,6 +27,8 @@ CHUNK = MIB
 _MAX_PATH = 1024
 #: Folders hold at most this many entries; the object store lists 1000 a request.
 _MAX_ENTRIES = 100_000
+#: Files whose sizes are added up for a folder: 20 requests to the object store.
+MAX_MEASURED = 20_000
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -86,6 +88,26 @@ def list_artifacts(service: Service, principal: Principal, project: str, run: st
         entries += [Artifact(path=name, is_folder=True) for name in models if name not in known]
     entries.sort(key=lambda entry: (not entry.is_folder, entry.path))
     return ArtifactFolder(path=clean, entries=entries, is_model=any(entry.name == MODEL_FILE for entry in entries))
+
+
+def measure_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactTotals:
+    """Files and bytes in a folder of a run's artifacts and below, of the first `MAX_MEASURED` files.
+
+    Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
+    """
+    clean = clean_path(path)
+    place = enter(service, principal, project)
+    found = fetch_run(service, place, run)
+    sizes = list(_sizes(run_folder(service, place, found, clean), MAX_MEASURED + 1))
+    models = logged_models(service, place, found) if not clean or not sizes else {}
+    for name, model in models.items():
+        if name == (clean or name).split("/")[0]:
+            folder = _model_folder(service, place, model, clean or name)
+            sizes += _sizes(folder, MAX_MEASURED + 1 - len(sizes))
+    if not sizes and clean:
+        raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
+    counted = sizes[:MAX_MEASURED]
+    return ArtifactTotals(path=clean, files=len(counted), bytes=sum(counted), complete=len(sizes) <= MAX_MEASURED)
 
 
 def open_artifact(
@@ -256,6 +278,19 @@ def _entries(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifa
             if len(entries) >= limit:
                 break
     return entries
+
+
+def _sizes(folder: Place, limit: int) -> Iterator[int]:
+    """The size of each file below a folder, of at most `limit`."""
+    with clear_errors(folder):
+        pages = folder.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                if limit <= 0:
+                    return
+                if not entry["Key"].endswith("/"):  # a marker of an empty folder
+                    limit -= 1
+                    yield int(entry["Size"])
 
 
 def _chunks(folder: Place, key: str, etag: str, start: int, length: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.cells import cell_len
@@ -42,9 +43,9 @@ class ArtifactPreview(VerticalScroll):
         """Words in place of a preview."""
         self._replace(Static(Content.assemble((text, "$foreground-muted")), markup=False))
 
-    def show(self, path: str, head: bytes, bytes_: int | None) -> None:
-        """Shows a file from its first bytes; `bytes_` is its whole size."""
-        found = preview(path, head, bytes_)
+    def show(self, path: str, head: bytes, bytes_: int | None, beside: Mapping[str, bytes] | None = None) -> None:
+        """Shows a file from its first bytes; `bytes_` is its whole size. `beside`: as `preview` takes it."""
+        found = preview(path, head, bytes_, beside)
         note = ""
         if bytes_ is not None and len(head) < bytes_:
             note = f"the first {size(len(head))} of {size(bytes_)}"
@@ -94,6 +95,12 @@ def _card(card: ModelCard) -> Content:
         parts.append((f"{title}\n" if title else "\n", "bold $accent"))
         for name, detail in rows:
             parts += [(f"  {safe(name, 60) or '(unnamed)':<26}", ""), (f" {safe(detail, 200)}\n", "$foreground-muted")]
+    if card.requirements:
+        parts.append(("\nRequirements\n", "bold $accent"))
+        parts += [(f"  {safe(line, 200)}\n", "") for line in card.requirements]
+    if card.example:
+        parts.append(("\nInput example\n", "bold $accent"))
+        parts += [(f"  {line}\n", "") for line in safe_lines(card.example).split("\n")]
     return Content.assemble(*parts)
 
 

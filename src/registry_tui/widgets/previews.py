@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +15,14 @@ HEAD_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_TABLE_ROWS, MAX_TABLE_COLUMNS = 500, 60
 _HEX_BYTES = 1024
+#: Files beside an `MLmodel` that its card shows too: as many bytes of them, requirements, and lines of the example.
+BESIDE_BYTES = 64 * 1024
+REQUIREMENTS = "requirements.txt"
+#: The first that is there: what can be sent as it is, then what `log_model` got.
+EXAMPLES = ("serving_input_example.json", "input_example.json")
+MAX_REQUIREMENTS, MAX_EXAMPLE_LINES = 40, 24
+#: Of an example: the items of a list and the characters of a text that are shown, and a line's width.
+_EXAMPLE_ITEMS, _EXAMPLE_TEXT, _EXAMPLE_WIDTH = 4, 60, 60
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
 _LANGUAGES = {
@@ -66,6 +75,9 @@ class ModelCard:
     outputs: tuple[tuple[str, str], ...]
     params: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
+    #: From the files beside it.
+    requirements: tuple[str, ...] = ()
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,17 @@ def bytes_wanted(path: str, size: int | None) -> int:
     return HEAD_BYTES
 
 
-def preview(path: str, head: bytes, size: int | None) -> Preview:
-    """What to show of a file, from its name and first bytes. Takes anything, never raises."""
+def beside_model(names: Collection[str]) -> tuple[str, ...]:
+    """Those files of a model's folder that its card is made of, besides `MLmodel`."""
+    example = next((name for name in EXAMPLES if name in names), None)
+    return tuple(name for name in (REQUIREMENTS, example) if name is not None and name in names)
+
+
+def preview(path: str, head: bytes, size: int | None, beside: Mapping[str, bytes] | None = None) -> Preview:
+    """What to show of a file, from its name and first bytes. Takes anything, never raises.
+
+    `beside`: the first bytes of the files that `beside_model` names, for an `MLmodel`.
+    """
     if not head:
         return EmptyPreview()
     name, suffix = PurePosixPath(path).name, PurePosixPath(path).suffix.lower()
@@ -112,7 +133,7 @@ def preview(path: str, head: bytes, size: int | None) -> Preview:
     if text is None:
         return BinaryPreview(hex_dump(head[:_HEX_BYTES]))
     if name == "MLmodel" and whole and (card := model_card(text)) is not None:
-        return ModelPreview(card)
+        return ModelPreview(_completed(card, beside or {}))
     if suffix == ".json":
         return TextPreview(_pretty_json(text) if whole else text, "json")
     if suffix in (".csv", ".tsv"):
@@ -200,6 +221,70 @@ def model_card(text: str) -> ModelCard | None:
         params=_columns(signature.get("params")),
         facts=tuple((name, str(value)) for name, value in facts if value),
     )
+
+
+def _completed(card: ModelCard, beside: Mapping[str, bytes]) -> ModelCard:
+    """The card with requirements and input example."""
+    example = next((beside[name] for name in EXAMPLES if beside.get(name)), b"")
+    return replace(
+        card, requirements=requirement_lines(beside.get(REQUIREMENTS, b"")), example=shortened_example(example)
+    )
+
+
+def requirement_lines(data: bytes) -> tuple[str, ...]:
+    """The lines of a requirements file that say something; how many more there are, when they are too many."""
+    lines = [line.strip() for line in (_decode(data) or "").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    more = len(lines) - MAX_REQUIREMENTS
+    return tuple(lines) if more <= 0 else (*lines[:MAX_REQUIREMENTS], f"and {more} more")
+
+
+def shortened_example(data: bytes) -> str:
+    """An example's JSON in a few lines: what is long in it says how much more there is. Other text is cut."""
+    text = (_decode(data) or "").strip()
+    try:
+        lines = _json_lines(json.loads(text))
+    except (ValueError, RecursionError):  # no JSON, or only its beginning was read
+        lines = [text[: _EXAMPLE_WIDTH * 4] + "…"] if len(text) > _EXAMPLE_WIDTH * 4 else text.splitlines()
+    more = len(lines) - MAX_EXAMPLE_LINES
+    return "\n".join(lines if more <= 0 else [*lines[:MAX_EXAMPLE_LINES], f"… {more} more lines"])
+
+
+def _json_lines(value: Any) -> list[str]:
+    """A value in lines: on one when it fits, else an item a line."""
+    whole = _one_line(value)
+    if len(whole) <= _EXAMPLE_WIDTH or not isinstance(value, list | dict):
+        return [whole]
+    if isinstance(value, list):
+        items = [_json_lines(item) for item in value[:_EXAMPLE_ITEMS]]
+        if len(value) > _EXAMPLE_ITEMS:
+            items.append([f"… {len(value) - _EXAMPLE_ITEMS} more"])
+        opening, closing = "[", "]"
+    else:
+        items = []
+        for key, item in value.items():
+            first, *rest = _json_lines(item)
+            items.append([f"{_one_line(key)}: {first}", *rest])
+        opening, closing = "{", "}"
+    lines = [opening]
+    for place, item in enumerate(items, 1):
+        lines += [f"  {line}" for line in item]
+        lines[-1] += "," if place < len(items) else ""
+    return [*lines, closing]
+
+
+def _one_line(value: Any) -> str:
+    """A value on one line; of a long list of plain values the first."""
+    if isinstance(value, str) and len(value) > _EXAMPLE_TEXT:
+        return (
+            json.dumps(value[:_EXAMPLE_TEXT], ensure_ascii=False) + f" … {len(value) - _EXAMPLE_TEXT} more characters"
+        )
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        shown = json.dumps(value, ensure_ascii=False)
+        if len(shown) > _EXAMPLE_WIDTH:
+            items = ", ".join(_one_line(item) for item in value[:_EXAMPLE_ITEMS])
+            return f"[{items}, … {len(value) - _EXAMPLE_ITEMS} more]" if len(value) > _EXAMPLE_ITEMS else f"[{items}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _flavour(facts: Any) -> str:

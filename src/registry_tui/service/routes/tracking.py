@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import (
     ArtifactFolder,
+    ArtifactTotals,
     Experiment,
     MetricPoint,
     Run,
@@ -99,6 +100,18 @@ def list_artifacts(
 ) -> ArtifactFolder:
     """The entries directly below a folder of the run's artifacts; logged models are folders of their run."""
     return artifacts.list_artifacts(service, principal, project, run, path)
+
+
+@router.get("/projects/{project}/runs/{run}/artifacts/totals")
+def measure_artifacts(
+    service: ServiceIn,
+    principal: Acting,
+    project: str,
+    run: str,
+    path: Annotated[str, Query(description="A folder below the run's artifacts; empty: all")] = "",
+) -> ArtifactTotals:
+    """Files and bytes in a folder of the run's artifacts and below, as far as a bounded count gets."""
+    return artifacts.measure_artifacts(service, principal, project, run, path)
 
 
 @router.get("/projects/{project}/runs/{run}/artifacts/content", response_class=StreamingResponse)
