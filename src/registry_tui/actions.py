@@ -136,6 +136,8 @@ RUN = (
     Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
     REGISTER,
     Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
+    Action("preview_down", "J", "preview down", "Artifacts: the next page of the preview", footer=False),
+    Action("preview_up", "K", "preview up", "Artifacts: the page before in the preview", footer=False),
     Action("registered", "v", "registered version", "The version that was registered from this run"),
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
     VIEW,
@@ -192,8 +194,9 @@ DEPLOYMENTS: tuple[Action, ...] = (
     EXPORT,
 )
 DEPLOYMENT = (
-    Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, history"),
+    Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, builds, history, settings"),
     *_DEPLOYMENT,
+    Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
     Action("send", "ctrl+s", "send", "Test: send the request", footer=False),
     Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False),
     Action("python", "p", "Python", "Copy the request as Python", footer=False),

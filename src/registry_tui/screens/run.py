@@ -195,6 +195,8 @@ class RunScreen(FrameScreen):
             return "the run is not known yet"
         if action == "registered" and not self.run.registered_as:
             return "nothing was registered from this run"
+        if action in ("preview_down", "preview_up"):
+            return None if self.selected is not None else "nothing is selected under Artifacts"
         if action == "register":
             if self.project is not None and self.project.registry_id is None:
                 return f"the workspace of {self.project.name} is not synchronized with a Model Registry"
@@ -209,6 +211,12 @@ class RunScreen(FrameScreen):
 
     def do_open(self) -> None:
         """Enter acts in the widget that has the focus."""
+
+    def do_preview_down(self) -> None:
+        self.artifacts.scroll_preview(1)
+
+    def do_preview_up(self) -> None:
+        self.artifacts.scroll_preview(-1)
 
     def do_register(self) -> None:
         from registry_tui.screens.register_model import RegisterModelForm

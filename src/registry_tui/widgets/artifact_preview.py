@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -82,25 +82,28 @@ def _content(found: Any) -> Content:
 
 
 def _card(card: ModelCard) -> Content:
+    titled = (("Flavours", card.flavours), ("Inputs", card.inputs), ("Outputs", card.outputs), ("Params", card.params))
+    facts = tuple(fact for fact in card.facts if not (card.example and fact[0] == "Input example"))
+    names = [name or "(unnamed)" for _, rows in (*titled, ("", facts)) for name, _ in rows]
+    width = min(26, max((cell_len(safe(name, 60)) for name in names), default=0) + 2)
     parts: list[tuple[str, str]] = []
-    for title, rows in (
-        ("Flavours", card.flavours),
-        ("Inputs", card.inputs),
-        ("Outputs", card.outputs),
-        ("Params", card.params),
-        ("", card.facts),
-    ):
-        if not rows:
-            continue
-        parts.append((f"{title}\n" if title else "\n", "bold $accent"))
+
+    def add(title: str, rows: Sequence[tuple[str, str]]) -> None:
+        if rows:
+            parts.append((f"{title}\n", "bold $accent"))
         for name, detail in rows:
-            parts += [(f"  {safe(name, 60) or '(unnamed)':<26}", ""), (f" {safe(detail, 200)}\n", "$foreground-muted")]
+            parts.append((f"  {fit(safe(name, 60) or '(unnamed)', width)}", ""))
+            parts.append((f"{safe(detail, 200)}\n", "$foreground-muted"))
+
+    for title, rows in titled:
+        add(title, rows)
     if card.requirements:
-        parts.append(("\nRequirements\n", "bold $accent"))
+        parts.append(("Requirements\n", "bold $accent"))
         parts += [(f"  {safe(line, 200)}\n", "") for line in card.requirements]
     if card.example:
-        parts.append(("\nInput example\n", "bold $accent"))
+        parts.append(("Input example\n", "bold $accent"))
         parts += [(f"  {line}\n", "") for line in safe_lines(card.example).split("\n")]
+    add("Facts", facts)
     return Content.assemble(*parts)
 
 
