@@ -243,6 +243,10 @@ def test_scaling_leaves_the_replicas_that_stay(platform: Platform, two: Served) 
         assert update(platform, deployment, replicas=1).replicas_ready == 1
     assert [each.pid for each in replicas(platform, deployment)] == [first.pid]
     assert set(load.statuses) == {200}, load.statuses
+    # The logs of those that went are there still, after that of the one that serves.
+    logs = platform.ask(lambda client: client.replica_logs(deployment.id))
+    assert (logs[0].name, logs[0].serving) == ("1-0", True)
+    assert {each.name for each in logs if not each.serving} == {"1-1", "1-2", "1-3"}
 
 
 @pytest.mark.parametrize(

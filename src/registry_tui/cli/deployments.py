@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from registry_tui.cli import deployment_tables as tables
 from registry_tui.cli import output, session
-from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import (
@@ -20,49 +20,12 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     EnvironmentVariable,
     ReplicaStatus,
-    Revision,
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.widgets import text, words
 
 app = session.new_app("Deployments: versions of registered models served as endpoints.")
-
-COLUMNS = [
-    Column[Deployment]("NAME", lambda each: each.name),
-    Column[Deployment]("STATUS", lambda each: each.state),
-    Column[Deployment]("MODEL", lambda each: f"{each.model_name} v{each.version}", flexible=True),
-    Column[Deployment]("PROJECT", lambda each: each.project_name),
-    Column[Deployment]("REPLICAS", lambda each: f"{each.replicas_ready}/{each.replicas_wanted}", right=True),
-    Column[Deployment]("MEMORY", lambda each: words.memory(each.memory_used_bytes), right=True),
-    Column[Deployment]("REQ/S", lambda each: f"{each.traffic.per_second:.1f}", right=True),
-    Column[Deployment]("ERRORS", lambda each: f"{each.traffic.error_rate:.1%}", right=True),
-    Column[Deployment]("P95", lambda each: _milliseconds(each.traffic.p95), right=True),
-    Column[Deployment]("REASON", lambda each: each.reason, flexible=True),
-]
-REPLICAS = [
-    Column[ReplicaStatus]("REPLICA", lambda each: each.name),
-    Column[ReplicaStatus]("STATE", lambda each: each.state),
-    Column[ReplicaStatus]("VERSION", lambda each: each.version, right=True),
-    Column[ReplicaStatus]("PID", lambda each: each.pid, right=True),
-    Column[ReplicaStatus]("MEMORY", lambda each: _memory(each), right=True),
-    Column[ReplicaStatus]("REQUESTS", lambda each: each.requests, right=True),
-    Column[ReplicaStatus]("RESTARTS", lambda each: each.restarts, right=True),
-    Column[ReplicaStatus]("UPTIME", lambda each: _uptime(each.uptime_seconds), right=True),
-    Column[ReplicaStatus]("DETAIL", lambda each: each.detail, flexible=True),
-]
-REVISIONS = [
-    Column[Revision]("REVISION", lambda each: each.number, right=True),
-    Column[Revision]("STATE", lambda each: each.state),
-    Column[Revision]("VERSION", lambda each: each.version, right=True),
-    Column[Revision]("REPLICAS", lambda each: each.replicas, right=True),
-    Column[Revision]("MEMORY", lambda each: words.memory(each.memory_bytes), right=True),
-    Column[Revision]("BUILD", lambda each: each.build),
-    Column[Revision]("ENVIRONMENT", lambda each: each.python_environment),
-    Column[Revision]("CREATED", lambda each: each.created_at),
-    Column[Revision]("BY", lambda each: each.creator),
-    Column[Revision]("COMMENT", lambda each: each.error or each.comment, flexible=True),
-]
 
 DeploymentArgument = Annotated[
     str,
@@ -89,19 +52,6 @@ async def _names(client: RegistryClient) -> list[str]:
     return [each.name for each in (await client.deployments()).items]
 
 
-def _milliseconds(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds * 1000:.0f} ms"
-
-
-def _memory(replica: ReplicaStatus) -> str:
-    used = "–" if replica.memory_bytes is None else words.memory(replica.memory_bytes)
-    return f"{used} of {words.memory(replica.memory_limit_bytes)}"
-
-
-def _uptime(seconds: float | None) -> str | None:
-    return None if seconds is None else words.duration(seconds)
-
-
 def _bytes(given: str | None) -> int | None:
     """Bytes from `512M`, `1.5 GiB` or a plain number."""
     if given is None:
@@ -125,40 +75,14 @@ def _variables(plain: list[str] | None, secret: list[str] | None) -> list[Enviro
     return found
 
 
-def _print(found: Deployment, as_json: bool) -> None:
-    fields: dict[str, object] = {
-        "name": found.name,
-        "ID": found.id,
-        "state": found.state.value + (f": {found.reason}" if found.reason else ""),
-        "model": f"{found.model_name} version {found.version}"
-        + (f", following alias {found.alias}" if found.follow_alias else ""),
-        "registry": found.registry_name,
-        "project": f"{found.workspace_name}/{found.project_name}",
-        "description": found.description,
-        "revision": found.revision,
-        "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",
-        "CPU": found.cpu,
-        "memory": f"{words.memory(found.memory_used_bytes)} used; {words.memory(found.memory_bytes)} a replica at most",
-        "authentication": "callers need an API key" if found.authentication else "none",
-        "endpoint": f"{found.endpoint_url}/invocations",
-        "documented call": f"{found.model_url} with accessKey {found.access_key}",
-        "own port": words.own_port(found) or None,
-        "created": f"{output.cell(found.created_at)} by {found.creator}",
-        "requests": f"{found.traffic.requests}, {found.traffic.failures} failed; "
-        f"{found.traffic.per_second:.1f}/s, p50 {_milliseconds(found.traffic.p50) or '–'}, "
-        f"p95 {_milliseconds(found.traffic.p95) or '–'}",
-    }
-    output.print_one(found, {name: value for name, value in fields.items() if value is not None}, as_json=as_json)
-
-
 async def _finish(client: RegistryClient, accepted: Accepted[Deployment], wait: bool, as_json: bool) -> None:
     """Waits if wanted, then prints the deployment as it is now."""
     if wait:
         await session.wait(client, accepted.workflow)
-        _print(await client.deployment(accepted.resource.id), as_json)
+        tables.print_one(await client.deployment(accepted.resource.id), as_json)
     else:
         output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
-        _print(accepted.resource, as_json)
+        tables.print_one(accepted.resource, as_json)
 
 
 @app.command("list")
@@ -175,7 +99,7 @@ def list_(
     session.ask(
         lambda client: output.print_list(
             partial(client.deployments, project=project, model=model),
-            COLUMNS,
+            tables.COLUMNS,
             as_json=as_json,
             limit=limit,
             empty="Nothing is deployed; `registry-tui deployments create NAME --model MODEL --version N` deploys",
@@ -191,10 +115,10 @@ def show(deployment: DeploymentArgument, as_json: session.JsonOption = False) ->
         return await client.deployment(deployment), await client.replicas(deployment)
 
     found, replicas = session.ask(run)
-    _print(found, as_json)
+    tables.print_one(found, as_json)
     if replicas and not as_json:
         output.write("\n")
-        output.Table(REPLICAS).print(replicas)
+        output.Table(tables.REPLICAS).print(replicas)
 
 
 @app.command()
@@ -255,7 +179,7 @@ def _update(deployment: str, request: DeploymentUpdate, wait: bool, as_json: boo
     async def run(client: RegistryClient) -> None:
         answer = await client.update_deployment(deployment, request)
         if isinstance(answer, Deployment):
-            _print(answer, as_json)
+            tables.print_one(answer, as_json)
         else:
             await _finish(client, answer, wait, as_json)
 
@@ -380,7 +304,7 @@ def history(deployment: DeploymentArgument, as_json: session.JsonOption = False)
     if as_json:
         output.print_json(found)
     else:
-        output.Table(REVISIONS).print(found)
+        output.Table(tables.REVISIONS).print(found)
 
 
 @app.command()
@@ -390,10 +314,14 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="How many of the last lines.")] = 200,
     match: Annotated[str, typer.Option("--match", help="Only lines that hold this text.")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="List the logs there are, also of replicas gone.")] = False,
 ) -> None:
-    """Print a replica's log; it is kept over restarts."""
+    """Print a replica's log; it is kept over restarts, and when the replica is gone."""
 
     async def run(client: RegistryClient) -> None:
+        if list_:
+            output.Table(tables.LOGS).print(await client.replica_logs(deployment))
+            return
         offset = None
         while True:
             found = await client.replica_log(

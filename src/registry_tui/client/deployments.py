@@ -15,6 +15,7 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     NewApiKey,
     ReplicaLog,
+    ReplicaLogFile,
     ReplicaStatus,
     Revision,
     TestAnswer,
@@ -76,6 +77,10 @@ class Deployments(Transport):
     async def revisions(self, deployment: str) -> list[Revision]:
         """Newest first."""
         return await self._ask(list[Revision], "GET", f"/deployments/{segment(deployment)}/revisions")
+
+    async def replica_logs(self, deployment: str) -> list[ReplicaLogFile]:
+        """The logs that there are, also of replicas that are gone."""
+        return await self._ask(list[ReplicaLogFile], "GET", f"/deployments/{segment(deployment)}/logs")
 
     async def replica_log(
         self, deployment: str, replica: str, *, offset: int | None = None, lines: int = 1000

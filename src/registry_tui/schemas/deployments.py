@@ -241,6 +241,18 @@ class TestAnswer(Schema):
     python: str
 
 
+class ReplicaLogFile(Schema):
+    """A log that a deployment has: of one replica, over all its restarts, also when it is gone."""
+
+    #: The replica's generation and number, `2-0`.
+    name: str
+    version: int
+    size_bytes: int
+    updated_at: datetime
+    #: Whether the replica is there.
+    serving: bool
+
+
 class ReplicaLog(Schema):
     """Lines of a replica's log, oldest first; `next_offset` goes on behind them."""
 

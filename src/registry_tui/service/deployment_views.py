@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from registry_tui.schemas.deployments import (
     DeploymentState,
     EnvironmentVariable,
     ReplicaLog,
+    ReplicaLogFile,
     ReplicaState,
     ReplicaStatus,
     Revision,
@@ -113,6 +115,28 @@ def revisions(service: Service, principal: Principal, deployment: str) -> list[R
     return [to_revision(row) for row in reversed(_find(service, principal, deployment).revisions)]
 
 
+def replica_logs(service: Service, principal: Principal, deployment: str) -> list[ReplicaLogFile]:
+    """The logs of a deployment's replicas: of those that are there first, then of the gone, newest first."""
+    row = _find(service, principal, deployment)
+    local = LocalReplicas(service.home)
+    there = set(local.names(row.id))
+    versions = {revision.generation: revision.version for revision in row.revisions}
+    found = []
+    for name, status in local.logs(row.id):
+        found.append(
+            ReplicaLogFile(
+                name=f"{name.generation}-{name.index}",
+                version=versions.get(name.generation, row.version),
+                size_bytes=status.st_size,
+                updated_at=datetime.fromtimestamp(status.st_mtime, UTC),
+                serving=name in there,
+            )
+        )
+    found.sort(key=lambda each: [int(part) for part in each.name.split("-")])
+    gone = [each for each in found if not each.serving]
+    return [each for each in found if each.serving] + sorted(gone, key=lambda each: each.updated_at, reverse=True)
+
+
 def replica_log(
     service: Service,
     principal: Principal,
@@ -125,7 +149,7 @@ def replica_log(
     """Lines of one replica's log, by its name or number; also of replicas that are gone. Raises Missing."""
     row = _find(service, principal, deployment)
     logs = LocalReplicas(service.home)
-    known = {path.stem for path in (service.home.deployment_logs / row.id).glob("*.log")}
+    known = {f"{name.generation}-{name.index}" for name, _ in logs.logs(row.id)}
     active = gateway_link.active_revision(row)
     wanted = replica.split("-", 1)[-1] if replica.count("-") == 2 else replica
     if wanted.isdigit() and active is not None:

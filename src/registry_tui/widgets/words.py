@@ -179,6 +179,12 @@ _REPLICA = {
     "stopping": Cell("◐ stopping", "warn"),
     "failed": Cell("✗ failed", "bad"),
 }
+_BUILD = {
+    "pending": Cell("◐ pending", "busy"),
+    "building": Cell("◐ building", "busy"),
+    "built": Cell("● built", "good"),
+    "build failed": Cell("✗ build failed", "bad"),
+}
 _REVISION = {
     "pending": Cell("◐ pending", "busy"),
     "active": Cell("● active", "good"),
@@ -196,6 +202,11 @@ def deployment_state(state: str) -> Cell:
 def replica_state(state: str) -> Cell:
     """A replica's state as glyph and word."""
     return _REPLICA.get(state, Cell(f"? {state}", "dim"))
+
+
+def build_state(state: str) -> Cell:
+    """The state of a build of a model's environment, as glyph and word."""
+    return _BUILD.get(state, Cell(f"? {state}", "dim"))
 
 
 def revision_state(state: str) -> Cell:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,16 @@ class LocalReplicas:
     def log(self, name: ReplicaName) -> Path:
         """The log of all processes that ever were this replica; kept over restarts."""
         return self._home.deployment_logs / name.deployment / f"{name.generation}-{name.index}.log"
+
+    def logs(self, deployment: str) -> list[tuple[ReplicaName, os.stat_result]]:
+        """The logs that a deployment has, also of replicas that are gone."""
+        found = []
+        for path in (self._home.deployment_logs / deployment).glob("*-*.log"):
+            generation, _, index = path.stem.partition("-")
+            if generation.isdigit() and index.isdigit():
+                with suppress(FileNotFoundError):
+                    found.append((ReplicaName(deployment, int(generation), int(index)), path.stat()))
+        return found
 
     def spec(self, name: ReplicaName) -> Path:
         return self._home.serving / "deployments" / name.deployment / f"{name.generation}-{name.index}.json"

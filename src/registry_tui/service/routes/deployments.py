@@ -16,6 +16,7 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     NewApiKey,
     ReplicaLog,
+    ReplicaLogFile,
     ReplicaStatus,
     Revision,
     TestAnswer,
@@ -118,6 +119,12 @@ def list_replicas(service: ServiceIn, principal: Acting, deployment: str) -> lis
 def list_revisions(service: ServiceIn, principal: Acting, deployment: str) -> list[Revision]:
     """The history with its builds, newest first."""
     return deployment_views.revisions(service, principal, deployment)
+
+
+@router.get(f"{_ONE}/logs")
+def list_replica_logs(service: ServiceIn, principal: Acting, deployment: str) -> list[ReplicaLogFile]:
+    """The logs of all replicas, also of those that are gone."""
+    return deployment_views.replica_logs(service, principal, deployment)
 
 
 @router.get(f"{_ONE}/logs/{{replica}}")

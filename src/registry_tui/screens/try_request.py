@@ -1,0 +1,83 @@
+"""Trying a deployment: a request to edit and send, and its answer beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
+
+from registry_tui.widgets.text import safe, safe_lines
+from registry_tui.widgets.words import milliseconds
+
+if TYPE_CHECKING:
+    from registry_tui.client import RegistryClient
+    from registry_tui.schemas.deployments import TestAnswer
+
+
+class TryRequest(Horizontal):
+    """The request on the left, or above; status, latency, replica and prediction beside it."""
+
+    def __init__(self, deployment: str, typed: str) -> None:
+        super().__init__()
+        self._deployment, self._typed = deployment, typed
+        self.answer: TestAnswer | None = None
+
+    def compose(self) -> Iterable[Widget]:
+        with Vertical(id="request-side"):
+            yield Static("", id="request-words", markup=False)
+            yield TextArea(self._typed, id="request", language=None, soft_wrap=True, compact=True)
+        with Vertical(id="answer-side"):
+            yield Static("", id="answer-words", markup=False)
+            with VerticalScroll(id="answer-scroll"):
+                yield Static("", id="answer", markup=False)
+
+    @property
+    def request(self) -> str:
+        """What is typed."""
+        return self.query_one("#request", TextArea).text
+
+    async def fill(self, client: RegistryClient) -> None:
+        """Begins with the model's own example, unless something is typed. Raises RegistryError."""
+        if self.request:
+            return
+        suggestion = await client.deployment_example(self._deployment)
+        if not self.request:
+            self.query_one("#request", TextArea).text = suggestion.example
+        words = f"ctrl+s sends   {suggestion.example_from}"
+        self.query_one("#request-words", Static).update(Content.assemble((safe(words, 200), "$foreground-muted")))
+
+    async def send(self, client: RegistryClient) -> None:
+        """Sends what is typed, and shows what came back."""
+        from registry_tui.client import RegistryError
+        from registry_tui.schemas.deployments import TestRequest
+
+        self._words(("sending …", "$accent"))
+        try:
+            answer = await client.test_deployment(self._deployment, TestRequest(body=self.request))
+        except RegistryError as error:
+            self._words((safe(error.message, 400), "$error"))
+            self.query_one("#answer", Static).update(safe(error.action or "", 400))
+            return
+        self.answer = answer
+        self._words(
+            (f"{answer.status}", "bold $success" if answer.status == 200 else "bold $error"),
+            (f"   {milliseconds(answer.seconds)}   replica {safe(answer.replica, 40)}", ""),
+            ("   c curl  p Python  T edit", "$foreground-muted"),
+        )
+        self.query_one("#answer", Static).update(safe_lines(_pretty(answer.body), 20_000))
+
+    def _words(self, *parts: tuple[str, str]) -> None:
+        self.query_one("#answer-words", Static).update(Content.assemble(*parts))
+
+
+def _pretty(body: str) -> str:
+    """JSON indented; other text as it is."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body

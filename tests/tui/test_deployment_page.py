@@ -1,0 +1,98 @@
+"""A deployment's page by keys on a real service: trying it, logs also of what is gone, builds, settings, roll back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry_tui.commands import Place
+from registry_tui.schemas.deployments import Deployment, DeploymentUpdate, EnvironmentVariable
+from support.platforms import Platform
+from support.program import Driver, Open
+from support.served import Served, deploy, finish, register, split
+
+
+@pytest.fixture(scope="module")
+def changed(platform: Platform) -> Deployment:
+    """Version 1, then version 2, each with one replica; a secret variable."""
+    project = platform.new_project()
+    first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
+    second: Served = register(platform, project, first.version.model_name, add=20, example=split(a=[1.0], b=[2.0]))
+    variables = (EnvironmentVariable(name="TOKEN", value="hush", secret=True), EnvironmentVariable(name="A", value="1"))
+    deployment = deploy(platform, second, version=1, environment=variables)
+    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, DeploymentUpdate(version=2)))
+    finish(platform, accepted.workflow)
+    return deployment
+
+
+async def go(driver: Driver, deployment: Deployment) -> None:
+    await driver.until(lambda: driver.app.answering, "the service")
+    driver.app.jump(Place("deployment", {"deployment": deployment.id}))
+    await driver.shows(deployment.name, "v2", "● ready", "need no API key")
+
+
+async def test_logs_are_filtered_turned_and_saved(
+    open_program: Open, changed: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_program(size=(80, 24)) as driver:
+        await go(driver, changed)
+        await driver.press("l")
+        await driver.shows("replica 2-0, v2, following", "n next (1 of 2)", "startup complete")
+        await driver.press("slash")
+        await driver.type("loaded in")
+        await driver.press("enter")
+        await driver.until(lambda: "startup complete" not in driver.text and "loaded in" in driver.text, "the filter")
+        await driver.press("n")
+        await driver.shows("replica 1-0, v1, gone", "n next (2 of 2)", "INFO loaded in")
+        await driver.press("w")
+        await driver.shows("Save the log of replica 1-0")
+        await driver.press("enter")
+        saved = tmp_path / f"{changed.name}-1-0.log"
+        await driver.until(lambda: saved.exists() and "saved" in driver.text, "the file")
+        # All lines, not only those that the filter leaves.
+        assert "Finished server process" in saved.read_text()
+
+
+async def test_builds_history_and_settings(open_program: Open, changed: Deployment) -> None:
+    async with open_program(size=(110, 34)) as driver:
+        await go(driver, changed)
+        assert driver.screen.reason("open") is not None
+        await driver.press("tab", "tab", "tab")
+        await driver.shows("● built", "platform")
+        await driver.press("enter")
+        await driver.at("workflow")
+        await driver.shows("the platform's environment satisfies all requirements")
+        await driver.press("escape")
+        await driver.at("deployment")
+        await driver.shows("● built")
+        await driver.press("tab")
+        await driver.shows("● active", "○ replaced")
+        await driver.press("tab")
+        await driver.shows("variable TOKEN      (secret)", "variable A          1", "revision 2")
+        assert "hush" not in driver.text
+
+
+async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deployment) -> None:
+    async with open_program(size=(110, 34)) as driver:
+        await go(driver, changed)
+        assert driver.screen.reason("python") == "send a test first"
+        await driver.press("T")
+        await driver.shows("dataframe_split", "ctrl+s sends   the model's input example")
+        await driver.press("ctrl+s")
+        await driver.shows("200", "23.0")
+        await driver.press("c")
+        await driver.until(lambda: "curl" in driver.app.clipboard, "the curl command line")
+        await driver.press("T", "ctrl+a")
+        await driver.type("{")
+        await driver.press("ctrl+s")
+        await driver.shows("400")
+
+
+async def test_what_served_before_is_one_key_away(open_program: Open, platform: Platform, changed: Deployment) -> None:
+    async with open_program(size=(110, 34)) as driver:
+        await go(driver, changed)
+        await driver.press("u")
+        await driver.until(lambda: platform.ask(lambda client: client.deployment(changed.id)).version == 1, "version 1")
+        await driver.shows("v1", "● deployed")
