@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.client import RegistryClient, ServiceProblem
 from registry_tui.commands import Place
+from registry_tui.schemas.models import Tag, VersionUpdate
 from support.platforms import Platform
 from support.program import Driver, Open
 from support.served import Served, deploy, register, split
@@ -52,6 +54,56 @@ async def test_two_marked_versions_are_compared(open_program: Open, two: Served)
         await driver.until(lambda: driver.text != differing and "READY" in driver.text, "the equal lines too")
         await driver.press("escape")
         await driver.at("model")
+
+
+def test_versions_are_found_by_number_status_and_words(platform: Platform, two: Served) -> None:
+    registry, name = two.registry, two.version.model_name
+
+    async def change(client: RegistryClient) -> None:
+        tags = [Tag(key="stage", value="Candidate")]
+        await client.update_version(registry, name, 1, VersionUpdate(notes="The OLD split_100%", set_tags=tags))
+        await client.set_alias(registry, name, "shadow", 2)
+
+    platform.ask(change)
+
+    def found(**asked: str) -> list[int]:
+        page = platform.ask(lambda client: client.versions(registry, name, **asked))
+        return [each.version for each in page.items]
+
+    for search, expected in {
+        "1": [1],
+        "v2": [2],
+        "old SPLIT": [1],
+        "t_100%": [1],
+        "candidate": [1],
+        "stage": [1],
+        "shad": [2],
+        two.version.creator: [2, 1],
+        "registry_tui": [],
+        "nothing of that": [],
+    }.items():
+        assert found(search=search) == expected, search
+    assert found(search=two.version.origin.run_id or "") == [2]
+    assert found(status="READY") == [2, 1] and found(status="FAILED_REGISTRATION") == []
+    assert found(status="READY", search="1") == [1]
+    first = platform.ask(lambda client: client.versions(registry, name, search=two.version.creator, page_size=1))
+    with pytest.raises(ServiceProblem):  # a token goes on with what was asked for, nothing else
+        platform.ask(lambda client: client.versions(registry, name, page_token=first.next_page_token))
+    platform.ask(lambda client: client.delete_alias(registry, name, "shadow"))
+
+
+async def test_the_list_of_versions_is_filtered_by_keys(open_program: Open, two: Served) -> None:
+    async with open_program() as driver:
+        await go(driver, two)
+        await driver.press("slash")
+        await driver.type("v1")
+        await driver.until(lambda: [row.version for row in driver.screen.table.source.loaded_rows()] == [1], "one row")
+        await driver.press("escape")
+        await driver.until(lambda: driver.app.focused is driver.screen.table, "the list has the keys")
+        await driver.press("slash", "backspace", "backspace")
+        await driver.until(lambda: len(driver.screen.table.source.loaded_rows()) == 2, "both rows")
+        await driver.type("zzz")
+        await driver.shows("Nothing matches")
 
 
 async def test_an_alias_is_set_and_taken_away(open_program: Open, platform: Platform, two: Served) -> None:

@@ -59,11 +59,18 @@ class Models(Transport):
         return await self._ask(RegisteredModel, "DELETE", f"{self._model(registry, model)}/aliases/{segment(alias)}")
 
     async def versions(
-        self, registry: str, model: str, *, order_by: str | None = None, **page: Any
+        self,
+        registry: str,
+        model: str,
+        *,
+        search: str | None = None,
+        status: str | None = None,
+        order_by: str | None = None,
+        **page: Any,
     ) -> Page[ModelVersion]:
-        """Newest first, unless `order_by` says otherwise."""
-        path = f"{self._model(registry, model)}/versions"
-        return await self._ask(Page[ModelVersion], "GET", path, params={"order_by": order_by, **page})
+        """Newest first, unless `order_by` says otherwise; `search` finds numbers, notes, creators, aliases and tags."""
+        params = {"search": search, "status": status, "order_by": order_by, **page}
+        return await self._ask(Page[ModelVersion], "GET", f"{self._model(registry, model)}/versions", params=params)
 
     async def version(self, registry: str, model: str, version: int) -> ModelVersion:
         return await self._ask(ModelVersion, "GET", self._version(registry, model, version))

@@ -40,6 +40,7 @@ from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
+from registry_tui.mlflow_plugin.searching import model_has, models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
@@ -166,35 +167,16 @@ class EnvironmentRegistryStore(OwnedStore):
         Clients make the model before they look at what to register, and leave it behind when that is no model: it has
         no version yet, no description, no tag of somebody's.
         """
-
-        def has(table: Any, *conditions: Any) -> Any:
-            same = (table.workspace == SqlRegisteredModel.workspace, table.name == SqlRegisteredModel.name)
-            return exists().where(*same, *conditions)
-
-        searches = [each for each in parsed_filters if each["type"] == "tag" and each["key"] == tags_.SEARCH]
-        filters = [each for each in parsed_filters if each not in searches]
+        searches, filters = split_filters(parsed_filters, tags_.SEARCH)
         query = super()._get_search_registered_model_filter_query(session, filters, dialect)
-        ours = SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")
         for each in searches:
-            text = _searched(each["value"])
-            query = query.where(
-                or_(
-                    _contains(SqlRegisteredModel.name, text),
-                    _contains(SqlRegisteredModel.description, text),
-                    has(SqlRegisteredModelTag, ~ours, _contains(SqlRegisteredModelTag.key, text)),
-                    has(
-                        SqlRegisteredModelTag,
-                        or_(~ours, SqlRegisteredModelTag.key == tags_.OWNER),
-                        _contains(SqlRegisteredModelTag.value, text),
-                    ),
-                )
-            )
+            query = query.where(models_with(each["value"]))
         return query.where(
             or_(
-                has(SqlModelVersion),
+                model_has(SqlModelVersion),
                 SqlRegisteredModel.description != "",
-                has(SqlRegisteredModelTag, ~ours),
-                has(SqlRegisteredModelAlias),
+                model_has(SqlRegisteredModelTag, ~SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")),
+                model_has(SqlRegisteredModelAlias),
             )
         )
 
@@ -341,6 +323,14 @@ class EnvironmentRegistryStore(OwnedStore):
             raise _invalid(f"Version {version} of '{name}' {state}.")
         return archive_uri(self._asking_workspace(), model_tags[tags_.MODEL_ID], version_tags[tags_.VERSION_ID])
 
+    def _get_search_model_versions_filter_clauses(self, parsed_filters: Any, dialect: str) -> Any:
+        """Understands `mlflow_tags.SEARCH` and `mlflow_tags.STATUS`."""
+        ours, filters = split_filters(parsed_filters, tags_.SEARCH, tags_.STATUS)
+        query = super()._get_search_model_versions_filter_clauses(filters, dialect)
+        for each in ours:
+            query = query.where(versions_with(each["key"], each["value"]))
+        return query
+
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")
         super().delete_model_version(name, version)
@@ -382,20 +372,6 @@ def _copied_version(source: str) -> tuple[str, str] | None:
         return None
     parsed = _parse_model_uri(source)
     return None if parsed.model_id else (str(parsed.name), str(parsed.version))
-
-
-def _searched(value: str) -> str:
-    """The text of a `mlflow_tags.SEARCH`."""
-    try:
-        return bytes.fromhex(value).decode()
-    except ValueError as error:
-        raise _invalid("What is searched for must be UTF-8 in hexadecimal digits") from error
-
-
-def _contains(column: Any, text: str) -> Any:
-    """Whether a column contains a text in any case. SQLite knows the two cases of ASCII letters only."""
-    ways = {text, text.lower(), text.upper(), text.title()}
-    return or_(*(column.icontains(way, autoescape=True) for way in sorted(ways)))
 
 
 def _invalid(message: str) -> MlflowException:

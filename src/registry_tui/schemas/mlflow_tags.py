@@ -17,8 +17,11 @@ LOCATION = PREFIX + "location"
 CONTRIBUTOR = PREFIX + "contributor."
 
 #: Not stored: with `=` and `search_value(text)` in a filter of registered models, it finds those of which the name, the
-#: description, the owner or a tag contains the text, in any case.
+#: description, the owner or a tag contains the text, in any case. In a filter of versions: those of which the number or
+#: run ID is the text, or the notes, the creator, an alias or a tag contains it.
 SEARCH = PREFIX + "search"
+#: Not stored: with `=` and a status in a filter of versions, it finds those in that status.
+STATUS = PREFIX + "status"
 
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"

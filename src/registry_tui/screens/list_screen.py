@@ -218,9 +218,10 @@ class ListScreen(FrameScreen):
             text = f"{len(self.table.marked):,} marked · {text}"
         bar = self.query_one(FilterBar)
         bar.show_count(text.replace(",", " "))
-        self.table.empty = (
-            Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.EMPTY
-        )
+        empty = Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.EMPTY
+        if empty != self.table.empty:
+            self.table.empty = empty
+            self.table.refresh()
 
     # -- actions ------------------------------------------------------------------------------------
 

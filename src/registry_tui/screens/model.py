@@ -16,6 +16,7 @@ from registry_tui.actions import MODEL, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen, turned
 from registry_tui.screens.version_panel import panel
+from registry_tui.widgets.filter_bar import Filter
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.text import safe
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from registry_tui.schemas.tracking import RunDetails
 
 
+STATUSES = (
+    ("READY", "Ready"),
+    ("PENDING_REGISTRATION", "Pending"),
+    ("FAILED_REGISTRATION", "Failed"),
+)
+
+
 class ModelScreen(ListScreen):
     """The versions of a model, newest first."""
 
@@ -35,6 +43,10 @@ class ModelScreen(ListScreen):
     ACTIONS = MODEL
     BINDINGS = bindings(MODEL)
     CSS_PATH = "../styles/model.tcss"
+    FILTERS = (
+        Filter("search", "search", placeholder="number, alias, notes, tags, creator"),
+        Filter("status", "status", STATUSES),
+    )
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("version", "Version", lambda row: str(row.version), 0, right=True),
         Column("status", "Status", lambda row: version_status(row.status), 0, min_width=9),
@@ -117,10 +129,11 @@ class ModelScreen(ListScreen):
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, registry, model = self.client, self.place.args["registry"], self.place.args["model"]
+        asked = {name: value or None for name, value in filters.items()}
 
         async def fetch(token: str | None, backwards: bool) -> Any:
             return await client.versions(
-                registry, model, order_by=turned(order or "-version", backwards), page_token=token
+                registry, model, **asked, order_by=turned(order or "-version", backwards), page_token=token
             )
 
         return fetch

@@ -55,22 +55,31 @@ def list_versions(
     registry: str,
     model: str,
     *,
+    search: str | None = None,
+    status: VersionStatus | None = None,
     order_by: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ModelVersion]:
     """A model's versions, newest first unless `order_by` says otherwise.
 
+    `search` finds a number, and in any case parts of notes, creators, aliases and tags; MLflow's server does that, so
+    that no more than the page is read.
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
     place = models.enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     order = order_by or "-version"
-    scope = f"versions:{found.id}:{order}"
+    scope = f"versions:{found.id}:{search}:{status}:{order}"
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    filters = [f"name {'LIKE' if unquotable(found.name) else '='} {quoted(found.name)}"]
+    if search:
+        filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
+    if status is not None:
+        filters.append(f"tags.`{mlflow_tags.STATUS}` = '{status.value}'")
     params = {
-        "filter": f"name {'LIKE' if unquotable(found.name) else '='} {quoted(found.name)}",
+        "filter": " AND ".join(filters),
         "order_by": [mlflow_order(order, _ORDER)],
         "max_results": page_size,
         "page_token": models.offset_token(start) if start else None,

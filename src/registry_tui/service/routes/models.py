@@ -15,6 +15,7 @@ from registry_tui.schemas.models import (
     ModelVersion,
     RegisteredModel,
     RegisterModel,
+    VersionStatus,
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
@@ -118,6 +119,10 @@ def list_versions(
     page: PageIn,
     registry: str,
     model: str,
+    search: Annotated[
+        str | None, Query(max_length=500, description="A number; or in notes, creators, aliases, tags")
+    ] = None,
+    status: VersionStatus | None = None,
     order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
 ) -> Page[ModelVersion]:
     """A model's versions, newest first unless told otherwise."""
@@ -126,6 +131,8 @@ def list_versions(
         principal,
         registry,
         model,
+        search=search,
+        status=status,
         order_by=order_by,
         page_size=page.page_size,
         page_token=page.page_token,
