@@ -70,9 +70,11 @@ class ModelScreen(ListScreen):
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="facts", markup=False)
+        bar, table = super().compose_content()
+        yield bar  # across, as the panel leaves the list little room
         with Horizontal(id="split"):
             with Vertical(id="list"):
-                yield from super().compose_content()
+                yield table
             with VerticalScroll(id="panel"):
                 yield Static("", id="panel-text", markup=False)
 
