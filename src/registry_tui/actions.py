@@ -197,6 +197,7 @@ DEPLOYMENT = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, builds, history, settings"),
     *_DEPLOYMENT,
     Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
+    Action("redeploy", "R", "re-deploy", "History: serve again with the selected revision's settings", footer=False),
     Action("send", "ctrl+s", "send", "Test: send the request", footer=False),
     Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False),
     Action("python", "p", "Python", "Copy the request as Python", footer=False),

@@ -96,3 +96,10 @@ async def test_what_served_before_is_one_key_away(open_program: Open, platform: 
         await driver.press("u")
         await driver.until(lambda: platform.ask(lambda client: client.deployment(changed.id)).version == 1, "version 1")
         await driver.shows("v1", "● deployed")
+        # Any revision of the history can be had again.
+        while driver.screen.tab != "history":
+            await driver.press("tab")
+        await driver.shows("● active", "○ replaced")
+        assert driver.screen.reason("redeploy") == "revision 3 serves already"
+        await driver.press("down", "R")
+        await driver.shows("rolled back to revision 2", "v2", "● deployed")

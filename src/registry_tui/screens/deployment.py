@@ -280,13 +280,32 @@ class DeploymentScreen(DeploymentActions):
             return "the log is empty"
         if action == "open" and self.tab not in ("builds", "history"):
             return "builds and history have logs: tab"
+        if action == "redeploy":
+            return self._why_not_redeploy(self.found)
         return self.deployment_why_not(action, self.found)
+
+    def _why_not_redeploy(self, found: Deployment) -> str | None:
+        row = self.query_one("#revisions", VirtualTable).current
+        if self.tab != "history" or row is None:
+            return "select a revision under History"
+        if row.state == "active":
+            return f"revision {row.number} serves already"
+        if row.state == "failed":
+            return f"revision {row.number} could not serve"
+        return self.deployment_why_not("change", found)
 
     def do_open(self) -> None:
         """The rollout of the selected revision, with the log of its build."""
         row = self.query_one(_FOCUS[self.tab], VirtualTable).current
         if row is not None and row.workflow_id is not None:
             self.program.open(Place("workflow", {"workflow": row.workflow_id}))
+
+    def do_redeploy(self) -> None:
+        """A new revision with the version and settings of the selected one."""
+        row = self.query_one("#revisions", VirtualTable).current
+        if row is not None:
+            number, client = row.number, self.client
+            self._begin(f"goes to revision {number}", lambda id_: client.roll_back_deployment(id_, number))
 
     @on(VirtualTable.Opened, "#build-list, #revisions")
     def _opened(self) -> None:

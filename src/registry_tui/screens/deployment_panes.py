@@ -51,12 +51,12 @@ HISTORY: tuple[Column[Any], ...] = (
     Column("number", "Revision", lambda row: str(row.number), 0, right=True),
     Column("state", "State", lambda row: revision_state(row.state), 0, min_width=11),
     Column("version", "Version", lambda row: str(row.version), 0, right=True),
-    Column("replicas", "Replicas", lambda row: str(row.replicas), 2, right=True),
-    Column("memory", "Memory", lambda row: memory(row.memory_bytes), 3, right=True),
-    Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 1),
+    Column("replicas", "Replicas", lambda row: str(row.replicas), 3, right=True),
+    Column("memory", "Memory", lambda row: memory(row.memory_bytes), 4, right=True),
+    Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
     Column("by", "By", lambda row: row.creator, 3),
     Column(
-        "comment", "Comment", lambda row: Cell(row.error or row.comment, "bad" if row.error else "dim"), 2, max_width=70
+        "comment", "Comment", lambda row: Cell(row.error or row.comment, "bad" if row.error else "dim"), 1, max_width=70
     ),
 )
 
