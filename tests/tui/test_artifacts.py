@@ -1,12 +1,15 @@
-"""A run's artifacts by keys on a real service: sizes of folders, and a model's card."""
+"""A run's artifacts by keys on a real service: sizes of folders, a model's card, and registering it."""
 
 from __future__ import annotations
 
 import pytest
+from textual.widgets import Input
 
 from registry_tui.commands import Place
-from support.platforms import Platform
+from registry_tui.screens.register_model import MAX_NAMES
+from support.platforms import Platform, unique
 from support.program import Driver, Open
+from support.registered import mlflow_client
 from support.served import Served, register, split
 
 
@@ -43,3 +46,35 @@ async def test_folders_tell_what_is_in_them_and_a_model_is_a_card(
         await driver.shows("Requirements", "numpy>=2", "Input example", "dataframe_split")
         await driver.press("enter", "down")
         await driver.shows("code  ", "code: a folder of 2, with 2 files and")
+
+
+async def test_the_form_knows_every_model_and_what_would_be_stored(
+    open_program: Open, platform: Platform, logged: Served
+) -> None:
+    begin = unique("Known")
+    names = [f"{begin}-{number:02d}" for number in range(MAX_NAMES + 2)]
+    with mlflow_client(platform.ask(lambda client: client.credentials(logged.project.id))) as http:
+        for name in names:
+            body = {"name": name, "description": "made without a version"}
+            http.post("/api/2.0/mlflow/registered-models/create", json=body).raise_for_status()
+    async with open_program(size=(120, 40)) as driver:
+        await open_artifacts(driver, logged)
+        await driver.until(lambda: driver.screen.reason("register") is None, "Register Model")
+        await driver.press("R")
+        await driver.shows("Register Model", f"{logged.version.archive_files} files, ")
+        field = driver.app.screen.query_one("#name", Input)
+        await driver.type(begin)
+        await driver.shows("a new model, version 1", f"similar: {names[0]}, ")
+        await driver.until(lambda: field._suggestion == names[0], "the first name is offered")
+        await driver.press("right")
+        await driver.shows("adds version 1")
+        await driver.press("backspace", "backspace")
+        await driver.type(names[-1][-2:])
+        await driver.shows("adds version 1")
+        assert field.value == names[-1]
+        field.value = logged.version.model_name.lower()
+        await driver.shows("a new model, version 1", f"similar: {logged.version.model_name}")
+        field.value = logged.version.model_name
+        await driver.press("enter")
+        rows = await driver.rows("model")
+        assert rows[0].version == 2

@@ -33,12 +33,13 @@ class Models(Transport):
         registry: str,
         *,
         search: str | None = None,
+        name: str | None = None,
         owner: str | None = None,
         order_by: str | None = None,
         **page: Any,
     ) -> Page[RegisteredModel]:
-        """`search` finds names, descriptions, owners and tags."""
-        params = {"search": search, "owner": owner, "order_by": order_by, **page}
+        """`search` finds names, descriptions, owners and tags; `name` is what a name begins with, in any case."""
+        params = {"search": search, "name": name, "owner": owner, "order_by": order_by, **page}
         return await self._ask(Page[RegisteredModel], "GET", f"/registries/{segment(registry)}/models", params=params)
 
     async def model(self, registry: str, model: str) -> RegisteredModel:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from textual.suggester import SuggestFromList
+from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
@@ -14,6 +16,7 @@ from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
+from registry_tui.widgets.words import size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.models import ModelVersion, RegisteredModel, Tag
@@ -21,42 +24,93 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import RunDetails
 
-#: Names that are offered while typing.
-MAX_NAMES = 1000
+#: Names that are offered while typing, and seconds without a key before the service is asked for them.
+MAX_NAMES, PAUSE = 6, 0.2
+
+
+class KnownNames(Suggester):
+    """Completes the names of registered models, as the service finds them."""
+
+    def __init__(self, form: RegisterModelForm) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._form = form
+
+    async def get_suggestion(self, value: str) -> str | None:
+        await asyncio.sleep(PAUSE)
+        if self._form.typed_name != value:
+            return None
+        await self._form.learn(value)
+        return next((name for name in self._form.similar if name.startswith(value) and name != value), None)
 
 
 class RegisterModelForm(WorkingForm[Place]):
     """Registers one model folder of a run; the result is the registered model's place."""
 
+    # Of one height, so that nothing moves while typing.
+    DEFAULT_CSS = """
+    RegisterModelForm #adds { height: 2; margin: 0 0 1 18; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
     TITLE_TEXT = "Register Model"
     WORK = "The registration"
 
     def __init__(self, project: Project, run: RunDetails, path: str) -> None:
         super().__init__()
         self.project, self.run_details, self.path = project, run, path
-        self.known: dict[str, RegisteredModel] = {}
+        #: What the service said of the names that were typed: the model, or None where there is none.
+        self.known: dict[str, RegisteredModel | None] = {}
+        #: Names that begin like the last one that was asked for.
+        self.similar: list[str] = []
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Name", Input(compact=True, id="name", placeholder="a new name, or one that is there"))
+        placeholder = "a new name, or one that is there"
+        name_row = row("Name", Input(compact=True, id="name", placeholder=placeholder, suggester=KnownNames(self)))
+        name_row.styles.margin = 0
+        yield name_row
         yield Static("", id="adds", classes="hint", markup=False)
         yield row("Description", Input(compact=True, id="description"))
         yield row("Version notes", Input(compact=True, id="notes"))
         yield row("Version tags", Input(compact=True, id="tags", placeholder="stage=candidate, team=fraud"))
         choices = (("private", "private"), ("public", "public"))
         yield row("Visibility", Select(choices, value="private", allow_blank=False, compact=True, id="visibility"))
-        run = self.run_details
-        yield row("From", Static(safe(f"run {run.name or run.id} · {self.path}", 200), markup=False))
+        yield row("From", Static(self._from(), id="from", markup=False))
         yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()
-        self.work_on(self._learn_names(), "names")
+        self.work_on(self.learn(""), "names")
+        self.work_on(self._count(), "count")
 
-    async def _learn_names(self) -> None:
+    def _from(self) -> str:
+        run = self.run_details
+        return safe(f"run {run.name or run.id} · {self.path}", 200)
+
+    async def _count(self) -> None:
+        """Tells how much would be stored."""
+        from registry_tui.client import ServiceProblem
+
+        with suppress(ServiceProblem):  # it cannot be counted now; registering says why
+            counted = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
+            more = "" if counted.complete else "at least "
+            text = f"{self._from()} · {more}{counted.files} files, {size(counted.bytes)}"
+            self.query_one("#from", Static).update(text)
+
+    async def learn(self, name: str) -> None:
+        """Asks for a model of this name, and for names that begin so; says in the form when that fails."""
+        await self._guarded(self._learn(name))
+
+    async def _learn(self, name: str) -> None:
+        from registry_tui.client import NotFound
+
         assert self.project.registry_id is not None
-        page = await self.program.client.models(self.project.registry_id, page_size=MAX_NAMES)
-        self.known = {model.name: model for model in page.items}
-        self.query_one("#name", Input).suggester = SuggestFromList(sorted(self.known), case_sensitive=True)
+        client, registry = self.program.client, self.project.registry_id
+        if self._name_problem(name) is None:
+            try:
+                model = await client.model(registry, name)
+                self.known[name] = model if model.name == name else None  # it may be another's ID
+            except NotFound:
+                self.known[name] = None
+        page = await client.models(registry, name=name[:250] or None, page_size=MAX_NAMES)
+        self.similar = [model.name for model in page.items]
         self.check()
 
     # -- input --------------------------------------------------------------------------------------
@@ -68,14 +122,20 @@ class RegisterModelForm(WorkingForm[Place]):
     def check(self) -> None:
         super().check()
         hint = self.query_one("#adds", Static)
-        model = self.known.get(self.typed_name)
+        typed = self.typed_name
+        model = self.known.get(typed)
         why = self.problem_of()
+        others = ", ".join(safe(name, 40) for name in self.similar if name != typed)
         if model is not None:
             text, style = f"adds version {(model.latest_version or 0) + 1}", "-good"
-        elif why is not None and self.typed_name:
+        elif why is not None and typed:
             text, style = why, "-bad"
+        elif not typed:
+            text, style = (f"there are {others}" if others else ""), ""
+        elif typed not in self.known:
+            text, style = "looking whether it is there …", ""
         else:
-            text, style = ("a new model, version 1" if self.typed_name else ""), ""
+            text, style = "a new model, version 1" + (f"\nsimilar: {others}" if others else ""), ""
         hint.update(text)
         hint.set_class(style == "-good", "-good")
         hint.set_class(style == "-bad", "-bad")
@@ -84,7 +144,9 @@ class RegisterModelForm(WorkingForm[Place]):
         self.query_one("#description", Input).disabled = model is not None
 
     def problem_of(self) -> str | None:
-        name = self.typed_name
+        return self._name_problem(self.typed_name) or self._tags_problem()
+
+    def _name_problem(self, name: str) -> str | None:
         if not name:
             return "type a name"
         if name != name.strip():
@@ -93,7 +155,7 @@ class RegisterModelForm(WorkingForm[Place]):
             return "a name has 250 characters at most"
         if any(sign in name for sign in ("/", ":", "..")) or not name.isprintable():
             return "a name has no / : .. or control characters"
-        return self._tags_problem()
+        return None
 
     def _tags_problem(self) -> str | None:
         try:
@@ -112,9 +174,12 @@ class RegisterModelForm(WorkingForm[Place]):
     async def send(self) -> Place:
         from registry_tui.schemas.models import RegisterModel, Visibility
 
-        new = self.typed_name not in self.known
+        name = self.typed_name
+        if name not in self.known:  # OK came before the pause was over
+            await self._learn(name)
+        new = self.known[name] is None
         request = RegisterModel(
-            name=self.typed_name,
+            name=name,
             run_id=self.run_details.id,
             artifact_path=self.path,
             description=self.query_one("#description", Input).value if new else "",

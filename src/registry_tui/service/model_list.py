@@ -37,6 +37,7 @@ def list_models(
     registry: str,
     *,
     search: str | None = None,
+    name: str | None = None,
     owner: str | None = None,
     order_by: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
@@ -44,7 +45,8 @@ def list_models(
 ) -> Page[RegisteredModel]:
     """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
 
-    `search` finds names, descriptions, owners and tags, in any case; `owner` is a whole name. Where MLflow's server
+    `search` finds names, descriptions, owners and tags, in any case; `name` is what a name begins with, in any case,
+    where _ and % stand for other characters too; `owner` is a whole name. Where MLflow's server
     cannot sort by a field, all models that are found are read, and `total` is known.
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
@@ -53,12 +55,12 @@ def list_models(
     order = order_by or "name"
     field = order.removeprefix("-")
     mlflow_order(order, {name: name for name in _ORDER})
-    scope = f"models:{place.id}:{principal.name}:{search}:{owner}:{order}"
-    asked = _filters(search, owner)
+    scope = f"models:{place.id}:{principal.name}:{search}:{name}:{owner}:{order}"
+    asked = _filters(search, name, owner)
     if field in _MLFLOW_ORDER:
         return _ordered_page(service, principal, place, asked, owner, order, scope, page_size, page_token)
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
-    every = (model for _, model in models.scan(service, place, " AND ".join(asked))) if search else None
+    every = (model for _, model in models.scan(service, place, " AND ".join(asked))) if search or name else None
     found = [
         model
         for model in every or _all_models(service, place)
@@ -73,9 +75,11 @@ def list_models(
     )
 
 
-def _filters(search: str | None, owner: str | None) -> list[str]:
+def _filters(search: str | None, name: str | None, owner: str | None) -> list[str]:
     """What MLflow's server is asked for, as parts of its filter language."""
     filters = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
+    if name:
+        filters.append(f"name ILIKE {quoted(f'{name}%')}")
     if search:
         filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
     return filters

@@ -48,6 +48,7 @@ def list_models(
     page: PageIn,
     registry: str,
     search: Annotated[str | None, Query(max_length=500, description="In names, descriptions, owners, tags")] = None,
+    name: Annotated[str | None, Query(max_length=250, description="What names begin with, in any case")] = None,
     owner: Annotated[str | None, Query(max_length=64, description="A user's whole name")] = None,
     order_by: Annotated[
         str | None,
@@ -60,6 +61,7 @@ def list_models(
         principal,
         registry,
         search=search,
+        name=name,
         owner=owner,
         order_by=order_by,
         page_size=page.page_size,
