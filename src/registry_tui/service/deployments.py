@@ -5,49 +5,36 @@ what carries changes out in `workflows/deploy.py`, `stop.py` and `undeploy.py`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.deployments import (
     Deployment,
     DeploymentCreate,
     DeploymentState,
     DeploymentUpdate,
-    EnvironmentVariable,
     RevisionState,
 )
-from registry_tui.schemas.models import ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Accepted, Workflow
 from registry_tui.schemas.places import Role
-from registry_tui.service import deployment_views, events, gateway_link, machine, models, permissions, versions
+from registry_tui.service import deployment_views, events, gateway_link, machine, models, permissions
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, WorkspaceRow, new_id, now
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkspaceRow, new_id, now
+from registry_tui.service.deployment_revisions import (
+    Settings,
+    checked_environment,
+    revision_row,
+    same_replicas,
+    settings_now,
+    settings_of,
+    version_to_serve,
+    wrong_field,
+)
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, WrongState
 from registry_tui.service.resolve import resolve_project
-
-#: Variables that replicas get from the platform.
-_RESERVED = ("REGISTRY_TUI_", "MLFLOW_SERVER_", "LD_")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a revision says; a change of any but `replicas`, `memory_bytes` and `alias` needs new replicas."""
-
-    version: ModelVersion
-    alias: str | None
-    follow_alias: bool
-    replicas: int
-    cpu: float
-    memory_bytes: int
-    environment: tuple[EnvironmentVariable, ...]
-    batching: bool
-
 
 # -- finding -----------------------------------------------------------------------------------------------
 
@@ -102,8 +89,8 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     registry = _registry_for(service, project, request.registry)
     place = models.enter_registry(service, registry)
     if request.follow_alias and request.alias is None:
-        raise _field("follow_alias", "name the alias to follow")
-    version = _version(service, principal, registry, request.model, request.version, request.alias)
+        raise wrong_field("follow_alias", "name the alias to follow")
+    version = version_to_serve(service, principal, registry, request.model, request.version, request.alias)
     settings = Settings(
         version=version,
         alias=request.alias,
@@ -111,7 +98,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         replicas=request.replicas,
         cpu=request.cpu,
         memory_bytes=request.memory_bytes or machine.suggested_memory(version.archive_bytes or 0),
-        environment=_environment(request.environment, ()),
+        environment=checked_environment(request.environment, ()),
         batching=request.batching,
     )
     row = DeploymentRow(
@@ -143,7 +130,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         row.workflow_id = workflow_id
         session.add(row)
         session.flush()
-        session.add(_revision(row, settings, 1, 1, principal, workflow_id, request.comment))
+        session.add(revision_row(row, settings, 1, 1, principal, workflow_id, request.comment))
 
     try:
         workflow = service.workflows.start(
@@ -167,81 +154,10 @@ def _registry_for(service: Service, project: ProjectRow, registry: str | None) -
             action="Create one: `registry-tui registries create`",
         )
     if registry is not None and registry not in (own.id, own.name):
-        raise _field("registry", f"project {project.name} deploys from {own.name}, the registry of its environment")
-    return own.id
-
-
-def _version(
-    service: Service, principal: Principal, registry: str, model: str, number: int | None, alias: str | None
-) -> ModelVersion:
-    """The version that a number or an alias names, ready to be served."""
-    if (number is None) == (alias is None):
-        raise _field("version", "give either a version or an alias")
-    if alias is not None:
-        found = models.get_model(service, principal, registry, model)
-        if alias not in found.aliases:
-            known = ", ".join(sorted(found.aliases)) or "none"
-            raise _field("alias", f"model {found.name} has no alias {alias!r}; it has: {known}")
-        number = found.aliases[alias]
-    assert number is not None
-    version = versions.get_version(service, principal, registry, model, number)
-    if version.status is not VersionStatus.READY:
-        raise WrongState(
-            f"{version.model_name} v{version.version} cannot be deployed: {version.status_message or version.status}",
-            action="Wait until it is READY"
-            if version.status is VersionStatus.PENDING_REGISTRATION
-            else "Register the model again, as a new version",
+        raise wrong_field(
+            "registry", f"project {project.name} deploys from {own.name}, the registry of its environment"
         )
-    return version
-
-
-def _environment(
-    given: Sequence[EnvironmentVariable], before: Sequence[EnvironmentVariable]
-) -> tuple[EnvironmentVariable, ...]:
-    known = {variable.name: variable for variable in before}
-    found: dict[str, EnvironmentVariable] = {}
-    for variable in given:
-        if variable.name in found:
-            raise _field("environment", f"{variable.name} is given twice")
-        if variable.name.startswith(_RESERVED):
-            raise _field("environment", f"{variable.name}: names that begin so belong to the platform")
-        if variable.value is None:
-            kept = known.get(variable.name)
-            if not variable.secret or kept is None or not kept.secret:
-                raise _field("environment", f"{variable.name} has no value")
-            variable = kept
-        if "\0" in (variable.value or ""):
-            raise _field("environment", f"the value of {variable.name} holds a null character")
-        found[variable.name] = variable
-    return tuple(found.values())
-
-
-def _revision(
-    row: DeploymentRow,
-    settings: Settings,
-    number: int,
-    generation: int,
-    principal: Principal,
-    workflow_id: str,
-    comment: str,
-) -> RevisionRow:
-    return RevisionRow(
-        deployment_id=row.id,
-        number=number,
-        version=settings.version.version,
-        version_id=settings.version.id,
-        alias=settings.alias,
-        follow_alias=settings.follow_alias,
-        replicas=settings.replicas,
-        cpu=settings.cpu,
-        memory_bytes=settings.memory_bytes,
-        environment=[variable.model_dump() for variable in settings.environment],
-        batching=settings.batching,
-        comment=comment,
-        creator=principal.name,
-        generation=generation,
-        workflow_id=workflow_id,
-    )
+    return own.id
 
 
 # -- changing ----------------------------------------------------------------------------------------------
@@ -255,23 +171,22 @@ def update_deployment(
     Raises Missing, NotPermitted, InvalidInput, WrongState, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
-    if request.description is not None or request.authentication is not None:
-        _change_face(service, principal, row, request)
-    now_ = _settings_now(service, principal, row)
+    now_ = settings_now(service, principal, row)
     changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment"})
     if not changed:
+        _change_face(service, principal, row, request)
         return deployment_views.get_deployment(service, principal, row.id)
     version, alias, follow = now_.version, now_.alias, now_.follow_alias
     if request.version is not None or request.alias is not None:
-        version = _version(service, principal, row.registry_id, row.model_name, request.version, request.alias)
+        version = version_to_serve(service, principal, row.registry_id, row.model_name, request.version, request.alias)
         alias, follow = request.alias, bool(request.alias and (request.follow_alias or follow))
     if request.follow_alias is not None:
         follow = request.follow_alias
     if follow and alias is None:
-        raise _field("follow_alias", "name the alias to follow")
+        raise wrong_field("follow_alias", "name the alias to follow")
     environment = now_.environment
     if request.environment is not None:
-        environment = _environment(request.environment, environment)
+        environment = checked_environment(request.environment, environment)
     wanted = Settings(
         version=version,
         alias=alias,
@@ -282,6 +197,7 @@ def update_deployment(
         environment=environment,
         batching=request.batching if request.batching is not None else now_.batching,
     )
+    _change_face(service, principal, row, request)
     return roll_out(service, principal, row, wanted, request.comment)
 
 
@@ -291,7 +207,7 @@ def restart_deployment(service: Service, principal: Principal, deployment: str) 
     Raises Missing, NotPermitted, WrongState, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
-    return roll_out(service, principal, row, _settings_now(service, principal, row), "restart", anew=True)
+    return roll_out(service, principal, row, settings_now(service, principal, row), "restart", anew=True)
 
 
 def roll_back(
@@ -313,7 +229,7 @@ def roll_back(
         if revision not in known:
             raise Missing(f"{row.name} has no revision {revision}", action="See its history")
         target = known[revision]
-    settings = _settings_of(service, principal, row, target)
+    settings = settings_of(service, principal, row, target)
     wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False})
     return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
 
@@ -339,10 +255,10 @@ def roll_out(
             raise WrongState(f"{row.name} was changed meanwhile", action="Look at it again")
         active = gateway_link.active_revision(present)
         serves = active is not None and present.state == DeploymentState.DEPLOYED.value
-        same = active is not None and serves and not anew and _same_replicas(active, settings)
+        same = active is not None and serves and not anew and same_replicas(active, settings)
         generation = active.generation if active is not None and same else number
         present.workflow_id, present.updated_at = workflow_id, now()
-        session.add(_revision(present, settings, number, generation, principal, workflow_id, comment))
+        session.add(revision_row(present, settings, number, generation, principal, workflow_id, comment))
 
     workflow = service.workflows.start(
         principal,
@@ -389,8 +305,8 @@ def delete_deployment(
 
 def alias_moved(service: Service, principal: Principal, row: DeploymentRow, number: int) -> Accepted[Deployment]:
     """Rolls a deployment to the version that the alias it follows names now. Raises ServiceError."""
-    settings = _settings_now(service, principal, row)
-    version = _version(service, principal, row.registry_id, row.model_id, number, None)
+    settings = settings_now(service, principal, row)
+    version = version_to_serve(service, principal, row.registry_id, row.model_id, number, None)
     wanted = Settings(**{**vars(settings), "version": version})
     return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}")
 
@@ -406,6 +322,9 @@ def _noting(row: DeploymentRow) -> Callable[[Session, str], None]:
 
 
 def _change_face(service: Service, principal: Principal, row: DeploymentRow, request: DeploymentUpdate) -> None:
+    """Description and authentication, which need no rollout."""
+    if request.description is None and request.authentication is None:
+        return
     with (
         events.recording(service, principal, "deployment.update", resource_of(row)),
         service.database.session() as session,
@@ -419,40 +338,5 @@ def _change_face(service: Service, principal: Principal, row: DeploymentRow, req
     gateway_link.publish(service)
 
 
-def _settings_now(service: Service, principal: Principal, row: DeploymentRow) -> Settings:
-    """What serves, or was to serve last."""
-    revision = gateway_link.active_revision(row) or row.revisions[-1]
-    settings = _settings_of(service, principal, row, revision)
-    return Settings(**{**vars(settings), "alias": row.alias, "follow_alias": row.follow_alias})
-
-
-def _settings_of(service: Service, principal: Principal, row: DeploymentRow, revision: RevisionRow) -> Settings:
-    version = _version(service, principal, row.registry_id, row.model_id, revision.version, None)
-    return Settings(
-        version=version,
-        alias=revision.alias,
-        follow_alias=revision.follow_alias,
-        replicas=revision.replicas,
-        cpu=revision.cpu,
-        memory_bytes=revision.memory_bytes,
-        environment=tuple(EnvironmentVariable(**variable) for variable in revision.environment),
-        batching=revision.batching,
-    )
-
-
-def _same_replicas(active: RevisionRow, settings: Settings) -> bool:
-    environment: list[dict[str, Any]] = [variable.model_dump() for variable in settings.environment]
-    return (
-        active.version_id == settings.version.id
-        and active.cpu == settings.cpu
-        and active.batching == settings.batching
-        and active.environment == environment
-    )
-
-
 def _accepted(service: Service, id_: str, workflow: Workflow) -> Accepted[Deployment]:
     return Accepted(resource=deployment_views.show(service, id_), workflow=workflow)
-
-
-def _field(field: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])
