@@ -35,7 +35,7 @@ class Settings:
 def version_to_serve(
     service: Service, principal: Principal, registry: str, model: str, number: int | None, alias: str | None
 ) -> ModelVersion:
-    """The version that a number or an alias names. Raises Missing, InvalidInput, NotPermitted, WrongState: not READY."""
+    """The version that a number or an alias names. Raises Missing, InvalidInput, NotPermitted, WrongState."""
     if (number is None) == (alias is None):
         raise wrong_field("version", "give either a version or an alias")
     if alias is not None:
