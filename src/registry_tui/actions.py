@@ -244,7 +244,7 @@ WORKFLOW = (
 #: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
 OPEN_FORMS = frozenset(
     {"create", "create_workspace", "register", "edit", "edit_model", "alias", "deploy", "scale", "change", "delete"}
-    | {"synchronize", "clean_up", "grant", "revoke", "order", "columns", "menu", "registry", "export"}
+    | {"synchronize", "verify", "clean_up", "grant", "revoke", "order", "columns", "menu", "registry", "export"}
 )
 
 #: All of them by screen, for the tests and the documentation.

@@ -20,7 +20,7 @@ from registry_tui.client.errors import NotFound, ServiceUnavailable
 from registry_tui.platform import supervisor
 from registry_tui.platform.processes import PART_VARIABLE
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate
-from registry_tui.schemas.models import RegisterModel, VersionStatus
+from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import Event, EventOutcome, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
 from registry_tui.schemas.registries import (
@@ -141,6 +141,30 @@ class Archive:
         assert version.status is VersionStatus.FAILED_REGISTRATION
         assert version.status_message
         assert objects == []
+
+
+class Verify(Archive):
+    """A stored archive is read again: it stays as it is, and the version tells when that was done."""
+
+    def prepare(self, platform: Platform) -> None:
+        super().prepare(platform)
+        super().begin(platform)
+        self.version = wait_for(lambda: self.ready(platform), what="the version to be ready")
+
+    def ready(self, platform: Platform) -> ModelVersion | None:
+        version = platform.ask(lambda client: client.version(self.project.registry_id or "", self.model, 1))
+        return version if version.status is VersionStatus.READY else None
+
+    def begin(self, platform: Platform) -> None:
+        version = self.version
+        platform.ask(lambda client: client.begin_verification(version.registry_id, version.model_id, 1))
+
+    def succeeded(self, platform: Platform) -> None:
+        version = self.ready(platform)
+        assert version is not None and version.archive_damage is None
+        assert version.verified_at is not None and self.version.verified_at is not None
+        assert version.verified_at > self.version.verified_at
+        super().succeeded(platform)
 
 
 class ArchiveOfNothing(Archive):
@@ -284,6 +308,7 @@ CASES = (
     Case(WorkflowKind.ARCHIVE, Archive),
     Case(WorkflowKind.ARCHIVE, Archive, WorkflowStatus.CANCELLED, "verify"),
     Case(WorkflowKind.ARCHIVE, ArchiveOfNothing, WorkflowStatus.FAILED, "list files"),
+    Case(WorkflowKind.VERIFY, Verify),
     Case(WorkflowKind.DELETE_ARCHIVE, DeleteArchive),
     Case(WorkflowKind.DEPLOY, Deploy),
     Case(WorkflowKind.DEPLOY, Deploy, WorkflowStatus.CANCELLED, "switch callers over"),

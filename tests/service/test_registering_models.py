@@ -15,7 +15,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionStatus, VersionUpdate, Visibility
-from registry_tui.schemas.operations import Accepted, WorkflowStatus
+from registry_tui.schemas.operations import Accepted, WorkflowKind, WorkflowStatus
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from support.platforms import Platform, eventually, run_python, unique
 
@@ -239,6 +239,15 @@ async def test_a_damaged_archive_is_found(
     check = await client.verify_archive(registry, name, 1)
     assert (check.changed, check.unexpected, check.missing) == (["MLmodel"], ["new.txt"], ["conda.yaml"])
     assert not check.sound
+    assert check.damage == "1 missing: conda.yaml; 1 changed: MLmodel; 1 unexpected: new.txt"
+    assert (await client.version(registry, name, 1)).archive_damage == check.damage
+
+    begun = await client.begin_verification(registry, name, 1)
+    ended = await client.wait_for_workflow(begun.workflow.id)
+    assert ended.status is WorkflowStatus.FAILED and check.damage in (ended.error or "")
+    assert (ended.progress.bytes_done, ended.kind) == (ended.progress.bytes_total, WorkflowKind.VERIFY)
+    noted = await client.version(registry, name, 1)
+    assert noted.archive_damage == check.damage and noted.status is VersionStatus.READY
 
 
 def s3(platform: Platform, key: AccessKey) -> Any:

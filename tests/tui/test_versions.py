@@ -11,6 +11,7 @@ from registry_tui.commands import Place
 from registry_tui.schemas.models import Tag, VersionUpdate
 from support.platforms import Platform
 from support.program import Driver, Open
+from support.registered import object_store
 from support.served import Served, deploy, register, split
 
 
@@ -122,6 +123,30 @@ async def test_an_alias_is_set_and_taken_away(open_program: Open, platform: Plat
             await driver.until(
                 lambda expected=expected: driver.screen.table.source.row(0).aliases == list(expected), "the row"
             )
+
+
+async def test_verifying_shows_how_far_it_is_and_what_is_wrong(
+    open_program: Open, platform: Platform, two: Served
+) -> None:
+    version = platform.ask(lambda client: client.version(two.registry, two.version.model_name, 2))
+    bucket, _, prefix = (version.archive_uri or "").removeprefix("s3://").partition("/")
+    store, key = object_store(platform), f"{prefix}files/requirements.txt"
+    async with open_program(size=(130, 40)) as driver:
+        await go(driver, two)
+        await driver.press("enter", "v")
+        await driver.shows("all as stored")
+        await driver.at("model")
+        await driver.until(lambda: driver.screen.current.verified_at > version.verified_at, "when it was read last")
+        store.put_object(Bucket=bucket, Key=key, Body=b"other\n")
+        await driver.press("v")
+        await driver.shows("is not what was stored", "1 changed: requirements.txt", "Verify again", "Register the")
+        store.put_object(Bucket=bucket, Key=key, Body=b"mlflow\nnumpy\n")
+        await driver.press("escape")
+        await driver.at("model")
+        await driver.shows("Checked      ✗ 1 changed: requirements.txt")
+        driver.app.jump(Place("activity"))
+        assert [row.kind for row in await driver.rows("activity")][:2] == ["verify", "verify"]
+    assert platform.ask(lambda client: client.verify_archive(two.registry, version.model_name, 2)).sound
 
 
 async def test_an_archive_is_saved_and_never_over_another(

@@ -91,6 +91,11 @@ class Models(Transport):
         path = f"{self._version(registry, model, version)}/verify"
         return await self._ask(ArchiveCheck, "POST", path, timeout=None)
 
+    async def begin_verification(self, registry: str, model: str, version: int) -> Accepted[ModelVersion]:
+        """The same as a workflow, which fails when the archive is not as it was stored."""
+        path = f"{self._version(registry, model, version)}/verification"
+        return await self._ask(Accepted[ModelVersion], "POST", path)
+
     async def read_archive(
         self,
         registry: str,

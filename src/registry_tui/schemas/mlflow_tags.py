@@ -28,7 +28,7 @@ VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"
-#: JSON object: uri, bytes, files, verified_at. There once the archive is stored and verified.
+#: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"

@@ -84,7 +84,9 @@ class ModelVersion(Schema):
     archive_uri: str | None = None
     archive_bytes: int | None = None
     archive_files: int | None = None
+    #: When the archive was read last and compared with its manifest, and what was wrong with it then.
     verified_at: datetime | None = None
+    archive_damage: str | None = None
     workflow_id: str | None = None
 
 
@@ -157,3 +159,13 @@ class ArchiveCheck(Schema):
     @property
     def sound(self) -> bool:
         return not (self.missing or self.changed or self.unexpected)
+
+    @property
+    def damage(self) -> str:
+        """What is wrong, with the names of the first files; empty when nothing is."""
+        kinds = (("missing", self.missing), ("changed", self.changed), ("unexpected", self.unexpected))
+        return "; ".join(
+            f"{len(paths)} {kind}: {', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}"
+            for kind, paths in kinds
+            if paths
+        )

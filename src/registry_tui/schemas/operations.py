@@ -21,6 +21,7 @@ class WorkflowKind(StrEnum):
     STOP = "stop"
     UNDEPLOY = "undeploy"
     CLEAN_UP = "clean-up"
+    VERIFY = "verify"
 
 
 class WorkflowStatus(StrEnum):

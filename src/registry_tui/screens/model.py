@@ -281,23 +281,15 @@ class ModelScreen(ListScreen):
             self.refresh_data()
 
     def do_verify(self) -> None:
-        row: ModelVersion = self.current
-        self.flash(f"reading the archive of version {row.version} …")
-        self.work_on(self._verify(row), "verify", exclusive=False)
+        from registry_tui.screens.verify import VerifyForm
 
-    async def _verify(self, row: ModelVersion) -> None:
-        check = await self.client.verify_archive(row.registry_id, row.model_name, row.version)
-        if check.sound:
-            self.flash(f"version {row.version}: {check.files} files, {size(check.bytes)}, all as stored", "$success")
-            return
-        wrong = [
-            *(f"missing {path}" for path in check.missing),
-            *(f"changed {path}" for path in check.changed),
-            *(f"unexpected {path}" for path in check.unexpected),
-        ]
-        from registry_tui.screens.dialogs import View
+        self.app.push_screen(VerifyForm(self.current), self._verified)
 
-        self.app.push_screen(View(f"version {row.version} is not as stored", "\n".join(wrong)))
+    def _verified(self, text: str | None) -> None:
+        if text is not None:
+            self.flash(text, "$success")
+        self.program.look_now()
+        self.refresh_data()
 
     def do_delete(self) -> None:
         from registry_tui.screens.dialogs import Confirm

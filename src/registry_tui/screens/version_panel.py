@@ -53,7 +53,7 @@ def panel(
         ("Aliases", ", ".join(row.aliases)),
         ("Creator", row.creator),
         ("Created", both(row.created_at)),
-        ("Checked", f"all sums, {absolute(row.verified_at)}" if row.verified_at else ""),
+        ("Checked", _checked(row)),
         ("Environment", origin.environment_name or ""),
         ("Workspace", origin.workspace_name or ""),
         ("Project", origin.project_name or ""),
@@ -65,7 +65,8 @@ def panel(
     ]
     for name, value in facts:
         if value:
-            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), "")]
+            style = "$error" if name == "Checked" and row.archive_damage else ""
+            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), style)]
     if deployments:
         parts.append(("\n\nDeployed", "bold $accent"))
         for each in deployments:
@@ -87,6 +88,15 @@ def panel(
                 for key in sorted(values)[:20]:
                     parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
     return Content.assemble(*parts)
+
+
+def _checked(row: ModelVersion) -> str:
+    """When the archive was read last, and whether it was as stored."""
+    if row.verified_at is None:
+        return ""
+    if row.archive_damage:
+        return f"✗ {row.archive_damage}, {absolute(row.verified_at)}"
+    return f"all sums, {absolute(row.verified_at)}"
 
 
 def _described(described: DeploymentSuggestion, room: int) -> list[tuple[str, str]]:

@@ -207,12 +207,20 @@ def read_manifest(archive: Place) -> Manifest:
         ) from error
 
 
-def check_archive(archive: Place, check: Check = lambda: None) -> ArchiveCheck:
-    """Reads a whole archive and compares it with its manifest. Raises ServiceError."""
+def check_archive(
+    archive: Place,
+    *,
+    progress: Callable[[Sequence[StoredFile]], Advance] = lambda _files: lambda _bytes, _count: None,
+    check: Check = lambda: None,
+) -> ArchiveCheck:
+    """Reads a whole archive and compares it with its manifest; `progress` gets the files that are going to be read.
+
+    Raises ServiceError.
+    """
     manifest = read_manifest(archive)
     wanted = {entry.path: entry for entry in manifest.files}
     files = list_files(archive.below(FILES))
-    found = hash_files(files, archive.below(FILES), check=check)
+    found = hash_files(files, archive.below(FILES), advance=progress(files), check=check)
     return ArchiveCheck(
         checked_at=datetime.now(UTC),
         files=len(found),

@@ -21,7 +21,7 @@ from registry_tui.schemas.models import (
     VersionStatus,
     VersionUpdate,
 )
-from registry_tui.schemas.operations import Workflow, WorkflowKind
+from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
 from registry_tui.service import archives, artifacts, events, models, paging
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Resource, Service
@@ -38,6 +38,10 @@ _ORDER = {
 }
 
 
+#: Characters kept of what was wrong with an archive.
+_MAX_DAMAGE = 1000
+
+
 class StoredArchive(BaseModel):
     """What the tag `mlflow_tags.ARCHIVE` holds."""
 
@@ -47,6 +51,8 @@ class StoredArchive(BaseModel):
     bytes: int
     files: int
     verified_at: datetime
+    #: What was wrong when it was read last.
+    damage: str = ""
 
 
 def list_versions(
@@ -274,12 +280,49 @@ def verify_archive(service: Service, principal: Principal, registry: str, model:
         known = find_version(service, place, found, version)
         event.resource = resource_of(place, known)
         check = archives.check_archive(_archive_of(service, place, known))
-        event.detail = (
-            "sound"
-            if check.sound
-            else f"{len(check.missing)} missing, {len(check.changed)} changed, {len(check.unexpected)} unexpected"
-        )
+        event.detail = check.damage or "sound"
+        note_check(service, place, found.name, version, check)
     return check
+
+
+def begin_verification(
+    service: Service, principal: Principal, registry: str, model: str, version: int
+) -> Accepted[ModelVersion]:
+    """As `verify_archive`, as a workflow that tells how far it is and fails when the archive is not as it was stored.
+
+    Raises Missing, WrongState until it is stored and while something else works on the version, PartUnavailable.
+    """
+    from registry_tui.service.workflows.verify import VERIFY
+
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    known = find_version(service, place, found, version)
+    _archive_of(service, place, known)
+    workflow = service.workflows.start(
+        principal,
+        VERIFY,
+        resource=resource_of(place, known),
+        arguments={
+            "registry_id": place.id,
+            "model": known.model_name,
+            "model_id": known.model_id,
+            "version": known.version,
+            "version_id": known.id,
+        },
+    )
+    return Accepted(resource=known, workflow=workflow)
+
+
+def note_check(service: Service, place: RegistryPlace, model: str, version: int, check: ArchiveCheck) -> None:
+    """Keeps with the version when its archive was read, and what was wrong. Raises Missing, PartUnavailable."""
+    answer = service.mlflow.call(
+        "GET", "model-versions/get", workspace=place.workspace, params={"name": model, "version": str(version)}
+    )
+    tags = {tag["key"]: tag.get("value", "") for tag in answer["model_version"].get("tags", ())}
+    known = archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    if known is not None:
+        noted = known.model_copy(update={"verified_at": check.checked_at, "damage": check.damage[:_MAX_DAMAGE]})
+        service.mlflow.set_version_tags(place.workspace, model, version, {mlflow_tags.ARCHIVE: archive_tag(noted)})
 
 
 def open_archive_file(
@@ -342,6 +385,7 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
         archive_bytes=archive.bytes if archive else None,
         archive_files=archive.files if archive else None,
         verified_at=archive.verified_at if archive else None,
+        archive_damage=archive.damage or None if archive else None,
         workflow_id=tags.get(mlflow_tags.WORKFLOW_ID),
     )
 

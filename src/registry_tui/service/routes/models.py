@@ -178,8 +178,16 @@ def get_manifest(service: ServiceIn, principal: Acting, registry: str, model: st
 def verify_archive(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> ArchiveCheck:
-    """Reads the whole archive again and compares it with its manifest."""
+    """Reads the whole archive again and compares it with its manifest; answers when that is done."""
     return versions.verify_archive(service, principal, registry, model, version)
+
+
+@router.post(f"{_VERSION}/verification", status_code=202)
+def begin_verification(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
+) -> Accepted[ModelVersion]:
+    """The same as a workflow, which tells how far it is, can be cancelled, and fails when something is wrong."""
+    return versions.begin_verification(service, principal, registry, model, version)
 
 
 @router.get(f"{_VERSION}/content", response_class=StreamingResponse)

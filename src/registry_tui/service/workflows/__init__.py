@@ -22,6 +22,7 @@ MODULES = (
     "stop",
     "undeploy",
     "clean_up_storage",
+    "verify",
 )
 
 

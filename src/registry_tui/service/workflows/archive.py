@@ -14,7 +14,7 @@ from sqlalchemy import select
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
-from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind
+from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service import archives, identity, models, versions
 from registry_tui.service.archives import FILES, Place, StoredFile
@@ -25,7 +25,7 @@ from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, Par
 from registry_tui.service.models import RegistryPlace
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.queries import ACTIVE, to_schema
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
+from registry_tui.service.workflows.steps import Advancing, Definition, Step, StepContext
 
 #: Versions that a request is registering just now, as (registry ID, name): the request itself starts their workflow.
 _registering: dict[tuple[str, str], int] = {}
@@ -147,7 +147,7 @@ def _copy(context: StepContext) -> Mapping[str, Any]:
         files,
         source,
         archive.below(FILES),
-        advance=_Advance(context, files),
+        advance=Advancing(context, files),
         check=context.check_cancelled,
     )
     context.log(f"{how} to {archive.uri}")
@@ -169,7 +169,7 @@ def _verify(context: StepContext) -> None:
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
         raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
     entries = archives.hash_files(
-        stored, archive.below(FILES), advance=_Advance(context, files), check=context.check_cancelled
+        stored, archive.below(FILES), advance=Advancing(context, files), check=context.check_cancelled
     )
     sizes, sums = {file.path: file.size for file in files}, context.state.get("sums", {})
     for entry in entries:
@@ -215,28 +215,6 @@ def _cancel(context: StepContext) -> None:
 def _give_up(context: StepContext, reason: str) -> None:
     with suppress(Missing):  # the version was deleted
         _set_status(context, VersionStatus.FAILED_REGISTRATION, reason)
-
-
-class _Advance:
-    """Adds up what is done into the step's progress."""
-
-    def __init__(self, context: StepContext, files: list[StoredFile]) -> None:
-        self._context = context
-        self._bytes_total = sum(file.size for file in files)
-        self._files_total = len(files)
-        self._bytes = self._files = 0
-
-    def __call__(self, bytes_: int, files: int) -> None:
-        self._bytes += bytes_
-        self._files += files
-        self._context.progress(
-            Progress(
-                bytes_done=self._bytes,
-                bytes_total=self._bytes_total,
-                files_done=self._files,
-                files_total=self._files_total,
-            )
-        )
 
 
 def _files(context: StepContext) -> list[StoredFile]:

@@ -1,0 +1,42 @@
+"""Verifying a version's archive: every file is read again and compared with the manifest; what was found is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry_tui.schemas.models import ArchiveCheck
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service import archives, models, versions
+from registry_tui.service.errors import WrongState
+from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.steps import Advancing, Definition, Step, StepContext
+
+
+def _read(context: StepContext) -> Mapping[str, Any]:
+    arguments = context.arguments
+    place = models.enter_registry(context.service, arguments["registry_id"])
+    archive = place.archive(context.service, arguments["model_id"], arguments["version_id"])
+    check = archives.check_archive(
+        archive, progress=lambda files: Advancing(context, files), check=context.check_cancelled
+    )
+    return {"check": check.model_dump(mode="json")}
+
+
+def _note(context: StepContext) -> None:
+    """Raises WrongState when the archive is not as it was stored."""
+    arguments, check = context.arguments, ArchiveCheck.model_validate(context.state["check"])
+    place = models.enter_registry(context.service, arguments["registry_id"])
+    versions.note_check(context.service, place, arguments["model"], arguments["version"], check)
+    if not check.sound:
+        raise WrongState(
+            f"The archive is not what was stored: {check.damage}",
+            action="Register the model again from its run, or restore the bucket from a backup",
+        )
+    context.log(f"all {check.files} files are as they were stored, {check.bytes} bytes")
+
+
+VERIFY = DEFINITIONS[WorkflowKind.VERIFY] = Definition(
+    kind=WorkflowKind.VERIFY,
+    steps=(Step("read archive", _read), Step("note", _note)),
+)
