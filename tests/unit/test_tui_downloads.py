@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from textual.app import App
 from textual.widgets import Input
 
+from registry_tui.client.version_sides import Side
 from registry_tui.schemas.deployments import DeploymentSuggestion
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
 from registry_tui.screens.download import DownloadForm, Progress, Remote, Unsafe, safe_target, save_all, save_one
-from registry_tui.screens.version_diff import Side, difference
+from registry_tui.widgets.differences import difference
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

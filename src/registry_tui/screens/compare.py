@@ -19,13 +19,14 @@ from registry_tui.commands import Place
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.run_columns import took
 from registry_tui.widgets.chart import LineChart
+from registry_tui.widgets.differences import Line, numbers_line, texts_line
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.plotting import Series
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.widgets.words import NOTHING, Cell, absolute, number
+from registry_tui.widgets.words import Cell, absolute
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 20_000
 #: Keys with a curve that are offered.
 MAX_LISTED = 2000
-
-
-class Line:
-    """A row of the comparison: what it is about, and its value in each run."""
-
-    def __init__(self, kind: str, key: str, cells: Sequence[Cell], same: bool) -> None:
-        self.kind, self.key, self.cells, self.same = kind, key, cells, same
 
 
 def compared(runs: Sequence[RunDetails]) -> list[Line]:
@@ -65,31 +59,6 @@ def _keys(runs: Sequence[RunDetails], kind: str) -> list[str]:
 
 def _sorted(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (line.same, line.key))
-
-
-def texts_line(kind: str, key: str, values: Sequence[str | None]) -> Line:
-    """A line of texts; dimmed when all are the same."""
-    same = len(set(values)) <= 1
-    cells = [NOTHING if value is None else Cell(value, "dim" if same else "") for value in values]
-    return Line(kind, key, cells, same)
-
-
-def numbers_line(key: str, values: Sequence[float | None]) -> Line:
-    """A metric: the lowest and highest are marked, since which of them is better only people know."""
-    known = [value for value in values if value is not None and value == value]
-    same = len(set(values)) <= 1
-    cells = []
-    for value in values:
-        if value is None:
-            cells.append(NOTHING)
-            continue
-        mark = ""
-        if not same and known and value == max(known):
-            mark = " ▲"
-        elif not same and known and value == min(known):
-            mark = " ▼"
-        cells.append(Cell(f"{number(value)}{mark}", "dim" if same else "accent" if mark else ""))
-    return Line("metric", key, cells, same)
 
 
 class CompareScreen(FrameScreen):

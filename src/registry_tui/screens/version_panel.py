@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from registry_tui.widgets.differences import column_text
 from registry_tui.widgets.text import safe, safe_lines
 from registry_tui.widgets.words import absolute, both, deployment_state, number, size, version_status
 
@@ -114,14 +115,3 @@ def _described(described: DeploymentSuggestion, room: int) -> list[tuple[str, st
         parts.append(("\n\nRequirements", "bold $accent"))
         parts += [(f"\n  {safe(each, 80)}", "") for each in described.requirements[:60]]
     return parts
-
-
-def column_text(column: Any, *, named: bool = True) -> str:
-    """A column of a signature: its name and type."""
-    if not isinstance(column, dict):
-        return str(column)
-    kind = str(column.get("type", ""))
-    if kind == "tensor":
-        spec = column.get("tensor-spec", {})
-        kind = f"tensor({spec.get('dtype', '')}, {spec.get('shape', '')})"
-    return f"{column['name']} {kind}" if named and "name" in column else kind
