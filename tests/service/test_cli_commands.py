@@ -145,6 +145,21 @@ def test_models_from_registering_to_deleting(platform: Platform, project: Projec
     sums = platform.command("models", "manifest", name, "1").stdout
     subprocess.run(["sha256sum", "--check", "--quiet"], input=sums, cwd=target, text=True, check=True)
     assert platform.command("models", "download", name, "1", str(target), check=False).returncode == 1
+    again = platform.command("models", "download", name, "2", "--to", str(tmp_path / "second"))
+    assert (again.stdout.strip(), "of" in again.stderr) == (str(tmp_path / "second"), True)
+    twice = platform.command("models", "download", name, "2", str(target), "--to", str(target), check=False)
+    assert twice.returncode == 2
+
+    found = ask(platform, "models", "diff", name, "1", "2")
+    assert {"kind": "version", "key": "notes", "one": "new", "other": None, "same": False} in found
+    assert not [each for each in found if each["same"] or each["kind"] == "file"], "the same run was registered twice"
+    both = ask(platform, "models", "diff", name, "1", "2", "--all")
+    assert {(each["key"], each["same"]) for each in both if each["kind"] == "file"} >= {("MLmodel", True)}
+    assert ("metric", "error", True) in [(each["kind"], each["key"], each["same"]) for each in both]
+    titles, *rows = platform.command("models", "diff", name, "1", "2").stdout.splitlines()
+    assert titles.split() == ["KIND", "KEY", "VERSION", "1", "VERSION", "2"]
+    assert any(row.split()[:3] == ["version", "notes", "new"] for row in rows)
+    assert platform.command("models", "diff", name, "1", "9", check=False).returncode == 1
 
     for wrong in ("", "../up", "x" * 300):
         refused = platform.command(*register[:-1], wrong, check=False)

@@ -14,10 +14,20 @@ from hypothesis import strategies as st
 from textual.app import App
 from textual.widgets import Input
 
+from registry_tui.client.errors import ServiceUnavailable
+from registry_tui.client.saving import (
+    Progress,
+    Remote,
+    Unsafe,
+    partial_folder,
+    safe_target,
+    save_all,
+    save_one,
+)
 from registry_tui.client.version_sides import Side
 from registry_tui.schemas.deployments import DeploymentSuggestion
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
-from registry_tui.screens.download import DownloadForm, Progress, Remote, Unsafe, safe_target, save_all, save_one
+from registry_tui.screens.download import DownloadForm
 from registry_tui.widgets.differences import difference
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +84,46 @@ async def test_a_folder_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
     with pytest.raises(Unsafe, match="already"):
         await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+async def test_a_download_goes_on_with_what_an_earlier_one_fetched(tmp_path: Path) -> None:
+    fetched: list[str] = []
+
+    def whole(path: str, content: bytes, *, fails: bool = False) -> Remote:
+        async def fetch(target: Path, progress: Progress) -> None:
+            at = size_of(target)
+            fetched.append(f"{path} from {at}")
+            with target.open("ab") as file:
+                file.write(content[at : len(content) - 1 if fails else None])
+            if fails:
+                raise ServiceUnavailable("gone")
+
+        return Remote(path, len(content), fetch, hashlib.sha256(content).hexdigest())
+
+    folder = tmp_path / "x"
+    with pytest.raises(ServiceUnavailable):
+        await save_all(
+            each(whole("a", b"abc"), whole("d/b", b"defgh", fails=True)), folder, lambda *_: None, resume=True
+        )
+    assert not folder.exists() and (partial_folder(folder) / "d/b").read_bytes() == b"defg"
+    (partial_folder(folder) / "old").mkdir()
+    (partial_folder(folder) / "old/file").write_bytes(b"of another archive")
+    assert await save_all(each(whole("a", b"abc"), whole("d/b", b"defgh")), folder, lambda *_: None, resume=True) == 2
+    assert fetched == ["a from 0", "d/b from 0", "d/b from 4"]
+    assert sorted(path.name for path in folder.rglob("*")) == ["a", "b", "d"]
+    assert (folder / "d/b").read_bytes() == b"defgh" and list_folder(tmp_path) == ["x"]
+
+    # A piece of other bytes: found by the sum, and gone with the next attempt.
+    other = tmp_path / "y"
+    partial_folder(other).mkdir()
+    (partial_folder(other) / "a").write_bytes(b"zz")
+    with pytest.raises(Unsafe, match="another sum"):
+        await save_all(each(whole("a", b"abc")), other, lambda *_: None, resume=True)
+    assert await save_all(each(whole("a", b"abc")), other, lambda *_: None, resume=True) == 1
 
 
 def version(number: int, **fields: Any) -> ModelVersion:

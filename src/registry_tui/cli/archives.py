@@ -1,78 +1,163 @@
-"""Downloading a version's archive: in constant memory, each file checked against the manifest."""
+"""`models manifest`, `verify`, `diff`, `download`: what is stored of versions."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import asyncio
+import time
 from pathlib import Path
+from typing import Annotated
 
-from registry_tui.cli import output
-from registry_tui.cli.artifacts import inside
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
-from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
+from registry_tui.client.saving import archive_files, partial_folder, save_all
+from registry_tui.client.version_sides import Side, read_side
+from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
 from registry_tui.widgets import words
-
-__all__ = ["ArchiveCheck", "Manifest", "download"]
-
-#: Bytes asked for at a time.
-CHUNK = 8 << 20
+from registry_tui.widgets.differences import Line, difference
 
 
-async def download(client: RegistryClient, registry: str, model: str, version: int, into: Path) -> None:
-    """Puts the archive's files into a new folder, all of them or none.
+def manifest(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the files of a version's archive with their SHA-256 sums, in the form that `sha256sum -c` reads."""
+
+    async def run(client: RegistryClient) -> Manifest:
+        return await client.manifest(await session.registry_for_model(client, registry, model), model, number)
+
+    found = session.ask(run)
+    if as_json:
+        output.print_json(found)
+        return
+    for entry in found.files:
+        output.write(f"{entry.sha256}  {output.cell(entry.path)}\n")
+    output.flush()
+
+
+def verify(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Read a version's whole archive and compare it with its manifest. Exits with 1 when they differ."""
+
+    async def run(client: RegistryClient) -> ArchiveCheck:
+        return await client.verify_archive(await session.registry_for_model(client, registry, model), model, number)
+
+    found = session.ask(run)
+    fields = {
+        "sound": found.sound,
+        "files": found.files,
+        "bytes": found.bytes,
+        "missing": found.missing,
+        "changed": found.changed,
+        "unexpected": found.unexpected,
+        "checked": found.checked_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+    if not found.sound:
+        raise RegistryError(
+            f"The archive of {model} version {number} is not what was stored",
+            action="Register the model again from its run, or restore the bucket from a backup",
+        )
+
+
+def diff(
+    model: session.ModelArgument,
+    one: Annotated[int, typer.Argument(min=1, help="A version's number.")],
+    other: Annotated[int, typer.Argument(min=1, help="Another's.")],
+    registry: session.RegistryOption = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also what is the same in both.")] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show what differs between two versions: params, metrics, signature, requirements, and files by their sums.
+
+    Example: registry-tui models diff WineModel 3 4
+    """
+
+    async def run(client: RegistryClient) -> list[Side]:
+        found = await session.registry_for_model(client, registry, model)
+        return list(await asyncio.gather(*(read_side(client, found, model, number) for number in (one, other))))
+
+    sides = session.ask(run)
+    lines = [line for line in difference(sides) if all_ or not line.same]
+    for text in (text for side in sides for text in side.unknown):
+        output.note(text)
+    if as_json:
+        output.print_json([_line_fields(line) for line in lines])
+    elif lines:
+        output.Table(_difference_columns(one, other)).print(lines)
+    else:
+        output.note("Nothing differs")
+
+
+def _line_fields(line: Line) -> dict[str, object]:
+    one, other = (None if cell is words.NOTHING else cell.text for cell in line.cells)
+    return {"kind": line.kind, "key": line.key, "one": one, "other": other, "same": line.same}
+
+
+def _difference_columns(one: int, other: int) -> list[Column[Line]]:
+    return [
+        Column("KIND", lambda line: line.kind),
+        Column("KEY", lambda line: line.key, flexible=True),
+        Column(f"VERSION {one}", lambda line: line.cells[0].text, flexible=True),
+        Column(f"VERSION {other}", lambda line: line.cells[1].text, flexible=True),
+    ]
+
+
+def download(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    target: Annotated[Path | None, typer.Argument(help="A new folder; default: MODEL-VERSION, in this folder.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="The same, as an option.")] = None,
+    registry: session.RegistryOption = None,
+) -> None:
+    """Download a version's archive, checked against its manifest, and print where it is.
+
+    What a download that failed had fetched is kept; the same command goes on with it.
+
+    Example: registry-tui models download WineModel 1 --to ./wine && mlflow models predict -m ./wine -i input.json
+    """
+    if target is not None and to is not None:
+        raise typer.BadParameter("Name the folder once: as an argument or with --to")
+    into = target or to or Path(f"{model}-{number}".replace("/", "-"))
+
+    async def run(client: RegistryClient) -> None:
+        found = await session.registry_for_model(client, registry, model)
+        await _download(client, await client.version(found, model, number), into)
+
+    session.ask(run)
+    output.write(f"{into}\n")
+    output.flush()
+
+
+async def _download(client: RegistryClient, version: ModelVersion, into: Path) -> int:
+    """Puts the archive's files into a new folder, all of them or none; returns how many. A further call goes on with
+    what one that failed had fetched.
 
     Raises RegistryError when the folder is there already, or when a file is not what the manifest says.
     """
-    manifest = await client.manifest(registry, model, version)
-    partial = _prepare(into)
     status = output.Status()
-    done = 0
+    began: list[tuple[float, int]] = []
+
+    def tell(done: int, total: int | None, files: int) -> None:
+        began.append((time.monotonic(), done)) if not began else None
+        passed, moved = time.monotonic() - began[0][0], done - began[0][1]
+        rate = f", {words.size(round(moved / passed))}/s" if passed > 1 else ""
+        status.show(f"{files} files, {words.size(done)} of {words.size(total)}{rate}", key=str(files))
+
     try:
-        for entry in manifest.files:
-            place = inside(partial, entry.path)
-            status.show(f"{entry.path}  {words.size(done)} of {words.size(manifest.total_bytes)}", key=entry.path)
-            await _download_file(client, registry, model, version, entry, place)
-            done += entry.size
-        _finish(partial, into)
+        return await save_all(archive_files(client, version), into, tell, resume=True)
+    except OSError as error:
+        raise RegistryError(f"{error.filename or into}: {error.strerror or error}") from error
     finally:
         status.close()
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _prepare(into: Path) -> Path:
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise RegistryError(f"{into} is there already", action="Name a new folder")
-    partial = into.absolute().with_name(f".{into.absolute().name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    return partial
-
-
-def _finish(partial: Path, into: Path) -> None:
-    if into.is_dir():
-        into.rmdir()
-    partial.replace(into)
-
-
-async def _download_file(
-    client: RegistryClient, registry: str, model: str, version: int, entry: ManifestEntry, place: Path
-) -> None:
-    digest = hashlib.sha256()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("wb") as file:
-        at = 0
-        while at < entry.size:
-            data = await client.read_archive(
-                registry, model, version, entry.path, start=at, length=min(CHUNK, entry.size - at)
-            )
-            if not data:
-                break
-            digest.update(data)
-            file.write(data)
-            at += len(data)
-    if at != entry.size or digest.hexdigest() != entry.sha256:
-        raise RegistryError(
-            f"{entry.path} is not the file that was archived",
-            action=f"See `registry-tui models verify {model} {version}`",
-        )
+        if partial_folder(into).exists():
+            output.note(f"What was fetched stays in {partial_folder(into)}; the same command goes on with it")

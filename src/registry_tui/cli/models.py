@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ import typer
 from registry_tui.cli import archives, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import (
     ModelUpdate,
@@ -341,74 +339,5 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
     output.note(f"{model} has no alias {name} any more")
 
 
-@app.command()
-def manifest(
-    model: session.ModelArgument,
-    number: session.VersionArgument,
-    registry: session.RegistryOption = None,
-    as_json: session.JsonOption = False,
-) -> None:
-    """List the files of a version's archive with their SHA-256 sums, in the form that `sha256sum -c` reads."""
-
-    async def run(client: RegistryClient) -> archives.Manifest:
-        return await client.manifest(await session.registry_for_model(client, registry, model), model, number)
-
-    found = session.ask(run)
-    if as_json:
-        output.print_json(found)
-        return
-    for entry in found.files:
-        output.write(f"{entry.sha256}  {output.cell(entry.path)}\n")
-    output.flush()
-
-
-@app.command()
-def verify(
-    model: session.ModelArgument,
-    number: session.VersionArgument,
-    registry: session.RegistryOption = None,
-    as_json: session.JsonOption = False,
-) -> None:
-    """Read a version's whole archive and compare it with its manifest. Exits with 1 when they differ."""
-
-    async def run(client: RegistryClient) -> archives.ArchiveCheck:
-        return await client.verify_archive(await session.registry_for_model(client, registry, model), model, number)
-
-    found = session.ask(run)
-    fields = {
-        "sound": found.sound,
-        "files": found.files,
-        "bytes": found.bytes,
-        "missing": found.missing,
-        "changed": found.changed,
-        "unexpected": found.unexpected,
-        "checked": found.checked_at,
-    }
-    output.print_one(found, fields, as_json=as_json)
-    if not found.sound:
-        raise RegistryError(
-            f"The archive of {model} version {number} is not what was stored",
-            action="Register the model again from its run, or restore the bucket from a backup",
-        )
-
-
-@app.command()
-def download(
-    model: session.ModelArgument,
-    number: session.VersionArgument,
-    target: Annotated[Path | None, typer.Argument(help="A new folder; default: MODEL-VERSION, in this folder.")] = None,
-    registry: session.RegistryOption = None,
-) -> None:
-    """Download a version's archive, checked against its manifest, and print where it is.
-
-    Example: registry-tui models download WineModel 1 ./wine && mlflow models predict -m ./wine -i input.json
-    """
-    into = target or Path(f"{model}-{number}".replace("/", "-"))
-
-    async def run(client: RegistryClient) -> None:
-        found = await session.registry_for_model(client, registry, model)
-        await archives.download(client, found, model, number, into)
-
-    session.ask(run)
-    output.write(f"{into}\n")
-    output.flush()
+for command in (archives.manifest, archives.verify, archives.diff, archives.download):
+    app.command()(command)

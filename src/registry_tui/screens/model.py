@@ -233,7 +233,8 @@ class ModelScreen(ListScreen):
         self.program.open(Place("diff", args))
 
     def do_download(self) -> None:
-        from registry_tui.screens.download import DownloadForm, archive_files
+        from registry_tui.client.saving import archive_files
+        from registry_tui.screens.download import DownloadForm
 
         row: ModelVersion = self.current
         name = f"{row.model_name}-v{row.version}"

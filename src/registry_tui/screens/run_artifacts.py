@@ -21,8 +21,9 @@ from registry_tui.widgets.words import size
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
+    from registry_tui.client.saving import Remote
     from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
-    from registry_tui.screens.download import DownloadForm, Remote
+    from registry_tui.screens.download import DownloadForm
     from registry_tui.screens.frame import FrameScreen
 
 #: Folders of one listing whose sizes are asked for by themselves; of others when they are selected.
@@ -201,7 +202,8 @@ def _about_folder(path: str, entries: int, counted: ArtifactTotals | None) -> st
 
 def download_form(client: RegistryClient, project: str, run: str, name: str, entry: Artifact | None) -> DownloadForm:
     """A form that saves a file or folder of a run, or everything under the run's name."""
-    from registry_tui.screens.download import DownloadForm, Remote, artifact_files
+    from registry_tui.client.saving import Remote, artifact_files
+    from registry_tui.screens.download import DownloadForm
 
     if entry is None or entry.is_folder:
         path = "" if entry is None else entry.path

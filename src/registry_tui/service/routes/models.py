@@ -19,7 +19,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
-from registry_tui.service import model_list, models, registering, versions
+from registry_tui.service import model_list, models, registering, version_archives, versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.routes.tracking import RangeIn
@@ -171,7 +171,7 @@ def delete_version(
 @router.get(f"{_VERSION}/manifest")
 def get_manifest(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> Manifest:
     """Every file of the archive with its size and SHA-256."""
-    return versions.manifest(service, principal, registry, model, version)
+    return version_archives.manifest(service, principal, registry, model, version)
 
 
 @router.post(f"{_VERSION}/verify")
@@ -179,7 +179,7 @@ def verify_archive(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> ArchiveCheck:
     """Reads the whole archive again and compares it with its manifest; answers when that is done."""
-    return versions.verify_archive(service, principal, registry, model, version)
+    return version_archives.verify_archive(service, principal, registry, model, version)
 
 
 @router.post(f"{_VERSION}/verification", status_code=202)
@@ -187,7 +187,7 @@ def begin_verification(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> Accepted[ModelVersion]:
     """The same as a workflow, which tells how far it is, can be cancelled, and fails when something is wrong."""
-    return versions.begin_verification(service, principal, registry, model, version)
+    return version_archives.begin_verification(service, principal, registry, model, version)
 
 
 @router.get(f"{_VERSION}/content", response_class=StreamingResponse)
@@ -201,5 +201,5 @@ def read_archive(
     range_header: RangeIn = None,
 ) -> StreamingResponse:
     """The bytes of one file of the archive, or a part of them."""
-    content = versions.open_archive_file(service, principal, registry, model, version, path, range_header)
+    content = version_archives.open_archive_file(service, principal, registry, model, version, path, range_header)
     return content_response(content, path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_tui.schemas.models import ArchiveCheck
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service import archives, models, versions
+from registry_tui.service import archives, models, version_archives
 from registry_tui.service.errors import WrongState
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Advancing, Definition, Step, StepContext
@@ -27,7 +27,7 @@ def _note(context: StepContext) -> None:
     """Raises WrongState when the archive is not as it was stored."""
     arguments, check = context.arguments, ArchiveCheck.model_validate(context.state["check"])
     place = models.enter_registry(context.service, arguments["registry_id"])
-    versions.note_check(context.service, place, arguments["model"], arguments["version"], check)
+    version_archives.note_check(context.service, place, arguments["model"], arguments["version"], check)
     if not check.sound:
         raise WrongState(
             f"The archive is not what was stored: {check.damage}",

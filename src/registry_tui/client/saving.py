@@ -1,0 +1,193 @@
+"""Saving several files in a folder: a version's archive, or a folder of a run's artifacts. Whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
+from registry_tui.schemas.models import ModelVersion
+
+#: Bytes of an archive's file that are asked for at a time.
+PIECE = 8 << 20
+
+#: Called with bytes done, and in all if known.
+Progress = Callable[[int, int | None], None]
+#: Called with bytes done, bytes in all if known, and files done.
+Tell = Callable[[int, int | None, int], None]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to save: its path below the folder, its size if known, how to fetch it, and its SHA-256 if known.
+
+    A `fetch` of a file with a sum may go on with what is at the target already.
+    """
+
+    path: str
+    size: int | None
+    fetch: Callable[[Path, Progress], Awaitable[object]]
+    sha256: str | None = None
+
+
+class Unsafe(RegistryError):
+    """A name would be written outside of the folder, something is there already, or a file is not as it should be."""
+
+
+class _Read(Protocol):
+    """Reads a part of a file."""
+
+    def __call__(self, *, start: int, length: int) -> Awaitable[bytes]: ...
+
+
+async def archive_files(client: RegistryClient, version: ModelVersion) -> AsyncIterator[Remote]:
+    """Every file of a version's archive, as its manifest has it. What is at the target already is gone on with."""
+    registry, model, number = version.registry_id, version.model_id, version.version
+    for entry in (await client.manifest(registry, model, number)).files:
+
+        async def fetch(target: Path, progress: Progress, path: str = entry.path, size: int = entry.size) -> None:
+            async def read(*, start: int, length: int) -> bytes:
+                return await client.read_archive(registry, model, number, path, start=start, length=length)
+
+            await _fetch_pieces(read, size, target, progress)
+
+        yield Remote(entry.path, entry.size, fetch, entry.sha256)
+
+
+async def artifact_files(client: RegistryClient, project: str, run: str, folder: str) -> AsyncIterator[Remote]:
+    """Every file below a folder of a run's artifacts."""
+    todo = [folder]
+    while todo:
+        found = await client.artifacts(project, run, todo.pop())
+        for entry in found.entries:
+            if entry.is_folder:
+                todo.append(entry.path)
+                continue
+
+            async def fetch(target: Path, progress: Progress, path: str = entry.path) -> object:
+                return await client.download_artifact(project, run, path, target, progress)
+
+            below = entry.path.removeprefix(folder).lstrip("/") if folder else entry.path
+            yield Remote(below or entry.path.rsplit("/", 1)[-1], entry.size, fetch)
+
+
+def safe_target(folder: Path, path: str) -> Path:
+    """Where a file of this name goes below the folder. Raises Unsafe for a name that leads out of it."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or any(part in ("..", ".") or "\0" in part for part in parts):
+        raise Unsafe(f"The name {path[:100]!r} leads out of the folder; nothing more was saved")
+    return folder.joinpath(*parts)
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where the files of a folder lie until all are there."""
+    whole = folder.absolute()
+    return whole.with_name(f".{whole.name}.part")
+
+
+async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, resume: bool = False) -> int:
+    """Saves the files in a new folder, whole or not at all; returns how many.
+
+    With `resume`, what was fetched stays in `partial_folder` when it fails, and the next call goes on with it; files
+    without a sum are fetched again. Raises Unsafe, OSError, RegistryError.
+    """
+    _require_free(folder)
+    known = [file async for file in files]
+    sizes = [file.size for file in known]
+    total = sum(each or 0 for each in sizes) if all(each is not None for each in sizes) else None
+    partial = partial_folder(folder)
+    if resume:
+        _remove_others(partial, {safe_target(partial, file.path) for file in known})
+    else:
+        shutil.rmtree(partial, ignore_errors=True)
+    before = 0
+    saved = False
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        for count, file in enumerate(known):
+            target = safe_target(partial, file.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+
+            def progress(done: int, _: int | None, before: int = before, count: int = count) -> None:
+                tell(before + done, total, count)
+
+            await _save(file, target, progress)
+            before += target.stat().st_size
+            tell(before, total, count + 1)
+        partial.replace(folder)
+        saved = True
+    finally:
+        if saved or not resume:
+            shutil.rmtree(partial, ignore_errors=True)
+    return len(known)
+
+
+async def save_one(file: Remote, target: Path, tell: Tell) -> None:
+    """Saves one file under a name that is free. Raises Unsafe, OSError, RegistryError."""
+    _require_free(target)
+    await file.fetch(target, lambda done, total: tell(done, total or file.size, 0))
+
+
+async def _save(file: Remote, target: Path, progress: Progress) -> None:
+    """Fetches a file unless it is there, and checks its sum."""
+    if file.sha256 is None:
+        await file.fetch(target, progress)
+        return
+    there = await asyncio.to_thread(_size_at, target)
+    if there and there == file.size and await asyncio.to_thread(_keep, target, file.sha256):
+        return
+    await file.fetch(target, progress)
+    if not await asyncio.to_thread(_keep, target, file.sha256):
+        raise Unsafe(
+            f"{file.path[:100]} has another sum than its manifest says; nothing was saved",
+            action="Verify the archive: `registry-tui models verify MODEL VERSION`",
+        )
+
+
+async def _fetch_pieces(read: _Read, size: int, target: Path, progress: Progress) -> None:
+    """Adds to the target what is missing of a file of `size` bytes. Raises OSError, RegistryError."""
+    at = await asyncio.to_thread(_size_at, target)
+    at = at if at <= size else 0
+    with target.open("ab" if at else "wb") as file:
+        while at < size:
+            data = await read(start=at, length=min(PIECE, size - at))
+            if not data:
+                return
+            file.write(data)
+            at += len(data)
+            progress(at, size)
+
+
+def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
+    """Takes away what an attempt left that was about other files."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            if not any(path in each.parents for each in wanted):
+                shutil.rmtree(path)
+        elif path not in wanted or path.is_symlink():
+            path.unlink()
+
+
+def _require_free(target: Path) -> None:
+    empty = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+    if (target.exists() or target.is_symlink()) and not empty:
+        raise Unsafe(f"{target} is there already; nothing is overwritten", action="Name a new one")
+
+
+def _size_at(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _keep(path: Path, sha256: str) -> bool:
+    """Whether a file has this sum; one with another goes."""
+    with path.open("rb") as file:
+        good = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    if not good:
+        path.unlink()
+    return good
