@@ -141,6 +141,7 @@ RUN = (
     Action("registered", "v", "registered version", "The version that was registered from this run"),
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
     VIEW,
+    Action("export", "ctrl+s", "export", "Save the metrics, params, tags or datasets in view as CSV or JSON", False),
 )
 MODELS = (
     OPEN,
@@ -173,6 +174,7 @@ DIFF = (
     Action("equal", "x", "equal ones", "Show or hide what is the same in both versions"),
     COPY,
     VIEW,
+    EXPORT,
 )
 _DEPLOYMENT = (
     Action("test", "T", "test", "Send a request, and see answer, latency and replica"),

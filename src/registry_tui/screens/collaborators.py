@@ -37,6 +37,7 @@ class Collaborators(Dialog[None]):
         Binding("n", "add", "Add", show=False),
         Binding("r", "change", "Role", show=False),
         Binding("d,delete", "remove", "Remove", show=False),
+        Binding("ctrl+s", "export", "Export", show=False),
         Binding("q", "leave", "Close", show=False),
     ]
 
@@ -48,7 +49,7 @@ class Collaborators(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = safe(f"Collaborators of {self.project.name}", 60)
-            box.border_subtitle = "n add · ↵ role · d remove · esc close"
+            box.border_subtitle = "n add · ↵ role · d remove · ctrl+s export · esc close"
             yield OptionList(id="people", compact=True)
             yield Static("", id="problem", classes="problem", markup=False)
 
@@ -108,6 +109,12 @@ class Collaborators(Dialog[None]):
                 self.work_on(self._remove(chosen.user), "change", exclusive=False)
 
         self.app.push_screen(Confirm("Remove collaborator", lines, "Remove"), answered)
+
+    def action_export(self) -> None:
+        from registry_tui.screens.save import ExportRows, file_name
+
+        rows = [each.model_dump(mode="json") for each in self.people]
+        self.app.push_screen(ExportRows(file_name(f"collaborators-of-{self.project.name}"), rows))
 
     async def _remove(self, user: str) -> None:
         await self.program.client.remove_collaborator(self.project.id, user)

@@ -89,6 +89,10 @@ class EnvironmentsScreen(ListScreen):
         """The selected workspace, while its table has the keys."""
         return self.workspaces.current if self.workspaces.has_focus else None
 
+    @property
+    def exported(self) -> VirtualTable[Any]:
+        return self.workspaces if self.workspaces.has_focus else self.table
+
     def row_changed(self, row: Environment | None) -> None:
         heading = self.query_one("#of", Static)
         if row is None:

@@ -68,6 +68,11 @@ class ListScreen(FrameScreen):
         return self.query_one("#table", VirtualTable)
 
     @property
+    def exported(self) -> VirtualTable[Any]:
+        """The table that is exported: the one in view, where there are several."""
+        return self.table
+
+    @property
     def current(self) -> Any:
         return self.table.current
 
@@ -152,7 +157,7 @@ class ListScreen(FrameScreen):
         if needs is None or action in ("create", "order", "columns", "filter", "registry"):
             return self.row_why_not(action, None) if action in ("order", "create", "registry") else None
         if action == "export":
-            return None if self.table.source is not None else "the list is not here yet"
+            return None if self.exported.source is not None else "the list is not here yet"
         row = self.current
         if row is None and (action in NEED_ROW or action not in ("sort_started",)):
             return "nothing is selected"
@@ -250,7 +255,9 @@ class ListScreen(FrameScreen):
     def do_export(self) -> None:
         from registry_tui.screens.save import Export
 
-        self.app.push_screen(Export(self, self.place.kind))
+        table = self.exported
+        fetch = None if table is not self.table else self.fetch_for(self.filters, self.order)
+        self.app.push_screen(Export(table, self.place.kind, self.flash, fetch))
 
     def do_mark(self) -> None:
         self.table.toggle_mark()

@@ -187,6 +187,10 @@ class ProjectScreen(DeploymentActions, ListScreen):
         source = self.table.source
         self.program.names["experiment"] = [row.name for row in source.loaded_rows()] if source is not None else []
 
+    @property
+    def exported(self) -> VirtualTable[Any]:
+        return self.deployed if self.tab == "deployments" else self.table
+
     # -- deployments --------------------------------------------------------------------------------
 
     @property
@@ -239,7 +243,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
             return None if self.project.registry_id else "the project cannot register models yet"
         if action == "menu":
             return None
-        if self.tab == "deployments":
+        if self.tab == "deployments" and action != "export":
             if action in ("filter", "order"):
                 return "it belongs to Experiments (tab)"
             return "nothing is selected" if self.deployment is None else None

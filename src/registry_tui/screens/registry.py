@@ -206,7 +206,8 @@ class RegistryScreen(FrameScreen):
         from registry_tui.screens.save import Export
 
         assert self.pane is not None
-        self.app.push_screen(Export(self.pane, f"{self.tab}-of-{self.registry.name if self.registry else self.tab}"))
+        name = f"{self.tab}-of-{self.registry.name if self.registry else self.tab}"
+        self.app.push_screen(Export(self.pane.table, name, self.flash))
 
     def do_save(self) -> None:
         assert isinstance(self.pane, EventsPane)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -43,6 +44,9 @@ _MAIN = {
     "tags": "#tags-scroll",
     "datasets": "#datasets-scroll",
 }
+
+#: Tabs whose rows can be exported.
+_LISTING = frozenset({"metrics", "params", "tags", "datasets"})
 
 
 class RunScreen(FrameScreen):
@@ -193,6 +197,11 @@ class RunScreen(FrameScreen):
     def why_not(self, action: str) -> str | None:
         if self.run is None:
             return "the run is not known yet"
+        if action == "export":
+            tab = self.query_one("#tabs", TabbedContent).active
+            if tab not in _LISTING:
+                return "it saves what is listed under Metrics, Params, Tags or Datasets"
+            return None if self._rows(tab) else "nothing is listed here"
         if action == "registered" and not self.run.registered_as:
             return "nothing was registered from this run"
         if action in ("preview_down", "preview_up"):
@@ -250,6 +259,29 @@ class RunScreen(FrameScreen):
     def do_copy(self) -> None:
         entry = self.selected
         self.program.copy_text(self.place.args["run"] if entry is None else entry.path)
+
+    def do_export(self) -> None:
+        """Saves what the tab lists, all of it."""
+        from registry_tui.screens.save import ExportRows, file_name
+
+        assert self.run is not None
+        tab = self.query_one("#tabs", TabbedContent).active
+        name = file_name(f"{tab}-of-{self.run.name or self.run.id}")
+        self.app.push_screen(ExportRows(name, self._rows(tab)), self._exported)
+
+    def _rows(self, tab: str) -> list[dict[str, object]]:
+        """Every row of a tab that lists something."""
+        run = self.run
+        if run is None or tab not in _LISTING:
+            return []
+        if tab == "datasets":
+            return [data.model_dump(mode="json") for data in run.datasets]
+        values: Mapping[str, object] = getattr(run, tab)
+        return [{tab[:-1]: key, "value": values[key]} for key in sorted(values)]
+
+    def _exported(self, path: Path | None) -> None:
+        if path is not None:
+            self.flash(f"saved in {path}")
 
     def do_view(self) -> None:
         from registry_tui.screens.dialogs import View

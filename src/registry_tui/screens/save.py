@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,12 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.form import Form, row
-from registry_tui.widgets.exporting import TableWriter
+from registry_tui.widgets.exporting import TableWriter, rows_text
 from registry_tui.widgets.page_cache import PageCache
 
 if TYPE_CHECKING:
-    from registry_tui.screens.list_screen import ListScreen
-    from registry_tui.screens.registry_panes import ListPane
     from registry_tui.widgets.page_cache import Fetch
+    from registry_tui.widgets.virtual_table import VirtualTable
 
 
 class Save(Form[Path]):
@@ -80,13 +79,16 @@ class Export(Save):
 
     OK = "Export"
 
-    def __init__(self, screen: ListScreen | ListPane, name: str) -> None:
+    def __init__(
+        self, table: VirtualTable[Any], name: str, told: Callable[[str], None], fetch: Fetch[Any] | None = None
+    ) -> None:
+        """`told` gets what was done; `fetch` is how a tree's rows are asked for as a list."""
         super().__init__("Export the table", f"{name}.csv", "")
-        self._of = screen
+        self._table, self._told, self._fetch = table, told, fetch
 
     def compose_fields(self) -> Iterable[Widget]:
         yield from super().compose_fields()
-        marked = len(self._of.table.marked)
+        marked = len(self._table.marked)
         self.choices = OptionList(
             Option("all rows as filtered and sorted", id="all"),
             Option(f"the {marked} marked rows" if marked else "no rows are marked", id="marked", disabled=not marked),
@@ -111,37 +113,54 @@ class Export(Save):
 
     async def _export(self, path: Path) -> Path:
         option = self.choices.highlighted_option
-        marked = list(self._of.table.marked.values()) if option is not None and option.id == "marked" else None
+        marked = list(self._table.marked.values()) if option is not None and option.id == "marked" else None
         told = self.query_one("#format", Static)
         self.query_one("#cancel", Button).label = "Stop"
-        writer = TableWriter(path, self._of.table.columns)
+        writer = TableWriter(path, self._table.columns)
         try:
-            async for rows in _pages(self._of, marked):
+            async for rows in self._pages(marked):
                 await asyncio.to_thread(writer.write, rows)
                 told.update(f"{writer.rows:,} rows so far".replace(",", " "))
             writer.finish()
         finally:
             # Also when the form is left meanwhile: its work is cancelled then.
             writer.give_up()
-        self._of.flash(f"{writer.rows} rows saved in {path}")
+        self._told(f"{writer.rows} rows saved in {path}")
         return path
 
-
-async def _pages(screen: ListScreen | ListPane, marked: Sequence[Any] | None) -> AsyncIterator[Sequence[Any]]:
-    if marked is not None:
-        yield marked
-        return
-    source = screen.table.source
-    fetch: Fetch[Any] = (
-        source.fetch if isinstance(source, PageCache) else screen.fetch_for(screen.filters, screen.order)
-    )
-    token: str | None = None
-    while True:
-        page = await fetch(token, False)
-        yield page.items
-        token = page.next_page_token
-        if token is None:
+    async def _pages(self, marked: Sequence[Any] | None) -> AsyncIterator[Sequence[Any]]:
+        if marked is not None:
+            yield marked
             return
+        source = self._table.source
+        fetch = source.fetch if isinstance(source, PageCache) else self._fetch
+        assert fetch is not None
+        token: str | None = None
+        while True:
+            page = await fetch(token, False)
+            yield page.items
+            token = page.next_page_token
+            if token is None:
+                return
+
+
+class ExportRows(Save):
+    """Writes a few rows that are all known, each with the same fields."""
+
+    OK = "Export"
+
+    def __init__(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        super().__init__("Export the table", f"{name}.csv", "")
+        self._rows = rows
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield from super().compose_fields()
+        text = f"{len(self._rows)} rows; .csv for spreadsheets, .json for programs"
+        yield Static(text, classes="hint", markup=False)
+
+    def _write(self, path: Path) -> Path:
+        self._text = rows_text(self._rows, as_json=path.suffix.lower() == ".json")
+        return super()._write(path)
 
 
 def file_name(text: str) -> str:

@@ -100,6 +100,13 @@ class DiffScreen(FrameScreen):
         self._show()
         self.flash("all lines" if self.all_lines else "only what differs")
 
+    def do_export(self) -> None:
+        from registry_tui.screens.save import Export
+
+        one, other = self.sides[0].version, self.sides[1].version
+        name = f"{one.model_name}-v{one.version}-v{other.version}"
+        self.app.push_screen(Export(self.query_one("#table", VirtualTable), name, self.flash))
+
     def do_copy(self) -> None:
         name = self.sides[0].version.model_name
         self.program.copy_text(" ".join(f"models:/{name}/{side.version.version}" for side in self.sides))

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -94,10 +94,17 @@ class TableWriter:
         """Adds rows."""
         for row in rows:
             if self._json:
-                self._file.write((",\n" if self.rows else "\n") + row.model_dump_json())
+                self._file.write((",\n" if self.rows else "\n") + self._as_json(row))
             else:
                 self._file.write(csv_line(exact(column, row) for column in self._columns))
             self.rows += 1
+
+    def _as_json(self, row: Any) -> str:
+        """Everything that is known of a row; of one that is made for the table its columns."""
+        if hasattr(row, "model_dump_json"):
+            return str(row.model_dump_json())
+        fields = {column.title or column.key: exact(column, row) for column in self._columns}
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
     def finish(self) -> None:
         """Gives the file its name. Raises FileExistsError when another has it by now, OSError."""
@@ -110,6 +117,13 @@ class TableWriter:
         """Leaves nothing behind, when `finish` was not reached."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
+
+
+def rows_text(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> str:
+    """Rows of the same fields as a JSON array, or as CSV below their names."""
+    if as_json:
+        return json.dumps(rows, ensure_ascii=False, indent=1, default=str) + "\n"
+    return "".join(csv_line(line) for line in ([*rows[0]], *(row.values() for row in rows))) if rows else ""
 
 
 def csv_line(values: Iterable[Any]) -> str:
