@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual._compositor import CompositorUpdate
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -22,6 +23,7 @@ from registry_tui.preferences import Preferences, Terminal
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.typing_ahead import TypingAhead
 from registry_tui.watching import Watching
+from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class RegistryApp(TypingAhead, Watching):
         plain = self.preferences.terminal.plain
         super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None)
         self._line_filters = self._filters_wanted()
+        self._shown = Shown()
         self._early = early
         self._connect = connect
         self._start_platform = start_platform
@@ -104,6 +107,23 @@ class RegistryApp(TypingAhead, Watching):
         self._restored = remembered_place(self.memory) if terminal.remember else None
         return self._restored or Place(terminal.start)
 
+    # -- painting -----------------------------------------------------------------------------------
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self._shown.only_changes(renderable)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        """A terminal may lose what it showed when its size changes."""
+        self._shown.forget()
+        self.call_after_refresh(self.paint_anew)
+
+    def paint_anew(self) -> None:
+        """Sends everything, as to a terminal of which nothing is known."""
+        self._shown.forget()
+        self.screen.refresh()
+
     # -- start --------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
@@ -114,6 +134,7 @@ class RegistryApp(TypingAhead, Watching):
             except (RuntimeError, ValueError):
                 # Only the main thread may; tests run elsewhere.
                 break
+        self.app_resume_signal.subscribe(self, lambda _: self._shown.forget())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:

@@ -38,6 +38,10 @@ def open_terminal_program(early: EarlyPage | None = None) -> int:
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     # Ours goes further than Textual's greys, which are colours too.
     os.environ.pop("NO_COLOR", None)
+    # A shell that exports its size exports what it was: the terminal knows better, and tells when it changes.
+    if os.get_terminal_size(sys.stdout.fileno()).columns:
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
 
     from registry_tui.app import RegistryApp
 

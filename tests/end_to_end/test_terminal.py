@@ -124,7 +124,7 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
         screen.press("enter")
         screen.shows("deployed", "1/1 replicas", "Authorization: Bearer", timeout=120)
         screen.press("T")
-        screen.shows("Request, from", "inputs")
+        screen.shows("ctrl+s sends", "inputs")
         screen.press("\x13")  # ctrl+s
         screen.shows("200", "predictions")
         screen.press("c")

@@ -8,7 +8,7 @@ import sys
 import termios
 from pathlib import Path
 
-from support.platforms import Platform, clean_environment
+from support.platforms import Platform, clean_environment, wait_for
 from support.terminal import Terminal, terminal
 
 PROGRAM = [sys.executable, "-m", "registry_tui"]
@@ -64,6 +64,16 @@ def test_what_cannot_show_the_program_is_told_what_works(short_path: Path) -> No
         screen.shows("TERM=dumb", "registry-tui registries list")
     piped = subprocess.run(PROGRAM, env=environment, input="", capture_output=True, text=True, timeout=60, check=False)
     assert (piped.returncode, piped.stdout) == (1, "")
+
+
+def test_the_terminals_size_is_asked_of_the_terminal(platform: Platform) -> None:
+    environment = {**platform.environment(), "COLUMNS": "80", "LINES": "24"}
+    with terminal(PROGRAM, environment, columns=120, rows=36) as screen:
+        screen.shows("registry-local", "Last updated", "6 Activity")
+        screen.resize(80, 24)
+        wait_for(lambda: "6 Activity" not in screen.text and "registry-local" in screen.text, what="the narrow screen")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
 
 
 def test_a_wrong_setting_is_told_when_the_program_opens(own_platform: Platform) -> None:

@@ -174,10 +174,6 @@ class FrameScreen(Working, Screen[None]):
         if self.program.answering:
             self.work_on(self.start(), "start")
 
-    def on_resize(self) -> None:
-        """A terminal may lose what it showed when its size changes: everything is painted again."""
-        self.call_after_refresh(self.refresh)
-
     def show_crumbs(self) -> None:
         """Shows `crumbs` again, after a name became known."""
         self.query_one(Breadcrumbs).crumbs = self.crumbs()
@@ -286,6 +282,7 @@ class FrameScreen(Working, Screen[None]):
         self.program.step_history(1)
 
     def do_refresh(self) -> None:
+        self.program.paint_anew()
         self.refresh_data()
 
     def do_quit(self) -> None:

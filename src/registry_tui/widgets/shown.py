@@ -1,0 +1,104 @@
+"""What the terminal shows already, so that only what is different is sent.
+
+Textual writes whole screens whenever their layout changes, four or five times while a place opens, and whole regions
+when a widget is painted again. Over a slow line that is seconds; most of it is on the screen already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: A line as it is sent: neighbours of one style in one segment.
+Line = list[Segment]
+
+
+class Shown:
+    """The lines that were written last, by their number from the top."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, Line] = {}
+
+    def forget(self) -> None:
+        """Nothing is known of the terminal: after a change of its size, or after another program had it."""
+        self._lines.clear()
+
+    def only_changes(self, update: CompositorUpdate) -> CompositorUpdate:
+        """The same update, which writes no more than it has to. It counts as written when it is rendered."""
+        if isinstance(update, LayoutUpdate) and update.region.offset == (0, 0):
+            return _Changes(self, dict(enumerate(_join(strips) for strips in update.strips)))
+        if isinstance(update, ChopsUpdate):
+            lines = self._with_chops(update)
+            if lines is not None:
+                return _Changes(self, lines)
+            for y, _, _ in update.spans:
+                self._lines.pop(y, None)
+        else:
+            self.forget()
+        return update
+
+    def _with_chops(self, update: ChopsUpdate) -> dict[int, Line] | None:
+        """The whole lines that a partial update leads to, or None when what is beside it is not known."""
+        found: dict[int, Line] = {}
+        for y in {y for y, _, _ in update.spans}:
+            line = self._complete(y, update.chops[y], update.chop_ends[y])
+            if line is None:
+                return None
+            found[y] = line
+        return found
+
+    def _complete(self, y: int, chops: Mapping[int, Strip | None], ends: Sequence[int]) -> Line | None:
+        if None not in chops.values():
+            return _join(chops.values())
+        if y not in self._lines:
+            return None
+        before = Strip(self._lines[y])
+        pieces = zip(chops.items(), ends, strict=False)
+        return _join(before.crop(x, end) if strip is None else strip for (x, strip), end in pieces)
+
+    def write(self, lines: Mapping[int, Line], console: Console) -> str:
+        """The sequences that turn what is shown into these lines."""
+        written: list[str] = []
+        for y in sorted(lines):
+            line, before = lines[y], self._lines.get(y, [])
+            if line == before:
+                continue
+            same = _same_at_start(line, before)
+            rest = line[same:]
+            # What is equal at the end stays, when it is at the same place, which it is in lines of one width.
+            left = _same_at_start(rest[::-1], before[same:][::-1])
+            if before and Segment.get_line_length(line) == Segment.get_line_length(before):
+                rest = rest[: len(rest) - left]
+            x = Segment.get_line_length(line[:same])
+            written.append(f"\x1b[{y + 1};{x + 1}H{Strip(rest).render(console)}")
+            self._lines[y] = line
+        return "".join(written)
+
+
+class _Changes(CompositorUpdate):
+    def __init__(self, shown: Shown, lines: Mapping[int, Line]) -> None:
+        self._shown, self._new = shown, lines
+
+    def render_segments(self, console: Console) -> str:
+        return self._shown.write(self._new, console)
+
+
+def _join(strips: Iterable[Strip | None]) -> Line:
+    return list(Segment.simplify(segment for strip in strips if strip is not None for segment in strip if segment.text))
+
+
+def _same_at_start(one: Sequence[Segment], other: Sequence[Segment]) -> int:
+    """How many segments both begin with."""
+    count = 0
+    for mine, its in zip(one, other, strict=False):
+        if mine != its:
+            break
+        count += 1
+    return count
