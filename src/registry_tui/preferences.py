@@ -55,6 +55,8 @@ class Terminal:
     frame_rate: int = 0
     #: Whether the mouse is asked for; without, the terminal's own selection works.
     mouse: bool = True
+    #: Whether images are shown in the terminal's own way where it has one (kitty, Ghostty); else in half blocks.
+    images: bool = True
     #: The place to start at, as after `:`, when none is remembered.
     start: str = "registries"
     #: Whether the program starts where it was left.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.cells import cell_len
@@ -39,12 +40,17 @@ class ArtifactPreview(VerticalScroll):
     }
     """
 
+    #: The number of the image that the terminal was sent.
+    _sent: int | None = None
+
     def say(self, text: str) -> None:
         """Words in place of a preview."""
+        self._forget()
         self._replace(Static(Content.assemble((text, "$foreground-muted")), markup=False))
 
     def show(self, path: str, head: bytes, bytes_: int | None, beside: Mapping[str, bytes] | None = None) -> None:
         """Shows a file from its first bytes; `bytes_` is its whole size. `beside`: as `preview` takes it."""
+        self._forget()
         found = preview(path, head, bytes_, beside)
         note = ""
         if bytes_ is not None and len(head) < bytes_:
@@ -53,7 +59,7 @@ class ArtifactPreview(VerticalScroll):
         if isinstance(found, MarkdownPreview):
             widget = Markdown(safe_lines(found.text), open_links=False)
         elif isinstance(found, ImagePreview):
-            widget = Static(_image(found.data, max(20, self.size.width - 4)), markup=False)
+            widget = Static(self._picture(found.data), markup=False)
         elif isinstance(found, TextPreview) and found.language is not None:
             theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
             widget = Static(Syntax(safe_lines(found.text), found.language, theme=theme, background_color="default"))
@@ -62,6 +68,48 @@ class ArtifactPreview(VerticalScroll):
         self._replace(
             *([Static(Content.assemble((f"{note}\n", "$foreground-muted")), markup=False)] if note else []), widget
         )
+
+    def _picture(self, data: bytes) -> Content:
+        """An image as the terminal shows images, where it says that it does; else in half blocks."""
+        room = max(20, self.size.width - 4)
+        if self.shows_images:
+            from registry_tui.widgets.terminal_images import terminal_image
+
+            # What cannot be read, or not without Pillow, is told by the half blocks.
+            with suppress(ImportError, OSError, ValueError):
+                image = terminal_image(data, room)
+                self._write(image.sent)
+                self._sent = image.number
+                return Content.assemble((image.text, image.colour))
+        return _image(data, room)
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether placeholders reach the terminal as they are: in all colours, through no filter."""
+        from registry_tui.widgets.terminal_images import known_here
+
+        app = self.app
+        preferences = getattr(app, "preferences", None)
+        if preferences is None or not preferences.terminal.images:
+            return False
+        filtered = preferences.terminal.plain or preferences.colorless
+        return not app.is_headless and not filtered and app.console.color_system == "truecolor" and known_here()
+
+    def _write(self, sequences: str) -> None:
+        driver = self.app._driver
+        if driver is not None:
+            driver.write(sequences)
+
+    def _forget(self) -> None:
+        """The terminal need not keep an image that nobody sees."""
+        if self._sent is not None:
+            from registry_tui.widgets.terminal_images import forgotten
+
+            self._write(forgotten(self._sent))
+            self._sent = None
+
+    def on_unmount(self) -> None:
+        self._forget()
 
     def _replace(self, *widgets: Static | Markdown) -> None:
         self.remove_children()
@@ -132,14 +180,14 @@ def _image(data: bytes, columns: int) -> Content:
 
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        return Content(f"An image of {size(len(data))}. Install `registry-tui[images]` to see it here.")
+        return Content(f"An image of {size(len(data))}. Install Pillow (`pip install pillow`) to see it here.")
     try:
         with Image.open(BytesIO(data)) as opened:
             width = max(1, min(columns, opened.width))
             # A cell is about twice as high as wide, and holds two pixels above each other.
             height = max(2, round(opened.height * width / opened.width) // 2 * 2)
             pixels = opened.convert("RGBA").resize((width, height), Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Content(f"This is no image that can be shown: {safe(str(error), 200)}")
     paper = Image.new("RGBA", pixels.size, "white")
     flat = list(Image.alpha_composite(paper, pixels).convert("RGB").getdata())

@@ -1,0 +1,102 @@
+"""Images in the terminal's own way: kitty's graphics protocol with Unicode placeholders, which kitty and Ghostty know.
+
+The image is sent once; where it is shown stand placeholder characters, whose colour is the image's number and whose
+combining marks are row and column (https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders). They are
+text like any other: they scroll, are covered, and go without further words to the terminal. Nothing is asked of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+PLACEHOLDER = "\U0010eeee"
+#: The characters that number rows and columns, in kitty's order (its rowcolumn-diacritics.txt): the first of them.
+_MARKS = (
+    "305 30D-30E 310 312 33D-33F 346 34A-34C 350-352 357 35B 363-36F 483-487 592-595 597-599 59C-5A1 5A8-5A9 5AB-5AC "
+    "5AF 5C4 610-617 657-65B 65D-65E 6D6-6DC 6DF-6E2 6E4 6E7-6E8 6EB-6EC 730 732-733 735-736 73A 73D 73F-741 743 745 "
+    "747 749-74A 7EB-7F1 7F3 816-819 81B-823 825-827 829-82B"
+)
+#: Base64 characters in one piece of the protocol.
+_PIECE = 4096
+#: Pixels that are sent at most, across and down: what a large terminal shows, and what a slow line bears.
+_MAX_PIXELS = (1200, 900)
+#: Pixels of a cell, about: an image is not made larger than it is.
+_CELL_WIDTH, _CELL_HEIGHT = 9, 18
+
+#: A number each, of 24 bits: cells whose number stays the same are not painted again for another image. Programs that
+#: share a terminal begin at different ones.
+_NUMBERS = itertools.count(0x520000 | os.getpid() << 4 & 0xFFFF)
+
+
+@dataclass(frozen=True)
+class TerminalImage:
+    """An image of so many cells: what to write to the terminal, and the text and colour that show it."""
+
+    sent: str
+    text: str
+    colour: str
+    number: int
+
+
+def _marks() -> list[str]:
+    found = []
+    for part in _MARKS.split():
+        first, _, last = part.partition("-")
+        found += [chr(code) for code in range(int(first, 16), int(last or first, 16) + 1)]
+    return found
+
+
+def known_here(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal says that it is one that knows placeholders, and nothing stands between."""
+    if any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ")):
+        return False
+    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
+    return term in ("xterm-kitty", "xterm-ghostty") or program == "ghostty"
+
+
+def terminal_image(data: bytes, columns: int) -> TerminalImage:
+    """An image file, at most `columns` cells wide, in its own proportions.
+
+    Raises ImportError without Pillow; OSError or ValueError for what is no image that can be shown.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(data)) as opened:
+            picture = opened.convert("RGBA")
+    except (Image.DecompressionBombError, SyntaxError) as error:
+        raise ValueError(str(error)) from error
+    marks = _marks()
+    wide = max(1, min(columns, len(marks), math.ceil(picture.width / _CELL_WIDTH)))
+    high = max(1, round(picture.height * wide * _CELL_WIDTH / picture.width / _CELL_HEIGHT))
+    if high > len(marks):
+        wide, high = max(1, wide * len(marks) // high), len(marks)
+    picture.thumbnail(_MAX_PIXELS)
+    png = BytesIO()
+    picture.save(png, "PNG")
+    number = next(_NUMBERS)
+    rows = ("".join(f"{PLACEHOLDER}{marks[row]}{marks[column]}" for column in range(wide)) for row in range(high))
+    return TerminalImage(_sent(png.getvalue(), number, wide, high), "\n".join(rows), f"#{number:06x}", number)
+
+
+def _sent(png: bytes, number: int, columns: int, rows: int) -> str:
+    """The image as escape sequences: stored under its number, without an answer, shown where placeholders are."""
+    text = base64.standard_b64encode(png).decode()
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    first = f"a=T,q=2,U=1,f=100,i={number},c={columns},r={rows}"
+    sequences = []
+    for place, piece in enumerate(pieces):
+        more = int(place + 1 < len(pieces))
+        sequences.append(f"\x1b_G{f'{first},' if place == 0 else 'q=2,'}m={more};{piece}\x1b\\")
+    return "".join(sequences)
+
+
+def forgotten(number: int) -> str:
+    """What lets the terminal forget an image."""
+    return f"\x1b_Ga=d,d=I,q=2,i={number}\x1b\\"
