@@ -117,3 +117,8 @@ async def test_models_and_versions_are_opened_searched_and_seen_to_their_end(
         await driver.until(lambda: driver.screen.table.current.version == 1)
         assert asked.pages() <= 2 * FEW
         assert len(driver.screen.table.source.loaded_rows()) <= 2 * FEW * 100
+        await driver.press("slash")
+        await driver.type("v777")
+        await driver.press("enter")
+        await driver.until(lambda: [row.version for row in driver.screen.table.source.loaded_rows()] == [777])
+        assert asked.pages() <= 2 * FEW
