@@ -130,6 +130,7 @@ COMPARE = (
     Action("time", "t", "by time", "Curves by step, or by seconds since each run's first point"),
     Action("copy", "c", "copy", "Copy the runs' IDs", footer=False),
     VIEW,
+    EXPORT,
 )
 RUN = (
     Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),

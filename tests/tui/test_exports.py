@@ -73,7 +73,7 @@ async def test_what_a_run_lists(
 
 
 async def test_people_deployments_and_differences(
-    open_program: Open, logged: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_program: Open, platform: Platform, logged: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with open_program(size=(130, 40)) as driver:
@@ -94,6 +94,24 @@ async def test_people_deployments_and_differences(
         model = {"registry": logged.registry, "model": logged.version.model_name}
         driver.app.jump(Place("diff", {**model, "one": "1", "other": "2"}))
         await driver.shows("requirements.txt")
+        await driver.until(lambda: driver.screen.reason("export") is None, "the differences")
+        titles, *rows = await exported(driver, "differences.csv")
+        assert titles == ["kind", "key", "version 1", "version 2"]
+        assert "requirements.txt" in [row[1] for row in rows]
         differences = await exported(driver, "differences.json")
-        assert "requirements.txt" in [each["key"] for each in differences]
-        assert {"version 1", "version 2"} <= differences[0].keys()
+        assert {"kind": "requirement", "key": "numpy", "version 1": None, "version 2": "any"} in differences
+        first, second = (
+            platform.ask(lambda client, number=number: client.version(logged.registry, model["model"], number)).origin
+            for number in (1, 2)
+        )
+        runs = f"{first.run_id},{second.run_id}"
+        where = {"project": logged.project.id, "experiment": second.experiment_id or "", "runs": runs}
+        driver.app.jump(Place("compare", where))
+        await driver.shows("rmse")
+        compared = {each["key"]: each for each in await exported(driver, "comparison.json")}
+        assert compared["rmse"] == {
+            "kind": "metric",
+            "key": "rmse",
+            first.run_name: None,
+            second.run_name: 0.5,
+        }

@@ -99,8 +99,7 @@ def diff(
 
 
 def _line_fields(line: Line) -> dict[str, object]:
-    one, other = (None if cell is words.NOTHING else cell.text for cell in line.cells)
-    return {"kind": line.kind, "key": line.key, "one": one, "other": other, "same": line.same}
+    return {**line.fields(("one", "other")), "same": line.same}
 
 
 def _difference_columns(one: int, other: int) -> list[Column[Line]]:

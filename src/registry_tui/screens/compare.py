@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -216,6 +217,17 @@ class CompareScreen(FrameScreen):
 
     def do_copy(self) -> None:
         self.program.copy_text(self.place.args["runs"].replace(",", " "))
+
+    def do_export(self) -> None:
+        from registry_tui.screens.save import ExportRows
+
+        titles = [run.name or run.id for run in self.runs]
+        rows = [line.fields(titles) for line in compared(self.runs) if self.all_lines or not line.same]
+        self.app.push_screen(ExportRows("comparison", rows), self._exported)
+
+    def _exported(self, path: Path | None) -> None:
+        if path is not None:
+            self.flash(f"saved in {path}")
 
     def do_view(self) -> None:
         from registry_tui.screens.dialogs import View

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.widget import Widget
@@ -101,11 +102,17 @@ class DiffScreen(FrameScreen):
         self.flash("all lines" if self.all_lines else "only what differs")
 
     def do_export(self) -> None:
-        from registry_tui.screens.save import Export
+        from registry_tui.screens.save import ExportRows, file_name
 
         one, other = self.sides[0].version, self.sides[1].version
-        name = f"{one.model_name}-v{one.version}-v{other.version}"
-        self.app.push_screen(Export(self.query_one("#table", VirtualTable), name, self.flash))
+        titles = [f"version {one.version}", f"version {other.version}"]
+        rows = [line.fields(titles) for line in difference(self.sides) if self.all_lines or not line.same]
+        name = file_name(f"{one.model_name}-v{one.version}-v{other.version}")
+        self.app.push_screen(ExportRows(name, rows), self._exported)
+
+    def _exported(self, path: Path | None) -> None:
+        if path is not None:
+            self.flash(f"saved in {path}")
 
     def do_copy(self) -> None:
         name = self.sides[0].version.model_name

@@ -14,17 +14,26 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """A row of the comparison: what it is about, and its value in each run."""
+    """A row of the comparison: what it is about, and on each side its value, and how that is shown."""
 
-    def __init__(self, kind: str, key: str, cells: Sequence[Cell], same: bool) -> None:
-        self.kind, self.key, self.cells, self.same = kind, key, cells, same
+    def __init__(
+        self, kind: str, key: str, cells: Sequence[Cell], same: bool, values: Sequence[str | float | None]
+    ) -> None:
+        self.kind, self.key, self.cells, self.same, self.values = kind, key, cells, same, values
+
+    def fields(self, titles: Sequence[str]) -> dict[str, object]:
+        """For files and programs: kind, key and the exact values under these titles; equal ones get a number."""
+        found: dict[str, object] = {"kind": self.kind, "key": self.key}
+        for place, (title, value) in enumerate(zip(titles, self.values, strict=True), 1):
+            found[title if title not in found else f"{title} ({place})"] = value
+        return found
 
 
 def texts_line(kind: str, key: str, values: Sequence[str | None]) -> Line:
     """A line of texts; dimmed when all are the same."""
     same = len(set(values)) <= 1
     cells = [NOTHING if value is None else Cell(value, "dim" if same else "") for value in values]
-    return Line(kind, key, cells, same)
+    return Line(kind, key, cells, same, values)
 
 
 def numbers_line(key: str, values: Sequence[float | None]) -> Line:
@@ -42,7 +51,7 @@ def numbers_line(key: str, values: Sequence[float | None]) -> Line:
         elif not same and known and value == min(known):
             mark = " ▼"
         cells.append(Cell(f"{number(value)}{mark}", "dim" if same else "accent" if mark else ""))
-    return Line("metric", key, cells, same)
+    return Line("metric", key, cells, same, values)
 
 
 def difference(sides: Sequence[Side]) -> list[Line]:

@@ -94,17 +94,10 @@ class TableWriter:
         """Adds rows."""
         for row in rows:
             if self._json:
-                self._file.write((",\n" if self.rows else "\n") + self._as_json(row))
+                self._file.write((",\n" if self.rows else "\n") + row.model_dump_json())
             else:
                 self._file.write(csv_line(exact(column, row) for column in self._columns))
             self.rows += 1
-
-    def _as_json(self, row: Any) -> str:
-        """Everything that is known of a row; of one that is made for the table its columns."""
-        if hasattr(row, "model_dump_json"):
-            return str(row.model_dump_json())
-        fields = {column.title or column.key: exact(column, row) for column in self._columns}
-        return json.dumps(fields, ensure_ascii=False, default=str)
 
     def finish(self) -> None:
         """Gives the file its name. Raises FileExistsError when another has it by now, OSError."""
