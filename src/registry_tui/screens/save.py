@@ -156,7 +156,7 @@ class ExportRows(Save):
     def compose_fields(self) -> Iterable[Widget]:
         yield from super().compose_fields()
         text = f"{len(self._rows)} rows; .csv for spreadsheets, .json for programs"
-        yield Static(text, classes="hint", markup=False)
+        yield Static(text, classes="hint -below", markup=False)
 
     def _write(self, path: Path) -> Path:
         self._text = rows_text(self._rows, as_json=path.suffix.lower() == ".json")

@@ -34,7 +34,7 @@ class VerifyForm(WorkingForm[str]):
         version = self.version
         text = f"{size(version.archive_bytes)} in {version.archive_files} files"
         yield row("Archive", Static(safe(text), markup=False))
-        yield row("", Static("Every file is read and its sum compared with the manifest.", markup=False))
+        yield row("", Static("Every file is read and compared with its sum.", markup=False))
         yield from self.progress_rows()
 
     def on_mount(self) -> None:
