@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from registry_tui.cli import archives, output, reference, session
+from registry_tui.cli import output, reference, session
 from registry_tui.cli.artifacts import inside
 from registry_tui.cli.output import Column
 from registry_tui.cli.projects import _fish_quote
@@ -128,10 +128,6 @@ def test_downloads_stay_in_their_folder(tmp_path: Path) -> None:
     for wrong in ("../outside", "/etc/passwd", "a/../../b"):
         with pytest.raises(RegistryError):
             inside(tmp_path, wrong)
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").touch()
-    with pytest.raises(RegistryError, match="is there already"):
-        archives._prepare(tmp_path / "full")
 
 
 def test_the_reference_page_is_what_the_commands_are() -> None:

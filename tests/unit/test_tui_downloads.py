@@ -81,6 +81,8 @@ async def test_a_folder_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(Unsafe, match="leads out"):
         await save_all(each(remote("ok", b"1"), remote("../evil", b"1")), tmp_path / "z", lambda *_: None)
     assert list_folder(tmp_path) == ["x"]
+    (tmp_path / "empty").mkdir()
+    assert await save_all(each(remote("a", b"1")), tmp_path / "empty", lambda *_: None) == 1
     await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
     with pytest.raises(Unsafe, match="already"):
         await save_one(remote("c", b"de"), tmp_path / "one", lambda *_: None)
