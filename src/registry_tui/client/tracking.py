@@ -12,6 +12,7 @@ from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
     Experiment,
+    MetricCurve,
     MetricPoint,
     Run,
     RunDetails,
@@ -48,6 +49,22 @@ class Tracking(Transport):
     async def metric_history(self, project: str, run: str, metric: str, **page: Any) -> Page[MetricPoint]:
         path = f"/projects/{segment(project)}/runs/{segment(run)}/metric-history"
         return await self._ask(Page[MetricPoint], "GET", path, params={"metric": metric, **page})
+
+    async def metric_curve(
+        self,
+        project: str,
+        run: str,
+        metric: str,
+        *,
+        points: int = 1000,
+        x: str = "step",
+        low: float | None = None,
+        high: float | None = None,
+    ) -> MetricCurve:
+        """A metric's history reduced to what a chart can show; `low` and `high` are steps, or ms since 1970."""
+        path = f"/projects/{segment(project)}/runs/{segment(run)}/metric-curve"
+        params = {"metric": metric, "points": points, "x": x, "low": low, "high": high}
+        return await self._ask(MetricCurve, "GET", path, params=params)
 
     async def artifacts(self, project: str, run: str, path: str = "") -> ArtifactFolder:
         """The entries directly below a folder of the run's artifacts."""

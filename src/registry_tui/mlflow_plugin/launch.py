@@ -109,13 +109,14 @@ def main() -> None:
     import uvicorn
     from mlflow.server import auth, handlers
 
-    from registry_tui.mlflow_plugin import analysis, hooks
+    from registry_tui.mlflow_plugin import analysis, curves, hooks
 
     handlers.initialize_backend_stores(
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
     )
     app = auth.create_app()
     hooks.install(mlflow.server.app, auth)
+    curves.install(mlflow.server.app, home.mlflow_database)
     analysis.keep_analysed(home.mlflow_database)
     uvicorn.run(
         app,

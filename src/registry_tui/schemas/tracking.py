@@ -111,6 +111,16 @@ class MetricPoint(Schema):
     model_config = {"frozen": True, "ser_json_inf_nan": "strings"}
 
 
+class MetricCurve(Schema):
+    """A metric's history reduced to what a chart can show; `count` is of all points, also of those left out."""
+
+    count: int
+    not_finite: int
+    one_step: bool
+    began_at: datetime | None
+    points: list[MetricPoint]
+
+
 class Artifact(Schema):
     """One entry of a run's artifact folder; `size` is bytes, None for folders."""
 

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from registry_tui.actions import COMPARE, bindings
 from registry_tui.commands import Place
+from registry_tui.screens.curves import read_curve
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.run_columns import took
 from registry_tui.widgets.chart import LineChart
@@ -31,10 +32,8 @@ from registry_tui.widgets.words import Cell, absolute
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
-    from registry_tui.schemas.tracking import Experiment, RunDetails
+    from registry_tui.schemas.tracking import Experiment, MetricCurve, RunDetails
 
-#: Points of each curve that are read.
-MAX_POINTS = 20_000
 #: Keys with a curve that are offered.
 MAX_LISTED = 2000
 
@@ -77,7 +76,9 @@ class CompareScreen(FrameScreen):
         self.runs: list[RunDetails] = []
         self.all_lines: bool = place.state.get("all", True)
         self.by_time = False
-        self._curves: dict[str, list[tuple[array[float], array[float], array[float]]]] = {}
+        #: The metric that is drawn and whether over seconds; when each curve's first point was logged.
+        self._drawn: tuple[str, bool] | None = None
+        self._began: list[float | None] = []
 
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "values")):
@@ -169,32 +170,50 @@ class CompareScreen(FrameScreen):
             self.work_on(self._draw(event.option.id), "curve")
 
     async def _draw(self, metric: str) -> None:
-        if metric not in self._curves:
-            self._curves[metric] = list(await asyncio.gather(*(self._curve(run, metric) for run in self.runs)))
+        chart = self.query_one("#chart", LineChart)
+        read = await asyncio.gather(*(self._curve(run, metric) for run in self.runs if metric in run.metrics))
+        if (metric, self.by_time) != self._drawn:
+            chart.show_all()
+        self._drawn = (metric, self.by_time)
+        self._began = [None if curve.began_at is None else curve.began_at.timestamp() for _, curve in read]
         series = []
-        for run, (steps, times, values) in zip(self.runs, self._curves[metric], strict=True):
-            if len(values) == 1:
+        for line, _ in read:
+            if len(line.xs) == 1 and len(read) > 1:
                 # One value has no curve: a short level line shows it among the others.
-                middle = 0.0 if self.by_time else steps[0]
-                series.append(Series(run.name or run.id, array("d", [middle - 0.5, middle + 0.5]), values * 2))
-            elif len(values):
-                since = array("d", [time - times[0] for time in times]) if self.by_time else steps
-                series.append(Series(run.name or run.id, since, values))
-        self.query_one("#chart", LineChart).show(series, x_is_time=False)
+                middle = line.xs[0]
+                line = Series(
+                    line.name, array("d", [middle - 0.5, middle + 0.5]), array("d", [line.ys[0]] * 2), line.left_out
+                )
+            series.append(line)
+        chart.show(series, x_is_time=False)
 
-    async def _curve(self, run: RunDetails, metric: str) -> tuple[array[float], array[float], array[float]]:
-        """A metric's steps, times and values, by step."""
-        points: list[tuple[float, float, float]] = []
-        if metric in run.metrics:
-            project = self.place.args["project"]
-            async for point in self.client.every(self.client.metric_history, project, run.id, metric, page_size=1000):
-                points.append((float(point.step), point.timestamp.timestamp(), point.value))
-                if len(points) >= MAX_POINTS:
-                    self.flash(f"curves of {metric} are cut after {MAX_POINTS} points", "$warning")
-                    break
-        points.sort()
-        steps, times, values = (array("d", [point[place] for point in points]) for place in range(3))
-        return steps, times, values
+    @on(LineChart.Zoomed)
+    def _zoomed(self, event: LineChart.Zoomed) -> None:
+        if self._drawn is not None:
+            self.work_on(self._draw_detail(self._drawn, event.low, event.high), "detail")
+
+    async def _draw_detail(self, drawn: tuple[str, bool], low: float, high: float) -> None:
+        """The part of each curve that is shown, with all its points when they are few enough."""
+        runs = [run for run in self.runs if drawn[0] in run.metrics]
+        read = await asyncio.gather(
+            *(self._curve(run, drawn[0], (low, high), at) for run, at in zip(runs, self._began, strict=True))
+        )
+        if drawn == self._drawn:
+            self.query_one("#chart", LineChart).show_detail(low, high, [line for line, _ in read])
+
+    async def _curve(
+        self, run: RunDetails, metric: str, window: tuple[float, float] | None = None, began: float | None = None
+    ) -> tuple[Series, MetricCurve]:
+        return await read_curve(
+            self.client,
+            self.place.args["project"],
+            run.id,
+            metric,
+            name=run.name or run.id,
+            by_time=self.by_time,
+            began=began,
+            window=window,
+        )
 
     def do_time(self) -> None:
         """The curves by step, or by seconds since each run's first point."""

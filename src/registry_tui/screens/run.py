@@ -15,12 +15,12 @@ from textual.widgets.option_list import Option
 
 from registry_tui.actions import RUN, bindings
 from registry_tui.commands import Place
+from registry_tui.screens.curves import read_curve
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.run_artifacts import RunArtifacts, download_form
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.pages import Pages
-from registry_tui.widgets.plotting import Series
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import both, duration, number, run_status
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 MAX_LISTED = 2000
 #: Seconds between looks at a run that runs.
 WHILE_RUNNING = 3.0
-#: Points of a metric's history that are read for its chart.
-MAX_POINTS = 50_000
 
 #: What has the keys in each tab.
 _MAIN = {
@@ -62,6 +60,10 @@ class RunScreen(FrameScreen):
         self.run: RunDetails | None = None
         self.project: Project | None = None
         self.experiment: Experiment | None = None
+        #: The metric that is drawn, whether over seconds, and when its first point was logged.
+        self._metric: str | None = None
+        self._by_time = False
+        self._began: float | None = None
 
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
@@ -147,25 +149,33 @@ class RunScreen(FrameScreen):
         if event.option_id:
             self.work_on(self._draw(event.option_id), "metric")
 
+    @on(LineChart.Zoomed)
+    def _zoomed(self, event: LineChart.Zoomed) -> None:
+        if self._metric is not None:
+            self.work_on(self._draw_detail(self._metric, event.low, event.high), "detail")
+
     async def _draw(self, key: str) -> None:
+        chart = self.query_one(LineChart)
         project, run = self.place.args["project"], self.place.args["run"]
-        xs: list[float] = []
-        ys: list[float] = []
-        token = None
-        while len(xs) < MAX_POINTS:
-            page = await self.client.metric_history(project, run, key, page_size=1000, page_token=token)
-            xs.extend(point.step for point in page.items)
-            ys.extend(point.value for point in page.items)
-            token = page.next_page_token
-            if token is None:
-                break
-        if token is not None:
-            self.flash(f"the curve of {safe(key, 40)} is cut after {len(xs)} points", "$warning")
-        if len(set(xs)) == 1 and len(xs) > 1:
-            xs = [float(place) for place in range(len(xs))]
-        ordered = sorted(zip(xs, ys, strict=True), key=lambda point: point[0])
-        line = Series(safe(key, 60), [x for x, _ in ordered], [y for _, y in ordered])
-        self.query_one(LineChart).show([line])
+        line, curve = await read_curve(self.client, project, run, key, name=key)
+        by_time = curve.one_step and curve.count > 1
+        if by_time:  # all at one step: only the time tells them apart
+            line, curve = await read_curve(self.client, project, run, key, name=f"{key}, by seconds", by_time=True)
+        if key != self._metric:
+            chart.show_all()
+        self._metric, self._by_time = key, by_time
+        self._began = None if curve.began_at is None else curve.began_at.timestamp()
+        chart.show([line])
+
+    async def _draw_detail(self, key: str, low: float, high: float) -> None:
+        """The part of the curve that is shown, with all its points when they are few enough."""
+        project, run = self.place.args["project"], self.place.args["run"]
+        window = (low, high)
+        line, _ = await read_curve(
+            self.client, project, run, key, name=key, by_time=self._by_time, began=self._began, window=window
+        )
+        if key == self._metric:
+            self.query_one(LineChart).show_detail(low, high, [line])
 
     # -- artifacts ----------------------------------------------------------------------------------
 

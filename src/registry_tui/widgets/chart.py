@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -23,6 +24,7 @@ from registry_tui.widgets.plotting import (
     cut,
     draw,
     extent,
+    not_positive,
     padded,
     reduced,
     short_number,
@@ -51,10 +53,19 @@ class LineChart(Widget, can_focus=True):
         Binding("right", "move(1)", "Cursor right", show=False),
         Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", show=False),
         Binding("minus", "zoom(2.0)", "Zoom out", show=False),
+        Binding("shift+left", "pan(-0.5)", "Pan left", show=False),
+        Binding("shift+right", "pan(0.5)", "Pan right", show=False),
         Binding("0", "reset", "Whole chart", show=False),
         Binding("L", "log", "Log scale", show=False),
         Binding("s", "smooth", "Smoothing", show=False),
     ]
+
+    class Zoomed(Message):
+        """Another part of x is shown: finer points of it can be given to `show_detail`."""
+
+        def __init__(self, low: float, high: float) -> None:
+            super().__init__()
+            self.low, self.high = low, high
 
     log_y = reactive(False)
     smoothing = reactive(0.0)
@@ -68,6 +79,8 @@ class LineChart(Widget, can_focus=True):
         #: What is drawn of each series while the whole of x is shown: enough points for any width.
         self._overview: tuple[Series, ...] = ()
         self._zoom: tuple[float, float] | None = None
+        #: Finer points of a part of x, and that part.
+        self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
 
     def show(self, series: Sequence[Series], *, x_is_time: bool | None = None) -> None:
@@ -76,7 +89,23 @@ class LineChart(Widget, can_focus=True):
             self.x_is_time = x_is_time
             self._zoom, self.cursor = None, None
         self._series = tuple(series)
+        self._detail = None
         self._prepare()
+        self._tell_zoom()
+
+    def show_detail(self, low: float, high: float, series: Sequence[Series]) -> None:
+        """Finer points of the same series from `low` to `high`, drawn while no more than that part is shown."""
+        self._detail = (low, high, tuple(series))
+        self._redraw()
+
+    def show_all(self) -> None:
+        """Forgets zoom and cursor: what comes next is another curve."""
+        self._zoom, self._detail = None, None
+        self.cursor = None
+
+    def _tell_zoom(self) -> None:
+        if self._zoom is not None:
+            self.post_message(self.Zoomed(*self._zoom))
 
     # -- what the keys do ---------------------------------------------------------------------
 
@@ -117,6 +146,20 @@ class LineChart(Widget, can_focus=True):
             low = min(max(whole.x_low, centre - width / 2), whole.x_high - width)
             self._zoom = (low, low + width)
         self._redraw()
+        self._tell_zoom()
+
+    def action_pan(self, by: float) -> None:
+        """Shows the neighbouring part of x, by shares of what is shown."""
+        whole = extent(self._overview, log_y=self.log_y)
+        if whole is None or self._zoom is None:
+            return
+        whole = padded(whole, log_y=self.log_y)
+        low, high = self._zoom
+        width = high - low
+        low = min(max(whole.x_low, low + by * width), whole.x_high - width)
+        self._zoom = (low, low + width)
+        self._redraw()
+        self._tell_zoom()
 
     # -- drawing --------------------------------------------------------------------------------
 
@@ -137,12 +180,14 @@ class LineChart(Widget, can_focus=True):
         self._strips = None
 
     def _prepare(self) -> None:
-        weight = self.smoothing
-        self._smoothed = tuple(
-            Series(line.name, line.xs, smooth(line.ys, weight)) if weight else line for line in self._series
-        )
+        self._smoothed = tuple(self._smooth(line) for line in self._series)
         self._overview = tuple(reduced(line, _OVERVIEW_BUCKETS) for line in self._smoothed)
         self._redraw()
+
+    def _smooth(self, line: Series) -> Series:
+        if not self.smoothing:
+            return line
+        return Series(line.name, line.xs, smooth(line.ys, self.smoothing), line.left_out)
 
     def _redraw(self) -> None:
         self._strips = None
@@ -156,6 +201,8 @@ class LineChart(Widget, can_focus=True):
         if self._zoom is None:
             return self._overview
         low, high = self._zoom
+        if self._detail is not None and self._detail[0] <= low and high <= self._detail[1]:
+            return tuple(cut(self._smooth(line), low, high) for line in self._detail[2])
         parts = tuple(cut(line, low, high) for line in self._smoothed)
         if sum(len(part.xs) for part in parts) > 4 * _OVERVIEW_BUCKETS:
             return tuple(cut(line, low, high) for line in self._overview)
@@ -181,6 +228,10 @@ class LineChart(Widget, can_focus=True):
         window = self._window()
         if window is None:
             undrawable = sum(line.not_finite for line in self._series)
+            hidden = sum(not_positive(line) for line in self._series) if self.log_y else 0
+            if hidden:
+                text = f"  No value is above 0: L shows {hidden} without the log scale"
+                return [Strip([Segment(text, Style(dim=True))])]
             reason = f"No finite values ({undrawable} NaN or infinite)" if undrawable else "No values yet"
             return [Strip([Segment(f"  {reason}", Style(dim=True))])]
         legend = self._legend()
@@ -257,7 +308,9 @@ class LineChart(Widget, can_focus=True):
             value = value_at(line, self.cursor) if self.cursor is not None else (line.ys[-1] if len(line.ys) else None)
             text = f"{_MARKS[number % len(_MARKS)]} {line.name} {'' if value is None else short_number(value)}"
             if line.not_finite:
-                text += f" ({line.not_finite} not finite)"
+                text += f" ({line.not_finite} NaN or infinite)"
+            if self.log_y and (hidden := not_positive(line)):
+                text += f" ({hidden} drawn points ≤ 0 not shown)"
             entries.append((text, self._colour(number)))
         modes = [
             *(["log"] if self.log_y else []),

@@ -27,12 +27,16 @@ class Series:
     name: str
     xs: Sequence[float]
     ys: Sequence[float]
+    #: Points that are not finite and were left out before.
+    left_out: int = 0
 
     @property
     def not_finite(self) -> int:
         """How many points cannot be drawn."""
         isfinite = math.isfinite
-        return sum(1 for x, y in zip(self.xs, self.ys, strict=True) if not (isfinite(x) and isfinite(y)))
+        return self.left_out + sum(
+            1 for x, y in zip(self.xs, self.ys, strict=True) if not (isfinite(x) and isfinite(y))
+        )
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,12 @@ def padded(window: Window, *, log_y: bool = False) -> Window:
 def cut(line: Series, low: float, high: float) -> Series:
     """The points whose x is from low to high, of a series in order of x."""
     first, last = bisect_left(line.xs, low), bisect_right(line.xs, high)
-    return Series(line.name, line.xs[first:last], line.ys[first:last])
+    return Series(line.name, line.xs[first:last], line.ys[first:last], line.left_out)
+
+
+def not_positive(line: Series) -> int:
+    """How many points a log axis cannot show."""
+    return sum(1 for y in line.ys if y <= 0)
 
 
 def reduced(line: Series, buckets: int) -> Series:

@@ -12,6 +12,7 @@ from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
     Experiment,
+    MetricCurve,
     MetricPoint,
     Run,
     RunDetails,
@@ -19,7 +20,7 @@ from registry_tui.schemas.tracking import (
     RunGroups,
     RunSearch,
 )
-from registry_tui.service import artifacts, experiments, run_groups
+from registry_tui.service import artifacts, experiments, metric_curves, run_groups
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 
@@ -88,6 +89,22 @@ def metric_history(
     return experiments.metric_history(
         service, principal, project, run, metric, page_size=page.page_size, page_token=page.page_token
     )
+
+
+@router.get("/projects/{project}/runs/{run}/metric-curve")
+def metric_curve(
+    service: ServiceIn,
+    principal: Acting,
+    project: str,
+    run: str,
+    metric: Annotated[str, Query(min_length=1, max_length=250)],
+    points: Annotated[int, Query(ge=1, le=5000, description="Buckets of x; each gives at most two points")] = 1000,
+    x: Annotated[metric_curves.Axis, Query(description="What is divided into buckets")] = "step",
+    low: Annotated[float | None, Query(description="First x: a step, or ms since 1970", allow_inf_nan=False)] = None,
+    high: Annotated[float | None, Query(description="Last x: a step, or ms since 1970", allow_inf_nan=False)] = None,
+) -> MetricCurve:
+    """A metric's history of any length, reduced so that no peak is lost."""
+    return metric_curves.metric_curve(service, principal, project, run, metric, buckets=points, x=x, low=low, high=high)
 
 
 @router.get("/projects/{project}/runs/{run}/artifacts")
