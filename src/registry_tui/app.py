@@ -23,6 +23,7 @@ from registry_tui.preferences import Preferences, Terminal
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.typing_ahead import TypingAhead
 from registry_tui.watching import Watching
+from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
@@ -91,12 +92,12 @@ class RegistryApp(TypingAhead, Watching):
         self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
 
     def _filters_wanted(self) -> list[LineFilter]:
-        if not (self.preferences.terminal.plain or self.preferences.colorless):
-            return []
-        from registry_tui.widgets.line_filters import PlainCharacters, WithoutColors
-
-        wanted: list[LineFilter] = [PlainCharacters()] if self.preferences.terminal.plain else []
-        return [*wanted, WithoutColors()] if self.preferences.colorless else wanted
+        wanted: list[LineFilter] = [OnlyVisible()]
+        if self.preferences.terminal.plain:
+            wanted.append(PlainCharacters())
+        if self.preferences.colorless:
+            wanted.append(WithoutColors())
+        return wanted
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._line_filters]

@@ -10,6 +10,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from registry_tui.app import RegistryApp
+from registry_tui.commands import Place
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Driver:
             await self.pilot.pause(0.05)
         raise AssertionError(f"waited for {what}; last: {last!r}\n{self.text}")
 
+    def go(self, kind: str, **arguments: str) -> None:
+        """To another place, without waiting for it."""
+        self.app.jump(Place(kind, arguments))
+
     async def at(self, kind: str) -> None:
         """Waits until a kind of place is in view and, when it is a list, its rows are there."""
         await self.until(lambda: self.app.frame.place.kind == kind and self.app.screen is self.app.frame, kind)
@@ -54,6 +59,19 @@ class Driver:
         await self.at(kind)
         await self.until(lambda: self.screen.table.source.seen > 0, f"rows of {kind}")
         return list(self.screen.table.source.loaded_rows())
+
+    async def settled(self) -> None:
+        """Waits until everything that was asked for is here and drawn."""
+        still, shown = 0, ""
+
+        def quiet() -> bool:
+            nonlocal still, shown
+            waits = self.app.status is None or not all(worker.is_finished for worker in self.app.workers)
+            still = 0 if waits or self.text != shown else still + 1
+            shown = self.text
+            return still >= 3
+
+        await self.until(quiet, "everything to be drawn")
 
     @property
     def text(self) -> str:

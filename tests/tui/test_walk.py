@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from registry_tui.actions import ALL
 from registry_tui.commands import SCREENS, Place
@@ -115,7 +115,7 @@ async def test_registering_again_adds_a_version_and_the_panel_follows(
             await driver.shows("Register Model")
             await driver.type(name)
             await driver.shows("adds version 2" if number == 2 else "a new model, version 1")
-            driver.app.screen.query_one("#notes", Input).value = f"note {number}"
+            driver.app.screen.query_one("#notes", TextArea).text = f"note {number}"
             await driver.press("enter")
             await driver.rows("model")
         await driver.until(lambda: all(row.status == "READY" for row in driver.screen.table.source.loaded_rows()))

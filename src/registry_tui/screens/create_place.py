@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Select
 
-from registry_tui.screens.form import Form, row
+from registry_tui.screens.form import Form, Lines, row
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -96,7 +96,7 @@ class CreateProject(_Named):
     def compose_fields(self) -> Iterable[Widget]:
         yield self.name_row()
         yield row("Workspace", Select(self.workspaces, compact=True, id="workspace", prompt="choose"))
-        yield row("Description", Input(compact=True, id="description", max_length=5000))
+        yield row("Description", Lines(id="description"))
 
     def on_mount(self) -> None:
         if len(self.workspaces) == 1:
@@ -116,6 +116,6 @@ class CreateProject(_Named):
         request = ProjectCreate(
             name=self.typed_name,
             workspace=str(self.query_one("#workspace", Select).value),
-            description=self.query_one("#description", Input).value,
+            description=self.query_one("#description", Lines).text,
         )
         return (await self.program.client.create_project(request)).name

@@ -13,7 +13,7 @@ from textual.widgets import Checkbox, Input, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.edit_model import parse_tags
-from registry_tui.screens.form import row
+from registry_tui.screens.form import Lines, row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import memory, parse_size
@@ -84,7 +84,9 @@ class ServingForm(WorkingForm[Place]):
 
     def text(self, name: str) -> str:
         """What is typed in a field."""
-        return self.query_one(f"#{name}", Input).value.strip()
+        field = self.query_one(f"#{name}")
+        assert isinstance(field, Input | Lines)
+        return (field.text if isinstance(field, Lines) else field.value).strip()
 
     def environment(self) -> list[EnvironmentVariable]:
         """All variables that are typed. Raises ValueError."""
@@ -122,7 +124,7 @@ class DeployForm(ServingForm):
         yield Static("", id="about", classes="hint", markup=False)
         yield row("Follow the alias", Checkbox("roll to its version when it moves", compact=True, id="follow"))
         yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
-        yield row("Description", Input(compact=True, id="description"))
+        yield row("Description", Lines(id="description"))
         yield row("Authentication", Checkbox("callers need an API key", True, compact=True, id="authentication"))
         yield from self.serving_rows(1, 1.0, "", "")
         yield from self.progress_rows()
@@ -158,14 +160,11 @@ class DeployForm(ServingForm):
         parts.append(f"suggested memory {memory(suggestion.memory_bytes)}")
         parts.append(f"free {memory(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
         about.update(safe(", ".join(parts), 300) + "".join(f"\n⚠ {safe(each, 200)}" for each in suggestion.warnings))
-        filled = {
-            "memory": size_text(suggestion.memory_bytes),
-            "name": suggestion.name,
-            "description": suggestion.description,
-        }
-        for field, value in filled.items():
-            if not self.query_one(f"#{field}", Input).value:
+        for field, value in (("memory", size_text(suggestion.memory_bytes)), ("name", suggestion.name)):
+            if not self.text(field):
                 self.query_one(f"#{field}", Input).value = value
+        if not self.text("description"):
+            self.query_one("#description", Lines).text = suggestion.description
         self.check()
 
     # -- input ----------------------------------------------------------------------------------------
@@ -256,7 +255,7 @@ class ChangeForm(ServingForm):
         yield row("Version or alias", Input(version, compact=True, id="version"))
         follow = Checkbox("roll to its version when it moves", found.follow_alias, compact=True, id="follow")
         yield row("Follow the alias", follow)
-        yield row("Description", Input(found.description, compact=True, id="description"))
+        yield row("Description", Lines(found.description, id="description"))
         authentication = Checkbox("callers need an API key", found.authentication, compact=True, id="authentication")
         yield row("Authentication", authentication)
         plain = ", ".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
-from registry_tui.screens.form import Form, row
+from registry_tui.screens.form import Form, Lines, row
 from registry_tui.widgets.text import safe
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class EditVersion(_Tagged):
         return f"{self.version.model_name} version {self.version.version}"
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Version notes", Input(self.version.notes, compact=True, id="notes"))
+        yield row("Version notes", Lines(self.version.notes, id="notes"))
         yield self.tags_row("Version tags")
 
     async def send(self) -> bool:
@@ -88,7 +88,7 @@ class EditVersion(_Tagged):
 
         version = self.version
         set_tags, delete_tags = self.changes()
-        request = VersionUpdate(notes=self.query_one("#notes", Input).value, set_tags=set_tags, delete_tags=delete_tags)
+        request = VersionUpdate(notes=self.query_one("#notes", Lines).text, set_tags=set_tags, delete_tags=delete_tags)
         await self.program.client.update_version(version.registry_id, version.model_name, version.version, request)
         return True
 
@@ -104,7 +104,7 @@ class EditModel(_Tagged):
         return self.model.name
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Description", Input(self.model.description, compact=True, id="description"))
+        yield row("Description", Lines(self.model.description, id="description"))
         yield row("Owner", Input(self.model.owner, compact=True, id="owner"))
         choices = (("private", "private"), ("public", "public"))
         value = self.model.visibility.value
@@ -119,7 +119,7 @@ class EditModel(_Tagged):
 
         model = self.model
         set_tags, delete_tags = self.changes()
-        description, owner = self.query_one("#description", Input).value, self.query_one("#owner", Input).value.strip()
+        description, owner = self.query_one("#description", Lines).text, self.query_one("#owner", Input).value.strip()
         visibility = Visibility(str(self.query_one("#visibility", Select).value))
         request = ModelUpdate(
             description=None if description == model.description else description,

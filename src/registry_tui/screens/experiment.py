@@ -92,21 +92,23 @@ class ExperimentScreen(ListScreen):
             project, experiment = self.place.args["project"], self.place.args["experiment"]
             self.project = await self.client.project(project)
             self.experiment = await self.client.experiment(project, experiment)
-        name = "" if self.project is None else self.project.name
-        lines = (
-            "Log one with stock MLflow code:",
-            f'  eval "$(registry-tui env --project {name})"',
-            "  python train.py",
-        )
-        self.table.empty = Empty("No runs", lines)
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
+        self.table.empty = self._nothing()
         rows = PageCache(self.fetch_for(self.filters, None), self.key_of, reversible=not self.nested)
         if not self.nested:
             return rows
         return TreeCache(
             rows, can_open=lambda run: run.id in self.parents, children=lambda run: self._children_of(run.id)
         )
+
+    def _nothing(self) -> Empty:
+        """What an empty list says: how to come to runs."""
+        if self.filter_text:
+            return Empty("Nothing matches", ("/ changes the filter; an empty one shows all runs.",))
+        name = "" if self.project is None else self.project.name
+        lines = (f'  eval "$(registry-tui env --project {name})"', "  python train.py")
+        return Empty("No runs", ("Log one with stock MLflow code:", *lines))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         return self._fetch(self.filter_text, top_level=self.nested)

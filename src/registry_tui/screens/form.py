@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static, TextArea
 
 from registry_tui.screens.dialogs import Dialog
 from registry_tui.widgets.text import safe
@@ -20,6 +22,29 @@ Result = TypeVar("Result")
 def row(label: str, *widgets: Widget) -> Horizontal:
     """One line of a form."""
     return Horizontal(Label(label, markup=False), *widgets, classes="row")
+
+
+class Lines(TextArea):
+    """A field for a text of several lines: enter gives the form, alt+enter begins a line, tab goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+enter,ctrl+j", "new_line", "New line", show=False)]
+
+    def __init__(self, text: str = "", *, id: str) -> None:
+        super().__init__(text, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False, id=id)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Given())
+        else:
+            await super()._on_key(event)
+
+    class Given(Message):
+        """Enter was pressed."""
+
+    def action_new_line(self) -> None:
+        self.insert("\n")
 
 
 class Form(Dialog[Result]):
@@ -71,6 +96,7 @@ class Form(Dialog[Result]):
         self.check()
 
     @on(Input.Submitted)
+    @on(Lines.Given)
     def _submitted(self) -> None:
         self._ok()
 

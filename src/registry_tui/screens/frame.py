@@ -218,7 +218,7 @@ class FrameScreen(Working, Screen[None]):
 
     def reason(self, action: str) -> str | None:
         """Why an action is not possible now, or None."""
-        if action in ("command", "help", "quit", "back", "previous", "next", "refresh"):
+        if action in ("command", "help", "quit", "back", "previous", "next", "refresh", "tab_next"):
             return None
         if not self.program.answering:
             return "the service does not answer"

@@ -13,7 +13,7 @@ from textual.widgets import Input, Select, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.edit_model import parse_tags
-from registry_tui.screens.form import row
+from registry_tui.screens.form import Lines, row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import size
@@ -67,8 +67,8 @@ class RegisterModelForm(WorkingForm[Place]):
         name_row.styles.margin = 0
         yield name_row
         yield Static("", id="adds", classes="hint", markup=False)
-        yield row("Description", Input(compact=True, id="description"))
-        yield row("Version notes", Input(compact=True, id="notes"))
+        yield row("Description", Lines(id="description"))
+        yield row("Version notes", Lines(id="notes"))
         yield row("Version tags", Input(compact=True, id="tags", placeholder="stage=candidate, team=fraud"))
         choices = (("private", "private"), ("public", "public"))
         yield row("Visibility", Select(choices, value="private", allow_blank=False, compact=True, id="visibility"))
@@ -141,7 +141,7 @@ class RegisterModelForm(WorkingForm[Place]):
         hint.set_class(style == "-bad", "-bad")
         # What belongs to the model is set when it is made; later its owner edits it there.
         self.query_one("#visibility", Select).disabled = model is not None
-        self.query_one("#description", Input).disabled = model is not None
+        self.query_one("#description", Lines).disabled = model is not None
 
     def problem_of(self) -> str | None:
         return self._name_problem(self.typed_name) or self._tags_problem()
@@ -182,8 +182,8 @@ class RegisterModelForm(WorkingForm[Place]):
             name=name,
             run_id=self.run_details.id,
             artifact_path=self.path,
-            description=self.query_one("#description", Input).value if new else "",
-            notes=self.query_one("#notes", Input).value,
+            description=self.query_one("#description", Lines).text if new else "",
+            notes=self.query_one("#notes", Lines).text,
             tags=self._tags(),
             visibility=Visibility(str(self.query_one("#visibility", Select).value)) if new else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 from rich.segment import Segment
@@ -67,6 +68,22 @@ def _plain(character: str) -> str:
     if 0x1FB00 <= code <= 0x1FBFF:  # symbols for legacy computing
         return "#"
     return character
+
+
+class OnlyVisible(LineFilter):
+    """Nothing that a terminal obeys and nobody sees: what fields for typing hold is drawn as it is by Textual."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        return [Segment(visible(text), style, control) for text, style, control in segments]
+
+
+def visible(text: str) -> str:
+    """The text without control, format and line-ending characters (categories Cc, Cf, Zl, Zp): none of them is wide."""
+    if text.isprintable():
+        return text
+    return "".join(each for each in text if unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp"))
 
 
 class PlainCharacters(LineFilter):

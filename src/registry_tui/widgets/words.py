@@ -25,11 +25,16 @@ class Cell:
 NOTHING = Cell("–", "dim")
 
 
+def present() -> datetime:
+    """The time that everything on the screen is told from."""
+    return datetime.now(UTC)
+
+
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago, in at most eleven characters; the date when more than 30 days."""
     if moment is None:
         return "–"
-    passed = (now or datetime.now(UTC)) - _aware(moment)
+    passed = (now or present()) - _aware(moment)
     seconds = passed.total_seconds()
     if seconds < -60:
         return absolute(moment)[:10]

@@ -1,0 +1,210 @@
+"""The service's answers, recorded once and given again: what the program draws from them is the same each time.
+
+`python tests/support/recorded.py` records anew: it starts a platform in a temporary folder, loads the demo, opens every
+scene of `scenes.py` at both sizes of the snapshots, and writes each request with its last answer to
+`tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import getpass
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from registry_tui.app import RegistryApp
+from registry_tui.client import RegistryClient
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from support.program import Driver
+from support.scenes import SCENES
+
+ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
+#: Columns and rows of the snapshots.
+SIZES = ((80, 24), (170, 50))
+STREAM = "/api/v1/stream"
+#: The last line of a recording says when it was made.
+_MADE = "made"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service answered."""
+
+    status: int
+    content_type: str
+    content: bytes
+
+    def response(self) -> httpx.Response:
+        return httpx.Response(self.status, headers={"Content-Type": self.content_type}, content=self.content)
+
+
+class Unrecorded(Exception):
+    """A request that no scene made while it was recorded."""
+
+
+def key_of(request: httpx.Request) -> str:
+    """What makes two requests the same: method, path with query, and body."""
+    body = request.content.decode("utf-8", "replace")
+    return f"{request.method} {request.url.raw_path.decode()}" + (f" {body}" if body else "")
+
+
+# -- recording ---------------------------------------------------------------------------------------------
+
+
+class Recorder(httpx.AsyncBaseTransport):
+    """Passes requests on, and keeps the last answer to each."""
+
+    def __init__(self, home: Home) -> None:
+        self._real = httpx.AsyncHTTPTransport(uds=str(home.service_socket))
+        self.answers: dict[str, Answer] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._real.handle_async_request(request)
+        if request.url.path == STREAM:
+            return response
+        await request.aread()
+        content = await response.aread()
+        await response.aclose()
+        answer = Answer(response.status_code, response.headers.get("Content-Type", ""), content)
+        self.answers[key_of(request)] = answer
+        return answer.response()
+
+    async def aclose(self) -> None:
+        await self._real.aclose()
+
+
+def save(answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = ANSWERS) -> None:
+    """Writes answers as JSON, an answer a line, with `names` replaced; what is no text in base64."""
+
+    def replaced(text: str) -> str:
+        for name, other in names.items():
+            text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", other, text)
+        return text
+
+    lines = [json.dumps({_MADE: datetime.now(UTC).isoformat(timespec="seconds")})]
+    for key, answer in sorted(answers.items()):
+        line: dict[str, Any] = {"request": replaced(key), "status": answer.status, "type": answer.content_type}
+        if "json" in answer.content_type:
+            line["json"] = json.loads(replaced(answer.content.decode()))
+        elif answer.content_type.startswith("text/"):
+            line["text"] = replaced(answer.content.decode())
+        else:
+            line["base64"] = base64.b64encode(answer.content).decode()
+        lines.append(json.dumps(line, ensure_ascii=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+async def record(home: Home) -> dict[str, Answer]:
+    """Opens every scene on a platform with the demo; what was asked, and answered last."""
+    recorder = Recorder(home)
+    for name, scene in SCENES.items():
+        for size in SIZES:
+            app = RegistryApp(lambda: RegistryClient(transport=recorder), start_platform=False)
+            async with app.run_test(size=size) as pilot:
+                driver = Driver(app, pilot)
+                await driver.rows("registries")
+                await scene(driver)
+                await driver.until(lambda app=app: app.status is not None, "the parts' health")
+                await pilot.pause(1.2)  # what is asked again and again was asked once more
+        print(f"{name}: {len(recorder.answers)} answers", flush=True)
+    return recorder.answers
+
+
+def main() -> None:
+    repository = Path(__file__).resolve().parents[2]
+    with tempfile.TemporaryDirectory(prefix="rt-") as folder:
+        home = Home(Path(folder) / "h")
+        environment = {**os.environ, ENVIRONMENT_VARIABLE: str(home.root)}
+        command = [sys.executable, "-m", "registry_tui"]
+        if len(sys.argv) > 1:
+            home = Home(Path(sys.argv[1]))
+        try:
+            if len(sys.argv) == 1:
+                subprocess.run([*command, "up"], env=environment, check=True)
+                subprocess.run([*command, "demo"], env=environment, check=True)
+            answers = asyncio.run(record(home))
+        finally:
+            if len(sys.argv) == 1:
+                subprocess.run([*command, "down"], env=environment, check=False)
+    names = {
+        str(home.root): "/home/ada/registry",
+        str(Path(sys.executable).parent.parent): "/home/ada/venv",
+        sys.prefix: "/home/ada/venv",
+        str(repository): "/home/ada/registry-tui",
+        getpass.getuser(): "ada",
+    }
+    save(answers, names)
+    print(f"{len(answers)} answers, {ANSWERS.stat().st_size:,} bytes")
+
+
+# -- giving again ------------------------------------------------------------------------------------------
+
+
+def load(path: Path = ANSWERS) -> tuple[datetime, dict[str, Answer]]:
+    """When they were recorded, and the answers by request."""
+    first, *lines = json.loads(path.read_text(encoding="utf-8"))
+    return datetime.fromisoformat(first[_MADE]), {line["request"]: _answer(line) for line in lines}
+
+
+def _answer(line: Mapping[str, Any]) -> Answer:
+    if "json" in line:
+        content = json.dumps(line["json"]).encode()
+    else:
+        content = line["text"].encode() if "text" in line else base64.b64decode(line["base64"])
+    return Answer(line["status"], line["type"], content)
+
+
+class _Silence(httpx.AsyncByteStream):
+    """A stream that tells that it lives, and nothing else until it is closed."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b":\n\n"
+        await self._closed.wait()
+
+    async def aclose(self) -> None:
+        self._closed.set()
+
+
+class Replay(httpx.AsyncBaseTransport):
+    """Gives recorded answers. `changed` may alter each; an unknown request is kept in `unknown` and fails."""
+
+    def __init__(self, answers: Mapping[str, Answer], changed: Callable[[Answer], Answer] = lambda same: same) -> None:
+        self._answers, self._changed = answers, changed
+        self.unknown: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == STREAM:
+            return httpx.Response(200, headers={"Content-Type": "text/event-stream"}, stream=_Silence())
+        await request.aread()
+        key = key_of(request)
+        answer = self.find(key)
+        if answer is None:
+            self.unknown.append(key)
+            raise Unrecorded(key)
+        return self._changed(answer).response()
+
+    def find(self, key: str) -> Answer | None:
+        return self._answers.get(key)
+
+
+if __name__ == "__main__":
+    main()
