@@ -15,7 +15,7 @@ from textual.widgets import Static
 from registry_tui.actions import MODEL, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen, turned
-from registry_tui.screens.version_panel import panel
+from registry_tui.screens.version_panel import Fitted, panel
 from registry_tui.widgets.filter_bar import Filter
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
@@ -76,7 +76,7 @@ class ModelScreen(ListScreen):
             with Vertical(id="list"):
                 yield table
             with VerticalScroll(id="panel"):
-                yield Static("", id="panel-text", markup=False)
+                yield Fitted(id="panel-text")
 
     def on_mount(self) -> None:
         self.query_one("#panel").display = bool(self.place.state.get("panel"))
@@ -189,11 +189,8 @@ class ModelScreen(ListScreen):
             self._show_panel(row)
 
     def _show_panel(self, row: ModelVersion) -> None:
-        text = self.query_one("#panel-text", Static)
-        # Without a size it is about to be laid out, at nearly half of the screen.
-        room = text.size.width or min(76, (self.size.width - 18) * 46 // 100) - 3
-        text.update(
-            panel(
+        self.query_one("#panel-text", Fitted).show(
+            lambda room: panel(
                 row,
                 room,
                 run=self.runs.get(row.origin.run_id or ""),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.widgets import Static
 
 from registry_tui.widgets.differences import column_text
 from registry_tui.widgets.text import safe, safe_lines
@@ -16,6 +17,26 @@ if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion
     from registry_tui.schemas.tracking import RunDetails
+
+
+class Fitted(Static):
+    """Text that is made for the cells it has, and anew when they change."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__("", id=id, markup=False)
+        self._make: Callable[[int], Content] = lambda room: Content("")
+        self._room = 0
+
+    def show(self, make: Callable[[int], Content]) -> None:
+        """Shows what `make` says for a number of cells; without a size, once it has one."""
+        self._make = make
+        if self._room:
+            self.update(make(self._room))
+
+    def on_resize(self) -> None:
+        if self.size.width != self._room:
+            self._room = self.size.width
+            self.show(self._make)
 
 
 def _beside(value: str, room: int, indent: int = 13) -> str:
