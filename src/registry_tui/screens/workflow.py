@@ -161,16 +161,16 @@ def _facts(work: Workflow, pace: str) -> Content:
     parts.append(("\n\n", ""))
     for number, step in enumerate(work.steps):
         if number < work.steps_done:
-            parts.append((f"✓ {step}\n", "$success"))
+            parts.append((f"✓ {safe(step)}\n", "$success"))
         elif step == work.step:
-            parts.append((f"◐ {step}", "$accent"))
+            parts.append((f"◐ {safe(step)}", "$accent"))
             progress = work.progress
             if progress.bytes_total:
                 share = progress.bytes_done / progress.bytes_total
                 parts.append((f"   {bar(share, 24)} {pace}", ""))
             parts.append(("\n", ""))
         else:
-            parts.append((f"○ {step}\n", "$foreground-muted"))
+            parts.append((f"○ {safe(step)}\n", "$foreground-muted"))
     if work.error:
         parts.append((f"\n{safe(work.error, 2000)}\n", "$error"))
         if work.action:
