@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from registry_tui.commands import Place
+from registry_tui.schemas.models import RegisterModel
+from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
 from support.platforms import Platform, unique
 from support.program import Driver, Open
-from support.registered import mlflow_client
+from support.registered import log_model, mlflow_client
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +164,30 @@ async def test_marked_runs_are_compared(open_program: Open, platform: Platform, 
     search = RunSearch(experiment_ids=[experiment], top_level=True)
     page = platform.ask(lambda client: client.search_runs(project.id, search))
     assert [run.name for run in page.items] == ["parent"]
+
+
+async def test_what_runs_were_registered_as(open_program: Open, platform: Platform, project: Project) -> None:
+    run, first, second = log_model(platform, project), unique("Wine"), unique("Other")
+
+    def register(name: str) -> None:
+        request = RegisterModel(name=name, run_id=run.run_id, artifact_path=run.artifact_path)
+        work = platform.ask(lambda client: client.register_model(project.id, request)).workflow
+        assert platform.ask(lambda client: client.wait_for_workflow(work.id)).status is WorkflowStatus.SUCCEEDED
+
+    async with open_program() as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=run.experiment_id)
+        await driver.rows("experiment")
+        await driver.until(lambda: not driver.screen.registered.unknown(driver.screen.table.source.loaded_rows()))
+        assert "Registered as" not in driver.text
+        await driver.until(lambda: driver.app._following, "the stream of changes")
+        register(first)
+        await driver.shows("Registered as", f"{first} v1")
+        register(second)
+        await driver.shows(f"{second} v1 +1")
+    # One question for all of them, and nothing of runs that are none.
+    asked = [run.run_id, "0" * 32]
+    found = platform.ask(lambda client: client.registered_from(project.id, asked)).runs
+    assert {run: [each.model_name for each in versions] for run, versions in found.items()} == {
+        run.run_id: [second, first]
+    }

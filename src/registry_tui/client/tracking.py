@@ -19,6 +19,8 @@ from registry_tui.schemas.tracking import (
     RunGrouping,
     RunGroups,
     RunSearch,
+    RunVersions,
+    RunVersionsAsked,
 )
 
 
@@ -38,6 +40,11 @@ class Tracking(Transport):
     async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
         path = f"/projects/{segment(project)}/runs/search"
         return await self._ask(Page[Run], "POST", path, body=request)
+
+    async def registered_from(self, project: str, run_ids: list[str]) -> RunVersions:
+        """The versions registered from runs, at most 100 of them."""
+        body = RunVersionsAsked(run_ids=run_ids)
+        return await self._ask(RunVersions, "POST", f"/projects/{segment(project)}/runs/registered", body=body)
 
     async def group_runs(self, project: str, request: RunGrouping) -> RunGroups:
         """Runs by the values of a param."""

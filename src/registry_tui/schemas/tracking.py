@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
@@ -26,6 +27,18 @@ class RegisteredAs(Schema):
     model_name: str
     version: int
     status: str
+
+
+class RunVersionsAsked(RequestSchema):
+    """Runs of which to tell the versions that were registered from them."""
+
+    run_ids: list[Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]] = Field(min_length=1, max_length=100)
+
+
+class RunVersions(Schema):
+    """By run ID the versions registered from it, the newest first; runs without one are left out."""
+
+    runs: dict[str, list[RegisteredAs]]
 
 
 class Run(Schema):

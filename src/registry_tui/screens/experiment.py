@@ -15,7 +15,8 @@ from textual.widgets import Input, Label, Static
 from registry_tui.actions import EXPERIMENT, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
-from registry_tui.screens.run_columns import ATTRIBUTES, NAME, column, first_columns
+from registry_tui.screens.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns
+from registry_tui.screens.run_registered import REGISTERED, Registered
 from registry_tui.screens.run_views import RunView
 from registry_tui.widgets import filter_language
 from registry_tui.widgets.frame import Crumb
@@ -61,6 +62,7 @@ class ExperimentScreen(ListScreen):
         #: Whether nested runs are below their parents, and the runs known to have some.
         self.nested: bool = place.state.get("nested", False)
         self.parents: set[str] = set()
+        self.registered = Registered(lambda runs: self.client.registered_from(place.args["project"], runs))
 
     def compose_content(self) -> Iterable[Widget]:
         with Horizontal(classes="bar"):
@@ -95,7 +97,7 @@ class ExperimentScreen(ListScreen):
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self.table.empty = self._nothing()
-        rows = PageCache(self.fetch_for(self.filters, None), self.key_of, reversible=not self.nested)
+        rows = PageCache(self._fetch(self.filter_text, top_level=self.nested), self.key_of, reversible=not self.nested)
         if not self.nested:
             return rows
         return TreeCache(
@@ -111,7 +113,16 @@ class ExperimentScreen(ListScreen):
         return Empty("No runs", ("Log one with stock MLflow code:", *lines))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        return self._fetch(self.filter_text, top_level=self.nested)
+        """For an export, which waits until every cell of a page is known."""
+        fetch = self._fetch(self.filter_text, top_level=self.nested)
+
+        async def whole(token: str | None, backwards: bool) -> Any:
+            page = await fetch(token, backwards)
+            if self.registered.column in self.table.columns:
+                await self.registered.learn(self.registered.unknown(page.items))
+            return page
+
+        return whole
 
     def _fetch(self, filter_: str, *, top_level: bool = False) -> Fetch[Any]:
         from registry_tui.schemas.tracking import RunSearch
@@ -209,6 +220,8 @@ class ExperimentScreen(ListScreen):
             return
         self._learn(source)
         self._show_columns()
+        if unknown := self.registered.unknown(source.loaded_rows()):
+            self.work_on(self._learn_registered(unknown), "registered")
         total = source.total
         text = f"{source.seen} runs" if total is None or total == source.seen else f"{source.seen} of {total}"
         if total is None and not source.seeking:
@@ -231,8 +244,11 @@ class ExperimentScreen(ListScreen):
 
     def _columns(self) -> list[Column[Any]]:
         if self.chosen is not None:
-            return [NAME, *(column(key) for key in self.chosen)]
-        return first_columns(self.seen_params, self.seen_metrics)
+            return [NAME, *(self.registered.column if key == REGISTERED else column(key) for key in self.chosen)]
+        columns = first_columns(self.seen_params, self.seen_metrics)
+        if self.registered.any:
+            columns.insert(len(columns) - len(FIRST_AFTER), self.registered.column)
+        return columns
 
     def _show_columns(self) -> None:
         columns = self._columns()
@@ -244,6 +260,7 @@ class ExperimentScreen(ListScreen):
 
         offered = [
             *ATTRIBUTES,
+            REGISTERED,
             *(f"metric {key}" for key in sorted(self.seen_metrics)),
             *(f"param {key}" for key in sorted(self.seen_params)),
             *(f"tag {key}" for key in sorted(self.seen_tags)),
@@ -255,6 +272,18 @@ class ExperimentScreen(ListScreen):
         if chosen is not None:
             self.chosen = chosen
             self._show_columns()
+
+    async def _learn_registered(self, runs: list[str]) -> None:
+        if await self.registered.learn(runs):
+            self._show_columns()
+            self.table.cells_came()
+
+    def follows(self, resource_type: str) -> bool:
+        return resource_type == "version"
+
+    def refresh_data(self) -> None:
+        self.registered.ask_again()
+        super().refresh_data()
 
     def do_sort_started(self) -> None:
         self.sort("attribute started", True)

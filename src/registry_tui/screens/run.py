@@ -252,7 +252,7 @@ class RunScreen(FrameScreen):
 
     def do_registered(self) -> None:
         assert self.run is not None
-        last = self.run.registered_as[-1]
+        last = self.run.registered_as[0]
         self.program.open(Place("model", {"registry": last.registry_id, "model": last.model_name}))
 
     def do_download(self) -> None:

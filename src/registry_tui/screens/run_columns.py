@@ -39,6 +39,9 @@ ATTRIBUTES: dict[str, Column[Any]] = {
     ),
     "attribute took": Column("attribute took", "Took", lambda row: Cell(took(row), "dim"), 6, right=True),
     "attribute user": Column("attribute user", "User", lambda row: Cell(row.user, "dim"), 7),
+    "attribute source": Column(
+        "attribute source", "Source", lambda row: Cell(row.tags.get("mlflow.source.name", "–"), "dim"), 7, max_width=30
+    ),
     "attribute id": Column("attribute id", "ID", lambda row: Cell(row.id, "dim"), 8),
 }
 #: Attributes shown before anybody chose, before and after the keys.

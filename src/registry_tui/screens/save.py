@@ -82,7 +82,7 @@ class Export(Save):
     def __init__(
         self, table: VirtualTable[Any], name: str, told: Callable[[str], None], fetch: Fetch[Any] | None = None
     ) -> None:
-        """`told` gets what was done; `fetch` is how a tree's rows are asked for as a list."""
+        """`told` gets what was done; `fetch` is how rows are asked for, where not as the table does."""
         super().__init__("Export the table", f"{name}.csv", "")
         self._table, self._told, self._fetch = table, told, fetch
 
@@ -133,7 +133,7 @@ class Export(Save):
             yield marked
             return
         source = self._table.source
-        fetch = source.fetch if isinstance(source, PageCache) else self._fetch
+        fetch = self._fetch or (source.fetch if isinstance(source, PageCache) else None)
         assert fetch is not None
         token: str | None = None
         while True:

@@ -15,7 +15,6 @@ from registry_tui.schemas.tracking import (
     DatasetInput,
     Experiment,
     MetricPoint,
-    RegisteredAs,
     Run,
     RunDetails,
     RunSearch,
@@ -156,13 +155,16 @@ def _top_level(service: Service, principal: Principal, project: str, request: Ru
 
 def get_run(service: Service, principal: Principal, project: str, run: str) -> RunDetails:
     """One run with its datasets and the versions registered from it. Raises Missing, NotPermitted, PartUnavailable."""
+    from registry_tui.service import run_versions
+
     place = enter(service, principal, project)
     found = fetch_run(service, place, run)
+    run_id = found["info"]["run_id"]
     return RunDetails(
         **_run(found),
         artifact_uri=found["info"].get("artifact_uri", ""),
         datasets=[_dataset(entry) for entry in found.get("inputs", {}).get("dataset_inputs", ())],
-        registered_as=_registered_as(service, principal, place, found["info"]["run_id"]),
+        registered_as=run_versions.registered_in(service, principal, place, [run_id]).get(run_id, []),
     )
 
 
@@ -324,24 +326,3 @@ def _dataset(entry: Mapping[str, Any]) -> DatasetInput:
         profile=dataset.get("profile"),
         tags=_pairs(entry.get("tags", ())),
     )
-
-
-def _registered_as(service: Service, principal: Principal, place: ProjectPlace, run_id: str) -> list[RegisteredAs]:
-    from registry_tui.service import models
-
-    registry_id = registry_id_of(service, place)
-    if registry_id is None:
-        return []
-    registry = models.enter_registry(service, registry_id)
-    found = list(service.mlflow.search_versions(registry.workspace, filter=f"run_id = {quoted(run_id)}"))
-    visible = models.visible_names(service, principal, registry, {each["name"] for each in found})
-    return [
-        RegisteredAs(
-            registry_id=registry.id,
-            model_name=each["name"],
-            version=int(each["version"]),
-            status=each.get("status", ""),
-        )
-        for each in found
-        if each["name"] in visible
-    ]

@@ -92,6 +92,11 @@ class TableView(ScrollView, Generic[Row]):
         self._measure(self._source.loaded_rows()[:400] if self._source is not None else [])
         self._redraw()
 
+    def cells_came(self) -> None:
+        """Draws again, because what some cells show came after their rows."""
+        self._measure(self._source.loaded_rows()[:400] if self._source is not None else [])
+        self._redraw()
+
     def say(self, message: Empty | None) -> None:
         """Shows a message in place of rows, e.g. why there are none."""
         self.message = message

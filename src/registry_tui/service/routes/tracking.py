@@ -19,8 +19,10 @@ from registry_tui.schemas.tracking import (
     RunGrouping,
     RunGroups,
     RunSearch,
+    RunVersions,
+    RunVersionsAsked,
 )
-from registry_tui.service import artifacts, experiments, metric_curves, run_groups
+from registry_tui.service import artifacts, experiments, metric_curves, run_groups, run_versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 
@@ -62,6 +64,12 @@ def search_runs(service: ServiceIn, principal: Acting, project: str, request: Ru
     page = experiments.search_runs(service, principal, project, request)
     # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
     return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.post("/projects/{project}/runs/registered")
+def registered_from(service: ServiceIn, principal: Acting, project: str, request: RunVersionsAsked) -> RunVersions:
+    """The versions registered from a page of runs."""
+    return run_versions.registered_from(service, principal, project, request.run_ids)
 
 
 @router.post("/projects/{project}/runs/group")
