@@ -11,6 +11,7 @@ from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
+from registry_tui.screens import run_following
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import log_model, mlflow_client
@@ -191,3 +192,88 @@ async def test_what_runs_were_registered_as(open_program: Open, platform: Platfo
     assert {run: [each.model_name for each in versions] for run, versions in found.items()} == {
         run.run_id: [second, first]
     }
+
+
+async def test_the_list_follows_runs_and_keeps_the_place(
+    open_program: Open, platform: Platform, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_following, "EVERY", 0.2)
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    with mlflow_client(credentials) as http:
+
+        def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = http.post(f"/api/2.0/mlflow/{path}", json=body).raise_for_status().json()
+            return answer
+
+        experiment = post("experiments/create", {"name": unique("live")})["experiment_id"]
+
+        def begin(name: str, start: int) -> str:
+            body = {"experiment_id": experiment, "run_name": name, "start_time": start}
+            return str(post("runs/create", body)["run"]["info"]["run_id"])
+
+        def end(run: str) -> None:
+            post("runs/update", {"run_id": run, "status": "FINISHED", "end_time": 1_700_000_009_000})
+
+        old, young = begin("old", 1_700_000_000_000), begin("young", 1_700_000_001_000)
+        end(old)
+        async with open_program() as driver:
+            await driver.until(lambda: driver.app.answering, "the service")
+            driver.go("experiment", project=project.id, experiment=experiment)
+            await names(driver, 2)
+            await driver.press("down", "shift+down")
+            table = driver.screen.table
+            assert (table.current.name, list(table.marked)) == ("old", [old])
+            post("runs/log-metric", {"run_id": young, "key": "rmse", "value": 0.25, "timestamp": 1})
+            await driver.shows("rmse", "0.25")
+            begun = begin("newer", 1_700_000_002_000)
+            assert await names(driver, 3) == ["newer", "young", "old"]
+            assert (table.current.name, list(table.marked), table.cursor) == ("old", [old], 2)
+            end(young)
+            end(begun)
+            await driver.until(lambda: driver.text.count("finished") == 3, "the end of all")
+            # At rest only the newest is asked for; a run that begins is seen all the same.
+            newest = begin("newest", 1_700_000_003_000)
+            assert (await names(driver, 4))[0] == "newest"
+            end(newest)
+            assert table.current.name == "old"
+
+
+async def test_an_experiment_opens_with_its_default_view(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        driver.screen.query_one("#filter").value = "params.alpha = '1'"
+        driver.screen.do_filter()
+        await driver.press("enter")
+        await names(driver, 3)
+        driver.screen.sort_by([("metric rmse", False)])
+        await driver.press("v", "enter")
+        await driver.until(lambda: driver.app.screen.query("#name"), "the form")
+        await driver.type("odd")
+        await driver.press("enter")
+        await driver.at("experiment")
+
+        async def choose(label: str) -> None:
+            await driver.press("v")
+            await driver.shows("Views of this experiment", label)
+            choices = driver.app.screen.query_one("#choices")
+            shown = [str(option.prompt) for option in choices.options]
+            choices.highlighted = next(index for index, text in enumerate(shown) if text.startswith(label))
+            await driver.press("enter")
+            await driver.at("experiment")
+
+        await choose("Open with odd")
+        driver.go("projects")
+        await driver.rows("projects")
+        project, experiment = sweep
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await driver.at("experiment")
+        assert await names(driver, 3) == ["child-3", "child-1", "child-5"]
+        assert driver.screen.query_one("#filter").value == "params.alpha = '1'"
+        await driver.press("v")
+        await driver.shows("opens by itself")
+        await driver.press("escape")
+        await choose("Open without a view")
+        driver.go("projects")
+        await driver.rows("projects")
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await names(driver, 7)

@@ -15,9 +15,10 @@ from textual.widgets import Input, Label, Static
 from registry_tui.actions import EXPERIMENT, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.list_screen import ListScreen
-from registry_tui.screens.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns
+from registry_tui.screens.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
+from registry_tui.screens.run_following import Following
 from registry_tui.screens.run_registered import REGISTERED, Registered
-from registry_tui.screens.run_views import RunView
+from registry_tui.screens.run_views import RunView, default_view
 from registry_tui.widgets import filter_language
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch, PageCache
@@ -80,6 +81,19 @@ class ExperimentScreen(ListScreen):
 
     def on_mount(self) -> None:
         self.query_one("#wrong").display = False
+        if "cursor" not in self.place.state:
+            self._open_with_default()
+        Following(self).begin()
+
+    def _open_with_default(self) -> None:
+        """The default view of this experiment, when it is not come back to."""
+        found = default_view(self.program.memory, self.place.args["experiment"])
+        if found is not None:
+            name, view = found
+            self.filter_text, self.chosen, self.nested = view.filter, view.columns, view.nested
+            self.query_one("#filter", Input).value = view.filter
+            self.place.state["sort"] = view.sort
+            self.flash(f"view {name}; v shows others")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         project = Place("project", {"project": self.place.args["project"]})
@@ -94,6 +108,8 @@ class ExperimentScreen(ListScreen):
             project, experiment = self.place.args["project"], self.place.args["experiment"]
             self.project = await self.client.project(project)
             self.experiment = await self.client.experiment(project, experiment)
+        if self.nested and not self.parents:
+            self.work_on(self._learn_parents(), "parents")
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self.table.empty = self._nothing()
@@ -124,6 +140,15 @@ class ExperimentScreen(ListScreen):
 
         return whole
 
+    @property
+    def orders(self) -> list[str]:
+        """As of every list, also by columns that do not show, or not yet."""
+        return [
+            f"-{field}" if down else field
+            for key, down in self.table.sorted_by
+            if (field := order_field(key)) is not None
+        ]
+
     def _fetch(self, filter_: str, *, top_level: bool = False) -> Fetch[Any]:
         from registry_tui.schemas.tracking import RunSearch
 
@@ -146,6 +171,18 @@ class ExperimentScreen(ListScreen):
             return await client.search_runs(project, search)
 
         return fetch
+
+    async def newest_run(self) -> Run | None:
+        """The one that began last, of those that the filter finds."""
+        from registry_tui.schemas.tracking import RunSearch
+
+        assert self.experiment is not None
+        newest_first = ["attributes.start_time DESC"]
+        search = RunSearch(
+            experiment_ids=[self.experiment.id], filter=self.filter_text, order_by=newest_first, page_size=1
+        )
+        page = await self.client.search_runs(self.place.args["project"], search)
+        return next(iter(page.items), None)
 
     # -- nested runs --------------------------------------------------------------------------------
 
@@ -223,9 +260,10 @@ class ExperimentScreen(ListScreen):
         if unknown := self.registered.unknown(source.loaded_rows()):
             self.work_on(self._learn_registered(unknown), "registered")
         total = source.total
-        text = f"{source.seen} runs" if total is None or total == source.seen else f"{source.seen} of {total}"
-        if total is None and not source.seeking:
-            text = f"more than {source.seen} runs"
+        if total is None:
+            text = f"{source.seen} runs" if source.seeking else f"more than {source.seen} runs"
+        else:
+            text = f"{source.seen} of {total}" if total != source.seen else "1 run" if total == 1 else f"{total} runs"
         self.query_one("#count", Static).update(text)
 
     def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:

@@ -73,6 +73,15 @@ def column(key: str, priority: int = 2) -> Column[Any]:
     return Column(key, title, tag, priority + 1, max_width=30, sort=f"tags.{quoted(name)}")
 
 
+def order_field(key: str) -> str | None:
+    """MLflow's name in `order_by` of a column's key; None when it cannot be sorted by."""
+    if key == NAME.key:
+        return NAME.sort
+    if key.startswith("attribute "):
+        return ATTRIBUTES[key].sort if key in ATTRIBUTES else None
+    return column(key).sort
+
+
 def first_columns(params: Counter[str], metrics: Counter[str]) -> list[Column[Any]]:
     """What is shown before anybody chose: attributes around the keys that most runs have."""
     return [

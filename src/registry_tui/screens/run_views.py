@@ -37,6 +37,18 @@ def keep(memory: Any, experiment: str, views: Mapping[str, RunView]) -> None:
     memory.set(f"views {experiment}", {name: asdict(view) for name, view in views.items()} or None)
 
 
+def default_view(memory: Any, experiment: str) -> tuple[str, RunView] | None:
+    """The view that an experiment is opened with, by name; None when there is none."""
+    name = memory.get(f"view {experiment}")
+    view = views_of(memory, experiment).get(name) if isinstance(name, str) else None
+    return None if view is None else (name, view)
+
+
+def make_default(memory: Any, experiment: str, name: str | None) -> None:
+    """Opens an experiment with a kept view from now on; None: as it was before."""
+    memory.set(f"view {experiment}", name)
+
+
 def _view(value: Any) -> RunView | None:
     try:
         sort = tuple((str(key), bool(down)) for key, down in value["sort"])
@@ -49,9 +61,18 @@ def _view(value: Any) -> RunView | None:
 def open_views(screen: ExperimentScreen) -> None:
     """Offers the kept views, to keep the present one, and to delete one."""
     experiment = screen.place.args["experiment"]
-    views = views_of(screen.program.memory, experiment)
-    items = [MenuItem(f"show {name}", name, note=view.filter) for name, view in views.items()]
+    memory = screen.program.memory
+    views = views_of(memory, experiment)
+    default = next(iter(default_view(memory, experiment) or ()), None)
+
+    def note(name: str) -> str:
+        return " · ".join(filter(None, ("opens by itself" if name == default else "", views[name].filter)))
+
+    items = [MenuItem(f"show {name}", name, note=note(name)) for name in views]
     items.append(MenuItem("keep", "Keep this view under a name …"))
+    items += [MenuItem(f"default {name}", f"Open with {name} from now on") for name in views if name != default]
+    if default is not None:
+        items.append(MenuItem("plain", "Open without a view from now on"))
     items += [MenuItem(f"delete {name}", f"Delete {name}") for name in views]
 
     def chosen(choice: str | None) -> None:
@@ -61,14 +82,22 @@ def open_views(screen: ExperimentScreen) -> None:
         if verb == "show":
             screen.show_view(views[name])
         elif verb == "delete":
-            keep(screen.program.memory, experiment, {key: view for key, view in views.items() if key != name})
+            keep(memory, experiment, {key: view for key, view in views.items() if key != name})
+            if name == default:
+                make_default(memory, experiment, None)
             screen.flash(f"view {name} is deleted")
+        elif verb == "default":
+            make_default(memory, experiment, name)
+            screen.flash(f"this experiment opens with view {name} from now on")
+        elif verb == "plain":
+            make_default(memory, experiment, None)
+            screen.flash("this experiment opens without a view from now on")
         else:
             screen.app.push_screen(NameView(list(views)), named)
 
     def named(name: str | None) -> None:
         if name is not None:
-            keep(screen.program.memory, experiment, {**views, name: screen.view_now()})
+            keep(memory, experiment, {**views, name: screen.view_now()})
             screen.flash(f"view {name} is kept; v shows it again")
 
     screen.app.push_screen(Menu("Views of this experiment", items), chosen)
