@@ -43,7 +43,8 @@ def sweep(platform: Platform) -> tuple[Project, str]:
             ]
             rmse = {"key": "rmse", "value": 0.5 + place % 3 / 10, "step": 0, "timestamp": 0}
             alpha = {"key": "alpha", "value": str(place % 2)}
-            post("runs/log-batch", {"run_id": id_, "metrics": [*loss, rmse], "params": [alpha]})
+            odd = [{"key": "val/loss", "value": 1, "step": 0, "timestamp": 0}] if place == 0 else []
+            post("runs/log-batch", {"run_id": id_, "metrics": [*loss, rmse, *odd], "params": [alpha]})
     return project, experiment
 
 
@@ -72,16 +73,53 @@ async def test_filter_with_completion_and_plain_words(open_program: Open, sweep:
     async with open_program() as driver:
         await go(driver, sweep)
         await driver.press("slash")
+        field = driver.screen.query_one("#filter")
+        await driver.shows("metrics.", "params.", "tags.", "attributes.")
         await driver.type("metrics.rm")
-        await driver.until(lambda: driver.screen.query_one("#filter")._suggestion == "metrics.rmse", "the completion")
+        await driver.until(lambda: field._suggestion == "metrics.rmse", "the completion")
         await driver.press("right")
         await driver.type(" == 3")
         await driver.press("enter")
         await driver.shows("write = for equal")
-        assert driver.screen.query_one("#filter").value == "metrics.rmse == 3"
-        driver.screen.query_one("#filter").value = "metrics.rmse > 0.65"
+        assert field.value == "metrics.rmse == 3"
+        lines = driver.text.split("\n")
+        at = next(number for number, line in enumerate(lines) if "metrics.rmse == 3" in line)
+        assert lines[at + 1].index("^") == lines[at].index("== 3") and field.cursor_position == len("metrics.rmse ")
+        field.value = "metrics.rmse > 0.65"
         await driver.press("enter")
         assert await names(driver, 2) == ["child-5", "child-2"]
+
+
+async def test_the_list_of_what_can_come_next(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program() as driver:
+        await go(driver, sweep)
+        await driver.press("slash")
+        field = driver.screen.query_one("#filter")
+
+        def offered() -> list[str]:
+            shown = field.choices.options if field.choices.display else []
+            return [str(option.prompt) for option in shown]
+
+        await driver.type("metr")
+        await driver.until(lambda: offered() == ["metrics."], "the kind")
+        await driver.press("tab")
+        await driver.until(lambda: offered() == ["metrics.loss", "metrics.rmse", "metrics.`val/loss`"], "the keys")
+        # An odd key, which needs backticks, found by what it contains.
+        await driver.type("/")
+        await driver.until(lambda: offered() == ["metrics.`val/loss`"], "the odd key")
+        await driver.press("down", "enter")
+        await driver.until(lambda: field.value == "metrics.`val/loss`", "the odd key taken")
+        await driver.press("space")
+        await driver.until(lambda: offered()[:2] == ["<", "<="], "the operators")
+        await driver.press("up", "up")
+        assert field.choices.highlighted == 4
+        await driver.press("escape")
+        await driver.until(lambda: not offered(), "no list")
+        assert field.has_focus and field.value == "metrics.`val/loss` "
+        await driver.type("> 0")
+        await driver.press("enter")
+        assert await names(driver, 1) == ["child-0"]
+        assert driver.screen.table.has_focus
 
 
 async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, str]) -> None:

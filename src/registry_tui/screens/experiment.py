@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.containers import Horizontal
-from textual.suggester import Suggester
 from textual.widget import Widget
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Static
 
 from registry_tui.actions import EXPERIMENT, bindings
 from registry_tui.commands import Place
@@ -19,10 +17,9 @@ from registry_tui.screens.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, colu
 from registry_tui.screens.run_following import Following
 from registry_tui.screens.run_registered import REGISTERED, Registered
 from registry_tui.screens.run_views import RunView, default_view
-from registry_tui.widgets import filter_language
+from registry_tui.widgets.filter_field import FilterLine
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch, PageCache
-from registry_tui.widgets.text import safe_lines
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 
@@ -66,21 +63,10 @@ class ExperimentScreen(ListScreen):
         self.registered = Registered(lambda runs: self.client.registered_from(place.args["project"], runs))
 
     def compose_content(self) -> Iterable[Widget]:
-        with Horizontal(classes="bar"):
-            yield Label("filter")
-            yield Input(
-                self.filter_text,
-                placeholder="metrics.rmse < 0.8 and params.alpha = '0.5'   → completes keys",
-                compact=True,
-                id="filter",
-                suggester=_Keys(self),
-            )
-            yield Static("", classes="count", id="count")
-        yield Static("", id="wrong", markup=False)
+        yield FilterLine(self.filter_text, self.known_keys)
         yield from super().compose_content()
 
     def on_mount(self) -> None:
-        self.query_one("#wrong").display = False
         if "cursor" not in self.place.state:
             self._open_with_default()
         Following(self).begin()
@@ -231,16 +217,15 @@ class ExperimentScreen(ListScreen):
         from registry_tui.client import WrongInput
 
         if isinstance(error, WrongInput):
-            hint = filter_language.hint(self.filter_text, self.known_keys())
-            self._complain(f"{hint}\n{error.message}" if hint else error.message)
             self.query_one("#filter").focus()
+            self._complain(error.message)
+            self.query_one("#count", Static).update("")
+            self.table.say(Empty("No runs were asked for", ("The filter above is not understood.",)))
         else:
             self.failed(error)
 
-    def _complain(self, text: str) -> None:
-        line = self.query_one("#wrong", Static)
-        line.display = bool(text)
-        line.update(safe_lines(text, 600))
+    def _complain(self, words: str) -> None:
+        self.query_one(FilterLine).complain(words)
 
     def do_back(self) -> None:
         if self.focused is not None and self.focused.id == "filter":
@@ -390,14 +375,3 @@ class ExperimentScreen(ListScreen):
         self.filter_text = f"{self.filter_text} and {filter_}" if self.filter_text else filter_
         self.query_one("#filter", Input).value = self.filter_text
         self.restart()
-
-
-class _Keys(Suggester):
-    """Completes keys of the filter language from the runs that are loaded."""
-
-    def __init__(self, screen: ExperimentScreen) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._screen = screen
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return filter_language.complete(value, self._screen.known_keys())
