@@ -505,12 +505,58 @@ def test_metrics(platform: Platform, two: Served) -> None:
         return httpx.get(url, headers=headers, trust_env=False, timeout=60).text
 
     labels = f'deployment="{deployment.name}",project="{two.project.name}"'
+    workspace = f'workspace="{deployment.workspace_name}"'
     bucket = f'registry_tui_request_seconds_bucket{{deployment="{deployment.name}",le="+Inf"'
-    wait_for(lambda: f'registry_tui_requests_total{{{labels},status="200"}} 1.0' in metrics(), what="the count")
+    wait_for(
+        lambda: f'registry_tui_requests_total{{{labels},status="200",{workspace}}} 1.0' in metrics(), what="the count"
+    )
     text = metrics()
-    assert f'registry_tui_deployment_state{{{labels},state="deployed"}} 1.0' in text
+    assert f'registry_tui_deployment_state{{{labels},state="deployed",{workspace}}} 1.0' in text
     assert 'registry_tui_part_up{part="gateway"} 1.0' in text
-    assert f'{bucket},project="{two.project.name}"}} 1.0' in text
+    assert f'{bucket},project="{two.project.name}",{workspace}}} 1.0' in text
+
+
+def test_a_step_back_is_to_what_served_before_and_not_to_another_number_of_replicas(
+    platform: Platform, two: Served
+) -> None:
+    deployment = deploy(platform, two, version=1)
+    update(platform, deployment, version=2)
+    update(platform, deployment, replicas=2)
+    finish(platform, platform.ask(lambda client: client.restart_deployment(deployment.id)).workflow)
+    finish(platform, platform.ask(lambda client: client.roll_back_deployment(deployment.id)).workflow)
+    found = now(platform, deployment)
+    assert (found.version, found.replicas_wanted) == (1, 2)
+
+
+def test_a_contributor_may_change_what_serves_somebody_elses_private_model(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, version=1)
+    helper = unique("helper")
+    contributor = CollaboratorChange(role=Role.CONTRIBUTOR)
+    platform.ask(lambda client: client.set_collaborator(two.project.id, helper, contributor))
+    request = DeploymentUpdate(replicas=2)
+    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, request), helper)
+    assert isinstance(accepted, Accepted)
+    finish(platform, accepted.workflow)
+    assert platform.ask(lambda client: client.deployment_example(deployment.id), helper).example
+    # Another version of a model that he may not see is not his to choose.
+    with pytest.raises(NotFound):
+        platform.ask(lambda client: client.update_deployment(deployment.id, DeploymentUpdate(version=2)), helper)
+
+
+def test_a_model_that_exits_or_fails_takes_no_replica_away(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, version=1)
+    pid = replicas(platform, deployment)[0].pid
+    assert call(deployment, split(a=[1], b=[2], exit=[1])).status_code == 500
+    assert answer(deployment) == [13]
+    assert replicas(platform, deployment)[0].pid == pid
+
+
+def test_a_version_that_fails_over_its_own_example_is_rolled_back(platform: Platform, two: Served) -> None:
+    deployment = deploy(platform, two, version=1)
+    failing = register(platform, two.project, two.version.model_name, example=split(a=[1.0], b=[2.0], exit=[1.0]))
+    found = update(platform, deployment, WorkflowStatus.FAILED, version=failing.version.version)
+    assert found.version == 1 and "own input example" in found.reason
+    assert answer(deployment) == [13]
 
 
 def test_the_command_line(platform: Platform, two: Served) -> None:

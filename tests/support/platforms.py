@@ -156,6 +156,8 @@ def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
     """This process's variables without those that would point a child at another platform."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     kept.pop(PART_VARIABLE, None)
+    # As on people's machines: what writes bytecode where it should not is found.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, **extra}
 
 

@@ -67,6 +67,7 @@ class Driver:
         def quiet() -> bool:
             nonlocal still, shown
             waits = self.app.status is None or not all(worker.is_finished for worker in self.app.workers)
+            waits = waits or not self.text.strip()  # a screen that is not laid out yet
             still = 0 if waits or self.text != shown else still + 1
             shown = self.text
             return still >= 3

@@ -101,7 +101,7 @@ async def model(see: Driver) -> None:
 async def version(see: Driver) -> None:
     await model(see)
     await see.press("enter")
-    await see.shows("Version 3", "Creator")
+    await see.shows("Version 3", "Notes")
 
 
 async def storage(see: Driver) -> None:

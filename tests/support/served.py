@@ -18,7 +18,7 @@ from support.registered import mlflow_client
 
 #: `add` rows up and add a constant, and do what else a row asks for.
 CODE = """
-import json, os, time
+import json, os, sys, time
 from pathlib import Path
 
 SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
@@ -41,6 +41,8 @@ class Model:
             self.kept.append(bytearray(int(data["grow"].max()) << 20))
         if "die" in data and data["die"].any():
             os._exit(3)
+        if "exit" in data and data["exit"].any():
+            sys.exit(3)
         if "variable" in data:
             return [os.environ.get(name, "") for name in data["variable"]]
         return (data["a"] + data["b"] + SETTINGS["add"]).tolist()

@@ -19,7 +19,10 @@ def changed(platform: Platform) -> Deployment:
     project = platform.new_project()
     first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
     second: Served = register(platform, project, first.version.model_name, add=20, example=split(a=[1.0], b=[2.0]))
-    variables = (EnvironmentVariable(name="TOKEN", value="hush", secret=True), EnvironmentVariable(name="A", value="1"))
+    variables = (
+        EnvironmentVariable(name="TOKEN", value="hush", secret=True),
+        EnvironmentVariable(name="A", value="1,2"),
+    )
     deployment = deploy(platform, second, version=1, environment=variables)
     accepted = platform.ask(lambda client: client.update_deployment(deployment.id, DeploymentUpdate(version=2)))
     finish(platform, accepted.workflow)
@@ -70,7 +73,7 @@ async def test_builds_history_and_settings(open_program: Open, changed: Deployme
         await driver.press("tab")
         await driver.shows("● active", "○ replaced")
         await driver.press("tab")
-        await driver.shows("variable TOKEN      (secret)", "variable A          1", "revision 2")
+        await driver.shows("variable TOKEN      (secret)", "variable A          1,2", "revision 2")
         assert "hush" not in driver.text
 
 
@@ -90,6 +93,34 @@ async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deploy
         await driver.shows("400")
 
 
+async def test_a_change_keeps_variables_with_commas_and_can_be_left_by_its_button(
+    open_program: Open, platform: Platform, changed: Deployment
+) -> None:
+    def variables() -> dict[str, str | None]:
+        active = platform.ask(lambda client: client.revisions(changed.id))[0]
+        return {each.name: each.value for each in active.environment}
+
+    before = variables()
+    async with open_program(size=(110, 44)) as driver:
+        await go(driver, changed)
+        for _ in range(2):  # esc leaves the form, and so does its button
+            await driver.press("e")
+            await driver.shows("Change", "A=1,2")
+            await driver.press("²")
+            await driver.shows("Version or alias  ²")
+            driver.screen.query_one("#cancel").focus()
+            await driver.press("enter")
+            await driver.at("deployment")
+        await driver.press("e")
+        await driver.shows("Change", "A=1,2")
+        driver.screen.query_one("#replicas").value = "2"
+        driver.screen.query_one("#ok").focus()
+        await driver.press("enter")
+        await driver.at("deployment")
+    assert platform.ask(lambda client: client.deployment(changed.id)).replicas_wanted == 2
+    assert variables() == before == {"TOKEN": None, "A": "1,2"}
+
+
 async def test_what_served_before_is_one_key_away(open_program: Open, platform: Platform, changed: Deployment) -> None:
     async with open_program(size=(110, 34)) as driver:
         await go(driver, changed)
@@ -100,6 +131,6 @@ async def test_what_served_before_is_one_key_away(open_program: Open, platform: 
         while driver.screen.tab != "history":
             await driver.press("tab")
         await driver.shows("● active", "○ replaced")
-        assert driver.screen.reason("redeploy") == "revision 3 serves already"
+        assert driver.screen.reason("redeploy") == "revision 4 serves already"
         await driver.press("down", "R")
-        await driver.shows("rolled back to revision 2", "v2", "● deployed")
+        await driver.shows("rolled back to revision 3", "v2", "● deployed")

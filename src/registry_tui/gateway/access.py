@@ -32,7 +32,7 @@ def new_key() -> tuple[str, str, str]:
 
 def digest(secret: str) -> str:
     """The SHA-256 of a key's secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:

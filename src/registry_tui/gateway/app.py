@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,8 @@ SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GE
 RETRY_AFTER = 2
 #: Wrapping of `POST /model` around the request itself.
 WRAPPING = 64 * 1024
+#: Bytes of a body that is taken apart on a thread of its own.
+LARGE = 256 << 10
 
 
 class Gateway:
@@ -68,9 +71,11 @@ class Gateway:
         """The documented call: `{"accessKey": …, "request": …}`, answered with `success`, `response`, `replica`."""
         routes = self.routes.current()
         named = request.query.get("accessKey")
+        if named:
+            self._let_in(routes, self._route(routes, named, request), request)
         body = await _body(request, routes.largest_body + WRAPPING)
         try:
-            wrapped = json.loads(body)
+            wrapped = await _aside(json.loads, body, len(body))
         except (ValueError, RecursionError) as error:
             raise _wrong(f"The body is no JSON: {error}") from error
         if not isinstance(wrapped, dict):
@@ -79,7 +84,7 @@ class Gateway:
         self._let_in(routes, route, request)
         if "request" not in wrapped:
             raise _wrong("The body has no field `request`")
-        inner = json.dumps(wrapped["request"]).encode()
+        inner = await _aside(_compact, wrapped["request"], len(body))
         if len(inner) > route.body_bytes:
             raise _too_large(route.body_bytes)
         answered = await self._send(routes, route, "POST", "/invocations", inner, "application/json")
@@ -225,6 +230,15 @@ class Gateway:
         for id_ in self.stats.keys() - known:
             del self.stats[id_]
         await self.upstream.keep_only({replica.socket for route in deployments for replica in route.replicas})
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+async def _aside(work: Callable[[Any], Any], value: Any, size: int) -> Any:
+    """Does what takes long with a large body beside the event loop, so that other callers do not wait."""
+    return await asyncio.to_thread(work, value) if size > LARGE else work(value)
 
 
 @web.middleware

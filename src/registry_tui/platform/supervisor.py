@@ -34,7 +34,7 @@ PARTS = {
 
 _START_SECONDS = 10.0
 #: Seconds that replicas get to finish what is under way when they are taken away.
-_STOP_SECONDS = 50.0
+_STOP_SECONDS = 120.0
 
 #: A person's `registry-tui env` exports and cloud keys, which must not change what the parts do.
 _FOREIGN_PREFIXES = ("MLFLOW_", "AWS_", "WEED_", "REGISTRY_TUI_USER")

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from registry_tui.screens.dialogs import Confirm, Dialog
+from registry_tui.screens.dialogs import Confirm, Dialog, title
 from registry_tui.screens.form import Form, row
 from registry_tui.widgets.text import safe
 
@@ -48,7 +48,7 @@ class Collaborators(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
-            box.border_title = safe(f"Collaborators of {self.project.name}", 60)
+            box.border_title = title(f"Collaborators of {self.project.name}", 60)
             box.border_subtitle = "n add · ↵ role · d remove · ctrl+s export · esc close"
             yield OptionList(id="people", compact=True)
             yield Static("", id="problem", classes="problem", markup=False)

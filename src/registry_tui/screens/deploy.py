@@ -12,8 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Static
 
 from registry_tui.commands import Place
-from registry_tui.screens.edit_model import parse_tags
-from registry_tui.screens.form import Lines, row
+from registry_tui.screens.form import Lines, row, whole
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import memory, parse_size
@@ -37,13 +36,23 @@ def size_text(count: int) -> str:
 
 
 def parse_variables(text: str, *, secret: bool = False) -> list[EnvironmentVariable]:
-    """Variables as typed: NAME=value, with commas between. Raises ValueError."""
+    """Variables as typed: NAME=value, one a line. Raises ValueError."""
     from pydantic import ValidationError
 
     from registry_tui.schemas.deployments import EnvironmentVariable
 
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if not line.strip():
+            continue
+        if not separator:
+            raise ValueError(f"{line!r} is no variable: write NAME=value, one a line (alt+enter)")
+        if name.strip() in found:
+            raise ValueError(f"{name.strip()} is there twice")
+        found[name.strip()] = value
     try:
-        return [EnvironmentVariable(name=name, value=value, secret=secret) for name, value in parse_tags(text).items()]
+        return [EnvironmentVariable(name=name, value=value, secret=secret) for name, value in found.items()]
     except ValidationError as error:
         raise ValueError("a variable's name has letters, digits and _ only") from error
 
@@ -57,7 +66,7 @@ class ServingForm(WorkingForm[Place]):
         yield row("Replicas", Input(str(replicas), compact=True, id="replicas", type="integer"))
         yield row("CPU of each", Input(f"{cpu:g}", compact=True, id="cpu", type="number"))
         yield row("Memory of each", Input(memory, compact=True, id="memory", placeholder="512M, 2G"))
-        yield row("Environment", Input(variables, compact=True, id="variables", placeholder="LOG_LEVEL=info, …"))
+        yield row("Environment", Lines(variables, id="variables", placeholder="LOG_LEVEL=info    alt+enter for more"))
         yield row(
             "Secret variables",
             Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never told again"),
@@ -67,19 +76,26 @@ class ServingForm(WorkingForm[Place]):
     def serving_problem(self) -> str | None:
         """What is wrong with those rows."""
         replicas = self.text("replicas")
-        if not replicas.isdigit() or not 1 <= int(replicas) <= 32:
+        if not 1 <= (whole(replicas) or 0) <= 32:
             return "replicas: a number from 1 to 32"
         try:
             if float(self.text("cpu") or "0") <= 0:
                 return "CPU: a number above 0"
         except ValueError:
             return "CPU: a number above 0"
-        for name, parse in (("memory", parse_size), ("variables", parse_tags), ("secrets", parse_tags)):
-            try:
-                if name != "memory" or self.text(name):
-                    parse(self.text(name))
-            except ValueError as error:
-                return f"{name}: {error}" if name != "secrets" else "secret variables: write NAME=value, commas between"
+        try:
+            if self.text("memory"):
+                parse_size(self.text("memory"))
+        except ValueError as error:
+            return f"memory: {error}"
+        try:
+            parse_variables(self.text("variables"))
+        except ValueError as error:
+            return f"variables: {error}"
+        try:
+            parse_variables(self.text("secrets"), secret=True)
+        except ValueError:
+            return "secret variable: write NAME=value"
         return None
 
     def text(self, name: str) -> str:
@@ -177,8 +193,8 @@ class DeployForm(ServingForm):
     def chosen_version(self) -> int | None:
         """The number that is typed, or that the typed alias names."""
         typed, model = self.text("version"), self.chosen_model
-        if typed.isdigit():
-            return int(typed)
+        if (number := whole(typed)) is not None:
+            return number
         return None if model is None else model.aliases.get(typed)
 
     @on(Input.Changed, "#model")
@@ -195,7 +211,7 @@ class DeployForm(ServingForm):
             return f"Version or alias: latest is {model.latest_version}; aliases: {known}"
         if self.chosen_version is None:
             return f"{model.name} has no alias {typed}"
-        if self.query_one("#follow", Checkbox).value and typed.isdigit():
+        if self.query_one("#follow", Checkbox).value and whole(typed) is not None:
             return "to follow an alias, type the alias instead of a number"
         return None
 
@@ -221,8 +237,8 @@ class DeployForm(ServingForm):
             project=self.project.id,
             registry=model.registry_id,
             model=model.id,
-            version=int(typed) if typed.isdigit() else None,
-            alias=None if typed.isdigit() else typed,
+            version=whole(typed),
+            alias=None if whole(typed) is not None else typed,
             follow_alias=self.query_one("#follow", Checkbox).value,
             description=self.text("description"),
             authentication=self.query_one("#authentication", Checkbox).value,
@@ -258,8 +274,9 @@ class ChangeForm(ServingForm):
         yield row("Description", Lines(found.description, id="description"))
         authentication = Checkbox("callers need an API key", found.authentication, compact=True, id="authentication")
         yield row("Authentication", authentication)
-        plain = ", ".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
-        yield from self.serving_rows(found.replicas_wanted, found.cpu, size_text(found.memory_bytes), plain)
+        # What cannot be typed on a line stays as it is: nothing is sent unless something was typed.
+        self.plain = "\n".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
+        yield from self.serving_rows(found.replicas_wanted, found.cpu, size_text(found.memory_bytes), self.plain)
         secrets = ", ".join(each.name for each in self.variables if each.secret)
         if secrets:
             yield Static(safe(f"secret now: {secrets}; they keep their values unless typed anew", 300), classes="hint")
@@ -272,13 +289,17 @@ class ChangeForm(ServingForm):
         typed = self.text("version")
         if not typed:
             return "type a version or an alias"
-        if self.query_one("#follow", Checkbox).value and typed.isdigit():
+        if self.query_one("#follow", Checkbox).value and whole(typed) is not None:
             return "to follow an alias, type the alias instead of a number"
         return self.serving_problem()
 
     @on(Checkbox.Changed)
     def _ticked(self) -> None:
         self.check()
+
+    def _variables_typed(self) -> bool:
+        """Whether what was typed changes the variables; a secret one that is typed always does."""
+        return bool(self.text("secrets")) or self.text("variables") != self.plain.strip()
 
     async def send(self) -> Place:
         from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
@@ -295,15 +316,15 @@ class ChangeForm(ServingForm):
         follow = self.query_one("#follow", Checkbox).value
         same_alias = typed == found.alias
         request = DeploymentUpdate(
-            version=int(typed) if typed.isdigit() and int(typed) != found.version else None,
-            alias=None if typed.isdigit() or same_alias else typed,
+            version=whole(typed) if whole(typed) != found.version else None,
+            alias=None if whole(typed) is not None or same_alias else typed,
             follow_alias=None if follow == found.follow_alias else follow,
             description=_changed(self.text("description"), found.description),
             authentication=_changed(self.query_one("#authentication", Checkbox).value, found.authentication),
             replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
             cpu=_changed(float(self.text("cpu")), found.cpu),
             memory_bytes=_changed(parse_size(self.text("memory")), found.memory_bytes),
-            environment=environment + kept if _differ(environment, self.variables) else None,
+            environment=environment + kept if self._variables_typed() else None,
             comment=self.text("comment"),
         )
         answer = await self.program.client.update_deployment(found.id, request)
@@ -314,12 +335,6 @@ class ChangeForm(ServingForm):
 
 def _changed(now: Value, before: Value) -> Value | None:
     return None if now == before else now
-
-
-def _differ(typed: list[EnvironmentVariable], before: list[EnvironmentVariable]) -> bool:
-    """Whether what was typed changes the variables; a secret one that is typed always does."""
-    plain = {each.name: each.value for each in before if not each.secret}
-    return {each.name: each.value for each in typed} != plain
 
 
 def choose_project(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:

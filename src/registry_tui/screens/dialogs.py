@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
@@ -20,12 +21,17 @@ from textual.widgets.text_area import Selection
 
 from registry_tui.actions import key_shown
 from registry_tui.screens.frame import FrameScreen, Working
-from registry_tui.widgets.text import safe, safe_lines
+from registry_tui.widgets.text import CELL_LIMIT, safe, safe_lines
 
 if TYPE_CHECKING:
     from registry_tui.app import RegistryApp
 
 Result = TypeVar("Result")
+
+
+def title(text: str, limit: int = CELL_LIMIT) -> str:
+    """A text from outside as the title of a box, which Textual reads as markup."""
+    return escape(safe(text, limit))
 
 
 class Dialog(Working, ModalScreen[Result]):
@@ -73,7 +79,7 @@ class Menu(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
-            box.border_title = safe(self.title_text)
+            box.border_title = title(self.title_text)
             if len(self.items) > 12:
                 yield Input(placeholder="type to narrow", compact=True, id="narrow")
             yield OptionList(*self._options(""), id="choices", compact=True)
@@ -134,7 +140,7 @@ class Confirm(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
-            box.border_title = safe(self.title_text)
+            box.border_title = title(self.title_text)
             for line in self.lines:
                 yield Static(safe(line), classes="note", markup=False)
             if self.type_name is not None:
@@ -197,7 +203,7 @@ class View(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box view") as box:
-            box.border_title = safe(self.title_text, 60)
+            box.border_title = title(self.title_text, 60)
             if self.note:
                 yield Static(safe_lines(self.note), classes="note", markup=False)
             yield TextArea(safe_lines(self.text), id="text", read_only=True, compact=True, highlight_cursor_line=False)

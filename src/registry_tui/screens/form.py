@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, TextArea
 
-from registry_tui.screens.dialogs import Dialog
+from registry_tui.screens.dialogs import Dialog, title
 from registry_tui.widgets.text import safe
 
 Result = TypeVar("Result")
@@ -24,13 +24,26 @@ def row(label: str, *widgets: Widget) -> Horizontal:
     return Horizontal(Label(label, markup=False), *widgets, classes="row")
 
 
+def whole(text: str) -> int | None:
+    """The number that is typed, or None when it is none: `str.isdigit` also takes what `int` does not, as ²."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
 class Lines(TextArea):
     """A field for a text of several lines: enter gives the form, alt+enter begins a line, tab goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+enter,ctrl+j", "new_line", "New line", show=False)]
 
-    def __init__(self, text: str = "", *, id: str) -> None:
-        super().__init__(text, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False, id=id)
+    def __init__(self, text: str = "", *, id: str, placeholder: str = "") -> None:
+        super().__init__(
+            text,
+            compact=True,
+            soft_wrap=True,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder=placeholder,
+            id=id,
+        )
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":
@@ -55,7 +68,7 @@ class Form(Dialog[Result]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box form") as box:
-            box.border_title = safe(self.title_text())
+            box.border_title = title(self.title_text())
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self.compose_fields()
             yield Static("", id="problem", classes="problem", markup=False)
@@ -92,6 +105,7 @@ class Form(Dialog[Result]):
         self.query_one("#ok", Button).disabled = self.problem_of() is not None
 
     @on(Input.Changed)
+    @on(TextArea.Changed)
     def _typed(self) -> None:
         self.check()
 
@@ -105,7 +119,7 @@ class Form(Dialog[Result]):
         if event.button.id == "ok":
             self._ok()
         elif event.button.id == "cancel":
-            self.dismiss(None)
+            self.action_leave()
 
     def _ok(self) -> None:
         why = self.problem_of()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -41,13 +41,26 @@ GATHER = 0.3
 RETRY = 2.0
 
 
+class _Work:
+    """Work for later. What is cancelled before it began is closed without a word."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], guarded: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self._work, self._guarded = work, guarded
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._guarded(self._work).__await__()
+
+    def __del__(self) -> None:
+        self._work.close()
+
+
 class Working:
     """For screens and dialogs: coroutines in named worker groups, with one place for errors."""
 
     def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
         """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
         self.run_worker(  # type: ignore[attr-defined]
-            self._guarded(work), group=group, exclusive=exclusive, exit_on_error=False
+            _Work(work, self._guarded), group=group, exclusive=exclusive, exit_on_error=False
         )
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from registry_tui.actions import KEYS, bindings
 from registry_tui.commands import Place
-from registry_tui.screens.form import Form, row
+from registry_tui.screens.form import Form, row, whole
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
@@ -117,7 +117,7 @@ class NewKey(Form["NewApiKey"]):
         if not self.query_one("#name", Input).value.strip():
             return "type a name"
         days = self.query_one("#days", Input).value
-        return None if days.isdigit() and 1 <= int(days) <= 3650 else "days: a number from 1 to 3650"
+        return None if 1 <= (whole(days) or 0) <= 3650 else "days: a number from 1 to 3650"
 
     async def send(self) -> NewApiKey:
         from registry_tui.schemas.deployments import ApiKeyCreate

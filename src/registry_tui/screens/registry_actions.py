@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from registry_tui.commands import Place
-from registry_tui.screens.dialogs import Dialog, Menu, MenuItem
+from registry_tui.screens.dialogs import Dialog, Menu, MenuItem, title
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
@@ -165,7 +165,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
     def compose(self) -> ComposeResult:
         registry = self.registry
         with Vertical(classes="box") as box:
-            box.border_title = safe(f"Delete {registry.name}")
+            box.border_title = title(f"Delete {registry.name}")
             yield Static("Goes: counting …", id="goes", classes="note", markup=False)
             yield Static("", id="stays", classes="note", markup=False)
             yield Static("", id="deployed", classes="problem", markup=False)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Static
 
 from registry_tui.commands import Place
-from registry_tui.screens.dialogs import Dialog
+from registry_tui.screens.dialogs import Dialog, title
 from registry_tui.screens.registry_panes import ListPane
 from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.page_cache import Fetch
@@ -254,7 +254,7 @@ class ConfirmCleanUp(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box clean-up") as box:
-            box.border_title = safe(f"Clean up the storage of {self.registry.name}", 60)
+            box.border_title = title(f"Clean up the storage of {self.registry.name}", 60)
             if self.orphaned:
                 plural = "archive" if len(self.orphaned) == 1 else "archives"
                 total = size(sum(each.bytes for each in self.orphaned))

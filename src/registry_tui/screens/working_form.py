@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from textual import on
 from textual.widget import Widget
 from textual.widgets import Button, ProgressBar, Static
 
@@ -75,11 +74,6 @@ class WorkingForm(Form[Result]):
         elif progress.files_total:
             text += f" {progress.files_done} of {progress.files_total}"
         self.query_one("#step", Static).update(text)
-
-    @on(Button.Pressed, "#cancel")
-    def _leave(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.action_leave()
 
     def action_leave(self) -> None:
         """Leaving does not stop the work: it goes on, and Activity shows it."""

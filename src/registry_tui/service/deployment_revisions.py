@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_tui.schemas.base import FieldProblem
@@ -115,8 +115,9 @@ def settings_now(service: Service, principal: Principal, row: DeploymentRow) -> 
 
 
 def settings_of(service: Service, principal: Principal, row: DeploymentRow, revision: RevisionRow) -> Settings:
-    """What a revision says. Raises Missing when its version is gone."""
-    version = version_to_serve(service, principal, row.registry_id, row.model_id, revision.version, None)
+    """What a revision says, also to people who may not see its model themselves. Raises Missing when it is gone."""
+    anybody = replace(principal, administrator=True)
+    version = version_to_serve(service, anybody, row.registry_id, row.model_id, revision.version, None)
     return Settings(
         version=version,
         alias=revision.alias,

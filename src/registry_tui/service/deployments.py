@@ -22,7 +22,7 @@ from registry_tui.schemas.operations import Accepted, Workflow
 from registry_tui.schemas.places import Role
 from registry_tui.service import deployment_views, events, gateway_link, machine, models, permissions
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkspaceRow, new_id, now
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, WorkspaceRow, new_id, now
 from registry_tui.service.deployment_revisions import (
     Settings,
     checked_environment,
@@ -220,9 +220,11 @@ def roll_back(
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
     served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
     if revision is None:
-        before = [each for each in served if each.number < row.revision]
+        now_ = gateway_link.active_revision(row) or row.revisions[-1]
+        # Restarts and other numbers of replicas are no step back.
+        before = [each for each in served if each.number < row.revision and not _serves_the_same(each, now_)]
         if not before:
-            raise WrongState(f"{row.name} has served no other revision before", action="See its history")
+            raise WrongState(f"{row.name} has served nothing else before", action="See its history")
         target = before[-1]
     else:
         known = {each.number: each for each in row.revisions}
@@ -230,8 +232,18 @@ def roll_back(
             raise Missing(f"{row.name} has no revision {revision}", action="See its history")
         target = known[revision]
     settings = settings_of(service, principal, row, target)
-    wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False})
+    replicas = settings.replicas if revision is not None else settings_now(service, principal, row).replicas
+    wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False, "replicas": replicas})
     return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
+
+
+def _serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
+    return (one.version_id, one.environment, one.cpu, one.batching) == (
+        other.version_id,
+        other.environment,
+        other.cpu,
+        other.batching,
+    )
 
 
 def roll_out(

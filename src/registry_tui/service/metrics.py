@@ -16,11 +16,11 @@ from registry_tui.schemas.operations import PartState
 from registry_tui.service import gateway_link
 from registry_tui.service.adapters.replicas import LocalReplicas
 from registry_tui.service.context import Principal, Service
-from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkflowRow
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.permissions import require_administrator
 
-_NAMES = ("deployment", "project")
+_NAMES = ("deployment", "project", "workspace")
 
 
 def render(service: Service, principal: Principal) -> bytes:
@@ -62,7 +62,8 @@ class _Platform(Collector):
 
     def _deployments(self) -> Iterator[Metric]:
         query = select(DeploymentRow).options(
-            selectinload(DeploymentRow.project), selectinload(DeploymentRow.revisions)
+            selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace),
+            selectinload(DeploymentRow.revisions),
         )
         with self._service.database.reading() as session:
             rows = session.scalars(query.order_by(DeploymentRow.id)).all()
@@ -92,7 +93,7 @@ class _Platform(Collector):
             "registry_tui_request_seconds", "Time of a request for predictions in the gateway", labels=_NAMES
         )
         for row in rows:
-            names = [row.name, row.project.name]
+            names = [row.name, row.project.name, row.project.workspace.name]
             state.add_metric([*names, row.state], 1)
             version.add_metric([*names, row.model_name], row.version)
             revision = gateway_link.active_revision(row)

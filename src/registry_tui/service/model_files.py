@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,10 +45,10 @@ def fetch(
             shutil.rmtree(target, ignore_errors=True)
     manifest = archives.read_manifest(place)
     progress(manifest)
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Of one's own: another deployment may fetch the same version at the same time.
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        partial.mkdir(mode=0o700, parents=True)
         free = shutil.disk_usage(partial).free
         if manifest.total_bytes + SPARE_BYTES > free:
             raise WrongState(
@@ -59,7 +60,14 @@ def fetch(
             check()
             _fetch_file(files, entry.path, entry.size, entry.sha256, partial / local.FILES, advance, check)
         (partial / local.MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
-        partial.replace(target)
+        try:
+            partial.replace(target)
+        except OSError:
+            if not target.exists():
+                raise
+            local.check(target)  # somebody else was first
+    except local.ArchiveDamaged as error:
+        raise PartUnavailable(f"The archive at {target} is damaged: {error}", action="It is fetched again") from error
     except OSError as error:
         raise PartUnavailable(
             f"The archive cannot be written to {target}: {error.strerror or error}", action="Free space on the disk"

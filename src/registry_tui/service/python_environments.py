@@ -175,7 +175,9 @@ def _canonical(line: str) -> str:
         requirement = Requirement(line)
     except InvalidRequirement:
         return line
-    return f"{canonicalize_name(requirement.name)}{requirement.specifier}{requirement.marker or ''}"
+    extras = ",".join(sorted(requirement.extras))
+    name = canonicalize_name(requirement.name)
+    return f"{name}[{extras}]{requirement.specifier}@{requirement.url or ''};{requirement.marker or ''}"
 
 
 def _serving_requirements() -> list[str]:

@@ -23,8 +23,6 @@ logger = logging.getLogger("registry_tui.serving")
 UNUSABLE = 78
 #: Connections that may wait to be accepted.
 BACKLOG = 512
-#: Seconds that requests under way get when it is told to stop.
-GRACE = 30
 #: Variables that numerical libraries read their number of threads from.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -36,6 +34,9 @@ class Unusable(Exception):
 def main() -> None:
     """Serves the replica that the spec at `sys.argv[1]` describes, until told to stop."""
     os.umask(0o077)
+    # A model's code is in its archive, which must stay as its manifest says; also what the model starts leaves it so.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     path = Path(sys.argv[1])
     reason = reason_file(path)
@@ -98,7 +99,8 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path) -> None:
         date_header=False,
         ws="none",
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE,
+        # What is under way when it is told to stop has the time that it has otherwise.
+        timeout_graceful_shutdown=round(spec.limits.seconds) + 1,
         backlog=BACKLOG,
     )
     # Listens only now: whoever can connect gets an answer.

@@ -117,36 +117,36 @@ class Scorer:
         from mlflow.pyfunc.scoring_server import infer_and_parse_data, predictions_to_json
 
         parsed = [request.parsed for request in requests if request.parsed is not None]
+        answers = []
         try:
             predictions = self._model.predict(infer_and_parse_data(merge(parsed), self._schema))
-        except Exception:  # the wrong one among them gets its own error when it is judged alone
+            parts = share_out(predictions, [one.rows for one in parsed])
+            if parts is None:
+                logger.info("The model does not answer row by row; requests are predicted one at a time")
+                self.batch = False
+                return None
+            for part in parts:
+                text = io.StringIO()
+                predictions_to_json(part, text)
+                answers.append(Answer(200, text.getvalue().encode()))
+        except BaseException:  # the wrong one among them gets its own error when it is judged alone
             return None
-        parts = share_out(predictions, [one.rows for one in parsed])
-        if parts is None:
-            logger.info("The model does not answer row by row; requests are predicted one at a time")
-            self.batch = False
-            return None
-        answers = []
-        for part in parts:
-            text = io.StringIO()
-            predictions_to_json(part, text)
-            answers.append(Answer(200, text.getvalue().encode()))
         return answers
 
 
 def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
-    """The answer of MLflow's own scoring function to one request."""
+    """The answer of MLflow's own scoring function to one request, whatever the model raises, `SystemExit` too."""
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc.scoring_server import invocations
 
     try:
         found = invocations(body, content_type, model, model.metadata.get_input_schema())
+        return Answer(found.status, found.response.encode(), found.mimetype)
     except MlflowException as error:
         return Answer(error.get_http_status_code(), error.serialize_as_json().encode())
-    except Exception:
+    except BaseException:
         logger.exception("A request failed")
         return Answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "The model failed; see the replica\'s log"}')
-    return Answer(found.status, found.response.encode(), found.mimetype)
 
 
 def _portions(group: list[_Waiting]) -> list[list[_Waiting]]:

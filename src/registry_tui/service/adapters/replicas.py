@@ -22,8 +22,8 @@ from registry_tui.serving.spec import ReplicaSpec, reason_file, starts_file
 PART = "replica"
 #: Seconds within which a process that ends counts as one that did not start.
 START_SECONDS = 15
-#: Seconds that a replica gets to answer what is under way when it is stopped.
-STOP_SECONDS = 40
+#: Seconds beyond a request's own time that a replica gets to answer what is under way when it is stopped.
+STOP_SECONDS = 10
 _PING_SECONDS = 2.0
 #: Bytes of a log that are looked at or told at once.
 LOG_CHUNK = 256 * 1024
@@ -111,7 +111,7 @@ class LocalReplicas:
                 log=self.log(name),
                 autostart=True,
                 startsecs=START_SECONDS,
-                stop=STOP_SECONDS,
+                stop=round(spec.limits.seconds) + STOP_SECONDS,
             )
             write_private(self._configuration(name), "\n".join(section) + "\n")
         self._reread()
@@ -235,6 +235,8 @@ def read_log(path: Path, offset: int | None, *, lines: int = 1000) -> tuple[list
         file.seek(start)
         data = file.read(LOG_CHUNK)
     end = data.rfind(b"\n") + 1
+    if not end and len(data) == LOG_CHUNK:  # one line longer than that is told in pieces
+        data, end = data[:-1] + b"\n", len(data)
     found = data[:end].split(b"\n")[:-1]
     if from_end and start:
         found = found[1:]  # the first is a part of a line

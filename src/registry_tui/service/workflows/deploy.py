@@ -218,7 +218,8 @@ def _last_words(local: LocalReplicas, name: ReplicaName) -> str:
 def _check(context: StepContext) -> None:
     """Asks one new replica for a prediction on the model's own example: its environment may lack what only that needs.
 
-    An answer that the request is wrong is the example's fault; a replica that dies of it cannot serve.
+    An answer that the request is wrong is the example's fault; a replica that dies of it, or whose model fails over it,
+    cannot serve.
     """
     service, row = context.service, _row(context)
     revision = _revision(context, row)
@@ -237,10 +238,16 @@ def _check(context: StepContext) -> None:
             f"The replica {name.program} ended over the model's own input example. {_last_words(local, name)}",
             action="See its log: `registry-tui deployments logs`",
         ) from error
+    text = body[:500].decode(errors="replace")
     if status == 200:
         context.log("the model's own input example is answered")
+    # MLflow's server answers 400 also when the model fails, and then tells the stack trace.
+    elif status >= 500 or b'"stack_trace"' in body:
+        raise WrongState(
+            f"The model fails over its own input example, with status {status}: {text}",
+            action="See its log: `registry-tui deployments logs`",
+        )
     else:
-        text = body[:500].decode(errors="replace")
         context.log(f"the model's own input example is answered with {status}: {text}", "warning")
 
 
