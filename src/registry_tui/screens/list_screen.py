@@ -107,8 +107,8 @@ class ListScreen(FrameScreen):
         return PageCache(self.fetch_for(self.filters, self.order), self.key_of, reversible=self.reversible)
 
     def restart(self) -> None:
-        """Asks for the list anew, because filter or order changed."""
-        if self.program.answering:
+        """Asks for the list anew, because filter or order changed; `start` asks with them when it has yet to."""
+        if self.program.answering and self.table.source is not None:
             self.table.set_source(self.new_source())
 
     @property
