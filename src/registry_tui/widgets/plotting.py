@@ -252,7 +252,7 @@ def short_number(value: float) -> str:
     if value == 0:
         return "0"
     magnitude = abs(value)
-    if 1e-4 <= magnitude < 1e6:
+    if 1e-3 <= magnitude < 1e6:
         text = f"{value:.4g}" if magnitude < 10_000 else f"{value:.0f}"
         return text if "e" not in text else f"{value:.0f}"
     return f"{value:.1e}"
