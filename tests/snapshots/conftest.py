@@ -1,0 +1,33 @@
+"""Drawing what was recorded: no platform, the time that it was recorded at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+import pytest
+
+from registry_tui.widgets import words
+from support import recorded
+from support.recorded import Answer
+
+
+@pytest.fixture(scope="session")
+def recording() -> tuple[datetime, Mapping[str, Answer]]:
+    """When the answers were recorded, and the answers."""
+    return recorded.load()
+
+
+@pytest.fixture
+def answers(
+    recording: tuple[datetime, Mapping[str, Answer]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Mapping[str, Answer]]:
+    """The answers; on the screen it is an hour after they were given, and everywhere the same time of day."""
+    made, found = recording
+    monkeypatch.setattr(words, "present", lambda: made + timedelta(hours=1))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield found
+    monkeypatch.undo()
+    time.tzset()
