@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
 from registry_tui.screens import run_following
+from support.many_runs import fill
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import log_model, mlflow_client
@@ -147,6 +150,45 @@ async def test_nested_runs_open_below_their_parent(open_program: Open, sweep: tu
         assert (await names(driver, 7))[0] == "parent"
         await driver.press("left")
         assert await names(driver, 1) == ["parent"]
+        # Nested runs whose parent the filter leaves out are at the top themselves.
+        driver.screen.query_one("#filter").value = "metrics.rmse > 0.65"
+        driver.screen.do_filter()
+        await driver.press("enter")
+        assert set(await names(driver, 2)) == {"child-5", "child-2"}
+
+
+async def test_a_large_parent_is_opened_a_page_at_a_time(
+    open_program: Open, platform: Platform, project: Project
+) -> None:
+    many, few = 250, 3
+    experiment = fill(platform.home.mlflow_database, many + few, workspace=project.mlflow_workspace, metrics=1)
+    credentials = platform.ask(lambda client: client.credentials(project.id))
+    search = RunSearch(experiment_ids=[str(experiment)], page_size=1000)
+    nested = platform.ask(lambda client: client.search_runs(project.id, search)).items
+    with mlflow_client(credentials) as http:
+
+        def parent(name: str) -> str:
+            body = {"experiment_id": str(experiment), "run_name": name, "start_time": 1}
+            made = http.post("/api/2.0/mlflow/runs/create", json=body).raise_for_status().json()
+            return str(made["run"]["info"]["run_id"])
+
+        # The newest belong to the large one, so that a page of nested runs knows of it alone.
+        large, small = parent("large"), parent("small")
+    with closing(sqlite3.connect(platform.home.mlflow_database, timeout=60)) as database, database:
+        rows = [("mlflow.parentRunId", large if place < many else small, run.id) for place, run in enumerate(nested)]
+        database.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", rows)
+    async with open_program() as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=str(experiment))
+        await driver.rows("experiment")
+        await driver.press("t")
+        await driver.until(lambda: driver.screen.parents == {large, small}, "both parents")
+        source = driver.screen.table.source
+        await driver.until(lambda: source.row(0) is not None and source.height == 2, "the parents alone")
+        await driver.press("home", *(["down"] if source.row(0).id == small else []), "right")
+        await driver.until(lambda: len(source.loaded_rows()) > 2, "a page of the nested")
+        await driver.until(lambda: source.next_step() is None, "nothing more to be asked for")
+        assert len(source.loaded_rows()) == 2 + 100
 
 
 async def test_groups_narrow_the_list(open_program: Open, sweep: tuple[Project, str]) -> None:
@@ -155,7 +197,24 @@ async def test_groups_narrow_the_list(open_program: Open, sweep: tuple[Project, 
         await driver.press("b")
         await driver.shows("Group by param", "alpha")
         await driver.press("enter")
-        await driver.shows("By alpha: 7 runs", "alpha = 0   3 runs", "mean", "no value   1 runs")
+        await driver.shows("By alpha: 7 runs", "alpha = 0   3 runs", "mean", "no value   1 run")
+        await driver.press("home", "enter")
+        await driver.shows("Metric of the groups", "rmse")
+        await driver.press("down", "enter")
+        await driver.shows("alpha = 0   3 runs   rmse: lowest 0.5, mean 0.6, highest 0.7")
+        await driver.press("home", "down", "enter")
+        await driver.shows("Order of the groups", "highest")
+        await driver.press("escape")
+        await driver.shows("By alpha: 7 runs")
+        await driver.press("end", "enter")
+        assert await names(driver, 1) == ["parent"]
+        assert driver.screen.query_one("#filter").value == "params.alpha IS NULL"
+        driver.screen.query_one("#filter").value = ""
+        driver.screen.do_filter()
+        await driver.press("enter")
+        await names(driver, 7)
+        await driver.press("b", "enter")
+        await driver.shows("By alpha: 7 runs")
         await driver.press("enter")
         assert set(await names(driver, 3)) <= {"child-0", "child-2", "child-4", "child-1", "child-3", "child-5"}
         assert driver.screen.query_one("#filter").value.startswith("params.alpha = ")

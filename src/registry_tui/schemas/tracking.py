@@ -67,7 +67,8 @@ class RunSearch(RequestSchema):
     filter: str = ""
     order_by: list[str] = []
     deleted: bool = False
-    #: Leaves out runs that are nested in others. A page may then be short although there are more.
+    #: Leaves out runs that are nested in others; behind them come nested ones whose parent is not found, of the first
+    #: thousand in order. A page may then be short although there are more.
     top_level: bool = False
     page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=1000)
     page_token: str | None = None

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PARENT = "mlflow.parentRunId"
 #: Pages of nested runs that are read to learn which runs are parents.
 PARENT_PAGES = 10
+#: Parents in such a page that are left out of the next question, and in all questions.
+FEW_PARENTS, MANY_LEFT_OUT = 3, 12
 #: Runs that are compared at once.
 MAX_COMPARED = 20
 
@@ -185,17 +187,24 @@ class ExperimentScreen(ListScreen):
 
     async def _learn_parents(self) -> None:
         """Which runs have nested ones, from the newest of those; MLflow cannot be asked for parents."""
-        fetch = self._fetch(f"tags.`{PARENT}` LIKE '%'")
+        nested = f"tags.`{PARENT}` IS NOT NULL"
         token: str | None = None
+        left_out: set[str] = set()
         for _ in range(PARENT_PAGES):
-            page = await fetch(token, False)
+            page = await self._fetch(nested)(token, False)
+            found = {run.tags[PARENT] for run in page.items}
             before = len(self.parents)
-            self.parents.update(run.tags[PARENT] for run in page.items)
+            self.parents |= found
             if len(self.parents) != before:
-                self.table.reload()
+                self.table.cells_came()
             token = page.next_page_token
             if token is None:
                 return
+            if len(found) <= FEW_PARENTS and len(left_out) + len(found) <= MANY_LEFT_OUT:
+                # The runs of one large parent do not hide those of others.
+                left_out |= found
+                nested += "".join(f" and tags.`{PARENT}` != '{each}'" for each in sorted(found))
+                token = None
 
     # -- the filter ---------------------------------------------------------------------------------
 

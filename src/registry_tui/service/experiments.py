@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Role
 from registry_tui.schemas.tracking import (
     DatasetInput,
@@ -33,10 +33,6 @@ _EXPERIMENT_ORDER = {
     "updated_at": "last_update_time",
     "id": "experiment_id",
 }
-#: The tag that names a nested run's parent (`mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID`).
-PARENT = "mlflow.parentRunId"
-#: Further pages that are looked at for runs that are not nested.
-_MORE_PAGES = 5
 _FILTER_EXAMPLE = "metrics.rmse < 0.8 and params.alpha = '0.5' and tags.team = 'wine'"
 
 
@@ -111,6 +107,10 @@ def get_experiment(service: Service, principal: Principal, project: str, experim
 
 def search_runs(service: Service, principal: Principal, project: str, request: RunSearch) -> Page[Run]:
     """One page of runs. Raises InvalidInput with MLflow's hint for a wrong filter or order, Missing, NotPermitted."""
+    if request.top_level:
+        from registry_tui.service.top_level_runs import top_level_runs
+
+        return top_level_runs(service, principal, project, request)
     place = enter(service, principal, project)
     body = {
         "experiment_ids": request.experiment_ids,
@@ -132,25 +132,10 @@ def search_runs(service: Service, principal: Principal, project: str, request: R
             action=f"For example: {_FILTER_EXAMPLE}" if field == "filter" else "For example: metrics.rmse ASC",
             errors=[FieldProblem(field=field, message=error.detail)],
         ) from error
-    page = Page(
+    return Page(
         items=[Run.model_construct(**_run(found)) for found in answer.get("runs", ())],
         next_page_token=answer.get("next_page_token") or None,
     )
-    return _top_level(service, principal, project, request, page) if request.top_level else page
-
-
-def _top_level(service: Service, principal: Principal, project: str, request: RunSearch, page: Page[Run]) -> Page[Run]:
-    """A page without nested runs, which MLflow's language cannot leave out; a few pages on when nothing is left."""
-    items = [run for run in page.items if PARENT not in run.tags]
-    for _ in range(_MORE_PAGES):
-        if items or page.next_page_token is None:
-            break
-        following = request.model_copy(
-            update={"page_token": page.next_page_token, "page_size": MAX_PAGE_SIZE, "top_level": False}
-        )
-        page = search_runs(service, principal, project, following)
-        items = [run for run in page.items if PARENT not in run.tags]
-    return Page(items=items, next_page_token=page.next_page_token)
 
 
 def get_run(service: Service, principal: Principal, project: str, run: str) -> RunDetails:
