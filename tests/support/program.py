@@ -43,6 +43,8 @@ class Driver:
             else:
                 if last:
                     return
+            if self.app._exception is not None:
+                raise AssertionError(f"the program ended while waiting for {what}") from self.app._exception
             await self.pilot.pause(0.05)
         raise AssertionError(f"waited for {what}; last: {last!r}\n{self.text}")
 
