@@ -59,6 +59,8 @@ class ExperimentScreen(ListScreen):
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
+        #: The filter that was said to be wrong.
+        self._refused: str | None = None
         #: Whether nested runs are below their parents, and the runs known to have some.
         self.nested: bool = place.state.get("nested", False)
         self.parents: set[str] = set()
@@ -100,6 +102,7 @@ class ExperimentScreen(ListScreen):
             self.work_on(self._learn_parents(), "parents")
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
+        self._refused = None
         self.table.empty = self._nothing()
         rows = PageCache(self._fetch(self.filter_text, top_level=self.nested), self.key_of, reversible=not self.nested)
         if not self.nested:
@@ -226,6 +229,10 @@ class ExperimentScreen(ListScreen):
         from registry_tui.client import WrongInput
 
         if isinstance(error, WrongInput):
+            # The list may be asked for again, e.g. after a resize; that is not said again to who is typing.
+            if self._refused == self.filter_text:
+                return
+            self._refused = self.filter_text
             self.query_one("#filter").focus()
             self._complain(error.message)
             self.query_one("#count", Static).update("")
@@ -234,7 +241,7 @@ class ExperimentScreen(ListScreen):
             self.failed(error)
 
     def _complain(self, words: str) -> None:
-        self.query_one(FilterLine).complain(words)
+        self.query_one(FilterLine).complain(words, self.filter_text)
 
     def do_back(self) -> None:
         if self.focused is not None and self.focused.id == "filter":

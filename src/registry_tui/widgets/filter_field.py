@@ -61,8 +61,9 @@ class FilterLine(Vertical):
         yield _Choices(id="choices", compact=True)
         yield Static("", id="wrong", markup=False)
 
-    def complain(self, words: str) -> None:
-        """Says why the filter was refused, and points where; without words takes that away."""
+    def complain(self, words: str, text: str = "") -> None:
+        """Says why the filter `text` was refused, and points where, unless it is another by now; without words takes
+        that away."""
         line = self.query_one("#wrong", Static)
         line.display = bool(words)
         if not words:
@@ -70,7 +71,7 @@ class FilterLine(Vertical):
         field = self.query_one(FilterField)
         field.choices.display = False
         found = filter_language.problem(field.value, self._keys())
-        if found is None:
+        if found is None or field.value.strip() != text:
             line.update(safe_lines(words, 600))
             return
         field.cursor_position = found.position
