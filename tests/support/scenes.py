@@ -6,6 +6,7 @@ Screenshots, snapshots and recordings are made from these.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import httpx
 from textual.widgets import Input, OptionList
@@ -157,11 +158,13 @@ async def _calls(see: Driver) -> None:
     found = (await see.app.client.deployments()).items[0]
     example = (await see.app.client.deployment_example(found.id)).example
     url, headers = f"{found.endpoint_url}/invocations", {"Content-Type": "application/json"}
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        for second in range(12):
-            for _ in range(10 + second % 5 * 6):
-                await http.post(url, content=example, headers=headers)
-            await see.pilot.pause(0.4)
+    # Where answers are recorded ones, there is no gateway; the calls are in them.
+    with suppress(httpx.ConnectError):
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            for second in range(12):
+                for _ in range(10 + second % 5 * 6):
+                    await http.post(url, content=example, headers=headers)
+                await see.pilot.pause(0.4)
 
 
 async def trial(see: Driver) -> None:
