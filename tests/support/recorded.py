@@ -142,7 +142,10 @@ def main() -> None:
         finally:
             if len(sys.argv) == 1:
                 subprocess.run([*command, "down"], env=environment, check=False)
+    asked = ["git", "-C", str(repository), "remote", "get-url", "origin"]
+    origin = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     names = {
+        **({origin: "https://git.example.org/registry-tui"} if origin else {}),
         str(home.root): "/home/ada/registry",
         str(Path(sys.executable).parent.parent): "/home/ada/venv",
         sys.prefix: "/home/ada/venv",
