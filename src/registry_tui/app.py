@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -119,6 +120,11 @@ class RegistryApp(TypingAhead, Watching):
         """A terminal may lose what it showed when its size changes."""
         self._shown.forget()
         self.call_after_refresh(self.paint_anew)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: that would send something twice a second for as long as a form is open."""
+        if hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     def paint_anew(self) -> None:
         """Sends everything, as to a terminal of which nothing is known."""

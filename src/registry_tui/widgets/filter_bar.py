@@ -116,11 +116,7 @@ class FilterBar(Horizontal):
         for known in self.filters:
             yield Label(known.label)
             if known.choices is None:
-                field = Input(
-                    self.values[known.name], placeholder=known.placeholder, compact=True, id=f"f-{known.name}"
-                )
-                field.cursor_blink = False
-                yield field
+                yield Input(self.values[known.name], placeholder=known.placeholder, compact=True, id=f"f-{known.name}")
             else:
                 yield Choice(known.label, (("", "any"), *known.choices), self.values[known.name], id=f"f-{known.name}")
                 yield Label("  ")

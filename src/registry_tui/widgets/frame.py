@@ -190,7 +190,6 @@ class CommandLine(Input):
 
     def __init__(self, known: Callable[[], dict[str, Sequence[str]]], **options: Any) -> None:
         super().__init__(suggester=_Completion(known), compact=True, select_on_focus=False, **options)
-        self.cursor_blink = False
         #: Commands given before, the last one first; set when the line opens.
         self.given: Sequence[str] = ()
         self._at = -1
