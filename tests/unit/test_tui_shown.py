@@ -41,8 +41,9 @@ def updates(draw: st.DrawFn) -> CompositorUpdate | None:
     rows = draw(st.sets(st.integers(0, HEIGHT - 1), min_size=1))
     first, last = sorted(draw(st.sets(st.integers(0, 3), min_size=2, max_size=2)))
     new = draw(chops)
-    # Textual draws only what overlaps with the part.
-    drawn = {x: strip if first <= at < last else None for at, (x, strip) in enumerate(zip(CUTS, new, strict=False))}
+    # Textual draws only what overlaps with the part; beside it is nothing, or what is behind the widgets there.
+    beside = Strip([Segment("    ")], 4) if draw(st.booleans()) else None
+    drawn = {x: strip if first <= at < last else beside for at, (x, strip) in enumerate(zip(CUTS, new, strict=False))}
     nothing: dict[int, Strip | None] = {}
     return ChopsUpdate(
         [drawn if y in rows else nothing for y in range(HEIGHT)],

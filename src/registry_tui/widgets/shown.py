@@ -46,22 +46,24 @@ class Shown:
 
     def _with_chops(self, update: ChopsUpdate) -> dict[int, Line] | None:
         """The whole lines that a partial update leads to, or None when what is beside it is not known."""
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for y, first, last in update.spans:
+            spans.setdefault(y, []).append((first, last))
         found: dict[int, Line] = {}
-        for y in {y for y, _, _ in update.spans}:
-            line = self._complete(y, update.chops[y], update.chop_ends[y])
+        for y, changed in spans.items():
+            line = self._complete(y, _pieces(update.chops[y], update.chop_ends[y], changed))
             if line is None:
                 return None
             found[y] = line
         return found
 
-    def _complete(self, y: int, chops: Mapping[int, Strip | None], ends: Sequence[int]) -> Line | None:
-        if None not in chops.values():
-            return _join(chops.values())
+    def _complete(self, y: int, pieces: Sequence[tuple[int, int, Strip | None]]) -> Line | None:
+        if all(strip is not None for _, _, strip in pieces):
+            return _join(strip for _, _, strip in pieces)
         if y not in self._lines:
             return None
         before = Strip(self._lines[y])
-        pieces = zip(chops.items(), ends, strict=False)
-        return _join(before.crop(x, end) if strip is None else strip for (x, strip), end in pieces)
+        return _join(before.crop(x, end) if strip is None else strip for x, end, strip in pieces)
 
     def write(self, lines: Mapping[int, Line], console: Console) -> str:
         """The sequences that turn what is shown into these lines."""
@@ -88,6 +90,20 @@ class _Changes(CompositorUpdate):
 
     def render_segments(self, console: Console) -> str:
         return self._shown.write(self._new, console)
+
+
+def _pieces(
+    chops: Mapping[int, Strip | None], ends: Sequence[int], changed: Sequence[tuple[int, int]]
+) -> list[tuple[int, int, Strip | None]]:
+    """Each piece's first cell, the one behind its last, and what it shows now, None where that is not told.
+
+    Beside the changed spans a piece may hold what is *behind* a widget: only those that touch the changed region are
+    drawn, and backgrounds touch every region.
+    """
+    return [
+        (x, end, strip if any(first < end and x < last for first, last in changed) else None)
+        for (x, strip), end in zip(chops.items(), ends, strict=False)
+    ]
 
 
 def _join(strips: Iterable[Strip | None]) -> Line:
