@@ -88,16 +88,21 @@ class Watching(App[None]):
             kind = change.event.resource_type
             self._refresh_frames(lambda screen: screen.follows(kind))
 
+    def _frames(self) -> list[FrameScreen]:
+        """The places that are whole: made already, and not being taken apart as the program ends."""
+        if not self.is_running:
+            return []
+        return [screen for screen in self.screen_stack if isinstance(screen, FrameScreen) and screen.is_mounted]
+
     def _refresh_frames(self, wanted: Callable[[FrameScreen], bool]) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted and wanted(screen):
+        for screen in self._frames():
+            if wanted(screen):
                 screen.refresh_soon()
 
     def _show_status(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted:
-                screen.show_status()
-                screen.show_actions()
+        for screen in self._frames():
+            screen.show_status()
+            screen.show_actions()
         if self._unwell_since and not self._ticking:
             self._ticking = True
             self.set_timer(TICK, self._tick, name="tick")
@@ -134,9 +139,8 @@ class Watching(App[None]):
                 self._refresh_frames(lambda screen: True)
 
     def _answered(self) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, FrameScreen) and screen.is_mounted:
-                screen.refresh_data()
+        for screen in self._frames():
+            screen.refresh_data()
 
     def look_now(self) -> None:
         """Looks at the health now rather than at the next tick."""

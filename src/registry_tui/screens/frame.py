@@ -214,6 +214,8 @@ class FrameScreen(Working, Screen[None]):
         self.set_timer(5, lambda: self._end_flash(text))
 
     def _end_flash(self, text: str) -> None:
+        if not self.is_attached:
+            return
         line = self.query_one(StatusLine)
         if line.message is not None and line.message[0] == text:
             line.message = None
