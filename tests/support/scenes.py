@@ -259,6 +259,18 @@ async def params(see: Driver) -> None:
     await see.shows("alpha")
 
 
+async def tags(see: Driver) -> None:
+    await registered_run(see)
+    see.screen.query_one("#tabs").active = "tags"
+    await see.shows("algorithm")
+
+
+async def datasets(see: Driver) -> None:
+    await registered_run(see)
+    see.screen.query_one("#tabs").active = "datasets"
+    await see.shows("Digest", "rows 124")
+
+
 async def edit_version(see: Driver) -> None:
     await model(see)
     await see.press("e")
@@ -377,6 +389,8 @@ SCENES: dict[str, Scene] = {
     "groups": groups,
     "no-runs": no_runs,
     "params": params,
+    "tags": tags,
+    "datasets": datasets,
     "edit-version": edit_version,
     "alias": alias,
     "delete-version": delete_version,

@@ -18,6 +18,7 @@ from registry_tui.commands import Place
 from registry_tui.screens.curves import read_curve
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.run_artifacts import RunArtifacts, download_form
+from registry_tui.screens.run_datasets import datasets_text
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.pages import Pages
@@ -120,11 +121,7 @@ class RunScreen(FrameScreen):
         self.query_one("#params-text", Static).update(_listing(run.params, "This run has no params"))
         tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
         self.query_one("#tags-text", Static).update(_listing(tags, "This run has no tags of its own"))
-        datasets = [
-            (f"{data.name} ({data.digest})", f"{data.source_type} {data.source} {data.profile or ''}".strip())
-            for data in run.datasets
-        ]
-        self.query_one("#datasets-text", Static).update(_listing(dict(datasets), "This run names no datasets"))
+        self.query_one("#datasets-text", Static).update(datasets_text(run.datasets))
         names = self.query_one("#metric-names", OptionList)
         at = names.highlighted
         names.clear_options()
