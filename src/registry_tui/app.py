@@ -266,6 +266,19 @@ class RegistryApp(TypingAhead, Watching):
         screen.add_class(*fitting[-1:])
         return screen
 
+    def missing(self, place: Place, error: Exception) -> None:
+        """What was to be shown is not there: back to where it was gone from, with what the service says."""
+        frame, restored = self.frame, place is self._restored
+        if not restored:
+            self.report(error)
+        if frame.place is place and place != Place(frame.SECTION):
+            self._history[self._here] = place.came_from or Place(frame.SECTION)
+            self._show(self._history[self._here])
+        if restored:
+            self._restored = None
+            # Once the place is there to show it.
+            self.call_after_refresh(lambda: self.frame.flash("what was shown last time is gone", "$warning"))
+
     # -- commands -----------------------------------------------------------------------------------
 
     def known_names(self) -> dict[str, Sequence[str]]:
@@ -361,17 +374,11 @@ class RegistryApp(TypingAhead, Watching):
 
     def report(self, error: Exception) -> None:
         """Shows what failed, what to do, and the request's ID."""
-        from registry_tui.client import NotFound, RegistryError, ServiceUnavailable
+        from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.widgets.text import safe
 
         if isinstance(error, ServiceUnavailable):
             self.lost(error.message)
-            return
-        if isinstance(error, NotFound) and self._restored is not None and self.frame.place is self._restored:
-            self._restored = None
-            self._go(Place("registries"))
-            # Once it is there to show it.
-            self.frame.call_after_refresh(self.frame.flash, "what was shown last time is gone", "$warning")
             return
         if isinstance(error, RegistryError):
             lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]

@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import Input
 
 from registry_tui.commands import Place
-from registry_tui.screens.register_model import MAX_NAMES
+from registry_tui.screens.known_models import MAX_NAMES
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import mlflow_client

@@ -36,6 +36,19 @@ async def test_what_is_typed_behind_a_key_that_opens_a_form_belongs_to_the_form(
         assert "copied" not in driver.text
 
 
+async def test_a_place_that_is_not_there_is_told_and_left(open_program: Open) -> None:
+    async with open_program() as driver:
+        await driver.rows("registries")
+        await driver.press("colon")
+        await driver.type("project no-such-project")
+        await driver.press("enter")
+        await driver.rows("projects")
+        assert any("no project 'no-such-project'" in said.message for said in driver.app._notifications)
+        # It is not gone to again on the way back.
+        await driver.press("left_square_bracket")
+        await driver.rows("registries")
+
+
 async def test_anything_is_read_as_yaml_or_json_searched_and_saved(open_program: Open, tmp_path: Path) -> None:
     async with open_program() as driver:
         registry = (await driver.rows("registries"))[0]
@@ -133,7 +146,7 @@ async def test_the_last_place_and_commands_are_remembered(
         await driver.until(lambda: driver.screen.query_one(CommandLine).value == f"project {project.name}")
     memory.set("place", {"kind": "project", "args": {"project": unique("gone")}, "state": {}})
     async with open_program(preferences=Preferences(), memory=memory) as driver:
-        await driver.rows("registries")
+        await driver.rows("projects")
         await driver.shows("is gone")
 
 

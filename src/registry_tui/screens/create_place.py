@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Select
+from textual.widgets import Input, Select
 
-from registry_tui.screens.form import Form, Lines, row
+from registry_tui.screens.form import Form, Lines, Tick, row
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -50,7 +50,7 @@ class CreateEnvironment(_Named):
         yield self.name_row()
         clouds = (("AWS", "aws"), ("Azure", "azure"))
         yield row("Cloud", Select(clouds, value="aws", allow_blank=False, compact=True, id="cloud"))
-        yield row("RAZ", Checkbox("fine-grained storage access", value=True, compact=True, id="raz"))
+        yield row("RAZ", Tick("fine-grained storage access", True, id="raz"))
 
     async def send(self) -> str:
         from registry_tui.schemas.places import Cloud, EnvironmentCreate
@@ -58,7 +58,7 @@ class CreateEnvironment(_Named):
         request = EnvironmentCreate(
             name=self.typed_name,
             cloud=Cloud(str(self.query_one("#cloud", Select).value)),
-            raz_enabled=self.query_one("#raz", Checkbox).value,
+            raz_enabled=self.query_one("#raz", Tick).value,
         )
         return (await self.program.client.create_environment(request)).name
 

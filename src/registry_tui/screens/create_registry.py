@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, OptionList, Select, Static
+from textual.widgets import Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.create_place import name_problem
-from registry_tui.screens.form import row
+from registry_tui.screens.form import Tick, row
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 
@@ -50,7 +50,7 @@ class CreateRegistry(WorkingForm[str]):
         yield Static("", id="nfs-hint", classes="hint -below", markup=False)
         versions = (("3", "3"), ("4.1", "4.1"))
         yield row("NFS protocol", Select(versions, value="4.1", allow_blank=False, compact=True, id="protocol"))
-        yield row("Storage", Checkbox("let the machine user use its prefix now", value=True, compact=True, id="grant"))
+        yield row("Storage", Tick("let the machine user use its prefix now", True, id="grant"))
         yield from self.progress_rows()
 
     def on_mount(self) -> None:
@@ -144,7 +144,7 @@ class CreateRegistry(WorkingForm[str]):
                 "name": self.query_one("#name", Input).value.strip() or None,
                 "existing_nfs": self.query_one("#nfs", Input).value.strip() if azure else None,
                 "nfs_protocol_version": str(self.query_one("#protocol", Select).value) if azure else None,
-                "grant_storage_access": self.query_one("#grant", Checkbox).value,
+                "grant_storage_access": self.query_one("#grant", Tick).value,
             }
         )
         accepted = await self.program.client.create_registry(request)

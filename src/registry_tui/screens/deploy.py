@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Static
 
 from registry_tui.commands import Place
-from registry_tui.screens.form import Lines, row, whole
+from registry_tui.screens.form import Lines, Tick, row, whole
+from registry_tui.screens.known_models import KnownModels, KnownNames
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import memory, parse_size
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion, EnvironmentVariable
+    from registry_tui.schemas.deployments import DeploymentSuggestion, EnvironmentVariable
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.places import Project
     from registry_tui.screens.frame import FrameScreen
 
-Value = TypeVar("Value")
-
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-#: Models that are offered while typing.
-MAX_NAMES = 1000
+#: What leaves *Deploy registered model* unticked is told.
+FROM_A_RUN = "a model of a run is registered first: open the run, then R Register Model; deploy its version after that"
 
 
 def size_text(count: int) -> str:
@@ -120,7 +118,7 @@ class DeployForm(ServingForm):
     def __init__(self, project: Project, model: RegisteredModel | None = None, version: int | None = None) -> None:
         super().__init__()
         self.project, self.model, self.version = project, model, version
-        self.known: dict[str, RegisteredModel] = {} if model is None else {model.name: model}
+        self.names = KnownModels()
         self.suggestion: DeploymentSuggestion | None = None
         self._named = False
 
@@ -130,7 +128,9 @@ class DeployForm(ServingForm):
 
     def compose_fields(self) -> Iterable[Widget]:
         if self.model is None:
-            yield row("Registered Model", Input(compact=True, id="model", placeholder="type its name"))
+            yield row("Model", Tick("Deploy registered model", True, id="registered"))
+            field = Input(compact=True, id="model", placeholder="type its name", suggester=KnownNames(self))
+            yield row("Registered Model", field)
         yield row(
             "Version or alias",
             Input(
@@ -138,10 +138,10 @@ class DeployForm(ServingForm):
             ),
         )
         yield Static("", id="about", classes="hint", markup=False)
-        yield row("Follow the alias", Checkbox("roll to its version when it moves", compact=True, id="follow"))
+        yield row("Follow the alias", Tick("roll to its version when it moves", id="follow"))
         yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
         yield row("Description", Lines(id="description"))
-        yield row("Authentication", Checkbox("callers need an API key", True, compact=True, id="authentication"))
+        yield row("Authentication", Tick("callers need an API key", True, id="authentication"))
         yield from self.serving_rows(1, 1.0, "", "")
         yield from self.progress_rows()
 
@@ -155,12 +155,24 @@ class DeployForm(ServingForm):
             self.complain(f"The project {self.project.name} has no Model Registry; synchronize its workspace first")
             return
         if self.model is None:
-            page = await client.models(registry, page_size=MAX_NAMES)
-            self.known = {model.name: model for model in page.items}
-            self.query_one("#model", Input).suggester = SuggestFromList(sorted(self.known), case_sensitive=False)
-        else:
-            await self._suggest()
+            await self.names.ask(client, registry, "")
+        await self._suggest()
         self.check()
+
+    @property
+    def typed_name(self) -> str:
+        """The model's name as far as it is typed."""
+        return self.text("model")
+
+    async def learn(self, name: str) -> None:
+        """Asks for a model of this name, and for names that begin so; says in the form when that fails."""
+        await self._guarded(self._learn_name(name))
+
+    async def _learn_name(self, name: str) -> None:
+        if self.project.registry_id is not None:
+            await self.names.ask(self.program.client, self.project.registry_id, name)
+            await self._suggest()
+            self.check()
 
     async def _suggest(self) -> None:
         """Fills in what the version says, where nothing was typed."""
@@ -187,7 +199,7 @@ class DeployForm(ServingForm):
 
     @property
     def chosen_model(self) -> RegisteredModel | None:
-        return self.model if self.model is not None else self.known.get(self.text("model"))
+        return self.model if self.model is not None else self.names.found.get(self.typed_name)
 
     @property
     def chosen_version(self) -> int | None:
@@ -204,19 +216,36 @@ class DeployForm(ServingForm):
 
     def _version_problem(self) -> str | None:
         model, typed = self.chosen_model, self.text("version")
+        if self.model is None and not self.query_one("#registered", Tick).value:
+            return FROM_A_RUN
         if model is None:
-            return "Registered Model: type the name of one that is there" if self.known else "asking for the models …"
+            return self._model_problem()
         if not typed:
             known = ", ".join(sorted(model.aliases)) or "none"
             return f"Version or alias: latest is {model.latest_version}; aliases: {known}"
         if self.chosen_version is None:
             return f"{model.name} has no alias {typed}"
-        if self.query_one("#follow", Checkbox).value and whole(typed) is not None:
+        if self.query_one("#follow", Tick).value and whole(typed) is not None:
             return "to follow an alias, type the alias instead of a number"
         return None
 
+    def _model_problem(self) -> str:
+        """Why no model is chosen yet, with the names that could be meant."""
+        name, similar = self.typed_name, [safe(each, 40) for each in self.names.similar]
+        if not name:
+            return "Registered Model: " + (f"there are {', '.join(similar)}" if similar else "none is registered yet")
+        if name not in self.names.found:
+            return "looking whether it is there …"
+        completion = self.names.completion(name)
+        return f"→ takes {safe(completion, 60)}" if completion else f"no model is named {name}, and none begins so"
+
     @on(Checkbox.Changed)
     def _ticked(self) -> None:
+        if self.model is None:
+            registered = self.query_one("#registered", Tick).value
+            for name in ("#model", "#version", "#follow"):
+                self.query_one(name).disabled = not registered
+        self.work_on(self._suggest(), "suggest")
         self.check()
 
     def problem_of(self) -> str | None:
@@ -239,9 +268,9 @@ class DeployForm(ServingForm):
             model=model.id,
             version=whole(typed),
             alias=None if whole(typed) is not None else typed,
-            follow_alias=self.query_one("#follow", Checkbox).value,
+            follow_alias=self.query_one("#follow", Tick).value,
             description=self.text("description"),
-            authentication=self.query_one("#authentication", Checkbox).value,
+            authentication=self.query_one("#authentication", Tick).value,
             replicas=int(self.text("replicas")),
             cpu=float(self.text("cpu")),
             memory_bytes=parse_size(self.text("memory")) if self.text("memory") else None,
@@ -251,90 +280,6 @@ class DeployForm(ServingForm):
         accepted = await self.program.client.create_deployment(request)
         await self.follow(accepted.workflow, f"{request.name} was not deployed")
         return Place("deployment", {"deployment": accepted.resource.id})
-
-
-class ChangeForm(ServingForm):
-    """Changes a deployment: version, replicas, resources, environment, authentication."""
-
-    OK = "Roll out"
-
-    def __init__(self, deployment: Deployment, variables: list[EnvironmentVariable]) -> None:
-        super().__init__()
-        self.deployment, self.variables = deployment, variables
-
-    def title_text(self) -> str:
-        return f"Change {self.deployment.name}"
-
-    def compose_fields(self) -> Iterable[Widget]:
-        found = self.deployment
-        version = found.alias if found.follow_alias and found.alias else str(found.version)
-        yield row("Version or alias", Input(version, compact=True, id="version"))
-        follow = Checkbox("roll to its version when it moves", found.follow_alias, compact=True, id="follow")
-        yield row("Follow the alias", follow)
-        yield row("Description", Lines(found.description, id="description"))
-        authentication = Checkbox("callers need an API key", found.authentication, compact=True, id="authentication")
-        yield row("Authentication", authentication)
-        # What cannot be typed on a line stays as it is: nothing is sent unless something was typed.
-        self.plain = "\n".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
-        yield from self.serving_rows(found.replicas_wanted, found.cpu, size_text(found.memory_bytes), self.plain)
-        secrets = ", ".join(each.name for each in self.variables if each.secret)
-        if secrets:
-            yield Static(safe(f"secret now: {secrets}; they keep their values unless typed anew", 300), classes="hint")
-        yield from self.progress_rows()
-
-    def on_mount(self) -> None:
-        self.query_one("#version").focus()
-
-    def problem_of(self) -> str | None:
-        typed = self.text("version")
-        if not typed:
-            return "type a version or an alias"
-        if self.query_one("#follow", Checkbox).value and whole(typed) is not None:
-            return "to follow an alias, type the alias instead of a number"
-        return self.serving_problem()
-
-    @on(Checkbox.Changed)
-    def _ticked(self) -> None:
-        self.check()
-
-    def _variables_typed(self) -> bool:
-        """Whether what was typed changes the variables; a secret one that is typed always does."""
-        return bool(self.text("secrets")) or self.text("variables") != self.plain.strip()
-
-    async def send(self) -> Place:
-        from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
-        from registry_tui.schemas.operations import Accepted
-
-        found, typed = self.deployment, self.text("version")
-        environment = self.environment()
-        given = {each.name for each in environment}
-        kept = [
-            EnvironmentVariable(name=each.name, secret=True)
-            for each in self.variables
-            if each.secret and each.name not in given
-        ]
-        follow = self.query_one("#follow", Checkbox).value
-        same_alias = typed == found.alias
-        request = DeploymentUpdate(
-            version=whole(typed) if whole(typed) != found.version else None,
-            alias=None if whole(typed) is not None or same_alias else typed,
-            follow_alias=None if follow == found.follow_alias else follow,
-            description=_changed(self.text("description"), found.description),
-            authentication=_changed(self.query_one("#authentication", Checkbox).value, found.authentication),
-            replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
-            cpu=_changed(float(self.text("cpu")), found.cpu),
-            memory_bytes=_changed(parse_size(self.text("memory")), found.memory_bytes),
-            environment=environment + kept if self._variables_typed() else None,
-            comment=self.text("comment"),
-        )
-        answer = await self.program.client.update_deployment(found.id, request)
-        if isinstance(answer, Accepted):
-            await self.follow(answer.workflow, f"{found.name} was not changed")
-        return Place("deployment", {"deployment": found.id})
-
-
-def _changed(now: Value, before: Value) -> Value | None:
-    return None if now == before else now
 
 
 def choose_project(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:

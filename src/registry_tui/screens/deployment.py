@@ -122,7 +122,7 @@ class DeploymentScreen(DeploymentActions):
 
     def _look_again(self) -> None:
         if self.is_current and self.program.answering:
-            self.work_on(self.start(), "start")
+            self.work_on(self._ask(), "start")
 
     # -- asking --------------------------------------------------------------------------------------
 

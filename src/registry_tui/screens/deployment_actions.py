@@ -86,7 +86,7 @@ class DeploymentActions(FrameScreen):
             self.work_on(self._change(found), "form", exclusive=False)
 
     async def _change(self, found: Deployment) -> None:
-        from registry_tui.screens.deploy import ChangeForm
+        from registry_tui.screens.change_deployment import ChangeForm
 
         history = await self.client.revisions(found.id)
         active = next((each for each in history if each.number == found.revision), history[0])

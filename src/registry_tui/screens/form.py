@@ -9,9 +9,10 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Static, TextArea
+from textual.widgets import Button, Checkbox, Input, Label, Static, TextArea
 
 from registry_tui.screens.dialogs import Dialog, title
 from registry_tui.widgets.text import safe
@@ -27,6 +28,18 @@ def row(label: str, *widgets: Widget) -> Horizontal:
 def whole(text: str) -> int | None:
     """The number that is typed, or None when it is none: `str.isdigit` also takes what `int` does not, as ²."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+class Tick(Checkbox):
+    """A checkbox that also shows without colours whether it is ticked."""
+
+    def __init__(self, label: str, value: bool = False, *, id: str) -> None:
+        super().__init__(Content(label), value, compact=True, id=id)
+
+    @property
+    def _button(self) -> Content:
+        style = self.get_visual_style("toggle--button")
+        return Content.assemble(("[", style), ("x" if self.value else " ", style), ("]", style))
 
 
 class Lines(TextArea):

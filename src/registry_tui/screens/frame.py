@@ -90,6 +90,8 @@ class FrameScreen(Working, Screen[None]):
         super().__init__(classes="frame")
         self.place = place
         self._refresh_waits = False
+        #: Whether what it shows was there once.
+        self._found = False
 
     # -- for subclasses -----------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class FrameScreen(Working, Screen[None]):
 
     def refresh_data(self) -> None:
         """Asks again, keeping cursor and input."""
-        self.work_on(self.start(), "start")
+        self.work_on(self._ask(), "start")
 
     def refresh_soon(self) -> None:
         """Asks again in a moment, once for all changes until then."""
@@ -185,7 +187,18 @@ class FrameScreen(Working, Screen[None]):
         self.show_crumbs()
         self.show_status()
         if self.program.answering:
-            self.work_on(self.start(), "start")
+            self.work_on(self._ask(), "start")
+
+    async def _ask(self) -> None:
+        from registry_tui.client import NotFound
+
+        try:
+            await self.start()
+            self._found = True
+        except NotFound as error:
+            if self._found:
+                raise
+            self.program.missing(self.place, error)
 
     def show_crumbs(self) -> None:
         """Shows `crumbs` again, after a name became known."""

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import Lines, row
+from registry_tui.screens.known_models import KnownModels, KnownNames
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import size
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.models import ModelVersion, RegisteredModel, Tag
+    from registry_tui.schemas.models import ModelVersion, Tag
     from registry_tui.schemas.operations import Accepted
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import RunDetails
-
-#: Names that are offered while typing, and seconds without a key before the service is asked for them.
-MAX_NAMES, PAUSE = 6, 0.2
-
-
-class KnownNames(Suggester):
-    """Completes the names of registered models, as the service finds them."""
-
-    def __init__(self, form: RegisterModelForm) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._form = form
-
-    async def get_suggestion(self, value: str) -> str | None:
-        await asyncio.sleep(PAUSE)
-        if self._form.typed_name != value:
-            return None
-        await self._form.learn(value)
-        return next((name for name in self._form.similar if name.startswith(value) and name != value), None)
 
 
 class RegisterModelForm(WorkingForm[Place]):
@@ -56,10 +37,7 @@ class RegisterModelForm(WorkingForm[Place]):
     def __init__(self, project: Project, run: RunDetails, path: str) -> None:
         super().__init__()
         self.project, self.run_details, self.path = project, run, path
-        #: What the service said of the names that were typed: the model, or None where there is none.
-        self.known: dict[str, RegisteredModel | None] = {}
-        #: Names that begin like the last one that was asked for.
-        self.similar: list[str] = []
+        self.names = KnownModels()
 
     def compose_fields(self) -> Iterable[Widget]:
         placeholder = "a new name, or one that is there"
@@ -99,18 +77,9 @@ class RegisterModelForm(WorkingForm[Place]):
         await self._guarded(self._learn(name))
 
     async def _learn(self, name: str) -> None:
-        from registry_tui.client import NotFound
-
         assert self.project.registry_id is not None
-        client, registry = self.program.client, self.project.registry_id
-        if self._name_problem(name) is None:
-            try:
-                model = await client.model(registry, name)
-                self.known[name] = model if model.name == name else None  # it may be another's ID
-            except NotFound:
-                self.known[name] = None
-        page = await client.models(registry, name=name[:250] or None, page_size=MAX_NAMES)
-        self.similar = [model.name for model in page.items]
+        if self._name_problem(name) is None or not name:
+            await self.names.ask(self.program.client, self.project.registry_id, name)
         self.check()
 
     # -- input --------------------------------------------------------------------------------------
@@ -123,16 +92,16 @@ class RegisterModelForm(WorkingForm[Place]):
         super().check()
         hint = self.query_one("#adds", Static)
         typed = self.typed_name
-        model = self.known.get(typed)
+        model = self.names.found.get(typed)
         why = self.problem_of()
-        others = ", ".join(safe(name, 40) for name in self.similar if name != typed)
+        others = ", ".join(safe(name, 40) for name in self.names.similar if name != typed)
         if model is not None:
             text, style = f"adds version {(model.latest_version or 0) + 1}", "-good"
         elif why is not None and typed:
             text, style = why, "-bad"
         elif not typed:
             text, style = (f"there are {others}" if others else ""), ""
-        elif typed not in self.known:
+        elif typed not in self.names.found:
             text, style = "looking whether it is there …", ""
         else:
             text, style = "a new model, version 1" + (f"\nsimilar: {others}" if others else ""), ""
@@ -175,9 +144,9 @@ class RegisterModelForm(WorkingForm[Place]):
         from registry_tui.schemas.models import RegisterModel, Visibility
 
         name = self.typed_name
-        if name not in self.known:  # OK came before the pause was over
+        if name not in self.names.found:  # OK came before the pause was over
             await self._learn(name)
-        new = self.known[name] is None
+        new = self.names.found[name] is None
         request = RegisterModel(
             name=name,
             run_id=self.run_details.id,

@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.dialogs import Dialog, Menu, MenuItem, title
+from registry_tui.screens.form import Tick
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.working_form import WorkingForm
 from registry_tui.widgets.text import safe
@@ -169,8 +170,8 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
             yield Static("Goes: counting …", id="goes", classes="note", markup=False)
             yield Static("", id="stays", classes="note", markup=False)
             yield Static("", id="deployed", classes="problem", markup=False)
-            yield Checkbox("delete the stored archives too", compact=True, id="archives")
-            yield Checkbox("force: go on after errors, and over deployed versions", compact=True, id="force")
+            yield Tick("delete the stored archives too", id="archives")
+            yield Tick("force: go on after errors, and over deployed versions", id="force")
             yield Label(f"\nType {safe(registry.name)} to go on:", markup=False)
             yield Input(compact=True, id="typed")
             with Horizontal(classes="buttons"):
@@ -216,7 +217,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         stays = f"Stays: {kept}environment {registry.environment_name} with its workspaces, projects and runs."
         self.query_one("#stays", Static).update(safe(stays))
         if stored:
-            self.query_one("#archives", Checkbox).label = f"delete the stored archives too: {stored}"
+            self.query_one("#archives", Tick).label = f"delete the stored archives too: {stored}"
         line = self.query_one("#deployed", Static)
         line.display = bool(deployed)
         names = ", ".join(deployed[:5]) + (f" and {len(deployed) - 5} more" if len(deployed) > 5 else "")
@@ -236,4 +237,4 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
             self.dismiss(None)
 
     def _give(self) -> None:
-        self.dismiss((self.query_one("#archives", Checkbox).value, self.query_one("#force", Checkbox).value))
+        self.dismiss((self.query_one("#archives", Tick).value, self.query_one("#force", Tick).value))

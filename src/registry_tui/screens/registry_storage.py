@@ -10,10 +10,11 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Static
+from textual.widgets import Button, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.dialogs import Dialog, title
+from registry_tui.screens.form import Tick
 from registry_tui.screens.registry_panes import ListPane
 from registry_tui.widgets.filter_bar import Filter, FilterBar
 from registry_tui.widgets.page_cache import Fetch
@@ -266,7 +267,7 @@ class ConfirmCleanUp(Dialog[bool]):
             if self.without:
                 plural = "version that has" if len(self.without) == 1 else "versions that have"
                 words = f"and {len(self.without):,} {plural} no archive"
-                yield Checkbox(words, value=not self.orphaned, compact=True, id="versions")
+                yield Tick(words, not self.orphaned, id="versions")
                 with VerticalScroll(classes="listed"):
                     yield Static(_listed(self.without), markup=False)
             stays = "Stays: every archive that has a version, is being stored, or is deployed. Each is looked at again."
@@ -284,7 +285,7 @@ class ConfirmCleanUp(Dialog[bool]):
 
     @property
     def versions_too(self) -> bool:
-        return bool(self.without) and self.query_one("#versions", Checkbox).value
+        return bool(self.without) and self.query_one("#versions", Tick).value
 
     def _check(self) -> None:
         self.query_one("#ok", Button).disabled = not (self.orphaned or self.versions_too)

@@ -81,7 +81,8 @@ def lay_out(
 ) -> Layout:
     """Which columns show in `available` cells, the first `offset` scrollable ones scrolled out.
 
-    The first column gets `indent` more, for a tree. Columns leave by priority; scrolled, the rightmost ones leave.
+    The first column gets `indent` more, for a tree. Columns leave by priority, but for those that still fit beside what
+    stays; scrolled, the rightmost ones leave.
     """
     layout = _lay_out(columns, natural, available, offset, indent)
     return _lay_out(columns, natural, available - MORE, offset, indent) if layout.hidden else layout
@@ -108,6 +109,11 @@ def _lay_out(
         if worst == 0:
             break
         chosen.remove([column for column in chosen if column.priority == worst][-1])
+    if not offset:
+        # A narrow one may fit where a wide one had to leave.
+        for column in sorted((each for each in columns if each not in chosen), key=lambda each: each.priority):
+            if needed() + gap + widths[column.key] <= available:
+                chosen = [each for each in columns if each in chosen or each is column]
     widths = {column.key: widths[column.key] for column in chosen}
     while widths and needed() > available:
         widest = max(widths, key=lambda key: widths[key])

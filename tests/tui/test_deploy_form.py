@@ -1,0 +1,72 @@
+"""Deploying from the destination project, and taking a secret away, by keys on a real service."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Button
+
+from registry_tui.commands import Place
+from registry_tui.schemas.deployments import DeploymentState, EnvironmentVariable
+from support.platforms import Platform
+from support.program import Open
+from support.served import Served, deploy, register
+
+
+@pytest.fixture(scope="module")
+def served(platform: Platform) -> Served:
+    return register(platform, platform.new_project(), add=10)
+
+
+async def test_a_registered_model_is_deployed_from_the_destination_project(
+    open_program: Open, platform: Platform, served: Served
+) -> None:
+    name = served.version.model_name
+    async with open_program(size=(100, 40)) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.app.jump(Place("project", {"project": served.project.id, "tab": "deployments"}))
+        await driver.shows("Experiments", "Model Deployments")
+        await driver.press("tab")
+        await driver.shows("Nothing is deployed")
+        await driver.press("D")
+        await driver.shows("[x] Deploy registered model", "Registered Model: there are")
+        form = driver.screen
+        # Without it, the form says what comes first, and takes nothing.
+        await driver.press("shift+tab", "space")
+        await driver.shows("[ ] Deploy registered model", "registered first", "R Register Model")
+        assert form.query_one("#ok", Button).disabled and form.query_one("#model").disabled
+        await driver.press("space")
+        await driver.shows("[x] Deploy registered model")
+        await driver.press("tab")
+        await driver.type(name[:-2])
+        await driver.shows(f"→ takes {name}")
+        await driver.press("right")
+        await driver.shows(name, "Version or alias: latest is 1")
+        await driver.press("tab")
+        await driver.type("1")
+        await driver.shows("version 1", "suggested memory")
+        await driver.press("enter")
+        await driver.at("deployment")
+        await driver.shows("● deployed")
+    found = platform.ask(lambda client: client.deployments(project=served.project.id)).items
+    assert [(each.model_name, each.version, each.state) for each in found] == [(name, 1, DeploymentState.DEPLOYED)]
+
+
+async def test_a_secret_variable_can_be_taken_away(open_program: Open, platform: Platform, served: Served) -> None:
+    variables = tuple(EnvironmentVariable(name=name, value="hush", secret=True) for name in ("TOKEN", "OTHER"))
+    deployment = deploy(platform, served, environment=variables)
+    async with open_program(size=(100, 44)) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.app.jump(Place("deployment", {"deployment": deployment.id}))
+        await driver.shows(deployment.name, "● ready")
+        await driver.press("e")
+        await driver.shows("secret now: TOKEN, OTHER")
+        form = driver.screen
+        form.query_one("#removed").focus()
+        await driver.type("NONE")
+        assert form.query_one("#ok", Button).disabled
+        form.query_one("#removed").value = "TOKEN"
+        await driver.until(lambda: not form.query_one("#ok", Button).disabled)
+        await driver.press("enter")
+        await driver.at("deployment")
+    active = platform.ask(lambda client: client.revisions(deployment.id))[0]
+    assert [(each.name, each.secret) for each in active.environment] == [("OTHER", True)]
