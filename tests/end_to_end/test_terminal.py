@@ -102,7 +102,7 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
     sdk(SERVABLE)
     name = unique("Served")
     with terminal(PROGRAM, platform.environment(), columns=120, rows=36) as screen:
-        screen.shows("command", "service")
+        screen.shows("command", "registry-local")
         screen.press(f":project {project.name}\r")
         screen.shows("keys alone")
         screen.press("enter")

@@ -44,8 +44,10 @@ async def test_folders_tell_what_is_in_them_and_a_model_is_a_card(
         await driver.until(lambda: driver.app.focused is driver.screen.query_one("#tree"), "the tree has the keys")
         await driver.shows("model  model  ", "Flavours", "python_function")
         await driver.shows("Requirements", "numpy>=2", "Input example", "dataframe_split")
-        await driver.press("enter", "down")
-        await driver.shows("code  ", "code: a folder of 2, with 2 files and")
+        await driver.press("enter")
+        await driver.shows("├ MLmodel", "▶ code  ")
+        await driver.press("down")
+        await driver.shows("code: a folder of 2, with 2 files and")
 
 
 async def test_the_form_knows_every_model_and_what_would_be_stored(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterable
+import asyncio
+import inspect
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -41,17 +43,10 @@ GATHER = 0.3
 RETRY = 2.0
 
 
-class _Work:
-    """Work for later. What is cancelled before it began is closed without a word."""
-
-    def __init__(self, work: Coroutine[Any, Any, None], guarded: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        self._work, self._guarded = work, guarded
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._guarded(self._work).__await__()
-
-    def __del__(self) -> None:
-        self._work.close()
+def _close_unstarted(*works: Coroutine[Any, Any, None]) -> None:
+    for work in works:
+        if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()
 
 
 class Working:
@@ -59,9 +54,10 @@ class Working:
 
     def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
         """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
-        self.run_worker(  # type: ignore[attr-defined]
-            _Work(work, self._guarded), group=group, exclusive=exclusive, exit_on_error=False
-        )
+        guarded = self._guarded(work)
+        self.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[attr-defined]
+        # Behind the worker's first step: what was cancelled before it is closed, not left for Python to warn of.
+        asyncio.get_running_loop().call_soon(_close_unstarted, guarded, work)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
