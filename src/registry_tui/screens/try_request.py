@@ -67,7 +67,7 @@ class TryRequest(Horizontal):
         self._words(
             (f"{answer.status}", "bold $success" if answer.status == 200 else "bold $error"),
             (f"   {milliseconds(answer.seconds)}   replica {safe(answer.replica, 40)}", ""),
-            ("   c curl  p Python  T edit", "$foreground-muted"),
+            ("\nc curl  p Python  T edit", "$foreground-muted"),
         )
         self.query_one("#answer", Static).update(safe_lines(_pretty(answer.body), 20_000))
 

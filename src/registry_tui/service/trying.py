@@ -22,6 +22,8 @@ from registry_tui.service.errors import WrongState
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
+#: Bytes of a request that are put into the copied command itself; Linux takes 128 KiB in one argument.
+MAX_ARGUMENT = 100_000
 #: A value of each of MLflow's column types, for a request made from a signature (`mlflow.types.DataType`).
 _VALUES: dict[str, Any] = {
     "boolean": True,
@@ -106,7 +108,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
             replica=name.program,
             body=body.decode(errors="replace"),
             curl=curl(shown.endpoint_url, request, shown.authentication),
-            python=python(shown.endpoint_url, request, shown.authentication),
+            python=python(shown.endpoint_url, request, shown.authentication, seconds),
         )
     raise WrongState(
         f"No replica of {row.name} answers: it is {row.state}. {row.reason}".strip(),
@@ -115,16 +117,21 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
 
 
 def curl(url: str, request: TestRequest, authentication: bool) -> str:
-    """The request as a command line for a shell."""
+    """The request as a command line for a shell. A long one is read from what follows it: arguments are limited."""
     parts = ["curl", "-sS", f"{url}/invocations", "-H", f"Content-Type: {request.content_type}"]
     text = shlex.join(parts)
     if authentication:
         text += ' -H "Authorization: Bearer $API_KEY"'
-    return f"{text} --data-binary {shlex.quote(request.body)}"
+    if len(request.body.encode()) <= MAX_ARGUMENT:
+        return f"{text} --data-raw {shlex.quote(request.body)}"
+    end = "END"
+    while end in request.body:
+        end += "_"
+    return f"{text} --data-binary @- <<'{end}'\n{request.body}\n{end}"
 
 
-def python(url: str, request: TestRequest, authentication: bool) -> str:
-    """The request as Python."""
+def python(url: str, request: TestRequest, authentication: bool, seconds: float) -> str:
+    """The request as Python, which waits as long as the deployment answers."""
     lines = ["import httpx"]
     headers: list[str] = [f'"Content-Type": {request.content_type!r}']
     if authentication:
@@ -136,6 +143,7 @@ def python(url: str, request: TestRequest, authentication: bool) -> str:
         f"    {url + '/invocations'!r},",
         f"    content={request.body!r},",
         f"    headers={{{', '.join(headers)}}},",
+        f"    timeout={seconds:g},",
         ")",
         "print(answer.status_code, answer.text)",
     ]
