@@ -39,7 +39,7 @@ Bare().run()
 OURS = [sys.executable, "-m", "registry_tui"]
 MOVES = [DOWN if number % 40 < 20 else UP for number in range(200)]
 #: Two pages down and two up, within rows that are loaded: what the server takes is measured by `pages.py`.
-PAGES = [PAGE_DOWN if number % 4 < 2 else PAGE_UP for number in range(60)]
+PAGES = [PAGE_DOWN if number % 4 < 2 else PAGE_UP for number in range(200)]
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ class RegistryApp(TypingAhead, Watching):
         for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
             self.register_theme(theme)
         self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
+        self._styled_with = self.get_css_variables()
+        self.stylesheet.set_variables(self._styled_with)
 
     def _filters_wanted(self) -> list[LineFilter]:
         wanted: list[LineFilter] = [OnlyVisible()]
@@ -130,6 +132,13 @@ class RegistryApp(TypingAhead, Watching):
         """Sends everything, as to a terminal of which nothing is known."""
         self._shown.forget()
         self.screen.refresh()
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Reads the styles anew when colours changed. Textual also asks for it at the start, with the ones just read."""
+        variables = self.get_css_variables()
+        if variables != self._styled_with:
+            self._styled_with = variables
+            super().refresh_css(animate)
 
     # -- start --------------------------------------------------------------------------------------
 

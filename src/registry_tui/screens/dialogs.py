@@ -37,6 +37,8 @@ def title(text: str, limit: int = CELL_LIMIT) -> str:
 class Dialog(Working, ModalScreen[Result]):
     """A box over the screen. Esc closes it without a result."""
 
+    #: Read with the first dialog, not before the first paint.
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
 
     def __init__(self) -> None:
