@@ -195,7 +195,7 @@ class RegistryApp(TypingAhead, Watching):
             self._client = self._connect()
         # Garbage is looked for again from here on, in what is made from here on.
         gc.freeze()
-        gc.set_threshold(10_000, 20, 20)
+        gc.set_threshold(5_000, 4, 20)
         gc.enable()
         await self._look()
         # Not before: a screen that is still being made has no place for it.
