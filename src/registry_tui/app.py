@@ -134,7 +134,7 @@ class RegistryApp(TypingAhead, Watching):
         self.screen.refresh()
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Reads the styles anew when colours changed. Textual also asks for it at the start, with the ones just read."""
+        """Reads the styles anew when colours changed; Textual also asks for it at the start, with those just read."""
         variables = self.get_css_variables()
         if variables != self._styled_with:
             self._styled_with = variables

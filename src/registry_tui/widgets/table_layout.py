@@ -67,13 +67,18 @@ def cell_of(column: Column[Row], row: Row) -> Cell:
 def measure(columns: Iterable[Column[Row]], rows: Sequence[Row], widths: dict[str, int]) -> None:
     """Widens `widths`, by column key, to these rows; nothing ever shrinks, so that a list does not jump about."""
     for column in columns:
-        least = cell_len(column.title) + 2
+        least = _least(column)
         width = max(widths.get(column.key, column.min_width), least)
         for row in rows:
             if width >= column.max_width:
                 break
             width = max(width, cell_len(cell_of(column, row).text))
         widths[column.key] = max(least, min(width, column.max_width))
+
+
+def _least(column: Column[Row]) -> int:
+    """Cells that the title takes with the sign of a sort order."""
+    return cell_len(column.title) + 2
 
 
 def lay_out(
@@ -93,7 +98,7 @@ def _lay_out(
 ) -> Layout:
     fixed = [column for column in columns if column.priority == 0][:1] if offset else []
     chosen = fixed + [column for column in columns if column not in fixed][offset:]
-    widths = {column.key: natural.get(column.key, column.min_width) for column in chosen}
+    widths = {column.key: natural.get(column.key) or max(column.min_width, _least(column)) for column in chosen}
     if chosen:
         widths[chosen[0].key] += indent
     gap = 2
