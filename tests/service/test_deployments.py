@@ -133,8 +133,14 @@ def test_every_way_to_call_and_its_errors(platform: Platform, two: Served) -> No
         assert http.post(f"{base}/invocations", content="x", headers={"Content-Type": "text/odd"}).status_code == 415
         for path, status in (("/endpoints/nobody/invocations", 404), ("/endpoints/nobody", 404)):
             assert http.post(deployment.model_url.removesuffix("/model") + path).status_code == status
-        assert http.get(f"{base}/invocations").status_code == 405
+        for url, allowed in ((f"{base}/invocations", "POST"), (deployment.model_url, "POST")):
+            refused = http.get(url)
+            assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
+            assert refused.json()["action"] == f"Use {allowed}"
         assert http.post(deployment.model_url, content="no json").json()["code"] == "bad-request"
+        for nameless in ({}, {"request": split(a=[1], b=[2])}):
+            unnamed = http.post(deployment.model_url, json=nameless)
+            assert unnamed.status_code == 400 and "accessKey" in unnamed.json()["detail"]
         assert http.post(deployment.model_url, json={"accessKey": "x"}).json()["code"] == "access-key-unknown"
     counted = wait_for(lambda: now(platform, deployment).traffic, what="traffic")
     assert counted.by_status["200"] >= 6 and counted.by_status["400"] == 1
@@ -549,6 +555,23 @@ def test_a_model_that_exits_or_fails_takes_no_replica_away(platform: Platform, t
     assert call(deployment, split(a=[1], b=[2], exit=[1])).status_code == 500
     assert answer(deployment) == [13]
     assert replicas(platform, deployment)[0].pid == pid
+
+
+def test_those_with_nothing_to_do_take_turns_and_a_large_request_takes_one_replica_only(
+    platform: Platform, two: Served
+) -> None:
+    deployment = deploy(platform, two, version=1, replicas=2)
+    names = {call(deployment).headers["X-Replica"] for _ in range(4)}
+    assert names == {each.name for each in replicas(platform, deployment)}
+    large = {**split(a=[1], b=[2], die=[1]), "params": {"filling": "x" * (9 * MIB)}}
+    ended = call(deployment, large)
+    assert (ended.status_code, ended.json()["code"]) == (502, "replicas-died")
+    assert answer(deployment) == [13]
+    wait_for(lambda: now(platform, deployment).replicas_ready == 2, what="the one to come back")
+    assert sorted(each.restarts for each in replicas(platform, deployment)) == [0, 1]
+    # A small one is given to the other replica too, before it is called guilty.
+    assert call(deployment, split(a=[1], b=[2], die=[1])).status_code == 502
+    wait_for(lambda: [each.restarts for each in replicas(platform, deployment)] in ([1, 2], [2, 1]), what="both to end")
 
 
 def test_a_version_that_fails_over_its_own_example_is_rolled_back(platform: Platform, two: Served) -> None:

@@ -14,11 +14,11 @@ PREFIX = "rtk"
 
 
 class Refusal(Exception):
-    """Why a call is refused: HTTP status, code, sentence, and what to do."""
+    """Why a call is refused: HTTP status, code, sentence, what to do, and the methods that are allowed (405)."""
 
-    def __init__(self, status: int, code: str, detail: str, action: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, action: str, allow: str = "") -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail, self.action = status, code, detail, action
+        self.status, self.code, self.detail, self.action, self.allow = status, code, detail, action, allow
 
 
 def new_key() -> tuple[str, str, str]:
@@ -39,7 +39,7 @@ def authenticate(routes: Routes, authorization: str | None, now: float | None = 
     """The key that a caller's `Authorization` header holds. Raises Refusal (401), which says what is wrong with it."""
     scheme, _, given = (authorization or "").partition(" ")
     if not authorization:
-        raise _unauthorized("api-key-missing", "This deployment needs an API key, and the call has none")
+        raise _unauthorized("api-key-missing", "The call needs an API key, and has none")
     if scheme.lower() != "bearer" or not given.strip():
         raise _unauthorized("api-key-malformed", "The header Authorization does not hold a bearer token")
     prefix, _, rest = given.strip().partition("_")

@@ -80,7 +80,10 @@ class Gateway:
             raise _wrong(f"The body is no JSON: {error}") from error
         if not isinstance(wrapped, dict):
             raise _wrong("The body is no JSON object")
-        route = self._route(routes, str(wrapped.get("accessKey") or named or ""), request)
+        access_key = str(wrapped.get("accessKey") or named or "")
+        if not access_key:
+            raise _wrong("The body has no field `accessKey`, and the address no parameter of that name")
+        route = self._route(routes, access_key, request)
         self._let_in(routes, route, request)
         if "request" not in wrapped:
             raise _wrong("The body has no field `request`")
@@ -112,7 +115,7 @@ class Gateway:
         if path not in SCORING:
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {', '.join(SCORING)}")
         if request.method != SCORING[path]:
-            raise Refusal(405, "method-not-allowed", f"/{path} takes {SCORING[path]}", "Use that method")
+            raise _not_allowed(request, SCORING[path])
         self._let_in(routes, route, request)
         body = await _body(request, route.body_bytes) if request.method == "POST" else None
         content_type = request.headers.get("Content-Type", "")
@@ -127,7 +130,7 @@ class Gateway:
             raise Refusal(
                 404,
                 "access-key-unknown",
-                "No deployment has this access key" if access_key else "The call names no access key",
+                "No deployment has this access key",
                 "See `registry-tui deployments show NAME` for the access key",
             )
         own = request.app.get("deployment")
@@ -171,7 +174,7 @@ class Gateway:
             raise Refusal(
                 502,
                 "replicas-died",
-                f"Two replicas of {route.name} ended while they had this request",
+                f"Each replica of {route.name} that was given this request ended with it",
                 "See their logs: `registry-tui deployments logs`; the request itself may be the cause",
             ) from error
         except TookTooLong as error:
@@ -249,9 +252,13 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
         response: web.StreamResponse = await handler(request)
     except Refusal as refusal:
         response = _problem(refusal, request_id)
+    except web.HTTPMethodNotAllowed as error:
+        response = _problem(_not_allowed(request, ", ".join(sorted(error.allowed_methods))), request_id)
     except web.HTTPException as error:
+        action = "Use POST /model or /endpoints/<access key>/invocations"
         response = _problem(
-            Refusal(error.status, "http", error.reason, "See `registry-tui deployments show NAME`"), request_id
+            Refusal(error.status, error.reason.lower().replace(" ", "-"), f"{request.path}: {error.reason}", action),
+            request_id,
         )
     response.headers["X-Request-ID"] = request_id
     return response
@@ -271,6 +278,8 @@ def _problem(refusal: Refusal, request_id: str) -> web.Response:
     headers = {}
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if refusal.allow:
+        headers["Allow"] = refusal.allow
     if refusal.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
     response = web.json_response(
@@ -313,6 +322,10 @@ async def _body(request: web.Request, limit: int) -> bytes:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, "body-too-large", f"A request may have {limit} bytes at most", "Send fewer rows at once")
+
+
+def _not_allowed(request: web.Request, allowed: str) -> Refusal:
+    return Refusal(405, "method-not-allowed", f"{request.path} takes {allowed}", f"Use {allowed}", allowed)
 
 
 def _wrong(detail: str) -> Refusal:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -14,8 +15,9 @@ from registry_tui.gateway.routes import Replica
 
 #: Seconds for which a replica that refused a connection is asked last.
 AVOIDED = 0.5
-#: Replicas that a request may be given to when they die with it: the first and one more.
-TRIES = 2
+#: Replicas that a request may be given to when they die with it: the first and one more. A large request may be why
+#: it died, for want of memory: those of more bytes cost nobody else a second replica.
+TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class NoReplica(Exception):
 
 
 class ReplicasDied(Exception):
-    """Every replica that got the request died with it."""
+    """The replicas that got the request died with it."""
 
 
 class TookTooLong(Exception):
@@ -45,9 +47,11 @@ class Upstream:
     """Connections to all replicas, kept open."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        #: By socket, and whether each request has a connection of its own.
+        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
         self._under_way: Counter[str] = Counter()
         self._avoided: dict[str, float] = {}
+        self._turn = 0
 
     async def send(
         self,
@@ -61,7 +65,8 @@ class Upstream:
     ) -> Answered:
         """The answer of one of the replicas. Raises NoReplica, ReplicasDied, TookTooLong.
 
-        A prediction changes nothing, so that a request may go to a second replica when the first one died with it.
+        A prediction changes nothing, so that a request may go to a second replica when the first one died with it,
+        unless the request is large.
         One that does not even accept the connection has not seen the request: that costs no try.
         """
         died = 0
@@ -76,7 +81,7 @@ class Upstream:
                 self._avoided[replica.socket] = time.monotonic() + AVOIDED
             except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
                 died += 1
-                if died >= TRIES:
+                if died >= TRIES or _is_large(body):
                     raise ReplicasDied from error
                 if not left:
                     # A connection that was kept open ends also when a replica is replaced or restarted by hand.
@@ -97,7 +102,8 @@ class Upstream:
         seconds: float,
         retries: int,
     ) -> Answered:
-        session = self._session(replica.socket)
+        # One that was kept open may end with a replica that is replaced: a large request would then look guilty.
+        session = self._session(replica.socket, _is_large(body))
         # The replica keeps the time itself and says so in MLflow's words; this is for one that hangs.
         timeout = aiohttp.ClientTimeout(total=seconds + 5.0)
         async with session.request(
@@ -108,16 +114,20 @@ class Upstream:
 
     def _in_order(self, replicas: Sequence[Replica]) -> list[Replica]:
         now = time.monotonic()
+        # Those with nothing to do take turns.
+        self._turn += 1
+        first = self._turn % max(1, len(replicas))
         return sorted(
-            replicas,
+            [*replicas[first:], *replicas[:first]],
             key=lambda replica: (self._avoided.get(replica.socket, 0.0) > now, self._under_way[replica.socket]),
         )
 
-    def _session(self, socket: str) -> aiohttp.ClientSession:
-        session = self._sessions.get(socket)
+    def _session(self, socket: str, alone: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get((socket, alone))
         if session is None:
-            session = self._sessions[socket] = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=socket, limit=0, keepalive_timeout=60),
+            keeping: dict[str, Any] = {"force_close": True} if alone else {"keepalive_timeout": 60}
+            session = self._sessions[socket, alone] = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path=socket, limit=0, **keeping),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
@@ -125,10 +135,14 @@ class Upstream:
 
     async def keep_only(self, sockets: set[str]) -> None:
         """Closes the connections to replicas that are gone, once nothing is under way there."""
-        for socket in [socket for socket in self._sessions if socket not in sockets and not self._under_way[socket]]:
-            await self._sessions.pop(socket).close()
-            self._avoided.pop(socket, None)
-            del self._under_way[socket]
+        for key in [key for key in self._sessions if key[0] not in sockets and not self._under_way[key[0]]]:
+            await self._sessions.pop(key).close()
+            self._avoided.pop(key[0], None)
+            self._under_way.pop(key[0], None)
 
     async def close(self) -> None:
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
+
+
+def _is_large(body: bytes | None) -> bool:
+    return len(body or b"") > LARGEST_TRIED_AGAIN
