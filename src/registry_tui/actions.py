@@ -124,10 +124,24 @@ EXPERIMENT = (
     VIEW,
     EXPORT,
 )
+#: What is done to the chart beside metrics' names; the names have the other keys.
+CHART = (
+    Action("time", "t", "x axis", "Curves by step, by the time since each one's first point, or by wall time"),
+    Action("chart_left", "left", "cursor left", "Curves: the cursor to the left; the legend has the values", False),
+    Action("chart_right", "right", "cursor right", "Curves: the cursor to the right", footer=False),
+    Action("zoom_in", "plus,equals_sign", "zoom in", "Curves: half as much of x, around the cursor", footer=False),
+    Action("zoom_out", "minus", "zoom out", "Curves: twice as much of x", footer=False),
+    Action("pan_left", "shift+left", "earlier part", "Curves: the part of x before, when zoomed", footer=False),
+    Action("pan_right", "shift+right", "later part", "Curves: the part of x behind, when zoomed", footer=False),
+    Action("whole", "0", "whole curve", "Curves: all of x again, without the cursor", footer=False),
+    Action("log", "L", "log scale", "Curves: logarithmic values, or as they are", footer=False),
+    Action("smooth", "s", "smoothing", "Curves: the next smoothing, by a moving average; then none", footer=False),
+)
 COMPARE = (
     Action("tab_next", "tab", "next tab", "Values, or curves"),
     Action("equal", "x", "equal ones", "Show or hide what is the same in all runs"),
-    Action("time", "t", "by time", "Curves by step, or by seconds since each run's first point"),
+    Action("difference", "d", "difference", "Metrics as their difference to the first run, or as they are"),
+    *CHART,
     Action("copy", "c", "copy", "Copy the runs' IDs", footer=False),
     VIEW,
     EXPORT,
@@ -137,6 +151,7 @@ RUN = (
     Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
     REGISTER,
     Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
+    *CHART,
     Action("preview_down", "J", "preview down", "Artifacts: the next page of the preview", footer=False),
     Action("preview_up", "K", "preview up", "Artifacts: the page before in the preview", footer=False),
     Action("registered", "v", "registered version", "The version that was registered from this run"),

@@ -1,6 +1,7 @@
 """A metric's history reduced inside MLflow's server to what a chart can show.
 
-MLflow's REST API only pages through the history, and its sampling leaves out single points: a spike would be lost.
+MLflow's REST API only pages through the history. Its sampling for charts keeps the first row of each of `max_results`
+equal parts, and the last (`SqlAlchemyStore._sample_rows_with_window_functions`): a spike between them would be lost.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def curve(
 ) -> dict[str, Any]:
     """Smallest and largest value of each bucket of `x` (`step`, or `timestamp` in ms), with the ends, in order.
 
-    Counts all points from `low` to `high`, and those that are NaN or infinite. Raises sqlite3.Error.
+    Counts all points from `low` to `high`, those that are NaN or infinite, and those not above 0. Raises sqlite3.Error.
     """
     where, given = "run_uuid = ? AND key = ?", [run, key]
     bounds: list[float] = []
@@ -67,8 +68,9 @@ def curve(
             where += f" AND {x} {sign} ?"
             bounds.append(bound)
     values = (*given, *bounds)
-    count, finite, first, last, one_step, began = database.execute(
-        f"SELECT count(*), coalesce(sum({_FINITE}), 0), min({x}), max({x}), min(step) = max(step), min(timestamp) "
+    count, finite, low_values, first, last, one_step, began = database.execute(
+        f"SELECT count(*), coalesce(sum({_FINITE}), 0), coalesce(sum({_FINITE} AND value <= 0), 0), "
+        f"min({x}), max({x}), min(step) = max(step), min(timestamp) "
         f"FROM metrics WHERE {where}",
         values,
     ).fetchone()
@@ -97,6 +99,7 @@ def curve(
     return {
         "count": count,
         "not_finite": count - finite,
+        "not_positive": low_values,
         "one_step": bool(one_step),
         "began": began,
         "points": [list(row) for row in points],

@@ -130,6 +130,8 @@ class MetricCurve(Schema):
 
     count: int
     not_finite: int
+    #: Finite values that are not above 0: a log axis cannot show them.
+    not_positive: int = 0
     one_step: bool
     began_at: datetime | None
     points: list[MetricPoint]

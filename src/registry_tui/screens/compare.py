@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,29 +16,30 @@ from textual.widgets.option_list import Option
 
 from registry_tui.actions import COMPARE, bindings
 from registry_tui.commands import Place
-from registry_tui.screens.curves import read_curve
-from registry_tui.screens.frame import FrameScreen
+from registry_tui.screens.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.run_columns import took
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.differences import Line, numbers_line, texts_line
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
-from registry_tui.widgets.plotting import Series
-from registry_tui.widgets.text import safe
+from registry_tui.widgets.text import safe, shortened
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import Cell, absolute
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
-    from registry_tui.schemas.tracking import Experiment, MetricCurve, RunDetails
+    from registry_tui.schemas.tracking import Experiment, RunDetails
 
-#: Keys with a curve that are offered.
-MAX_LISTED = 2000
+#: Most cells of a key's and of a run's column; on narrow terminals, where two runs have to fit.
+_WIDTHS = {"-wide": (34, 26), "-narrow": (18, 19)}
 
 
-def compared(runs: Sequence[RunDetails]) -> list[Line]:
-    """Every attribute, param, metric and tag of the runs; what differs first in each kind."""
+def compared(runs: Sequence[RunDetails], *, to_first: bool = False) -> list[Line]:
+    """Every attribute, param, metric and tag of the runs; what differs first in each kind.
+
+    `to_first` shows metrics as their difference to the first run.
+    """
     lines = [
         texts_line("run", "status", [run.status.lower() for run in runs]),
         texts_line("run", "started", [absolute(run.started_at) for run in runs]),
@@ -47,7 +47,9 @@ def compared(runs: Sequence[RunDetails]) -> list[Line]:
         texts_line("run", "user", [run.user for run in runs]),
     ]
     lines += _sorted(texts_line("param", key, [run.params.get(key) for run in runs]) for key in _keys(runs, "params"))
-    lines += _sorted(numbers_line(key, [run.metrics.get(key) for run in runs]) for key in _keys(runs, "metrics"))
+    lines += _sorted(
+        numbers_line(key, [run.metrics.get(key) for run in runs], to_first=to_first) for key in _keys(runs, "metrics")
+    )
     own = [key for key in _keys(runs, "tags") if not key.startswith("mlflow.")]
     lines += _sorted(texts_line("tag", key, [run.tags.get(key) for run in runs]) for key in own)
     return lines
@@ -61,13 +63,14 @@ def _sorted(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: (line.same, line.key))
 
 
-class CompareScreen(FrameScreen):
+class CompareScreen(CurveScreen):
     """A column a run."""
 
     SECTION = "projects"
     ACTIONS = COMPARE
     BINDINGS = bindings(COMPARE)
     CSS_PATH = "../styles/compare.tcss"
+    CHART_TAB = "curves"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -75,10 +78,7 @@ class CompareScreen(FrameScreen):
         self.experiment: Experiment | None = None
         self.runs: list[RunDetails] = []
         self.all_lines: bool = place.state.get("all", True)
-        self.by_time = False
-        #: The metric that is drawn and whether over seconds; when each curve's first point was logged.
-        self._drawn: tuple[str, bool] | None = None
-        self._began: list[float | None] = []
+        self.to_first: bool = place.state.get("to_first", False)
 
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "values")):
@@ -104,14 +104,17 @@ class CompareScreen(FrameScreen):
         self.query_one("#table").focus()
 
     def focus_content(self) -> None:
-        self.query_one("#table" if self._tabs.active == "values" else "#metric-names").focus()
+        self.query_one("#table" if self.tabs.active == "values" else "#metric-names").focus()
 
-    @property
-    def _tabs(self) -> TabbedContent:
-        return self.query_one("#tabs", TabbedContent)
+    @on(TabbedContent.TabActivated, "#tabs")
+    def _tab(self, event: TabbedContent.TabActivated) -> None:
+        if event.pane.id == self.tabs.active:  # else another was chosen meanwhile
+            self.focus_content()
+            self.show_actions()
 
     def leave(self) -> None:
-        self.place.state.update(tab=self._tabs.active, all=self.all_lines)
+        super().leave()
+        self.place.state.update(all=self.all_lines, to_first=self.to_first)
 
     async def start(self) -> None:
         project = self.place.args["project"]
@@ -122,23 +125,33 @@ class CompareScreen(FrameScreen):
         self.runs = list(await asyncio.gather(*(self.client.run(project, run) for run in wanted)))
         self.show_crumbs()
         self._show()
+        keys = _keys(self.runs, "metrics")[:MAX_LISTED]
+        self.show_names([Option(Content(safe(key, 40)), id=key) for key in keys])
+        self.follow(run.status for run in self.runs)
+
+    def on_resize(self) -> None:
+        if self.runs:
+            self._show()
 
     # -- values ---------------------------------------------------------------------------------------
 
     def _show(self) -> None:
         from registry_tui.schemas.base import Page
 
-        lines = [line for line in compared(self.runs) if self.all_lines or not line.same]
+        lines = [line for line in compared(self.runs, to_first=self.to_first) if self.all_lines or not line.same]
+        of_key, of_run = _WIDTHS["-narrow" if self.has_class("-narrow") else "-wide"]
         table = self.query_one("#table", VirtualTable)
 
         def value(place: int) -> Column[Any]:
             run = self.runs[place]
-            title = safe(run.name or run.id, 24)
-            return Column(f"run {place}", title, lambda line: line.cells[place], place + 1, right=True, max_width=26)
+            title = shortened(safe(run.name or run.id), of_run - 2)
+            return Column(
+                f"run {place}", title, lambda line: line.cells[place], place + 1, right=True, max_width=of_run
+            )
 
         table.set_columns(
             [
-                Column("key", "", lambda line: line.key, 0, max_width=34),
+                Column("key", "", lambda line: line.key, 0, max_width=of_key),
                 Column("kind", "", lambda line: Cell(line.kind, "dim"), 0),
                 *(value(place) for place in range(len(self.runs))),
             ]
@@ -149,12 +162,6 @@ class CompareScreen(FrameScreen):
 
         at = table.place
         table.set_source(PageCache(fetch, lambda line: f"{line.kind} {line.key}"), at)
-        names = self.query_one("#metric-names", OptionList)
-        if not names.option_count:
-            keys = [line.key for line in compared(self.runs) if line.kind == "metric"]
-            names.add_options([Option(Content(safe(key, 40)), id=key) for key in keys[:MAX_LISTED]])
-            if keys:
-                names.highlighted = 0
 
     def do_equal(self) -> None:
         """Shows or hides what is the same in all runs."""
@@ -162,77 +169,22 @@ class CompareScreen(FrameScreen):
         self._show()
         self.flash("all lines" if self.all_lines else "only what differs")
 
-    # -- curves ---------------------------------------------------------------------------------------
+    def do_difference(self) -> None:
+        """Metrics as the difference to the first run, or as they are."""
+        self.to_first = not self.to_first
+        self._show()
+        self.flash("metrics: difference to the first run" if self.to_first else "metrics: values")
 
-    @on(OptionList.OptionHighlighted, "#metric-names")
-    def _metric_chosen(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option.id is not None:
-            self.work_on(self._draw(event.option.id), "curve")
-
-    async def _draw(self, metric: str) -> None:
-        chart = self.query_one("#chart", LineChart)
-        read = await asyncio.gather(*(self._curve(run, metric) for run in self.runs if metric in run.metrics))
-        if (metric, self.by_time) != self._drawn:
-            chart.show_all()
-        self._drawn = (metric, self.by_time)
-        self._began = [None if curve.began_at is None else curve.began_at.timestamp() for _, curve in read]
-        series = []
-        for line, _ in read:
-            if len(line.xs) == 1 and len(read) > 1:
-                # One value has no curve: a short level line shows it among the others.
-                middle = line.xs[0]
-                line = Series(
-                    line.name, array("d", [middle - 0.5, middle + 0.5]), array("d", [line.ys[0]] * 2), line.left_out
-                )
-            series.append(line)
-        chart.show(series, x_is_time=False)
-
-    @on(LineChart.Zoomed)
-    def _zoomed(self, event: LineChart.Zoomed) -> None:
-        if self._drawn is not None:
-            self.work_on(self._draw_detail(self._drawn, event.low, event.high), "detail")
-
-    async def _draw_detail(self, drawn: tuple[str, bool], low: float, high: float) -> None:
-        """The part of each curve that is shown, with all its points when they are few enough."""
-        runs = [run for run in self.runs if drawn[0] in run.metrics]
-        read = await asyncio.gather(
-            *(self._curve(run, drawn[0], (low, high), at) for run, at in zip(runs, self._began, strict=True))
-        )
-        if drawn == self._drawn:
-            self.query_one("#chart", LineChart).show_detail(low, high, [line for line, _ in read])
-
-    async def _curve(
-        self, run: RunDetails, metric: str, window: tuple[float, float] | None = None, began: float | None = None
-    ) -> tuple[Series, MetricCurve]:
-        return await read_curve(
-            self.client,
-            self.place.args["project"],
-            run.id,
-            metric,
-            name=run.name or run.id,
-            by_time=self.by_time,
-            began=began,
-            window=window,
-        )
-
-    def do_time(self) -> None:
-        """The curves by step, or by seconds since each run's first point."""
-        self.by_time = not self.by_time
-        names = self.query_one("#metric-names", OptionList)
-        if names.highlighted is not None:
-            key = names.get_option_at_index(names.highlighted).id
-            if key is not None:
-                self.work_on(self._draw(key), "curve")
-        self.flash("x: seconds since each run's first point" if self.by_time else "x: step")
+    def curves_of(self, metric: str) -> list[tuple[str, str]]:
+        return [(run.id, run.name or run.id) for run in self.runs if metric in run.metrics]
 
     # -- actions --------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str | None:
-        return None if self.runs else "the runs are not known yet"
+        return super().why_not(action) if self.runs else "the runs are not known yet"
 
     def do_tab_next(self) -> None:
-        self._tabs.active = "curves" if self._tabs.active == "values" else "values"
-        self.focus_content()
+        self.tabs.active = "curves" if self.tabs.active == "values" else "values"
 
     def do_copy(self) -> None:
         self.program.copy_text(self.place.args["runs"].replace(",", " "))

@@ -72,10 +72,10 @@ class DeploymentScreen(DeploymentActions):
                 with Horizontal(id="charts"):
                     with Vertical():
                         yield Static("", id="rate-words", markup=False)
-                        yield LineChart(x_is_time=True, id="rate")
+                        yield LineChart(axis="time", id="rate")
                     with Vertical():
                         yield Static("", id="latency-words", markup=False)
-                        yield LineChart(x_is_time=True, id="latency")
+                        yield LineChart(axis="time", id="latency")
                 yield VirtualTable(REPLICAS, id="replicas", empty=Empty("No replicas", ("r starts it.",)))
                 yield Static("", id="addresses", markup=False)
             with TabPane("Test", id="test"):

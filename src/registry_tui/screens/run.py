@@ -15,8 +15,7 @@ from textual.widgets.option_list import Option
 
 from registry_tui.actions import RUN, bindings
 from registry_tui.commands import Place
-from registry_tui.screens.curves import read_curve
-from registry_tui.screens.frame import FrameScreen
+from registry_tui.screens.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.run_artifacts import RunArtifacts, download_form
 from registry_tui.screens.run_datasets import datasets_text
 from registry_tui.widgets.chart import LineChart
@@ -28,11 +27,6 @@ from registry_tui.widgets.words import both, duration, number, run_status
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Artifact, Experiment, RunDetails
-
-#: Names and values that a tab lists; the rest is in the JSON (`y`).
-MAX_LISTED = 2000
-#: Seconds between looks at a run that runs.
-WHILE_RUNNING = 3.0
 
 #: What has the keys in each tab.
 _MAIN = {
@@ -48,23 +42,20 @@ _MAIN = {
 _LISTING = frozenset({"metrics", "params", "tags", "datasets"})
 
 
-class RunScreen(FrameScreen):
+class RunScreen(CurveScreen):
     """Tabs over one run."""
 
     SECTION = "projects"
     ACTIONS = RUN
     BINDINGS = bindings(RUN)
     CSS_PATH = "../styles/run.tcss"
+    CHART_TAB = "metrics"
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self.run: RunDetails | None = None
         self.project: Project | None = None
         self.experiment: Experiment | None = None
-        #: The metric that is drawn, whether over seconds, and when its first point was logged.
-        self._metric: str | None = None
-        self._by_time = False
-        self._began: float | None = None
 
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
@@ -109,8 +100,8 @@ class RunScreen(FrameScreen):
         if self.query_one("#tabs", TabbedContent).active == "artifacts":
             self.artifacts.begin()
 
-    def leave(self) -> None:
-        self.place.state["tab"] = self.query_one("#tabs", TabbedContent).active
+    def curves_of(self, metric: str) -> list[tuple[str, str]]:
+        return [(self.place.args["run"], metric)]
 
     # -- what is shown ------------------------------------------------------------------------------
 
@@ -122,57 +113,17 @@ class RunScreen(FrameScreen):
         tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
         self.query_one("#tags-text", Static).update(_listing(tags, "This run has no tags of its own"))
         self.query_one("#datasets-text", Static).update(datasets_text(run.datasets))
-        names = self.query_one("#metric-names", OptionList)
-        at = names.highlighted
-        names.clear_options()
-        for key in sorted(run.metrics)[:MAX_LISTED]:
-            text = Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$foreground-muted"))
-            names.add_option(Option(text, id=key))
-        if names.option_count:
-            names.highlighted = min(at or 0, names.option_count - 1)
+        options = [
+            Option(
+                Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$foreground-muted")), id=key
+            )
+            for key in sorted(run.metrics)[:MAX_LISTED]
+        ]
         if (more := len(run.metrics) - MAX_LISTED) > 0:
             note = Content.assemble((f"and {more} more: y shows all", "$foreground-muted"))
-            names.add_option(Option(note, id="", disabled=True))
-        if run.status in ("RUNNING", "SCHEDULED"):
-            self.set_timer(WHILE_RUNNING, self._look_again, name="look-again")
-
-    def _look_again(self) -> None:
-        """A run that runs logs more: its values and the curve in view are asked for again."""
-        if self.is_current and self.program.answering:
-            self.refresh_data()
-
-    @on(OptionList.OptionHighlighted, "#metric-names")
-    def _metric_chosen(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_id:
-            self.work_on(self._draw(event.option_id), "metric")
-
-    @on(LineChart.Zoomed)
-    def _zoomed(self, event: LineChart.Zoomed) -> None:
-        if self._metric is not None:
-            self.work_on(self._draw_detail(self._metric, event.low, event.high), "detail")
-
-    async def _draw(self, key: str) -> None:
-        chart = self.query_one(LineChart)
-        project, run = self.place.args["project"], self.place.args["run"]
-        line, curve = await read_curve(self.client, project, run, key, name=key)
-        by_time = curve.one_step and curve.count > 1
-        if by_time:  # all at one step: only the time tells them apart
-            line, curve = await read_curve(self.client, project, run, key, name=f"{key}, by seconds", by_time=True)
-        if key != self._metric:
-            chart.show_all()
-        self._metric, self._by_time = key, by_time
-        self._began = None if curve.began_at is None else curve.began_at.timestamp()
-        chart.show([line])
-
-    async def _draw_detail(self, key: str, low: float, high: float) -> None:
-        """The part of the curve that is shown, with all its points when they are few enough."""
-        project, run = self.place.args["project"], self.place.args["run"]
-        window = (low, high)
-        line, _ = await read_curve(
-            self.client, project, run, key, name=key, by_time=self._by_time, began=self._began, window=window
-        )
-        if key == self._metric:
-            self.query_one(LineChart).show_detail(low, high, [line])
+            options.append(Option(note, id="", disabled=True))
+        self.show_names(options)
+        self.follow([run.status])
 
     # -- artifacts ----------------------------------------------------------------------------------
 
@@ -218,7 +169,7 @@ class RunScreen(FrameScreen):
                 return f"the workspace of {self.project.name} is not synchronized with a Model Registry"
             if self.model_path is None:
                 return "select a model folder under Artifacts first"
-        return None
+        return super().why_not(action)
 
     def do_tab_next(self) -> None:
         tabs = self.query_one("#tabs", TabbedContent)

@@ -48,6 +48,7 @@ def metric_curve(
     return MetricCurve.model_construct(
         count=answer["count"],
         not_finite=answer["not_finite"],
+        not_positive=answer["not_positive"],
         one_step=answer["one_step"],
         began_at=None if answer["began"] is None else _moment(answer["began"]),
         points=[

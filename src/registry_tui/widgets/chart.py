@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.events import Click
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from registry_tui.widgets.axes import Axis, x_labels, x_text
 from registry_tui.widgets.plotting import (
     MAX_SMOOTHING,
     Canvas,
@@ -24,6 +27,7 @@ from registry_tui.widgets.plotting import (
     cut,
     draw,
     extent,
+    mark,
     not_positive,
     padded,
     reduced,
@@ -32,6 +36,7 @@ from registry_tui.widgets.plotting import (
     ticks,
     value_at,
 )
+from registry_tui.widgets.text import shortened
 
 #: Columns for the numbers of the y axis, and rows for the x axis and the legend's least.
 _GUTTER = 10
@@ -39,7 +44,6 @@ _AXIS_ROWS = 2
 #: Theme variables that lines take their colours from, in turn.
 _COLOURS = ("primary", "warning", "success", "accent", "error", "secondary")
 _SMOOTHINGS = (0.0, 0.6, 0.9, MAX_SMOOTHING)
-_MARKS = "●■▲◆▼★"
 #: More than any terminal's dots across, so that an overview loses nothing that could be seen.
 _OVERVIEW_BUCKETS = 2048
 
@@ -47,7 +51,7 @@ _OVERVIEW_BUCKETS = 2048
 class LineChart(Widget, can_focus=True):
     """Draws series over one x axis. `show` replaces what is drawn; zoom and cursor stay."""
 
-    DEFAULT_CSS = "LineChart { height: 1fr; min-height: 6; }"
+    DEFAULT_CSS = "LineChart { width: 1fr; height: 1fr; min-height: 6; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Cursor left", show=False),
         Binding("right", "move(1)", "Cursor right", show=False),
@@ -71,9 +75,11 @@ class LineChart(Widget, can_focus=True):
     smoothing = reactive(0.0)
     cursor: reactive[float | None] = reactive(None)
 
-    def __init__(self, *, x_is_time: bool = False, id: str | None = None) -> None:
+    def __init__(self, *, axis: Axis = "number", id: str | None = None) -> None:
         super().__init__(id=id)
-        self.x_is_time = x_is_time
+        self.axis: Axis = axis
+        #: What the legend says about x, where it is not plain.
+        self.x_name = ""
         self._series: tuple[Series, ...] = ()
         self._smoothed: tuple[Series, ...] = ()
         #: What is drawn of each series while the whole of x is shown: enough points for any width.
@@ -82,14 +88,21 @@ class LineChart(Widget, can_focus=True):
         #: Finer points of a part of x, and that part.
         self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
+        self._canvas: tuple[Window, Canvas] | None = None
 
-    def show(self, series: Sequence[Series], *, x_is_time: bool | None = None) -> None:
-        """Draws these series, each in order of x; `x_is_time` says that x is seconds since 1970."""
-        if x_is_time is not None and x_is_time != self.x_is_time:
-            self.x_is_time = x_is_time
-            self._zoom, self.cursor = None, None
+    def show(self, series: Sequence[Series], *, axis: Axis | None = None, x_name: str | None = None) -> None:
+        """Draws these series, each in order of x, in place of the earlier ones; says again which part is in view.
+
+        Finer points of that part stay until `show_detail` brings them anew.
+        """
+        if axis is not None and axis != self.axis:
+            self.axis = axis
+            self.show_all()
+        if x_name is not None:
+            self.x_name = x_name
+        if len(series) != len(self._series):
+            self._detail = None
         self._series = tuple(series)
-        self._detail = None
         self._prepare()
         self._tell_zoom()
 
@@ -128,9 +141,28 @@ class LineChart(Widget, can_focus=True):
         window = self._window()
         if window is None:
             return
-        step = (window.x_high - window.x_low) / max(1, self._plot_columns() - 1)
-        at = self.cursor if self.cursor is not None else (window.x_low if by > 0 else window.x_high) - by * step
-        self.cursor = min(window.x_high, max(window.x_low, at + by * step))
+        if self.cursor is None:
+            self.cursor = self._point_at(window.x_low if by > 0 else window.x_high, by)
+        else:
+            step = (window.x_high - window.x_low) / max(1, self._plot_columns() - 1)
+            at = min(window.x_high, max(window.x_low, self.cursor + by * step))
+            self.cursor = self._point_at(at, by)
+
+    def _point_at(self, x: float, direction: int) -> float:
+        """The x of the next point in view from there, so that the cursor stands on what was logged."""
+        xs = [line.xs for line in self._visible() if len(line.xs)]
+        if direction > 0:
+            found = [line[place] for line in xs if (place := bisect_left(line, x)) < len(line)]
+            return min(found, default=max((line[-1] for line in xs), default=x))
+        found = [line[place - 1] for line in xs if (place := bisect_right(line, x))]
+        return max(found, default=min((line[0] for line in xs), default=x))
+
+    def on_click(self, event: Click) -> None:
+        """The cursor where the mouse points."""
+        window, column = self._window(), event.x - _GUTTER
+        if window is not None and 0 <= column < self._plot_columns():
+            share = column / max(1, self._plot_columns() - 1)
+            self.cursor = self._point_at(window.x_low + share * (window.x_high - window.x_low), 1)
 
     def action_zoom(self, factor: float) -> None:
         """Makes the shown part of x smaller or larger, around the cursor."""
@@ -167,7 +199,8 @@ class LineChart(Widget, can_focus=True):
         self._redraw()
 
     def watch_cursor(self) -> None:
-        self._redraw()
+        self._strips = None  # the lines stay as they are
+        self.refresh()
 
     def watch_smoothing(self) -> None:
         self._prepare()
@@ -187,10 +220,10 @@ class LineChart(Widget, can_focus=True):
     def _smooth(self, line: Series) -> Series:
         if not self.smoothing:
             return line
-        return Series(line.name, line.xs, smooth(line.ys, self.smoothing), line.left_out)
+        return replace(line, ys=smooth(line.ys, self.smoothing))
 
     def _redraw(self) -> None:
-        self._strips = None
+        self._strips, self._canvas = None, None
         self.refresh()
 
     def _plot_columns(self) -> int:
@@ -237,7 +270,7 @@ class LineChart(Widget, can_focus=True):
         legend = self._legend()
         rows = max(2, self.size.height - _AXIS_ROWS - len(legend))
         columns = self._plot_columns()
-        canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
+        canvas = self._drawn(window, columns, rows)
         labels = self._y_labels(window, rows)
         cursor = None
         if self.cursor is not None and window.x_low <= self.cursor <= window.x_high:
@@ -246,8 +279,19 @@ class LineChart(Widget, can_focus=True):
         strips = [self._plot_row(canvas, row, labels.get(row, ""), cursor) for row in range(rows)]
         dim = Style(dim=True)
         strips.append(Strip([Segment(" " * (_GUTTER - 1) + "└" + "─" * columns, dim)]))
-        strips.append(Strip([Segment(self._x_labels(window, columns), dim)]))
+        labels_of_x = x_labels(window.x_low, window.x_high, columns, self.axis)
+        strips.append(Strip([Segment(" " * _GUTTER + labels_of_x, dim)]))
         return strips + legend
+
+    def _drawn(self, window: Window, columns: int, rows: int) -> Canvas:
+        """The lines; those of the last time where only the cursor moved."""
+        if self._canvas is not None and self._canvas[0] == window:
+            canvas = self._canvas[1]
+            if (canvas.columns, canvas.rows) == (columns, rows):
+                return canvas
+        canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
+        self._canvas = window, canvas
+        return canvas
 
     def _plot_row(self, canvas: Canvas, row: int, label: str, cursor: int | None) -> Strip:
         segments = [
@@ -281,38 +325,30 @@ class LineChart(Widget, can_focus=True):
             labels.setdefault(row, short_number(value))
         return labels
 
-    def _x_labels(self, window: Window, columns: int) -> str:
-        cells = [" "] * (_GUTTER + columns)
-        taken = 0
-        for value in ticks(window.x_low, window.x_high, max(1, columns // 14)):
-            text = self._x_text(value)
-            at = _GUTTER + round((value - window.x_low) / (window.x_high - window.x_low) * (columns - 1))
-            start = min(max(_GUTTER, at - len(text) // 2), len(cells) - len(text))
-            if start >= taken:
-                cells[start : start + len(text)] = text
-                taken = start + len(text) + 1
-        return "".join(cells)
-
     def _x_text(self, value: float) -> str:
-        if not self.x_is_time:
-            return short_number(value) if value != round(value) or abs(value) >= 1e6 else str(round(value))
-        try:
-            return datetime.fromtimestamp(value, UTC).strftime("%H:%M:%S")
-        except (OverflowError, OSError, ValueError):
-            return short_number(value)
+        window = self._window()
+        return x_text(value, self.axis, math.inf if window is None else window.x_high - window.x_low)
 
     def _legend(self) -> list[Strip]:
         """Each line's mark, name and value at the cursor (else its last one), in at most three rows."""
         entries = []
+        visible = self._visible()
         for number, line in enumerate(self._smoothed):
-            value = value_at(line, self.cursor) if self.cursor is not None else (line.ys[-1] if len(line.ys) else None)
-            text = f"{_MARKS[number % len(_MARKS)]} {line.name} {'' if value is None else short_number(value)}"
+            value = None
+            if self.cursor is not None:
+                finer = visible[number] if number < len(visible) and len(visible[number].xs) else line
+                value = value_at(finer, self.cursor)
+            elif len(line.ys):
+                value = line.ys[-1]
+            notes = "" if value is None else f" {short_number(value)}"
             if line.not_finite:
-                text += f" ({line.not_finite} NaN or infinite)"
+                notes += f" ({line.not_finite} NaN or infinite)"
             if self.log_y and (hidden := not_positive(line)):
-                text += f" ({hidden} drawn points ≤ 0 not shown)"
+                notes += f" ({hidden} ≤ 0 {'before smoothing' if self.smoothing else 'not shown'})"
+            text = f"{mark(number)} {shortened(line.name, self.size.width - len(notes) - 4)}{notes}"
             entries.append((text, self._colour(number)))
         modes = [
+            *([f"x: {self.x_name}"] if self.x_name else []),
             *(["log"] if self.log_y else []),
             *([f"smoothing {self.smoothing:g}"] if self.smoothing else []),
             *([f"at {self._x_text(self.cursor)}"] if self.cursor is not None else []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,33 @@ def texts_line(kind: str, key: str, values: Sequence[str | None]) -> Line:
     return Line(kind, key, cells, same, values)
 
 
-def numbers_line(key: str, values: Sequence[float | None]) -> Line:
-    """A metric: the lowest and highest are marked, since which of them is better only people know."""
+def change(value: float, first: float) -> str:
+    """A value as its difference to the first, with the share of it in percent where the first is not 0.
+
+    As it is where there is no difference to tell: one of them is NaN or infinite.
+    """
+    apart = value - first
+    if not math.isfinite(apart):
+        return number(value)
+    if apart == 0:
+        return "±0"
+    sign = "+" if apart > 0 else ""
+    share = 100 * apart / abs(first) if first else math.inf
+    if not math.isfinite(share):
+        return f"{sign}{number(apart)}"
+    return f"{sign}{number(apart)} ({f'{share:+.1f}' if abs(share) < 1000 else f'{share:+.2g}'}%)"
+
+
+def numbers_line(key: str, values: Sequence[float | None], *, to_first: bool = False) -> Line:
+    """A metric: the lowest and highest are marked, since which of them is better only people know.
+
+    `to_first` shows the others as their difference to the first value, when there is one.
+    """
     known = [value for value in values if value is not None and value == value]
     same = len(set(values)) <= 1
     cells = []
-    for value in values:
+    first = values[0] if to_first and values else None
+    for place, value in enumerate(values):
         if value is None:
             cells.append(NOTHING)
             continue
@@ -50,7 +72,8 @@ def numbers_line(key: str, values: Sequence[float | None]) -> Line:
             mark = " ▲"
         elif not same and known and value == min(known):
             mark = " ▼"
-        cells.append(Cell(f"{number(value)}{mark}", "dim" if same else "accent" if mark else ""))
+        text = number(value) if first is None or not place else change(value, first)
+        cells.append(Cell(f"{text}{mark}", "dim" if same else "accent" if mark else ""))
     return Line("metric", key, cells, same, values)
 
 

@@ -6,18 +6,28 @@ A braille cell holds 2 by 4 dots (Unicode block U+2800); dot bits as in the Unic
 from __future__ import annotations
 
 import math
+import string
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: Bit of each dot of a cell, by row (0 to 3) and column (0 to 1).
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 CELL_WIDTH, CELL_HEIGHT = 2, 4
 
+_MARKS = "●■▲◆▼★○□△◇▽☆" + string.ascii_uppercase
+#: Columns from one mark on a line to its next.
+_MARK_COLUMNS = 16
+
 #: Smallest and largest smoothing weight that a person can choose.
 MAX_SMOOTHING = 0.99
+
+
+def mark(number: int) -> str:
+    """What tells one line from the others without colours, in the legend and on the line."""
+    return _MARKS[number % len(_MARKS)]
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Series:
     ys: Sequence[float]
     #: Points that are not finite and were left out before.
     left_out: int = 0
+    #: Values that are not above 0, of all points that these were reduced from; None counts those that are here.
+    below: int | None = None
 
     @property
     def not_finite(self) -> int:
@@ -51,12 +63,16 @@ class Window:
 
 @dataclass
 class Canvas:
-    """Braille cells: `bits` the dots of each cell, `owner` the series that drew there last (-1 none)."""
+    """Braille cells: `bits` the dots of each cell, `owner` the series that drew there last (-1 none).
+
+    `marks` are the cells (row, column) that show a series' mark in place of dots.
+    """
 
     columns: int
     rows: int
     bits: list[bytearray] = field(init=False)
     owner: list[list[int]] = field(init=False)
+    marks: dict[tuple[int, int], int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bits = [bytearray(self.columns) for _ in range(self.rows)]
@@ -88,7 +104,10 @@ class Canvas:
 
     def row_text(self, row: int) -> str:
         """The characters of one row of cells, blank cells as spaces."""
-        return "".join(chr(_BLANK + bits) if bits else " " for bits in self.bits[row])
+        return "".join(
+            mark(self.marks[row, column]) if (row, column) in self.marks else chr(_BLANK + bits) if bits else " "
+            for column, bits in enumerate(self.bits[row])
+        )
 
 
 def smooth(ys: Iterable[float], weight: float) -> array[float]:
@@ -140,12 +159,12 @@ def padded(window: Window, *, log_y: bool = False) -> Window:
 def cut(line: Series, low: float, high: float) -> Series:
     """The points whose x is from low to high, of a series in order of x."""
     first, last = bisect_left(line.xs, low), bisect_right(line.xs, high)
-    return Series(line.name, line.xs[first:last], line.ys[first:last], line.left_out)
+    return replace(line, xs=line.xs[first:last], ys=line.ys[first:last])
 
 
 def not_positive(line: Series) -> int:
-    """How many points a log axis cannot show."""
-    return sum(1 for y in line.ys if y <= 0)
+    """How many points a log axis cannot show, of all that the line was reduced from."""
+    return sum(1 for y in line.ys if y <= 0) if line.below is None else line.below
 
 
 def reduced(line: Series, buckets: int) -> Series:
@@ -154,9 +173,10 @@ def reduced(line: Series, buckets: int) -> Series:
         return line
     whole = extent([line])
     if whole is None or whole.x_low == whole.x_high:
-        return Series(line.name, line.xs[:1], line.ys[:1])
+        return replace(line, xs=line.xs[:1], ys=line.ys[:1], below=not_positive(line))
     points = downsample(line, whole, buckets)
-    return Series(line.name, array("d", (x for x, _ in points)), array("d", (y for _, y in points)))
+    xs, ys = array("d", (x for x, _ in points)), array("d", (y for _, y in points))
+    return replace(line, xs=xs, ys=ys, below=not_positive(line))
 
 
 def downsample(line: Series, window: Window, buckets: int, *, log_y: bool = False) -> list[tuple[float, float]]:
@@ -198,16 +218,36 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
     dots_x, dots_y = columns * CELL_WIDTH - 1, rows * CELL_HEIGHT - 1
     y_low, y_high = _axis(window.y_low, log_y), _axis(window.y_high, log_y)
     for number, line in enumerate(series):
-        previous: tuple[int, int] | None = None
-        for x, y in downsample(line, window, columns, log_y=log_y):
-            dot = (
+        dots = [
+            (
                 round((x - window.x_low) / (window.x_high - window.x_low) * dots_x),
                 dots_y - round((_axis(y, log_y) - y_low) / (y_high - y_low) * dots_y),
             )
-            start = dot if previous is None else previous
-            canvas.line(*_clamp(start, dots_y), *_clamp(dot, dots_y), number)
-            previous = dot
+            for x, y in downsample(line, window, columns, log_y=log_y)
+        ]
+        for start, end in zip(dots[:1] + dots, dots, strict=False):
+            canvas.line(*_clamp(start, dots_y), *_clamp(end, dots_y), number)
+        if len(series) > 1 and dots:
+            _mark(canvas, dots, number, len(series))
     return canvas
+
+
+def _mark(canvas: Canvas, dots: Sequence[tuple[int, int]], number: int, count: int) -> None:
+    """Marks a line at intervals, each of `count` lines in other columns, so that lines that meet are told apart."""
+    distance = max(_MARK_COLUMNS, 2 * count)
+    first, last = dots[0][0] // CELL_WIDTH, dots[-1][0] // CELL_WIDTH
+    offset = distance // 2 // count + number * distance // count
+    columns = [column for column in range(offset, canvas.columns, distance) if first <= column <= last]
+    xs = [x for x, _ in dots]
+    for column in columns or [(first + last) // 2]:
+        x = column * CELL_WIDTH
+        after = min(bisect_left(xs, x), len(dots) - 1)
+        (x0, y0), (x1, y1) = dots[max(0, after - 1)], dots[after]
+        y = y1 if x1 == x0 else y0 + round((y1 - y0) * (x - x0) / (x1 - x0))
+        row = y // CELL_HEIGHT
+        if 0 <= row < canvas.rows:
+            canvas.marks[row, column] = number
+            canvas.owner[row][column] = number
 
 
 def _clamp(dot: tuple[int, int], dots_y: int) -> tuple[int, int]:

@@ -77,3 +77,18 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + "…"
     padding = " " * (width - length)
     return padding + text if right else text + padding
+
+
+def shortened(text: str, width: int) -> str:
+    """Already safe text in at most `width` cells, cut in the middle: names often differ only at their ends."""
+    if cell_len(text) <= width:
+        return text
+    if width < 5:
+        return fit(text, width)
+    head = (width - 1) // 2
+    tail = text[-1]
+    for character in reversed(text[:-1]):
+        if cell_len(character + tail) > width - 1 - head:
+            break
+        tail = character + tail
+    return set_cell_size(text, head).rstrip() + "…" + tail
