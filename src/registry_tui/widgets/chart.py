@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -88,7 +89,9 @@ class LineChart(Widget, can_focus=True):
         #: Finer points of a part of x, and that part.
         self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
-        self._canvas: tuple[Window, Canvas] | None = None
+        #: The lines as dots, the window they show, and what of the series is in it, until one of them changes.
+        self._canvas: Canvas | None = None
+        self._view: tuple[Window | None, tuple[Series, ...]] | None = None
 
     def show(self, series: Sequence[Series], *, axis: Axis | None = None, x_name: str | None = None) -> None:
         """Draws these series, each in order of x, in place of the earlier ones; says again which part is in view.
@@ -115,6 +118,7 @@ class LineChart(Widget, can_focus=True):
         """Forgets zoom and cursor: what comes next is another curve."""
         self._zoom, self._detail = None, None
         self.cursor = None
+        self._redraw()
 
     def _tell_zoom(self) -> None:
         if self._zoom is not None:
@@ -223,14 +227,31 @@ class LineChart(Widget, can_focus=True):
         return replace(line, ys=smooth(line.ys, self.smoothing))
 
     def _redraw(self) -> None:
-        self._strips, self._canvas = None, None
+        self._strips, self._canvas, self._view = None, None, None
         self.refresh()
 
     def _plot_columns(self) -> int:
         return max(4, self.size.width - _GUTTER)
 
     def _visible(self) -> tuple[Series, ...]:
-        """The series' points to draw from: all of those in a narrow window, else the overview's."""
+        return self._in_view()[1]
+
+    def _window(self) -> Window | None:
+        return self._in_view()[0]
+
+    def _in_view(self) -> tuple[Window | None, tuple[Series, ...]]:
+        """What the chart shows of the plane, None when there is nothing, and the points to draw it from."""
+        if self._view is None:
+            visible = self._points()
+            whole = extent(self._overview, log_y=self.log_y)
+            if whole is not None and self._zoom is not None:
+                part = extent(visible, log_y=self.log_y) or whole
+                whole = Window(*self._zoom, part.y_low, part.y_high)
+            self._view = None if whole is None else padded(whole, log_y=self.log_y), visible
+        return self._view
+
+    def _points(self) -> tuple[Series, ...]:
+        """All points of the part that is zoomed into, when they are there and not too many, else the overview's."""
         if self._zoom is None:
             return self._overview
         low, high = self._zoom
@@ -240,14 +261,6 @@ class LineChart(Widget, can_focus=True):
         if sum(len(part.xs) for part in parts) > 4 * _OVERVIEW_BUCKETS:
             return tuple(cut(line, low, high) for line in self._overview)
         return parts
-
-    def _window(self) -> Window | None:
-        whole = extent(self._overview, log_y=self.log_y)
-        if whole is not None and self._zoom is not None:
-            low, high = self._zoom
-            visible = extent(self._visible(), log_y=self.log_y) or whole
-            whole = Window(low, high, visible.y_low, visible.y_high)
-        return None if whole is None else padded(whole, log_y=self.log_y)
 
     def render_line(self, y: int) -> Strip:
         if self._strips is None:
@@ -276,7 +289,8 @@ class LineChart(Widget, can_focus=True):
         if self.cursor is not None and window.x_low <= self.cursor <= window.x_high:
             share = (self.cursor - window.x_low) / (window.x_high - window.x_low)
             cursor = round(share * (columns - 1))
-        strips = [self._plot_row(canvas, row, labels.get(row, ""), cursor) for row in range(rows)]
+        colours = [self._colour(number) for number in range(len(self._series))]
+        strips = [self._plot_row(canvas, row, labels.get(row, ""), cursor, colours) for row in range(rows)]
         dim = Style(dim=True)
         strips.append(Strip([Segment(" " * (_GUTTER - 1) + "└" + "─" * columns, dim)]))
         labels_of_x = x_labels(window.x_low, window.x_high, columns, self.axis)
@@ -285,28 +299,25 @@ class LineChart(Widget, can_focus=True):
 
     def _drawn(self, window: Window, columns: int, rows: int) -> Canvas:
         """The lines; those of the last time where only the cursor moved."""
-        if self._canvas is not None and self._canvas[0] == window:
-            canvas = self._canvas[1]
-            if (canvas.columns, canvas.rows) == (columns, rows):
-                return canvas
-        canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
-        self._canvas = window, canvas
-        return canvas
+        if self._canvas is None or (self._canvas.columns, self._canvas.rows) != (columns, rows):
+            self._canvas = draw(self._visible(), window, columns, rows, log_y=self.log_y)
+        return self._canvas
 
-    def _plot_row(self, canvas: Canvas, row: int, label: str, cursor: int | None) -> Strip:
-        segments = [
-            Segment(f"{label:>{_GUTTER - 2}} ", Style(dim=True)),
-            Segment("┤" if label else "│", Style(dim=True)),
-        ]
-        owners = canvas.owner[row]
-        for column, character in enumerate(canvas.row_text(row)):
-            style = self._colour(owners[column]) if owners[column] >= 0 else Style()
-            if column == cursor:
-                character, style = (
-                    (character, style + Style(reverse=True)) if character != " " else ("┊", Style(dim=True))
-                )
-            segments.append(Segment(character, style))
-        return Strip(segments).simplify()
+    def _plot_row(self, canvas: Canvas, row: int, label: str, cursor: int | None, colours: Sequence[Style]) -> Strip:
+        dim, owners, text = Style(dim=True), canvas.owner[row], canvas.row_text(row)
+        segments = [Segment(f"{label:>{_GUTTER - 2}} {'┤' if label else '│'}", dim)]
+        start = 0
+        for owner, cells in groupby(owners):
+            end = start + sum(1 for _ in cells)
+            style = colours[owner] if owner >= 0 else Style()
+            if cursor is None or not start <= cursor < end:
+                segments.append(Segment(text[start:end], style))
+            else:
+                at = text[cursor]
+                shown = Segment("┊", dim) if at == " " else Segment(at, style + Style(reverse=True))
+                segments += [Segment(text[start:cursor], style), shown, Segment(text[cursor + 1 : end], style)]
+            start = end
+        return Strip([segment for segment in segments if segment.text])
 
     def _colour(self, number: int) -> Style:
         colours = self.app.theme_variables
