@@ -81,6 +81,7 @@ def test_lines_that_meet_are_told_apart_by_their_marks() -> None:
     canvas = draw(lines, padded(Window(0, 99, 1, 1)), 60, 5)
     row = next(canvas.row_text(row) for row in range(5) if canvas.row_text(row).strip())
     assert all(mark(number) in row for number in range(3))
+    assert all(canvas.owner[row][column] == number for (row, column), number in canvas.marks.items())
     short = draw([lines[0], Series("one", [40], [1.2])], Window(0, 99, 0, 2), 60, 5)
     assert list(short.marks.values()).count(1) == 1
     assert not draw(lines[:1], padded(Window(0, 99, 1, 1)), 60, 5).marks

@@ -217,6 +217,7 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
     canvas = Canvas(columns, rows)
     dots_x, dots_y = columns * CELL_WIDTH - 1, rows * CELL_HEIGHT - 1
     y_low, y_high = _axis(window.y_low, log_y), _axis(window.y_high, log_y)
+    paths: list[list[tuple[int, int]]] = []
     for number, line in enumerate(series):
         dots = [
             (
@@ -227,8 +228,11 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
         ]
         for start, end in zip(dots[:1] + dots, dots, strict=False):
             canvas.line(*_clamp(start, dots_y), *_clamp(end, dots_y), number)
-        if len(series) > 1 and dots:
-            _mark(canvas, dots, number, len(series))
+        paths.append(dots)
+    if len(series) > 1:
+        for number, dots in enumerate(paths):
+            if dots:
+                _mark(canvas, dots, number, len(series))
     return canvas
 
 
