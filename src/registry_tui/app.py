@@ -19,7 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
-from registry_tui.memory import Memory
+from registry_tui.memory import Memory, remember_place, remembered_place
 from registry_tui.preferences import Preferences, Terminal
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.typing_ahead import TypingAhead
@@ -405,27 +405,3 @@ class RegistryApp(TypingAhead, Watching):
 def can_copy(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the terminal may take copies; those that are known not to are the Linux console and Apple's Terminal."""
     return environment.get("TERM") != "linux" and environment.get("TERM_PROGRAM") != "Apple_Terminal"
-
-
-def remember_place(memory: Memory, place: Place) -> None:
-    """Keeps where the program is, with filters, order and cursor."""
-    state = {name: place.state[name] for name in ("filters", "sort", "cursor") if name in place.state}
-    memory.set("place", {"kind": place.kind, "args": place.args, "state": state})
-
-
-def remembered_place(memory: Memory) -> Place | None:
-    """Where the program was left, or None when it is not known or not understood."""
-    found = memory.get("place")
-    try:
-        kind, args, state = found["kind"], found["args"], found["state"]
-        cursor, filters = state.get("cursor", (0, None)), state.get("filters", {})
-        kept: dict[str, Any] = {
-            "cursor": (int(cursor[0]), None if cursor[1] is None else str(cursor[1])),
-            "sort": tuple((str(key), bool(down)) for key, down in state.get("sort", ())),
-            "filters": {str(name): str(value) for name, value in filters.items()},
-        }
-        kept = {name: value for name, value in kept.items() if name in state}
-        place = Place(str(kind), {str(name): str(value) for name, value in args.items()}, state=kept)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-        return None
-    return place if place.kind in SCREENS else None

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from registry_tui.commands import SCREENS, Place
+
 
 class Memory:
     """A small JSON object in the home. It is a convenience: what cannot be read is forgotten, never an error."""
@@ -58,3 +60,27 @@ class Memory:
         except OSError:
             if partial is not None:
                 Path(partial).unlink(missing_ok=True)
+
+
+def remember_place(memory: Memory, place: Place) -> None:
+    """Keeps where the program is, with filters, order and cursor."""
+    state = {name: place.state[name] for name in ("filters", "sort", "cursor") if name in place.state}
+    memory.set("place", {"kind": place.kind, "args": place.args, "state": state})
+
+
+def remembered_place(memory: Memory) -> Place | None:
+    """Where the program was left, or None when it is not known or not understood."""
+    found = memory.get("place")
+    try:
+        kind, args, state = found["kind"], found["args"], found["state"]
+        cursor, filters = state.get("cursor", (0, None)), state.get("filters", {})
+        kept: dict[str, Any] = {
+            "cursor": (int(cursor[0]), None if cursor[1] is None else str(cursor[1])),
+            "sort": tuple((str(key), bool(down)) for key, down in state.get("sort", ())),
+            "filters": {str(name): str(value) for name, value in filters.items()},
+        }
+        kept = {name: value for name, value in kept.items() if name in state}
+        place = Place(str(kind), {str(name): str(value) for name, value in args.items()}, state=kept)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return None
+    return place if place.kind in SCREENS else None
