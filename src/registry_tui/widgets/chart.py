@@ -334,7 +334,8 @@ class LineChart(Widget, can_focus=True):
                 continue
             row = rows - 1 - round((axis(value) - low) / (high - low) * (rows - 1))
             labels.setdefault(row, short_number(value))
-        return labels
+        # Where no two round values have room, the ends say what the height means.
+        return labels if len(labels) > 1 else {0: short_number(window.y_high), rows - 1: short_number(window.y_low)}
 
     def _x_text(self, value: float) -> str:
         window = self._window()
