@@ -104,6 +104,14 @@ def test_an_axis_tells_its_ends_or_round_places(axis: Axis, low: float, span: fl
         assert len(places) <= columns // 14 + 2 and all(low - margin <= place <= high + margin for place in places)
 
 
+def test_ticks_far_from_0_are_few_and_differ() -> None:
+    for low in (9e11, 987_654_321_012.3, -1e12):
+        for width in (2e-4, 1e-3, 0.017):
+            for count in range(1, 21):
+                found = ticks(low, low + width, count)
+                assert len(set(found)) == len(found) <= count + 2
+
+
 def test_few_columns_have_first_middle_and_last() -> None:
     assert x_labels(0, 60, 40).split() == ["0", "30", "60"]
     assert x_labels(1, 60, 41).split() == ["1", "30", "60"]

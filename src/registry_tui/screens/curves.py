@@ -6,6 +6,7 @@ Each curve is asked of the service for the part of x that is shown, reduced to w
 from __future__ import annotations
 
 import asyncio
+import time
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 BUCKETS = 1000
 #: Keys with a curve that are listed.
 MAX_LISTED = 2000
-#: Seconds between looks at a run that runs.
-WHILE_RUNNING = 3.0
+#: Seconds between looks at a run that runs, at least; and how many times what reading the curves took.
+WHILE_RUNNING, REST = 3.0, 5.0
 
 X = Literal["step", "relative", "wall"]
 #: The x axes in the order of their key, with how the chart writes them and their words.
@@ -96,6 +97,7 @@ class CurveScreen(FrameScreen):
         self._drawn: tuple[str, X] | None = None
         self._curves: list[Curve] = []
         self._following = False
+        self._took = 0.0
 
     def curves_of(self, metric: str) -> Iterable[tuple[str, str]]:
         """The run of each of the metric's lines, and the line's name."""
@@ -139,7 +141,7 @@ class CurveScreen(FrameScreen):
         """Asks again in a while when one of the runs still logs."""
         if not self._following and {"RUNNING", "SCHEDULED"} & set(statuses):
             self._following = True
-            self.set_timer(WHILE_RUNNING, self._look_again, name="look-again")
+            self.set_timer(max(WHILE_RUNNING, REST * self._took), self._look_again, name="look-again")
 
     def _look_again(self) -> None:
         self._following = False
@@ -159,12 +161,14 @@ class CurveScreen(FrameScreen):
             self.work_on(self._draw(metric), "curve")
 
     async def _draw(self, metric: str) -> None:
+        began_reading = time.monotonic()
         lines, x = list(self.curves_of(metric)), self.x
         read = await asyncio.gather(*(self._read(run, name, metric, x) for run, name in lines))
         counts = [curve.count for _, curve in read]
         if x == "step" and max(counts, default=0) > 1 and all(curve.one_step for _, curve in read if curve.count):
             x = "relative"  # all at one step: only the time tells points apart
             read = await asyncio.gather(*(self._read(run, name, metric, x) for run, name in lines))
+        self._took = time.monotonic() - began_reading
         if (metric, x) != self._drawn:
             self.chart.show_all()
         self._drawn = (metric, x)
