@@ -388,7 +388,8 @@ def test_what_is_not_possible_is_said(platform: Platform, two: Served) -> None:
     twice = [EnvironmentVariable(name="A", value="1"), EnvironmentVariable(name="A", value="2")]
     refused(WrongInput, "given twice", environment=twice)
     refused(WrongInput, "has no value", environment=[EnvironmentVariable(name="A", secret=True)])
-    refused(WrongInput, "belong to the platform", environment=[EnvironmentVariable(name="LD_PRELOAD", value="x")])
+    for name in ("LD_PRELOAD", "PYTHONPATH", "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"):
+        refused(WrongInput, "belong to the platform", environment=[EnvironmentVariable(name=name, value="x")])
     for count in (0, 10_000):
         body = {"name": "d", "project": two.project.id, "model": "m", "version": 1, "replicas": count}
         with pytest.raises(ValueError, match="replicas"):

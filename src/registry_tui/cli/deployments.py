@@ -233,7 +233,7 @@ def scale(
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Change the number of replicas; those that stay are not restarted."""
+    """Change the number of replicas; those that stay are not restarted. A stopped deployment starts."""
     request = session.build(DeploymentUpdate, replicas=replicas, comment=f"scaled to {replicas}")
     _update(deployment, request, wait, as_json)
 
@@ -282,7 +282,7 @@ def delete(
     yes: session.YesOption = False,
     wait: session.WaitOption = True,
 ) -> None:
-    """Delete a stopped deployment with its history; its logs stay."""
+    """Delete a stopped deployment with its history; the files of its logs stay in the home, under logs/deployments."""
     found = session.ask(lambda client: client.deployment(deployment))
     session.confirm(f"Delete the deployment {found.name} of {found.model_name} v{found.version}?", yes=yes)
 

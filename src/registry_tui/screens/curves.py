@@ -25,6 +25,7 @@ from registry_tui.widgets.plotting import Series
 from registry_tui.widgets.text import safe
 
 if TYPE_CHECKING:
+    from registry_tui.actions import Action
     from registry_tui.client.client import RegistryClient
     from registry_tui.schemas.tracking import MetricCurve
 
@@ -209,6 +210,14 @@ class CurveScreen(FrameScreen):
         return await read_curve(self.client, project, run, metric, name=name, x=x, began=began, window=window)
 
     # -- actions --------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """What is done to the chart stays in the help, but is in the status line only beside it."""
+        hidden = self.is_mounted and self.tabs.active != self.CHART_TAB
+        return [
+            replace(each, footer=each.footer and not (hidden and each.id in _CHART_ACTIONS))
+            for each in super().all_actions()
+        ]
 
     def why_not(self, action: str) -> str | None:
         if action in _CHART_ACTIONS:

@@ -69,7 +69,8 @@ class DeploymentActions(FrameScreen):
         assert found is not None
         live = found.state in ("deployed", "pending", "failed")
         lines = (
-            f"{found.name} ({found.model_name} v{found.version}) goes, with its history. Its logs stay.",
+            f"{found.name} ({found.model_name} v{found.version}) goes, with its history.",
+            f"The files of its logs stay: logs/deployments/{found.id}",
             "It is stopped first: its callers get 404 from then on." if live else "It is stopped already.",
         )
         client = self.client

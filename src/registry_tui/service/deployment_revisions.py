@@ -14,8 +14,8 @@ from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
 from registry_tui.service.errors import InvalidInput, WrongState
 
-#: Variables that replicas get from the platform.
-_RESERVED = ("REGISTRY_TUI_", "MLFLOW_SERVER_", "LD_")
+#: Variables that replicas get from the platform, or that Python reads before a replica sets any.
+_RESERVED = ("REGISTRY_TUI_", "MLFLOW_SERVER_", "_MLFLOW_", "SUPERVISOR_", "LD_", "PYTHON")
 
 
 @dataclass(frozen=True)
