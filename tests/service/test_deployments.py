@@ -33,6 +33,7 @@ from registry_tui.schemas.deployments import (
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support import served
+from support.load import Load
 from support.platforms import Platform, unique, wait_for
 from support.served import Served, answer, call, deploy, finish, register, split
 
@@ -63,44 +64,6 @@ def update(
     assert isinstance(accepted, Accepted)
     finish(platform, accepted.workflow, status)
     return now(platform, deployment)
-
-
-class Load:
-    """Requests from several threads until the block ends; `statuses` counts what they were answered."""
-
-    def __init__(self, deployment: Deployment, threads: int = 16) -> None:
-        self.deployment, self.statuses = deployment, Counter[object]()
-        self.predictions: Counter[float] = Counter()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
-
-    def _run(self) -> None:
-        content = json.dumps(split(a=[1.0], b=[2.0]))
-        headers = {"Content-Type": "application/json"}
-        url = f"{self.deployment.endpoint_url}/invocations"
-        with httpx.Client(timeout=60, trust_env=False) as client:
-            while not self._stop.is_set():
-                try:
-                    response = client.post(url, content=content, headers=headers)
-                except httpx.HTTPError as error:
-                    self.statuses[type(error).__name__] += 1
-                    continue
-                self.statuses[response.status_code] += 1
-                if response.status_code == 200:
-                    self.predictions[response.json()["predictions"][0]] += 1
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        wait_for(lambda: self.statuses.total() > 20, what="the load to begin")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        seen = self.statuses.total()
-        wait_for(lambda: self.statuses.total() > seen + 20, what="the load to go on")
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def test_every_way_to_call_and_its_errors(platform: Platform, two: Served) -> None:

@@ -9,6 +9,8 @@ import os
 import signal
 import stat
 import sys
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +29,8 @@ logger = logging.getLogger("registry_tui.gateway")
 LOOK_EVERY = 0.2
 #: Seconds that requests under way get when it is told to stop.
 GRACE = 20.0
+#: Seconds in which connections that are kept open are let go.
+LET_GO = 2.0
 #: Connections that may wait to be accepted.
 BACKLOG = 1024
 
@@ -55,7 +59,7 @@ class OwnPorts:
         runner = web.AppRunner(self._gateway.application(deployment), access_log=None, shutdown_timeout=GRACE)
         await runner.setup()
         try:
-            await web.TCPSite(runner, LOOPBACK, port).start()
+            await web.TCPSite(runner, LOOPBACK, port, reuse_port=True).start()
         except OSError as error:
             await runner.cleanup()
             why = "another program listens on it" if error.errno == errno.EADDRINUSE else str(error)
@@ -66,9 +70,27 @@ class OwnPorts:
             self._gateway.port_errors.pop(deployment, None)
             self._open[port] = (deployment, runner)
 
-    async def close(self) -> None:
-        for _, runner in self._open.values():
-            await runner.cleanup()
+    @property
+    def runners(self) -> list[web.AppRunner]:
+        return [runner for _, runner in self._open.values()]
+
+
+async def leave(gateway: Gateway, runners: Sequence[web.AppRunner]) -> None:
+    """Takes no more connections, lets go those that are kept open as they are used, then ends what is left.
+
+    Whoever keeps a connection and uses it just as it is closed gets no answer; so they are told with an answer first.
+    """
+    gateway.leaving.set()
+    for runner in runners:
+        for site in list(runner.sites):
+            await site.stop()
+    until = time.monotonic() + LET_GO
+    while any(runner.server is not None and runner.server.connections for runner in runners):
+        if time.monotonic() > until:
+            break
+        await asyncio.sleep(0.05)
+    for runner in runners:
+        await runner.cleanup()
 
 
 async def serve(home: Home, port: int) -> None:
@@ -78,7 +100,8 @@ async def serve(home: Home, port: int) -> None:
     control = web.AppRunner(gateway.control(), access_log=None)
     for each in (runner, control):
         await each.setup()
-    await web.TCPSite(runner, LOOPBACK, port, backlog=BACKLOG).start()
+    # A gateway that outlived its supervisor goes on beside this one until `up` ends it, so that no caller is refused.
+    await web.TCPSite(runner, LOOPBACK, port, backlog=BACKLOG, reuse_port=True).start()
     await web.UnixSite(control, str(_free(home.gateway_socket))).start()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,8 +113,7 @@ async def serve(home: Home, port: int) -> None:
         await gateway.forget_gone()
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), LOOK_EVERY)
-    await ports.close()
-    await runner.cleanup()
+    await leave(gateway, [runner, *ports.runners])
     await control.cleanup()
     await gateway.upstream.close()
 

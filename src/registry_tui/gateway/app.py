@@ -30,6 +30,10 @@ WRAPPING = 64 * 1024
 LARGE = 256 << 10
 
 
+#: Set when the gateway is about to end: callers are told to connect anew, to the one that comes after.
+LEAVING = web.AppKey("leaving", asyncio.Event)
+
+
 class Gateway:
     """Answers for all deployments that `routes` names."""
 
@@ -43,10 +47,12 @@ class Gateway:
         #: Deployment to why the port of its own cannot be opened.
         self.port_errors: dict[str, str] = {}
         self.started = time.time()
+        self.leaving = asyncio.Event()
 
     def application(self, deployment: str | None = None) -> web.Application:
         """The web application: of all deployments, or of one that has a port of its own."""
         app = web.Application(client_max_size=1 << 62, middlewares=[_told])
+        app[LEAVING] = self.leaving
         if deployment is None:
             app.router.add_post("/model", self.model)
             app.router.add_get("/health", self.health)
@@ -261,6 +267,8 @@ async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
             request_id,
         )
     response.headers["X-Request-ID"] = request_id
+    if request.app[LEAVING].is_set():
+        response.force_close()
     return response
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,6 +37,10 @@ PATIENCE = 180.0
 #: Seconds that all parts together get to stop by themselves.
 _STOP_SECONDS = 60.0
 
+#: What answers callers of deployments, in the order in which it is ended; and the seconds for what is under way.
+SERVING = ("gateway", "replica")
+_ANSWER_SECONDS = 120.0
+
 #: What would be misread in a path: by supervisord's configuration, SQLite's addresses, the object store's lists.
 _MISREAD = re.compile(r"""[?#%;,"'\\\x00-\x1f\x7f]""")
 
@@ -60,8 +64,10 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
     with _only_one(home), _words(home):
         secrets = load_secrets(home)
         if not _supervised(home):
-            processes.end(processes.ours(home), home)
-            ports = _free_ports(home, new_ports)
+            left = processes.ours(home)
+            serving = {} if new_ports else {pid: part for pid, part in left.items() if part in SERVING}
+            processes.end(left.keys() - serving.keys(), home)
+            ports = _free_ports(home, new_ports, set(serving.values()))
             supervisor.start(home)
         elif new_ports:
             raise StillRunning(
@@ -79,6 +85,44 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
             if not known[part].running:
                 supervisor.start_part(home, part)
         yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
+        yield from _hand_over(home, patience)
+
+
+def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
+    """Ends what still answers callers after its supervisord was killed, once what was started instead answers."""
+    known = supervisor.processes(home)
+    kept = {info.pid for info in known.values() if info.pid}
+    left = {
+        pid: part
+        for pid, part in processes.ours(home).items()
+        if part in SERVING and not kept & set(processes.parents(pid))
+    }
+    if not left:
+        return
+    until, told = time.monotonic() + patience, ""
+    while True:
+        known = supervisor.processes(home)
+        replicas = [info for name, info in known.items() if name not in supervisor.PARTS and info.state != "FATAL"]
+        waiting = [info for info in (*replicas, known["gateway"]) if not _listens(home, info)]
+        text = f"{len(replicas) - len([info for info in replicas if info in waiting])} of {len(replicas)} answer"
+        if text != told:
+            yield PartProgress("replicas", PartState.STARTING if waiting else PartState.HEALTHY, text)
+        told = text
+        if not waiting or time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    for part in SERVING:
+        processes.end([pid for pid, its in left.items() if its == part], home, patience=_ANSWER_SECONDS)
+
+
+def _listens(home: Home, info: supervisor.ProcessInfo) -> bool:
+    """Whether this very process made the socket that its callers connect to; it does so once it can answer."""
+    path = home.gateway_socket if info.name == "gateway" else home.replicas / f"{info.name}.sock"
+    age = processes.uptime(info.pid) if info.pid else None
+    try:
+        return age is not None and path.stat().st_mtime > time.time() - age
+    except FileNotFoundError:
+        return False
 
 
 def _supervised(home: Home) -> bool:
@@ -89,12 +133,12 @@ def _supervised(home: Home) -> bool:
     return state == "running"
 
 
-def _free_ports(home: Home, anew: bool) -> Ports:
-    """This home's ports, none taken. Raises PortTaken when somebody took a kept one, OSError."""
+def _free_ports(home: Home, anew: bool, besides: Collection[str] = ()) -> Ports:
+    """This home's ports, none taken by others. Raises PortTaken when somebody took a kept one, OSError."""
     first = load_ports(home) is None
     ports = choose_ports(home, anew=anew)
     try:
-        require_free(ports)
+        require_free(ports, besides)
     except PortTaken:
         if not first:
             raise

@@ -6,6 +6,7 @@ import json
 import secrets
 import socket
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 
 from registry_tui.platform.errors import Damaged, PortTaken
@@ -99,13 +100,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def require_free(ports: Ports, patience: float = 5.0) -> None:
-    """Raises PortTaken when another program listens on one of these ports.
+def require_free(ports: Ports, besides: Collection[str] = (), patience: float = 5.0) -> None:
+    """Raises PortTaken when another program listens on one of these ports, `besides` those of the given parts.
 
     Where nobody is seen to listen, it waits: the kernel closes the sockets of a process that was killed a moment later.
     """
     until = time.monotonic() + patience
     for field in fields(ports):
+        if field.name in besides:
+            continue
         port = getattr(ports, field.name)
         while not is_free(port):
             holder = holder_of_port(port)

@@ -33,7 +33,7 @@ def part_of(pid: int, home: Home) -> str | None:
 
 def ours(home: Home) -> dict[int, str]:
     """PIDs of all processes of this home's parts, with the part's name; this process and its parents are left out."""
-    own = set(_parents(os.getpid()))
+    own = set(parents(os.getpid()))
     found = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (pid := int(entry.name)) not in own and (part := part_of(pid, home)):
@@ -41,7 +41,8 @@ def ours(home: Home) -> dict[int, str]:
     return found
 
 
-def _parents(pid: int) -> Iterable[int]:
+def parents(pid: int) -> Iterable[int]:
+    """The process itself, its parent, and so on upwards."""
     while pid > 0:
         yield pid
         stat = _stat(pid)
