@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections import Counter
 
+import httpx
+import pytest
+
+from registry_tui.client.errors import Conflict
 from registry_tui.platform import lifecycle, processes, supervisor
+from registry_tui.schemas.deployments import DeploymentUpdate
+from registry_tui.service import machine
 from support.load import Load
 from support.platforms import Platform, wait_for
-from support.served import answer, deploy, register
+from support.served import answer, call, deploy, register, split
 
 
 def test_nobody_notices_a_killed_supervisor_and_the_next_start(own_platform: Platform) -> None:
@@ -26,3 +34,42 @@ def test_nobody_notices_a_killed_supervisor_and_the_next_start(own_platform: Pla
     assert len(now_serving) == 3 and not now_serving & before
     assert all(info.running for info in supervisor.processes(home).values())
     assert answer(deployment) == answer(deployment)
+
+
+def test_a_model_that_never_comes_back_is_started_again_and_says_so(fresh_platform: Platform) -> None:
+    platform = fresh_platform
+    platform.home.config_file.write_text("[service]\nprediction_queue = 3\nprediction_seconds = 1.0\n")
+    list(lifecycle.restart(platform.home, "service"))
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    answers: list[httpx.Response] = []
+    slow = split(a=[1], b=[2], sleep=[10_000])
+    threads = [threading.Thread(target=lambda: answers.append(call(deployment, slow))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: call(deployment).status_code == 429, what="the queue to be full")
+    for thread in threads:
+        thread.join()
+    # Three may wait beside those that the model was given together.
+    assert Counter(each.status_code for each in answers)[429] >= 12 - 3 - 4
+    ping = f"{deployment.endpoint_url}/ping"
+    wait_for(lambda: httpx.get(ping, trust_env=False).status_code == 503, what="the replica to say that it is stuck")
+    wait_for(
+        lambda: platform.ask(lambda client: client.replicas(deployment.id))[0].restarts >= 1,
+        what="the replica to be started again",
+    )
+    wait_for(lambda: call(deployment).status_code == 200, what="answers again")
+    log = platform.command("deployments", "logs", deployment.name).stdout
+    assert "has taken more than 12 seconds" in log
+
+
+def test_room_is_given_once_also_while_rollouts_run(platform: Platform) -> None:
+    project = platform.new_project()
+    first = register(platform, project)
+    held = register(platform, project, first.version.model_name, load_seconds=600)
+    share = int(machine.memory_bytes() * 0.6)
+    one, other = (deploy(platform, first, version=1) for _ in range(2))
+    change = DeploymentUpdate(version=held.version.version, memory_bytes=share)
+    accepted = platform.ask(lambda client: client.update_deployment(one.id, change))
+    with pytest.raises(Conflict, match="other deployments have"):
+        platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
+    platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))

@@ -26,6 +26,7 @@ SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
 def _load_pyfunc(path):
     if SETTINGS.get("fail"):
         raise RuntimeError(SETTINGS["fail"])
+    time.sleep(SETTINGS.get("load_seconds", 0))
     if SETTINGS.get("die"):
         os._exit(3)
     return Model()

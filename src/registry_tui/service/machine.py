@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.platform.ports import is_free
-from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState
+from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState, RevisionState
 from registry_tui.service import gateway_link
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.errors import InvalidInput, WrongState
@@ -50,9 +50,14 @@ def claimed_memory(session: Session, *, but: str | None = None) -> int:
     query = select(DeploymentRow).where(DeploymentRow.state.in_(CLAIMING), DeploymentRow.id != (but or ""))
     total = 0
     for row in session.scalars(query.options(selectinload(DeploymentRow.revisions))):
-        revision = gateway_link.active_revision(row) or (row.revisions[-1] if row.revisions else None)
-        if revision is not None:
-            total += revision.replicas * revision.memory_bytes
+        active = gateway_link.active_revision(row)
+        pending = [each for each in row.revisions if each.state == RevisionState.PENDING.value]
+        # Replicas of another generation run beside those of before until callers are switched over.
+        claims: dict[int, int] = {}
+        for revision in ([active] if active is not None else []) + (pending or row.revisions[-1:] * (active is None)):
+            claimed = revision.replicas * revision.memory_bytes
+            claims[revision.generation] = max(claims.get(revision.generation, 0), claimed)
+        total += sum(claims.values())
     return total
 
 

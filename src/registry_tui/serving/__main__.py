@@ -7,20 +7,25 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.serving import archive
-from registry_tui.serving.spec import ReplicaSpec, reason_file, starts_file
+from registry_tui.serving.spec import Limits, ReplicaSpec, reason_file, starts_file
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
+
+    from registry_tui.serving.scorer import Scorer
 
 logger = logging.getLogger("registry_tui.serving")
 
 #: sysexits(3): what it was given is unusable. Trying again will not help.
 UNUSABLE = 78
+#: sysexits(3): a temporary failure. It is started again.
+STUCK = 75
 #: Connections that may wait to be accepted.
 BACKLOG = 512
 #: Variables that numerical libraries read their number of threads from.
@@ -89,7 +94,11 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path) -> None:
     _warm_up(model, example)
     batch = spec.batch and row_by_row(model, example)
     logger.info("requests that wait together %s", "share a call of the model" if batch else "are predicted one by one")
-    scorer = Scorer(model, batch=batch, queue_length=spec.limits.queue_length, threads=spec.threads)
+    limits = spec.limits
+    scorer = Scorer(
+        model, batch=batch, queue_length=limits.queue_length, queue_bytes=limits.body_bytes, threads=spec.threads
+    )
+    threading.Thread(target=_end_when_stuck, args=(scorer, limits), name="watch", daemon=True).start()
     app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)
     config = uvicorn.Config(
         app,
@@ -110,6 +119,18 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path) -> None:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         logger.info("stopped")
+
+
+def _end_when_stuck(scorer: Scorer, limits: Limits) -> None:
+    """Ends the process when a call of the model never comes back: a thread cannot be ended. supervisord starts anew."""
+    while max(scorer.under_way(), default=0.0) <= limits.stuck_seconds:
+        time.sleep(1.0)
+    logger.error(
+        "a call of the model has taken more than %g seconds; this replica ends, and is started again",
+        limits.stuck_seconds,
+    )
+    logging.shutdown()
+    os._exit(STUCK)
 
 
 def _example(folder: Path) -> bytes | None:

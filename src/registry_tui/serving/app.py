@@ -49,7 +49,8 @@ class ReplicaApp:
             except Gone:
                 return
         elif path in ("/ping", "/health") and method == "GET":
-            answer = Answer(200, b"\n")
+            stuck = self.scorer.busy_beyond(self.limits.seconds + 1.0)
+            answer = Answer(503, b"The model does not come back from its last call\n") if stuck else Answer(200, b"\n")
         elif path == "/version" and method == "GET":
             answer = Answer(200, self._version)
         elif path in ("/invocations", "/ping", "/health", "/version"):

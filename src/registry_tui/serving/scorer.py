@@ -7,7 +7,9 @@ import io
 import logging
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +42,25 @@ class _Waiting:
 
 
 class QueueFull(Exception):
-    """As many requests wait as may."""
+    """As many requests wait as may, or as many bytes of them."""
 
 
 class Scorer:
     """Predicts in the order of arrival; what waited while the model worked goes into one call where it can."""
 
-    def __init__(self, model: PyFuncModel, *, batch: bool, queue_length: int, threads: int = 1) -> None:
+    def __init__(
+        self, model: PyFuncModel, *, batch: bool, queue_length: int, queue_bytes: int = 64 << 20, threads: int = 1
+    ) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
         self.batch = batch
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(queue_length)
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._most, self._most_bytes = queue_length, queue_bytes
+        #: Requests, and their bytes, that no call of the model has begun with.
+        self._counting = threading.Lock()
+        self._waiting = self._waiting_bytes = 0
+        #: When each call of the model that is under way began, by thread (`time.monotonic`).
+        self._began: dict[int, float] = {}
         self._threads = [
             threading.Thread(target=self._work, name=f"scorer-{number}", daemon=True) for number in range(threads)
         ]
@@ -59,17 +69,32 @@ class Scorer:
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        """Requests that no call of the model has begun with."""
+        return self._waiting
+
+    def under_way(self) -> list[float]:
+        """Seconds that each call of the model has taken so far."""
+        now = time.monotonic()
+        return [now - began for began in list(self._began.values())]
+
+    def busy_beyond(self, seconds: float) -> bool:
+        """Whether every thread has been in one call of the model for longer than that: nobody gets an answer."""
+        taken = self.under_way()
+        return len(taken) == len(self._threads) and min(taken) > seconds
 
     async def score(self, body: bytes, content_type: str) -> Answer:
         """The answer to one request. Raises QueueFull."""
         loop = asyncio.get_running_loop()
+        with self._counting:
+            # One that is larger than all that may wait has its turn when nothing waits.
+            too_many_bytes = self._waiting and self._waiting_bytes + len(body) > self._most_bytes
+            if self._waiting >= self._most or too_many_bytes:
+                raise QueueFull
+            self._waiting += 1
+            self._waiting_bytes += len(body)
         mergeable = self.batch and content_type.split(";")[0].strip() == JSON and ";" not in content_type
         waiting = _Waiting(body, content_type, parse(body) if mergeable else None, loop.create_future(), loop)
-        try:
-            self._queue.put_nowait(waiting)
-        except queue.Full:
-            raise QueueFull from None
+        self._queue.put(waiting)
         return await waiting.future
 
     def close(self) -> None:
@@ -97,20 +122,37 @@ class Scorer:
 
     def _answer(self, requests: list[_Waiting]) -> None:
         live = [request for request in requests if not request.future.cancelled()]
+        self._leave_queue([request for request in requests if request.future.cancelled()])
         groups: dict[Any, list[_Waiting]] = {}
         for request in live:
             key = request.parsed.key if request.parsed is not None else id(request)
             groups.setdefault(key, []).append(request)
         for group in groups.values():
             for together in _portions(group):
-                answers = self._together(together) if len(together) > 1 else None
+                self._leave_queue(together)
+                with self._calling():
+                    answers = self._together(together) if len(together) > 1 else None
                 for number, request in enumerate(together):
-                    answer = (
-                        answers[number]
-                        if answers is not None
-                        else score_alone(request.body, request.content_type, self._model)
-                    )
+                    if answers is not None:
+                        answer = answers[number]
+                    else:
+                        with self._calling():
+                            answer = score_alone(request.body, request.content_type, self._model)
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+
+    def _leave_queue(self, requests: Sequence[_Waiting]) -> None:
+        with self._counting:
+            self._waiting -= len(requests)
+            self._waiting_bytes -= sum(len(request.body) for request in requests)
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        self._began[thread] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._began[thread]
 
     def _together(self, requests: Sequence[_Waiting]) -> list[Answer] | None:
         """One call for all; None when that is not possible, so that each is judged alone."""

@@ -16,6 +16,11 @@ class Limits:
     seconds: float = 60.0
     queue_length: int = 256
 
+    @property
+    def stuck_seconds(self) -> float:
+        """How long one call of the model may take at most: its callers have gone long before."""
+        return 2 * self.seconds + 10.0
+
 
 @dataclass(frozen=True)
 class ReplicaSpec:
