@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +17,8 @@ from registry_tui.client.errors import Conflict
 from registry_tui.platform import lifecycle, processes, supervisor
 from registry_tui.schemas.deployments import DeploymentUpdate
 from registry_tui.service import machine
+from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
+from registry_tui.serving.spec import ReplicaSpec
 from support.load import Load
 from support.platforms import Platform, wait_for
 from support.served import answer, call, deploy, register, split
@@ -73,3 +78,15 @@ def test_room_is_given_once_also_while_rollouts_run(platform: Platform) -> None:
     with pytest.raises(Conflict, match="other deployments have"):
         platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
     platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))
+
+
+def test_replicas_that_a_rollout_could_not_take_away_go_later(platform: Platform) -> None:
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    local = LocalReplicas(platform.home)
+    [serving] = local.names(deployment.id)
+    stray = ReplicaName(deployment.id, serving.generation + 1, 0)
+    spec = replace(ReplicaSpec.load(local.spec(serving)), name=stray.program, socket=str(local.socket(stray)))
+    local.start({stray: (spec, Path(sys.executable))})
+    wait_for(lambda: local.names(deployment.id) == [serving], what="the other one to go")
+    assert stray.program not in supervisor.processes(platform.home)
+    assert answer(deployment) == [3.0]

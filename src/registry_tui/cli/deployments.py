@@ -30,7 +30,7 @@ app = session.new_app("Deployments: versions of registered models served as endp
 DeploymentArgument = Annotated[
     str,
     typer.Argument(
-        help="Name, ID or PROJECT/NAME of a deployment.",
+        help="Name, ID, PROJECT/NAME or WORKSPACE/PROJECT/NAME of a deployment.",
         autocompletion=session.completes(lambda client: _names(client)),
     ),
 ]

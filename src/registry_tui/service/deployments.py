@@ -39,8 +39,11 @@ from registry_tui.service.resolve import resolve_project
 # -- finding -----------------------------------------------------------------------------------------------
 
 
-def find(session: Session, name_or_id: str) -> DeploymentRow:
-    """A deployment by ID, name or `project/name`, with its project and revisions. Raises Missing, InvalidInput."""
+def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentRow:
+    """A deployment by ID, name, `project/name` or `workspace/project/name`, with its project and revisions.
+
+    Of several with one name, those of projects that are not the principal's do not count. Raises Missing, InvalidInput.
+    """
     parent, _, name = name_or_id.rpartition("/")
     query = select(DeploymentRow).options(
         selectinload(DeploymentRow.revisions),
@@ -54,18 +57,19 @@ def find(session: Session, name_or_id: str) -> DeploymentRow:
     found = session.scalars(query).all()
     if not found:
         raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
-    if len(found) > 1:
-        listed = ", ".join(sorted(f"{row.project.name}/{row.name}" for row in found))
+    own = [row for row in found if permissions.is_collaborator(session, principal, row.project)]
+    if len(own) > 1:
+        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in own))
         raise InvalidInput(
             f"Several deployments are named {name_or_id!r}: {listed}", action="Use one of these, or an ID"
         )
-    return found[0]
+    return (own or found)[0]
 
 
 def find_for(service: Service, principal: Principal, name_or_id: str, role: Role) -> DeploymentRow:
     """As `find`, when the principal has `role` in its project. Raises Missing, InvalidInput, NotPermitted."""
     with service.database.reading() as session:
-        row = find(session, name_or_id)
+        row = find(session, principal, name_or_id)
         permissions.check_project(session, principal, row.project, role)
     return row
 

@@ -68,7 +68,11 @@ class Minder:
             active = gateway_link.active_revision(row)
             if active is not None:
                 limits[active.generation] = active.memory_bytes
-            for name in self._local.names(row.id):
+            names = self._local.names(row.id)
+            if active is not None and row.state == DeploymentState.DEPLOYED.value:
+                wanted = {ReplicaName(row.id, active.generation, index) for index in range(active.replicas)}
+                self._take_away(row, [name for name in names if name not in wanted])
+            for name in names:
                 info = known.get(name.program)
                 if info is None:
                     continue
@@ -76,6 +80,17 @@ class Minder:
                     self._limit(row, name, info.pid, limits[name.generation])
                 if info.state == "FATAL" and row.state == DeploymentState.DEPLOYED.value:
                     self._start_again(row, name)
+
+    def _take_away(self, row: DeploymentRow, strays: Sequence[ReplicaName]) -> None:
+        """Ends replicas that no caller reaches: a rollout could not, while the supervisor did not answer."""
+        if not strays:
+            return
+        with self._service.database.reading() as session:
+            present = session.get(DeploymentRow, row.id)
+            if present is None or present.state != row.state or present.revision != row.revision:
+                return  # a rollout began meanwhile: they are its own
+        logger.info("deployment %s: %s replicas of before are taken away", row.name, len(strays))
+        self._local.remove(strays)
 
     def _limit(self, row: DeploymentRow, name: ReplicaName, pid: int, limit: int) -> None:
         used = self._local.memory(pid)

@@ -34,6 +34,11 @@ def require_project(service: Service, principal: Principal, project: str, role: 
     return row
 
 
+def is_collaborator(session: Session, principal: Principal, row: ProjectRow) -> bool:
+    """Whether the principal has any role in the project."""
+    return principal.administrator or session.get(CollaboratorRow, (row.id, principal.name)) is not None
+
+
 def check_project(session: Session, principal: Principal, row: ProjectRow, role: Role) -> None:
     """Raises NotPermitted unless the principal has `role` or more in the project."""
     if principal.administrator:

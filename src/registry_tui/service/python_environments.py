@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 import platform
+import queue
 import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from registry_tui.service.errors import InvalidInput, WrongState
 _MARK = "complete.json"
 #: What a replica itself needs beside the model's requirements.
 _SERVING = ("uvicorn", "httptools", "uvloop")
+#: Seconds that making an environment may take, and between two looks whether it is still wanted.
+LONGEST, CHECK_EVERY = 1800.0, 0.5
 #: The name of the environment that the platform itself runs in.
 PLATFORM = "platform"
 
@@ -218,24 +222,42 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None]) ->
 
 
 def _run(command: Sequence[str], log: Log, check: Callable[[], None], said: list[str]) -> int:
-    """Runs a command, with each line that it says logged; ends it when `check` raises."""
+    """Runs a command, with each line that it says logged; ends it when `check` raises, also while it says nothing."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))}
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
-    assert process.stdout is not None
+    output = process.stdout
+    assert output is not None
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        with output:
+            for line in output:
+                lines.put(line.rstrip())
+        lines.put(None)
+
+    threading.Thread(target=read, name="environment-output", daemon=True).start()
+    until = time.monotonic() + LONGEST
     try:
-        for line in process.stdout:
-            text = line.rstrip()
+        while True:
+            try:
+                text = lines.get(timeout=CHECK_EVERY)
+            except queue.Empty:
+                text = ""
+            if text is None:
+                break
             if text:
                 said.append(text)
                 log(text)
             check()
+            if time.monotonic() > until:
+                said.append(f"ended: it took more than {LONGEST / 60:.0f} minutes")
+                process.kill()
     except BaseException:
         process.kill()
         raise
     finally:
-        process.stdout.close()
         code = process.wait()
     return code
 

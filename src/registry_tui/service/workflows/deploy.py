@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from registry_tui.service import gateway_link, machine, model_files, models, pyt
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
-from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import SETTLE
@@ -144,7 +144,7 @@ def _start(context: StepContext) -> None:
     except OSError as error:
         raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
     context.log(f"{len(missing)} replicas start, {len(wanted) - len(missing)} are there")
-    _wait(context, local, wanted)
+    _wait(context, local, wanted, set(missing))
 
 
 def _names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName]:
@@ -169,7 +169,12 @@ def _spec(
     )
 
 
-def _wait(context: StepContext, local: LocalReplicas, names: Sequence[ReplicaName]) -> None:
+def _wait(
+    context: StepContext, local: LocalReplicas, names: Sequence[ReplicaName], started: Collection[ReplicaName]
+) -> None:
+    """Waits until all answer. One that was there may be on its way back from an earlier end: only new ones are judged
+    by the first.
+    """
     until = time.monotonic() + context.service.settings.replica_patience
     told = -1
     while True:
@@ -182,7 +187,8 @@ def _wait(context: StepContext, local: LocalReplicas, names: Sequence[ReplicaNam
         if ready == len(names):
             return
         for process in processes:
-            _require_hope(local, process)
+            if process.name in started or process.state == "FATAL":
+                _require_hope(local, process)
         if time.monotonic() > until:
             slow = next(process for process in processes if not process.ready)
             raise WrongState(
@@ -293,8 +299,13 @@ def _retire(context: StepContext) -> None:
     gone = [name for name in local.names(row.id) if name not in kept]
     if gone:
         time.sleep(SETTLE)
-        local.remove(gone)
-        context.log(f"{len(gone)} replicas of before are gone")
+        try:
+            local.remove(gone)
+        except PartUnavailable as error:
+            # Callers reach the new ones: nothing is undone for these, which `minder.py` takes away later.
+            context.log(f"{len(gone)} replicas of before stay for now: {error.detail}", "warning")
+        else:
+            context.log(f"{len(gone)} replicas of before are gone")
     drop_unused_models(service)
 
 
