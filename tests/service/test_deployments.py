@@ -383,6 +383,24 @@ def test_variables_reach_the_model_and_secret_ones_are_not_told(platform: Platfo
     assert answer(deployment, split(variable=["PLAIN", "TOKEN"])) == ["new", "s3cr3t-value"]
 
 
+def test_the_command_line_sets_and_takes_away_single_variables(platform: Platform, two: Served) -> None:
+    given = [
+        EnvironmentVariable(name="PLAIN", value="seen"),
+        EnvironmentVariable(name="TOKEN", value="s3cr3t-value", secret=True),
+    ]
+    deployment = deploy(platform, two, environment=given)
+
+    def update(*options: str, check: bool = True) -> str:
+        return platform.command("deployments", "update", deployment.name, *options, check=check).stderr
+
+    update("--env", "MORE=also", "--unset-env", "PLAIN")
+    asked = split(variable=["PLAIN", "TOKEN", "MORE"])
+    assert answer(deployment, asked) == ["", "s3cr3t-value", "also"]
+    assert "no variable is named NONE" in update("--unset-env", "NONE", check=False)
+    update("--unset-env", "TOKEN")
+    assert answer(deployment, asked) == ["", "", "also"]
+
+
 def test_trying_it_and_the_copied_curl(platform: Platform, two: Served) -> None:
     deployment = deploy(platform, two, version=1)
     example = platform.ask(lambda client: client.deployment_example(deployment.id))
@@ -511,6 +529,21 @@ def test_a_contributor_may_change_what_serves_somebody_elses_private_model(platf
     # Another version of a model that he may not see is not his to choose.
     with pytest.raises(NotFound):
         platform.ask(lambda client: client.update_deployment(deployment.id, DeploymentUpdate(version=2)), helper)
+
+
+def test_deployments_of_one_name_are_told_apart_and_those_of_others_do_not_count(
+    platform: Platform, two: Served
+) -> None:
+    elsewhere, member, name = platform.new_project(), unique("member"), unique("same")
+    deploy(platform, two, name=name)
+    other = deploy(platform, two, name=name, project=elsewhere.id)
+    whole = f"{elsewhere.workspace_name}/{elsewhere.name}/{name}"
+    with pytest.raises(WrongInput, match=whole):
+        platform.ask(lambda client: client.deployment(name))
+    assert platform.ask(lambda client: client.deployment(whole)).id == other.id
+    viewer = CollaboratorChange(role=Role.VIEWER)
+    platform.ask(lambda client: client.set_collaborator(elsewhere.id, member, viewer))
+    assert platform.ask(lambda client: client.deployment(name), member).id == other.id
 
 
 def test_a_model_that_exits_or_fails_takes_no_replica_away(platform: Platform, two: Served) -> None:

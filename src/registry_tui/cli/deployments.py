@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,19 @@ def _variables(plain: list[str] | None, secret: list[str] | None) -> list[Enviro
             value = Path(value[1:]).read_text(encoding="utf-8").rstrip("\n")
         found.append(session.build(EnvironmentVariable, name=name, value=value, secret=is_secret))
     return found
+
+
+async def _changed_variables(
+    client: RegistryClient, deployment: str, given: Sequence[EnvironmentVariable], unset: Sequence[str]
+) -> list[EnvironmentVariable]:
+    """The variables of the deployment now, with what is given set and the others' values kept, also secret ones."""
+    found, history = await client.deployment(deployment), await client.revisions(deployment)
+    now = next((each for each in history if each.number == found.revision), history[0])
+    kept = {each.name: each for each in now.environment}
+    if unknown := sorted(set(unset) - kept.keys()):
+        raise typer.BadParameter(f"no variable is named {', '.join(unknown)}", param_hint="--unset-env")
+    wanted = {**kept, **{each.name: each for each in given}}
+    return [each for name, each in wanted.items() if name not in unset]
 
 
 async def _finish(client: RegistryClient, accepted: Accepted[Deployment], wait: bool, as_json: bool) -> None:
@@ -175,9 +189,20 @@ def create(
     session.ask(run)
 
 
-def _update(deployment: str, request: DeploymentUpdate, wait: bool, as_json: bool) -> None:
+def _update(
+    deployment: str,
+    request: DeploymentUpdate,
+    wait: bool,
+    as_json: bool,
+    variables: Sequence[EnvironmentVariable] = (),
+    unset: Sequence[str] = (),
+) -> None:
     async def run(client: RegistryClient) -> None:
-        answer = await client.update_deployment(deployment, request)
+        wanted = request
+        if variables or unset:
+            environment = await _changed_variables(client, deployment, variables, unset)
+            wanted = request.model_copy(update={"environment": environment})
+        answer = await client.update_deployment(deployment, wanted)
         if isinstance(answer, Deployment):
             tables.print_one(answer, as_json)
         else:
@@ -197,6 +222,9 @@ def update(
     memory: MemoryOption = None,
     env: VariableOption = None,
     secret_env: SecretOption = None,
+    unset_env: Annotated[
+        list[str] | None, typer.Option("--unset-env", metavar="NAME", help="Takes a variable away; repeatable.")
+    ] = None,
     authentication: Annotated[bool | None, typer.Option("--authentication/--no-authentication")] = None,
     batching: Annotated[bool | None, typer.Option("--batching/--no-batching")] = None,
     description: Annotated[str | None, typer.Option()] = None,
@@ -204,11 +232,10 @@ def update(
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Change a deployment; new replicas answer before old ones go. Variables that are given replace all.
+    """Change a deployment; new replicas answer before old ones go. Variables that are not given stay.
 
     Example: registry-tui deployments update wine-api --version 4 --comment "after the new split"
     """
-    variables = _variables(env, secret_env) if env is not None or secret_env is not None else None
     request = session.build(
         DeploymentUpdate,
         version=version,
@@ -217,13 +244,12 @@ def update(
         replicas=replicas,
         cpu=cpu,
         memory_bytes=_bytes(memory),
-        environment=variables,
         authentication=authentication,
         batching=batching,
         description=description,
         comment=comment,
     )
-    _update(deployment, request, wait, as_json)
+    _update(deployment, request, wait, as_json, _variables(env, secret_env), unset_env or [])
 
 
 @app.command()
