@@ -84,7 +84,7 @@ def list_deployments(
         )
         registries = {row.id: row.name for row in session.scalars(select(RegistryRow))}
     told = gateway_link.stats(service)
-    processes = _all_processes(service, found.rows)
+    processes = all_processes(service, found.rows)
     return found.to_page(lambda row: to_schema(service, row, registries, told, processes.get(row.id, ())))
 
 
@@ -100,14 +100,14 @@ def show(service: Service, id_: str) -> Deployment:
         if row is None:
             raise Missing(f"There is no deployment {id_!r}", action="See `registry-tui deployments list`")
         registries = {each.id: each.name for each in session.scalars(select(RegistryRow))}
-    return to_schema(service, row, registries, gateway_link.stats(service), _all_processes(service, [row]).get(id_, ()))
+    return to_schema(service, row, registries, gateway_link.stats(service), all_processes(service, [row]).get(id_, ()))
 
 
 def replicas(service: Service, principal: Principal, deployment: str) -> list[ReplicaStatus]:
     """Every process of a deployment, those of other revisions too while they are replaced."""
     row = _find(service, principal, deployment)
     told = gateway_link.traffic(gateway_link.stats(service), row.id).by_replica
-    return [_replica(row, process, told) for process in _all_processes(service, [row]).get(row.id, ())]
+    return [_replica(row, process, told) for process in all_processes(service, [row]).get(row.id, ())]
 
 
 def revisions(service: Service, principal: Principal, deployment: str) -> list[Revision]:
@@ -247,7 +247,7 @@ def to_revision(row: RevisionRow) -> Revision:
     )
 
 
-def _all_processes(service: Service, rows: Sequence[DeploymentRow]) -> dict[str, list[ReplicaProcess]]:
+def all_processes(service: Service, rows: Sequence[DeploymentRow]) -> dict[str, list[ReplicaProcess]]:
     """The replicas of each deployment; none are known while the supervisor does not answer."""
     local = LocalReplicas(service.home)
     names = [name for row in rows for name in local.names(row.id)]

@@ -13,11 +13,9 @@ from sqlalchemy.orm import selectinload
 
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.operations import PartState
-from registry_tui.service import gateway_link
-from registry_tui.service.adapters.replicas import LocalReplicas
+from registry_tui.service import deployment_views, gateway_link
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkflowRow
-from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.permissions import require_administrator
 
 _NAMES = ("deployment", "project", "workspace")
@@ -68,7 +66,6 @@ class _Platform(Collector):
         with self._service.database.reading() as session:
             rows = session.scalars(query.order_by(DeploymentRow.id)).all()
         told = gateway_link.stats(self._service).get("deployments", {})
-        local = LocalReplicas(self._service.home)
         state = GaugeMetricFamily(
             "registry_tui_deployment_state", "1 for the state that a deployment is in", labels=[*_NAMES, "state"]
         )
@@ -92,18 +89,16 @@ class _Platform(Collector):
         latency = HistogramMetricFamily(
             "registry_tui_request_seconds", "Time of a request for predictions in the gateway", labels=_NAMES
         )
+        processes = deployment_views.all_processes(self._service, rows)
         for row in rows:
             names = [row.name, row.project.name, row.project.workspace.name]
             state.add_metric([*names, row.state], 1)
             version.add_metric([*names, row.model_name], row.version)
             revision = gateway_link.active_revision(row)
             wanted.add_metric(names, 0 if revision is None else revision.replicas)
-            try:
-                processes = local.look(local.names(row.id))
-            except PartUnavailable:
-                processes = []
-            ready.add_metric(names, sum(process.ready for process in processes))
-            for process in processes:
+            live = processes.get(row.id, [])
+            ready.add_metric(names, sum(process.ready for process in live))
+            for process in live:
                 memory.add_metric([*names, process.name.program], process.memory_bytes or 0)
                 restarts.add_metric([*names, process.name.program], max(0, process.starts - 1))
             counts = told.get(row.id)

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ START_SECONDS = 15
 #: Seconds beyond a request's own time that a replica gets to answer what is under way when it is stopped.
 STOP_SECONDS = 10
 _PING_SECONDS = 2.0
+#: Replicas that are asked at a time.
+LOOKED_AT_ONCE = 16
 #: Bytes of a log that are looked at or told at once.
 LOG_CHUNK = 256 * 1024
 
@@ -156,9 +159,10 @@ class LocalReplicas:
         return sorted(found)
 
     def look(self, names: Iterable[ReplicaName]) -> list[ReplicaProcess]:
-        """How each replica is now."""
+        """How each replica is now. All are asked at once: one that is too busy to answer holds up no other."""
         known = self._infos()
-        return [self._process(name, known.get(name.program)) for name in names]
+        with ThreadPoolExecutor(LOOKED_AT_ONCE) as threads:
+            return list(threads.map(lambda name: self._process(name, known.get(name.program)), names))
 
     def _process(self, name: ReplicaName, info: supervisor.ProcessInfo | None) -> ReplicaProcess:
         spec = self.spec(name)
