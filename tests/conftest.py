@@ -12,6 +12,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
+from support import served
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 
 #: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
@@ -101,3 +102,12 @@ def sdk(platform: Platform, project: Project) -> Callable[..., str]:
         return run_python(code, exports, *arguments, check=check)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def room_for_the_next() -> Iterator[None]:
+    """What a test deployed goes with it; what was there before, for the whole module, stays."""
+    before = len(served.DEPLOYED)
+    yield
+    served.take_away(served.DEPLOYED[before:])
+    del served.DEPLOYED[before:]

@@ -16,12 +16,13 @@ import pytest
 from registry_tui.client.errors import Conflict
 from registry_tui.platform import lifecycle, processes, supervisor
 from registry_tui.schemas.deployments import DeploymentUpdate
+from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.service import machine
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
 from registry_tui.serving.spec import ReplicaSpec
 from support.load import Load
 from support.platforms import Platform, wait_for
-from support.served import answer, call, deploy, register, split
+from support.served import answer, call, deploy, finish, register, split
 
 
 def test_nobody_notices_a_killed_supervisor_and_the_next_start(own_platform: Platform) -> None:
@@ -67,7 +68,9 @@ def test_a_model_that_never_comes_back_is_started_again_and_says_so(fresh_platfo
     assert "has taken more than 12 seconds" in log
 
 
-def test_room_is_given_once_also_while_rollouts_run(platform: Platform) -> None:
+def test_room_is_given_once_also_while_rollouts_run(own_platform: Platform) -> None:
+    # Its own: on the shared one other tests' deployments have room, and need some.
+    platform = own_platform
     project = platform.new_project()
     first = register(platform, project)
     held = register(platform, project, first.version.model_name, load_seconds=600)
@@ -78,6 +81,9 @@ def test_room_is_given_once_also_while_rollouts_run(platform: Platform) -> None:
     with pytest.raises(Conflict, match="other deployments have"):
         platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
     platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))
+    finish(platform, accepted.workflow, WorkflowStatus.CANCELLED)
+    # What was held is free again.
+    platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
 
 
 def test_replicas_that_a_rollout_could_not_take_away_go_later(platform: Platform) -> None:

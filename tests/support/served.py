@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import Deployment, DeploymentCreate
 from registry_tui.schemas.models import ModelVersion, RegisterModel
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
@@ -60,6 +62,10 @@ flavors:
 mlflow_version: 3.17.2
 model_uuid: {uuid}
 """
+
+
+#: What `deploy` made and nobody took away yet: it holds room on the machine.
+DEPLOYED: list[tuple[Platform, str]] = []
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,16 @@ def deploy(platform: Platform, served: Served, **fields: Any) -> Deployment:
         }
     )
     accepted = platform.ask(lambda client: client.create_deployment(request))
+    DEPLOYED.append((platform, accepted.resource.id))
     finish(platform, accepted.workflow)
     return platform.ask(lambda client: client.deployment(accepted.resource.id))
+
+
+def take_away(made: list[tuple[Platform, str]]) -> None:
+    """Begins to delete deployments; those whose platform is down, or that are gone, stay as they are."""
+    for platform, id_ in made:
+        with suppress(RegistryError):
+            platform.ask(lambda client, id_=id_: client.delete_deployment(id_, force=True))
 
 
 def split(**columns: list[Any]) -> dict[str, Any]:

@@ -50,6 +50,14 @@ async def test_folders_tell_what_is_in_them_and_a_model_is_a_card(
         await driver.shows("code: a folder of 2, with 2 files and")
 
 
+async def test_why_something_is_not_possible_is_read_whole(open_program: Open, logged: Served) -> None:
+    async with open_program(size=(80, 24)) as driver:
+        driver.go("run", project=logged.project.id, run=logged.version.origin.run_id or "")
+        await driver.until(lambda: driver.screen.reason("register") is not None and driver.screen.run, "the run")
+        await driver.press("R")
+        await driver.shows("register model: not now, select a model folder under Artifacts first")
+
+
 async def test_the_form_knows_every_model_and_what_would_be_stored(
     open_program: Open, platform: Platform, logged: Served
 ) -> None:

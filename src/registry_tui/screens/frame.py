@@ -255,7 +255,7 @@ class FrameScreen(Working, Screen[None]):
         why = self.reason(action)
         if why is not None:
             label = next(known.label for known in self.all_actions() if known.id == action)
-            self.flash(f"{label}: not possible now, {why}", "$warning")
+            self.flash(f"{label}: not now, {why}", "$warning")
             return
         if action in OPEN_FORMS:
             self.program.hold_keys()

@@ -52,7 +52,7 @@ def x_text(value: float, axis: Axis = "number", span: float = math.inf) -> str:
         return _duration(value, span)
     if (moment := _local(value)) is None:
         return short_number(value)
-    if span < 10:
+    if span < 10 and moment.microsecond >= 1000:
         return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
     if span < _DAY:
         return moment.strftime("%H:%M:%S")

@@ -117,8 +117,9 @@ class StatusLine(Widget):
         width = self.size.width
         right = self._right(width)
         room = width - right.cell_length - 2
-        # What can be done goes before who one is, and before the names of parts that are well.
-        if self.message is None and self._keys_length() > room:
+        # What can be done, or what is said, goes before who one is, and before the names of parts that are well.
+        wanted = self._keys_length() if self.message is None else cell_len(safe(self.message[0])) + 2
+        if wanted > room:
             right = self._right(0)
             room = width - right.cell_length - 2
         if self.message is not None:

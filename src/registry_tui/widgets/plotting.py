@@ -229,10 +229,10 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
         for start, end in zip(dots[:1] + dots, dots, strict=False):
             canvas.line(*_clamp(start, dots_y), *_clamp(end, dots_y), number)
         paths.append(dots)
-    if len(series) > 1:
-        for number, dots in enumerate(paths):
-            if dots:
-                _mark(canvas, dots, number, len(series))
+    for number, dots in enumerate(paths):
+        # A line of one point is a dot that is hardly seen.
+        if len(dots) == 1 or (dots and len(series) > 1):
+            _mark(canvas, dots, number, len(series))
     return canvas
 
 
