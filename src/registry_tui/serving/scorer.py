@@ -121,12 +121,16 @@ class Scorer:
             self._answer(requests)
 
     def _answer(self, requests: list[_Waiting]) -> None:
-        live = [request for request in requests if not request.future.cancelled()]
-        self._leave_queue([request for request in requests if request.future.cancelled()])
+        gone: list[_Waiting] = []
         groups: dict[Any, list[_Waiting]] = {}
-        for request in live:
+        for request in requests:
+            # Asked once: the event loop may cancel it meanwhile, and each is to leave the queue once.
+            if request.future.cancelled():
+                gone.append(request)
+                continue
             key = request.parsed.key if request.parsed is not None else id(request)
             groups.setdefault(key, []).append(request)
+        self._leave_queue(gone)
         for group in groups.values():
             for together in _portions(group):
                 self._leave_queue(together)
