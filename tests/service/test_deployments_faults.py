@@ -96,3 +96,42 @@ def test_replicas_that_a_rollout_could_not_take_away_go_later(platform: Platform
     wait_for(lambda: local.names(deployment.id) == [serving], what="the other one to go")
     assert stray.program not in supervisor.processes(platform.home)
     assert answer(deployment) == [3.0]
+
+
+def test_callers_stay_with_the_new_replicas_when_the_old_ones_cannot_be_cleared_away(own_platform: Platform) -> None:
+    platform = own_platform
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    local = LocalReplicas(platform.home)
+    [old] = local.names(deployment.id)
+    # What nobody can unlink, in the place of the old replica's socket.
+    local.socket(old).unlink()
+    local.socket(old).mkdir()
+    accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
+    finish(platform, accepted.workflow)
+    assert answer(deployment) == [3.0]
+    assert platform.ask(lambda client: client.deployment(deployment.id)).revision == 2
+    assert old.program not in supervisor.processes(platform.home)
+    local.socket(old).rmdir()
+
+
+def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_the_service_killed(
+    own_platform: Platform,
+) -> None:
+    platform = own_platform
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    local = LocalReplicas(platform.home)
+    [old] = local.names(deployment.id)
+    slow: list[httpx.Response] = []
+    caller = threading.Thread(target=lambda: slow.append(call(deployment, split(a=[1], b=[2], sleep=[20]))))
+    caller.start()
+    accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
+    # The old one answers what it was asked before, so that there is time while it is on its way out.
+    wait_for(lambda: not local.configured(old), what="the old replica to be told to go")
+    platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))
+    platform.kill("service")
+    caller.join()
+    assert [each.status_code for each in slow] == [200]
+    platform.up()
+    finish(platform, accepted.workflow)
+    assert answer(deployment) == [3.0]
+    assert platform.ask(lambda client: client.deployment(deployment.id)).revision == 2

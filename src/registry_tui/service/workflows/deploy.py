@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -17,11 +18,13 @@ from registry_tui.service import gateway_link, machine, model_files, models, pyt
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
-from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import SETTLE
 from registry_tui.serving.spec import Limits, ReplicaSpec
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between looks at replicas that start.
 _LOOK_EVERY = 0.2
@@ -280,6 +283,11 @@ def _switch_back(context: StepContext) -> None:
     revision = _revision(context, row)
     if row.revision != revision.number:
         return
+    before = next((each for each in row.revisions if each.number == old), None)
+    local = LocalReplicas(context.service.home)
+    if before is not None and not all(local.configured(name) for name in _names(row, before)):
+        context.log("replicas of before are gone already: callers stay with the new ones", "warning")
+        return
     with context.service.database.session() as session:
         present = session.get_one(DeploymentRow, row.id)
         for each in present.revisions:
@@ -292,20 +300,25 @@ def _switch_back(context: StepContext) -> None:
 
 
 def _retire(context: StepContext) -> None:
-    """Takes away the replicas that no caller reaches any more, once they have answered what they were asked."""
+    """Takes away what no caller reaches any more. Callers reach the new replicas: nothing here fails the rollout."""
+    try:
+        _take_old_away(context)
+    except Exception as error:
+        # What stays is taken away later: replicas by `minder.py`, copies of archives after the next rollout.
+        logger.exception("retiring old replicas of deployment %s", context.resource.name)
+        context.log(f"not all of before could be taken away: {error}", "warning")
+
+
+def _take_old_away(context: StepContext) -> None:
+    """Ends the old replicas once they have answered what they were asked."""
     service, row = context.service, _row(context)
     local = LocalReplicas(service.home)
     kept = set(_names(row, _revision(context, row)))
     gone = [name for name in local.names(row.id) if name not in kept]
     if gone:
         time.sleep(SETTLE)
-        try:
-            local.remove(gone)
-        except PartUnavailable as error:
-            # Callers reach the new ones: nothing is undone for these, which `minder.py` takes away later.
-            context.log(f"{len(gone)} replicas of before stay for now: {error.detail}", "warning")
-        else:
-            context.log(f"{len(gone)} replicas of before are gone")
+        local.remove(gone)
+        context.log(f"{len(gone)} replicas of before are gone")
     drop_unused_models(service)
 
 
@@ -315,9 +328,16 @@ def _remove_new(context: StepContext) -> None:
     with suppress(Missing):
         row = _row(context)
         revision, local = _revision(context, row), LocalReplicas(service.home)
+        if _reached(row, revision):
+            return
         old = next((each for each in row.revisions if each.number == context.state.get("old")), None)
         kept = set() if old is None else set(_names(row, old))
         local.remove([name for name in _names(row, revision) if name not in kept])
+
+
+def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
+    """Whether callers reach this revision: they were switched over, and not back."""
+    return row.revision == revision.number and revision.state == RevisionState.ACTIVE.value
 
 
 def drop_unused_models(service: Service) -> None:
@@ -351,6 +371,9 @@ def _end(context: StepContext, state: RevisionState, why: str) -> None:
     with suppress(Missing):
         row = _row(context)
         revision = _revision(context, row)
+        if _reached(row, revision):
+            _succeed(context)
+            return
         before = DeploymentState(context.state.get("before", context.arguments["before"]))
         if context.state.get("old") is not None and before not in (DeploymentState.STOPPED, DeploymentState.STOPPING):
             after = DeploymentState.DEPLOYED
@@ -390,7 +413,7 @@ DEPLOY = DEFINITIONS[WorkflowKind.DEPLOY] = Definition(
         Step("start replicas", _start, undo=_remove_new),
         Step("try example", _check),
         Step("switch callers over", _switch, undo=_switch_back),
-        Step("retire old replicas", _retire),
+        Step("retire old replicas", _retire, cancellable=False),
     ),
     on_start=_begin,
     on_success=_succeed,

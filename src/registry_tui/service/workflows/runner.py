@@ -63,7 +63,7 @@ class Runner:
             self._progress = None
             self._update(step=step.name, steps_done=begun, progress={})
             begun += 1
-            outcome = self._durably(f"{begun} {step.name}", step.name, step.run, cancellable=True)
+            outcome = self._durably(f"{begun} {step.name}", step.name, step.run, cancellable=step.cancellable)
             if "result" in outcome:
                 self._state.update(outcome["result"])
                 told: dict[str, Any] = {} if self._progress is None else {"progress": self._progress.model_dump()}

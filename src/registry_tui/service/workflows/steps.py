@@ -32,6 +32,8 @@ class Step:
     name: str
     run: StepFunction
     undo: StepFunction | None = None
+    #: Whether a wish to cancel is heard here; not where the work of the steps before cannot be undone any more.
+    cancellable: bool = True
 
 
 @dataclass(frozen=True)
