@@ -71,7 +71,7 @@ class RegistryApp(TypingAhead, Watching):
         plain = self.preferences.terminal.plain
         super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None)
         self._line_filters = self._filters_wanted()
-        self._shown = Shown()
+        self.shown = Shown()
         self._early = early
         self._connect = connect
         self._start_platform = start_platform
@@ -115,12 +115,12 @@ class RegistryApp(TypingAhead, Watching):
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):
-            renderable = self._shown.only_changes(renderable)
+            renderable = self.shown.only_changes(renderable)
         super()._display(screen, renderable)
 
     def on_resize(self) -> None:
         """A terminal may lose what it showed when its size changes."""
-        self._shown.forget()
+        self.shown.forget()
         self.call_after_refresh(self.paint_anew)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -130,7 +130,7 @@ class RegistryApp(TypingAhead, Watching):
 
     def paint_anew(self) -> None:
         """Sends everything, as to a terminal of which nothing is known."""
-        self._shown.forget()
+        self.shown.forget()
         self.screen.refresh()
 
     def refresh_css(self, animate: bool = True) -> None:
@@ -150,7 +150,7 @@ class RegistryApp(TypingAhead, Watching):
             except (RuntimeError, ValueError):
                 # Only the main thread may; tests run elsewhere.
                 break
-        self.app_resume_signal.subscribe(self, lambda _: self._shown.forget())
+        self.app_resume_signal.subscribe(self, lambda _: self.shown.forget())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:

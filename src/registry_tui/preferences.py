@@ -16,6 +16,8 @@ from registry_tui.actions import ALL, EVERYWHERE, SECTIONS, key_shown
 from registry_tui.commands import PLAIN_PLACES
 from registry_tui.platform.paths import Home
 
+#: Ways to show images: as the terminal's name tells, or always the same.
+IMAGES = ("auto", "kitty", "sixel", "blocks")
 BUILT_IN_THEMES = ("dark", "light", "high-contrast", "monochrome")
 #: Colours of a theme of one's own; those left out are taken from the built-in theme that `dark` chooses.
 COLORS = ("primary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
@@ -55,8 +57,8 @@ class Terminal:
     frame_rate: int = 0
     #: Whether the mouse is asked for; without, the terminal's own selection works.
     mouse: bool = True
-    #: Whether images are shown in the terminal's own way where it has one (kitty, Ghostty); else in half blocks.
-    images: bool = True
+    #: Images: `auto` as the terminal's name tells, `kitty`'s protocol, `sixel`, or half `blocks`.
+    images: str = "auto"
     #: The place to start at, as after `:`, when none is remembered.
     start: str = "registries"
     #: Whether the program starts where it was left.
@@ -178,6 +180,8 @@ def _wrong(name: str, kind: type[Any], value: Any) -> str | None:
         return {bool: "write true or false", int: "write a number", str: "write a text in quotes"}[kind]
     if name == "frame_rate" and not 0 <= int(value) <= 120:
         return "write a number from 0 (by itself) to 120"
+    if name == "images" and value not in IMAGES:
+        return f"write one of {', '.join(IMAGES)}"
     if name == "start" and value not in PLAIN_PLACES:
         return f"there is no place {value!r} to start at; there are {', '.join(PLAIN_PLACES)}"
     return None

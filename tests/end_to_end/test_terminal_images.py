@@ -1,4 +1,4 @@
-"""The real command previews an image: in kitty's own way where the terminal is kitty, in half blocks elsewhere."""
+"""The real command previews an image: in kitty's own way, in sixels, or in half blocks, as the terminal is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from PIL import Image
 from support.platforms import Platform, wait_for
 from support.registered import mlflow_client
 from support.served import register
+from support.sixel import pixels
 from support.terminal import terminal
 
 PROGRAM = [sys.executable, "-m", "registry_tui"]
 
 
-@pytest.mark.parametrize("kind", ["xterm-kitty", "xterm-256color"])
+@pytest.mark.parametrize("kind", ["xterm-kitty", "foot", "xterm-256color"])
 def test_an_image_among_the_artifacts(platform: Platform, kind: str) -> None:
     project = platform.new_project()
     run = register(platform, project, add=1).version.origin.run_id
@@ -29,7 +30,7 @@ def test_an_image_among_the_artifacts(platform: Platform, kind: str) -> None:
         url = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/plot.png"
         http.put(url, content=data.getvalue()).raise_for_status()
     environment = {**platform.environment(), "COLORTERM": "truecolor"}
-    with terminal(PROGRAM, environment, 120, 36, kind) as screen:
+    with terminal(PROGRAM, environment, 120, 36, kind, (10, 20)) as screen:
         screen.shows("registry-local", "Available")
         screen.press(f":project {project.name}\r")
         screen.shows("Experiments", "experiment-")
@@ -52,6 +53,13 @@ def test_an_image_among_the_artifacts(platform: Platform, kind: str) -> None:
             assert re.search(cells.encode(), screen.written), "the cells have the image's number as their colour"
             screen.press("up")
             wait_for(lambda: b"\x1b_Ga=d,d=I,q=2," in screen.written, what="it to be forgotten")
+        elif kind == "foot":
+            sixels = re.compile(rb"\x1b\[\d+;\d+H(\x1bP.*?\x1b\\)", re.DOTALL)
+            drawn = wait_for(lambda: sixels.search(screen.written), what="the image")
+            width, height, found = pixels(drawn[1].decode())
+            assert (width, height, len(found)) == (340, 220, 340 * 220)
+            assert set(found.values()) == {(0, 50, 50)}, "teal, in hundredths"
+            assert "\U0010eeee".encode() not in screen.written and "▀".encode() not in screen.written
         else:
             screen.shows("▀▀▀▀")
             assert b"\x1b_G" not in screen.written

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
 import termios
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,9 +31,16 @@ KEYS = {
 
 
 class Terminal:
-    """A program on a screen of `columns` by `rows`."""
+    """A program on a screen of `columns` by `rows`; `pixels` of a cell, when the terminal tells."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], columns: int, rows: int) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        columns: int,
+        rows: int,
+        pixels: tuple[int, int] | None = None,
+    ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._guard = threading.Lock()
@@ -40,6 +49,10 @@ class Terminal:
         self.process = pexpect.spawn(
             command[0], command[1:], env=dict(environment), dimensions=(rows, columns), echo=True, timeout=None
         )
+        if pixels is not None:
+            # As terminals that draw sixels tell how large their cells are.
+            size = struct.pack("4H", rows, columns, columns * pixels[0], rows * pixels[1])
+            fcntl.ioctl(self.process.child_fd, termios.TIOCSWINSZ, size)
         self.attributes = termios.tcgetattr(self.process.child_fd)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -98,9 +111,13 @@ def terminal(
     columns: int = 100,
     rows: int = 30,
     kind: str = "xterm-256color",
+    pixels: tuple[int, int] | None = None,
 ) -> Iterator[Terminal]:
-    """A terminal that is closed at the end, whatever the program does. It starts where every program starts."""
-    opened = Terminal(command, {"REGISTRY_TUI_REMEMBER": "no", **environment, "TERM": kind}, columns, rows)
+    """A terminal that is closed at the end, whatever the program does. It starts where every program starts.
+
+    `pixels`: of a cell, across and down, in a terminal that tells.
+    """
+    opened = Terminal(command, {"REGISTRY_TUI_REMEMBER": "no", **environment, "TERM": kind}, columns, rows, pixels)
     try:
         yield opened
     finally:

@@ -1,4 +1,4 @@
-"""Images in kitty's protocol: what is written, what stands in the cells, and when it is not done at all."""
+"""Images in the terminal's own way: what is written, what stands in the cells, and when it is not done at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ import unicodedata
 from io import BytesIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from rich.cells import cell_len
 
-from registry_tui.widgets.terminal_images import PLACEHOLDER, known_here, terminal_image
+from registry_tui.widgets.sixels import sixels
+from registry_tui.widgets.terminal_images import (
+    PLACEHOLDER,
+    kitty_forgotten,
+    kitty_sent,
+    placeholders,
+    terminal_image,
+    way_here,
+)
+from support.sixel import pixels
 
 
 def png(width: int, height: int) -> bytes:
@@ -22,7 +33,7 @@ def png(width: int, height: int) -> bytes:
 
 def test_an_image_is_sent_in_pieces_and_its_cells_name_row_and_column() -> None:
     image = terminal_image(png(640, 480), 60)
-    pieces = re.findall("\x1b_G([^;]*);([^\x1b]*)\x1b\\\\", image.sent)
+    pieces = re.findall("\x1b_G([^;]*);([^\x1b]*)\x1b\\\\", kitty_sent(image))
     first, *others = (dict(each.split("=") for each in keys.split(",")) for keys, _ in pieces)
     assert {key: first[key] for key in "aUfq"} == {"a": "T", "U": "1", "f": "100", "q": "2"}
     assert [each["m"] for each in (first, *others)] == ["1"] * len(others) + ["0"] and others
@@ -38,6 +49,8 @@ def test_an_image_is_sent_in_pieces_and_its_cells_name_row_and_column() -> None:
     assert {unicodedata.combining(mark) for mark in marks} == {230}
     assert terminal_image(png(9, 18), 60).number != image.number, "cells of another image are painted again"
     assert image.colour == f"#{int(first['i']):06x}" and int(first["i"]) == image.number
+    assert f"i={image.number}\x1b" in kitty_forgotten(image.number)
+    assert placeholders(lines[3][3 * 7 : 3 * 9]) == [(3, 7), (3, 8)] and placeholders("plain") == []
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 2), (2, 3000), (2400, 2400)])
@@ -52,12 +65,39 @@ def test_what_is_no_image_is_refused() -> None:
             terminal_image(data, 80)
 
 
-def test_only_terminals_that_say_so_and_nothing_between() -> None:
-    assert known_here({"TERM": "xterm-kitty"}) and known_here({"TERM": "xterm-256color", "TERM_PROGRAM": "ghostty"})
-    for environment in (
-        {"TERM": "xterm-256color"},
-        {},
-        {"TERM": "xterm-kitty", "TMUX": "/tmp/tmux"},
-        {"TERM": "screen-256color", "STY": "1", "TERM_PROGRAM": "ghostty"},
-    ):
-        assert not known_here(environment)
+@pytest.mark.parametrize(
+    ("environment", "way"),
+    [
+        ({"TERM": "xterm-kitty"}, "kitty"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "ghostty"}, "kitty"),
+        ({"TERM": "foot-extra"}, "sixel"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, "sixel"),
+        ({"TERM": "xterm-256color", "LC_TERMINAL": "iTerm2"}, "sixel"),
+        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "230800"}, "sixel"),
+        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "211201"}, None),
+        ({"TERM": "xterm-256color"}, None),
+        ({}, None),
+        ({"TERM": "xterm-kitty", "TMUX": "/tmp/tmux"}, None),
+        ({"TERM": "screen-256color", "STY": "1", "TERM_PROGRAM": "ghostty"}, None),
+    ],
+)
+def test_only_terminals_that_say_so_and_nothing_between(environment: dict[str, str], way: str | None) -> None:
+    assert way_here("auto", environment) == way
+    assert way_here("blocks", environment) is None
+    assert way_here("sixel", environment) == "sixel" and way_here("kitty", environment) == "kitty"
+
+
+@given(st.data(), st.integers(1, 24), st.integers(1, 20))
+def test_sixels_are_the_image_to_the_pixel(data: st.DataObject, width: int, height: int) -> None:
+    image = Image.new("P", (width, height))
+    # Colours that hundredths tell exactly.
+    palette = [(0, 0, 0), (255, 255, 255), (255, 0, 51), (102, 204, 0)]
+    image.putpalette([part for colour in palette for part in colour])
+    drawn = data.draw(st.lists(st.integers(0, 3), min_size=width * height, max_size=width * height))
+    image.putdata(drawn)
+    across, down, found = pixels(sixels(image))
+    assert (across, down) == (width, height)
+    wanted = {
+        (at % width, at // width): tuple(round(part * 100 / 255) for part in palette[c]) for at, c in enumerate(drawn)
+    }
+    assert found == wanted

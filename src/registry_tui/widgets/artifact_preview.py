@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.syntax import Syntax
@@ -26,6 +26,10 @@ from registry_tui.widgets.previews import (
 from registry_tui.widgets.text import fit, safe, safe_lines
 from registry_tui.widgets.words import size
 
+if TYPE_CHECKING:
+    from registry_tui.widgets.sixels import Sixels
+    from registry_tui.widgets.terminal_images import Way
+
 #: Widest column of a previewed table.
 _MAX_COLUMN = 24
 
@@ -40,8 +44,8 @@ class ArtifactPreview(VerticalScroll):
     }
     """
 
-    #: The number of the image that the terminal was sent.
-    _sent: int | None = None
+    #: How the image in view is shown, and its number.
+    _pictured: tuple[Way, int] | None = None
 
     def say(self, text: str) -> None:
         """Words in place of a preview."""
@@ -72,28 +76,44 @@ class ArtifactPreview(VerticalScroll):
     def _picture(self, data: bytes) -> Content:
         """An image as the terminal shows images, where it says that it does; else in half blocks."""
         room = max(20, self.size.width - 4)
-        if self.shows_images:
-            from registry_tui.widgets.terminal_images import terminal_image
+        if (way := self.way_of_images) is not None:
+            from registry_tui.widgets.terminal_images import kitty_sent, terminal_image
 
             # What cannot be read, or not without Pillow, is told by the half blocks.
             with suppress(ImportError, OSError, ValueError):
                 image = terminal_image(data, room)
-                self._write(image.sent)
-                self._sent = image.number
+                if way == "kitty":
+                    self._write(kitty_sent(image))
+                else:
+                    self._sixels.add(image)
+                self._pictured = (way, image.number)
                 return Content.assemble((image.text, image.colour))
         return _image(data, room)
 
     @property
-    def shows_images(self) -> bool:
-        """Whether placeholders reach the terminal as they are: in all colours, through no filter."""
-        from registry_tui.widgets.terminal_images import known_here
+    def way_of_images(self) -> Way | None:
+        """How this terminal shows images, when placeholders come through: in all colours, and no filter."""
+        from registry_tui.widgets.terminal_images import way_here
 
         app = self.app
         preferences = getattr(app, "preferences", None)
-        if preferences is None or not preferences.terminal.images:
-            return False
-        filtered = preferences.terminal.plain or preferences.colorless
-        return not app.is_headless and not filtered and app.console.color_system == "truecolor" and known_here()
+        if preferences is None or app.is_headless or app.console.color_system != "truecolor":
+            return None
+        if preferences.terminal.plain or preferences.colorless:
+            return None
+        wanted = preferences.terminal.images
+        way = way_here(wanted)
+        if way == "sixel" and wanted == "auto":
+            from registry_tui.widgets.sixels import cell_size
+
+            # Of unknown size they would leave gaps, or cover what is beside them.
+            return way if cell_size() is not None else None
+        return way
+
+    @property
+    def _sixels(self) -> Sixels:
+        sixels: Sixels = self.app.shown.sixels  # type: ignore[attr-defined]
+        return sixels
 
     def _write(self, sequences: str) -> None:
         driver = self.app._driver
@@ -101,12 +121,16 @@ class ArtifactPreview(VerticalScroll):
             driver.write(sequences)
 
     def _forget(self) -> None:
-        """The terminal need not keep an image that nobody sees."""
-        if self._sent is not None:
-            from registry_tui.widgets.terminal_images import forgotten
+        """Nobody need keep an image that nobody sees."""
+        if self._pictured is not None:
+            from registry_tui.widgets.terminal_images import kitty_forgotten
 
-            self._write(forgotten(self._sent))
-            self._sent = None
+            way, number = self._pictured
+            if way == "kitty":
+                self._write(kitty_forgotten(number))
+            else:
+                self._sixels.forget(number)
+            self._pictured = None
 
     def on_unmount(self) -> None:
         self._forget()

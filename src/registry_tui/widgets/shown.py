@@ -16,6 +16,8 @@ from textual.strip import Strip
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from registry_tui.widgets.sixels import Sixels
+
 #: A line as it is sent: neighbours of one style in one segment.
 Line = list[Segment]
 
@@ -25,6 +27,16 @@ class Shown:
 
     def __init__(self) -> None:
         self._lines: dict[int, Line] = {}
+        self._sixels: Sixels | None = None
+
+    @property
+    def sixels(self) -> Sixels:
+        """The images that are drawn over the lines; most terminals never see one."""
+        if self._sixels is None:
+            from registry_tui.widgets.sixels import Sixels
+
+            self._sixels = Sixels()
+        return self._sixels
 
     def forget(self) -> None:
         """Nothing is known of the terminal: after a change of its size, or after another program had it."""
@@ -79,8 +91,12 @@ class Shown:
             if before and Segment.get_line_length(line) == Segment.get_line_length(before):
                 rest = rest[: len(rest) - left]
             x = Segment.get_line_length(line[:same])
+            if self._sixels is not None:
+                rest = self._sixels.blanked(rest, x, y)
             written.append(f"\x1b[{y + 1};{x + 1}H{Strip(rest).render(console)}")
             self._lines[y] = line
+        if self._sixels is not None:
+            written.append(self._sixels.drawn())
         return "".join(written)
 
 

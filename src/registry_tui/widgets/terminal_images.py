@@ -1,8 +1,9 @@
-"""Images in the terminal's own way: kitty's graphics protocol with Unicode placeholders, which kitty and Ghostty know.
+"""Images in the terminal's own way, by placeholders in the cells where they are shown.
 
-The image is sent once; where it is shown stand placeholder characters, whose colour is the image's number and whose
-combining marks are row and column (https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders). They are
-text like any other: they scroll, are covered, and go without further words to the terminal. Nothing is asked of it.
+A placeholder's colour is the image's number; its combining marks are row and column, as kitty's graphics protocol has
+it (https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders). They are text like any other: they scroll,
+are covered, and go. kitty and Ghostty are sent the image once and replace them by themselves; for terminals that draw
+sixels `sixels.py` does it. Nothing is asked of the terminal: its answers would come among the keys.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: How a terminal shows images.
+Way = Literal["kitty", "sixel"]
 
 PLACEHOLDER = "\U0010eeee"
 #: The characters that number rows and columns, in kitty's order (its rowcolumn-diacritics.txt): the first of them.
@@ -36,9 +44,11 @@ _NUMBERS = itertools.count(0x520000 | os.getpid() << 4 & 0xFFFF)
 
 @dataclass(frozen=True)
 class TerminalImage:
-    """An image of so many cells: what to write to the terminal, and the text and colour that show it."""
+    """An image (RGBA) of so many cells, and the text and colour that show it."""
 
-    sent: str
+    picture: Image
+    columns: int
+    rows: int
     text: str
     colour: str
     number: int
@@ -52,12 +62,30 @@ def _marks() -> list[str]:
     return found
 
 
-def known_here(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal says that it is one that knows placeholders, and nothing stands between."""
-    if any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ")):
-        return False
+_MARK_NUMBERS = {mark: number for number, mark in enumerate(_marks())}
+
+
+def way_here(wanted: str, environment: Mapping[str, str] = os.environ) -> Way | None:
+    """How images are shown, as `wanted` (`preferences.IMAGES`) or as the terminal's name tells; None for half blocks.
+
+    Names that stay with a terminal over SSH are `TERM` and `LC_TERMINAL`.
+    """
+    if wanted in ("kitty", "sixel"):
+        return "kitty" if wanted == "kitty" else "sixel"
+    between = any(environment.get(name) for name in ("TMUX", "STY", "ZELLIJ"))
+    if wanted != "auto" or between:
+        return None
     term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
-    return term in ("xterm-kitty", "xterm-ghostty") or program == "ghostty"
+    if term in ("xterm-kitty", "xterm-ghostty") or program == "ghostty":
+        return "kitty"
+    if (
+        term.split("-")[0] in ("foot", "mlterm", "contour", "yaft")
+        or program in ("WezTerm", "iTerm.app", "mintty", "contour")
+        or environment.get("LC_TERMINAL") == "iTerm2"
+        or environment.get("KONSOLE_VERSION", "") >= "2204"
+    ):
+        return "sixel"
+    return None
 
 
 def terminal_image(data: bytes, columns: int) -> TerminalImage:
@@ -72,24 +100,31 @@ def terminal_image(data: bytes, columns: int) -> TerminalImage:
             picture = opened.convert("RGBA")
     except (Image.DecompressionBombError, SyntaxError) as error:
         raise ValueError(str(error)) from error
-    marks = _marks()
+    marks = list(_MARK_NUMBERS)
     wide = max(1, min(columns, len(marks), math.ceil(picture.width / _CELL_WIDTH)))
     high = max(1, round(picture.height * wide * _CELL_WIDTH / picture.width / _CELL_HEIGHT))
     if high > len(marks):
         wide, high = max(1, wide * len(marks) // high), len(marks)
     picture.thumbnail(_MAX_PIXELS)
-    png = BytesIO()
-    picture.save(png, "PNG")
     number = next(_NUMBERS)
     rows = ("".join(f"{PLACEHOLDER}{marks[row]}{marks[column]}" for column in range(wide)) for row in range(high))
-    return TerminalImage(_sent(png.getvalue(), number, wide, high), "\n".join(rows), f"#{number:06x}", number)
+    return TerminalImage(picture, wide, high, "\n".join(rows), f"#{number:06x}", number)
 
 
-def _sent(png: bytes, number: int, columns: int, rows: int) -> str:
-    """The image as escape sequences: stored under its number, without an answer, shown where placeholders are."""
-    text = base64.standard_b64encode(png).decode()
+def placeholders(text: str) -> list[tuple[int, int]]:
+    """Row and column, from 0, of each placeholder in a text of nothing else; of none in any other text."""
+    if not text.startswith(PLACEHOLDER):
+        return []
+    return [(_MARK_NUMBERS[text[at + 1]], _MARK_NUMBERS[text[at + 2]]) for at in range(0, len(text) - 2, 3)]
+
+
+def kitty_sent(image: TerminalImage) -> str:
+    """What stores the image in kitty under its number, without an answer; it shows it where placeholders are."""
+    png = BytesIO()
+    image.picture.save(png, "PNG")
+    text = base64.standard_b64encode(png.getvalue()).decode()
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-    first = f"a=T,q=2,U=1,f=100,i={number},c={columns},r={rows}"
+    first = f"a=T,q=2,U=1,f=100,i={image.number},c={image.columns},r={image.rows}"
     sequences = []
     for place, piece in enumerate(pieces):
         more = int(place + 1 < len(pieces))
@@ -97,6 +132,6 @@ def _sent(png: bytes, number: int, columns: int, rows: int) -> str:
     return "".join(sequences)
 
 
-def forgotten(number: int) -> str:
-    """What lets the terminal forget an image."""
+def kitty_forgotten(number: int) -> str:
+    """What lets kitty forget an image."""
     return f"\x1b_Ga=d,d=I,q=2,i={number}\x1b\\"
