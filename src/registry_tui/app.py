@@ -16,6 +16,7 @@ from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.screen import Screen
 
 from registry_tui.commands import SCREENS, CommandError, Place, parse
@@ -42,6 +43,8 @@ HISTORY = 40
 PALETTE_PLACES = {"registry": "registry", "project": "project", "deployment": "deployment"}
 #: Typed commands kept, names asked for of each kind, registries whose models' names are, and seconds between.
 COMMANDS_KEPT, MOST_NAMES, MOST_REGISTRIES, NAMES_EVERY = 50, 500, 5, 30.0
+#: Sources of styles that are kept parsed: one a kind of widget, one a screen.
+STYLES_KEPT = 1024
 PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
 
 
@@ -93,6 +96,8 @@ class RegistryApp(TypingAhead, Watching):
         self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
         self._styled_with = self.get_css_variables()
         self.stylesheet.set_variables(self._styled_with)
+        # Textual keeps 64, and goes through all in turn: with more, each new screen would have every one parsed again.
+        self.stylesheet._parse_cache = LRUCache(STYLES_KEPT)
 
     def _filters_wanted(self) -> list[LineFilter]:
         wanted: list[LineFilter] = [OnlyVisible()]
@@ -139,6 +144,15 @@ class RegistryApp(TypingAhead, Watching):
         if variables != self._styled_with:
             self._styled_with = variables
             super().refresh_css(animate)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Adds the screen's styles to those that are parsed; Textual would parse all anew, and style every widget."""
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path)):
+                self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))
+        # The program itself, whose colours all others take over; they are styled when they are mounted.
+        self.stylesheet.apply(self)
+        super()._load_screen_css(screen)
 
     # -- start --------------------------------------------------------------------------------------
 

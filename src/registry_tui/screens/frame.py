@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from registry_tui.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.commands import Place
+from registry_tui.widgets.compositing import SeenCompositor
 from registry_tui.widgets.frame import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class FrameScreen(Working, Screen[None]):
 
     def __init__(self, place: Place) -> None:
         super().__init__(classes="frame")
+        self._compositor = SeenCompositor()
         self.place = place
         self._refresh_waits = False
         #: Whether what it shows was there once.

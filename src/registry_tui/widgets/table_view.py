@@ -8,9 +8,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from registry_tui.widgets.page_cache import PageCache
+from registry_tui.widgets.scroll_bar import TableScrollBar
 from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, text_line, waiting_line
 from registry_tui.widgets.table_layout import INDENT, Column, Layout, lay_out, measure
 from registry_tui.widgets.table_messages import Empty
@@ -147,6 +149,27 @@ class TableView(ScrollView, Generic[Row]):
         return pen
 
     # -- drawing ------------------------------------------------------------------------------------
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = bar = TableScrollBar(name="vertical", thickness=self.scrollbar_size_vertical)
+            bar.display = False
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines as they are: without border, padding and tint, Textual's steps would only copy them."""
+        if self.gutter != (0, 0, 0, 0) or self.opacity != 1 or self.styles.tint.a:
+            return super().render_lines(crop)
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        strips = []
+        for y in crop.line_range:
+            line = self.render_line(y)
+            for each in filters:
+                line = line.apply_filter(each, background)
+            strips.append(line)
+        return strips
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

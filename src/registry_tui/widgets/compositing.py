@@ -1,0 +1,31 @@
+"""Which widgets are drawn when something changes: those that are seen there, on the lines that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual._compositor import Compositor
+from textual.geometry import Region
+from textual.strip import Strip
+
+
+class SeenCompositor(Compositor):
+    """Draws the same as Textual's, which also draws what lies behind, and what only shares a line with the change.
+
+    That is half the work of a page in a long table.
+    """
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        """Each widget's region, the part of it to be drawn, and that part's lines, from the front to the back."""
+        whole = self.size.region
+        crop = whole if crop is None else crop
+        lines = Region(whole.x, crop.y, whole.width, crop.height)
+        for widget, (region, clip) in self.visible_widgets.items():
+            if not region.intersection(clip).overlaps(crop):
+                continue
+            # All columns: where widgets are cut is where others begin, which need not be where the change does.
+            part = region.intersection(clip).intersection(lines)
+            yield region, part, widget.render_lines(part.translate((-region.x, -region.y)))
+            if part.contains_region(crop):
+                # Widgets are opaque: nobody sees what is behind this one.
+                return
