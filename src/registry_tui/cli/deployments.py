@@ -81,8 +81,7 @@ async def _changed_variables(
 ) -> list[EnvironmentVariable]:
     """The variables of the deployment now, with what is given set and the others' values kept, also secret ones."""
     found, history = await client.deployment(deployment), await client.revisions(deployment)
-    now = next((each for each in history if each.number == found.revision), history[0])
-    kept = {each.name: each for each in now.environment}
+    kept = {each.name: each for each in found.among(history).environment}
     if unknown := sorted(set(unset) - kept.keys()):
         raise typer.BadParameter(f"no variable is named {', '.join(unknown)}", param_hint="--unset-env")
     wanted = {**kept, **{each.name: each for each in given}}

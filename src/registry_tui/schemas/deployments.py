@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -199,6 +200,10 @@ class Deployment(Schema):
     updated_at: datetime
     workflow_id: str | None = None
     traffic: Traffic = Traffic()
+
+    def among(self, history: Sequence[Revision]) -> Revision:
+        """The revision that serves; of one that never did, the newest, which comes first."""
+        return next((each for each in history if each.number == self.revision), history[0])
 
 
 class DeploymentSuggestion(Schema):

@@ -90,8 +90,8 @@ class DeploymentActions(FrameScreen):
         from registry_tui.screens.change_deployment import ChangeForm
 
         history = await self.client.revisions(found.id)
-        active = next((each for each in history if each.number == found.revision), history[0])
-        self.app.push_screen(ChangeForm(found, active.environment), lambda _: self.refresh_data())
+        environment = found.among(history).environment
+        self.app.push_screen(ChangeForm(found, environment), lambda _: self.refresh_data())
 
     def do_scale(self) -> None:
         from registry_tui.screens.dialogs import Menu, MenuItem

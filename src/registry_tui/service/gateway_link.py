@@ -60,6 +60,11 @@ def active_revision(row: DeploymentRow) -> RevisionRow | None:
     return next((revision for revision in row.revisions if revision.number == row.revision), None)
 
 
+def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName]:
+    """The replicas of a revision, by their index."""
+    return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
+
+
 def _route(service: Service, row: DeploymentRow) -> Route:
     replicas = LocalReplicas(service.home)
     revision = active_revision(row)
@@ -67,7 +72,7 @@ def _route(service: Service, row: DeploymentRow) -> Route:
     stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
     names = []
     if revision is not None and serving and not stopped:
-        names = [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
+        names = replica_names(row, revision)
     return Route(
         id=row.id,
         name=row.name,

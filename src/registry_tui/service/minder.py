@@ -70,7 +70,7 @@ class Minder:
                 limits[active.generation] = active.memory_bytes
             names = self._local.names(row.id)
             if active is not None and row.state == DeploymentState.DEPLOYED.value:
-                wanted = {ReplicaName(row.id, active.generation, index) for index in range(active.replicas)}
+                wanted = set(gateway_link.replica_names(row, active))
                 self._take_away(row, [name for name in names if name not in wanted])
             for name in names:
                 info = known.get(name.program)

@@ -14,7 +14,7 @@ import yaml
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
 from registry_tui.schemas.places import Role
 from registry_tui.service import archives, deployment_views, gateway_link, machine, models, versions
-from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
+from registry_tui.service.adapters.replicas import LocalReplicas
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.deployments import find_for
@@ -87,11 +87,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
     row = find_for(service, principal, deployment, Role.VIEWER)
     revision = gateway_link.active_revision(row)
     local = LocalReplicas(service.home)
-    names = (
-        []
-        if revision is None
-        else [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
-    )
+    names = [] if revision is None else gateway_link.replica_names(row, revision)
     shown = deployment_views.show(service, row.id)
     seconds = service.settings.prediction_seconds
     for name in names:

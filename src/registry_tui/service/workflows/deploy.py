@@ -19,6 +19,7 @@ from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, R
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.gateway_link import replica_names
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import SETTLE
@@ -138,7 +139,7 @@ def _start(context: StepContext) -> None:
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     local = LocalReplicas(service.home)
-    wanted = _names(row, revision)
+    wanted = replica_names(row, revision)
     present = {name for name in local.names(row.id) if local.configured(name)}
     python = python_environments.of_key(service, context.state["environment"])
     missing = {name: (_spec(service, row, revision, local, name), python) for name in wanted if name not in present}
@@ -148,10 +149,6 @@ def _start(context: StepContext) -> None:
         raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
     context.log(f"{len(missing)} replicas start, {len(wanted) - len(missing)} are there")
     _wait(context, local, wanted, set(missing))
-
-
-def _names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName]:
-    return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
 
 
 def _spec(
@@ -237,7 +234,7 @@ def _check(context: StepContext) -> None:
     if not example.is_file():
         context.log("the model has no input example to try", "info")
         return
-    local, name = LocalReplicas(service.home), _names(row, revision)[0]
+    local, name = LocalReplicas(service.home), replica_names(row, revision)[0]
     try:
         status, body = local.ask(
             name, "POST", "/invocations", example.read_bytes(), "application/json", service.settings.prediction_seconds
@@ -285,7 +282,7 @@ def _switch_back(context: StepContext) -> None:
         return
     before = next((each for each in row.revisions if each.number == old), None)
     local = LocalReplicas(context.service.home)
-    if before is not None and not all(local.configured(name) for name in _names(row, before)):
+    if before is not None and not all(local.configured(name) for name in replica_names(row, before)):
         context.log("replicas of before are gone already: callers stay with the new ones", "warning")
         return
     with context.service.database.session() as session:
@@ -313,7 +310,7 @@ def _take_old_away(context: StepContext) -> None:
     """Ends the old replicas once they have answered what they were asked."""
     service, row = context.service, _row(context)
     local = LocalReplicas(service.home)
-    kept = set(_names(row, _revision(context, row)))
+    kept = set(replica_names(row, _revision(context, row)))
     gone = [name for name in local.names(row.id) if name not in kept]
     if gone:
         time.sleep(SETTLE)
@@ -331,8 +328,8 @@ def _remove_new(context: StepContext) -> None:
         if _reached(row, revision):
             return
         old = next((each for each in row.revisions if each.number == context.state.get("old")), None)
-        kept = set() if old is None else set(_names(row, old))
-        local.remove([name for name in _names(row, revision) if name not in kept])
+        kept = set() if old is None else set(replica_names(row, old))
+        local.remove([name for name in replica_names(row, revision) if name not in kept])
 
 
 def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
