@@ -286,7 +286,7 @@ class RegistryApp(TypingAhead, Watching):
         screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
         # As it will be at this width: a change of classes styles every widget again.
         fitting = [class_ for width, class_ in sorted(screen.HORIZONTAL_BREAKPOINTS) if self.size.width >= width]
-        screen.add_class(*fitting[-1:])
+        screen.add_class(*fitting[-1:], update=False)
         return screen
 
     def missing(self, place: Place, error: Exception) -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -186,6 +186,10 @@ class FrameScreen(Working, Screen[None]):
         self.show_status()
         if self.program.answering:
             self.work_on(self._ask(), "start")
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Comes first when it was just made and styled: Textual would style every widget once more."""
+        event.refresh_styles = event.refresh_styles and self.stack_updates > 0
 
     async def _ask(self) -> None:
         from registry_tui.client import NotFound
