@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.segment import Segment
 from textual.app import App, ComposeResult
+from textual.geometry import Region
+from textual.widget import Widget
 
 from registry_tui.widgets.page_cache import PageCache, Rows
 from registry_tui.widgets.text import fit, safe, safe_lines
@@ -200,3 +203,37 @@ def test_every_line_of_the_table_is_as_wide_as_the_table(texts: list[str]) -> No
                 assert not any(unicodedata.category(c) in ("Cc", "Cf") for c in strip.text)
 
     asyncio.run(draw())
+
+
+def seen(cell: Segment) -> tuple[object, ...]:
+    """What a person sees of a cell: its character and colours, and what the mouse does there."""
+    style = cell.style
+    assert style is not None
+    front, behind = (style.bgcolor, style.color) if style.reverse else (style.color, style.bgcolor)
+    return cell.text, None if cell.text == " " else front, behind, str(style.meta)
+
+
+async def test_lines_are_drawn_as_textual_would_draw_them() -> None:
+    app = TableApp([f"row {number}" for number in range(300)])
+    async with app.run_test(size=(60, 20)) as pilot:
+        table = app.query_one(VirtualTable)
+        while table.source is None or not table.source.started or not table.vertical_scrollbar.display:
+            await pilot.pause(0.01)
+        table.focus()
+        await pilot.press("pagedown", "down")
+        await pilot.pause()
+
+        def lines(widget: Widget, crop: Region, *, ours: bool) -> list[list[Segment]]:
+            """What is seen: texts, and the colours in front and behind."""
+            strips = widget.render_lines(crop) if ours else Widget.render_lines(widget, crop)
+            return [list(Segment.simplify(strip)) for strip in strips]
+
+        width, height = table.size
+        for crop in (Region(0, 0, width, height), Region(7, 3, 20, 5), Region(0, height - 1, width, 1)):
+            assert lines(table, crop, ours=True) == lines(table, crop, ours=False)
+        bar = table.vertical_scrollbar
+        mine, textual = ([seen(line[0]) for line in lines(bar, bar.size.region, ours=ours)] for ours in (True, False))
+        assert mine == textual and len(set(mine)) >= 3
+        table.styles.padding = 1
+        await pilot.pause()
+        assert len(table.render_lines(Region(0, 0, *table.outer_size))) == table.outer_size.height

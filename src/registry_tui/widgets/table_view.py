@@ -168,7 +168,7 @@ class TableView(ScrollView, Generic[Row]):
             line = self.render_line(y)
             for each in filters:
                 line = line.apply_filter(each, background)
-            strips.append(line)
+            strips.append(line.crop(*crop.column_span))
         return strips
 
     def render_line(self, y: int) -> Strip:
