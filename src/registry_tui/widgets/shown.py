@@ -69,13 +69,13 @@ class Shown:
             found[y] = line
         return found
 
-    def _complete(self, y: int, pieces: Sequence[tuple[int, int, Strip | None]]) -> Line | None:
-        if all(strip is not None for _, _, strip in pieces):
-            return _join(strip for _, _, strip in pieces)
+    def _complete(self, y: int, pieces: Sequence[tuple[int, Strip | None]]) -> Line | None:
+        if all(strip is not None for _, strip in pieces):
+            return _join(strip for _, strip in pieces)
         if y not in self._lines:
             return None
-        before = Strip(self._lines[y])
-        return _join(before.crop(x, end) if strip is None else strip for x, end, strip in pieces)
+        before = Strip(self._lines[y]).divide([end for end, _ in pieces])
+        return _join(old if strip is None else strip for (_, strip), old in zip(pieces, before, strict=True))
 
     def write(self, lines: Mapping[int, Line], console: Console) -> str:
         """The sequences that turn what is shown into these lines."""
@@ -110,14 +110,14 @@ class _Changes(CompositorUpdate):
 
 def _pieces(
     chops: Mapping[int, Strip | None], ends: Sequence[int], changed: Sequence[tuple[int, int]]
-) -> list[tuple[int, int, Strip | None]]:
-    """Each piece's first cell, the one behind its last, and what it shows now, None where that is not told.
+) -> list[tuple[int, Strip | None]]:
+    """The cell behind each piece's last, and what it shows now, None where that is not told.
 
     Beside the changed spans a piece may hold what is *behind* a widget: only those that touch the changed region are
     drawn, and backgrounds touch every region.
     """
     return [
-        (x, end, strip if any(first < end and x < last for first, last in changed) else None)
+        (end, strip if any(first < end and x < last for first, last in changed) else None)
         for (x, strip), end in zip(chops.items(), ends, strict=False)
     ]
 
