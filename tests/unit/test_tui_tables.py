@@ -231,6 +231,10 @@ async def test_lines_are_drawn_as_textual_would_draw_them() -> None:
         width, height = table.size
         for crop in (Region(0, 0, width, height), Region(7, 3, 20, 5), Region(0, height - 1, width, 1)):
             assert lines(table, crop, ours=True) == lines(table, crop, ours=False)
+        line = table.render_line(3)
+        for each in table.get_line_filters():
+            line = line.apply_filter(each, table.background_colors[1])
+        assert table.render_lines(Region(0, 3, width, 1))[0] is line, "nothing is copied"
         bar = table.vertical_scrollbar
         mine, textual = ([seen(line[0]) for line in lines(bar, bar.size.region, ours=ours)] for ours in (True, False))
         assert mine == textual and len(set(mine)) >= 3

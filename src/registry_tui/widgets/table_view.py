@@ -160,7 +160,7 @@ class TableView(ScrollView, Generic[Row]):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines as they are: without border, padding and tint, Textual's steps would only copy them."""
-        if self.gutter != (0, 0, 0, 0) or self.opacity != 1 or self.styles.tint.a:
+        if self.styles.gutter != (0, 0, 0, 0) or self.opacity != 1 or self.styles.tint.a:
             return super().render_lines(crop)
         filters, background = self.get_line_filters(), self.background_colors[1]
         strips = []
