@@ -15,8 +15,8 @@ import pytest
 
 from registry_tui.client.errors import Conflict
 from registry_tui.platform import lifecycle, processes, supervisor
-from registry_tui.schemas.deployments import DeploymentUpdate
-from registry_tui.schemas.operations import WorkflowStatus
+from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.service import machine
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
 from registry_tui.serving.spec import ReplicaSpec
@@ -135,3 +135,43 @@ def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_t
     finish(platform, accepted.workflow)
     assert answer(deployment) == [3.0]
     assert platform.ask(lambda client: client.deployment(deployment.id)).revision == 2
+
+
+def test_a_rollout_that_is_tried_again_goes_back_to_what_serves_by_then(platform: Platform) -> None:
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    stopped = platform.ask(lambda client: client.stop_deployment(deployment.id))
+    finish(platform, stopped.workflow)
+    change = DeploymentUpdate(environment=[EnvironmentVariable(name="A", value="1")])
+    update = platform.ask(lambda client: client.update_deployment(deployment.id, change))
+    assert not isinstance(update, Deployment)
+    cancel(platform, update.workflow)
+    assert platform.ask(lambda client: client.deployment(deployment.id)).state is DeploymentState.STOPPED
+    finish(platform, platform.ask(lambda client: client.restart_deployment(deployment.id)).workflow)
+    assert answer(deployment) == [3.0]
+    cancel(platform, platform.ask(lambda client: client.retry_workflow(update.workflow.id)))
+    assert platform.ask(lambda client: client.deployment(deployment.id)).state is DeploymentState.DEPLOYED
+    assert answer(deployment) == [3.0]
+
+
+def test_a_rollout_from_replicas_that_are_gone_does_not_end_as_deployed(platform: Platform) -> None:
+    deployment = deploy(platform, register(platform, platform.new_project()))
+    local = LocalReplicas(platform.home)
+    local.remove(local.names(deployment.id))
+    change = DeploymentUpdate(environment=[EnvironmentVariable(name="A", value="1")])
+    update = platform.ask(lambda client: client.update_deployment(deployment.id, change))
+    assert not isinstance(update, Deployment)
+    cancel(platform, update.workflow)
+    assert platform.ask(lambda client: client.deployment(deployment.id)).state is DeploymentState.FAILED
+    refused = wait_for(
+        lambda: call(deployment) if "failed" in call(deployment).text else None, what="callers to be told"
+    )
+    assert refused.status_code == 503 and "deployments show" in refused.text
+
+
+def cancel(platform: Platform, workflow: Workflow) -> None:
+    """Cancels a workflow that has just begun, and waits for its end."""
+    platform.ask(lambda client: client.cancel_workflow(workflow.id))
+    wait_for(
+        lambda: platform.ask(lambda client: client.workflow(workflow.id)).status is WorkflowStatus.CANCELLED,
+        what="the workflow to be cancelled",
+    )

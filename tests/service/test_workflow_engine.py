@@ -20,6 +20,7 @@ from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.workflows import queries
 from registry_tui.service.workflows.engine import Definition, Engine, Step, StepContext
+from registry_tui.service.workflows.runner import Runner
 from support.platforms import wait_for
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
@@ -182,6 +183,36 @@ def test_an_error_nobody_foresaw_tells_no_secret_and_still_undoes(bench: Bench) 
     assert done.status is WorkflowStatus.FAILED and done.error is not None and "KeyError" in done.error
     assert "secret" not in done.error + "".join(bench.texts(done))
     assert bench.texts(done)[-1] == "on_failure"
+
+
+def test_a_workflow_that_breaks_off_between_steps_is_undone_from_what_they_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = threading.Event()
+    update = Runner._update
+
+    def full_once(self: Runner, **values: Any) -> None:
+        if values.get("step") == "second" and not broken.is_set():
+            broken.set()
+            raise OSError("database or disk is full")
+        update(self, **values)
+
+    def take_away(context: StepContext) -> None:
+        context.log(f"took away {context.state['made']}, back to {context.state['old']}")
+
+    monkeypatch.setattr(Runner, "_update", full_once)
+    definition = bench.define(
+        Step("first", lambda context: {"made": "a copy"}, undo=take_away),
+        Step("second", _log("second")),
+        on_start=lambda context: {"old": 7},
+        on_failure=_log("on_failure"),
+    )
+    bench.engine.launch()
+    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    assert done.status is WorkflowStatus.FAILED and done.error is not None and "broke off" in done.error
+    assert bench.texts(done) == ["took away a copy, back to 7", "on_failure"]
+    again = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    assert again.status is WorkflowStatus.SUCCEEDED, "its lock is free"
 
 
 def test_stopping_interrupts_a_step_that_the_next_start_finishes(tmp_path: Path) -> None:

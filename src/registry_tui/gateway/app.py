@@ -341,7 +341,10 @@ def _wrong(detail: str) -> Refusal:
 
 
 def _no_replica(route: Route) -> Refusal:
-    if route.replicas:
+    if route.state == "failed":
+        detail = f"The deployment {route.name} has failed"
+        action = f"See why: `registry-tui deployments show {route.name}`; then change or restart it"
+    elif route.replicas:
         detail, action = (
             f"No replica of {route.name} answers just now; they are being started again",
             "Try again in a moment",

@@ -65,6 +65,12 @@ def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName
     return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
 
 
+def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
+    """Whether all replicas of a revision are kept running, whatever the rows say."""
+    replicas = LocalReplicas(service.home)
+    return all(replicas.configured(name) for name in replica_names(row, revision))
+
+
 def _route(service: Service, row: DeploymentRow) -> Route:
     replicas = LocalReplicas(service.home)
     revision = active_revision(row)

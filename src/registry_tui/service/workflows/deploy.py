@@ -68,19 +68,21 @@ def _change(context: StepContext, *, revision: Mapping[str, Any] | None = None, 
 def _begin(context: StepContext) -> Mapping[str, Any]:
     row = _row(context)
     revision = _revision(context, row)
+    # Callers may reach the revision of a rollout that is tried again: they go on to.
+    state = RevisionState.ACTIVE if _reached(row, revision) else RevisionState.PENDING
     _change(
         context,
         state=DeploymentState.DEPLOYING.value,
         reason="",
         workflow_id=context.workflow_id,
-        revision={"state": RevisionState.PENDING.value, "error": "", "workflow_id": context.workflow_id},
+        revision={"state": state.value, "error": "", "workflow_id": context.workflow_id},
     )
     active = gateway_link.active_revision(row)
     serving = active is not None and active.state == RevisionState.ACTIVE.value
     gateway_link.publish(context.service)
     return {
-        # What to go back to; a workflow that is tried again finds its own state.
-        "before": context.arguments["before"],
+        # What to go back to. Much may have happened since a workflow that is tried again was asked for.
+        "before": context.arguments["before"] if row.workflow_id == context.workflow_id else row.state,
         "old": row.revision if serving else None,
         "generation": revision.generation,
     }
@@ -276,24 +278,28 @@ def _switch(context: StepContext) -> None:
 
 
 def _switch_back(context: StepContext) -> None:
-    row, old = _row(context), context.state.get("old")
-    revision = _revision(context, row)
-    if row.revision != revision.number:
+    row = _row(context)
+    revision, old = _revision(context, row), _old(context, row)
+    if row.revision != revision.number or old is revision:
         return
-    before = next((each for each in row.revisions if each.number == old), None)
-    local = LocalReplicas(context.service.home)
-    if before is not None and not all(local.configured(name) for name in replica_names(row, before)):
+    if old is not None and not gateway_link.has_replicas(context.service, row, old):
         context.log("replicas of before are gone already: callers stay with the new ones", "warning")
         return
     with context.service.database.session() as session:
         present = session.get_one(DeploymentRow, row.id)
         for each in present.revisions:
-            if each.number == old:
+            if old is not None and each.number == old.number:
                 each.state = RevisionState.ACTIVE.value
                 present.version, present.version_id = each.version, each.version_id
                 present.alias, present.follow_alias = each.alias, each.follow_alias
-        present.revision = old or 0
+        present.revision = 0 if old is None else old.number
     gateway_link.publish(context.service)
+
+
+def _old(context: StepContext, row: DeploymentRow) -> RevisionRow | None:
+    """The revision that served when this rollout began; of one that broke off before it noted that, what serves now."""
+    number = context.state.get("old", row.revision)
+    return next((each for each in row.revisions if each.number == number), None)
 
 
 def _retire(context: StepContext) -> None:
@@ -327,7 +333,7 @@ def _remove_new(context: StepContext) -> None:
         revision, local = _revision(context, row), LocalReplicas(service.home)
         if _reached(row, revision):
             return
-        old = next((each for each in row.revisions if each.number == context.state.get("old")), None)
+        old = _old(context, row)
         kept = set() if old is None else set(replica_names(row, old))
         local.remove([name for name in replica_names(row, revision) if name not in kept])
 
@@ -372,7 +378,8 @@ def _end(context: StepContext, state: RevisionState, why: str) -> None:
             _succeed(context)
             return
         before = DeploymentState(context.state.get("before", context.arguments["before"]))
-        if context.state.get("old") is not None and before not in (DeploymentState.STOPPED, DeploymentState.STOPPING):
+        old = _old(context, row)
+        if old is not None and old is not revision and gateway_link.has_replicas(context.service, row, old):
             after = DeploymentState.DEPLOYED
             reason = f"revision {revision.number} (version {revision.version}) was rolled back: {why}"
         elif before is DeploymentState.STOPPED:

@@ -45,6 +45,11 @@ Observer = Callable[[str, WorkflowKind, str], None]
 #: The same for all versions of the program, so that a newer one goes on with what an older one began.
 _APPLICATION_VERSION = "1"
 
+#: What DBOS says of a workflow that it does not go on with.
+_BROKEN = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+#: What people are told of one.
+BROKE_OFF = "The workflow broke off because of an error of the service itself"
+
 
 class Engine:
     """Starts, cancels and resumes workflows. One a process, because DBOS is.
@@ -263,7 +268,12 @@ class Engine:
         def submit() -> None:
             from dbos import SetWorkflowID
 
-            with SetWorkflowID(workflow_id if abandon is None else f"{workflow_id}-abandoned"):
+            name, number = workflow_id, 0
+            # Undoing it may have broken off too; DBOS runs nothing twice under one name.
+            while abandon is not None and (number == 0 or _is_broken(dbos, name)):
+                number += 1
+                name = f"{workflow_id}-abandoned-{number}"
+            with SetWorkflowID(name):
                 dbos.start_workflow(run, workflow_id, abandon)
 
         # In a context of its own: a step that starts another workflow is not that one's parent.
@@ -277,9 +287,9 @@ class Engine:
             known = self._dbos.get_workflow_status(row.id)
             if known is None:
                 self._submit(row.id)
-            elif known.status in ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"):
+            elif known.status in _BROKEN:
                 logger.error("workflow %s broke off: %s; undoing it", row.id, known.status)
-                self._submit(row.id, abandon="The workflow broke off because of an error of the service itself")
+                self._submit(row.id, abandon=BROKE_OFF)
 
     def _body(self, workflow_id: str, abandon: str | None) -> None:
         """The one DBOS workflow that runs every definition."""
@@ -296,10 +306,21 @@ class Engine:
             Runner(self, self.definition(WorkflowKind(row.kind)), row, cancel).run(abandon)
             with self._guard:
                 self._cancels.pop(workflow_id, None)
+        except Exception:
+            # Not an error of a step: of the database, say, between two. Its lock would hold up all other work.
+            if abandon is None:
+                logger.exception("workflow %s broke off; undoing it", workflow_id)
+                self._submit(workflow_id, abandon=BROKE_OFF)
+            raise
         finally:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
+
+
+def _is_broken(dbos: DBOS, workflow_id: str) -> bool:
+    known = dbos.get_workflow_status(workflow_id)
+    return known is not None and known.status in _BROKEN
 
 
 def resource_of(row: WorkflowRow) -> Resource:

@@ -41,6 +41,7 @@ class Runner:
         self._resource = Resource(row.resource_type, row.resource_id, row.resource_name, row.registry_id)
         self._cancel = cancel
         self._state: dict[str, Any] = {}
+        self._kept: dict[str, Any] = dict(row.state or {})
         self._cancellable = False
         self._progress: Progress | None = None
         self._progress_written = 0.0
@@ -49,14 +50,16 @@ class Runner:
     def run(self, abandon: str | None = None) -> None:
         """Runs all steps; undoes them when one fails or the workflow is cancelled.
 
-        `abandon`: only undoes, with this error.
+        `abandon`: only undoes, with this error, from what the steps left in the workflow's row.
         """
         definition = self._definition
         if abandon is not None:
+            self._state = self._kept
             self._end({"error": abandon}, len(definition.steps))
             return
         self._update(status=WorkflowStatus.CANCELLING if self._cancel.is_set() else WorkflowStatus.RUNNING)
         outcome = self._hook("on_start", definition.on_start)
+        self._update(steps_done=0, state=dict(self._state))
         begun = 0
         while "result" in outcome and begun < len(definition.steps):
             step = definition.steps[begun]

@@ -47,9 +47,18 @@ def _stopped(context: StepContext) -> None:
     gateway_link.publish(context.service)
 
 
-def _failed(context: StepContext) -> None:
-    set_state(context, DeploymentState.FAILED, context.error or "stopping it was cancelled")
+def not_stopped(context: StepContext, why: str) -> None:
+    """As long as every replica is still there it goes on to serve. Raises Missing."""
+    with context.service.database.reading() as session:
+        row = session.get(DeploymentRow, context.resource.id)
+        active = None if row is None else gateway_link.active_revision(row)
+        whole = row is not None and active is not None and gateway_link.has_replicas(context.service, row, active)
+    set_state(context, DeploymentState.DEPLOYED if whole else DeploymentState.FAILED, why)
     gateway_link.publish(context.service)
+
+
+def _failed(context: StepContext) -> None:
+    not_stopped(context, context.error or "stopping it was cancelled")
 
 
 STOP = DEFINITIONS[WorkflowKind.STOP] = Definition(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
-from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service import gateway_link
 from registry_tui.service.database.tables import DeploymentRow
@@ -12,7 +12,7 @@ from registry_tui.service.errors import Missing
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.deploy import drop_unused_models
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
-from registry_tui.service.workflows.stop import end_replicas, set_state, withdraw
+from registry_tui.service.workflows.stop import end_replicas, not_stopped, withdraw
 
 
 def _withdraw(context: StepContext) -> None:
@@ -34,11 +34,8 @@ def _remove(context: StepContext) -> None:
 
 
 def _failed(context: StepContext) -> None:
-    try:
-        set_state(context, DeploymentState.FAILED, context.error or "deleting it was cancelled")
-    except Missing:
-        return
-    gateway_link.publish(context.service)
+    with suppress(Missing):
+        not_stopped(context, context.error or "deleting it was cancelled")
 
 
 UNDEPLOY = DEFINITIONS[WorkflowKind.UNDEPLOY] = Definition(
