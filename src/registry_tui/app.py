@@ -211,6 +211,7 @@ class RegistryApp(TypingAhead, Watching):
         gc.freeze()
         gc.set_threshold(5_000, 4, 20)
         gc.enable()
+        self.watch_for_slowness()
         await self._look()
         # Not before: a screen that is still being made has no place for it.
         if self.preferences.problems:

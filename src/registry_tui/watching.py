@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the platform's health while there is no stream: at rest, and while nobody answers.
 AT_REST, IN_TROUBLE = 5.0, 1.0
-#: Seconds between two repaints of how long a part has not been well.
+#: Seconds between two repaints of how long a part has not been well, and between two looks for questions that wait.
 TICK = 1.0
+#: Seconds that an answer may take before the status line says that the service is slow.
+SLOW = 3.0
 
 
 class Watching(App[None]):
@@ -38,7 +40,10 @@ class Watching(App[None]):
         #: IDs of the workflows that run now.
         self.active: frozenset[str] = frozenset()
         self._following = False
+        #: Whether the stream of changes is open: while it is, nobody else looks whether the service answers again.
+        self._streaming = False
         self._ticking = False
+        self._was_slow = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
 
@@ -51,6 +56,27 @@ class Watching(App[None]):
         """The service did not answer a question."""
         self.answering, self._trouble = False, message
         self._show_status()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Until it answers: a stream outlives an answer that came too late, and then does not tell."""
+        if self._streaming:
+            self.set_timer(IN_TROUBLE, self.look_now, name="look")
+
+    def watch_for_slowness(self) -> None:
+        """Has the status line count the seconds of an answer that takes long."""
+        self.set_interval(TICK, self._see_slowness, name="slowness")
+
+    def _see_slowness(self) -> None:
+        slow = self.waiting >= SLOW
+        if slow or self._was_slow:
+            self._show_status()
+        self._was_slow = slow
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that the oldest question has waited for its answer."""
+        return self.client.waiting
 
     async def follow(self) -> None:
         """Listens to the service's changes; while it cannot, looks every few seconds."""
@@ -60,10 +86,12 @@ class Watching(App[None]):
         while True:
             try:
                 async for change in self.client.changes(last):
-                    last = change.id
+                    last, self._streaming = change.id, True
                     await self._heard(change)
             except RegistryError as error:
                 self.log.info(error)
+            finally:
+                self._streaming = False
             await self._look()
             await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
 
@@ -120,15 +148,15 @@ class Watching(App[None]):
         try:
             if not self.user:
                 self.user = (await self.client.whoami()).name
-            if not self.answering:
-                self.answering, self._trouble = True, None
                 self._answered()
             active = frozenset(work.id for work in (await self.client.workflows(status="active", page_size=100)).items)
+            self._answered()
             finished = bool(self.active - active) or bool(active - self.active)
             self.active = active
             self.status = await self.client.status()
         except ServiceUnavailable as error:
             self.answering, self._trouble = False, error.message
+            self._look_again()
         except RegistryError as error:
             self._trouble = error.message
         else:
@@ -139,8 +167,11 @@ class Watching(App[None]):
                 self._refresh_frames(lambda screen: True)
 
     def _answered(self) -> None:
-        for screen in self._frames():
-            screen.refresh_data()
+        """The service does answer: after it did not, every place asks for what it shows."""
+        if not self.answering:
+            self.answering, self._trouble = True, None
+            for screen in self._frames():
+                screen.refresh_data()
 
     def look_now(self) -> None:
         """Looks at the health now rather than at the next tick."""
@@ -162,7 +193,12 @@ class Watching(App[None]):
             return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
         self._unwell_since.pop("service", None)
         shown = []
+        waited = self.waiting
+        if waited >= SLOW:
+            shown.append(("service", "$warning", f"slow, {waited:.0f} s"))
         for part in self.status.parts if self.status is not None else ():
+            if shown and part.name == "service":
+                continue
             style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
             if part.state == "healthy":
                 self._unwell_since.pop(part.name, None)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 
+import httpx
 from textual.widgets import Button, Input
 
 from registry_tui.app import RegistryApp
+from registry_tui.client import RegistryClient
 from registry_tui.schemas.operations import WorkflowStatus
 from support.platforms import Platform, unique
 from support.program import Driver
@@ -37,6 +41,31 @@ async def test_a_dead_service_leaves_screen_and_input_alone_and_is_met_again(own
         await driver.shows(name)
 
 
+async def test_a_slow_service_is_told_and_one_that_answers_too_late_is_met_again(own_platform: Platform) -> None:
+    patience = httpx.Timeout(5, connect=3)
+    app = RegistryApp(lambda: RegistryClient(own_platform.home, patience=patience), start_platform=False)
+    async with app.run_test(size=(120, 30)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.rows("registries")
+        await driver.press("2")
+        await driver.rows("projects")
+        await driver.settled()
+        service = own_platform.pid("service")
+        for ends_late in (False, True):
+            os.kill(service, signal.SIGSTOP)
+            try:
+                await driver.press("1", "2")
+                await driver.shows("service slow, ")
+                if ends_late:
+                    await driver.shows("service does not answer, ")
+                    assert not app.answering
+            finally:
+                os.kill(service, signal.SIGCONT)
+            await driver.until(lambda: app.answering and app.waiting == 0, "the service to be met again")
+            await driver.rows("projects")
+            await driver.until(lambda: not any(words for _, _, words in app.parts_shown()), "all to be well")
+
+
 async def test_mlflow_restarting_is_told_and_what_is_shown_stays(own_platform: Platform) -> None:
     app = RegistryApp(own_platform.client, start_platform=False)
     async with app.run_test(size=(120, 30)) as pilot:
@@ -47,8 +76,10 @@ async def test_mlflow_restarting_is_told_and_what_is_shown_stays(own_platform: P
         await driver.press("enter")
         await driver.rows("project")
         shown = [row.name for row in driver.screen.table.source.loaded_rows()]
-        await asyncio.to_thread(own_platform.kill, "mlflow")
+        # Not killed at once: it may be back before anybody has looked.
+        os.kill(own_platform.pid("mlflow"), signal.SIGSTOP)
         await driver.until(lambda: any("mlflow" in line and " s" in line for line in last_line(driver)), "the words")
+        await asyncio.to_thread(own_platform.kill, "mlflow")
         await driver.press("ctrl+r")
         assert [row.name for row in driver.screen.table.source.loaded_rows()] == shown
         await driver.until(lambda: not any(words for _, _, words in app.parts_shown()), "mlflow to be well again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
+from httpx._client import UseClientDefault
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from registry_tui.client.errors import RegistryError, ServiceUnavailable, from_problem
@@ -43,6 +45,7 @@ class Transport:
         token: str | None = None,
         user: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        patience: httpx.Timeout = TIMEOUT,
     ) -> None:
         if transport is None and base_url is None:
             # A unix socket has no TLS; making a context for it reads every certificate of the system.
@@ -56,10 +59,17 @@ class Transport:
             base_url=base_url or "http://registry-tui",
             transport=transport,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=patience,
             # A proxy is for services elsewhere.
             trust_env=base_url is not None,
         )
+        #: When questions that wait for their answer were asked (`time.monotonic`), by request ID.
+        self._asked: dict[str, float] = {}
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that the oldest question has waited for its answer; those that may take long do not count."""
+        return time.monotonic() - min(self._asked.values()) if self._asked else 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,12 +111,14 @@ class Transport:
         params: dict[str, Any] | None = None,
         body: BaseModel | None = None,
         headers: dict[str, str] | None = None,
-        timeout: float | httpx.Timeout | None = TIMEOUT,
+        timeout: float | httpx.Timeout | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
     ) -> httpx.Response:
         request_id = str(uuid.uuid4())
         sent = {"X-Request-ID": request_id, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
+        if timeout is httpx.USE_CLIENT_DEFAULT:
+            self._asked[request_id] = time.monotonic()
         try:
             response = await self._http.request(
                 method,
@@ -118,6 +130,8 @@ class Transport:
             )
         except httpx.HTTPError as error:
             raise unavailable(error, request_id) from error
+        finally:
+            self._asked.pop(request_id, None)
         if response.is_error:
             raise problem_of(response, request_id)
         return response
