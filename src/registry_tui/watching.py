@@ -193,11 +193,11 @@ class Watching(App[None]):
             return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
         self._unwell_since.pop("service", None)
         shown = []
-        waited = self.waiting
-        if waited >= SLOW:
-            shown.append(("service", "$warning", f"slow, {waited:.0f} s"))
+        slow = self.waiting >= SLOW
+        if slow:
+            shown.append(("service", "$warning", f"slow, {self.waiting:.0f} s"))
         for part in self.status.parts if self.status is not None else ():
-            if shown and part.name == "service":
+            if slow and part.name == "service":
                 continue
             style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
             if part.state == "healthy":

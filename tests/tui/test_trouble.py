@@ -64,6 +64,7 @@ async def test_a_slow_service_is_told_and_one_that_answers_too_late_is_met_again
             await driver.until(lambda: app.answering and app.waiting == 0, "the service to be met again")
             await driver.rows("projects")
             await driver.until(lambda: not any(words for _, _, words in app.parts_shown()), "all to be well")
+            assert [part for part, _, _ in app.parts_shown()] == ["object-store", "mlflow", "service", "gateway"]
 
 
 async def test_mlflow_restarting_is_told_and_what_is_shown_stays(own_platform: Platform) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Input, SelectionList
-from textual.widgets.selection_list import Selection
+from textual.widgets import Button, Input, OptionList
+from textual.widgets.option_list import Option
 
 from registry_tui.screens.dialogs import Dialog
 from registry_tui.widgets.text import safe
@@ -20,8 +20,14 @@ from registry_tui.widgets.text import safe
 MAX_SHOWN = 500
 
 
+class _Keys(OptionList):
+    """Space ticks as enter does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "select", "Tick", show=False)]
+
+
 class ChooseColumns(Dialog[list[str]]):
-    """Marks keys among metrics, params and tags; OK gives those marked, in the order offered."""
+    """Ticks keys among metrics, params and tags; OK gives those ticked, in the order offered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_list", "List", show=False)]
 
@@ -33,8 +39,9 @@ class ChooseColumns(Dialog[list[str]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Columns"
+            box.border_subtitle = "enter ticks · tab goes to OK"
             yield Input(placeholder="type to narrow", compact=True, id="narrow")
-            yield SelectionList[str](*self._selections(""), id="keys", compact=True)
+            yield _Keys(*self._options(""), id="keys", compact=True)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button("OK", id="ok", variant="primary", compact=True)
@@ -42,19 +49,38 @@ class ChooseColumns(Dialog[list[str]]):
     def on_mount(self) -> None:
         self.query_one("#keys").focus()
 
-    def _selections(self, narrow: str) -> list[Selection[str]]:
+    def _options(self, narrow: str) -> list[Option]:
         keys = [key for key in self.offered if narrow.lower() in key.lower()][:MAX_SHOWN]
-        return [Selection(Content(safe(key, 90)), key, key in self.chosen) for key in keys]
+        return [Option(self._drawn(key), key) for key in keys]
+
+    def _drawn(self, key: str) -> Content:
+        """A key with its tick, which also shows without colours."""
+        tick = ("[x] ", "bold $accent") if key in self.chosen else ("[ ] ", "$foreground-muted")
+        return Content.assemble(tick, safe(key, 90))
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed in the list narrows it."""
+        narrow, keys = self.query_one("#narrow", Input), self.query_one(_Keys)
+        if keys.has_focus and event.character is not None and event.is_printable and event.key != "space":
+            event.stop()
+            narrow.value += event.character
+        elif keys.has_focus and event.key == "backspace":
+            event.stop()
+            narrow.value = narrow.value[:-1]
 
     @on(Input.Changed, "#narrow")
     def _narrowed(self, event: Input.Changed) -> None:
-        keys = self.query_one("#keys", SelectionList)
+        keys = self.query_one(_Keys)
         keys.clear_options()
-        keys.add_options(self._selections(event.value))
+        keys.add_options(self._options(event.value))
+        keys.highlighted = 0 if keys.option_count else None
 
-    @on(SelectionList.SelectionToggled)
-    def _toggled(self, event: SelectionList.SelectionToggled[str]) -> None:
-        self.chosen ^= {event.selection.value}
+    @on(OptionList.OptionSelected)
+    def _ticked(self, event: OptionList.OptionSelected) -> None:
+        key = event.option_id
+        if key is not None:
+            self.chosen ^= {key}
+            event.option_list.replace_option_prompt(key, self._drawn(key))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

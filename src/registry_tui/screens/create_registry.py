@@ -113,6 +113,10 @@ class CreateRegistry(WorkingForm[str]):
         hint.update(wrong or "exported already, e.g. 10.0.0.4:/exports/models")
         hint.set_class(wrong is not None, "-bad")
 
+    def tell(self, problem: str | None) -> None:
+        # The export's is told beside it.
+        super().tell(None if problem == self._nfs_problem() else problem)
+
     def _nfs_problem(self) -> str | None:
         from registry_tui.schemas.registries import NFS_PATTERN
 

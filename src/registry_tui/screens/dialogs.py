@@ -334,10 +334,10 @@ class Help(Dialog[None]):
     @staticmethod
     def _entry(key: str, label: str, text: str, possible: bool, room: int) -> list[tuple[str, str]]:
         """A key, its word and its sentence, wrapped beside them."""
-        wrapped = [part for line in text.split("\n") for part in wrap(line, max(20, room - 34))]
+        wrapped = [part for line in text.split("\n") for part in wrap(line, max(20, room - 36))]
         styles = ("bold $accent", "bold", "$foreground-muted") if possible else ("$foreground-disabled",) * 3
         return [
             (f"{key:>14}  ", styles[0]),
-            (f"{label:<18}", styles[1]),
-            (f"\n{'':>34}".join(wrapped) + "\n", styles[2]),
+            (f"{label:<20}", styles[1]),
+            (f"\n{'':>36}".join(wrapped) + "\n", styles[2]),
         ]

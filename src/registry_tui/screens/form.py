@@ -78,6 +78,8 @@ class Form(Dialog[Result]):
 
     TITLE_TEXT = ""
     OK = "OK"
+    #: Whether the form says beside its fields what is wrong there.
+    TELLS_ITSELF: ClassVar[bool] = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box form") as box:
@@ -119,8 +121,11 @@ class Form(Dialog[Result]):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    def _typed(self) -> None:
+    def _typed(self, event: Input.Changed | TextArea.Changed) -> None:
         self.check()
+        # Not while the form fills its fields.
+        if event.control.has_focus and not self.TELLS_ITSELF:
+            self.tell(self.problem_of())
 
     @on(Input.Submitted)
     @on(Lines.Given)
@@ -168,6 +173,13 @@ class Form(Dialog[Result]):
                 f"{field.field}: {field.message}" for field in problem.errors if field.message not in error.message
             ]
         self.complain("\n".join(line for line in lines if line))
+
+    def tell(self, problem: str | None) -> None:
+        """Shows what is wrong with the input, or that nothing is any more."""
+        if problem is None:
+            self.query_one("#problem").display = False
+        else:
+            self.complain(problem)
 
     def complain(self, text: str) -> None:
         """Shows a problem above the buttons."""

@@ -210,6 +210,8 @@ class FrameScreen(Working, Screen[None]):
     def show_actions(self) -> None:
         """Shows again which actions are possible."""
         plain = self.program.preferences.terminal.plain
+        known = {action.id: key_shown(action.key, plain=plain) for action in self.all_actions()}
+        self.query_one(Breadcrumbs).keys = (known["command"], known["help"])
         self.query_one(StatusLine).keys = tuple(
             (key_shown(action.key, plain=plain), action.label, self.reason(action.id) is None, action.id)
             for action in self.all_actions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
@@ -263,26 +264,39 @@ class ListScreen(FrameScreen):
         self.table.toggle_mark()
 
     def do_order(self) -> None:
-        order_menu(self, self.table, self.sort)
+        several = self.SORT_COLUMNS > 1
+        order_menu(self, self.table, self.sort, (lambda key, down: self.sort(key, down, add=True)) if several else None)
 
 
-def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Callable[[str, bool], None]) -> None:
-    """Offers the columns that can be sorted, in both directions."""
+#: What puts a column in order, downwards or not.
+Sorter = Callable[[str, bool], None]
+
+
+def order_menu(screen: FrameScreen, table: VirtualTable[Any], sort: Sorter, sort_within: Sorter | None = None) -> None:
+    """Offers the columns that can be sorted, in both directions; `sort_within` sorts what is equal so far."""
     from registry_tui.screens.dialogs import Menu, MenuItem
 
-    items = []
-    for column in table.columns:
-        if column.sort is not None:
-            for down, mark in ((False, "▲"), (True, "▼")):
-                items.append(MenuItem(f"{column.key}\t{int(down)}", f"{column.title} {mark}"))
-
-    def ordered(choice: str | None) -> None:
-        if choice is not None:
-            key, down = choice.split("\t")
-            sort(key, down == "1")
-
+    marks = {False: "▲", True: "▼"}
+    titles = {column.key: column.title for column in table.columns if column.sort is not None}
+    items = [
+        MenuItem(f"{key}\t{int(down)}", f"{title} {mark}")
+        for key, title in titles.items()
+        for down, mark in marks.items()
+    ]
+    now = ", ".join(f"{titles.get(key, key)} {marks[down]}" for key, down in table.sorted_by)
     chosen = next((f"{key}\t{int(down)}" for key, down in table.sorted_by), None)
-    screen.app.push_screen(Menu("Order by", items, chosen), ordered)
+
+    def ordered(by: Sorter, choice: str | None) -> None:
+        if choice == "within" and sort_within is not None:
+            sorted_keys = {key for key, _ in table.sorted_by}
+            others = [item for item in items if item.id.split("\t")[0] not in sorted_keys]
+            screen.app.push_screen(Menu(f"By {now}, then by", others), partial(ordered, sort_within))
+        elif choice is not None:
+            key, down = choice.split("\t")
+            by(key, down == "1")
+
+    within = [MenuItem("within", f"by {now}, then by …")] if sort_within is not None and now else []
+    screen.app.push_screen(Menu("Order by", [*within, *items], chosen), partial(ordered, sort))
 
 
 def turned(order: str, backwards: bool) -> str:

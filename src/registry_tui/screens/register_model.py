@@ -32,6 +32,7 @@ class RegisterModelForm(WorkingForm[Place]):
     RegisterModelForm #adds { height: 2; margin: 0 0 1 18; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     TITLE_TEXT = "Register Model"
+    TELLS_ITSELF = True
     WORK = "The registration"
 
     def __init__(self, project: Project, run: RunDetails, path: str) -> None:

@@ -33,14 +33,17 @@ class Settings(BaseModel):
     pending_versions_every: float = Field(default=5.0, gt=0)
     #: Bytes; a larger request body is refused.
     max_request_bytes: int = Field(default=1 << 20, ge=1024)
-    #: Bytes of a request for predictions, seconds that it may take, and how many may wait for one replica.
+    #: Bytes; a larger request for predictions is refused.
     max_prediction_bytes: int = Field(default=64 << 20, ge=1024)
+    #: Seconds that a request for predictions may take.
     prediction_seconds: float = Field(default=60.0, gt=0)
+    #: How many requests may wait for one replica; more are told to come again (429).
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.
     replica_patience: float = Field(default=300.0, gt=0)
-    #: The ports of 127.0.0.1 that deployments with a port of their own get, from the first to the last.
+    #: The first of the ports of 127.0.0.1 that deployments with a port of their own get.
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
+    #: The last of these ports.
     last_deployment_port: int = Field(default=LAST_DEPLOYMENT_PORT, ge=1024, le=65_535)
 
 

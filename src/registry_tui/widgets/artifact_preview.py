@@ -39,6 +39,7 @@ class ArtifactPreview(VerticalScroll):
 
     DEFAULT_CSS = """
     ArtifactPreview {
+        overflow-x: auto;
         & > Static { height: auto; width: auto; min-width: 100%; }
         & > Markdown { height: auto; padding: 0; margin: 0; }
     }
@@ -164,7 +165,7 @@ def _card(card: ModelCard) -> Content:
         if rows:
             parts.append((f"{title}\n", "bold $accent"))
         for name, detail in rows:
-            parts.append((f"  {fit(safe(name, 60) or '(unnamed)', width)}", ""))
+            parts.append((f"  {fit(safe(name, 60) or '(unnamed)', width - 2)}  ", ""))
             parts.append((f"{safe(detail, 200)}\n", "$foreground-muted"))
 
     for title, rows in titled:

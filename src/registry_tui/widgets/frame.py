@@ -21,8 +21,6 @@ from registry_tui.widgets.text import fit, safe
 
 #: A breadcrumb: its text, and where a click on it goes.
 Crumb = tuple[str, Place | None]
-#: Cells from the right edge where `: command  ? help` begins, and where `? help` does.
-HINTS, HELP = 19, 8
 
 
 class Asked(Message):
@@ -37,6 +35,8 @@ class Breadcrumbs(Widget):
     """Where you are. A click on a part goes there."""
 
     crumbs: reactive[tuple[Crumb, ...]] = reactive(())
+    #: The keys of the command line and of help, as they are shown.
+    keys: reactive[tuple[str, str]] = reactive((":", "?"))
 
     class Chosen(Message):
         def __init__(self, place: Place) -> None:
@@ -45,7 +45,7 @@ class Breadcrumbs(Widget):
 
     def render(self) -> Content:
         parts: list[Content | str | tuple[str, str]] = [(" registry-tui ", "bold $accent"), "  "]
-        room = self.size.width - 26
+        room = self.size.width - 24 - sum(map(cell_len, self.keys))
         names = [safe(text, 60) for text, _ in self.crumbs]
         while len(names) > 2 and sum(cell_len(name) + 3 for name in names) > room:
             names.pop(0)
@@ -55,14 +55,18 @@ class Breadcrumbs(Widget):
                 parts.append((" › ", "$foreground-muted"))
             parts.append((name, "bold") if last else (name, "$foreground-muted"))
         left = Content.assemble(*parts)
-        right = Content.assemble((": command  ? help ", "$foreground-muted"))
+        right = Content.assemble((self._hint("command") + self._hint("help"), "$foreground-muted"))
         space = self.size.width - left.cell_length - right.cell_length
         return Content.assemble(left, " " * space, right) if space > 0 else left
 
+    def _hint(self, word: str) -> str:
+        command, help_ = self.keys
+        return f"{help_} help " if word == "help" else f"{command} command  "
+
     def on_click(self, event: events.Click) -> None:
-        from_right = self.size.width - event.x
-        if from_right <= HINTS:
-            self.post_message(Asked("help" if from_right <= HELP else "command"))
+        from_right, help_ = self.size.width - event.x, cell_len(self._hint("help"))
+        if from_right <= help_ + cell_len(self._hint("command")):
+            self.post_message(Asked("help" if from_right <= help_ else "command"))
             return
         x = 16
         for text, place in self.crumbs:
@@ -157,6 +161,8 @@ class StatusLine(Widget):
         parts: list[tuple[str, str]] = []
         if self.who and width >= 100:
             parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
+        if len(self.parts) > 1 and width < 100 and all(words == "ok" for _, _, words in self.parts):
+            return Content.assemble(("all ok  ", self.parts[0][1]))
         for name, style, words in self.parts:
             parts.append(("● ", style))
             if words:
