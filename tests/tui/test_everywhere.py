@@ -34,6 +34,10 @@ async def test_what_is_typed_behind_a_key_that_opens_a_form_belongs_to_the_form(
         await driver.shows("Create project")
         await driver.until(lambda: driver.app.screen.query_one("#name", Input).value == "cab", "the letters in order")
         assert "copied" not in driver.text
+        await driver.type("_")
+        await driver.shows("a name has lowercase letters")
+        await driver.press("backspace")
+        await driver.until(lambda: "a name has lowercase letters" not in driver.text, "nothing to be wrong any more")
 
 
 async def test_a_place_that_is_not_there_is_told_and_left(open_program: Open) -> None:
@@ -112,6 +116,7 @@ async def test_keys_of_ones_own_work_and_are_told(open_program: Open, tmp_path: 
     async with open_program(preferences=preferences) as driver:
         await driver.rows("registries")
         await driver.shows("f1 help")
+        assert driver.text.splitlines()[0].rstrip().endswith(": command  f1 help")
         await driver.press("y")
         await driver.press("v")
         await driver.shows("y JSON")
@@ -154,7 +159,7 @@ async def test_plain_lines_hold_no_drawing_and_say_every_state_in_words(open_pro
     plain = Preferences(terminal=Terminal(plain=True, remember=False))
     async with open_program(size=(80, 24), preferences=plain) as driver:
         await driver.rows("registries")
-        await driver.shows("mlflow ok", "service ok")
+        await driver.shows("all ok")
         for key in ("question_mark", "n", "y"):
             await driver.press(key)
             await driver.until(lambda: driver.app.screen is not driver.app.frame)
@@ -162,6 +167,8 @@ async def test_plain_lines_hold_no_drawing_and_say_every_state_in_words(open_pro
             assert not {character for character in driver.text if 0x2190 <= ord(character) <= 0x2BFF}, key
             await driver.press("escape")
         assert "enter open" in driver.text
+        await driver.pilot.resize_terminal(170, 30)
+        await driver.shows("mlflow ok", "service ok")
 
 
 async def test_no_colour_is_written_where_none_is_wanted(open_program: Open) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from textual.widgets import OptionList
 
 from registry_tui.commands import Place
 from registry_tui.schemas.models import RegisterModel
@@ -138,6 +139,43 @@ async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, st
 
         await driver.until(lambda: shown() == expected, "the sorted list")
         await driver.shows("▼1", "▲2")
+        # The same by keys alone.
+        driver.screen.sort_by([])
+        await driver.press("o")
+        await choose(driver, "alpha ▼")
+        await driver.press("o")
+        await driver.shows("by alpha ▼, then by …")
+        await choose(driver, "then by")
+        await driver.shows("By alpha ▼, then by")
+        await choose(driver, "rmse ▲")
+        await driver.until(lambda: driver.screen.table.sorted_by == (("param alpha", True), ("metric rmse", False)))
+        await driver.until(lambda: shown() == expected, "the sorted list again")
+
+
+async def choose(driver: Driver, text: str) -> None:
+    """Takes a choice of a menu by what is typed."""
+    choices = driver.screen.query_one(OptionList)
+    labels = [str(choices.get_option_at_index(index).prompt) for index in range(choices.option_count)]
+    choices.highlighted = next(index for index, label in enumerate(labels) if text in label)
+    choices.focus()
+    before = driver.app.screen
+    await driver.press("enter")
+    await driver.until(lambda: driver.app.screen is not before, "the choice to be taken")
+
+
+async def test_columns_are_chosen_by_keys_in_a_small_terminal(open_program: Open, sweep: tuple[Project, str]) -> None:
+    async with open_program(size=(80, 24)) as driver:
+        await go(driver, sweep)
+        await driver.press("C")
+        await driver.shows("[x] ", "[ ] attribute source", "Cancel", "OK")
+        await driver.type("source")
+        await driver.until(lambda: driver.screen.query_one("#keys").option_count == 1, "one key")
+        await driver.press("space")
+        await driver.shows("[x] attribute source")
+        await driver.press("enter")
+        await driver.shows("[ ] attribute source")
+        await driver.press("enter", "tab", "tab", "enter")
+        await driver.until(lambda: "attribute source" in [column.key for column in driver.screen.table.columns])
 
 
 async def test_nested_runs_open_below_their_parent(open_program: Open, sweep: tuple[Project, str]) -> None:
