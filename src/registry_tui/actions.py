@@ -153,6 +153,10 @@ RUN = (
     Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
     Action("preview_down", "J", "preview down", "Artifacts: the next page of the preview", footer=False),
     Action("preview_up", "K", "preview up", "Artifacts: the page before in the preview", footer=False),
+    Action(
+        "preview_right", "greater_than_sign", "preview right", "Artifacts: what is to the right in the preview", False
+    ),
+    Action("preview_left", "less_than_sign", "preview left", "Artifacts: the left part of the preview", False),
     Action("registered", "v", "registered version", "The version that was registered from this run"),
     *CHART,
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),

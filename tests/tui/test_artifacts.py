@@ -50,6 +50,26 @@ async def test_folders_tell_what_is_in_them_and_a_model_is_a_card(
         await driver.shows("code: a folder of 2, with 2 files and")
 
 
+async def test_wide_lines_of_a_preview_are_reached(open_program: Open, platform: Platform, logged: Served) -> None:
+    run = logged.version.origin.run_id or ""
+    with mlflow_client(platform.ask(lambda client: client.credentials(logged.project.id))) as http:
+        info = http.get("/api/2.0/mlflow/runs/get", params={"run_id": run}).raise_for_status().json()["run"]["info"]
+        folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        url = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/a-wide.txt"
+        http.put(url, content=("left " + "." * 80 + " right\n").encode()).raise_for_status()
+    async with open_program(size=(80, 24)) as driver:
+        await open_artifacts(driver, logged)
+        await driver.until(lambda: "a-wide.txt" in driver.text)
+        while "left ..." not in driver.text:
+            await driver.press("down")
+            await driver.settled()
+        assert "... right" not in driver.text
+        await driver.press(*["greater_than_sign"] * 5)
+        await driver.until(lambda: "... right" in driver.text, "the end of the line")
+        await driver.press(*["less_than_sign"] * 5)
+        await driver.shows("left ...")
+
+
 async def test_why_something_is_not_possible_is_read_whole(open_program: Open, logged: Served) -> None:
     async with open_program(size=(80, 24)) as driver:
         driver.go("run", project=logged.project.id, run=logged.version.origin.run_id or "")

@@ -185,6 +185,12 @@ class RunScreen(CurveScreen):
     def do_preview_up(self) -> None:
         self.artifacts.scroll_preview(-1)
 
+    def do_preview_right(self) -> None:
+        self.artifacts.scroll_preview(across=1)
+
+    def do_preview_left(self) -> None:
+        self.artifacts.scroll_preview(across=-1)
+
     def do_register(self) -> None:
         from registry_tui.screens.register_model import RegisterModelForm
 

@@ -168,10 +168,11 @@ class RunArtifacts(Horizontal):
         heads = (self._head(files[name].path, min(files[name].size or 0, BESIDE_BYTES)) for name in names)
         return dict(zip(names, await asyncio.gather(*heads), strict=True))
 
-    def scroll_preview(self, pages: int) -> None:
-        """Moves the preview by about a page; the tree keeps the keys."""
+    def scroll_preview(self, pages: int = 0, *, across: int = 0) -> None:
+        """Moves the preview by about so many pages down, and half pages across; the tree keeps the keys."""
         pane = self.query_one(ArtifactPreview)
-        pane.scroll_relative(y=pages * max(1, pane.size.height - 2), animate=False)
+        down, right = pages * max(1, pane.size.height - 2), across * max(1, pane.size.width // 2)
+        pane.scroll_relative(x=right, y=down, animate=False)
 
     # -- what is selected ---------------------------------------------------------------------------
 
