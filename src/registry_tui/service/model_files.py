@@ -8,10 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import select
+
+from registry_tui.schemas.deployments import RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.service import archives
 from registry_tui.service.archives import Place, StoredFile
 from registry_tui.service.context import Service
+from registry_tui.service.database.tables import RevisionRow
 from registry_tui.service.errors import PartUnavailable, WrongState
 from registry_tui.serving import archive as local
 
@@ -104,3 +108,13 @@ def _fetch_file(
             action="Verify it with `registry-tui models verify`, and register the model again, as a new version",
         )
     advance(0, 1)
+
+
+def drop_unused(service: Service) -> None:
+    """Removes local copies of archives that no revision serves or is about to serve."""
+    live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
+    with service.database.reading() as session:
+        used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
+    for folder in (service.home.serving / "models").glob("*/*"):
+        if not folder.name.startswith(".") and folder.name not in used:
+            shutil.rmtree(folder, ignore_errors=True)

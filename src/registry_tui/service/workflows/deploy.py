@@ -322,7 +322,7 @@ def _take_old_away(context: StepContext) -> None:
         time.sleep(SETTLE)
         local.remove(gone)
         context.log(f"{len(gone)} replicas of before are gone")
-    drop_unused_models(service)
+    model_files.drop_unused(service)
 
 
 def _remove_new(context: StepContext) -> None:
@@ -341,20 +341,6 @@ def _remove_new(context: StepContext) -> None:
 def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
     """Whether callers reach this revision: they were switched over, and not back."""
     return row.revision == revision.number and revision.state == RevisionState.ACTIVE.value
-
-
-def drop_unused_models(service: Service) -> None:
-    """Removes local copies of archives that no revision serves or is about to serve."""
-    import shutil
-
-    from sqlalchemy import select
-
-    live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
-    with service.database.reading() as session:
-        used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
-    for folder in (service.home.serving / "models").glob("*/*"):
-        if not folder.name.startswith(".") and folder.name not in used:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _succeed(context: StepContext) -> None:

@@ -6,11 +6,10 @@ import shutil
 from contextlib import suppress
 
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service import gateway_link
+from registry_tui.service import gateway_link, model_files
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.errors import Missing
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.deploy import drop_unused_models
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import end_replicas, not_stopped, withdraw
 
@@ -30,7 +29,7 @@ def _remove(context: StepContext) -> None:
             session.delete(row)
     gateway_link.publish(service)
     shutil.rmtree(service.home.serving / "deployments" / context.resource.id, ignore_errors=True)
-    drop_unused_models(service)
+    model_files.drop_unused(service)
 
 
 def _failed(context: StepContext) -> None:
