@@ -175,7 +175,8 @@ class Watching(App[None]):
 
     def look_now(self) -> None:
         """Looks at the health now rather than at the next tick."""
-        self.run_worker(self._look(), group="look", exclusive=True, exit_on_error=False)
+        # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
+        self.run_worker(self._look, group="look", exclusive=True, exit_on_error=False)
 
     @property
     def who(self) -> str:

@@ -47,7 +47,7 @@ def test_no_colour_reaches_a_terminal_that_wants_none(platform: Platform) -> Non
 def test_a_plain_screen_over_ssh_is_ascii(platform: Platform) -> None:
     environment = {**platform.environment(), "SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}
     with terminal([*PROGRAM, "--plain"], environment, columns=80, rows=24) as screen:
-        screen.shows("registry-local", "Available", "service ok", "enter open")
+        screen.shows("registry-local", "Available", "all ok", "enter open")
         screen.press("n")
         screen.shows("Create Model Registry")
         assert screen.text.isascii()
