@@ -176,7 +176,7 @@ class Watching(App[None]):
     def look_now(self) -> None:
         """Looks at the health now rather than at the next tick."""
         # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
-        self.run_worker(self._look, group="look", exclusive=True, exit_on_error=False)
+        self.run_worker(self._look, group="look", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     @property
     def who(self) -> str:
