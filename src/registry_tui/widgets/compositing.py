@@ -12,7 +12,7 @@ from textual.strip import Strip
 class SeenCompositor(Compositor):
     """Draws the same as Textual's, which also draws what lies behind, and what only shares a line with the change.
 
-    That is half the work of a page in a long table.
+    That is an eighth of the work of a page in a long table.
     """
 
     def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:

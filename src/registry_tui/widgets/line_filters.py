@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
+from textual.strip import Strip
 
 #: Brightness (0 to 1) from which a background stands out on a black one.
 STANDS_OUT = 0.12
@@ -68,6 +70,13 @@ def _plain(character: str) -> str:
     if 0x1FB00 <= code <= 0x1FBFF:  # symbols for legacy computing
         return "#"
     return character
+
+
+def filtered(line: Strip, filters: Sequence[LineFilter], background: Color) -> Strip:
+    """A line that went through all filters; each line remembers what came of it."""
+    for each in filters:
+        line = line.apply_filter(each, background)
+    return line
 
 
 class OnlyVisible(LineFilter):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
+
+from registry_tui.widgets.line_filters import filtered
 
 
 class TableScrollBar(ScrollBar):
@@ -30,14 +31,7 @@ class TableScrollBar(ScrollBar):
         ).segments
         filters, background = self.get_line_filters(), self.background_colors[1]
         drawn: dict[int, Strip] = {}
-        strips = []
-        for y in crop.line_range:
-            cell: Segment = cells[y]
-            strip = drawn.get(id(cell))
-            if strip is None:
-                strip = Strip([cell], 1)
-                for each in filters:
-                    strip = strip.apply_filter(each, background)
-                drawn[id(cell)] = strip
-            strips.append(strip)
-        return strips
+        for cell in cells:
+            if id(cell) not in drawn:
+                drawn[id(cell)] = filtered(Strip([cell], 1), filters, background)
+        return [drawn[id(cells[y])] for y in crop.line_range]

@@ -84,6 +84,8 @@ class Sixels:
 
     def drawn(self) -> str:
         """The sequences that draw what was noted since the last time."""
+        if not self._parts:
+            return ""
         parts, self._parts = self._parts, []
         size = cell_size() or _CELL
         return "".join(

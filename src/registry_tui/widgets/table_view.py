@@ -11,6 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
+from registry_tui.widgets.line_filters import filtered
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.scroll_bar import TableScrollBar
 from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, text_line, waiting_line
@@ -163,13 +164,8 @@ class TableView(ScrollView, Generic[Row]):
         if self.styles.gutter != (0, 0, 0, 0) or self.opacity != 1 or self.styles.tint.a:
             return super().render_lines(crop)
         filters, background = self.get_line_filters(), self.background_colors[1]
-        strips = []
-        for y in crop.line_range:
-            line = self.render_line(y)
-            for each in filters:
-                line = line.apply_filter(each, background)
-            strips.append(line.crop(*crop.column_span))
-        return strips
+        lines = (filtered(self.render_line(y), filters, background) for y in crop.line_range)
+        return [line.crop(*crop.column_span) for line in lines]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
