@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from enum import StrEnum
 from functools import partial
@@ -12,6 +13,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.platform.children import without_proxy
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, Project, ProjectCreate, Role
 
 app = session.new_app("Projects: they hold experiments; each is one MLflow workspace.")
@@ -30,6 +32,17 @@ COLLABORATORS = [
     Column[Collaborator]("USER", lambda each: each.user),
     Column[Collaborator]("ROLE", lambda each: each.role),
 ]
+#: Variables that would lead MLflow's client elsewhere, or make it sign in another way, in spite of the exports.
+ELSEWHERE = frozenset(
+    {
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_RUN_ID",
+        "MLFLOW_S3_ENDPOINT_URL",
+        "MLFLOW_TRACKING_AUTH",
+        "MLFLOW_TRACKING_AWS_SIGV4",
+        "MLFLOW_TRACKING_TOKEN",
+    }
+)
 UserArgument = Annotated[str, typer.Argument(help="The user's name.")]
 
 
@@ -155,12 +168,16 @@ def env(
 ) -> None:
     """Print the exports that let stock MLflow code work in a project, as you. They hold a password.
 
+    Variables of your shell that would lead it elsewhere are unset; a proxy of yours is not asked for this machine.
+
     Example: eval "$(registry-tui env --project default)" && python train.py
     """
-    exports = session.ask(lambda client: client.credentials(project)).as_exports()
+    exports = {**without_proxy(), **session.ask(lambda client: client.credentials(project)).as_exports()}
     if as_json:
         output.print_json(exports)
         return
+    for name in sorted(ELSEWHERE & os.environ.keys()):
+        output.write(f"unset {name}\n" if shell is Shell.SH else f"set -e {name}\n")
     for name, value in exports.items():
         output.write(
             f"export {name}={shlex.quote(value)}\n" if shell is Shell.SH else f"set -gx {name} {_fish_quote(value)}\n"

@@ -49,7 +49,9 @@ class Transport:
     ) -> None:
         if transport is None and base_url is None:
             # A unix socket has no TLS; making a context for it reads every certificate of the system.
-            transport = httpx.AsyncHTTPTransport(uds=str((home or Home.resolve()).service_socket), verify=False)
+            transport = httpx.AsyncHTTPTransport(
+                uds=str((home or Home.resolve()).service_socket), verify=False, trust_env=False
+            )
         headers = {}
         if token:
             headers["Authorization"] = f"Bearer {token}"

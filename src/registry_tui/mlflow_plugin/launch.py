@@ -11,11 +11,11 @@ import configparser
 import io
 import os
 import sqlite3
-import sys
 import uuid
 from contextlib import closing
 from pathlib import Path
 
+from registry_tui.platform.children import isolated
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, write_private
@@ -32,7 +32,7 @@ _GRACE_SECONDS = 5
 
 def server_command(home: Home, ports: Ports, secrets: Secrets) -> tuple[list[str], dict[str, str]]:
     """The command line of the server and what to add to its environment; neither holds a secret."""
-    return [sys.executable, "-m", "registry_tui.mlflow_plugin.launch"], {ENVIRONMENT_VARIABLE: str(home.root)}
+    return isolated("registry_tui.mlflow_plugin.launch"), {ENVIRONMENT_VARIABLE: str(home.root)}
 
 
 def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:

@@ -20,7 +20,9 @@ def nudge_service(socket: Path) -> None:
 
 def _post(socket: Path) -> None:
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=_TIMEOUT_SECONDS) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket), verify=False, trust_env=False), timeout=_TIMEOUT_SECONDS
+        ) as client:
             client.post("http://registry-tui/api/v1/internal/pending-versions")
     except httpx.HTTPError as error:
         _logger.info("The service was not told at once (%s); it finds the version by itself.", error)

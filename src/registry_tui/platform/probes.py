@@ -11,6 +11,7 @@ from registry_tui.platform import processes, supervisor
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports, load_ports
+from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState, PartStatus, PlatformStatus
 
@@ -35,7 +36,7 @@ class Probe:
             timeout=_TIMEOUT,
             trust_env=False,
         )
-        transport = httpx.HTTPTransport(uds=str(home.service_socket))
+        transport = httpx.HTTPTransport(uds=str(home.service_socket), verify=False, trust_env=False)
         self._service = httpx.Client(base_url="http://registry-tui", transport=transport, timeout=_TIMEOUT)
         self._gateway = httpx.Client(base_url=ports.gateway_url, timeout=_TIMEOUT, trust_env=False)
         self._s3: Any = None
@@ -60,23 +61,14 @@ class Probe:
 
     def _object_store(self) -> tuple[PartState, str]:
         if self._s3 is None:
-            import boto3
-            from botocore.config import Config
-
-            key = self._secrets.object_store_admin
-            self._s3 = boto3.client(
+            self._s3 = s3_client(
                 "s3",
-                endpoint_url=self._ports.s3_endpoint,
-                aws_access_key_id=key.access_key_id,
-                aws_secret_access_key=key.secret_access_key,
-                region_name="us-east-1",
-                config=Config(
-                    connect_timeout=1,
-                    read_timeout=_TIMEOUT,
-                    retries={"max_attempts": 1},
-                    proxies={},
-                    s3={"addressing_style": "path"},
-                ),
+                self._ports.s3_endpoint,
+                self._secrets.object_store_admin,
+                connect_timeout=1,
+                read_timeout=_TIMEOUT,
+                attempts=1,
+                connections=2,
             )
         name, body = f"probe-{time.time_ns()}", b"registry-tui"
         try:

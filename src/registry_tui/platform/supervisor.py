@@ -10,7 +10,6 @@ import os
 import shlex
 import socket
 import subprocess
-import sys
 import time
 import xmlrpc.client
 from collections.abc import Sequence
@@ -18,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
-from registry_tui.platform.ports import LOOPBACK
 from registry_tui.platform.processes import PART_VARIABLE
 from registry_tui.platform.secrets import write_private
 
@@ -35,9 +34,6 @@ PARTS = {
 _START_SECONDS = 10.0
 #: Seconds that replicas get to finish what is under way when they are taken away.
 _STOP_SECONDS = 120.0
-
-#: A person's `registry-tui env` exports and cloud keys, which must not change what the parts do.
-_FOREIGN_PREFIXES = ("MLFLOW_", "AWS_", "WEED_", "REGISTRY_TUI_USER")
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def configuration(home: Home) -> str:
         f"files={_quoted(home.replicas / '*.conf')}",
     ]
     for name, module in PARTS.items():
-        sections += program(name, [sys.executable, "-m", module], part=name, log=home.logs / f"{name}.log")
+        sections += program(name, isolated(module), part=name, log=home.logs / f"{name}.log")
     return "\n".join(sections) + "\n"
 
 
@@ -131,11 +127,12 @@ def start(home: Home) -> None:
     output = home.logs / "supervisor-start.log"
     with output.open("wb") as log:
         started = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.supervisor_config)],
+            isolated("supervisor.supervisord", "-c", str(home.supervisor_config)),
+            cwd=home.run,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(home),
+            env=known_environment({ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"}),
         )
     # It ends as soon as its daemon runs, or when it cannot start.
     until = time.monotonic() + _START_SECONDS
@@ -149,15 +146,6 @@ def start(home: Home) -> None:
         started.wait()
     said = output.read_text(encoding="utf-8", errors="replace").strip() or tail(home, "supervisor", 10)
     raise PartFailed(f"supervisord did not start: {said}", action="See `registry-tui logs supervisor`")
-
-
-def _environment(home: Home) -> dict[str, str]:
-    """What all parts get: a person's own variables, less those that would change what they do."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_PREFIXES)}
-    # The parts talk to each other on this machine; a proxy would only hear their secrets.
-    for name in ("NO_PROXY", "no_proxy"):
-        kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK, "localhost")))
-    return {**kept, ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "supervisor"}
 
 
 def state(home: Home) -> Literal["running", "stopping", "stopped"]:

@@ -120,6 +120,8 @@ class ProjectCredentials(Schema):
     def as_exports(self) -> dict[str, str]:
         """The environment variables that MLflow reads."""
         return {
+            # It asks an address elsewhere, and has ended a client's first call where there was none.
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_WORKSPACE": self.mlflow_workspace,
             "MLFLOW_TRACKING_USERNAME": self.username,

@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.platform.children import isolated
 from registry_tui.screens.dialogs import Dialog
 from registry_tui.widgets.text import safe
 
@@ -54,7 +55,7 @@ class StartScreen(Dialog[None]):
     async def _up(self) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "registry_tui", "up", "--json"),
+                *isolated("registry_tui", "up", "--json"),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 
+from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.demo import Progress, Tell
 from registry_tui.platform.errors import PlatformError
 
-#: Variables of the caller that would lead the training elsewhere.
-_FOREIGN = ("MLFLOW_", "_MLFLOW_", "AWS_", "REGISTRY_TUI_", "DATABRICKS_")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -35,9 +33,8 @@ class Training:
 
     async def run(self, project: str, exports: Mapping[str, str], versions: Sequence[Mapping[str, str]]) -> None:
         """Trains one project and registers versions. Raises PlatformError with the process's last words."""
-        command = ["-m", "registry_tui.platform.demo.training", project, *map(json.dumps, versions)]
+        command = isolated("registry_tui.platform.demo.training", project, *map(json.dumps, versions))
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
             *command,
             env=_environment(exports),
             stdin=asyncio.subprocess.DEVNULL,
@@ -85,10 +82,5 @@ async def _read(stream: asyncio.StreamReader | None) -> str:
 
 
 def _environment(exports: Mapping[str, str]) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        # A proxy for the world outside does not know this machine's 127.0.0.1.
-        if not name.startswith(_FOREIGN) and not name.lower().endswith("_proxy")
-    }
-    return {**kept, **_SETTINGS, **exports}
+    caller = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return known_environment({**_SETTINGS, **exports}, caller=caller)

@@ -76,7 +76,7 @@ class Mlflow:
             timeout=_TIMEOUT,
             limits=_LIMITS,
             # Connecting is tried twice; a request that was sent is not sent again.
-            transport=httpx.HTTPTransport(retries=1, limits=_LIMITS),
+            transport=httpx.HTTPTransport(retries=1, limits=_LIMITS, verify=False, trust_env=False),
             trust_env=False,
         )
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.platform.ports import Ports
+from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 #: The bucket that probes of the store itself use.
 PROBE_BUCKET = "registry-tui-probe"
 _POLICY = "storage"
-_REGION = "us-east-1"
 #: Objects that one DeleteObjects request takes (S3 API).
 _DELETE_BATCH = 1000
 
@@ -195,27 +195,7 @@ class ObjectStore:
         with self._guard:
             known = self._clients.get((service, key))
             if known is None:
-                import boto3
-                from botocore.config import Config
-
-                known = self._clients[service, key] = boto3.session.Session().client(
-                    service,  # type: ignore[call-overload]
-                    endpoint_url=self._endpoint,
-                    aws_access_key_id=key.access_key_id,
-                    aws_secret_access_key=key.secret_access_key,
-                    region_name=_REGION,
-                    config=Config(
-                        connect_timeout=3,
-                        read_timeout=60,
-                        retries={"max_attempts": 2, "mode": "standard"},
-                        max_pool_connections=32,
-                        proxies={},
-                        s3={"addressing_style": "path"},
-                        # SeaweedFS checks what clients send; the newer default adds trailers to every upload.
-                        request_checksum_calculation="when_required",
-                        response_checksum_validation="when_required",
-                    ),
-                )
+                known = self._clients[service, key] = s3_client(service, self._endpoint, key)
             return known
 
     def _iam(self) -> IAMClient:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry_tui.platform import processes, supervisor
+from registry_tui.platform.children import isolated
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
@@ -109,7 +110,7 @@ class LocalReplicas:
             write_private(path, spec.to_json())
             section = supervisor.program(
                 name.program,
-                [str(python), "-m", "registry_tui.serving", str(path)],
+                isolated("registry_tui.serving", str(path), python=python),
                 part=PART,
                 log=self.log(name),
                 autostart=True,

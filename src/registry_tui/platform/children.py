@@ -1,0 +1,106 @@
+"""How this program starts others: Python that imports nothing from where it is called, in a known environment.
+
+The shell that calls `registry-tui up` may hold another cloud's profile, a proxy, or a folder full of Python files. None
+of it may change what the platform does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from registry_tui.platform.ports import LOOPBACK
+
+#: Variables of the caller that a part needs, or that choose where it finds programs, languages and packages.
+KEPT = frozenset(
+    {
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "LD_LIBRARY_PATH",
+        "LOGNAME",
+        "PATH",
+        "SHELL",
+        "TERM",
+        "TMPDIR",
+        "TZ",
+        "TZDIR",
+        "USER",
+        # Where downloads of packages check certificates.
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        # Python's own: they add no code.
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
+        "PYTHONUNBUFFERED",
+    }
+)
+#: Families of such variables: languages, users' folders, accelerators and threads, package indexes, and our settings.
+KEPT_PREFIXES = (
+    "LC_",
+    "XDG_",
+    "CUDA_",
+    "NVIDIA_",
+    "HIP_",
+    "ROCR_",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "PIP_",
+    "UV_",
+    "REGISTRY_TUI_",
+)
+#: Proxies, in either case, which downloads of packages need; addresses of this machine are always excepted.
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
+#: What chooses who acts or where, for one command of a person.
+_PERSONAL = ("REGISTRY_TUI_USER", "REGISTRY_TUI_PROJECT", "REGISTRY_TUI_REGISTRY")
+#: Addresses that are never asked through a proxy.
+_LOCAL = (LOOPBACK, "localhost", "::1")
+
+
+def isolated(module: str, *arguments: str, python: str | Path = sys.executable) -> list[str]:
+    """The command that runs a module without looking for it, or for what it imports, in the current folder.
+
+    `-P` keeps the current folder out of `sys.path`; user and site packages stay. Older Pythons than 3.11, which a model
+    may ask for, do not know it: give those an own current folder.
+    """
+    return [str(python), *(("-P",) if _knows_safe_path(Path(python)) else ()), "-m", module, *arguments]
+
+
+def _knows_safe_path(python: Path) -> bool:
+    if python == Path(sys.executable):
+        return True
+    try:
+        text = (python.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    found = re.search(r"^version(?:_info)? *= *(\d+)\.(\d+)", text, re.MULTILINE)
+    return found is None or (int(found[1]), int(found[2])) >= (3, 11)
+
+
+def known_environment(
+    added: Mapping[str, str] | None = None, *, caller: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """What a process of the platform gets: the caller's harmless variables, and those that are `added`."""
+    kept = {
+        name: value
+        for name, value in caller.items()
+        if (name in KEPT or name.startswith(KEPT_PREFIXES) or name.lower() in _PROXIES) and name not in _PERSONAL
+    }
+    return {**kept, **without_proxy(caller), **(added or {})}
+
+
+def without_proxy(caller: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """`NO_PROXY` and `no_proxy`, with the caller's own exceptions and this machine."""
+    named = _listed(",".join(caller.get(name, "") for name in ("NO_PROXY", "no_proxy")))
+    value = ",".join(dict.fromkeys((*named, *_LOCAL)))
+    return {"NO_PROXY": value, "no_proxy": value}
+
+
+def _listed(text: str) -> Iterable[str]:
+    return (each.strip() for each in text.split(",") if each.strip())

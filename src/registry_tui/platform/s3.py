@@ -1,0 +1,57 @@
+"""Clients of the embedded object store that take nothing from the caller's AWS profile, variables or proxies."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from registry_tui.platform.secrets import AccessKey
+
+REGION = "us-east-1"
+
+
+def s3_client(
+    service: str,
+    endpoint: str,
+    key: AccessKey,
+    *,
+    connect_timeout: float = 3,
+    read_timeout: float = 60,
+    attempts: int = 2,
+    connections: int = 32,
+) -> Any:
+    """A boto3 client of `service` (`s3`, `iam`). Timeouts are in seconds. Its errors are boto3's own.
+
+    A profile in `AWS_PROFILE` that does not exist, or another endpoint, would otherwise reach every client of the
+    process (botocore's documentation, Configuration Overview).
+    """
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+    from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
+
+    nothing = {
+        name: (None, None, default, convert)
+        for name, (_, _, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
+    }
+    for file in ("config_file", "credentials_file"):
+        nothing[file] = (None, None, os.devnull, None)
+    session = boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
+    return session.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=endpoint,
+        aws_access_key_id=key.access_key_id,
+        aws_secret_access_key=key.secret_access_key,
+        region_name=REGION,
+        config=Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"max_attempts": attempts, "mode": "standard"},
+            max_pool_connections=connections,
+            proxies={},
+            s3={"addressing_style": "path"},
+            # SeaweedFS checks what clients send; the newer default adds trailers to every upload.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
