@@ -99,8 +99,8 @@ class Deployments(Transport):
 
     async def suggest_deployment(self, registry: str, model: str, version: int) -> DeploymentSuggestion:
         """What a form for deploying a version begins with."""
-        path = f"/registries/{segment(registry)}/models/{segment(model)}/versions/{version}/deployment-suggestion"
-        return await self._ask(DeploymentSuggestion, "GET", path)
+        place = f"/registries/{segment(registry)}/models/{segment(model)}/versions/{segment(version)}"
+        return await self._ask(DeploymentSuggestion, "GET", f"{place}/deployment-suggestion")
 
     # -- API keys ---------------------------------------------------------------------------------
 

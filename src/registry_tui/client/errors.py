@@ -1,6 +1,7 @@
 """What the client raises.
 
 RegistryError
+ ├─ InvalidName          a name that no address can hold; nothing was sent
  ├─ ServiceUnavailable   no answer: not running, starting, too slow
  └─ ServiceProblem       the service's own problem details (RFC 9457)
      ├─ WrongInput       400, 413, 422
@@ -22,6 +23,13 @@ class RegistryError(Exception):
         self.message = message
         self.action = action
         self.request_id = request_id
+
+
+class InvalidName(RegistryError):
+    """A name cannot be part of an address, so it names nothing; nothing was sent."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"The name {name[:100]!r} {problem}", action="Use a name or ID as the lists show it")
 
 
 class ServiceUnavailable(RegistryError):

@@ -127,4 +127,4 @@ class Models(Transport):
         return f"/registries/{segment(registry)}/models/{segment(model)}"
 
     def _version(self, registry: str, model: str, version: int) -> str:
-        return f"{self._model(registry, model)}/versions/{version}"
+        return f"{self._model(registry, model)}/versions/{segment(version)}"

@@ -43,7 +43,7 @@ class Operations(Transport):
         return await self._ask(EventChoices, "GET", "/events/choices", params={"registry": registry})
 
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
-        return await self._ask(Page[LogLine], "GET", f"/events/{event}/logs", params=page)
+        return await self._ask(Page[LogLine], "GET", f"/events/{segment(event)}/logs", params=page)
 
     async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
         """Newest first. `status` may be "active"."""

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 from httpx._client import UseClientDefault
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from registry_tui.client.errors import RegistryError, ServiceUnavailable, from_problem
+from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
+from registry_tui.contracts import names
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.base import Problem
 
@@ -26,8 +26,19 @@ CHUNK = 1 << 20
 
 
 def segment(value: str | int) -> str:
-    """A name or ID as one segment of a path."""
-    return quote(str(value), safe="")
+    """A name or ID as one segment of a path. Raises InvalidName."""
+    try:
+        return names.segment(value)
+    except names.UnusableName as error:
+        raise InvalidName(str(value), str(error)) from error
+
+
+def _address(path: str) -> str:
+    """The address of a path of the API. Raises InvalidName when a part of it would change what is addressed."""
+    try:
+        return f"/api/v1{names.check_address(path)}"
+    except names.UnusableName as error:
+        raise InvalidName(path, str(error)) from error
 
 
 class Transport:
@@ -115,6 +126,7 @@ class Transport:
         headers: dict[str, str] | None = None,
         timeout: float | httpx.Timeout | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
     ) -> httpx.Response:
+        address = _address(path)
         request_id = str(uuid.uuid4())
         sent = {"X-Request-ID": request_id, **(headers or {})}
         if body is not None:
@@ -124,7 +136,7 @@ class Transport:
         try:
             response = await self._http.request(
                 method,
-                f"/api/v1{path}",
+                address,
                 params={key: value for key, value in (params or {}).items() if value is not None},
                 content=None if body is None else body.model_dump_json(),
                 headers=sent,
@@ -152,12 +164,13 @@ class Transport:
         target: Path,
         progress: Callable[[int, int | None], None] | None,
     ) -> int:
+        address = _address(url)
         request_id = str(uuid.uuid4())
         partial = target.with_name(f".{target.name}.part")
         done = 0
         try:
             async with self._http.stream(
-                "GET", f"/api/v1{url}", params=params, headers={"X-Request-ID": request_id}
+                "GET", address, params=params, headers={"X-Request-ID": request_id}
             ) as response:
                 if response.is_error:
                     await response.aread()

@@ -9,6 +9,8 @@ import unicodedata
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from registry_tui.contracts.names import problem as address_problem
+
 MAX_NAME = 250
 _ALPHABET = string.ascii_lowercase + string.digits
 
@@ -37,6 +39,4 @@ def _problem(name: str) -> str | None:
     # Cc and Cf: control characters and invisible ones, such as those that turn the direction of text.
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
         return "holds a control character"
-    if name == ".":
-        return "is a folder's name"
-    return None
+    return address_problem(name)

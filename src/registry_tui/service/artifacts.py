@@ -14,6 +14,7 @@ from typing import Any
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
+from registry_tui.service.adapters.mlflow import segment
 from registry_tui.service.archives import MIB, Place, clear_errors
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
@@ -217,7 +218,7 @@ def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tu
     if not re.fullmatch(r"m-[0-9A-Za-z-]{1,64}", model_id):
         raise Missing(f"Project {place.name} has no logged model {model_id!r}")
     try:
-        found = service.mlflow.call("GET", f"logged-models/{model_id}", workspace=place.workspace)["model"]
+        found = service.mlflow.call("GET", f"logged-models/{segment(model_id)}", workspace=place.workspace)["model"]
     except (Missing, InvalidInput) as error:
         raise Missing(f"Project {place.name} has no logged model {model_id!r}") from error
     return _logged_model(found), found

@@ -6,11 +6,11 @@ import json as json_
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 import httpx
 from pydantic_core import from_json
 
+from registry_tui.contracts import names
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas import mlflow_tags
@@ -168,7 +168,7 @@ class Mlflow:
         try:
             self.call(
                 "DELETE",
-                f"/api/3.0/mlflow/workspaces/{quote(name, safe='')}",
+                f"/api/3.0/mlflow/workspaces/{segment(name)}",
                 params={"mode": "CASCADE" if cascade else "RESTRICT"},
             )
         except Missing:
@@ -232,7 +232,19 @@ class Mlflow:
             params["page_token"] = page["next_page_token"]
 
 
+def segment(name: str) -> str:
+    """A name or ID as one part of a path. Raises InvalidInput for a name that would change the address."""
+    try:
+        return names.segment(name)
+    except names.UnusableName as error:
+        raise InvalidInput(f"The name {name[:100]!r} {error}") from error
+
+
 def _url(path: str) -> str:
+    try:
+        names.check_address(path)
+    except names.UnusableName as error:
+        raise InvalidInput(f"MLflow's server has no address {path[:100]!r}: it {error}") from error
     return path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
+from registry_tui.contracts import names
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from registry_tui.service import identity
 from registry_tui.service.context import Principal, Service
@@ -44,6 +47,15 @@ def page_dependency(
     """`page_size` and `page_token`."""
     return PageQuery(page_size, page_token)
 
+
+def _checked_name(name: str) -> str:
+    if found := names.problem(name):
+        raise PydanticCustomError("name", "{problem}", {"problem": found})
+    return name
+
+
+#: A query parameter that names a resource: `environment: NameIn | None = None`.
+NameIn = Annotated[str, AfterValidator(_checked_name), Query(max_length=10_000)]
 
 #: For route functions: `def route(service: ServiceIn, principal: Acting, page: PageIn) -> …`.
 ServiceIn = Annotated[Service, Depends(service_dependency)]

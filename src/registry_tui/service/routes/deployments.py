@@ -24,7 +24,7 @@ from registry_tui.schemas.deployments import (
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.service import api_keys, deployment_views, deployments, trying
-from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.routes.models import VersionIn
 
 router = APIRouter(tags=["deployments"])
@@ -37,9 +37,9 @@ def list_deployments(
     service: ServiceIn,
     principal: Acting,
     page: PageIn,
-    project: Annotated[str | None, Query(max_length=500)] = None,
-    registry: Annotated[str | None, Query(max_length=500)] = None,
-    model: Annotated[str | None, Query(max_length=10_000)] = None,
+    project: NameIn | None = None,
+    registry: NameIn | None = None,
+    model: NameIn | None = None,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Page[Deployment]:
     """The deployments of the projects that you collaborate in, by name."""

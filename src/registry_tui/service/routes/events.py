@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
 from registry_tui.service import events
-from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 
 router = APIRouter(tags=["events"])
 
@@ -20,7 +20,7 @@ def list_events(
     service: ServiceIn,
     principal: Acting,
     page: PageIn,
-    registry: Annotated[str | None, Query(description="Name or ID of a Model Registry")] = None,
+    registry: Annotated[NameIn | None, Query(description="Name or ID of a Model Registry")] = None,
     actor: str | None = None,
     action: Annotated[str | None, Query(description="`registry.create`, or `registry` for all of its actions")] = None,
     outcome: EventOutcome | None = None,
@@ -46,7 +46,7 @@ def list_events(
 def event_choices(
     service: ServiceIn,
     principal: Acting,
-    registry: Annotated[str | None, Query(description="Name or ID of a Model Registry")] = None,
+    registry: Annotated[NameIn | None, Query(description="Name or ID of a Model Registry")] = None,
 ) -> EventChoices:
     """The actors and actions that events can be filtered by."""
     return events.event_choices(service, principal, registry=registry)

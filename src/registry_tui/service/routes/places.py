@@ -20,7 +20,7 @@ from registry_tui.schemas.places import (
     WorkspaceCreate,
 )
 from registry_tui.service import collaborators, environments, identity, projects, workspaces
-from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 
 router = APIRouter()
 
@@ -51,7 +51,7 @@ def delete_environment(service: ServiceIn, principal: Acting, environment: str) 
 
 @router.get("/workspaces", tags=["workspaces"])
 def list_workspaces(
-    service: ServiceIn, principal: Acting, page: PageIn, environment: str | None = None
+    service: ServiceIn, principal: Acting, page: PageIn, environment: NameIn | None = None
 ) -> Page[Workspace]:
     """Workspaces by name, of one environment or of all."""
     return workspaces.list_workspaces(
@@ -83,8 +83,8 @@ def list_projects(
     principal: Acting,
     page: PageIn,
     name: Annotated[str | None, Query(max_length=200, description="A part of the name")] = None,
-    workspace: str | None = None,
-    environment: str | None = None,
+    workspace: NameIn | None = None,
+    environment: NameIn | None = None,
     order_by: Annotated[str | None, Query(description="name, creator or created_at; -field descending")] = None,
 ) -> Page[Project]:
     """The projects that you may enter, by name unless told otherwise, of one workspace or environment or of all."""

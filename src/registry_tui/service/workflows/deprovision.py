@@ -10,6 +10,7 @@ from sqlalchemy import select
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service import registries, routing, storage_measuring
+from registry_tui.service.adapters.mlflow import segment
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
 from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.workflows import DEFINITIONS
@@ -96,7 +97,7 @@ def _restore(context: StepContext) -> Mapping[str, Any] | None:
 def _has_models(context: StepContext, row: RegistryRow) -> bool:
     """Whether the MLflow workspace is still there: its removal may have been cut off before that was noted."""
     try:
-        context.service.mlflow.call("GET", f"/api/3.0/mlflow/workspaces/{row.mlflow_workspace}")
+        context.service.mlflow.call("GET", f"/api/3.0/mlflow/workspaces/{segment(row.mlflow_workspace)}")
     except Missing:
         return False
     return True

@@ -1,0 +1,1 @@
+"""Rules that several parts must apply alike. Standard library only, so that every part may import them."""

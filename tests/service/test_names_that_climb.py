@@ -1,0 +1,269 @@
+"""A name reaches the resource that it names or none: over every route, every method of the client, and commands."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
+from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
+from registry_tui.schemas.places import CollaboratorChange, Environment, EnvironmentCreate, Role, WorkspaceCreate
+from support import served
+from support.client_questions import MARKED, arguments, questions, sent_parts
+from support.climbing import ENCODED, RAW, REFUSED
+from support.platforms import Platform, unique
+from support.served import Served
+
+API = "/api/v1"
+#: Bodies with which each request would change something, by their schema.
+BODIES: dict[str, Any] = {
+    "CollaboratorChange": {"role": "viewer"},
+    "DeploymentUpdate": {"description": "changed"},
+    "ModelUpdate": {"description": "changed"},
+    "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
+    "RegistryDelete": {"force": True},
+    "RunGrouping": {"experiment_ids": ["1"], "param": "x"},
+    "RunSearch": {"experiment_ids": ["1"]},
+    "RunVersionsAsked": {"run_ids": ["0" * 32]},
+    "StorageCleanUp": {"archives": ["a/b"]},
+    "TestRequest": {"body": "{}"},
+    "VersionUpdate": {"notes": "changed"},
+}
+#: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
+SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
+SEARCHED_IN = {
+    ("/registries", "environment"),
+    ("/registries/{registry}/storage/archives", "model"),
+    ("/registries/{registry}/storage/models", "model"),
+}
+
+
+@dataclass(frozen=True)
+class Places:
+    """One resource of each kind; a hostile name must change none of them."""
+
+    served: Served
+    deployment: Deployment
+    environment: Environment
+    key: str
+    workflow: str
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """A real value for each name in an address."""
+        version = self.served.version
+        return {
+            "registry": version.registry_id,
+            "model": version.model_name,
+            "version": version.version,
+            "alias": "champion",
+            "project": self.served.project.id,
+            "user": "somebody",
+            "environment": self.environment.id,
+            "workspace": f"{self.environment.name}/team",
+            "experiment": version.origin.experiment_id,
+            "run": version.origin.run_id,
+            "deployment": self.deployment.id,
+            "replica": "0",
+            "key": self.key,
+            "workflow": self.workflow,
+            "event": 1,
+            "metric": "loss",
+            "path": "model/MLmodel",
+        }
+
+
+@pytest.fixture(scope="module")
+def places(platform: Platform) -> Iterator[Places]:
+    made = served.register(platform, platform.new_project())
+    deployment = served.deploy(platform, made)
+
+    async def make(client: RegistryClient) -> Places:
+        version = made.version
+        await client.set_alias(version.registry_id, version.model_name, "champion", version.version)
+        await client.set_collaborator(made.project.id, "somebody", CollaboratorChange(role=Role.VIEWER))
+        environment = await client.create_environment(EnvironmentCreate(name=unique("climb")))
+        await client.create_workspace(WorkspaceCreate(name="team", environment=environment.name))
+        key = (await client.create_key(ApiKeyCreate(name=unique("key")))).api_key.id
+        return Places(made, deployment, environment, key, (await client.workflows()).items[0].id)
+
+    yield platform.ask(make)
+    served.take_away([(platform, deployment.id)])
+
+
+async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
+    """What there is of the resources, and of everything that a hostile name could have made."""
+    version, project = places.served.version, places.served.project
+    models = [each async for each in client.every(client.models, version.registry_id)]
+    users = [each.name async for each in client.every(client.users)]
+    workflows = [each async for each in client.every(client.workflows)]
+    return {
+        "model": (await client.model(version.registry_id, version.model_id)).model_dump(),
+        "version": (await client.version(version.registry_id, version.model_id, version.version)).model_dump(),
+        "project": (await client.project(project.id)).model_dump(),
+        "collaborators": [each.model_dump() for each in (await client.collaborators(project.id)).items],
+        "deployment": (await client.deployment(places.deployment.id)).model_dump(include={"revision", "description"}),
+        "key": [each.revoked_at for each in (await client.keys()).items if each.id == places.key],
+        "environment": (await client.environment(places.environment.id)).model_dump(),
+        "workspace": (await client.workspace(f"{places.environment.name}/team")).model_dump(),
+        "registry": (await client.registry(version.registry_id)).model_dump(include={"status", "storage_access"}),
+        "hostile": sorted(name for name in (*users, *(each.name for each in models)) if name in (*REFUSED, *ENCODED)),
+        "workflows": sorted(
+            each.id
+            for each in workflows
+            if each.resource_id in (version.id, version.model_id, version.registry_id, places.deployment.id)
+        ),
+    }
+
+
+def raw(platform: Platform, method: str, target: str, body: Any = None) -> tuple[int, dict[str, str], str]:
+    """The answer to a request whose target is sent byte by byte as it is: status, headers, body."""
+    content = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {target} HTTP/1.1\r\nHost: registry-tui\r\nConnection: close\r\nContent-Length: {len(content)}\r\n"
+    )
+    head += "Content-Type: application/json\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(platform.home.service_socket))
+        connection.sendall(head.encode() + content)
+        received = bytearray()
+        while data := connection.recv(1 << 16):
+            received += data
+    first, _, answer = bytes(received).partition(b"\r\n\r\n")
+    lines = first.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    return int(lines[0].split(" ")[1]), headers, answer.decode(errors="replace")
+
+
+def description(platform: Platform) -> dict[str, Any]:
+    status, _, text = raw(platform, "GET", f"{API}/openapi.json")
+    assert status == 200
+    found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    return found
+
+
+def body_of(operation: dict[str, Any]) -> Any:
+    if "requestBody" not in operation:
+        return None
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[-1]
+    assert schema in BODIES, f"put a body of the schema {schema} into BODIES"
+    return BODIES[schema]
+
+
+async def test_no_route_does_anything_for_a_name_that_leads_elsewhere(
+    platform: Platform, client: RegistryClient, places: Places
+) -> None:
+    before, asked = await state(client, places), 0
+    for path, operations in description(platform)["paths"].items():
+        for method, operation in operations.items():
+            names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"]
+            missing = [name for name in names if name not in places.names]
+            assert not missing, f"put a real value of {missing} into Places.names"
+            needed = "&".join(
+                f"{each['name']}={places.names[each['name']]}"
+                for each in operation.get("parameters", ())
+                if each["in"] == "query" and each["required"]
+            )
+            body = body_of(operation) if names else None
+            for hostile in names:
+                for form in RAW:
+                    target = path
+                    for name in names:
+                        value = form if name == hostile else str(places.names[name]).replace("/", "%2F")
+                        target = target.replace(f"{{{name}}}", value)
+                    target += f"?{needed}" if needed else ""
+                    asked += 1
+                    status, headers, text = raw(platform, method.upper(), target, body)
+                    assert 400 <= status < 500, f"{method} {target} answers {status}: {text[:300]}"
+                    assert "location" not in headers
+                    assert headers["content-type"] == "application/problem+json", f"{method} {target}: {text[:300]}"
+    assert asked > 1000
+    assert await state(client, places) == before
+
+
+async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform, places: Places) -> None:
+    checked = set()
+    for path, operations in description(platform)["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                name, schema = parameter["name"], parameter["schema"]
+                kinds = [schema, *schema.get("anyOf", ())]
+                if parameter["in"] != "query" or not any(
+                    kind.get("type") == "string" and "enum" not in kind and "format" not in kind for kind in kinds
+                ):
+                    continue
+                if name in SEARCHED or (path.removeprefix(API), name) in SEARCHED_IN:
+                    continue
+                checked.add(name)
+                for form in (".", "..", "", "%2e%2e", "a%2f..%2fb", "a%00"):
+                    target = path.replace("{registry}", str(places.names["registry"]))
+                    status, _, text = raw(platform, "GET", f"{target}?{name}={form}")
+                    assert status == 422, f"{path}?{name}={form} answers {status}: {text[:300]}"
+    assert checked == {"environment", "workspace", "project", "registry", "model"}
+
+
+async def test_no_method_of_the_client_reaches_another_resource(client: RegistryClient, places: Places) -> None:
+    before, asked = await state(client, places), 0
+    for method, parameter in questions():
+        if MARKED not in await sent_parts(method, {**arguments(method), parameter: MARKED}):
+            continue
+        values = {name: places.names.get(name, value) for name, value in arguments(method).items()}
+        if "change" in values:
+            values["change"] = CollaboratorChange(role=Role.VIEWER)
+        if "run_ids" in values:
+            values["run_ids"] = [places.names["run"]]
+        for name in (*REFUSED, *ENCODED):
+            asked += 1
+            with pytest.raises(RegistryError):
+                await getattr(client, method)(**{**values, parameter: name})
+                raise AssertionError(f"{method}({parameter}={name!r}) was done")
+    assert asked > 1000
+    assert await state(client, places) == before
+
+
+async def test_commands_refuse_names_that_lead_elsewhere(
+    platform: Platform, client: RegistryClient, places: Places
+) -> None:
+    before = await state(client, places)
+    model, project = places.served.version.model_name, places.served.project.name
+    for arguments_ in (
+        ("models", "alias", "delete", model, ".."),
+        ("models", "delete", "..", "--yes"),
+        ("projects", "collaborators", "remove", project, ".."),
+        ("projects", "collaborators", "remove", project, "."),
+    ):
+        done = platform.command(*arguments_, check=False)
+        assert done.returncode == 1 and "has left" not in done.stdout + done.stderr, done
+        assert "'..' as a folder" in done.stderr or "'.' as a folder" in done.stderr, done.stderr
+    assert await state(client, places) == before
+
+
+def test_the_gateway_knows_no_other_spelling_of_a_deployment(platform: Platform, places: Places) -> None:
+    key = places.deployment.access_key
+    for path in (
+        f"/endpoints/{key}/../{key}/ping",
+        f"/endpoints/{key}/%2e%2e/ping",
+        f"/endpoints/x/..%2f{key}/ping",
+        f"/endpoints/..%2fendpoints%2f{key}/ping",
+        f"/endpoints//{key}/ping",
+        f"/endpoints/{key}/ping/..",
+        f"/endpoints/{key}/..%2fping",
+        f"/endpoints/{key}//ping",
+        f"/endpoints/{key}/",
+        f"/endpoints/{key}/invocations/../ping",
+        "/endpoints/../health",
+        "/./health",
+        "/%2e%2e/health",
+    ):
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", platform.ports.gateway), timeout=30) as connection:
+            connection.sendall(head.encode())
+            received = b"".join(iter(lambda connection=connection: connection.recv(1 << 16), b""))
+        assert received.split(b" ", 2)[1] == b"404", f"{path}: {received[:300]!r}"
