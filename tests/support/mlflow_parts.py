@@ -55,6 +55,19 @@ class Parts:
     secrets: Secrets
     mlflow: Mlflow
     access: Access
+    #: By the part's name.
+    processes: dict[str, subprocess.Popen[bytes]]
+
+    @contextmanager
+    def without_object_store(self) -> Iterator[None]:
+        """Kills the object store, and starts it again after the block."""
+        self.processes["object-store"].kill()
+        self.processes["object-store"].wait()
+        try:
+            yield
+        finally:
+            self.processes["object-store"] = _start_object_store(self.home)
+            wait_for(lambda: _in_store(self), what="the object store")
 
     def route(self, project: str) -> ProjectRoute:
         registry = None if project == "lonely" else REGISTRY
@@ -129,7 +142,9 @@ class Parts:
 
     def store_archive(self, version: Mapping[str, Any]) -> None:
         """What the service's archive workflow does in the end: files below the registry's prefix, then READY."""
-        tags = {tag["key"]: tag["value"] for tag in version["tags"]}
+        named = {"name": version["name"], "version": version["version"]}
+        found = self.mlflow.call("GET", "model-versions/get", workspace=REGISTRY, params=named)["model_version"]
+        tags = {tag["key"]: tag["value"] for tag in found["tags"]}
         model = self.mlflow.call("GET", "registered-models/get", workspace=REGISTRY, params={"name": version["name"]})[
             "registered_model"
         ]
@@ -155,12 +170,11 @@ def running_parts() -> Iterator[Parts]:
     home.create()
     ports, secrets = choose_ports(home), load_secrets(home)
     mlflow = Mlflow(ports, secrets)
-    parts = Parts(home, ports, secrets, mlflow, Access(mlflow, secrets))
-    here = {ENVIRONMENT_VARIABLE: str(home.root)}
-    processes = [
-        _start(home, "object-store", [sys.executable, "-m", "registry_tui.platform.object_store"], here),
-        _start(home, "mlflow", *server_command(home, ports, secrets)),
-    ]
+    processes = {
+        "object-store": _start_object_store(home),
+        "mlflow": _start(home, "mlflow", *server_command(home, ports, secrets)),
+    }
+    parts = Parts(home, ports, secrets, mlflow, Access(mlflow, secrets), processes)
     try:
         parts.write_routes()
         wait_for(lambda: _in_store(parts), what="the object store")
@@ -173,9 +187,9 @@ def running_parts() -> Iterator[Parts]:
         yield parts
     finally:
         mlflow.close()
-        for process in reversed(processes):
+        for process in reversed(processes.values()):
             process.terminate()
-        for process in processes:
+        for process in processes.values():
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:
@@ -190,6 +204,11 @@ def _in_store(parts: Parts) -> bool:
         parts.s3.create_bucket(Bucket=BUCKET)
     parts.s3.put_object(Bucket=BUCKET, Key="probe", Body=b"")
     return True
+
+
+def _start_object_store(home: Home) -> subprocess.Popen[bytes]:
+    here = {ENVIRONMENT_VARIABLE: str(home.root)}
+    return _start(home, "object-store", [sys.executable, "-m", "registry_tui.platform.object_store"], here)
 
 
 def _start(home: Home, part: str, command: list[str], extra: Mapping[str, str]) -> subprocess.Popen[bytes]:

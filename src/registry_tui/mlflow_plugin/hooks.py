@@ -14,6 +14,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EX
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
+from registry_tui.mlflow_plugin import borders, grants
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
@@ -42,9 +43,11 @@ def install(app: Flask, auth: Any) -> None:
     # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
     assistant_router.routes.clear()
     app.before_request(_refuse_access_changes)
-    app.after_request(_withdraw_model_of_refused_version)
+    app.after_request(_mark_model_of_refused_version)
     app.after_request(partial(_say_that_it_is_missing, auth))
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
+    borders.install()
+    grants.install(auth)
     auth._can_create_in_workspace = partial(_may_create, auth, auth._can_create_in_workspace)
 
 
@@ -68,17 +71,21 @@ def _refuse_access_changes() -> Response | None:
     )
 
 
-def _withdraw_model_of_refused_version(response: Response) -> Response:
-    """Clients make a model and its first version in two calls; a refused version leaves no empty model behind."""
-    if not (request.path.endswith(_CREATE_VERSION) and response.status_code >= 400 and current_user()):
+def _mark_model_of_refused_version(response: Response) -> Response:
+    """Clients make a model and its first version in two calls; lists leave out the model when the second is refused.
+
+    A server error is not a refusal: clients send the call again.
+    """
+    refused = HTTPStatus.BAD_REQUEST <= response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    if not (request.path.endswith(_CREATE_VERSION) and refused and current_user()):
         return response
     store, name = _registry_store(), _asked_name()
     if name and store is not None:
         try:
-            store.withdraw_empty_model(name)
+            store.mark_left_behind(name)
         except MlflowException as error:
-            # The refusal itself is what the client must hear.
-            _logger.info("The empty model %r stays: %s", name, error.message)
+            # The client needs the refusal itself.
+            _logger.info("The empty model %r is not marked: %s", name, error.message)
     return response
 
 

@@ -14,41 +14,36 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel, Regist
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
-    RESOURCE_ALREADY_EXISTS,
     RESOURCE_CONFLICT,
     RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
 )
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlModelVersionTag,
     SqlRegisteredModel,
-    SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_model_version_tag
-from sqlalchemy import exists, or_, true, update
+from sqlalchemy import false, update
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import numbers
+from registry_tui.mlflow_plugin import leftovers, numbers
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
+from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
-from registry_tui.mlflow_plugin.searching import model_has, models_with, split_filters, versions_with
+from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
 
 PENDING, READY, FAILED = "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
-
-#: A model without versions is withdrawn when its first version is refused within this time after it was made.
-_WITHDRAW_WITHIN_MILLISECONDS = 10_000
 
 #: Lengths of MLflow's columns (`dbmodels/models.py`), which SQLite does not check.
 _MAX_SOURCE = 500
@@ -117,68 +112,36 @@ class EnvironmentRegistryStore(OwnedStore):
             tags_.VISIBILITY: "private",
             tags_.LOCATION: project.workspace_name if project else "",
         }
-        try:
-            return super().create_registered_model(
-                name, [RegisteredModelTag(key, value) for key, value in {**ours, **given}.items()], description
-            )
-        except MlflowException as error:
-            if error.error_code == ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-                # Somebody else wants this name too, so it is no longer the maker's alone to withdraw.
-                with self.ManagedSessionMaker(read_only=False) as session:
-                    session.execute(
-                        update(SqlRegisteredModel)
-                        .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name)
-                        .where(SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time)
-                        .values(last_updated_time=SqlRegisteredModel.creation_time + 1)
-                        .execution_options(synchronize_session=False)
-                    )
-            raise
-
-    def withdraw_empty_model(self, name: str) -> None:
-        """Takes away a model whose first version was refused, when this user made it moments ago and nobody else asked.
-
-        It locks the model first, so that a version that arrives at the same time either finds the model or keeps it.
-        """
-        registry, user = self._get_active_workspace(), current_user()
-        of_user = exists().where(
-            SqlRegisteredModelTag.workspace == registry,
-            SqlRegisteredModelTag.name == name,
-            SqlRegisteredModelTag.key == tags_.OWNER,
-            SqlRegisteredModelTag.value == user,
-        )
-        has_version = exists().where(SqlModelVersion.workspace == registry, SqlModelVersion.name == name)
-        since = get_current_time_millis() - _WITHDRAW_WITHIN_MILLISECONDS
-        whose = true() if is_administrator() else of_user
         with self.ManagedSessionMaker(read_only=False) as session:
-            locked = session.execute(
-                update(SqlRegisteredModel)
-                .where(SqlRegisteredModel.workspace == registry, SqlRegisteredModel.name == name, whose, ~has_version)
-                .where(SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time)
-                .where(SqlRegisteredModel.creation_time > since)
-                .values(last_updated_time=SqlRegisteredModel.last_updated_time)
-                .execution_options(synchronize_session=False)
-            )
-            if locked.rowcount:
-                session.delete(session.get(SqlRegisteredModel, (registry, name)))
+            leftovers.clear(session, registry, name)
+        return super().create_registered_model(
+            name, [RegisteredModelTag(key, value) for key, value in {**ours, **given}.items()], description
+        )
+
+    def mark_left_behind(self, name: str) -> None:
+        """Marks a model whose first version was refused, when this user made it moments ago for nothing else."""
+        registry, user = self._get_active_workspace(), current_user()
+        if user is not None and not is_administrator():
+            with self.ManagedSessionMaker(read_only=False) as session:
+                leftovers.mark(session, registry, name, user)
+
+    def set_registered_model_tag(self, name: str, tag: Any) -> None:
+        self._refuse_reserved([tag.key])
+        if tag.key == tags_.WITHDRAW:
+            with self.ManagedSessionMaker(read_only=False) as session:
+                leftovers.withdraw(session, self._get_active_workspace(), name, tag.value)
+            return
+        super().set_registered_model_tag(name, tag)
 
     def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
-        """Understands `mlflow_tags.SEARCH`, and leaves out models that have nothing but a name.
-
-        Clients make the model before they look at what to register, and leave it behind when that is no model: it has
-        no version yet, no description, no tag of somebody's.
-        """
+        """Understands `mlflow_tags.SEARCH`, and leaves out models that a refused registration left behind."""
         searches, filters = split_filters(parsed_filters, tags_.SEARCH)
         query = super()._get_search_registered_model_filter_query(session, filters, dialect)
         for each in searches:
             query = query.where(models_with(each["value"]))
-        return query.where(
-            or_(
-                model_has(SqlModelVersion),
-                SqlRegisteredModel.description != "",
-                model_has(SqlRegisteredModelTag, ~SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")),
-                model_has(SqlRegisteredModelAlias),
-            )
-        )
+        if asks_for_ours(parsed_filters):
+            query = query.where(false())
+        return query.where(~leftovers.is_left_behind())
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         check_model_name(new_name)
@@ -192,6 +155,7 @@ class EnvironmentRegistryStore(OwnedStore):
                     error_code=RESOURCE_CONFLICT,
                 )
             numbers.retire_name(session, registry, name, model_id)
+            leftovers.keep(session, registry, name)
         return super().rename_registered_model(name, new_name)
 
     def delete_registered_model(self, name: str) -> None:
@@ -329,7 +293,7 @@ class EnvironmentRegistryStore(OwnedStore):
         query = super()._get_search_model_versions_filter_clauses(filters, dialect)
         for each in ours:
             query = query.where(versions_with(each["key"], each["value"]))
-        return query
+        return query.where(false()) if asks_for_ours(parsed_filters) else query
 
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")

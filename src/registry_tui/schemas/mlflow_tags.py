@@ -15,6 +15,11 @@ VISIBILITY = PREFIX + "visibility"
 LOCATION = PREFIX + "location"
 #: Followed by a user's name, value "true": who registered a version and so sees the model, also while it is private.
 CONTRIBUTOR = PREFIX + "contributor."
+#: "true" on a model whose first version was refused; lists leave it out until something is done with it.
+LEFT_BEHIND = PREFIX + "left_behind"
+
+#: Not stored: writing it on a registered model, with the model's ID, deletes the model when it never had a version.
+WITHDRAW = PREFIX + "withdraw"
 
 #: Not stored: with `=` and `search_value(text)` in a filter of registered models, it finds those of which the name, the
 #: description, the owner or a tag contains the text, in any case. In a filter of versions: those of which the number or

@@ -100,7 +100,8 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
     """A model by name or ID, whoever may see it. Raises PartUnavailable."""
     if not model:
         return None
-    # MLflow's own "get" loads every version of the model, its search only the last; that passes by models without any.
+    # MLflow's search reads the last version only, its "get" all. It leaves out prompts, and what refused registrations
+    # left behind.
     filters = [f"name {'LIKE' if unquotable(model) else '='} {quoted(model)}"]
     if ID_PATTERN.fullmatch(model):
         filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
@@ -108,11 +109,7 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
         for _, found in scan(service, place, filter_, batch=2):
             if model in (found.name, found.id):
                 return found
-    try:
-        answer = service.mlflow.call("GET", "registered-models/get", workspace=place.workspace, params={"name": model})
-    except (Missing, InvalidInput):
-        return None
-    return to_model(place.id, answer["registered_model"])
+    return None
 
 
 def visible_names(service: Service, principal: Principal, place: RegistryPlace, names: Iterable[str]) -> set[str]:

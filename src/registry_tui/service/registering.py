@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,10 @@ from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.places import Role
 from registry_tui.service import artifacts, events, experiments, models, versions
 from registry_tui.service.context import Principal, Resource, Service
-from registry_tui.service.errors import AlreadyThere, InvalidInput, WrongState
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.experiments import ProjectPlace
+
+_logger = logging.getLogger(__name__)
 
 #: Of registered models' names, in characters (MLflow's column holds 256).
 MAX_NAME = 250
@@ -35,7 +39,7 @@ def register_model(
 ) -> Accepted[ModelVersion]:
     """Makes a version from a logged model, and begins to store its archive.
 
-    Everything is checked before anything is made; the plugin takes a new model back whose first version it refuses.
+    Everything is checked before anything is made; a new model whose first version MLflow refuses is deleted again.
     Raises InvalidInput, Missing, NotPermitted, WrongState for a project that is not synchronized, PartUnavailable.
     """
     from registry_tui.service.workflows import archive
@@ -55,11 +59,17 @@ def register_model(
             _check_known(principal, known, request)
 
         with archive.being_registered(registry.id, request.name):
-            created = known is None and _create_model(service, principal, place, request)
+            created = _create_model(service, principal, place, registry, request) if known is None else None
             if not created:
                 _update_known(service, principal, registry, request)
-            # The plugin takes a new model back when it refuses its first version.
-            made = _create_version(service, principal, place, request, source)
+            try:
+                made = _create_version(service, principal, place, request, source)
+            except PartUnavailable:
+                raise  # the version may have been made
+            except ServiceError:
+                if created:
+                    _withdraw(service, registry, created)
+                raise
             model = models.fetch_model(service, registry, request.name)
             if model is None:
                 raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
@@ -157,18 +167,36 @@ def _check_known(principal: Principal, model: RegisteredModel, request: Register
         models.require_owner(principal, model, "change its visibility")
 
 
-def _create_model(service: Service, principal: Principal, place: ProjectPlace, request: RegisterModel) -> bool:
-    """False when somebody else made it just now."""
+def _create_model(
+    service: Service,
+    principal: Principal,
+    place: ProjectPlace,
+    registry: models.RegistryPlace,
+    request: RegisterModel,
+) -> RegisteredModel | None:
+    """The new model, or None when somebody else made it just now."""
     tags = {
         mlflow_tags.OWNER: principal.name,
         mlflow_tags.VISIBILITY: (request.visibility or Visibility.PRIVATE).value,
     }
     body = {"name": request.name, "description": request.description, "tags": _mlflow_tags(tags)}
     try:
-        service.mlflow.call("POST", "registered-models/create", workspace=place.workspace, json=body)
+        answer = service.mlflow.call("POST", "registered-models/create", workspace=place.workspace, json=body)
     except AlreadyThere:
-        return False
-    return True
+        return None
+    return models.to_model(registry.id, answer["registered_model"])
+
+
+def _withdraw(service: Service, registry: models.RegistryPlace, model: RegisteredModel) -> None:
+    """Deletes a model that this request made, unless somebody registered a version of it meanwhile."""
+    body = {"name": model.name, "key": mlflow_tags.WITHDRAW, "value": model.id}
+    try:
+        # MLflow's handler looks the model up behind the store: Missing means that it was deleted.
+        with suppress(Missing):
+            service.mlflow.call("POST", "registered-models/set-tag", workspace=registry.workspace, json=body)
+    except ServiceError as error:
+        # The caller needs the refusal itself.
+        _logger.warning("The model %r stays without a version: %s", model.name, error)
 
 
 def _update_known(

@@ -1,0 +1,89 @@
+"""Models that a refused registration left behind.
+
+Clients make a model and its first version in two calls. When the second is refused, the model stays and can be used by
+its name as on any MLflow server, but it is marked: lists leave it out while nothing was done with it, and whoever
+creates a model of that name gets a new one in its place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlflow.store.model_registry.dbmodels.models import (
+    SqlModelVersion,
+    SqlRegisteredModel,
+    SqlRegisteredModelAlias,
+    SqlRegisteredModelTag,
+)
+from mlflow.utils.time import get_current_time_millis
+from sqlalchemy import and_, delete, or_, update
+from sqlalchemy.orm import Session
+
+from registry_tui.mlflow_plugin.searching import model_has
+from registry_tui.schemas import mlflow_tags as tags_
+
+#: Clients send both calls one after the other; a model that is older was made for its own sake.
+_MADE_WITHIN_MILLISECONDS = 60_000
+
+
+def is_bare() -> Any:
+    """Models that have never had a version, and no description, tag or alias that somebody gave."""
+    return and_(
+        ~model_has(SqlModelVersion),
+        or_(SqlRegisteredModel.description.is_(None), SqlRegisteredModel.description == ""),
+        ~model_has(SqlRegisteredModelTag, ~SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")),
+        ~model_has(SqlRegisteredModelAlias),
+    )
+
+
+def is_left_behind() -> Any:
+    """Models that a refused registration left behind, and with which nothing was done since."""
+    return and_(model_has(SqlRegisteredModelTag, SqlRegisteredModelTag.key == tags_.LEFT_BEHIND), is_bare())
+
+
+def mark(session: Session, workspace: str, name: str, user: str) -> None:
+    """Marks a bare model that a user made moments ago, and whose first version was refused."""
+    since = get_current_time_millis() - _MADE_WITHIN_MILLISECONDS
+    owner = and_(SqlRegisteredModelTag.key == tags_.OWNER, SqlRegisteredModelTag.value == user)
+    made_now = and_(
+        SqlRegisteredModel.creation_time > since,
+        SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time,
+    )
+    if _hold(session, workspace, name, and_(is_bare(), made_now, model_has(SqlRegisteredModelTag, owner))):
+        session.merge(SqlRegisteredModelTag(workspace=workspace, name=name, key=tags_.LEFT_BEHIND, value="true"))
+
+
+def clear(session: Session, workspace: str, name: str) -> None:
+    """Takes away a model that was left behind, because somebody makes one of its name."""
+    if _hold(session, workspace, name, is_left_behind()):
+        session.delete(session.get(SqlRegisteredModel, (workspace, name)))
+
+
+def keep(session: Session, workspace: str, name: str) -> None:
+    """Takes the mark away: the model is wanted."""
+    session.execute(
+        delete(SqlRegisteredModelTag).where(
+            SqlRegisteredModelTag.workspace == workspace,
+            SqlRegisteredModelTag.name == name,
+            SqlRegisteredModelTag.key == tags_.LEFT_BEHIND,
+        )
+    )
+
+
+def withdraw(session: Session, workspace: str, name: str, model_id: str) -> None:
+    """Deletes the model of an ID when it has never had a version: the service made it for one that was refused."""
+    same = and_(SqlRegisteredModelTag.key == tags_.MODEL_ID, SqlRegisteredModelTag.value == model_id)
+    if _hold(session, workspace, name, and_(~model_has(SqlModelVersion), model_has(SqlRegisteredModelTag, same))):
+        session.delete(session.get(SqlRegisteredModel, (workspace, name)))
+
+
+def _hold(session: Session, workspace: str, name: str, condition: Any) -> bool:
+    """Whether a model meets a condition; holds it then, so that no version arrives before the session ends."""
+    held = session.scalar(
+        update(SqlRegisteredModel)
+        .where(SqlRegisteredModel.workspace == workspace, SqlRegisteredModel.name == name, condition)
+        .values(last_updated_time=SqlRegisteredModel.last_updated_time)
+        .returning(SqlRegisteredModel.name)
+        .execution_options(synchronize_session=False)
+    )
+    return held is not None
