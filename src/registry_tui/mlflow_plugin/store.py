@@ -26,7 +26,7 @@ from mlflow.store.model_registry.dbmodels.models import (
 )
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_model_version_tag
-from sqlalchemy import false, update
+from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import leftovers, numbers
@@ -225,6 +225,8 @@ class EnvironmentRegistryStore(OwnedStore):
             )
             if not touched.rowcount:
                 raise _no_model(name)
+            if (made := _made_by(session, registry, name, tags.get(tags_.REQUEST))) is not None:
+                return made.to_mlflow_entity()
             number = numbers.highest_version(session, registry, name) + 1
             version = SqlModelVersion(
                 workspace=registry,
@@ -328,6 +330,16 @@ class EnvironmentRegistryStore(OwnedStore):
             elif not waiting:
                 key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
                 session.add(SqlModelVersionTag(**key, value="true"))
+
+
+def _made_by(session: Session, registry: str, name: str, request: str | None) -> SqlModelVersion | None:
+    """The version of a model that the same request of the service made before."""
+    if request is None:
+        return None
+    tag = SqlModelVersionTag
+    of_request = select(tag.version).where(tag.workspace == registry, tag.name == name)
+    number = session.scalar(of_request.where(tag.key == tags_.REQUEST, tag.value == request))
+    return None if number is None else session.get(SqlModelVersion, (registry, name, number))
 
 
 def _copied_version(source: str) -> tuple[str, str] | None:

@@ -31,6 +31,8 @@ STATUS = PREFIX + "status"
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
+#: ID of the service's keyed request that registered it: the same request gets the version that it made before.
+REQUEST = PREFIX + "request"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"
 #: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.

@@ -10,10 +10,11 @@ from starlette.responses import HTMLResponse, JSONResponse
 
 import registry_tui
 from registry_tui.schemas.base import Problem
-from registry_tui.service import api_page, problems, routes
+from registry_tui.service import api_page, idempotency, problems, routes
 from registry_tui.service.background import Background
 from registry_tui.service.context import Service
 from registry_tui.service.middleware import RequestMiddleware
+from registry_tui.service.routes.keyed import Turns
 from registry_tui.service.stream import Hub
 
 API = "/api/v1"
@@ -23,7 +24,12 @@ An open Model Registry. Names or IDs are accepted wherever a resource is named; 
 
 Lists come in pages: ask again with `page_token` set to the answer's `next_page_token` until that is null.
 Errors are problem details (RFC 9457, `application/problem+json`) with `code`, `detail`, `action` and `request_id`.
-Send `X-Request-ID` to find your request again in events and logs; every answer carries it."""
+Send `X-Request-ID` to find your request again in events and logs; every answer carries it.
+
+Send a new `Idempotency-Key` with everything that changes something, and the same one when you send it again because no
+answer came: it is then carried out once, also when the service was restarted meanwhile, and a repetition gets the first
+answer with `Idempotency-Replayed: true`. While the first is under way a repetition waits for it, and is answered 409
+(`under-way`) when that takes long. A request that was refused (4xx) changed nothing, and its key can be used again."""
 
 
 def create_app(service: Service, background: Background, hub: Hub | None = None) -> FastAPI:
@@ -42,6 +48,8 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
     app.state.service = service
     app.state.background = background
     app.state.hub = hub or Hub()
+    app.state.turns = Turns()
+    service.database.committing.append(idempotency.note)
     app.add_middleware(RequestMiddleware, max_request_bytes=service.settings.max_request_bytes)
     problems.install(app)
     for router in routes.routers():

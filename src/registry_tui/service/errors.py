@@ -7,12 +7,15 @@ ServiceError
  ├─ AlreadyThere      409
  ├─ InUse             409
  ├─ WrongState        409
+ ├─ StillUnderWay     409   the same request, with the same idempotency key, has not been answered yet
+ ├─ KeyReused         422   another request was sent with this idempotency key
  └─ PartUnavailable   503   a part of the platform does not answer; workflows try again
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from registry_tui.schemas.base import FieldProblem
 
@@ -55,6 +58,15 @@ class InUse(ServiceError):
 
 class WrongState(ServiceError):
     status, code, title = 409, "wrong-state", "Not possible in this state"
+
+
+class StillUnderWay(ServiceError):
+    status, code, title = 409, "under-way", "The request is still being carried out"
+    headers = MappingProxyType({"Retry-After": "2"})
+
+
+class KeyReused(ServiceError):
+    status, code, title = 422, "key-reused", "The idempotency key belongs to another request"
 
 
 class PartUnavailable(ServiceError):

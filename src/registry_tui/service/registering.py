@@ -14,7 +14,7 @@ from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.places import Role
-from registry_tui.service import artifacts, events, experiments, models, versions
+from registry_tui.service import artifacts, events, experiments, idempotency, models, versions
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.experiments import ProjectPlace
@@ -219,6 +219,8 @@ def _create_version(
     service: Service, principal: Principal, place: ProjectPlace, request: RegisterModel, source: _Source
 ) -> Mapping[str, Any]:
     tags = {**{tag.key: tag.value for tag in request.tags}, mlflow_tags.CREATOR: principal.name}
+    if keyed := idempotency.current.get():
+        tags[mlflow_tags.REQUEST] = keyed
     body = {
         "name": request.name,
         "source": source.uri,

@@ -32,6 +32,8 @@ class Database:
         self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
         #: Called with the rows that a session has written, after its commit.
         self.committed: list[Callable[[Sequence[object]], None]] = []
+        #: Called with a session and the rows that it has made, at the end of its transaction.
+        self.committing: list[Callable[[Session, Sequence[object]], None]] = []
 
     @classmethod
     def at(cls, path: Path) -> Database:
@@ -46,15 +48,21 @@ class Database:
         keep it short, and never call another system inside.
         """
         written: dict[int, object] = {}
+        made: list[object] = []
 
         def flushed(session: Session, _: object) -> None:
+            made.extend(session.new)
             written.update((id(row), row) for row in (*session.new, *session.dirty))
 
         with Session(self.engine, expire_on_commit=False) as session:
-            if self.committed:
+            if self.committed or self.committing:
                 event.listen(session, "after_flush", flushed)
             with session.begin():
                 yield session
+                if self.committing:
+                    session.flush()
+                for take_part in self.committing if made else ():
+                    take_part(session, made)
         if written:
             for tell in self.committed:
                 tell(list(written.values()))

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
@@ -289,6 +289,27 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyRow(Base):
+    """A mutation that was sent with an `Idempotency-Key`, for a day; see `service/idempotency.py`."""
+
+    __tablename__ = "idempotency"
+
+    #: SHA-256 of person and key.
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: SHA-256 of method, address and body.
+    digest: Mapped[str]
+    person: Mapped[str]
+    #: Method and address, for people.
+    request: Mapped[str]
+    #: What the request made, as `<kind>:<ID>`, from the transaction on that made it.
+    made: Mapped[str | None]
+    #: Of the answer; None while the request is under way, or when it was cut off.
+    status: Mapped[int | None]
+    #: The answer's body, encrypted; None when it was too large to keep.
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class WorkflowRow(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.deployments import (
@@ -25,9 +25,10 @@ from registry_tui.schemas.deployments import (
 from registry_tui.schemas.operations import Accepted
 from registry_tui.service import api_keys, deployment_views, deployments, trying
 from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 from registry_tui.service.routes.models import VersionIn
 
-router = APIRouter(tags=["deployments"])
+router = new_router("deployments")
 
 _ONE = "/deployments/{deployment}"
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
 from registry_tui.service import events
 from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 
-router = APIRouter(tags=["events"])
+router = new_router("events")
 
 
 @router.get("/events")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
@@ -22,9 +22,10 @@ from registry_tui.schemas.operations import Accepted
 from registry_tui.service import model_list, models, registering, version_archives, versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 from registry_tui.service.routes.tracking import RangeIn
 
-router = APIRouter(tags=["models"])
+router = new_router("models")
 
 _MODELS = "/registries/{registry}/models"
 _MODEL = f"{_MODELS}/{{model}}"

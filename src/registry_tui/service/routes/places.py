@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import (
@@ -21,8 +21,9 @@ from registry_tui.schemas.places import (
 )
 from registry_tui.service import collaborators, environments, identity, projects, workspaces
 from registry_tui.service.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 
-router = APIRouter()
+router = new_router()
 
 
 @router.get("/environments", tags=["environments"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
@@ -12,8 +12,9 @@ from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, Regis
 from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 from registry_tui.service import registries, storage_usage
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 
-router = APIRouter(tags=["registries"])
+router = new_router("registries")
 
 
 @router.get("/registries")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import Header, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
@@ -16,9 +16,10 @@ from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.service import metrics, status
 from registry_tui.service.background import Background
 from registry_tui.service.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 from registry_tui.service.stream import Hub, lines
 
-router = APIRouter(tags=["system"])
+router = new_router("system")
 
 
 class Health(Schema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
@@ -25,8 +25,9 @@ from registry_tui.schemas.tracking import (
 from registry_tui.service import artifacts, experiments, metric_curves, run_groups, run_versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import READS_ONLY, new_router
 
-router = APIRouter(tags=["tracking"])
+router = new_router("tracking")
 
 RangeIn = Annotated[str | None, Header(alias="Range", description="`bytes=FIRST-LAST`: only this part, as a 206")]
 
@@ -58,7 +59,7 @@ def get_experiment(service: ServiceIn, principal: Acting, project: str, experime
     return experiments.get_experiment(service, principal, project, experiment)
 
 
-@router.post("/projects/{project}/runs/search", response_model=Page[Run])
+@router.post("/projects/{project}/runs/search", response_model=Page[Run], openapi_extra=READS_ONLY)
 def search_runs(service: ServiceIn, principal: Acting, project: str, request: RunSearch) -> Response:
     """One page of runs, in MLflow's filter language and order."""
     page = experiments.search_runs(service, principal, project, request)
@@ -66,13 +67,13 @@ def search_runs(service: ServiceIn, principal: Acting, project: str, request: Ru
     return Response(page.model_dump_json(), media_type="application/json")
 
 
-@router.post("/projects/{project}/runs/registered")
+@router.post("/projects/{project}/runs/registered", openapi_extra=READS_ONLY)
 def registered_from(service: ServiceIn, principal: Acting, project: str, request: RunVersionsAsked) -> RunVersions:
     """The versions registered from a page of runs."""
     return run_versions.registered_from(service, principal, project, request.run_ids)
 
 
-@router.post("/projects/{project}/runs/group")
+@router.post("/projects/{project}/runs/group", openapi_extra=READS_ONLY)
 def group_runs(service: ServiceIn, principal: Acting, project: str, request: RunGrouping) -> RunGroups:
     """Runs by the values of a param, with a metric's mean and range in each group."""
     return run_groups.group_runs(service, principal, project, request)

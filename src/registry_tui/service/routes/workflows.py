@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import LogLine, Workflow, WorkflowKind
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.routes.keyed import new_router
 from registry_tui.service.workflows import queries
 
-router = APIRouter(tags=["workflows"])
+router = new_router("workflows")
 
 
 @router.get("/workflows")

@@ -33,7 +33,9 @@ _guard = threading.Lock()
 
 
 def start(service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion) -> Workflow:
-    """Begins to store a version's archive; gives the workflow that does so already, if one does."""
+    """Begins to store a version's archive; gives the workflow that does so already, or did."""
+    if version.status is not VersionStatus.PENDING_REGISTRATION and (before := _newest_of(service, version)):
+        return to_schema(before)
     try:
         return service.workflows.start(
             principal,
@@ -49,12 +51,18 @@ def start(service: Service, principal: Principal, registry: RegistryPlace, versi
             },
         )
     except WrongState:
-        query = select(WorkflowRow).where(WorkflowRow.resource_type == "version", WorkflowRow.resource_id == version.id)
-        with service.database.reading() as session:
-            found = session.scalars(query.order_by(WorkflowRow.created_at.desc())).first()
-        if found is None or found.kind != WorkflowKind.ARCHIVE.value:
+        found = _newest_of(service, version)
+        if found is None:
             raise
         return to_schema(found)
+
+
+def _newest_of(service: Service, version: ModelVersion) -> WorkflowRow | None:
+    """The newest workflow of a version, when it is one that stores its archive."""
+    query = select(WorkflowRow).where(WorkflowRow.resource_type == "version", WorkflowRow.resource_id == version.id)
+    with service.database.reading() as session:
+        found = session.scalars(query.order_by(WorkflowRow.created_at.desc())).first()
+    return None if found is None or found.kind != WorkflowKind.ARCHIVE.value else found
 
 
 def start_pending(service: Service) -> int:

@@ -1,0 +1,355 @@
+"""Every POST of the API sent twice with one key, also around a kill of the service: one thing, one answer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from registry_tui.platform import supervisor
+from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.operations import Accepted, WorkflowStatus
+from registry_tui.schemas.places import Project
+from support.platforms import Platform, unique, wait_for
+from support.registered import LoggedRun, log_model
+from support.served import deploy as deploy_model
+from support.served import finish, split
+from support.served import register as registered_model
+
+pytestmark = pytest.mark.xdist_group("idempotency")
+
+TESTS = Path(__file__).resolve().parent.parent
+
+Items = list[dict[str, Any]]
+
+#: Of replicas that hold a small model.
+MEMORY = 600 << 20
+
+
+@dataclass
+class Place:
+    """A platform's service as plain HTTP, and what the calls are about."""
+
+    platform: Platform
+    http: httpx.Client
+    project: Project
+    run: LoggedRun
+    registry: str
+    #: A model whose version 1 can be served, and a deployment that has served something else before.
+    model: str
+    deployment: str
+
+    def send(self, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.http.post(path, json=body, headers=headers)
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.http.get(path, params=params).raise_for_status().json()
+
+    def items(self, path: str, **params: Any) -> Items:
+        found = self.get(path, page_size=200, **params)
+        return list(found if isinstance(found, list) else Page[dict[str, Any]].model_validate(found).items)
+
+    def finished(self, workflow: str) -> dict[str, Any]:
+        """The workflow once it has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.get(f"/workflows/{workflow}")
+            return found if WorkflowStatus(found["status"]).finished else None
+
+        return wait_for(ended, what=f"workflow {workflow}")
+
+    def workflows(self, kind: str, resource: str | None = None) -> Items:
+        found = self.items("/workflows", kind=kind)
+        return [each for each in found if resource in (None, each["resource_id"], each["resource_name"])]
+
+
+def connect(platform: Platform) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
+    return httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=120)
+
+
+def register_body(place: Place, name: str) -> dict[str, Any]:
+    return {"name": name, "run_id": place.run.run_id, "artifact_path": place.run.artifact_path}
+
+
+def registered(place: Place) -> str:
+    """The name of a new model whose version 1 is READY."""
+    name = unique("m")
+    answer = place.send(f"/projects/{place.project.id}/register", register_body(place, name)).raise_for_status()
+    place.finished(answer.json()["workflow"]["id"])
+    return name
+
+
+@pytest.fixture(scope="module")
+def place(own_platform: Platform) -> Iterator[Place]:
+    project = own_platform.new_project()
+    served = registered_model(own_platform, project)
+    deployment = deploy_model(own_platform, served, cpu=0.1, memory_bytes=MEMORY)
+    deploy_two = DeploymentUpdate(environment=[EnvironmentVariable(name="A", value="1")])
+    changed = own_platform.ask(lambda client: client.update_deployment(deployment.id, deploy_two))
+    assert isinstance(changed, Accepted)
+    finish(own_platform, changed.workflow)
+    run = log_model(own_platform, project)
+    with connect(own_platform) as http:
+        registry = http.get(f"/projects/{project.id}").raise_for_status().json()["registry_name"]
+        yield Place(own_platform, http, project, run, registry, served.version.model_name, deployment.id)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One POST: its address, its body, and how often what it makes is there afterwards."""
+
+    path: str
+    body: Any
+    count: Callable[[], int]
+
+
+def environment(place: Place) -> Call:
+    name = unique("e")
+    count = lambda: [each["name"] for each in place.items("/environments")].count(name)  # noqa: E731
+    return Call("/environments", {"name": name}, count)
+
+
+def workspace(place: Place) -> Call:
+    name = unique("w")
+    count = lambda: [each["name"] for each in place.items("/workspaces")].count(name)  # noqa: E731
+    return Call("/workspaces", {"name": name, "environment": "local"}, count)
+
+
+def project(place: Place) -> Call:
+    name = unique("p")
+    body = {"name": name, "workspace": "default"}
+    return Call("/projects", body, lambda: len(place.items("/projects", name=name)))
+
+
+def registry(place: Place) -> Call:
+    made = place.send("/environments", {"name": unique("e")}).raise_for_status().json()
+    name = unique("r")
+    body = {"name": name, "environment": made["name"]}
+    return Call("/registries", body, lambda: len(place.workflows("provision", name)))
+
+
+def new_registry(place: Place) -> str:
+    call = registry(place)
+    answer = place.send(call.path, call.body).raise_for_status().json()
+    place.finished(answer["workflow"]["id"])
+    return str(answer["resource"]["id"])
+
+
+def synchronize(place: Place) -> Call:
+    id_ = new_registry(place)
+    count = lambda: len(place.workflows("synchronize", id_))  # noqa: E731
+    return Call(f"/registries/{id_}/synchronize", None, count)
+
+
+def delete_registry(place: Place) -> Call:
+    id_ = new_registry(place)
+    count = lambda: len(place.workflows("deprovision", id_))  # noqa: E731
+    return Call(f"/registries/{id_}/delete", {"force": True}, count)
+
+
+def clean_up(place: Place) -> Call:
+    id_ = new_registry(place)
+    count = lambda: len(place.workflows("clean-up", id_))  # noqa: E731
+    return Call(f"/registries/{id_}/storage/clean-up", {"archives": [f"{uuid.uuid4()}/{uuid.uuid4()}"]}, count)
+
+
+def register(place: Place) -> Call:
+    name = unique("m")
+    versions = f"/registries/{place.registry}/models/{name}/versions"
+    return Call(
+        f"/projects/{place.project.id}/register", register_body(place, name), lambda: len(place.items(versions))
+    )
+
+
+def verification(place: Place) -> Call:
+    model = registered(place)
+    version = place.get(f"/registries/{place.registry}/models/{model}/versions/1")["id"]
+    path = f"/registries/{place.registry}/models/{model}/versions/1/verification"
+    return Call(path, None, lambda: len(place.workflows("verify", version)))
+
+
+def deploy(place: Place) -> Call:
+    name = unique("d")
+    body = {"name": name, "project": place.project.id, "model": place.model, "version": 1}
+    count = lambda: len([each for each in place.items("/deployments") if each["name"] == name])  # noqa: E731
+    return Call("/deployments", body | {"cpu": 0.1, "memory_bytes": MEMORY}, count)
+
+
+def rollout(place: Place, path: str, kind: str) -> Call:
+    before = len(place.workflows(kind, place.deployment))
+    count = lambda: len(place.workflows(kind, place.deployment)) - before  # noqa: E731
+    return Call(f"/deployments/{place.deployment}/{path}", None, count)
+
+
+def cancel(place: Place) -> Call:
+    call = registry(place)
+    workflow = place.send(call.path, call.body).raise_for_status().json()["workflow"]["id"]
+    count = lambda: int(place.finished(workflow)["status"] == "cancelled")  # noqa: E731
+    return Call(f"/workflows/{workflow}/cancel", None, count)
+
+
+def retry(place: Place) -> Call:
+    call = cancel(place)
+    place.send(call.path)
+    workflow = place.finished(call.path.split("/")[2])
+    assert workflow["status"] == "cancelled", workflow
+    count = lambda: len(place.workflows("provision", workflow["resource_id"])) - 1  # noqa: E731
+    return Call(f"/workflows/{workflow['id']}/retry", None, count)
+
+
+def trying(place: Place) -> Call:
+    body = {"body": json.dumps(split(a=[1.0], b=[2.0]))}
+    return Call(f"/deployments/{place.deployment}/test", body, lambda: 1)
+
+
+def verify(place: Place) -> Call:
+    path = f"/registries/{place.registry}/models/{place.model}/versions/1/verify"
+    return Call(path, None, lambda: 1)
+
+
+def key(place: Place) -> Call:
+    name = unique("k")
+    count = lambda: len([each for each in place.items("/keys") if each["name"] == name])  # noqa: E731
+    return Call("/keys", {"name": name}, count)
+
+
+#: How each POST of the API is called.
+POSTS: dict[str, Callable[[Place], Call]] = {
+    "/environments": environment,
+    "/workspaces": workspace,
+    "/projects": project,
+    "/projects/{project}/register": register,
+    "/registries": registry,
+    "/registries/{registry}/synchronize": synchronize,
+    "/registries/{registry}/delete": delete_registry,
+    "/registries/{registry}/storage/clean-up": clean_up,
+    "/registries/{registry}/models/{model}/versions/{version}/verification": verification,
+    "/registries/{registry}/models/{model}/versions/{version}/verify": verify,
+    "/deployments": deploy,
+    "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
+    "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),
+    "/deployments/{deployment}/test": trying,
+    "/deployments/{deployment}/stop": lambda place: rollout(place, "stop", "stop"),
+    "/workflows/{workflow}/cancel": cancel,
+    "/workflows/{workflow}/retry": retry,
+    "/keys": key,
+}
+
+
+def test_every_post_has_a_row(place: Place) -> None:
+    paths = place.get("/openapi.json")["paths"]
+    posts = {path for path, found in paths.items() if "post" in found and not found["post"].get("x-reads-only")}
+    assert {path.removeprefix("/api/v1") for path in posts} == set(POSTS)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_post_that_is_sent_twice_with_one_key_makes_one_thing(place: Place, path: str) -> None:
+    call, name = POSTS[path](place), str(uuid.uuid4())
+    first = place.send(call.path, call.body, name)
+    assert first.is_success, first.text
+    assert "Idempotency-Replayed" not in first.headers
+    second = place.send(call.path, call.body, name)
+    assert (second.status_code, second.content) == (first.status_code, first.content)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    other = place.send(call.path, {"something": "else"}, name)
+    assert other.status_code == 422 and other.json()["code"] == "key-reused"
+    workflow = first.json().get("workflow") or {}
+    if workflow:
+        place.finished(workflow["id"])
+    assert call.count() == 1
+
+
+#: Where the service is killed: after a commit of such rows, or an answer of MLflow to such a call.
+KILLS: dict[str, tuple[str, ...]] = {
+    "/environments": ("IdempotencyRow", "EnvironmentRow", "EventRow"),
+    "/projects": ("IdempotencyRow", "ProjectRow", "/api/3.0/mlflow/workspaces", "EventRow"),
+    "/projects/{project}/register": ("registered-models/create", "model-versions/create", "WorkflowRow"),
+    "/registries": ("WorkflowRow",),
+    "/deployments": ("IdempotencyRow", "WorkflowRow"),
+    "/keys": ("ApiKeyRow", "EventRow"),
+}
+
+
+@pytest.mark.parametrize(("path", "point"), [(path, point) for path, points in KILLS.items() for point in points])
+def test_a_post_that_is_sent_again_after_a_kill_makes_one_thing(place: Place, path: str, point: str) -> None:
+    call, name = POSTS[path](place), str(uuid.uuid4())
+    with killed_service(place.platform, point) as process:
+        with pytest.raises(httpx.HTTPError):
+            place.send(call.path, call.body, name)
+        assert process.wait(30) == -signal.SIGKILL
+    again = wait_for(lambda: sent_again(place, call, name), what="the service")
+    assert again.is_success, again.text
+    third = place.send(call.path, call.body, name)
+    assert (third.status_code, third.content) == (again.status_code, again.content)
+    if workflow := again.json().get("workflow"):
+        place.finished(workflow["id"])
+    assert call.count() == 1
+    if path == "/keys":
+        works_as_key(place, again.json()["key"])
+
+
+def test_an_answer_outlives_the_service(place: Place) -> None:
+    call, name = key(place), str(uuid.uuid4())
+    first = place.send(call.path, call.body, name)
+    pid = place.platform.kill("service")
+    wait_for(lambda: place.platform.pid("service") not in (0, pid), what="the supervisor to start it again")
+    second = wait_for(lambda: sent_again(place, call, name), what="the service")
+    assert second.content == first.content and call.count() == 1
+    works_as_key(place, second.json()["key"])
+    secret = first.json()["key"].encode()
+    folder = place.platform.home.service_database.parent
+    assert all(secret not in file.read_bytes() for file in folder.iterdir() if file.is_file())
+
+
+def sent_again(place: Place, call: Call, name: str) -> httpx.Response | None:
+    """The answer of a service that is up; it may still wait for a part."""
+    answer = place.send(call.path, call.body, name)
+    return None if answer.status_code == 503 else answer
+
+
+def works_as_key(place: Place, secret: str) -> None:
+    """The gateway answers metrics to an administrator's key."""
+    url = f"http://127.0.0.1:{place.platform.ports.gateway}/metrics"
+
+    def let_in() -> bool:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return httpx.get(url, headers=headers, trust_env=False).status_code == 200
+
+    wait_for(let_in, what="the gateway to know the key")
+
+
+@contextmanager
+def killed_service(platform: Platform, point: str) -> Iterator[subprocess.Popen[bytes]]:
+    """In place of the platform's service: one that kills itself at a point."""
+    supervisor.stop_part(platform.home, "service")
+    command = [sys.executable, "-m", "support.killed_service", point]
+    variables = {**platform.environment(), "PYTHONPATH": str(TESTS), PART_VARIABLE: "service"}
+    with (platform.home.logs / "service.log").open("ab") as log:
+        process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def ready() -> bool:
+        assert process.poll() is None
+        with connect(platform) as http:
+            return bool(http.get("/health").json()["ready"])
+
+    try:
+        wait_for(ready, what="the service")
+        yield process
+    finally:
+        process.kill()
+        process.wait(30)
+        platform.up()

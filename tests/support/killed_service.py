@@ -1,0 +1,42 @@
+"""The service, which kills itself once it has made something, before it can answer.
+
+`python -m support.killed_service POINT` on the home that `REGISTRY_TUI_HOME` names. POINT is a path of MLflow's API,
+`model-versions/create` say, after whose answer the process ends, or a class of rows, `ProjectRow` say, after whose
+first commit it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from registry_tui.platform.paths import Home
+from registry_tui.service.__main__ import run
+from registry_tui.service.context import Service
+
+
+def install(service: Service, point: str) -> None:
+    """Arranges the end of this process."""
+    call = service.mlflow.call
+
+    def call_and_die(method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = call(method, path, **options)
+        if path == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    def committed(rows: Sequence[object]) -> None:
+        if any(type(row).__name__ == point for row in rows):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    service.mlflow.call = call_and_die  # type: ignore[method-assign]
+    service.database.committed.append(committed)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    run(Home.resolve(), lambda service: install(service, sys.argv[1]))
