@@ -22,7 +22,7 @@ LOG = """
 import json, mlflow
 mlflow.set_experiment("faults")
 with mlflow.start_run() as run:
-    mlflow.log_text("flavors: {}", "model/MLmodel")
+    mlflow.log_text("flavors: {python_function: {loader_module: mlflow.sklearn}}", "model/MLmodel")
 print(json.dumps({"run": run.info.run_id, "uri": run.info.artifact_uri}))
 """
 

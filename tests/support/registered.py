@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ ML_MODEL = b"""\
 flavors:
   python_function:
     loader_module: mlflow.sklearn
-    model_path: model.pkl
+    model_path: part-0.bin
     python_version: 3.11.0
 mlflow_version: 3.17.2
 """
@@ -42,8 +43,15 @@ def mlflow_client(credentials: ProjectCredentials) -> httpx.Client:
     )
 
 
-def log_model(platform: Platform, project: Project, *, size: int = 2000, files: int = 3) -> LoggedRun:
-    """A finished run whose folder `model` holds an `MLmodel` and `files` files of `size` bytes."""
+def log_model(
+    platform: Platform,
+    project: Project,
+    *,
+    size: int = 2000,
+    files: int = 3,
+    contents: Mapping[str, bytes] | None = None,
+) -> LoggedRun:
+    """A finished run whose folder `model` holds an `MLmodel` and `files` files of `size` bytes, or these contents."""
     credentials = platform.ask(lambda client: client.credentials(project.id))
     with mlflow_client(credentials) as http:
         made = http.post("/api/2.0/mlflow/experiments/create", json={"name": unique("experiment")})
@@ -51,8 +59,8 @@ def log_model(platform: Platform, project: Project, *, size: int = 2000, files: 
         created = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": experiment_id, "run_name": "trained"})
         info = created.raise_for_status().json()["run"]["info"]
         folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
-        contents = {"MLmodel": ML_MODEL, **{f"part-{number}.bin": bytes([number]) * size for number in range(files)}}
-        for name, content in contents.items():
+        parts = {f"part-{number}.bin": bytes([number]) * size for number in range(files)}
+        for name, content in ({"MLmodel": ML_MODEL, **parts} if contents is None else contents).items():
             path = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/model/{name}"
             http.put(path, content=content).raise_for_status()
         http.post("/api/2.0/mlflow/runs/update", json={"run_id": info["run_id"], "status": "FINISHED"})

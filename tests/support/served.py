@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform as this_machine
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ mlflow_version: 3.17.2
 model_uuid: {uuid}
 """
 
+PYTHON_ENV = f"python: {this_machine.python_version()}\ndependencies:\n- -r requirements.txt\n"
 
 #: What `deploy` made and nobody took away yet: it holds room on the machine.
 DEPLOYED: list[tuple[Platform, str]] = []
@@ -96,6 +98,7 @@ def register(
         "MLmodel": ML_MODEL.format(module=module, uuid=module),
         f"code/{module}.py": CODE,
         "code/settings.json": json.dumps({"add": 0, **settings}),
+        "python_env.yaml": PYTHON_ENV,
     }
     if requirements is not None:
         files["requirements.txt"] = requirements

@@ -96,6 +96,7 @@ def _print_version(found: ModelVersion, as_json: bool) -> None:
         "size": f"{words.size(found.archive_bytes)} in {output.cell(found.archive_files)} files",
         "verified": found.verified_at,
         "damage": found.archive_damage,
+        "not servable": found.not_servable_reason,
     }
     output.print_one(found, fields, as_json=as_json)
 

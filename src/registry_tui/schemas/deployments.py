@@ -222,6 +222,8 @@ class DeploymentSuggestion(Schema):
     example_from: str = ""
     requirements: list[str] = []
     warnings: list[str] = []
+    #: Why the version cannot be deployed; None when it can.
+    not_servable_reason: str | None = None
 
 
 class TestRequest(RequestSchema):

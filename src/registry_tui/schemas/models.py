@@ -87,6 +87,9 @@ class ModelVersion(Schema):
     #: When the archive was read last and compared with its manifest, and what was wrong with it then.
     verified_at: datetime | None = None
     archive_damage: str | None = None
+    #: Whether it can be deployed once it is READY, and why not: it has no `python_function` flavor, for instance.
+    servable: bool = True
+    not_servable_reason: str | None = None
     workflow_id: str | None = None
 
 

@@ -178,6 +178,7 @@ class DeployForm(ServingForm):
         """Fills in what the version says, where nothing was typed."""
         model, number = self.chosen_model, self.chosen_version
         about = self.query_one("#about", Static)
+        self.suggestion = None
         if model is None or number is None:
             about.update(self._version_problem() or "")
             return
@@ -227,6 +228,8 @@ class DeployForm(ServingForm):
             return f"{model.name} has no alias {typed}"
         if self.query_one("#follow", Tick).value and whole(typed) is not None:
             return "to follow an alias, type the alias instead of a number"
+        if self.suggestion is not None and self.suggestion.not_servable_reason:
+            return f"version {self.chosen_version} cannot be deployed: {self.suggestion.not_servable_reason}"
         return None
 
     def _model_problem(self) -> str:

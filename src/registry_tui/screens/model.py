@@ -216,6 +216,8 @@ class ModelScreen(ListScreen):
             return "its archive is not stored"
         if action in ("alias", "deploy") and row.status != "READY":
             return "it is not ready"
+        if action == "deploy" and not row.servable:
+            return f"it cannot be served: {safe(row.not_servable_reason or '', 300)}"
         return None
 
     def why_not(self, action: str) -> str | None:

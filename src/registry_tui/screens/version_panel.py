@@ -84,10 +84,12 @@ def panel(
         ("Model folder", origin.artifact_path or ""),
         ("ID", row.id),
         ("Archive", row.archive_uri or ""),
+        ("Not servable", "" if row.servable else row.not_servable_reason or "it cannot be deployed"),
     ]
+    styles = {"Checked": "$error" if row.archive_damage else "", "Not servable": "$warning"}
     for name, value in facts:
         if value:
-            style = "$error" if name == "Checked" and row.archive_damage else ""
+            style = styles.get(name, "")
             parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), style)]
     if deployments:
         parts.append(("\n\nDeployed", "bold $accent"))

@@ -19,8 +19,7 @@ from registry_tui.service.archives import MIB, Place, clear_errors
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.experiments import ProjectPlace, enter, fetch_run, quoted
-
-MODEL_FILE = "MLmodel"
+from registry_tui.service.ml_model import MODEL_FILE
 
 #: Bytes that one file's reading keeps in memory.
 CHUNK = MIB

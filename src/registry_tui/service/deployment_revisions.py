@@ -53,6 +53,11 @@ def version_to_serve(
             if version.status is VersionStatus.PENDING_REGISTRATION
             else "Register the model again, as a new version",
         )
+    if not version.servable:
+        raise WrongState(
+            f"{version.model_name} v{version.version} cannot be deployed: {version.not_servable_reason}",
+            action="Deploy a version whose model was logged with a python_function flavor",
+        )
     return version
 
 

@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from registry_tui.schemas.deployments import RevisionState
 from registry_tui.schemas.models import Manifest
-from registry_tui.service import archives
+from registry_tui.service import archives, ml_model
 from registry_tui.service.archives import Place, StoredFile
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import RevisionRow
-from registry_tui.service.errors import PartUnavailable, WrongState
+from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.serving import archive as local
 
 #: Bytes that stay free on the disk when an archive is fetched.
@@ -79,6 +79,21 @@ def fetch(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def require_servable(target: Path) -> None:
+    """Raises WrongState when replicas could not load the model of a local copy, before any is started."""
+    files = target / local.FILES
+    paths = [path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file()]
+    try:
+        not_servable = ml_model.check((files / ml_model.MODEL_FILE).read_bytes(), paths)
+    except (InvalidInput, OSError) as error:
+        raise WrongState(
+            error.detail if isinstance(error, InvalidInput) else f"The model's MLmodel file cannot be read: {error}",
+            action="Log the model again, and register that as a new version",
+        ) from error
+    if not_servable:
+        raise WrongState(not_servable, action="Deploy a version whose model has a python_function flavor")
 
 
 def _fetch_file(

@@ -18,6 +18,7 @@ from registry_tui.service import artifacts, events, experiments, idempotency, mo
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.experiments import ProjectPlace
+from registry_tui.service.ml_model import MODEL_FILE
 
 _logger = logging.getLogger(__name__)
 
@@ -149,9 +150,9 @@ def _require_model(folder: Any, shown: str) -> None:
 
 def _no_model(shown: str) -> InvalidInput:
     return InvalidInput(
-        f"There is no MLflow model at {shown}: the folder holds no {artifacts.MODEL_FILE} file",
+        f"There is no MLflow model at {shown}: the folder holds no {MODEL_FILE} file",
         action="Name the folder that `log_model` wrote",
-        errors=[FieldProblem(field="artifact_path", message=f"must be a folder with a {artifacts.MODEL_FILE} file")],
+        errors=[FieldProblem(field="artifact_path", message=f"must be a folder with a {MODEL_FILE} file")],
     )
 
 

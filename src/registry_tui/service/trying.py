@@ -9,16 +9,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
 from registry_tui.schemas.places import Role
-from registry_tui.service import archives, deployment_views, gateway_link, machine, models, versions
+from registry_tui.service import archives, deployment_views, gateway_link, machine, ml_model, models, versions
 from registry_tui.service.adapters.replicas import LocalReplicas
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.deployments import find_for
-from registry_tui.service.errors import WrongState
+from registry_tui.service.errors import InvalidInput, WrongState
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
@@ -72,6 +70,7 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
         example_from=source,
         requirements=requirements,
         warnings=warnings,
+        not_servable_reason=known.not_servable_reason,
     )
 
 
@@ -152,12 +151,12 @@ def _name_of(model: str) -> str:
     return "-".join(part for part in kept.split("-") if part)[:63].strip("-") or "model"
 
 
-def _read(files: Place, path: str) -> str | None:
-    """A small text file of an archive; None when it is not there or too large."""
+def _read(files: Place, path: str, limit: int = _MAX_EXAMPLE) -> str | None:
+    """A small text file of an archive; None when it is missing or has more than `limit` bytes."""
     try:
         with archives.clear_errors(files):
             found = files.client.get_object(Bucket=files.bucket, Key=files.key(path))
-            if found["ContentLength"] > _MAX_EXAMPLE:
+            if found["ContentLength"] > limit:
                 return None
             return str(found["Body"].read().decode(errors="replace"))
     except WrongState:  # there is no such file
@@ -165,12 +164,10 @@ def _read(files: Place, path: str) -> str | None:
 
 
 def _model_file(files: Place) -> dict[str, Any]:
-    text = _read(files, "MLmodel")
     try:
-        found = yaml.safe_load(text or "")
-    except yaml.YAMLError:
+        return ml_model.read((_read(files, ml_model.MODEL_FILE, ml_model.MAX_BYTES) or "").encode())
+    except InvalidInput:  # an archive of before its file was checked
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _signature(described: dict[str, Any]) -> dict[str, Any] | None:

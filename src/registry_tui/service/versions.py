@@ -46,6 +46,8 @@ class StoredArchive(BaseModel):
     verified_at: datetime
     #: What was wrong when it was read last.
     damage: str = ""
+    #: Why replicas cannot serve it; empty when they can.
+    not_servable: str = ""
 
 
 def list_versions(
@@ -280,6 +282,8 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
         archive_files=archive.files if archive else None,
         verified_at=archive.verified_at if archive else None,
         archive_damage=archive.damage or None if archive else None,
+        servable=not (archive and archive.not_servable),
+        not_servable_reason=(archive.not_servable or None) if archive else None,
         workflow_id=tags.get(mlflow_tags.WORKFLOW_ID),
     )
 

@@ -196,11 +196,11 @@ def hex_dump(data: bytes) -> str:
 
 def model_card(text: str) -> ModelCard | None:
     """The card of an `MLmodel` file, or None when it is none."""
-    import yaml
+    from registry_tui import bounded_yaml
 
     try:
-        model = yaml.safe_load(text)
-    except yaml.YAMLError:
+        model = bounded_yaml.load(text.encode(errors="surrogatepass"))
+    except bounded_yaml.InvalidYaml:
         return None
     if not isinstance(model, dict) or not isinstance(model.get("flavors"), dict):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +16,12 @@ from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import archives, identity, models, versions
+from registry_tui.service import archives, identity, ml_model, models, versions
 from registry_tui.service.archives import FILES, Place, StoredFile
-from registry_tui.service.artifacts import MODEL_FILE
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import RegistryRow, UserRow, WorkflowRow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
+from registry_tui.service.ml_model import MODEL_FILE
 from registry_tui.service.models import RegistryPlace
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.queries import ACTIVE, to_schema
@@ -137,14 +137,26 @@ def _begin(context: StepContext) -> None:
 def _list(context: StepContext) -> Mapping[str, Any]:
     source, _ = _places(context)
     files = archives.list_files(source)
-    if not any(file.path == MODEL_FILE for file in files):
+    described = next((file for file in files if file.path == MODEL_FILE), None)
+    if described is None:
         raise InvalidInput(
             f"There is no MLflow model at {context.arguments['source']}: the folder holds no {MODEL_FILE} file",
             action="Log the model again and register a new version",
         )
     total = sum(file.size for file in files)
     context.log(f"{len(files)} files, {total} bytes in {source.uri}")
-    return {"files": [[file.path, file.size, file.etag] for file in files]}
+    not_servable = _check_model(source, described, files)
+    if not_servable:
+        context.log(not_servable, "warning")
+    return {"files": [[file.path, file.size, file.etag] for file in files], "not_servable": not_servable}
+
+
+def _check_model(source: Place, described: StoredFile, files: Sequence[StoredFile]) -> str:
+    """Why the model cannot be served; empty when it can. Raises InvalidInput when MLflow cannot load it."""
+    if described.size > ml_model.MAX_BYTES:
+        raise ml_model.too_large(described.size)
+    content = b"".join(archives.read_pieces(described, source)) if described.size else b""
+    return ml_model.check(content, [file.path for file in files])
 
 
 def _copy(context: StepContext) -> Mapping[str, Any]:
@@ -207,13 +219,15 @@ def _publish(context: StepContext) -> None:
         bytes=manifest.total_bytes,
         files=len(manifest.files),
         verified_at=manifest.created_at,
+        not_servable=context.state.get("not_servable", ""),
     )
     _set_tags(context, {mlflow_tags.ARCHIVE: versions.archive_tag(stored)})
     _set_status(context, VersionStatus.READY, "")
 
 
 def _fail(context: StepContext) -> None:
-    _give_up(context, context.error or "Its archive could not be stored")
+    reason = context.error or "Its archive could not be stored"
+    _give_up(context, f"{reason.rstrip('.')}. {context.action}" if context.action else reason)
 
 
 def _cancel(context: StepContext) -> None:

@@ -108,6 +108,7 @@ def _fetch(context: StepContext) -> None:
     folder = model_files.folder_of(service, row.model_id, revision.version_id)
     model_files.fetch(service, place, folder, progress=progress, advance=advance, check=context.check_cancelled)
     context.log("every file has the sum of its manifest")
+    model_files.require_servable(folder)
 
 
 def _build(context: StepContext) -> Mapping[str, Any]:

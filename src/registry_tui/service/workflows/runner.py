@@ -46,6 +46,7 @@ class Runner:
         self._progress: Progress | None = None
         self._progress_written = 0.0
         self._error: str | None = None
+        self._action: str | None = None
 
     def run(self, abandon: str | None = None) -> None:
         """Runs all steps; undoes them when one fails or the workflow is cancelled.
@@ -82,8 +83,8 @@ class Runner:
         """Undoes the first `begun` steps in reverse, the last of which may be half done."""
         cancelled = "cancelled" in outcome
         status = WorkflowStatus.CANCELLED if cancelled else WorkflowStatus.FAILED
-        self._error = outcome.get("error")
-        self._update(outcome=status.value, error=self._error, action=outcome.get("action"), progress={})
+        self._error, self._action = outcome.get("error"), outcome.get("action")
+        self._update(outcome=status.value, error=self._error, action=self._action, progress={})
         for step in reversed(self._definition.steps[:begun]):
             if step.undo is not None:
                 self._update(step=f"undo {step.name}")
@@ -133,6 +134,7 @@ class Runner:
             state=dict(self._state),
             reporter=self,
             error=self._error,
+            action=self._action,
         )
         deadline = time.monotonic() + self._engine.patience
         pause = FIRST_PAUSE

@@ -76,8 +76,9 @@ class StepContext:
     arguments: Mapping[str, Any]
     state: Mapping[str, Any]
     reporter: Reporter = field(repr=False)
-    #: Why the workflow failed, for `undo` and `on_failure`.
+    #: Why the workflow failed, and what to do about it, for `undo` and `on_failure`.
     error: str | None = None
+    action: str | None = None
 
     def log(self, text: str, level: str = "info") -> None:
         """Adds a line to the workflow's log, which people read: no secrets."""
