@@ -33,9 +33,9 @@ async def test_a_model_without_python_function_cannot_be_deployed_from_the_scree
     async with open_program(size=(140, 44)) as driver:
         await driver.until(lambda: driver.app.answering, "the service")
         driver.app.jump(Place("model", {"registry": project.registry_id or "", "model": name}))
-        await driver.shows("READY")
+        await driver.shows("● Ready")
         await driver.press("enter")
-        await driver.shows("Not servable", "no python_function flavor (only h2o_mojo)")
+        await driver.shows("Not servable", "python_function")
         row = driver.screen.current
         assert "no python_function flavor" in (driver.screen.row_why_not("deploy", row) or "")
 
@@ -49,5 +49,5 @@ async def test_a_model_without_python_function_cannot_be_deployed_from_the_scree
         form.query_one("#model", Input).value = name
         await driver.until(lambda: form.chosen_model is not None, "the model")
         form.query_one("#version", Input).value = "1"
-        await driver.shows("version 1 cannot be deployed", "no python_function flavor")
+        await driver.shows("version 1 cannot be deployed", "python_function")
         assert form.query_one("#ok", Button).disabled

@@ -184,6 +184,10 @@ class DeployForm(ServingForm):
             return
         suggestion = await self.program.client.suggest_deployment(model.registry_id, model.id, number)
         self.suggestion = suggestion
+        if suggestion.not_servable_reason:
+            about.update(safe(self._version_problem() or "", 600))
+            self.check()
+            return
         columns = len((suggestion.signature or {}).get("inputs") or ())
         parts = [f"version {number}", f"{columns} inputs" if columns else "no signature"]
         parts.append(f"suggested memory {memory(suggestion.memory_bytes)}")
