@@ -54,7 +54,9 @@ def create(
 
     Example: export API_KEY="$(registry-tui keys create ci --expires 90)"
     """
-    request = session.build(ApiKeyCreate, name=name, expires_at=session.future(expires))
+    days = int(expires[:6]) if expires is not None and expires.isdecimal() else None
+    until = session.future(expires) if days is None else None
+    request = session.build(ApiKeyCreate, name=name, expires_at=until, days=days)
     made = session.ask(lambda client: client.create_key(request))
     if as_json:
         output.print_json(made)

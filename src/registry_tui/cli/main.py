@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +101,14 @@ def root(
     plain: Annotated[
         bool, typer.Option("--plain", help="The terminal program without drawing characters; also REGISTRY_TUI_PLAIN.")
     ] = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="The same command with the same key is carried out once within a day, however often it is started.",
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     """An open Model Registry driven from the terminal. Without a command, opens the terminal program."""
@@ -109,10 +118,20 @@ def root(
         os.environ["REGISTRY_TUI_USER"] = user
     if plain:
         os.environ["REGISTRY_TUI_PLAIN"] = "true"
+    if idempotency_key is not None:
+        _use_key(idempotency_key)
     if context.invoked_subcommand is None:
         from registry_tui.opening import open_terminal_program
 
         raise typer.Exit(open_terminal_program())
+
+
+def _use_key(key: str) -> None:
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+        raise typer.BadParameter("1 to 200 letters, digits and signs without a space", param_hint="--idempotency-key")
+    from registry_tui.client import intents
+
+    intents.current.set(intents.Intent(key))
 
 
 def run() -> None:

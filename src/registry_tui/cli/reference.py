@@ -21,6 +21,8 @@ This page is made from the commands, by `python -m registry_tui.cli.reference > 
 - Names or IDs are accepted wherever something is named; an ambiguous name is an error that lists the candidates.
 - `NO_COLOR` turns the bold titles of tables off. Control characters in what others wrote are shown, never obeyed.
 - Questions are asked only where a terminal can answer; otherwise `--yes` has to be given.
+- A command that may have been carried out although it failed (no answer in time, a lost connection) can be repeated
+  safely with `registry-tui --idempotency-key KEY NOUN VERB …`: the second time it gets the first one's answer.
 - Interrupting a command that waits leaves the work going on: `registry-tui workflows wait ID` finds it again.
 
 | exit code | meaning |

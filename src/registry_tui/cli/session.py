@@ -163,11 +163,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def future(given: str | None) -> datetime | None:
-    """A moment from `2027-01-31`, or `90`, which is in 90 days."""
+    """A moment from `2027-01-31`."""
     if given is None:
         return None
-    if given.isdigit():
-        return datetime.now(UTC) + timedelta(days=min(int(given), 100_000))
     try:
         found = datetime.fromisoformat(given)
     except ValueError as error:

@@ -9,10 +9,13 @@ from registry_tui.client.errors import (
     ServiceProblem,
     ServiceUnavailable,
     WrongInput,
+    may_be_done,
 )
+from registry_tui.client.intents import Intent
 
 __all__ = [
     "Conflict",
+    "Intent",
     "NotFound",
     "Refused",
     "RegistryClient",
@@ -20,4 +23,5 @@ __all__ = [
     "ServiceProblem",
     "ServiceUnavailable",
     "WrongInput",
+    "may_be_done",
 ]

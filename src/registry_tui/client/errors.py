@@ -60,6 +60,13 @@ class Conflict(ServiceProblem):
     """It exists already, is in use, or is in a state that does not allow it."""
 
 
+def may_be_done(error: Exception) -> bool:
+    """Whether a request that ended so may have been carried out all the same, or may still be."""
+    if isinstance(error, ServiceProblem):
+        return error.problem.status >= 500 or error.problem.code == "under-way"
+    return isinstance(error, ServiceUnavailable)
+
+
 def from_problem(problem: Problem) -> ServiceProblem:
     """The exception that stands for these problem details."""
     by_status = {

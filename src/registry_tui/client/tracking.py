@@ -39,16 +39,18 @@ class Tracking(Transport):
 
     async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
         path = f"/projects/{segment(project)}/runs/search"
-        return await self._ask(Page[Run], "POST", path, body=request)
+        return await self._ask(Page[Run], "POST", path, body=request, reads=True)
 
     async def registered_from(self, project: str, run_ids: list[str]) -> RunVersions:
         """The versions registered from runs, at most 100 of them."""
         body = RunVersionsAsked(run_ids=run_ids)
-        return await self._ask(RunVersions, "POST", f"/projects/{segment(project)}/runs/registered", body=body)
+        return await self._ask(
+            RunVersions, "POST", f"/projects/{segment(project)}/runs/registered", body=body, reads=True
+        )
 
     async def group_runs(self, project: str, request: RunGrouping) -> RunGroups:
         """Runs by the values of a param."""
-        return await self._ask(RunGroups, "POST", f"/projects/{segment(project)}/runs/group", body=request)
+        return await self._ask(RunGroups, "POST", f"/projects/{segment(project)}/runs/group", body=request, reads=True)
 
     async def run(self, project: str, run: str) -> RunDetails:
         return await self._ask(RunDetails, "GET", f"/projects/{segment(project)}/runs/{segment(run)}")

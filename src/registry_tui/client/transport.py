@@ -1,4 +1,6 @@
-"""Requests to the service: over its unix socket or HTTPS, with a request ID, a timeout and typed errors."""
+"""Requests to the service: over its unix socket or HTTPS, with a request ID, an idempotency key, a timeout and typed
+errors.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import httpx
 from httpx._client import UseClientDefault
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.contracts import names
 from registry_tui.platform.paths import Home
@@ -125,20 +128,26 @@ class Transport:
         body: BaseModel | None = None,
         headers: dict[str, str] | None = None,
         timeout: float | httpx.Timeout | UseClientDefault | None = httpx.USE_CLIENT_DEFAULT,
+        reads: bool = False,
     ) -> httpx.Response:
+        """`reads`: the request changes nothing, although it is a POST."""
         address = _address(path)
         request_id = str(uuid.uuid4())
         sent = {"X-Request-ID": request_id, **(headers or {})}
-        if body is not None:
+        query = {key: value for key, value in (params or {}).items() if value is not None}
+        content = None if body is None else body.model_dump_json()
+        if content is not None:
             sent["Content-Type"] = "application/json"
+        if method != "GET" and not reads:
+            sent["Idempotency-Key"] = intents.key_for(f"{method} {address} {query} {content}".encode())
         if timeout is httpx.USE_CLIENT_DEFAULT:
             self._asked[request_id] = time.monotonic()
         try:
             response = await self._http.request(
                 method,
                 address,
-                params={key: value for key, value in (params or {}).items() if value is not None},
-                content=None if body is None else body.model_dump_json(),
+                params=query,
+                content=content,
                 headers=sent,
                 timeout=timeout,
             )

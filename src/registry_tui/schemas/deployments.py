@@ -271,6 +271,8 @@ class ApiKeyCreate(RequestSchema):
     name: str = Field(min_length=1, max_length=200)
     #: Default: one year from now.
     expires_at: datetime | None = None
+    #: The same in days from now, so that a request that is sent again is the same request.
+    days: int | None = Field(default=None, ge=1, le=3650)
 
 
 class ApiKey(Schema):

@@ -21,7 +21,11 @@ DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=365), timedelta(days=3650)
 def create_key(service: Service, principal: Principal, request: ApiKeyCreate) -> NewApiKey:
     """Makes a key of the principal's own; the answer alone holds it. Raises InvalidInput, PartUnavailable."""
     moment = now()
-    expires = request.expires_at or moment + DEFAULT_LIFE
+    if request.days is not None and request.expires_at is not None:
+        message = "give either this or days"
+        raise InvalidInput(f"expires_at: {message}", errors=[FieldProblem(field="expires_at", message=message)])
+    life = DEFAULT_LIFE if request.days is None else timedelta(days=request.days)
+    expires = request.expires_at or moment + life
     if expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)
     if not moment < expires <= moment + LONGEST_LIFE:
