@@ -25,7 +25,7 @@ from support.platforms import Platform, unique
 def mlflow(platform: Platform, exports: dict[str, str], path: str, body: dict[str, object]) -> httpx.Response:
     """A call of MLflow's REST API as stock MLflow code makes it."""
     return httpx.post(
-        f"{exports['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/{path}",
+        f"{platform.ports.mlflow_url}/api/2.0/mlflow/{path}",
         json=body,
         auth=(exports["MLFLOW_TRACKING_USERNAME"], exports["MLFLOW_TRACKING_PASSWORD"]),
         headers={"X-MLFLOW-WORKSPACE": exports["MLFLOW_WORKSPACE"]},

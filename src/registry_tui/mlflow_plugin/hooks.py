@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
@@ -22,8 +22,6 @@ _logger = logging.getLogger(__name__)
 
 #: The service keeps users and roles; a change made here would be undone at its next mirroring.
 _ACCESS_PATHS = ("/mlflow/users/", "/mlflow/roles/")
-_CREATE_MODEL = "/mlflow/registered-models/create"
-_MODEL_PATHS = ("/mlflow/registered-models/", "/mlflow/model-versions/")
 _CREATE_VERSION = "/mlflow/model-versions/create"
 
 
@@ -44,7 +42,6 @@ def install(app: Flask, auth: Any) -> None:
     assistant_router.routes.clear()
     app.before_request(_refuse_access_changes)
     app.after_request(_mark_model_of_refused_version)
-    app.after_request(partial(_say_that_it_is_missing, auth))
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
     borders.install()
     grants.install(auth)
@@ -86,26 +83,6 @@ def _mark_model_of_refused_version(response: Response) -> Response:
         except MlflowException as error:
             # The client needs the refusal itself.
             _logger.info("The empty model %r is not marked: %s", name, error.message)
-    return response
-
-
-def _say_that_it_is_missing(auth: Any, response: Response) -> Response:
-    """MLflow answers "Permission denied" for a model that is not there; who may read the registry's models hears so."""
-    asks_for_model = any(path in request.path for path in _MODEL_PATHS) and not request.path.endswith(_CREATE_MODEL)
-    user = current_user()
-    if response.status_code != HTTPStatus.FORBIDDEN or not asks_for_model or user is None:
-        return response
-    store, name = _registry_store(), _asked_name()
-    if not name or store is None:
-        return response
-    try:
-        store.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-            registry = store.registry_workspace()
-            permission = auth._role_grant_for_resource(auth.store.get_user(user).id, "registered_model", "*", registry)
-            if permission is not None and permission.can_read:
-                return _error(error)
     return response
 
 

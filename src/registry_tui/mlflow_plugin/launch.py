@@ -110,6 +110,11 @@ def main() -> None:
     from mlflow.server import auth, handlers
 
     from registry_tui.mlflow_plugin import analysis, curves, hooks
+    from registry_tui.mlflow_plugin.api_errors import ApiErrors
+    from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
+    from registry_tui.mlflow_plugin.membership import Membership
+    from registry_tui.mlflow_plugin.project_addresses import ProjectAddresses
+    from registry_tui.mlflow_plugin.routes import RoutesFile
 
     handlers.initialize_backend_stores(
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
@@ -118,8 +123,13 @@ def main() -> None:
     hooks.install(mlflow.server.app, auth)
     curves.install(mlflow.server.app, home.mlflow_database)
     analysis.keep_analysed(home.mlflow_database)
+    routes = RoutesFile(home.routes_file)
+    membership = Membership(auth, routes)
+    membership.install(mlflow.server.app)
+    defaults = DefaultExperiments(handlers._get_tracking_store(), routes)
+    defaults.make_all()
     uvicorn.run(
-        app,
+        ApiErrors(ProjectAddresses(ExperimentZero(app, defaults), routes), membership.explain),
         host=LOOPBACK,
         port=ports.mlflow,
         log_config=str(mlflow.server._UVICORN_LOG_CONFIG),

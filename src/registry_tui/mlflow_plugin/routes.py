@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from registry_tui.platform.secrets import write_private
 
@@ -24,6 +24,9 @@ ID_PATTERN = re.compile(r"[a-z0-9]{4}(-[a-z0-9]{4}){3}")
 #: MLflow's own workspace, whose artifact paths carry no `workspaces/<name>/` (`mlflow.utils.workspace_utils`).
 _DEFAULT_WORKSPACE = "default"
 _ARCHIVES = "registry"
+
+#: A tracking URI ends in `/projects/NAME`, so that clients without workspaces work in that project.
+PROJECTS_PATH = "/projects"
 
 
 class RouteError(ValueError):
@@ -51,6 +54,11 @@ def artifact_path(uri: str) -> str:
 def archive_uri(workspace: str, model_id: str, version_id: str) -> str:
     """What a client that works in an MLflow workspace reads an archive's files through."""
     return f"mlflow-artifacts:/workspaces/{workspace}/{_ARCHIVES}/{model_id}/{version_id}/files"
+
+
+def project_path(workspace: str) -> str:
+    """The end of the tracking URI of a project, by its MLflow workspace."""
+    return f"{PROJECTS_PATH}/{quote(workspace, safe='')}"
 
 
 def _unquoted(text: str) -> str:
@@ -107,6 +115,28 @@ class Routes:
             f"synchronized with a Model Registry of environment '{project.environment_name}'. "
             "`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`."
         )
+
+    def project_named(self, name: str) -> str:
+        """The MLflow workspace of a project: by that itself, its ID, `workspace/project`, or its name.
+
+        Raises RouteError when no project, or more than one, is named so.
+        """
+        if name in self.projects:
+            return name
+        found = [
+            workspace
+            for workspace, project in self.projects.items()
+            if name in (project.project_id, f"{project.workspace_name}/{project.project_name}")
+        ]
+        found = found or [workspace for workspace, each in self.projects.items() if each.project_name == name]
+        if len(found) > 1:
+            raise RouteError(
+                f"Several projects are named '{name}'. Name one by its MLflow workspace, which "
+                "`registry-tui projects show` prints."
+            )
+        if not found:
+            raise RouteError(f"There is no project '{name}'. `registry-tui projects list` shows the projects.")
+        return found[0]
 
     def locate(self, path: str) -> Location:
         """Where an artifact path of MLflow's proxy lies. Raises RouteError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_tui.mlflow_plugin.routes import project_path
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
 from registry_tui.service import events, gateway_link, identity, permissions, routing
@@ -52,7 +53,7 @@ def get_credentials(service: Service, principal: Principal, project: str) -> Pro
     service.access.ensure_user(principal.name)
     routing.mirror_access(service, row.id)
     return ProjectCredentials(
-        tracking_uri=service.ports.mlflow_url,
+        tracking_uri=f"{service.ports.mlflow_url}{project_path(row.mlflow_workspace)}",
         mlflow_workspace=row.mlflow_workspace,
         username=principal.name,
         password=service.access.password(principal.name),

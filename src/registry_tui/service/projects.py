@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 RESERVED_PREFIX = "mr-"
 #: MLflow's own workspace, which is always there: only the first project of an installation is given it.
 MLFLOW_DEFAULT = "default"
+#: What MLflow's clients call the experiment that they use when nobody chose one.
+DEFAULT_EXPERIMENT = "0"
 
 _ORDER: Mapping[str, InstrumentedAttribute[Any]] = {
     "name": ProjectRow.name,
@@ -71,6 +73,10 @@ def create_project(
         service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
         routing.publish(service)
         routing.mirror_access(service, id_)
+        # MLflow's server makes the project's own Default when it is asked for it.
+        service.mlflow.call(
+            "GET", "experiments/get", workspace=row.mlflow_workspace, params={"experiment_id": DEFAULT_EXPERIMENT}
+        )
         with service.database.session() as session:
             session.get_one(ProjectRow, id_).state = "ready"
     return get_project(service, principal, id_)
