@@ -39,6 +39,18 @@ class Model:
         self.kept = []
 
     def predict(self, data, params=None):
+        if SETTINGS.get("raises"):
+            raise ValueError(SETTINGS["raises"])
+        time.sleep(SETTINGS.get("hangs", 0))
+        if "raise" in data and data["raise"].any():
+            raise ValueError("a row that it cannot take")
+        if "log" in data:
+            with open(data["log"][0], "a") as log:
+                print("called", file=log)
+        if "nan" in data:
+            return [float("nan"), float("inf"), -float("inf"), 0.1 + 0.2]
+        if "object" in data:
+            return [object()]
         if "sleep" in data:
             time.sleep(float(data["sleep"].max()))
         if "grow" in data:

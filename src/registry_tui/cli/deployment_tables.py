@@ -66,6 +66,8 @@ def print_one(found: Deployment, as_json: bool) -> None:
         "replicas": f"{found.replicas_ready} of {found.replicas_wanted} ready",
         "CPU": found.cpu,
         "memory": f"{words.memory(found.memory_used_bytes)} used; {words.memory(found.memory_bytes)} a replica at most",
+        "batching": words.batching(found),
+        "NaN and infinities": words.not_numbers(found),
         "authentication": "callers need an API key" if found.authentication else "none",
         "endpoint": f"{found.endpoint_url}/invocations",
         "documented call": f"{found.model_url} with accessKey {found.access_key}",

@@ -16,6 +16,7 @@ from registry_tui.cli import output, session
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import (
+    Batching,
     Deployment,
     DeploymentCreate,
     DeploymentUpdate,
@@ -46,6 +47,16 @@ SecretOption = Annotated[
     typer.Option(
         "--secret-env", metavar="NAME=VALUE", help="One whose value is never told again; NAME=@FILE reads it."
     ),
+]
+BatchingOption = Annotated[
+    Batching,
+    typer.Option(
+        help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it."
+    ),
+]
+StrictJsonOption = Annotated[
+    bool,
+    typer.Option("--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."),
 ]
 
 
@@ -150,9 +161,8 @@ def create(
     authentication: Annotated[
         bool, typer.Option("--authentication/--no-authentication", help="Whether callers need an API key.")
     ] = True,
-    batching: Annotated[
-        bool, typer.Option("--batching/--no-batching", help="Whether requests may share a call of the model.")
-    ] = True,
+    batching: BatchingOption = Batching.AUTO,
+    strict_json: StrictJsonOption = False,
     own_port: Annotated[bool, typer.Option("--own-port", help="Also answer on a port of its own.")] = False,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     comment: Annotated[str, typer.Option(help="About this revision.")] = "",
@@ -177,6 +187,7 @@ def create(
         environment=_variables(env, secret_env),
         authentication=authentication,
         batching=batching,
+        strict_json=strict_json,
         own_port=own_port,
         description=description,
         comment=comment,
@@ -225,7 +236,8 @@ def update(
         list[str] | None, typer.Option("--unset-env", metavar="NAME", help="Takes a variable away; repeatable.")
     ] = None,
     authentication: Annotated[bool | None, typer.Option("--authentication/--no-authentication")] = None,
-    batching: Annotated[bool | None, typer.Option("--batching/--no-batching")] = None,
+    batching: BatchingOption | None = None,
+    strict_json: StrictJsonOption | None = None,
     description: Annotated[str | None, typer.Option()] = None,
     comment: Annotated[str, typer.Option(help="About this revision.")] = "",
     wait: session.WaitOption = True,
@@ -245,6 +257,7 @@ def update(
         memory_bytes=_bytes(memory),
         authentication=authentication,
         batching=batching,
+        strict_json=strict_json,
         description=description,
         comment=comment,
     )

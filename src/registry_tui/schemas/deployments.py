@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
 
@@ -47,6 +47,23 @@ class RevisionState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Batching(StrEnum):
+    """Whether requests that wait together share a call of the model; `auto`: where it is known and tried to make no
+    difference to any answer."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+def _batching(value: Any) -> Any:
+    """Older answers and clients have a truth value: whether it was allowed."""
+    return {True: Batching.AUTO, False: Batching.OFF}[value] if isinstance(value, bool) else value
+
+
+BatchingField = Annotated[Batching, BeforeValidator(_batching)]
+
+
 class EnvironmentVariable(Schema):
     """A variable of the replicas' environment. The value of a secret one is never told again."""
 
@@ -71,7 +88,11 @@ class DeploymentCreate(RequestSchema):
     cpu: float = Field(default=1.0, gt=0, le=256, description="Threads of numerical libraries, rounded up")
     memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY, description="Of each replica; default: suggested")
     environment: list[EnvironmentVariable] = Field(default=[], max_length=200)
-    batching: bool = Field(default=True, description="Requests that wait together share a call where the model allows")
+    batching: BatchingField = Field(
+        default=Batching.AUTO,
+        description="Whether requests that wait together share a call; auto: where no answer can differ by it",
+    )
+    strict_json: bool = Field(default=False, description="NaN and infinities are answered as null, not as MLflow does")
     own_port: bool = Field(default=False, description="Also answers on a port of its own")
     comment: str = Field(default="", max_length=10_000)
 
@@ -91,7 +112,8 @@ class DeploymentUpdate(RequestSchema):
     cpu: float | None = Field(default=None, gt=0, le=256)
     memory_bytes: int | None = Field(default=None, ge=MIN_MEMORY)
     environment: list[EnvironmentVariable] | None = Field(default=None, max_length=200)
-    batching: bool | None = None
+    batching: BatchingField | None = None
+    strict_json: bool | None = None
     comment: str = Field(default="", max_length=10_000)
 
 
@@ -147,7 +169,8 @@ class Revision(Schema):
     cpu: float
     memory_bytes: int
     environment: list[EnvironmentVariable] = []
-    batching: bool
+    batching: BatchingField
+    strict_json: bool = False
     comment: str
     creator: str
     created_at: datetime
@@ -187,6 +210,10 @@ class Deployment(Schema):
     #: Of each replica: its limit; and what all use now.
     memory_bytes: int
     memory_used_bytes: int = 0
+    batching: Batching = Batching.AUTO
+    #: Whether requests share calls now, and why; empty while no replica has decided.
+    batching_decision: str = ""
+    strict_json: bool = False
     authentication: bool
     access_key: str
     #: Where callers `POST` `{"accessKey": …, "request": …}`, and the base of MLflow's protocol (`/invocations`, …).

@@ -45,7 +45,14 @@ class ChangeForm(ServingForm):
         yield row("Authentication", authentication)
         # What cannot be typed on a line stays as it is: nothing is sent unless something was typed.
         self.plain = "\n".join(f"{each.name}={each.value}" for each in self.variables if not each.secret)
-        yield from self.serving_rows(found.replicas_wanted, found.cpu, size_text(found.memory_bytes), self.plain)
+        yield from self.serving_rows(
+            found.replicas_wanted,
+            found.cpu,
+            size_text(found.memory_bytes),
+            self.plain,
+            found.batching.value,
+            found.strict_json,
+        )
         secrets = ", ".join(each.name for each in self.variables if each.secret)
         if secrets:
             yield Static(safe(f"secret now: {secrets}; they keep their values unless typed anew", 300), classes="hint")
@@ -103,6 +110,8 @@ class ChangeForm(ServingForm):
             replicas=_changed(int(self.text("replicas")), found.replicas_wanted),
             cpu=_changed(float(self.text("cpu")), found.cpu),
             memory_bytes=_changed(parse_size(self.text("memory")), found.memory_bytes),
+            batching=_changed(self.batching(), found.batching),
+            strict_json=_changed(self.query_one("#strict", Tick).value, found.strict_json),
             environment=environment + kept if self._variables_typed() else None,
             comment=self.text("comment"),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Checkbox, Input, Select, Static
 
 from registry_tui.commands import Place
 from registry_tui.screens.form import Lines, Tick, row, whole
@@ -18,7 +18,7 @@ from registry_tui.widgets.text import safe
 from registry_tui.widgets.words import memory, parse_size
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.deployments import DeploymentSuggestion, EnvironmentVariable
+    from registry_tui.schemas.deployments import Batching, DeploymentSuggestion, EnvironmentVariable
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.places import Project
     from registry_tui.screens.frame import FrameScreen
@@ -60,7 +60,9 @@ class ServingForm(WorkingForm[Place]):
 
     WORK = "The rollout"
 
-    def serving_rows(self, replicas: int, cpu: float, memory: str, variables: str) -> Iterable[Widget]:
+    def serving_rows(
+        self, replicas: int, cpu: float, memory: str, variables: str, batching: str = "auto", strict_json: bool = False
+    ) -> Iterable[Widget]:
         yield row("Replicas", Input(str(replicas), compact=True, id="replicas", type="integer"))
         yield row("CPU of each", Input(f"{cpu:g}", compact=True, id="cpu", type="number"))
         yield row("Memory of each", Input(memory, compact=True, id="memory", placeholder="512M, 2G"))
@@ -69,6 +71,9 @@ class ServingForm(WorkingForm[Place]):
             "Secret variables",
             Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never told again"),
         )
+        modes = [("auto: where no answer can differ by it", "auto"), ("on", "on"), ("off", "off")]
+        yield row("Share calls", Select(modes, value=batching, allow_blank=False, compact=True, id="batching"))
+        yield row("Strict JSON", Tick("null where MLflow answers NaN or an infinity", strict_json, id="strict"))
         yield row("Comment", Input(compact=True, id="comment"))
 
     def serving_problem(self) -> str | None:
@@ -101,6 +106,12 @@ class ServingForm(WorkingForm[Place]):
         field = self.query_one(f"#{name}")
         assert isinstance(field, Input | Lines)
         return (field.text if isinstance(field, Lines) else field.value).strip()
+
+    def batching(self) -> Batching:
+        """Whether requests shall share calls of the model."""
+        from registry_tui.schemas.deployments import Batching
+
+        return Batching(str(self.query_one("#batching", Select).value))
 
     def environment(self) -> list[EnvironmentVariable]:
         """All variables that are typed. Raises ValueError."""
@@ -282,6 +293,8 @@ class DeployForm(ServingForm):
             cpu=float(self.text("cpu")),
             memory_bytes=parse_size(self.text("memory")) if self.text("memory") else None,
             environment=self.environment(),
+            batching=self.batching(),
+            strict_json=self.query_one("#strict", Tick).value,
             comment=self.text("comment"),
         )
         accepted = await self.program.client.create_deployment(request)

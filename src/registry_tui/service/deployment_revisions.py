@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_tui.schemas.base import FieldProblem
-from registry_tui.schemas.deployments import EnvironmentVariable
+from registry_tui.schemas.deployments import Batching, EnvironmentVariable
 from registry_tui.schemas.models import ModelVersion, VersionStatus
 from registry_tui.service import gateway_link, models, versions
 from registry_tui.service.context import Principal, Service
@@ -29,7 +29,8 @@ class Settings:
     cpu: float
     memory_bytes: int
     environment: tuple[EnvironmentVariable, ...]
-    batching: bool
+    batching: Batching
+    strict_json: bool
 
 
 def version_to_serve(
@@ -104,7 +105,8 @@ def revision_row(
         cpu=settings.cpu,
         memory_bytes=settings.memory_bytes,
         environment=[variable.model_dump() for variable in settings.environment],
-        batching=settings.batching,
+        batching=settings.batching.value,
+        strict_json=settings.strict_json,
         comment=comment,
         creator=principal.name,
         generation=generation,
@@ -131,7 +133,8 @@ def settings_of(service: Service, principal: Principal, row: DeploymentRow, revi
         cpu=revision.cpu,
         memory_bytes=revision.memory_bytes,
         environment=tuple(EnvironmentVariable(**variable) for variable in revision.environment),
-        batching=revision.batching,
+        batching=Batching(revision.batching),
+        strict_json=revision.strict_json,
     )
 
 
@@ -141,7 +144,8 @@ def same_replicas(active: RevisionRow, settings: Settings) -> bool:
     return (
         active.version_id == settings.version.id
         and active.cpu == settings.cpu
-        and active.batching == settings.batching
+        and active.batching == settings.batching.value
+        and active.strict_json == settings.strict_json
         and active.environment == environment
     )
 

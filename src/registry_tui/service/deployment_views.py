@@ -12,6 +12,7 @@ from sqlalchemy.orm import selectinload
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import (
+    Batching,
     BuildState,
     Deployment,
     DeploymentState,
@@ -209,6 +210,9 @@ def to_schema(
         cpu=revision.cpu,
         memory_bytes=revision.memory_bytes,
         memory_used_bytes=sum(process.memory_bytes or 0 for process in processes),
+        batching=Batching(revision.batching),
+        batching_decision=next((process.batching for process in own if process.ready and process.batching), ""),
+        strict_json=revision.strict_json,
         authentication=row.authentication,
         access_key=row.access_key,
         model_url=f"{gateway}/model",
@@ -234,7 +238,8 @@ def to_revision(row: RevisionRow) -> Revision:
         cpu=row.cpu,
         memory_bytes=row.memory_bytes,
         environment=[each.model_copy(update={"value": None}) if each.secret else each for each in environment],
-        batching=row.batching,
+        batching=Batching(row.batching),
+        strict_json=row.strict_json,
         comment=row.comment,
         creator=row.creator,
         created_at=row.created_at,

@@ -104,6 +104,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         memory_bytes=request.memory_bytes or machine.suggested_memory(version.archive_bytes or 0),
         environment=checked_environment(request.environment, ()),
         batching=request.batching,
+        strict_json=request.strict_json,
     )
     row = DeploymentRow(
         id=new_id(),
@@ -200,6 +201,7 @@ def update_deployment(
         memory_bytes=request.memory_bytes if request.memory_bytes is not None else now_.memory_bytes,
         environment=environment,
         batching=request.batching if request.batching is not None else now_.batching,
+        strict_json=request.strict_json if request.strict_json is not None else now_.strict_json,
     )
     _change_face(service, principal, row, request)
     return roll_out(service, principal, row, wanted, request.comment)
@@ -242,12 +244,8 @@ def roll_back(
 
 
 def _serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
-    return (one.version_id, one.environment, one.cpu, one.batching) == (
-        other.version_id,
-        other.environment,
-        other.cpu,
-        other.batching,
-    )
+    fields = ("version_id", "environment", "cpu", "batching", "strict_json")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def roll_out(

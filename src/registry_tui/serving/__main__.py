@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.serving import archive
-from registry_tui.serving.spec import Limits, ReplicaSpec, reason_file, starts_file
+from registry_tui.serving.spec import Limits, ReplicaSpec, batching_file, reason_file, starts_file
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -58,7 +58,7 @@ def main() -> None:
         reason.write_text(str(error), encoding="utf-8")
         sys.exit(UNUSABLE)
     reason.unlink(missing_ok=True)
-    serve(spec, model, folder)
+    serve(spec, model, folder, batching_file(path))
 
 
 def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
@@ -81,22 +81,33 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
     return model, folder
 
 
-def serve(spec: ReplicaSpec, model: Any, folder: Path) -> None:
+def serve(spec: ReplicaSpec, model: Any, folder: Path, decision: Path) -> None:
     """Answers requests on the spec's socket until SIGTERM."""
     import mlflow
     import uvicorn
 
     from registry_tui.serving.app import ReplicaApp
-    from registry_tui.serving.batching import row_by_row
+    from registry_tui.serving.company import Decision, decide
     from registry_tui.serving.scorer import Scorer
 
     example = _example(folder)
     _warm_up(model, example)
-    batch = spec.batch and row_by_row(model, example)
-    logger.info("requests that wait together %s", "share a call of the model" if batch else "are predicted one by one")
+
+    def note(decided: Decision) -> None:
+        logger.info("%s", decided)
+        decision.write_text(str(decided), encoding="utf-8")
+
+    decided = decide(model, example, spec.batching)
+    note(decided)
     limits = spec.limits
     scorer = Scorer(
-        model, batch=batch, queue_length=limits.queue_length, queue_bytes=limits.body_bytes, threads=spec.threads
+        model,
+        batch=decided.together,
+        queue_length=limits.queue_length,
+        queue_bytes=limits.body_bytes,
+        threads=spec.threads,
+        strict_json=spec.strict_json,
+        on_alone=lambda why: note(Decision(False, why)),
     )
     threading.Thread(target=_end_when_stuck, args=(scorer, limits), name="watch", daemon=True).start()
     app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)

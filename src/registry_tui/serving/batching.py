@@ -1,7 +1,7 @@
 """Requests that can share one call of the model, and how its answer is shared out again. Plain functions.
 
-Only requests are merged whose merged table cannot differ from theirs alone: the same format, the same columns and the
-same Python types in each column. What cannot be merged is predicted alone.
+Each request is parsed by itself, as if nobody else had asked. Only then are tables put together, and only tables with
+exactly the same columns and dtypes: no value can change because of another caller's rows.
 """
 
 from __future__ import annotations
@@ -10,102 +10,101 @@ import io
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: Rows of one request, and of one merged call. Larger requests gain nothing from company.
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+#: Rows of one request, and of one shared call. Larger requests gain nothing from company.
 MAX_ROWS_EACH = 64
 MAX_ROWS_TOGETHER = 1024
-#: Bytes of a request that is looked at at all: reading a large frame twice costs more than company gains.
+#: Larger requests are predicted alone: reading a large table twice costs more than company gains.
 MAX_BYTES_EACH = 32 * 1024
+#: Formats that MLflow parses to tables.
+TABLES = ("dataframe_split", "dataframe_records")
 
 
 @dataclass(frozen=True, eq=False)
 class Parsed:
-    """A request's JSON with what it may be merged by; `key` is None for one that goes alone."""
+    """One request's own table; requests with equal keys can be predicted together."""
 
-    body: dict[str, Any]
-    key: Hashable | None
+    frame: Any
+    key: Hashable
     rows: int
 
 
-def parse(body: bytes) -> Parsed | None:
-    """Looks at a JSON request; None for one that only MLflow's own parser should judge (wrong or unusual input)."""
+def parse(body: bytes, schema: Any) -> Parsed | None:
+    """The table of a JSON request, parsed by MLflow; None for a request that has to be predicted alone."""
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data
+
     if len(body) > MAX_BYTES_EACH:
         return None
     try:
         decoded = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(decoded, dict) or len(decoded) != 1:
-        return None
-    ((form, data),) = decoded.items()
-    if form == "dataframe_split":
-        return _split(decoded, data)
-    if form == "dataframe_records" or (form == "instances" and isinstance(data, list) and _dicts(data)):
-        return _records(decoded, form, data)
-    return None
-
-
-def _split(body: dict[str, Any], data: Any) -> Parsed | None:
-    if not isinstance(data, dict) or not {"columns", "data"} <= data.keys() <= {"columns", "data", "index"}:
-        return None
-    columns, rows = data["columns"], data["data"]
-    if not isinstance(columns, list) or not isinstance(rows, list) or not 0 < len(rows) <= MAX_ROWS_EACH:
-        return None
-    if not all(isinstance(column, str) for column in columns):
-        return None
-    if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
-        return None
-    if "index" in data and data["index"] != list(range(len(rows))):
-        return None
-    kinds = _kinds(zip(*rows, strict=True))
-    return None if kinds is None else Parsed(body, ("dataframe_split", tuple(columns), kinds), len(rows))
-
-
-def _records(body: dict[str, Any], form: str, data: Any) -> Parsed | None:
-    if not isinstance(data, list) or not 0 < len(data) <= MAX_ROWS_EACH or not _dicts(data):
-        return None
-    columns = tuple(data[0])
-    if any(tuple(row) != columns for row in data):
-        return None
-    kinds = _kinds([row[column] for row in data] for column in columns)
-    return None if kinds is None else Parsed(body, (form, columns, kinds), len(data))
-
-
-def _dicts(rows: Sequence[Any]) -> bool:
-    return bool(rows) and all(isinstance(row, dict) for row in rows)
-
-
-def _kinds(columns: Any) -> tuple[type, ...] | None:
-    """The one Python type of each column, or None when a column mixes types or holds lists, objects or nulls."""
-    found = []
-    for column in columns:
-        kinds = {type(value) for value in column}
-        if len(kinds) != 1 or not kinds <= {int, float, str, bool}:
+        if not isinstance(decoded, dict) or len(decoded) != 1 or next(iter(decoded)) not in TABLES:
             return None
-        found.append(kinds.pop())
-    return tuple(found)
+        frame = infer_and_parse_data(decoded, schema)
+        return _mergeable(frame, schema)
+    except Exception:  # MLflow's scoring function words the error when it judges the request alone
+        return None
 
 
-def merge(requests: Sequence[Parsed]) -> dict[str, Any]:
-    """One request body with the rows of all, in order; they have the same key."""
-    form = next(iter(requests[0].body))
-    if form == "dataframe_split":
-        rows = [row for request in requests for row in request.body[form]["data"]]
-        return {form: {"columns": requests[0].body[form]["columns"], "data": rows}}
-    return {form: [row for request in requests for row in request.body[form]]}
+def _mergeable(frame: Any, schema: Any) -> Parsed | None:
+    import pandas
+
+    if not isinstance(frame, pandas.DataFrame) or not 0 < len(frame) <= MAX_ROWS_EACH:
+        return None
+    if not frame.index.equals(pandas.RangeIndex(len(frame))) or not frame.columns.is_unique:
+        return None
+    if not all(isinstance(column, str) for column in frame.columns):
+        return None
+    types = _types(schema)
+    if not all(_plain(frame[column], types.get(column, "string")) for column in frame.columns):
+        return None
+    return Parsed(frame, (tuple(frame.columns), tuple(frame.dtypes)), len(frame))
+
+
+def _types(schema: Any) -> dict[str, str]:
+    """The type that a signature names for each column."""
+    if schema is None or not schema.has_input_names():
+        return {}
+    return {
+        name: getattr(type_, "name", str(type_))
+        for name, type_ in zip(schema.input_names(), schema.input_types(), strict=True)
+    }
+
+
+def _plain(column: Any, wanted: str) -> bool:
+    """Whether no value of a column can be read otherwise beside other rows of the same dtype."""
+    import numpy
+    import pandas
+
+    if isinstance(column.dtype, numpy.dtype) and column.dtype.kind in "biufM":
+        return True
+    if column.dtype == object or isinstance(column.dtype, pandas.StringDtype):
+        # Texts that MLflow has yet to convert (to dates, say) would be converted by the first one's format.
+        return wanted == "string" and all(type(value) is str for value in column)
+    return False
+
+
+def predict_together(model: PyFuncModel, requests: Sequence[Parsed]) -> list[Any] | None:
+    """Each request's part of one call's predictions; None when they are not one a row. Raises what the model raises."""
+    import pandas
+
+    merged = pandas.concat([request.frame for request in requests], ignore_index=True)
+    return share_out(model.predict(merged), [request.rows for request in requests])
 
 
 def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
     """Each request's part of the predictions, or None when they are not one a row."""
+    if isinstance(predictions, dict | str | bytes):
+        return None
     try:
         if len(predictions) != sum(rows):
             return None
     except TypeError:
         return None
     cut = getattr(predictions, "iloc", predictions)
-    if isinstance(predictions, dict):
-        return None
     parts, start = [], 0
     for count in rows:
         part = cut[start : start + count]
@@ -116,38 +115,17 @@ def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
     return parts
 
 
-#: Flavours whose models answer each row by itself, whatever other rows come with it.
-ROW_BY_ROW = frozenset(
-    f"mlflow.{flavour}" for flavour in ("sklearn", "xgboost", "lightgbm", "catboost", "statsmodels", "onnx", "h2o")
-)
-#: Copies of the model's example that are predicted together when it is tried.
-TRIED = (2, 7, 16)
+def to_json(predictions: Any) -> bytes:
+    """The body of an answer, as MLflow writes it. Raises TypeError, ValueError, RecursionError, OverflowError."""
+    from mlflow.pyfunc.scoring_server import predictions_to_json
+
+    text = io.StringIO()
+    predictions_to_json(predictions, text)
+    return text.getvalue().encode()
 
 
-def row_by_row(model: Any, example: bytes | None) -> bool:
-    """Whether requests may share one call of this model: its flavour answers row by row, and its own example gets
-    the same answer, to the last digit, alone and in company. Without an example the flavour decides."""
-    from mlflow.pyfunc.scoring_server import infer_and_parse_data, predictions_to_json
-
-    if model.loader_module not in ROW_BY_ROW:
-        return False
-    parsed = None if example is None else parse(example)
-    if parsed is None or parsed.key is None:
-        return example is None
-    schema = model.metadata.get_input_schema()
-
-    def answers(copies: int) -> list[str]:
-        predictions = model.predict(infer_and_parse_data(merge([parsed] * copies), schema))
-        parts = share_out(predictions, [parsed.rows] * copies) or []
-        texts = []
-        for part in parts:
-            text = io.StringIO()
-            predictions_to_json(part, text)
-            texts.append(text.getvalue())
-        return texts
-
-    try:
-        alone = answers(1)
-        return len(alone) == 1 and all(answers(copies) == alone * copies for copies in TRIED)
-    except Exception:  # a model that cannot take its own example is asked one request at a time
-        return False
+def strictly(body: bytes) -> bytes:
+    """The same answer with null where MLflow writes NaN or an infinity, which JSON does not have."""
+    if b"NaN" not in body and b"Infinity" not in body:
+        return body
+    return json.dumps(json.loads(body, parse_constant=lambda _: None)).encode()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed, merge, parse, share_out
+from registry_tui.serving import batching
+from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -36,9 +36,14 @@ class Answer:
 class _Waiting:
     body: bytes
     content_type: str
-    parsed: Parsed | None
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
+    parsed: Parsed | None = None
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether its body may be looked at: plain JSON without parameters of its media type."""
+        return self.content_type.strip() == JSON
 
 
 class QueueFull(Exception):
@@ -49,11 +54,21 @@ class Scorer:
     """Predicts in the order of arrival; what waited while the model worked goes into one call where it can."""
 
     def __init__(
-        self, model: PyFuncModel, *, batch: bool, queue_length: int, queue_bytes: int = 64 << 20, threads: int = 1
+        self,
+        model: PyFuncModel,
+        *,
+        batch: bool,
+        queue_length: int,
+        queue_bytes: int = 64 << 20,
+        threads: int = 1,
+        strict_json: bool = False,
+        on_alone: Callable[[str], None] = logger.info,
     ) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
-        self.batch = batch
+        self.batch, self._strict = batch, strict_json
+        #: Called with the reason when requests turn out not to be able to share calls.
+        self._on_alone = on_alone
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._most, self._most_bytes = queue_length, queue_bytes
         #: Requests, and their bytes, that no call of the model has begun with.
@@ -92,8 +107,7 @@ class Scorer:
                 raise QueueFull
             self._waiting += 1
             self._waiting_bytes += len(body)
-        mergeable = self.batch and content_type.split(";")[0].strip() == JSON and ";" not in content_type
-        waiting = _Waiting(body, content_type, parse(body) if mergeable else None, loop.create_future(), loop)
+        waiting = _Waiting(body, content_type, loop.create_future(), loop)
         self._queue.put(waiting)
         return await waiting.future
 
@@ -109,7 +123,8 @@ class Scorer:
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             requests = [first]
-            while True:
+            # Without batching each thread takes one at a time: what it took could not be given to another thread.
+            while self.batch:
                 try:
                     following = self._queue.get_nowait()
                 except queue.Empty:
@@ -121,28 +136,36 @@ class Scorer:
             self._answer(requests)
 
     def _answer(self, requests: list[_Waiting]) -> None:
-        gone: list[_Waiting] = []
-        groups: dict[Any, list[_Waiting]] = {}
-        for request in requests:
-            # Asked once: the event loop may cancel it meanwhile, and each is to leave the queue once.
-            if request.future.cancelled():
-                gone.append(request)
-                continue
-            key = request.parsed.key if request.parsed is not None else id(request)
-            groups.setdefault(key, []).append(request)
-        self._leave_queue(gone)
-        for group in groups.values():
+        for group in self._groups(requests):
             for together in _portions(group):
+                # Asked once, just before the call: the event loop may cancel it at any time, and each is to leave the
+                # queue once.
+                wanted = [request for request in together if not request.future.cancelled()]
                 self._leave_queue(together)
                 with self._calling():
-                    answers = self._together(together) if len(together) > 1 else None
-                for number, request in enumerate(together):
+                    answers = self._together(wanted) if len(wanted) > 1 else None
+                for number, request in enumerate(wanted):
                     if answers is not None:
                         answer = answers[number]
+                    elif request.future.cancelled():
+                        continue
                     else:
                         with self._calling():
                             answer = score_alone(request.body, request.content_type, self._model)
+                    if self._strict and answer.status == 200:
+                        answer = replace(answer, body=batching.strictly(answer.body))
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+
+    def _groups(self, requests: Sequence[_Waiting]) -> list[list[_Waiting]]:
+        """What waits, in the order of arrival, with those together whose tables can be put together."""
+        groups: dict[Any, list[_Waiting]] = {}
+        for request in requests:
+            key: Any = id(request)
+            if self.batch and len(requests) > 1 and request.mergeable and not request.future.cancelled():
+                request.parsed = batching.parse(request.body, self._schema)
+                key = key if request.parsed is None else request.parsed.key
+            groups.setdefault(key, []).append(request)
+        return list(groups.values())
 
     def _leave_queue(self, requests: Sequence[_Waiting]) -> None:
         with self._counting:
@@ -160,24 +183,16 @@ class Scorer:
 
     def _together(self, requests: Sequence[_Waiting]) -> list[Answer] | None:
         """One call for all; None when that is not possible, so that each is judged alone."""
-        from mlflow.pyfunc.scoring_server import infer_and_parse_data, predictions_to_json
-
         parsed = [request.parsed for request in requests if request.parsed is not None]
-        answers = []
         try:
-            predictions = self._model.predict(infer_and_parse_data(merge(parsed), self._schema))
-            parts = share_out(predictions, [one.rows for one in parsed])
+            parts = batching.predict_together(self._model, parsed)
             if parts is None:
-                logger.info("The model does not answer row by row; requests are predicted one at a time")
                 self.batch = False
+                self._on_alone("the model does not answer with one prediction a row")
                 return None
-            for part in parts:
-                text = io.StringIO()
-                predictions_to_json(part, text)
-                answers.append(Answer(200, text.getvalue().encode()))
+            return [Answer(200, batching.to_json(part)) for part in parts]
         except BaseException:  # the wrong one among them gets its own error when it is judged alone
             return None
-        return answers
 
 
 def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:

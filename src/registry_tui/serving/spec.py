@@ -34,8 +34,10 @@ class ReplicaSpec:
     socket: str
     #: Threads that numerical libraries may use: the deployment's CPU, rounded up.
     threads: int = 1
-    #: Whether requests that wait together may share one call of the model.
-    batch: bool = True
+    #: Whether requests that wait together share one call of the model: `auto`, `on` or `off`.
+    batching: str = "auto"
+    #: Whether NaN and infinities are answered as null.
+    strict_json: bool = False
     limits: Limits = Limits()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -46,6 +48,9 @@ class ReplicaSpec:
     def load(cls, path: Path) -> ReplicaSpec:
         """Reads a spec. Raises OSError, ValueError, TypeError."""
         values = json.loads(path.read_text(encoding="utf-8"))
+        # A spec of an earlier release has this instead of `batching`; its replica starts again after an upgrade.
+        if values.pop("batch", True) is False:
+            values["batching"] = "off"
         return cls(**{**values, "limits": Limits(**values["limits"])})
 
 
@@ -57,3 +62,13 @@ def reason_file(spec: Path) -> Path:
 def starts_file(spec: Path) -> Path:
     """Where a replica writes a line for each of its starts: seconds since 1970 and PID."""
     return spec.with_suffix(".starts")
+
+
+def batching_file(spec: Path) -> Path:
+    """Where a replica says whether its requests share calls of the model, and why."""
+    return spec.with_suffix(".batching")
+
+
+def files_beside(spec: Path) -> tuple[Path, ...]:
+    """Everything that a replica writes beside its spec."""
+    return (reason_file(spec), starts_file(spec), batching_file(spec))

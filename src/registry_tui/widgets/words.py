@@ -247,6 +247,16 @@ def work_status(status: str) -> Cell:
     return _WORKFLOW.get(status, Cell(f"? {status}", "dim"))
 
 
+def batching(deployment: Deployment) -> str:
+    """Whether requests share calls of the model: the setting, and what it leads to."""
+    return ": ".join(part for part in (deployment.batching.value, deployment.batching_decision) if part)
+
+
+def not_numbers(deployment: Deployment) -> str:
+    """How NaN and infinities are answered."""
+    return "answered as null (strict JSON)" if deployment.strict_json else "answered as MLflow does"
+
+
 def own_port(deployment: Deployment) -> str:
     """A deployment's own address, and why it is not open; empty without one."""
     if deployment.port is None:

@@ -18,7 +18,7 @@ from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.serving.spec import ReplicaSpec, reason_file, starts_file
+from registry_tui.serving.spec import ReplicaSpec, batching_file, files_beside, reason_file, starts_file
 
 #: What `processes.part_of` says of a replica.
 PART = "replica"
@@ -60,6 +60,8 @@ class ReplicaProcess:
     memory_bytes: int | None
     uptime_seconds: float | None
     ready: bool
+    #: Whether its requests share calls of the model, and why.
+    batching: str = ""
 
 
 class LocalReplicas:
@@ -133,7 +135,7 @@ class LocalReplicas:
         self._reread()
         for name in gone:
             path = self.spec(name)
-            for file in (path, reason_file(path), starts_file(path), self.socket(name)):
+            for file in (path, *files_beside(path), self.socket(name)):
                 file.unlink(missing_ok=True)
 
     def kill(self, name: ReplicaName, pid: int, why: str) -> None:
@@ -177,6 +179,7 @@ class LocalReplicas:
             memory_bytes=processes.memory(pid) if pid else None,
             uptime_seconds=processes.uptime(pid) if pid else None,
             ready=pid is not None and self.ping(name),
+            batching=_text(batching_file(spec)),
         )
 
     def ping(self, name: ReplicaName) -> bool:

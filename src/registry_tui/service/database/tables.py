@@ -258,7 +258,9 @@ class RevisionRow(Base):
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     #: [{"name", "value", "secret"}]
     environment: Mapped[list[Any]] = mapped_column(JSON)
-    batching: Mapped[bool]
+    #: A `schemas.deployments.Batching`.
+    batching: Mapped[str]
+    strict_json: Mapped[bool] = mapped_column(default=False)
     comment: Mapped[str] = mapped_column(default="")
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -166,7 +166,8 @@ def _spec(
         version=revision.version,
         socket=str(local.socket(name)),
         threads=math.ceil(revision.cpu),
-        batch=revision.batching,
+        batching=revision.batching,
+        strict_json=revision.strict_json,
         limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
         environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
     )

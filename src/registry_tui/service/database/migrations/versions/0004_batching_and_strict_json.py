@@ -1,0 +1,17 @@
+"""Revisions say whether requests share calls in three ways, and whether answers are strict JSON."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """What was allowed before is tried now; what was off stays off."""
+    with op.batch_alter_table("revisions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("strict_json", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.alter_column("batching", existing_type=sa.Boolean(), type_=sa.Text(), existing_nullable=False)
+    op.execute("UPDATE revisions SET batching = CASE WHEN batching IN ('1', 'true', 1) THEN 'auto' ELSE 'off' END")
