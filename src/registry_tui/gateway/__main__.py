@@ -1,4 +1,4 @@
-"""`python -m registry_tui.gateway`: serves on the home's gateway port."""
+"""`python -m registry_tui.gateway NAME`: one of the gateway's processes, which share the home's gateway port."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ import uvloop
 from aiohttp import web
 
 from registry_tui.gateway.app import Gateway
+from registry_tui.gateway.connections import Door, Runner, allowed
+from registry_tui.gateway.counts import Counts
+from registry_tui.gateway.listeners import BACKLOG, Listeners
+from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.routes import RoutesFile
 from registry_tui.platform.errors import PlatformError
-from registry_tui.platform.paths import Home
+from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import LOOPBACK, load_ports
 
 logger = logging.getLogger("registry_tui.gateway")
 
-#: Seconds between looks at which deployments have ports of their own.
-LOOK_EVERY = 0.2
+#: Seconds between looks at which deployments have ports of their own, when the service does not say that they changed.
+LOOK_EVERY = 5.0
 #: Seconds that requests under way get when it is told to stop.
 GRACE = 20.0
 #: Seconds in which connections that are kept open are let go.
 LET_GO = 2.0
-#: Connections that may wait to be accepted.
-BACKLOG = 1024
 
 
 class OwnPorts:
     """The listening ports of the deployments that have one."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, listeners: Listeners, door: Door) -> None:
+        self._gateway, self._listeners, self._door = gateway, listeners, door
         self._open: dict[int, tuple[str, web.AppRunner]] = {}
 
     async def follow(self) -> None:
@@ -48,6 +50,7 @@ class OwnPorts:
         for port, (deployment, runner) in list(self._open.items()):
             if wanted.get(port) != deployment:
                 del self._open[port]
+                self._listeners.release(port)
                 await runner.cleanup()
         for deployment in self._gateway.port_errors.keys() - set(wanted.values()):
             del self._gateway.port_errors[deployment]
@@ -56,10 +59,10 @@ class OwnPorts:
                 await self._listen(port, deployment)
 
     async def _listen(self, port: int, deployment: str) -> None:
-        runner = web.AppRunner(self._gateway.application(deployment), access_log=None, shutdown_timeout=GRACE)
+        runner = Runner(self._gateway.application(deployment), self._door, shutdown_timeout=GRACE)
         await runner.setup()
         try:
-            await web.TCPSite(runner, LOOPBACK, port, reuse_port=True).start()
+            await web.SockSite(runner, await self._listeners.open(port), backlog=BACKLOG).start()
         except OSError as error:
             await runner.cleanup()
             why = "another program listens on it" if error.errno == errno.EADDRINUSE else str(error)
@@ -93,27 +96,40 @@ async def leave(gateway: Gateway, runners: Sequence[web.AppRunner]) -> None:
         await runner.cleanup()
 
 
-async def serve(home: Home, port: int) -> None:
+async def serve(home: Home, port: int, number: int) -> None:
     """Serves until SIGTERM or SIGINT. Raises OSError."""
-    gateway = Gateway(RoutesFile(home.gateway_routes_file), str(home.service_socket))
-    runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE)
+    counts = Counts(home.gateway_counts_files[number])
+    routes = RoutesFile(home.gateway_routes_file)
+    gateway = Gateway(routes, counts, SharedLoad(home, number), str(home.service_socket))
+    door = Door(allowed())
+    runner = Runner(gateway.application(), door, shutdown_timeout=GRACE)
     control = web.AppRunner(gateway.control(), access_log=None)
     for each in (runner, control):
         await each.setup()
-    # A gateway that outlived its supervisor goes on beside this one until `up` ends it, so that no caller is refused.
-    await web.TCPSite(runner, LOOPBACK, port, backlog=BACKLOG, reuse_port=True).start()
-    await web.UnixSite(control, str(_free(home.gateway_socket))).start()
+    listeners = Listeners(home, number)
+    await web.SockSite(runner, listeners.start(port), backlog=BACKLOG).start()
+    await web.UnixSite(control, str(_free(home.gateway_sockets[number]))).start()
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    ports = OwnPorts(gateway)
+
+    def stop() -> None:
+        stopping.set()
+        gateway.changed.set()
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop)
+    ports = OwnPorts(gateway, listeners, door)
     logger.info("listening on %s:%s", LOOPBACK, port)
     while not stopping.is_set():
+        gateway.changed.clear()
         await ports.follow()
         await gateway.forget_gone()
+        counts.store()
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), LOOK_EVERY)
+            await asyncio.wait_for(gateway.changed.wait(), LOOK_EVERY)
+    # The other process goes on to accept from the same sockets.
+    listeners.release_all()
     await leave(gateway, [runner, *ports.runners])
+    counts.store()
     await control.cleanup()
     await gateway.upstream.close()
 
@@ -131,13 +147,14 @@ def main() -> None:
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     home = Home.resolve()
+    number = GATEWAYS.index(sys.argv[1])
     try:
         ports = load_ports(home)
         if ports is None:
             sys.exit(
                 f"The gateway cannot start: {home.ports_file} is missing; start the platform with `registry-tui up`"
             )
-        uvloop.run(serve(home, ports.gateway))
+        uvloop.run(serve(home, ports.gateway, number))
     except (OSError, PlatformError) as error:
         sys.exit(f"The gateway cannot start: {error}")
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from registry_tui.gateway import access
+from registry_tui.gateway import access, bodies, problems, words
 from registry_tui.gateway.access import Refusal
+from registry_tui.gateway.counts import Counts
+from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.routes import Route, Routes, RoutesFile
-from registry_tui.gateway.stats import DeploymentStats
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
 #: Answers that pass from a replica to the caller with these headers.
 PASSED = ("Content-Type", "Retry-After")
 #: Paths of MLflow's scoring protocol, with their method.
 SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
-#: Seconds after which a caller of a deployment without a live replica may try again.
-RETRY_AFTER = 2
+#: The status under which calls are counted whose caller hung up before the answer.
+HUNG_UP = 499
 #: Wrapping of `POST /model` around the request itself.
 WRAPPING = 64 * 1024
 #: Bytes of a body that is taken apart on a thread of its own.
@@ -37,21 +37,20 @@ LEAVING = web.AppKey("leaving", asyncio.Event)
 class Gateway:
     """Answers for all deployments that `routes` names."""
 
-    def __init__(self, routes: RoutesFile, service_socket: str = "") -> None:
+    def __init__(self, routes: RoutesFile, counts: Counts, load: SharedLoad, service_socket: str = "") -> None:
         self.routes = routes
+        self.counts = counts
         self._service_socket = service_socket
-        self.upstream = Upstream()
-        self.stats: dict[str, DeploymentStats] = {}
-        #: API key to the time of its last use, in seconds since 1970.
-        self.key_uses: dict[str, float] = {}
+        self.upstream = Upstream(load)
         #: Deployment to why the port of its own cannot be opened.
         self.port_errors: dict[str, str] = {}
-        self.started = time.time()
+        #: Set when the routes may have changed: what follows them looks now.
+        self.changed = asyncio.Event()
         self.leaving = asyncio.Event()
 
     def application(self, deployment: str | None = None) -> web.Application:
         """The web application: of all deployments, or of one that has a port of its own."""
-        app = web.Application(client_max_size=1 << 62, middlewares=[_told])
+        app = web.Application(client_max_size=1 << 62, middlewares=[_leaving, problems.refusals])
         app[LEAVING] = self.leaving
         if deployment is None:
             app.router.add_post("/model", self.model)
@@ -69,6 +68,7 @@ class Gateway:
         app = web.Application()
         app.router.add_get("/health", self.health)
         app.router.add_get("/stats", self.tell_stats)
+        app.router.add_post("/routes-changed", self.routes_changed)
         return app
 
     # -- callers ------------------------------------------------------------------------------------
@@ -79,13 +79,15 @@ class Gateway:
         named = request.query.get("accessKey")
         if named:
             self._let_in(routes, self._route(routes, named, request), request)
-        body = await _body(request, routes.largest_body + WRAPPING)
+        body = await bodies.read(request, routes.largest_body + WRAPPING)
         try:
             wrapped = await _aside(json.loads, body, len(body))
-        except (ValueError, RecursionError) as error:
-            raise _wrong(f"The body is no JSON: {error}") from error
+        except ValueError as error:
+            raise _wrong(f"The body is not valid JSON: {error}") from error
+        except RecursionError as error:
+            raise _nested() from error
         if not isinstance(wrapped, dict):
-            raise _wrong("The body is no JSON object")
+            raise _wrong("The body is not a JSON object")
         access_key = str(wrapped.get("accessKey") or named or "")
         if not access_key:
             raise _wrong("The body has no field `accessKey`, and the address no parameter of that name")
@@ -93,9 +95,12 @@ class Gateway:
         self._let_in(routes, route, request)
         if "request" not in wrapped:
             raise _wrong("The body has no field `request`")
-        inner = await _aside(_compact, wrapped["request"], len(body))
+        try:
+            inner = await _aside(_compact, wrapped["request"], len(body))
+        except RecursionError as error:
+            raise _nested() from error
         if len(inner) > route.body_bytes:
-            raise _too_large(route.body_bytes)
+            raise bodies.too_large(route.body_bytes)
         answered = await self._send(routes, route, "POST", "/invocations", inner, "application/json")
         return _wrapped(answered, request)
 
@@ -121,9 +126,9 @@ class Gateway:
         if path not in SCORING:
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {', '.join(SCORING)}")
         if request.method != SCORING[path]:
-            raise _not_allowed(request, SCORING[path])
+            raise problems.not_allowed(request, SCORING[path])
         self._let_in(routes, route, request)
-        body = await _body(request, route.body_bytes) if request.method == "POST" else None
+        body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
         content_type = request.headers.get("Content-Type", "")
         answered = await self._send(routes, route, request.method, f"/{path}", body, content_type)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
@@ -151,15 +156,14 @@ class Gateway:
             return
         key = access.authenticate(routes, request.headers.get("Authorization"))
         access.authorize(routes, route, key)
-        self.key_uses[key.id] = time.time()
+        self.counts.used(key.id)
 
     async def _send(
         self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, content_type: str
     ) -> Answered:
         counted = path == "/invocations"
         began = time.perf_counter()
-        status, replica = 503, ""
-        stats = self.stats.setdefault(route.id, DeploymentStats())
+        status, replica, retries = 503, "", 0
         headers = {"Content-Type": content_type} if content_type else {}
         try:
             try:
@@ -170,9 +174,12 @@ class Gateway:
                 if newer is None or newer.replicas == route.replicas:
                     raise
                 answered = await self._ask(newer, method, path, body, headers)
-            status, replica = answered.status, answered.replica
-            stats.retries += answered.retries
+            status, replica, retries = answered.status, answered.replica, answered.retries
             return answered
+        except asyncio.CancelledError:
+            # The caller hung up; its connection to the replica is closed, so that the replica can stop too.
+            status = HUNG_UP
+            raise
         except NoReplica as error:
             raise _no_replica(route) from error
         except ReplicasDied as error:
@@ -193,7 +200,7 @@ class Gateway:
             ) from error
         finally:
             if counted:
-                stats.count(status, replica, time.perf_counter() - began)
+                self.counts.count(route.id, status, replica, time.perf_counter() - began, retries)
 
     async def _ask(
         self, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
@@ -208,7 +215,7 @@ class Gateway:
             raise Refusal(
                 403, "not-permitted", f"{key.user} may not read the metrics", "Use an API key of the administrator's"
             )
-        self.key_uses[key.id] = time.time()
+        self.counts.used(key.id)
         try:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=self._service_socket)) as session,
@@ -227,17 +234,19 @@ class Gateway:
         return web.json_response({"healthy": True})
 
     async def tell_stats(self, request: web.Request) -> web.Response:
-        """Counts of every deployment by ID, when each API key was used last, and ports that cannot be opened."""
-        deployments = {id_: stats.to_dict() for id_, stats in self.stats.items()}
-        told = {"started": self.started, "deployments": deployments, "key_uses": self.key_uses}
-        return web.json_response({**told, "port_errors": self.port_errors})
+        """What this process counted, for `counts.summed`, and ports that cannot be opened."""
+        self.counts.store()
+        return web.json_response({**self.counts.dump(), "port_errors": self.port_errors})
+
+    async def routes_changed(self, request: web.Request) -> web.Response:
+        """The service has written the routes anew."""
+        self.changed.set()
+        return web.Response(status=204)
 
     async def forget_gone(self) -> None:
-        """Closes connections and forgets counts of what the routes name no more."""
+        """Closes connections and forgets counts of deployments that the routes no longer name."""
         deployments = self.routes.current().deployments
-        known = {route.id for route in deployments}
-        for id_ in self.stats.keys() - known:
-            del self.stats[id_]
+        self.counts.keep_only(route.id for route in deployments)
         await self.upstream.keep_only({replica.socket for route in deployments for replica in route.replicas})
 
 
@@ -251,50 +260,9 @@ async def _aside(work: Callable[[Any], Any], value: Any, size: int) -> Any:
 
 
 @web.middleware
-async def _told(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Every answer carries a request ID; what is refused is a problem details document (RFC 9457)."""
-    request_id = request.headers.get("X-Request-ID", "")[:100] or str(uuid.uuid4())
-    try:
-        response: web.StreamResponse = await handler(request)
-    except Refusal as refusal:
-        response = _problem(refusal, request_id)
-    except web.HTTPMethodNotAllowed as error:
-        response = _problem(_not_allowed(request, ", ".join(sorted(error.allowed_methods))), request_id)
-    except web.HTTPException as error:
-        action = "Use POST /model or /endpoints/<access key>/invocations"
-        response = _problem(
-            Refusal(error.status, error.reason.lower().replace(" ", "-"), f"{request.path}: {error.reason}", action),
-            request_id,
-        )
-    response.headers["X-Request-ID"] = request_id
+async def _leaving(request: web.Request, handler: Any) -> web.StreamResponse:
+    response: web.StreamResponse = await handler(request)
     if request.app[LEAVING].is_set():
-        response.force_close()
-    return response
-
-
-def _problem(refusal: Refusal, request_id: str) -> web.Response:
-    problem = {
-        "type": f"/problems/{refusal.code}",
-        "title": refusal.code.replace("-", " ").capitalize(),
-        "status": refusal.status,
-        "detail": refusal.detail,
-        "code": refusal.code,
-        "request_id": request_id,
-        "action": refusal.action,
-        "success": False,
-    }
-    headers = {}
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if refusal.allow:
-        headers["Allow"] = refusal.allow
-    if refusal.status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER)
-    response = web.json_response(
-        problem, status=refusal.status, content_type="application/problem+json", headers=headers
-    )
-    if refusal.status == 413:
-        # The rest of the body is not read.
         response.force_close()
     return response
 
@@ -304,7 +272,7 @@ def _wrapped(answered: Answered, request: web.Request) -> web.Response:
     ok = answered.status == 200
     # The body is JSON already: it is put in as it is, so that no digit changes.
     if "json" in answered.headers.get("Content-Type", "") and answered.body.strip():
-        inner = answered.body.decode()
+        inner = answered.body.decode(errors="replace")
     else:
         inner = json.dumps(answered.body.decode(errors="replace"))
     field = "response" if ok else "error"
@@ -315,41 +283,14 @@ def _wrapped(answered: Answered, request: web.Request) -> web.Response:
     return web.Response(status=answered.status, text=body, content_type="application/json", headers=headers)
 
 
-async def _body(request: web.Request, limit: int) -> bytes:
-    """The request's body. Raises Refusal (413) as soon as it is too large."""
-    if (request.content_length or 0) > limit:
-        raise _too_large(limit)
-    chunks, size = [], 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "body-too-large", f"A request may have {limit} bytes at most", "Send fewer rows at once")
-
-
-def _not_allowed(request: web.Request, allowed: str) -> Refusal:
-    return Refusal(405, "method-not-allowed", f"{request.path} takes {allowed}", f"Use {allowed}", allowed)
-
-
 def _wrong(detail: str) -> Refusal:
     return Refusal(400, "bad-request", detail, 'Send {"accessKey": "…", "request": {"dataframe_split": …}} as JSON')
 
 
+def _nested() -> Refusal:
+    return _wrong("The body is nested too deeply")
+
+
 def _no_replica(route: Route) -> Refusal:
-    if route.state == "failed":
-        detail = f"The deployment {route.name} has failed"
-        action = f"See why: `registry-tui deployments show {route.name}`; then change or restart it"
-    elif route.replicas:
-        detail, action = (
-            f"No replica of {route.name} answers just now; they are being started again",
-            "Try again in a moment",
-        )
-    else:
-        detail = f"The deployment {route.name} is {route.state}"
-        action = f"Start it: `registry-tui deployments restart {route.name}`"
+    detail, action = words.unanswered(route.name, route.state, has_replicas=bool(route.replicas))
     return Refusal(503, "no-replica", detail, action)

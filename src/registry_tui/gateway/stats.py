@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ class _Second:
 
 
 class DeploymentStats:
-    """Counts of one deployment since the gateway started, and its last seconds one by one."""
+    """Counts of one deployment since it was made, and its last seconds one by one."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[int, str]] = Counter()
@@ -46,9 +47,10 @@ class DeploymentStats:
         self.retries = 0
         self._recent: deque[_Second] = deque(maxlen=KEPT)
 
-    def count(self, status: int, replica: str, seconds: float, now: float | None = None) -> None:
+    def count(self, status: int, replica: str, seconds: float, now: float | None = None, *, retries: int = 0) -> None:
         """One answered request."""
         self.requests[status, replica] += 1
+        self.retries += retries
         class_ = latency_class(seconds)
         self.latencies[class_] += 1
         self.seconds_sum += seconds
@@ -59,6 +61,31 @@ class DeploymentStats:
         second.requests += 1
         second.failures += status >= 500
         second.latencies[class_] += 1
+
+    def dump(self) -> dict[str, Any]:
+        """Everything as JSON, for `add`."""
+        return {
+            "requests": [[status, replica, count] for (status, replica), count in self.requests.items()],
+            "latencies": list(self.latencies.items()),
+            "seconds_sum": self.seconds_sum,
+            "retries": self.retries,
+            "recent": [[each.at, each.requests, each.failures, list(each.latencies.items())] for each in self._recent],
+        }
+
+    def add(self, dumped: Mapping[str, Any]) -> None:
+        """Adds what another one counted of the same deployment."""
+        for status, replica, count in dumped["requests"]:
+            self.requests[status, replica] += count
+        self.latencies.update(dict(dumped["latencies"]))
+        self.seconds_sum += dumped["seconds_sum"]
+        self.retries += dumped["retries"]
+        seconds = {each.at: each for each in self._recent}
+        for at, requests, failures, latencies in dumped["recent"]:
+            second = seconds.setdefault(at, _Second(at))
+            second.requests += requests
+            second.failures += failures
+            second.latencies.update(dict(latencies))
+        self._recent = deque(sorted(seconds.values(), key=lambda each: each.at), maxlen=KEPT)
 
     def to_dict(self, now: float | None = None) -> dict[str, Any]:
         """As JSON: totals, the last minute's rate, error rate and percentiles, and each of the last seconds."""

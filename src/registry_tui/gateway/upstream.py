@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.routes import Replica
 
 #: Seconds for which a replica that refused a connection is asked last.
@@ -46,10 +47,12 @@ class TookTooLong(Exception):
 class Upstream:
     """Connections to all replicas, kept open."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: SharedLoad) -> None:
         #: By socket, and whether each request has a connection of its own.
         self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
+        #: Of this process: what keeps its connections open.
         self._under_way: Counter[str] = Counter()
+        self._load = load
         self._avoided: dict[str, float] = {}
         self._turn = 0
 
@@ -74,7 +77,7 @@ class Upstream:
         again: Replica | None = None
         while left or again is not None:
             replica, again = (again, None) if again is not None else (left.pop(0), None)
-            self._under_way[replica.socket] += 1
+            self._begin_or_end(replica.socket, 1)
             try:
                 return await self._ask(replica, method, path, body, headers, seconds, died)
             except aiohttp.ClientConnectorError:
@@ -89,8 +92,12 @@ class Upstream:
             except TimeoutError as error:
                 raise TookTooLong from error
             finally:
-                self._under_way[replica.socket] -= 1
+                self._begin_or_end(replica.socket, -1)
         raise NoReplica
+
+    def _begin_or_end(self, socket: str, change: int) -> None:
+        self._under_way[socket] += change
+        self._load.add(socket, change)
 
     async def _ask(
         self,
@@ -119,7 +126,7 @@ class Upstream:
         first = self._turn % max(1, len(replicas))
         return sorted(
             [*replicas[first:], *replicas[:first]],
-            key=lambda replica: (self._avoided.get(replica.socket, 0.0) > now, self._under_way[replica.socket]),
+            key=lambda replica: (self._avoided.get(replica.socket, 0.0) > now, self._load.of(replica.socket)),
         )
 
     def _session(self, socket: str, alone: bool) -> aiohttp.ClientSession:

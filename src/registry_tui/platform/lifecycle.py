@@ -23,7 +23,7 @@ from registry_tui.platform.errors import (
     StillRunning,
     SupervisorUnavailable,
 )
-from registry_tui.platform.paths import Home
+from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState
@@ -76,14 +76,14 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
             )
         else:
             ports = choose_ports(home)
-            if supervisor.PARTS.keys() - supervisor.processes(home).keys():
+            if supervisor.PROGRAMS.keys() - supervisor.processes(home).keys():
                 # Started by an older version, which knew fewer parts.
                 supervisor.configure(home)
                 supervisor.reread(home)
         known = supervisor.processes(home)
-        for part in supervisor.PARTS:
-            if not known[part].running:
-                supervisor.start_part(home, part)
+        for program in supervisor.PROGRAMS:
+            if not known[program].running:
+                supervisor.start_part(home, program)
         yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
         yield from _hand_over(home, patience)
 
@@ -102,8 +102,9 @@ def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
     until, told = time.monotonic() + patience, ""
     while True:
         known = supervisor.processes(home)
-        replicas = [info for name, info in known.items() if name not in supervisor.PARTS and info.state != "FATAL"]
-        waiting = [info for info in (*replicas, known["gateway"]) if not _listens(home, info)]
+        replicas = [info for name, info in known.items() if name not in supervisor.PROGRAMS and info.state != "FATAL"]
+        gateways = [known[name] for name in GATEWAYS]
+        waiting = [info for info in (*replicas, *gateways) if not _listens(home, info)]
         text = f"{len(replicas) - len([info for info in replicas if info in waiting])} of {len(replicas)} answer"
         if text != told:
             yield PartProgress("replicas", PartState.STARTING if waiting else PartState.HEALTHY, text)
@@ -117,7 +118,7 @@ def _hand_over(home: Home, patience: float) -> Iterator[PartProgress]:
 
 def _listens(home: Home, info: supervisor.ProcessInfo) -> bool:
     """Whether this very process made the socket that its callers connect to; it does so once it can answer."""
-    path = home.gateway_socket if info.name == "gateway" else home.replicas / f"{info.name}.sock"
+    path = (home.run if info.name in GATEWAYS else home.replicas) / f"{info.name}.sock"
     age = processes.uptime(info.pid) if info.pid else None
     try:
         return age is not None and path.stat().st_mtime > time.time() - age
@@ -155,7 +156,9 @@ def down(home: Home) -> list[str]:
     with _only_one(home):
         running: list[str] = []
         try:
-            running = [name for name, info in supervisor.processes(home).items() if info.running]
+            known = supervisor.processes(home)
+            names = [supervisor.PROGRAMS.get(name, name) for name, info in known.items() if info.running]
+            running = list(dict.fromkeys(names))
             pid = supervisor.pid(home)
             supervisor.shutdown(home)
             until = time.monotonic() + _STOP_SECONDS
@@ -173,7 +176,8 @@ def down(home: Home) -> list[str]:
 def _clear_up(home: Home) -> None:
     """Removes the sockets of processes that are gone."""
     object_store.remove_sockets(home)
-    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket, home.gateway_socket):
+    gateways = (*home.gateway_sockets, *home.gateway_listeners_sockets, *home.gateway_load_files)
+    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket, *gateways):
         path.unlink(missing_ok=True)
 
 
@@ -182,9 +186,11 @@ def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartP
     if not home.root.exists():
         raise SupervisorUnavailable("The platform is not running", action="Start it with `registry-tui up`")
     with _only_one(home), _words(home):
-        supervisor.stop_part(home, part)
-        supervisor.start_part(home, part)
-        yield from _until_healthy(home, choose_ports(home), load_secrets(home), (part,), patience)
+        # One after the other: the gateway's other process goes on to answer callers.
+        for program in supervisor.programs_of(part):
+            supervisor.stop_part(home, program)
+            supervisor.start_part(home, program)
+            yield from _until_healthy(home, choose_ports(home), load_secrets(home), (part,), patience)
 
 
 def _until_healthy(
@@ -201,7 +207,7 @@ def _until_healthy(
             for part in parts:
                 if part in told and told[part].state is PartState.HEALTHY:
                     continue
-                progress = _progress(part, known[part], probe)
+                progress = _progress(part, supervisor.part_info(known, part), probe)
                 if told.get(part) != progress:
                     told[part] = progress
                     yield progress

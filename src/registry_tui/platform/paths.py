@@ -15,6 +15,9 @@ ENVIRONMENT_VARIABLE = "REGISTRY_TUI_HOME"
 #: A unix socket's path holds at most 107 bytes on Linux (`sun_path`, unix(7)).
 MAX_SOCKET_PATH = 107
 
+#: The gateway's processes, as supervisord knows them: each alone can do all of its work.
+GATEWAYS = ("gateway", "gateway-2")
+
 
 @dataclass(frozen=True)
 class Home:
@@ -121,9 +124,24 @@ class Home:
         return self.run / "service.sock"
 
     @property
-    def gateway_socket(self) -> Path:
-        """Where the service asks the gateway for its counts."""
-        return self.run / "gateway.sock"
+    def gateway_sockets(self) -> list[Path]:
+        """Where the service asks each process of the gateway for its counts."""
+        return [self.run / f"{name}.sock" for name in GATEWAYS]
+
+    @property
+    def gateway_listeners_sockets(self) -> list[Path]:
+        """Where a process of the gateway asks each other one for its listening sockets."""
+        return [self.run / f"{name}-ports.sock" for name in GATEWAYS]
+
+    @property
+    def gateway_load_files(self) -> list[Path]:
+        """What is under way at each replica, as each process of the gateway counts it."""
+        return [self.run / f"{name}.load" for name in GATEWAYS]
+
+    @property
+    def gateway_counts_files(self) -> list[Path]:
+        """Requests and uses of API keys, as each process of the gateway counted them."""
+        return [self.serving / f"{name}-counts.json" for name in GATEWAYS]
 
     @property
     def replicas(self) -> Path:

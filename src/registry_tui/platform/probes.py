@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from registry_tui.platform import processes, supervisor
 from registry_tui.platform.errors import SupervisorUnavailable
-from registry_tui.platform.paths import Home
+from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import Secrets, load_secrets
@@ -101,7 +103,21 @@ class Probe:
         response = self._gateway.get("/health")
         if response.is_error:
             return PartState.UNHEALTHY, f"answered {response.status_code}"
+        live = sum(map(_accepts, self._home.gateway_sockets))
+        if live < len(GATEWAYS):
+            return PartState.STARTING, f"answers with {live} of its {len(GATEWAYS)} processes"
         return PartState.HEALTHY, "answers"
+
+
+def _accepts(path: Path) -> bool:
+    """Whether a process listens on a unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_TIMEOUT)
+            connection.connect(str(path))
+    except OSError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -121,7 +137,7 @@ def platform_status(home: Home) -> PlatformStatus:
         return PlatformStatus(home=str(home.root), healthy=False, parts=parts)
     probe = Probe(home, ports, load_secrets(home))
     try:
-        parts = [_part(home, ports, probe, known[name]) for name in supervisor.PARTS]
+        parts = [_part(home, ports, probe, supervisor.part_info(known, name)) for name in supervisor.PARTS]
     finally:
         probe.close()
     return PlatformStatus(

@@ -12,14 +12,14 @@ import socket
 import subprocess
 import time
 import xmlrpc.client
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
-from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, Home
 from registry_tui.platform.processes import PART_VARIABLE
 from registry_tui.platform.secrets import write_private
 
@@ -30,6 +30,9 @@ PARTS = {
     "service": "registry_tui.service",
     "gateway": "registry_tui.gateway",
 }
+
+#: supervisord's programs with the part that each belongs to: one a part, and two of the gateway.
+PROGRAMS = {program: part for part in PARTS for program in (GATEWAYS if part == "gateway" else (part,))}
 
 _START_SECONDS = 10.0
 #: Seconds that replicas get to finish what is under way when they are taken away.
@@ -75,8 +78,10 @@ def configuration(home: Home) -> str:
         "[include]",
         f"files={_quoted(home.replicas / '*.conf')}",
     ]
-    for name, module in PARTS.items():
-        sections += program(name, isolated(module), part=name, log=home.logs / f"{name}.log")
+    for name, part in PROGRAMS.items():
+        # Both of the gateway's write to one log: supervisord appends for them.
+        arguments = (name,) if part == "gateway" else ()
+        sections += program(name, isolated(PARTS[part], *arguments), part=part, log=home.logs / f"{part}.log")
     return "\n".join(sections) + "\n"
 
 
@@ -170,6 +175,19 @@ def processes(home: Home) -> dict[str, ProcessInfo]:
         info["name"]: ProcessInfo(info["name"], info["statename"], info["pid"], info["description"])
         for info in _asked(home, "supervisor.getAllProcessInfo")
     }
+
+
+def programs_of(part: str) -> list[str]:
+    """The programs that do a part's work."""
+    return [program for program, its in PROGRAMS.items() if its == part]
+
+
+def part_info(known: Mapping[str, ProcessInfo], part: str) -> ProcessInfo:
+    """A part as its programs are: given up when one is, else not running when one is not."""
+    infos = [known[program] for program in programs_of(part) if program in known]
+    given_up = [info for info in infos if info.state == "FATAL"]
+    ended = [info for info in infos if not info.running]
+    return replace((given_up or ended or infos)[0], name=part)
 
 
 def start_part(home: Home, part: str) -> None:

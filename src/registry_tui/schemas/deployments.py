@@ -118,7 +118,7 @@ class DeploymentUpdate(RequestSchema):
 
 
 class Traffic(Schema):
-    """Requests through the gateway: totals since it started; rate (1/s), error rate and latencies (s) of the last
+    """Requests through the gateway: totals since it was deployed; rate (1/s), error rate and latencies (s) of the last
     minute. `seconds` has [time, requests, failures, p95] of each of the last 300 seconds that had any."""
 
     requests: int = 0

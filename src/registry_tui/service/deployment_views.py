@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import (
     Batching,
@@ -203,7 +204,7 @@ def to_schema(
         alias=row.alias,
         follow_alias=row.follow_alias,
         state=DeploymentState(row.state),
-        reason=row.reason,
+        reason=_reason(row, own),
         revision=revision.number,
         replicas_wanted=revision.replicas,
         replicas_ready=sum(process.ready for process in own),
@@ -225,6 +226,15 @@ def to_schema(
         workflow_id=row.workflow_id,
         traffic=gateway_link.traffic(told, row.id),
     )
+
+
+def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess]) -> str:
+    """Why it does not answer, in the gateway's words, and what happened last."""
+    silent = bool(processes) and not any(process.ready for process in processes)
+    if row.state != DeploymentState.DEPLOYED.value or not silent:
+        return row.reason
+    detail, _ = unanswered(row.name, row.state, has_replicas=gateway_link.serves(row))
+    return f"{detail}. {row.reason}".removesuffix(". ")
 
 
 def to_revision(row: RevisionRow) -> Revision:

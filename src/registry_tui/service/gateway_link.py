@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.gateway import counts
 from registry_tui.gateway.routes import Key, Replica, Route, Routes
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
@@ -53,6 +56,7 @@ def publish(service: Service) -> None:
                 f"Cannot write {service.home.gateway_routes_file}: {error.strerror}",
                 action="Free space on the disk, or make the folder writable",
             ) from error
+    _nudge(service)
 
 
 def active_revision(row: DeploymentRow) -> RevisionRow | None:
@@ -71,14 +75,17 @@ def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) ->
     return all(replicas.configured(name) for name in replica_names(row, revision))
 
 
+def serves(row: DeploymentRow) -> bool:
+    """Whether callers are sent to replicas of a deployment, whether or not one answers just now."""
+    revision = active_revision(row)
+    stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
+    return revision is not None and revision.state == RevisionState.ACTIVE.value and not stopped
+
+
 def _route(service: Service, row: DeploymentRow) -> Route:
     replicas = LocalReplicas(service.home)
     revision = active_revision(row)
-    serving = revision is not None and revision.state == RevisionState.ACTIVE.value
-    stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
-    names = []
-    if revision is not None and serving and not stopped:
-        names = replica_names(row, revision)
+    names = replica_names(row, revision) if revision is not None and serves(row) else []
     return Route(
         id=row.id,
         name=row.name,
@@ -95,14 +102,28 @@ def _route(service: Service, row: DeploymentRow) -> Route:
 
 
 def stats(service: Service) -> Mapping[str, Any]:
-    """What the gateway counted; empty when it does not answer."""
-    transport = httpx.HTTPTransport(uds=str(service.home.gateway_socket), verify=False, trust_env=False)
-    try:
-        with httpx.Client(transport=transport, base_url="http://gateway", timeout=_TIMEOUT) as client:
-            found = client.get("/stats").json()
-    except (httpx.HTTPError, json.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """What all processes of the gateway counted, summed up; of one that does not answer, what it stored last."""
+    home = service.home
+    found = []
+    for socket, file in zip(home.gateway_sockets, home.gateway_counts_files, strict=True):
+        try:
+            with _gateway(socket) as client:
+                found.append(client.get("/stats").raise_for_status().json())
+        except (httpx.HTTPError, json.JSONDecodeError):
+            found.append(counts.read(file))
+    return counts.summed(found)
+
+
+def _nudge(service: Service) -> None:
+    """Has the gateway look at its routes now. One that does not answer looks by itself, every few seconds."""
+    for socket in service.home.gateway_sockets:
+        with suppress(httpx.HTTPError), _gateway(socket) as client:
+            client.post("/routes-changed")
+
+
+def _gateway(socket: Path) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=str(socket), verify=False, trust_env=False)
+    return httpx.Client(transport=transport, base_url="http://gateway", timeout=_TIMEOUT)
 
 
 def traffic(told: Mapping[str, Any], deployment: str) -> Traffic:

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
 from registry_tui.schemas.places import Role
 from registry_tui.service import archives, deployment_views, gateway_link, machine, ml_model, models, versions
@@ -105,10 +106,8 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
             curl=curl(shown.endpoint_url, request, shown.authentication),
             python=python(shown.endpoint_url, request, shown.authentication, seconds),
         )
-    raise WrongState(
-        f"No replica of {row.name} answers: it is {row.state}. {row.reason}".strip(),
-        action=f"Start it: `registry-tui deployments restart {row.name}`, or see its logs",
-    )
+    detail, action = unanswered(row.name, row.state, has_replicas=bool(names) and gateway_link.serves(row))
+    raise WrongState(f"{detail}. {row.reason}".removesuffix(". "), action=action)
 
 
 def curl(url: str, request: TestRequest, authentication: bool) -> str:

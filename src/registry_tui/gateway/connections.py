@@ -1,0 +1,196 @@
+"""The gateway's connections: bounded in number and time, and malformed requests answered without repeating them.
+
+aiohttp limits neither the time of a request's head nor the number of connections, and logs malformed requests with
+their bytes, which may hold an access key or an API key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from registry_tui.gateway import problems
+from registry_tui.gateway.access import Refusal
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for a request's head, for taking an answer, and for the next request on a connection that is kept open.
+HEAD_SECONDS, ANSWER_SECONDS, KEPT_SECONDS = 10.0, 60.0, 75.0
+#: Connections of one process: at most, and what each may cost in files (the caller's and the replica's); the rest of
+#: the files that the process may open are its own.
+MOST, FILES_EACH, OWN_FILES = 4000, 2, 100
+
+
+def allowed() -> int:
+    """How many connections this process may have open, after it raised its limit of open files as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST * FILES_EACH + OWN_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(MOST, (soft - OWN_FILES) // FILES_EACH))
+
+
+class Door:
+    """Counts the connections of all ports of this process."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.open = 0
+
+
+class Runner(web.AppRunner):
+    """Serves an application on connections that `door` counts; a caller that hangs up ends its request."""
+
+    __slots__ = ("_door",)
+
+    def __init__(self, app: web.Application, door: Door, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._door = door
+
+    async def _make_server(self) -> web.Server:
+        plain = await super()._make_server()
+        options = {"keepalive_timeout": KEPT_SECONDS, "auto_decompress": False, "access_log": None}
+        return _Server(self._door, plain, options)
+
+
+class _Server(web.Server):
+    def __init__(self, door: Door, plain: web.Server, options: dict[str, Any]) -> None:
+        super().__init__(
+            plain.request_handler,
+            request_factory=plain.request_factory,
+            handler_cancellation=True,
+            loop=asyncio.get_running_loop(),
+            **options,
+        )
+        self._door, self._options = door, options
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self._door, self, asyncio.get_running_loop(), self._options)
+
+
+class _Connection(web.RequestHandler):
+    def __init__(
+        self, door: Door, server: web.Server, loop: asyncio.AbstractEventLoop, options: dict[str, Any]
+    ) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._door = door
+        self._counted = False
+        self._begun = False
+        self._head: asyncio.TimerHandle | None = None
+        self._answer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._door.open += 1
+        self._counted = True
+        if self._door.open > self._door.most:
+            self._refuse(
+                Refusal(
+                    503,
+                    "too-many-connections",
+                    f"The gateway has {self._door.most} connections open and takes no more",
+                    "Close connections that are not used, then try again",
+                )
+            )
+            return
+        self._head = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._counted:
+            self._counted = False
+            self._door.open -= 1
+        for timer in (self._head, self._answer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        requests = self._request_count
+        super().data_received(data)
+        if self._request_count != requests:
+            self._begun = False
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
+        elif not requests or (self._waiter is not None and not self._waiter.done()):
+            # A part of the next request's head, not of a body.
+            self._begun = True
+            if self._head is None:
+                self._head = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head = None
+        refusal = Refusal(
+            408,
+            "head-timeout",
+            f"The head of the request did not arrive within {HEAD_SECONDS:g} seconds",
+            "Send the request line and all headers at once",
+        )
+        # One that has sent nothing must not get an answer to what it may be sending just now.
+        self._refuse(refusal if self._begun else None)
+
+    def _refuse(self, refusal: Refusal | None) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        if refusal is not None:
+            transport.write(problems.raw(refusal))
+        self.force_close()
+        transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._answer = self._loop.call_later(ANSWER_SECONDS, self._answer_is_not_taken)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
+
+    def _answer_is_not_taken(self) -> None:
+        self._answer = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers a request that cannot be read; nothing of it is logged or sent back."""
+        logger.info("refused a malformed request: %s", type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer was sent already")
+        if isinstance(exc, LineTooLong):
+            refusal = Refusal(
+                431,
+                "head-too-long",
+                f"The request line or a header is longer than {self.max_line_size} bytes",
+                "Shorten the address and the headers",
+            )
+        elif status >= 500:
+            refusal = problems.mistake()
+        else:
+            refusal = Refusal(
+                400,
+                "malformed-request",
+                "The request is not valid HTTP/1.1",
+                "Check the request line, the headers, Content-Length and the chunks of the body",
+            )
+        answer = problems.response(refusal)
+        answer.force_close()
+        return answer
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        """Logs the kind of an error only: its text may repeat the request."""
+        error = kwargs.get("exc_info")
+        logger.error("a connection ended because of %s", type(error).__name__)

@@ -1,0 +1,115 @@
+"""What the gateway's processes count, each for itself: kept in a file of its own, and summed up for who asks.
+
+What a process answers is in its file first. A killed process goes on from there, so that no total that somebody has
+seen ever becomes smaller.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from registry_tui.gateway.stats import DeploymentStats
+
+logger = logging.getLogger(__name__)
+
+
+class Counts:
+    """One process's counts: requests by deployment, and when each API key was used last (seconds since 1970)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.started = time.time()
+        self.deployments: dict[str, DeploymentStats] = {}
+        self.key_uses: dict[str, float] = {}
+        self._changed = True
+        kept = read(path)
+        self._former = kept.get("process")
+        try:
+            self._absorb(kept)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            logger.warning("%s is damaged: counting begins anew", path)
+            self.deployments, self.key_uses = {}, {}
+        self.store()
+
+    def count(self, deployment: str, status: int, replica: str, seconds: float, retries: int) -> None:
+        """One answered request."""
+        self.deployments.setdefault(deployment, DeploymentStats()).count(status, replica, seconds, retries=retries)
+        self._changed = True
+
+    def used(self, key: str) -> None:
+        """An API key let a call in."""
+        self.key_uses[key] = time.time()
+        self._changed = True
+
+    def keep_only(self, deployments: Iterable[str]) -> None:
+        """Forgets the counts of deployments that are gone."""
+        for id_ in self.deployments.keys() - set(deployments):
+            del self.deployments[id_]
+            self._changed = True
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "process": os.getpid(),
+            "started": self.started,
+            "deployments": {id_: stats.dump() for id_, stats in self.deployments.items()},
+            "key_uses": self.key_uses,
+        }
+
+    def store(self) -> None:
+        """Writes the file when something changed, unless a newer process has taken it over."""
+        if not self._changed:
+            return
+        owner = read(self._path).get("process")
+        if owner != os.getpid() and owner != self._former:
+            return
+        temporary = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps(self.dump(), separators=(",", ":")), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:
+            # Counting must not end the answering of calls on a full disk.
+            logger.warning("cannot write %s: %s", self._path, error.strerror)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            return
+        self._former = os.getpid()
+        self._changed = False
+
+    def _absorb(self, kept: Mapping[str, Any]) -> None:
+        self.key_uses.update(kept.get("key_uses", {}))
+        for id_, dumped in kept.get("deployments", {}).items():
+            self.deployments.setdefault(id_, DeploymentStats()).add(dumped)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a process's file holds; empty when there is none, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def summed(dumps: Iterable[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
+    """The counts of all processes together: `deployments` as `DeploymentStats.to_dict`, `key_uses`, `port_errors`."""
+    deployments: dict[str, DeploymentStats] = {}
+    key_uses: dict[str, float] = {}
+    port_errors: dict[str, str] = {}
+    for dumped in dumps:
+        for id_, its in dumped.get("deployments", {}).items():
+            deployments.setdefault(id_, DeploymentStats()).add(its)
+        for key, at in dumped.get("key_uses", {}).items():
+            key_uses[key] = max(at, key_uses.get(key, 0.0))
+        port_errors.update(dumped.get("port_errors", {}))
+    return {
+        "deployments": {id_: stats.to_dict(now) for id_, stats in deployments.items()},
+        "key_uses": key_uses,
+        "port_errors": port_errors,
+    }
