@@ -1,4 +1,5 @@
-"""Who may change what in a registry: owners their models, creators their versions, the service everything.
+"""Who may change what in a registry: owners their models, creators their versions, the service everything. Prompts
+are changed by whoever MLflow lets.
 
 MLflow's own permissions are by project and role; they cannot tell one contributor's model from another's.
 """
@@ -14,6 +15,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DEN
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from sqlalchemy.orm import Session
 
+from registry_tui.mlflow_plugin import prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.schemas import mlflow_tags as tags_
 
@@ -29,12 +31,12 @@ class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
 
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
         self._refuse_reserved([tag.key])
-        self._require_owner(name, "change its tags")
+        prompts.check_tag_change(tag.key, self._require_owner(name, "change its tags"), tag.value)
         super().set_registered_model_tag(name, tag)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         self._refuse_reserved([key])
-        self._require_owner(name, "change its tags")
+        prompts.check_tag_change(key, self._require_owner(name, "change its tags"), None)
         super().delete_registered_model_tag(name, key)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
@@ -57,7 +59,7 @@ class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         self._refuse_reserved([key])
-        self._require_creator(name, version, "change its tags")
+        prompts.check_tag_change(key, self._require_creator(name, version, "change its tags"), None)
         super().delete_model_version_tag(name, version, key)
 
     def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
@@ -79,12 +81,14 @@ class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
             )
 
     def _require_owner(self, name: str, doing: str) -> dict[str, str]:
-        """The model's tags, when the caller owns it or acts for everyone."""
+        """The model's tags, when the caller owns it or acts for everyone, or it is a prompt."""
         with self.ManagedSessionMaker() as session:
             return self._model_tags(session, name, doing)
 
     def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
         found = _tags(self._get_registered_model(session, name).registered_model_tags)
+        if prompts.is_prompt(found):
+            return found
         owner, user = found.get(tags_.OWNER), current_user()
         if not is_administrator() and (user is None or user not in (owner, also)):
             raise MlflowException(
@@ -92,10 +96,12 @@ class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
             )
         return found
 
-    def _require_creator(self, name: str, version: str, doing: str) -> None:
+    def _require_creator(self, name: str, version: str, doing: str) -> dict[str, str]:
+        """The version's tags, when the caller made it or owns the model, or acts for everyone, or it is a prompt."""
         with self.ManagedSessionMaker() as session:
-            found = self._get_sql_model_version(session, name, version)
-            self._model_tags(session, name, doing, also=_tags(found.model_version_tags).get(tags_.CREATOR))
+            found = _tags(self._get_sql_model_version(session, name, version).model_version_tags)
+            self._model_tags(session, name, doing, also=found.get(tags_.CREATOR))
+            return found
 
 
 def _tags(rows: Iterable[Any]) -> dict[str, str]:

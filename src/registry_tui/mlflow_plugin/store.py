@@ -29,7 +29,7 @@ from mlflow.utils.validation import _validate_model_version_tag
 from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import leftovers, numbers
+from registry_tui.mlflow_plugin import leftovers, numbers, prompts
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
@@ -105,6 +105,7 @@ class EnvironmentRegistryStore(OwnedStore):
         check_model_name(name)
         registry = self._get_active_workspace()
         given = self._given_tags(tags)
+        prompts.check_given(given)
         project = self._routes().projects.get(self._asking_workspace())
         ours = {
             tags_.MODEL_ID: new_id(),
@@ -114,8 +115,9 @@ class EnvironmentRegistryStore(OwnedStore):
         }
         with self.ManagedSessionMaker(read_only=False) as session:
             leftovers.clear(session, registry, name)
+        stored = given if prompts.is_prompt(given) else {**ours, **given}
         return super().create_registered_model(
-            name, [RegisteredModelTag(key, value) for key, value in {**ours, **given}.items()], description
+            name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
         )
 
     def mark_left_behind(self, name: str) -> None:
@@ -145,7 +147,10 @@ class EnvironmentRegistryStore(OwnedStore):
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         check_model_name(new_name)
-        model_id = self._require_owner(name, "rename it").get(tags_.MODEL_ID, "")
+        before = self._require_owner(name, "rename it")
+        if prompts.is_prompt(before):
+            return super().rename_registered_model(name, new_name)
+        model_id = before.get(tags_.MODEL_ID, "")
         registry = self._get_active_workspace()
         with self.ManagedSessionMaker(read_only=False) as session:
             if (before := numbers.retired_by(session, registry, new_name)) not in (None, model_id):
@@ -159,7 +164,11 @@ class EnvironmentRegistryStore(OwnedStore):
         return super().rename_registered_model(name, new_name)
 
     def delete_registered_model(self, name: str) -> None:
-        model_id = self._require_owner(name, "delete it").get(tags_.MODEL_ID, "")
+        tags = self._require_owner(name, "delete it")
+        if prompts.is_prompt(tags):
+            super().delete_registered_model(name)
+            return
+        model_id = tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
             model = self._get_registered_model(session, name)
             numbers.retire_name(session, model.workspace, name, model_id)
@@ -185,6 +194,7 @@ class EnvironmentRegistryStore(OwnedStore):
             tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
         given = self._given_tags(tags)
         model = self.get_registered_model(name)
+        prompts.check_version(model, given)
         if model._is_prompt():
             return super().create_model_version(
                 name, source, run_id, tags, run_link, description, local_model_path, model_id
@@ -307,7 +317,7 @@ class EnvironmentRegistryStore(OwnedStore):
         if tag.key == tags_.SET_STATUS:
             self._set_status(name, version, tag.value)
             return
-        self._require_creator(name, version, "change its tags")
+        prompts.check_tag_change(tag.key, self._require_creator(name, version, "change its tags"), tag.value)
         super().set_model_version_tag(name, version, tag)
 
     def _set_status(self, name: str, version: str, value: str) -> None:
