@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+from mlflow.store.artifact.utils.models import _parse_model_uri
+from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
 
-from registry_tui.mlflow_plugin.names import MAX_NAME, check_model_name, new_id
+from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.routes import ID_PATTERN
+from registry_tui.schemas.names import MAX_MODEL_NAME, alias_problem, model_name_problem
 
 
-@pytest.mark.parametrize("name", ["ElasticnetWineModel", "a", "ü 模型", "v1.2-final_(new)", "x" * MAX_NAME])
+@pytest.mark.parametrize(
+    "name", ["ElasticnetWineModel", "a", "ü 模型", "v1.2-final_(new)", "100%", "a;b+c&d=[e]", "x" * MAX_MODEL_NAME]
+)
 def test_good_names(name: str) -> None:
     check_model_name(name)
 
@@ -23,9 +29,33 @@ def test_no_name_that_passes_can_leave_a_path_or_hide(name: str) -> None:
     except MlflowException as error:
         assert error.error_code == "INVALID_PARAMETER_VALUE"
         return
-    assert 0 < len(name) <= MAX_NAME
+    assert 0 < len(name) <= MAX_MODEL_NAME
     assert not {"/", "\\", ":"} & set(name)
     assert ".." not in name
+
+
+@given(st.text(max_size=MAX_MODEL_NAME + 1))
+def test_mlflow_reads_every_name_that_passes_from_a_model_uri(name: str) -> None:
+    assume(model_name_problem(name) is None)
+    for uri, version, alias in (
+        (f"models:/{name}/1", "1", None),
+        (f"models:/{name}@champion", None, "champion"),
+        (f"models:/{name}/latest", None, None),
+    ):
+        assert _parse_model_uri(uri) == (None, name, version, None, alias)
+        assert ModelsArtifactRepository.split_models_uri(f"{uri}/code/x.py") == (uri, "code/x.py")
+
+
+@given(st.one_of(st.text(max_size=300), st.from_regex(r"[vV]?[0-9a-z_-]{1,5}|(?i:latest)\n?")))
+def test_the_rule_for_aliases_is_mlflows_own(alias: str) -> None:
+    try:
+        _validate_model_alias_name(alias)
+        _validate_model_alias_name_reserved(alias)
+        taken = True
+    except MlflowException:
+        taken = False
+    # MLflow's pattern lets a line break at the end pass.
+    assert (alias_problem(alias) is None) == (taken and not alias.endswith("\n"))
 
 
 def test_ids_are_four_groups_of_four() -> None:

@@ -16,7 +16,25 @@ from registry_tui.service.registering import check_name
 
 @pytest.mark.parametrize(
     "name",
-    ["", " x", "x ", "a/b", "a:b", "../x", "a..b", ".", "a\\b", "x\ny", "a\u202eb", "n" * 251, "\ud800", "\u2028x"],
+    [
+        "",
+        " x",
+        "x ",
+        "a/b",
+        "a:b",
+        "../x",
+        "a..b",
+        ".",
+        "a\\b",
+        "x\ny",
+        "a\u202eb",
+        "n" * 251,
+        "\ud800",
+        "\u2028x",
+        "a@b",
+        "a#b",
+        "a?b",
+    ],
 )
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import string
-import unicodedata
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
 
-from registry_tui.contracts.names import problem as address_problem
+from registry_tui.schemas.names import alias_problem, model_name_problem
 
-MAX_NAME = 250
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -22,21 +21,13 @@ def new_id() -> str:
 
 def check_model_name(name: str) -> None:
     """Raises MlflowException with what is wrong with a registered model's name."""
-    if problem := _problem(name):
+    if problem := model_name_problem(name):
         raise MlflowException(f"The model's name {problem}.", error_code=INVALID_PARAMETER_VALUE)
 
 
-def _problem(name: str) -> str | None:
-    if not name:
-        return "is empty"
-    if len(name) > MAX_NAME:
-        return f"has {len(name)} characters; at most {MAX_NAME} are possible"
-    if name != name.strip():
-        return "starts or ends with a space"
-    for sign in ("/", "\\", ":", ".."):
-        if sign in name:
-            return f"holds '{sign}', which names of files and model URIs give a meaning"
-    # Cc and Cf: control characters and invisible ones, such as those that turn the direction of text.
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
-        return "holds a control character"
-    return address_problem(name)
+def check_alias(alias: str) -> None:
+    """Raises MlflowException with what is wrong with an alias, in MLflow's words where it has any."""
+    _validate_model_alias_name(alias)
+    _validate_model_alias_name_reserved(alias)
+    if problem := alias_problem(alias):
+        raise MlflowException(f"{problem}.", error_code=INVALID_PARAMETER_VALUE)

@@ -5,9 +5,11 @@ One table of ours beside MLflow's own; MLflow's migrations and checks pass it by
 
 from __future__ import annotations
 
-from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, delete, func, insert, select
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelTag
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, and_, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
+
+from registry_tui.schemas import mlflow_tags as tags_
 
 _metadata = MetaData()
 
@@ -44,6 +46,24 @@ def retired_by(session: Session, workspace: str, name: str) -> str | None:
     """The ID of the model whose versions were once known under a name that it gave up, or None."""
     return session.scalar(
         select(retired_names.c.model_id).where(retired_names.c.workspace == workspace, retired_names.c.name == name)
+    )
+
+
+def last_of_earlier_model(session: Session, workspace: str, name: str) -> int:
+    """The highest number that earlier models of a name were issued; 0 when the present model is the first."""
+    own = and_(
+        SqlRegisteredModelTag.workspace == workspace,
+        SqlRegisteredModelTag.name == name,
+        SqlRegisteredModelTag.key == tags_.MODEL_ID,
+        SqlRegisteredModelTag.value != retired_names.c.model_id,
+    )
+    return (
+        session.scalar(
+            select(retired_names.c.last_version).where(
+                retired_names.c.workspace == workspace, retired_names.c.name == name, exists().where(own)
+            )
+        )
+        or 0
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
+from registry_tui.mlflow_plugin.names import check_alias
 from registry_tui.schemas import mlflow_tags as tags_
 
 
@@ -40,6 +41,7 @@ class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
         super().delete_registered_model_tag(name, key)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        check_alias(alias)
         self._require_owner(name, "change its aliases")
         super().set_registered_model_alias(name, alias, version)
 

@@ -14,8 +14,8 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel, Regist
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
-    RESOURCE_CONFLICT,
     RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
 )
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.model_registry.dbmodels.models import (
@@ -29,7 +29,7 @@ from mlflow.utils.validation import _validate_model_version_tag
 from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import leftovers, numbers, prompts
+from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
@@ -102,8 +102,8 @@ class EnvironmentRegistryStore(OwnedStore):
     def create_registered_model(
         self, name: str, tags: Any = None, description: str | None = None, deployment_job_id: str | None = None
     ) -> RegisteredModel:
-        check_model_name(name)
         registry = self._get_active_workspace()
+        self._check_new_name(registry, name)
         given = self._given_tags(tags)
         prompts.check_given(given)
         project = self._routes().projects.get(self._asking_workspace())
@@ -119,6 +119,12 @@ class EnvironmentRegistryStore(OwnedStore):
         return super().create_registered_model(
             name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
         )
+
+    def _check_new_name(self, registry: str, name: str) -> None:
+        """Raises MlflowException for a name that no new model may have; MLflow refuses names that are taken."""
+        with self.ManagedSessionMaker() as session:
+            if session.get(SqlRegisteredModel, (registry, name)) is None:
+                check_model_name(name)
 
     def mark_left_behind(self, name: str) -> None:
         """Marks a model whose first version was refused, when this user made it moments ago for nothing else."""
@@ -147,21 +153,12 @@ class EnvironmentRegistryStore(OwnedStore):
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         check_model_name(new_name)
-        before = self._require_owner(name, "rename it")
-        if prompts.is_prompt(before):
-            return super().rename_registered_model(name, new_name)
-        model_id = before.get(tags_.MODEL_ID, "")
-        registry = self._get_active_workspace()
+        tags = self._require_owner(name, "rename it")
+        model_id = None if prompts.is_prompt(tags) else tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
-            if (before := numbers.retired_by(session, registry, new_name)) not in (None, model_id):
-                raise MlflowException(
-                    f"The name '{new_name}' belonged to another model (ID {before}), whose version numbers are not "
-                    "issued again. Choose another name.",
-                    error_code=RESOURCE_CONFLICT,
-                )
-            numbers.retire_name(session, registry, name, model_id)
-            leftovers.keep(session, registry, name)
-        return super().rename_registered_model(name, new_name)
+            model = self._get_registered_model(session, name)
+            renaming.rename(session, model, new_name, model_id)
+            return model.to_mlflow_entity()
 
     def delete_registered_model(self, name: str) -> None:
         tags = self._require_owner(name, "delete it")
@@ -306,6 +303,24 @@ class EnvironmentRegistryStore(OwnedStore):
         for each in ours:
             query = query.where(versions_with(each["key"], each["value"]))
         return query.where(false()) if asks_for_ours(parsed_filters) else query
+
+    def _get_model_version_from_db(
+        self, session: Session, name: str, version: int, conditions: Any, query_options: Any = None
+    ) -> Any:
+        """Says of a number that was issued under this name before that it is not issued again."""
+        try:
+            return super()._get_model_version_from_db(session, name, version, conditions, query_options)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            last = numbers.last_of_earlier_model(session, self._get_active_workspace(), name)
+            if not 1 <= version <= last:
+                raise
+            raise MlflowException(
+                f"{error.message}. It belonged to an earlier model of this name; "
+                f"versions of this name go on at {last + 1}.",
+                error_code=RESOURCE_DOES_NOT_EXIST,
+            ) from error
 
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")

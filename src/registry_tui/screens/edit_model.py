@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
+from registry_tui.schemas.names import alias_problem
 from registry_tui.screens.form import Form, Lines, row
 from registry_tui.widgets.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.models import ModelVersion, RegisteredModel, Tag
-
-_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def tags_text(tags: Mapping[str, str]) -> str:
@@ -153,7 +151,7 @@ class SetAlias(Form[bool]):
 
     def problem_of(self) -> str | None:
         typed = self.query_one("#alias", Input).value
-        return None if _ALIAS.fullmatch(typed) else "an alias has letters, digits, - and _"
+        return None if typed in self.version.aliases else alias_problem(typed)
 
     async def send(self) -> bool:
         version = self.version

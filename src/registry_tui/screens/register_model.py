@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from registry_tui.commands import Place
+from registry_tui.schemas.names import model_name_problem
 from registry_tui.screens.edit_model import parse_tags
 from registry_tui.screens.form import Lines, row
 from registry_tui.screens.known_models import KnownModels, KnownNames
@@ -119,13 +120,8 @@ class RegisterModelForm(WorkingForm[Place]):
     def _name_problem(self, name: str) -> str | None:
         if not name:
             return "type a name"
-        if name != name.strip():
-            return "a name has no spaces around it"
-        if len(name) > 250:
-            return "a name has 250 characters at most"
-        if any(sign in name for sign in ("/", ":", "..")) or not name.isprintable():
-            return "a name has no / : .. or control characters"
-        return None
+        problem = model_name_problem(name)
+        return None if problem is None else f"the name {problem}"
 
     def _tags_problem(self) -> str | None:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 from registry_tui.mlflow_plugin.routes import ID_PATTERN
 from registry_tui.platform.secrets import AccessKey
-from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
 from registry_tui.schemas.registries import RegistryStatus
@@ -34,9 +33,6 @@ _BATCH = 1000
 
 _changes: dict[str, int] = {}
 _changes_guard = threading.Lock()
-
-_ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
-_VERSION_LIKE_ALIAS = re.compile(r"v\d+|latest", re.IGNORECASE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -187,9 +183,8 @@ def set_alias(
     """Lets an alias name a version. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
     place = enter_registry(service, registry)
     with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
-        if not _ALIAS.fullmatch(alias) or _VERSION_LIKE_ALIAS.fullmatch(alias):
-            message = "1 to 255 letters, digits, _ and -; not `latest`, and not like a version (v1)"
-            raise InvalidInput(f"An alias has {message}", errors=[FieldProblem(field="alias", message=message)])
+        if problem := names.alias_problem(alias):
+            raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
         try:
             service.mlflow.call(
                 "POST",

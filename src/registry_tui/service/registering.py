@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted
@@ -21,9 +20,6 @@ from registry_tui.service.experiments import ProjectPlace
 from registry_tui.service.ml_model import MODEL_FILE
 
 _logger = logging.getLogger(__name__)
-
-#: Of registered models' names, in characters (MLflow's column holds 256).
-MAX_NAME = 250
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,6 @@ def register_model(
 
     shown = request.name[:80]
     with events.recording(service, principal, "version.register", Resource("model", shown, shown)) as event:
-        check_name(request.name)
         models.check_tags(request.tags)
         place = experiments.enter(service, principal, project, Role.CONTRIBUTOR)
         registry = _registry_of(service, place)
@@ -55,9 +50,11 @@ def register_model(
         known = models.fetch_model(service, registry, request.name)
         if known is not None and known.name != request.name:
             known = None  # found by its ID, which as a name is another model
-        source = _source(service, place, request)
-        if known is not None:
+        if known is None:
+            check_name(request.name)
+        else:
             _check_known(principal, known, request)
+        source = _source(service, place, request)
 
         with archive.being_registered(registry.id, request.name):
             created = _create_model(service, principal, place, registry, request) if known is None else None
@@ -83,21 +80,8 @@ def register_model(
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidInput with what is wrong with a registered model's name. The plugin has the same rules."""
-    problem = None
-    if not name:
-        problem = "must not be empty"
-    elif len(name) > MAX_NAME:
-        problem = f"has {len(name)} characters; at most {MAX_NAME} are possible"
-    elif name != name.strip():
-        problem = "must not start or end with a space"
-    elif sign := next((sign for sign in ("/", "\\", ":", "..") if sign in name), None):
-        problem = f"must not hold {sign!r}, which names of files and model URIs give a meaning"
-    elif name == ".":
-        problem = "is a folder's name"
-    elif any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in name):
-        problem = "must not hold control characters"
-    if problem:
+    """Raises InvalidInput with what is wrong with the name of a new registered model."""
+    if problem := names.model_name_problem(name):
         raise InvalidInput(f"The model's name {problem}", errors=[FieldProblem(field="name", message=problem)])
 
 
@@ -183,7 +167,9 @@ def _create_model(
     body = {"name": request.name, "description": request.description, "tags": _mlflow_tags(tags)}
     try:
         answer = service.mlflow.call("POST", "registered-models/create", workspace=place.workspace, json=body)
-    except AlreadyThere:
+    except AlreadyThere as error:
+        if models.fetch_model(service, registry, request.name) is None:  # a prompt
+            raise AlreadyThere(error.detail, action="Choose another name") from error
         return None
     return models.to_model(registry.id, answer["registered_model"])
 

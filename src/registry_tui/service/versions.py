@@ -111,9 +111,7 @@ def find_version(service: Service, place: RegistryPlace, model: RegisteredModel,
             params={"name": model.name, "version": str(version)},
         )
     except Missing as error:
-        raise Missing(
-            f"Model {model.name} has no version {version}", action=f"See `registry-tui models versions {model.name}`"
-        ) from error
+        raise _no_version(service, place, model, version) from error
     found = to_version(model, answer["model_version"])
     if found.status is VersionStatus.PENDING_REGISTRATION:
         with service.database.reading() as session:
@@ -121,6 +119,21 @@ def find_version(service: Service, place: RegistryPlace, model: RegisteredModel,
         if workflow is not None:
             found = found.model_copy(update={"workflow_id": workflow.id, "status_message": _how_far(workflow)})
     return found
+
+
+def _no_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> Missing:
+    """Numbers are not issued again, so those of a model may begin anywhere."""
+    params = {
+        "filter": f"name {'LIKE' if unquotable(model.name) else '='} {quoted(model.name)}",
+        "order_by": ["version_number ASC"],
+        "max_results": 1,
+    }
+    answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
+    first = next((int(each["version"]) for each in answer.get("model_versions", ())), None)
+    begin = f"; its versions begin at {first}" if first is not None and version < first else ""
+    return Missing(
+        f"Model {model.name} has no version {version}{begin}", action=f"See `registry-tui models versions {model.name}`"
+    )
 
 
 def update_version(
