@@ -100,6 +100,7 @@ def test_stock_code_registers_and_another_project_loads_even_after_the_run_is_go
     parts.store_archive(version)
     assert not [v for v in parts.mlflow.search_pending_versions(REGISTRY) if v["name"] == "ElasticnetWineModel"]
     parts.ask("ann", "POST", "runs/delete", json={"run_id": run_id}).raise_for_status()
+    parts.publish_model("ElasticnetWineModel")
     assert "predicted" in run_python(LOAD, parts.exports("beer", "cleo"))
 
 

@@ -16,7 +16,7 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionStatus, VersionUpdate, Visibility
 from registry_tui.schemas.operations import Accepted, WorkflowKind, WorkflowStatus
-from registry_tui.schemas.places import CollaboratorChange, Project, Role
+from registry_tui.schemas.places import CollaboratorChange, Project, ProjectCreate, Role
 from support.platforms import Platform, eventually, run_python, unique
 
 Sdk = Callable[..., str]
@@ -179,12 +179,13 @@ async def test_deleting_takes_the_archive_and_no_number_comes_back(
         await client.model(registry, name)
 
 
-async def test_private_models_are_seen_by_their_owner(
+async def test_private_models_are_seen_by_their_owner_and_the_team_they_came_from(
     platform: Platform, client: RegistryClient, project: Project, run: str
 ) -> None:
     registry, name, (ann, bob) = project.registry_id or "", unique("mine"), (unique("ann"), unique("bob"))
-    for user in (ann, bob):
-        await client.set_collaborator(project.id, user, CollaboratorChange(role=Role.CONTRIBUTOR))
+    await client.set_collaborator(project.id, ann, CollaboratorChange(role=Role.CONTRIBUTOR))
+    other = await client.create_project(ProjectCreate(name=unique("other"), workspace=project.workspace_id))
+    await client.set_collaborator(other.id, bob, CollaboratorChange(role=Role.CONTRIBUTOR))
     async with platform.client(ann) as as_ann, platform.client(bob) as as_bob:
         accepted = await register(as_ann, project, run, name)
         await as_ann.wait_for_workflow(accepted.workflow.id)
@@ -194,10 +195,18 @@ async def test_private_models_are_seen_by_their_owner(
         for attempt in (as_bob.model(registry, name), as_bob.version(registry, name, 1)):
             with pytest.raises(RegistryError, match="no model"):
                 await attempt
+        await client.set_collaborator(project.id, bob, CollaboratorChange(role=Role.VIEWER))
+        assert (await as_bob.version(registry, name, 1)).creator == ann
+        await client.set_collaborator(project.id, bob, CollaboratorChange(role=Role.CONTRIBUTOR))
         added = await register(as_bob, project, run, name)
         assert (added.resource.version, added.resource.creator) == (2, bob)
         assert (await as_bob.model(registry, name)).contributors == sorted((ann, bob))
         assert name in {each.name async for each in as_bob.every(as_bob.models, registry, page_size=5)}
+        await client.remove_collaborator(project.id, bob)
+        with pytest.raises(RegistryError, match="no model"):
+            await as_bob.model(registry, name)
+        assert not (await as_bob.models(registry, search=name, order_by="-created_at")).items
+        await client.set_collaborator(project.id, bob, CollaboratorChange(role=Role.CONTRIBUTOR))
 
         await as_ann.update_model(registry, name, ModelUpdate(visibility=Visibility.PUBLIC, description="for all"))
         for forbidden in (

@@ -71,7 +71,10 @@ class Parts:
 
     def route(self, project: str) -> ProjectRoute:
         registry = None if project == "lonely" else REGISTRY
-        return ProjectRoute(f"id-of-{project}", project, f"team-{project}", "env-a", BUCKET, registry)
+        people = {user: role.value for user, role in TEAMS[project].items()}
+        return ProjectRoute(
+            f"id-of-{project}", project, f"team-{project}", "env-a", BUCKET, registry, collaborators=people
+        )
 
     def write_routes(self) -> None:
         projects = {project: self.route(project) for project in TEAMS}
@@ -139,6 +142,11 @@ class Parts:
         self.ask(user, "POST", "registered-models/create", project=project, json={"name": name})
         body = {"name": name, "source": logged.source, "run_id": logged.run_id, **more}
         return self.ask(user, "POST", "model-versions/create", project=project, json=body)
+
+    def publish_model(self, name: str) -> None:
+        """Makes a model public, as its owner does with the service."""
+        body = {"name": name, "key": "registry_tui.visibility", "value": "public"}
+        self.mlflow.call("POST", "registered-models/set-tag", workspace=REGISTRY, json=body)
 
     def store_archive(self, version: Mapping[str, Any]) -> None:
         """What the service's archive workflow does in the end: files below the registry's prefix, then READY."""

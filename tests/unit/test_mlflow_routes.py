@@ -32,8 +32,9 @@ IDS = ("a1b2-c3d4-e5f6-g7h8", "0000-1111-2222-3333")
         ("/workspaces//wine/1", Location("wine", "bucket-a", "workspaces/wine/1", True)),
         ("1/abc", Location("default", "bucket-a", "workspaces/default/1/abc", True)),
         (f"workspaces/wine/registry/{IDS[0]}/{IDS[1]}/files/MLmodel",
-         Location("wine", "bucket-a", f"models/{IDS[0]}/{IDS[1]}/files/MLmodel", False)),
-        (f"registry/{IDS[0]}/{IDS[1]}", Location("default", "bucket-a", f"models/{IDS[0]}/{IDS[1]}", False)),
+         Location("wine", "bucket-a", f"models/{IDS[0]}/{IDS[1]}/files/MLmodel", False, "mr-env", IDS[0])),
+        (f"registry/{IDS[0]}/{IDS[1]}",
+         Location("default", "bucket-a", f"models/{IDS[0]}/{IDS[1]}", False, "mr-env", IDS[0])),
         ("workspaces/wine/1/registry/x", Location("wine", "bucket-a", "workspaces/wine/1/registry/x", True)),
     ],
 )  # fmt: skip

@@ -66,6 +66,8 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         location = self._locate(path)
+        if not _sees(location):
+            return []  # as a folder that does not exist
         with clear_errors(location):
             found = bucket_repository(location.bucket).list_artifacts(location.key)
         asked = (path or "").strip("/")
@@ -75,7 +77,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
         ]
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:
-        location = self._locate(artifact_path)
+        location = self._locate_seen(artifact_path)
         repository = bucket_repository(location.bucket)
         folder = dst_path or create_tmp_dir()
         with clear_errors(location):
@@ -89,7 +91,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
             return str(local)
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        location = self._locate(remote_file_path)
+        location = self._locate_seen(remote_file_path)
         with clear_errors(location):
             bucket_repository(location.bucket)._download_file(location.key, local_path)
 
@@ -101,6 +103,8 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
     def has_file(self, path: str) -> bool:
         """Whether there is a file at a path."""
         location = self._locate(path)
+        if not _sees(location):
+            return False
         with clear_errors(location):
             return self._has(location)
 
@@ -113,6 +117,12 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
                 return False
             raise
         return True
+
+    def _locate_seen(self, path: str | None) -> Location:
+        location = self._locate(path)
+        if not _sees(location):
+            raise _no_artifact(location)
+        return location
 
     def _locate(self, path: str | None, *, write: bool = False) -> Location:
         try:
@@ -130,6 +140,16 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
                 error_code=PERMISSION_DENIED,
             )
         return location
+
+
+def _sees(location: Location) -> bool:
+    """Whether the request may see what lies there: archives of models that it may not see do not exist for it."""
+    if location.registry is None or location.model_id is None:
+        return True
+    # MLflow's handlers import the stores, and the registry's store imports this module.
+    from mlflow.server.handlers import _get_model_registry_store
+
+    return bool(_get_model_registry_store().sees_archives(location.registry, location.model_id))
 
 
 def load_routes(file: RoutesFile) -> Routes:

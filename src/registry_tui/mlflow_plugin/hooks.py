@@ -22,6 +22,15 @@ _logger = logging.getLogger(__name__)
 
 #: The service keeps users and roles; a change made here would be undone at its next mirroring.
 _ACCESS_PATHS = ("/mlflow/users/", "/mlflow/roles/")
+#: Ends of the paths below them that people may read: MLflow answers these about the user who asks.
+_OWN_ACCESS_PATHS = (
+    "/users/current",
+    "/users/current/permissions",
+    "/users/get",
+    "/users/permissions/get",
+    "/users/permissions/list",
+    "/users/roles/list",
+)
 _CREATE_VERSION = "/mlflow/model-versions/create"
 
 
@@ -40,7 +49,7 @@ def install(app: Flask, auth: Any) -> None:
     """Adds our hooks to MLflow's app, after its own, so that the user is known, and to `mlflow.server.auth`."""
     # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
     assistant_router.routes.clear()
-    app.before_request(_refuse_access_changes)
+    app.before_request(_guard_access)
     app.after_request(_mark_model_of_refused_version)
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
     borders.install()
@@ -57,15 +66,16 @@ def _may_create(auth: Any, allowed: Callable[[str], bool], username: str) -> boo
     return permission is not None and bool(permission.can_update)
 
 
-def _refuse_access_changes() -> Response | None:
-    if request.method == "GET" or not any(path in request.path for path in _ACCESS_PATHS) or is_administrator():
+def _guard_access() -> Response | None:
+    if not any(path in request.path for path in _ACCESS_PATHS) or is_administrator():
         return None
-    return _error(
-        MlflowException(
-            "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`.",
-            error_code=PERMISSION_DENIED,
-        )
-    )
+    if request.method == "GET":
+        if request.path.endswith(_OWN_ACCESS_PATHS):
+            return None
+        message = "Only administrators may list people and their roles."
+    else:
+        message = "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`."
+    return _error(MlflowException(message, error_code=PERMISSION_DENIED))
 
 
 def _mark_model_of_refused_version(response: Response) -> Response:
@@ -95,9 +105,13 @@ def _registry_store() -> EnvironmentRegistryStore | None:
 
 
 def _asked_name() -> str | None:
+    return _asked("name")
+
+
+def _asked(field: str) -> str | None:
     body = request.args if request.method == "GET" else request.get_json(silent=True)
-    name = body.get("name") if isinstance(body, Mapping) else None
-    return name if isinstance(name, str) else None
+    value = body.get(field) if isinstance(body, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _error(error: MlflowException) -> Response:

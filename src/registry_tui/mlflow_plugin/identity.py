@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 
-from flask import g, has_request_context
+from flask import g, has_request_context, request
+
+from registry_tui.mlflow_plugin.asked import asked
+from registry_tui.schemas.mlflow_tags import ACTING_USER
 
 
 def current_user() -> str | None:
     """The user of this request; None outside a request or before the password was checked."""
-    if not has_request_context():
-        return None
+    if not has_request_context():  # uploads and downloads of artifacts, which FastAPI answers
+        current = asked()
+        return None if current is None or current.user is None else str(current.user.username)
     user = getattr(g, "mlflow_authenticated_user", None)
     return None if user is None else str(user)
 
 
+def acting_user() -> str | None:
+    """Whom this request is for: the person in whose name the service asks, else the request's user."""
+    user = current_user()
+    if user is not None and is_service(user) and has_request_context():
+        return request.headers.get(ACTING_USER) or user
+    return user
+
+
+def is_service(user: str) -> bool:
+    """Whether a user is the service's own account."""
+    return user == os.environ["MLFLOW_AUTH_ADMIN_USERNAME"]
+
+
 def is_administrator() -> bool:
     """Whether the request comes from the service's own account, which acts for everyone."""
-    return current_user() == os.environ["MLFLOW_AUTH_ADMIN_USERNAME"]
+    user = current_user()
+    return user is not None and is_service(user)

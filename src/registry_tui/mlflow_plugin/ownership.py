@@ -12,17 +12,17 @@ from typing import Any
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
-from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
+from registry_tui.mlflow_plugin.visibility import SeenStore
 from registry_tui.schemas import mlflow_tags as tags_
 
 
-class OwnedStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
-    """MLflow's store, where changes are for owners and creators. Methods raise MlflowException."""
+class OwnedStore(SeenStore):
+    """The store of what a request sees, where changes are for owners and creators. Methods raise MlflowException."""
 
     def update_registered_model(
         self, name: str, description: str | None, deployment_job_id: str | None = None

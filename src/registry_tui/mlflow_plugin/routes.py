@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -41,6 +41,9 @@ class Location:
     bucket: str
     key: str
     writable: bool
+    #: Of an archive: the registry's MLflow workspace and the model's ID.
+    registry: str | None = None
+    model_id: str | None = None
 
 
 def artifact_path(uri: str) -> str:
@@ -80,6 +83,8 @@ class ProjectRoute:
     registry: str | None
     #: Why it cannot register and what to do; empty when it can.
     refusal: str = ""
+    #: Role (`schemas.places.Role`) by user.
+    collaborators: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,16 @@ class Routes:
 
     projects: Mapping[str, ProjectRoute] = field(default_factory=dict)
     registries: Mapping[str, RegistryRoute] = field(default_factory=dict)
+    #: Users who see every model.
+    administrators: Sequence[str] = ()
+
+    def roles_of(self, user: str) -> dict[str, str]:
+        """A user's role by project ID."""
+        return {
+            project.project_id: project.collaborators[user]
+            for project in self.projects.values()
+            if user in project.collaborators
+        }
 
     def registry_of(self, workspace: str) -> str | None:
         """The registry's MLflow workspace that calls from `workspace` go to, or None."""
@@ -162,7 +177,8 @@ class Routes:
         if len(parts) < 2 or not all(ID_PATTERN.fullmatch(part) for part in parts[:2]):
             raise RouteError("An archive is named by its model's and its version's ID")
         registry = self.registries[name]
-        return Location(workspace, registry.bucket, "/".join([registry.prefix, *parts]), writable=False)
+        key = "/".join([registry.prefix, *parts])
+        return Location(workspace, registry.bucket, key, writable=False, registry=name, model_id=parts[0])
 
     def dump(self, path: Path) -> None:
         """Replaces the file, mode 0600, atomically. Raises OSError."""
@@ -181,6 +197,7 @@ def read_routes(path: Path) -> Routes:
         return Routes(
             projects={name: ProjectRoute(**route) for name, route in raw["projects"].items()},
             registries={name: RegistryRoute(**route) for name, route in raw["registries"].items()},
+            administrators=tuple(raw.get("administrators", ())),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged; restart the service, which writes it again") from error

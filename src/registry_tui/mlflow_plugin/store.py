@@ -14,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel, Regist
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
+    RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
     ErrorCode,
 )
@@ -40,6 +41,7 @@ from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
+from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
 
@@ -61,6 +63,7 @@ class EnvironmentRegistryStore(OwnedStore):
     def __init__(self, db_uri: str, home: Home) -> None:
         super().__init__(db_uri)
         numbers.create_table(self.engine)
+        note_projects(self.engine)
         self._home = home
         self._routes_file = RoutesFile(home.routes_file)
         self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
@@ -112,13 +115,20 @@ class EnvironmentRegistryStore(OwnedStore):
             tags_.OWNER: current_user() or "",
             tags_.VISIBILITY: "private",
             tags_.LOCATION: project.workspace_name if project else "",
+            **({tags_.PROJECT: project.project_id} if project else {}),
         }
         with self.ManagedSessionMaker(read_only=False) as session:
             leftovers.clear(session, registry, name)
         stored = given if prompts.is_prompt(given) else {**ours, **given}
-        return super().create_registered_model(
-            name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
-        )
+        try:
+            return super().create_registered_model(
+                name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
+            )
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                # MLflow looks for the model that has the name; this request does not see it.
+                raise _name_is_taken(name) from error
+            raise
 
     def _check_new_name(self, registry: str, name: str) -> None:
         """Raises MlflowException for a name that no new model may have; MLflow refuses names that are taken."""
@@ -186,7 +196,7 @@ class EnvironmentRegistryStore(OwnedStore):
         model_id: str | None = None,
     ) -> ModelVersion:
         project = self._asking_project()
-        if _copied_version(source):
+        if copied_version(source):
             # Clients send all tags of the version that they copy; the copy gets its own facts.
             tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
         given = self._given_tags(tags)
@@ -196,6 +206,7 @@ class EnvironmentRegistryStore(OwnedStore):
             return super().create_model_version(
                 name, source, run_id, tags, run_link, description, local_model_path, model_id
             )
+        self.require_may_add(self._get_active_workspace(), name, model.tags)
         for key, value in given.items():
             _validate_model_version_tag(key, value)
         if len(source) > _MAX_SOURCE:
@@ -205,6 +216,7 @@ class EnvironmentRegistryStore(OwnedStore):
             tags_.VERSION_ID: new_id(),
             tags_.CREATOR: current_user() or "",
             tags_.ORIGIN: json.dumps(origin, separators=(",", ":")),
+            tags_.PROJECT: project.project_id,
             tags_.PENDING: "true",
         }
         version = self._insert_version(
@@ -265,7 +277,7 @@ class EnvironmentRegistryStore(OwnedStore):
         from mlflow.server.handlers import _get_tracking_store
 
         tracking = _get_tracking_store()
-        if copied := _copied_version(source):
+        if copied := copied_version(source):
             return self._find_copied(*copied)
         found = resolve_source(tracking, source, run_id, model_id)
         if not self._artifacts.has_file(f"{artifact_path(found.location)}/{MODEL_FILE}"):
@@ -367,16 +379,26 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
     return None if number is None else session.get(SqlModelVersion, (registry, name, number))
 
 
-def _copied_version(source: str) -> tuple[str, str] | None:
+def copied_version(source: str) -> tuple[str, str] | None:
     """Name and version of a `models:/Name/1` source, which copies that version."""
     if not source.startswith("models:/"):
         return None
-    parsed = _parse_model_uri(source)
+    try:
+        parsed = _parse_model_uri(source)
+    except MlflowException:
+        return None
     return None if parsed.model_id else (str(parsed.name), str(parsed.version))
 
 
 def _invalid(message: str) -> MlflowException:
     return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+
+
+def _name_is_taken(name: str) -> MlflowException:
+    return MlflowException(
+        f"Registered Model (name={name}) already exists. It is private; choose another name.",
+        error_code=RESOURCE_ALREADY_EXISTS,
+    )
 
 
 def _no_model(name: str) -> MlflowException:

@@ -13,7 +13,7 @@ OWNER = PREFIX + "owner"
 VISIBILITY = PREFIX + "visibility"
 #: Name of the workspace that registered the model first.
 LOCATION = PREFIX + "location"
-#: Followed by a user's name, value "true": who registered a version and so sees the model, also while it is private.
+#: Followed by a user's name, value "true": who registered a version.
 CONTRIBUTOR = PREFIX + "contributor."
 #: "true" on a model whose first version was refused; lists leave it out until something is done with it.
 LEFT_BEHIND = PREFIX + "left_behind"
@@ -35,11 +35,18 @@ CREATOR = PREFIX + "creator"
 REQUEST = PREFIX + "request"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"
+#: ID of the project that registered the version: its collaborators see the model, also while it is private. On models:
+#: of the project that created it, whose collaborators see it while it has no version.
+PROJECT = PREFIX + "project"
 #: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"
 WORKFLOW_ID = PREFIX + "workflow_id"
+
+#: Not a tag but a header of the service's calls: the person in whose name it asks, who sees no more than with a call
+#: of their own.
+ACTING_USER = "X-Registry-Tui-Acting-User"
 
 #: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.
 SET_STATUS = PREFIX + "set_status"

@@ -60,7 +60,7 @@ class RegisteredModel(Schema):
     #: Alias to version number.
     aliases: dict[str, int] = {}
     tags: dict[str, str] = {}
-    #: Who registered versions of it, and so sees it also while it is private.
+    #: Who registered versions of it.
     contributors: list[str] = []
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from registry_tui.mlflow_plugin.routes import project_path
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
 from registry_tui.service import events, gateway_link, identity, permissions, routing
 from registry_tui.service.context import Principal, Resource, Service
 from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
-from registry_tui.service.errors import Missing
+from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.resolve import resolve_project
 
 
@@ -70,9 +72,12 @@ def _change(service: Service, project_id: str, user: str, role: Role | None) -> 
     """Sets a role (None: takes it away) here and in MLflow, or in neither; returns the one before."""
     before = _write(service, project_id, user, role)
     try:
+        routing.publish(service)
         routing.mirror_access(service, project_id)
     except BaseException:
         _write(service, project_id, user, before)
+        with suppress(PartUnavailable):  # the first error is the one to report
+            routing.publish(service)
         raise
     gateway_link.publish(service)
     return before

@@ -27,6 +27,11 @@ class Principal:
     #: The owner of this installation's socket, who may do everything.
     administrator: bool = False
 
+    @property
+    def sight(self) -> str | None:
+        """In whose name MLflow's server is asked for models; None sees all."""
+        return None if self.administrator else self.name
+
 
 @dataclass(frozen=True)
 class Resource:

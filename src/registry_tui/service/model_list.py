@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
-from registry_tui.schemas.models import RegisteredModel, Visibility
+from registry_tui.schemas.models import RegisteredModel
 from registry_tui.service import models, paging
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.experiments import mlflow_order, quoted
@@ -58,14 +59,14 @@ def list_models(
     scope = f"models:{place.id}:{principal.name}:{search}:{name}:{owner}:{order}"
     asked = _filters(search, name, owner)
     if field in _MLFLOW_ORDER:
-        return _ordered_page(service, principal, place, asked, owner, order, scope, page_size, page_token)
+        return _ordered_page(service, principal, place, asked, order, scope, page_size, page_token)
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
-    every = (model for _, model in models.scan(service, place, " AND ".join(asked))) if search or name else None
-    found = [
-        model
-        for model in every or _all_models(service, place)
-        if models.visible(principal, model) and (owner is None or model.owner == owner)
-    ]
+    every = (
+        (model for _, model in models.scan(service, place, " AND ".join(asked), seen_by=principal.sight))
+        if search or name
+        else _all_models(service, place, principal.sight)
+    )
+    found = [model for model in every if owner is None or model.owner == owner]
     found.sort(key=_ORDER[field], reverse=order.startswith("-"))
     more = start + page_size < len(found)
     return Page(
@@ -90,65 +91,26 @@ def _ordered_page(
     principal: Principal,
     place: RegistryPlace,
     asked: list[str],
-    owner: str | None,
     order: str,
     scope: str,
     page_size: int,
     page_token: str | None,
 ) -> Page[RegisteredModel]:
-    """A page in an order that MLflow's server knows, reading no more than the page.
-
-    MLflow's filters know no "or": what everyone may see, and what the principal owns or registered, are lists that
-    are merged here.
-    """
-    filters = [asked]
-    if not principal.administrator and owner != principal.name:
-        filters = [[*asked, f"tags.`{mlflow_tags.VISIBILITY}` = '{Visibility.PUBLIC.value}'"]]
-        if owner is None:
-            filters.append([*asked, f"tags.`{mlflow_tags.OWNER}` = {quoted(principal.name)}"])
-            filters.append([*asked, f"tags.`{mlflow_tags.CONTRIBUTOR}{principal.name}` = 'true'"])
-    starts = paging.decode_token(scope, page_token, *(int for _ in filters)) if page_token else [0] * len(filters)
-    mlflow_order_ = mlflow_order(order, _MLFLOW_ORDER)
-    lists = [
-        _Peekable(models.scan(service, place, " AND ".join(filter_), mlflow_order_, start, page_size + 1), start)
-        for filter_, start in zip(filters, starts, strict=True)
-    ]
-    key = _ORDER[order.removeprefix("-")]
-    items: list[RegisteredModel] = []
-    while heads := [each.head for each in lists if each.head is not None]:
-        if len(items) == page_size:
-            return Page(items=items, next_page_token=paging.encode_token(scope, *(each.place for each in lists)))
-        heads.sort(key=lambda model: model.name)  # MLflow's order among those of one time
-        heads.sort(key=key, reverse=order.startswith("-"))
-        items.append(heads[0])
-        for each in lists:
-            if each.head is not None and each.head.name == heads[0].name:
-                each.advance()
-    return Page(items=items)
-
-
-class _Peekable:
-    """Models in their order: `head` is the next one, or None at the end, and `place` its place."""
-
-    def __init__(self, found: Iterator[tuple[int, RegisteredModel]], start: int) -> None:
-        self._found = found
-        self.head: RegisteredModel | None = None
-        self.place = start
-        self.advance()
-
-    def advance(self) -> None:
-        following = next(self._found, None)
-        if following is not None:
-            self.place, self.head = following
-        elif self.head is not None:
-            self.place, self.head = self.place + 1, None
+    """A page in an order that MLflow's server knows, reading no more than the page."""
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    order_ = mlflow_order(order, _MLFLOW_ORDER)
+    found = models.scan(service, place, " AND ".join(asked), order_, start, page_size + 1, principal.sight)
+    items = [model for _, model in islice(found, page_size)]
+    more = next(found, None) is not None
+    return Page(items=items, next_page_token=paging.encode_token(scope, start + page_size) if more else None)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """All models of a registry, as they were at a time (monotonic) and after so many changes."""
+    """All models of a registry that a person may see, as they were at a time (monotonic) and after so many changes."""
 
     registry_id: str
+    seen_by: str | None
     taken: float
     changes: int
     models: tuple[RegisteredModel, ...]
@@ -159,14 +121,14 @@ _last: list[_Snapshot] = []
 _guard = threading.Lock()
 
 
-def _all_models(service: Service, place: RegistryPlace) -> tuple[RegisteredModel, ...]:
+def _all_models(service: Service, place: RegistryPlace, seen_by: str | None) -> tuple[RegisteredModel, ...]:
     now, changes = time.monotonic(), models.changes(place.id)
     with _guard:
         for known in _last:
             fresh = now - known.taken < _SNAPSHOT_SECONDS and known.changes == changes
-            if known.registry_id == place.id and fresh:
+            if (known.registry_id, known.seen_by) == (place.id, seen_by) and fresh:
                 return known.models
-    found = tuple(model for _, model in models.scan(service, place))
+    found = tuple(model for _, model in models.scan(service, place, seen_by=seen_by))
     with _guard:
-        _last[:] = [_Snapshot(place.id, now, changes, found)]
+        _last[:] = [_Snapshot(place.id, seen_by, now, changes, found)]
     return found

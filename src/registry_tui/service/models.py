@@ -84,16 +84,18 @@ def get_model(service: Service, principal: Principal, registry: str, model: str)
 
 def find_model(service: Service, principal: Principal, place: RegistryPlace, model: str) -> RegisteredModel:
     """As `get_model`, in a registry that is known already."""
-    found = fetch_model(service, place, model)
-    if found is None or not visible(principal, found):
+    found = fetch_model(service, place, model, seen_by=principal.sight)
+    if found is None:
         raise Missing(
             f"Model Registry {place.name} has no model {model!r}", action=f"See `registry-tui models list {place.name}`"
         )
     return found
 
 
-def fetch_model(service: Service, place: RegistryPlace, model: str) -> RegisteredModel | None:
-    """A model by name or ID, whoever may see it. Raises PartUnavailable."""
+def fetch_model(
+    service: Service, place: RegistryPlace, model: str, *, seen_by: str | None = None
+) -> RegisteredModel | None:
+    """A model by name or ID: one that the person `seen_by` may see, or any without. Raises PartUnavailable."""
     if not model:
         return None
     # MLflow's search reads the last version only, its "get" all. It leaves out prompts, and what refused registrations
@@ -102,27 +104,10 @@ def fetch_model(service: Service, place: RegistryPlace, model: str) -> Registere
     if ID_PATTERN.fullmatch(model):
         filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
     for filter_ in filters:
-        for _, found in scan(service, place, filter_, batch=2):
+        for _, found in scan(service, place, filter_, batch=2, seen_by=seen_by):
             if model in (found.name, found.id):
                 return found
     return None
-
-
-def visible_names(service: Service, principal: Principal, place: RegistryPlace, names: Iterable[str]) -> set[str]:
-    """Those of a registry's models that the principal may see. Raises PartUnavailable."""
-    if principal.administrator:
-        return set(names)
-    return {
-        name for name in names if (found := fetch_model(service, place, name)) is not None and visible(principal, found)
-    }
-
-
-def visible(principal: Principal, model: RegisteredModel) -> bool:
-    """Whether a principal may see a model: public ones everyone; private ones the owner, those who registered
-    versions of it, and administrators."""
-    if principal.administrator or model.visibility is Visibility.PUBLIC:
-        return True
-    return principal.name == model.owner or principal.name in model.contributors
 
 
 def changed(registry_id: str) -> None:
@@ -319,8 +304,12 @@ def scan(
     order: str = "name ASC",
     start: int = 0,
     batch: int = _BATCH,
+    seen_by: str | None = None,
 ) -> Iterator[tuple[int, RegisteredModel]]:
-    """Models in MLflow's order from the place `start` on, each with its place; asks for `batch` at a time."""
+    """Models in MLflow's order from the place `start` on, each with its place; asks for `batch` at a time.
+
+    With `seen_by` those that this person may see (`mlflow_plugin/visibility.py`).
+    """
     while True:
         params = {
             "filter": filter_,
@@ -328,7 +317,9 @@ def scan(
             "max_results": min(batch, _BATCH),
             "page_token": offset_token(start) if start else None,
         }
-        answer = service.mlflow.call("GET", "registered-models/search", workspace=place.workspace, params=params)
+        answer = service.mlflow.call(
+            "GET", "registered-models/search", workspace=place.workspace, params=params, seen_by=seen_by
+        )
         for found in answer.get("registered_models", ()):
             yield start, to_model(place.id, found)
             start += 1

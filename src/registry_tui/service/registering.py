@@ -47,7 +47,7 @@ def register_model(
         place = experiments.enter(service, principal, project, Role.CONTRIBUTOR)
         registry = _registry_of(service, place)
         event.resource = Resource("model", request.name, request.name, registry.id)
-        known = models.fetch_model(service, registry, request.name)
+        known = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
         if known is not None and known.name != request.name:
             known = None  # found by its ID, which as a name is another model
         if known is None:
@@ -68,7 +68,7 @@ def register_model(
                 if created:
                     _withdraw(service, registry, created)
                 raise
-            model = models.fetch_model(service, registry, request.name)
+            model = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
             if model is None:
                 raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
             version = versions.to_version(model, made)
@@ -166,9 +166,12 @@ def _create_model(
     }
     body = {"name": request.name, "description": request.description, "tags": _mlflow_tags(tags)}
     try:
-        answer = service.mlflow.call("POST", "registered-models/create", workspace=place.workspace, json=body)
+        answer = service.mlflow.call(
+            "POST", "registered-models/create", workspace=place.workspace, json=body, seen_by=principal.sight
+        )
     except AlreadyThere as error:
-        if models.fetch_model(service, registry, request.name) is None:  # a prompt
+        # The name is a prompt's, or a private model's of somebody else.
+        if models.fetch_model(service, registry, request.name, seen_by=principal.sight) is None:
             raise AlreadyThere(error.detail, action="Choose another name") from error
         return None
     return models.to_model(registry.id, answer["registered_model"])
@@ -189,9 +192,11 @@ def _withdraw(service: Service, registry: models.RegistryPlace, model: Registere
 def _update_known(
     service: Service, principal: Principal, registry: models.RegistryPlace, request: RegisterModel
 ) -> None:
-    found = models.fetch_model(service, registry, request.name)
+    found = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
     if found is None:
-        raise WrongState(f"Model {request.name} was deleted just now", action="Register it again")
+        raise AlreadyThere(
+            f"The name {request.name!r} belongs to a private model of somebody else", action="Choose another name"
+        )
     _check_known(principal, found, request)
     named = {"name": found.name}
     if request.description not in ("", found.description):
@@ -217,7 +222,9 @@ def _create_version(
         "tags": _mlflow_tags(tags),
     }
     present = {key: value for key, value in body.items() if value is not None}
-    answer = service.mlflow.call("POST", "model-versions/create", workspace=place.workspace, json=present)
+    answer = service.mlflow.call(
+        "POST", "model-versions/create", workspace=place.workspace, json=present, seen_by=principal.sight
+    )
     return dict(answer["model_version"])
 
 

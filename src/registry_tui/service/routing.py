@@ -29,7 +29,7 @@ def registry_of(project: ProjectRow) -> RegistryRow | None:
 
 
 def publish(service: Service) -> None:
-    """Writes `routes.json` anew from the database. Call it after each change of projects or registries.
+    """Writes `routes.json` anew from the database. Call it after each change of projects, collaborators or registries.
 
     Raises PartUnavailable when the file cannot be written.
     """
@@ -40,6 +40,7 @@ def publish(service: Service) -> None:
             .options(
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
+                selectinload(ProjectRow.collaborators),
             )
         ).all()
         registries = session.scalars(select(RegistryRow)).all()
@@ -50,6 +51,7 @@ def publish(service: Service) -> None:
                 for registry in registries
                 if RegistryStatus(registry.status).live
             },
+            administrators=(identity.owner_name(service),),
         )
         try:
             routes.dump(service.home.routes_file)
@@ -114,6 +116,7 @@ def _project_route(project: ProjectRow) -> ProjectRoute:
         bucket=environment.bucket,
         registry=None if registry is None else registry.mlflow_workspace,
         refusal="" if registry is not None else _refusal(project, workspace, environment),
+        collaborators={each.user: each.role for each in project.collaborators},
     )
 
 

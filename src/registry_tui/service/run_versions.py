@@ -28,18 +28,17 @@ def registered_in(
     registry = models.enter_registry(service, registry_id)
     asked = ", ".join(experiments.quoted(each) for each in run_ids)
     params = {"filter": f"run_id IN ({asked})", "order_by": ["creation_timestamp DESC"], "max_results": MOST}
-    answer = service.mlflow.call("GET", "model-versions/search", workspace=registry.workspace, params=params)
-    found = answer.get("model_versions", [])
-    visible = models.visible_names(service, principal, registry, {each["name"] for each in found})
+    answer = service.mlflow.call(
+        "GET", "model-versions/search", workspace=registry.workspace, params=params, seen_by=principal.sight
+    )
     by_run: dict[str, list[RegisteredAs]] = {}
-    for each in found:
-        if each["name"] in visible:
-            by_run.setdefault(each["run_id"], []).append(
-                RegisteredAs(
-                    registry_id=registry.id,
-                    model_name=each["name"],
-                    version=int(each["version"]),
-                    status=each.get("status", ""),
-                )
+    for each in answer.get("model_versions", []):
+        by_run.setdefault(each["run_id"], []).append(
+            RegisteredAs(
+                registry_id=registry.id,
+                model_name=each["name"],
+                version=int(each["version"]),
+                status=each.get("status", ""),
             )
+        )
     return by_run

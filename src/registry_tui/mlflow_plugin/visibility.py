@@ -1,0 +1,177 @@
+"""Who sees which registered model: the one place that decides, for every door.
+
+A public model is seen by everybody who may read the registry. A private model is seen by its owner, by administrators
+and by the collaborators of the projects that its versions were registered from; while it has no version, of the
+project that created it, so that a team may begin a model together. For everybody else it does not exist: `seen` is
+part of every query for models, versions and aliases, as MLflow's own clause for workspaces is, so that MLflow answers
+with its usual text for a missing one. The service asks through the same queries, in the name of the person who acts
+(`mlflow_tags.ACTING_USER`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
+from mlflow.exceptions import MlflowException
+from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.store.model_registry.dbmodels.models import (
+    SqlModelVersion,
+    SqlModelVersionTag,
+    SqlRegisteredModel,
+    SqlRegisteredModelAlias,
+    SqlRegisteredModelTag,
+)
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from registry_tui.mlflow_plugin.identity import acting_user, is_service
+from registry_tui.mlflow_plugin.routes import Routes
+from registry_tui.schemas import mlflow_tags as tags_
+
+#: Tables whose rows belong to one registered model, by `workspace` and `name`.
+_TABLES = (SqlRegisteredModel, SqlModelVersion, SqlRegisteredModelAlias)
+
+#: Roles that may add versions.
+_MAY_ADD = ("contributor", "admin")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a request may see of a registry."""
+
+    user: str | None
+    #: Administrators, and the service for itself.
+    everything: bool
+    #: The person's role by project ID.
+    projects: Mapping[str, str]
+
+
+def sight_of_request(routes: Routes) -> Sight:
+    """What the person whom this request is for may see. Outside a request: what everybody may."""
+    user = acting_user()
+    everything = user is not None and (is_service(user) or user in routes.administrators)
+    return Sight(user, everything, {} if user is None else routes.roles_of(user))
+
+
+def seen(sight: Sight, table: Any) -> Any:
+    """The condition on a row of `table` (with `workspace` and `name`) that its model is seen. Prompts always are."""
+
+    def has_tag(key: str, value: str) -> Any:
+        tag = aliased(SqlRegisteredModelTag)
+        return exists().where(
+            tag.workspace == table.workspace, tag.key == key, tag.name == table.name, tag.value == value
+        )
+
+    ways = [has_tag(tags_.VISIBILITY, "public"), has_tag(IS_PROMPT_TAG_KEY, "true")]
+    if sight.user is not None:
+        ways.append(has_tag(tags_.OWNER, sight.user))
+    if sight.projects:
+        projects = sorted(sight.projects)
+        came, version, tag = aliased(SqlModelVersionTag), aliased(SqlModelVersion), aliased(SqlRegisteredModelTag)
+        has_version = exists().where(
+            version.workspace == table.workspace,
+            version.name == table.name,
+            version.current_stage != STAGE_DELETED_INTERNAL,
+        )
+        created = exists().where(
+            tag.workspace == table.workspace,
+            tag.key == tags_.PROJECT,
+            tag.name == table.name,
+            tag.value.in_(projects),
+        )
+        came_from = exists().where(
+            came.workspace == table.workspace,
+            came.key == tags_.PROJECT,
+            came.name == table.name,
+            came.value.in_(projects),
+            _is_live(came, version),
+        )
+        ways += [came_from, and_(created, ~has_version)]
+    return or_(*ways)
+
+
+def _is_live(tag: Any, version: Any) -> Any:
+    """Joins a version's tag with its version, unless that was deleted: MLflow keeps the rows of deleted versions."""
+    return and_(
+        version.workspace == tag.workspace,
+        version.name == tag.name,
+        version.version == tag.version,
+        version.current_stage != STAGE_DELETED_INTERNAL,
+    )
+
+
+def note_projects(engine: Engine) -> None:
+    """Gives versions without `mlflow_tags.PROJECT` the project of their origin. Raises SQLAlchemyError."""
+    origin, present = aliased(SqlModelVersionTag), aliased(SqlModelVersionTag)
+    project = func.json_extract(origin.value, "$.project_id")
+    columns = ("workspace", "name", "version")
+    missing = select(*(getattr(origin, each) for each in columns), literal(tags_.PROJECT), project).where(
+        origin.key == tags_.ORIGIN,
+        func.json_valid(origin.value) == 1,
+        project.is_not(None),
+        ~exists().where(
+            present.key == tags_.PROJECT, *(getattr(present, each) == getattr(origin, each) for each in columns)
+        ),
+    )
+    with engine.begin() as connection:
+        connection.execute(insert(SqlModelVersionTag).from_select([*columns, "key", "value"], missing))
+
+
+class SeenStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+    """MLflow's store without the models that a request may not see. Methods raise MlflowException."""
+
+    def _routes(self) -> Routes:
+        raise NotImplementedError
+
+    # MLflow's store asks these two for the rows of the present workspace, in every query.
+
+    def _get_query(self, session: Session, model: Any) -> Any:
+        return super()._get_query(session, model).filter(*self._seen(model))
+
+    def _get_workspace_clauses(self, model: Any) -> list[Any]:
+        return [*super()._get_workspace_clauses(model), *self._seen(model)]
+
+    def _seen(self, table: Any) -> list[Any]:
+        if table not in _TABLES:
+            return []
+        sight = sight_of_request(self._routes())
+        return [] if sight.everything else [seen(sight, table)]
+
+    def sees_archives(self, registry: str, model_id: str) -> bool:
+        """Whether the request may read the archives below a model's ID in a registry's MLflow workspace."""
+        sight = sight_of_request(self._routes())
+        if sight.everything:
+            return True
+        tag = SqlRegisteredModelTag
+        query = select(tag.name).where(
+            tag.workspace == registry, tag.key == tags_.MODEL_ID, tag.value == model_id, seen(sight, tag)
+        )
+        with self.ManagedSessionMaker() as session:
+            return session.execute(query).first() is not None
+
+    def require_may_add(self, registry: str, name: str, tags: Mapping[str, str]) -> None:
+        """Raises MlflowException unless the request may add versions to a model that it sees, which has these tags.
+
+        Contributors of any project may add versions to a public model, those of the projects that its versions came
+        from to a private one.
+        """
+        sight = sight_of_request(self._routes())
+        if sight.everything or tags.get(tags_.VISIBILITY) == "public" or sight.user == tags.get(tags_.OWNER):
+            return
+        came, version = SqlModelVersionTag, SqlModelVersion
+        query = select(came.value).where(
+            came.workspace == registry, came.key == tags_.PROJECT, came.name == name, _is_live(came, version)
+        )
+        with self.ManagedSessionMaker() as session:
+            came_from = set(session.scalars(query)) or {tags.get(tags_.PROJECT, "")}
+        if not any(sight.projects.get(project) in _MAY_ADD for project in came_from):
+            raise MlflowException(
+                f"'{name}' is private: only its owner and contributors of the projects that its versions came from "
+                "may add versions.",
+                error_code=PERMISSION_DENIED,
+            )
