@@ -59,6 +59,8 @@ def model(parts: Parts, name: str) -> httpx.Response:
     return parts.ask("ann", "GET", "registered-models/get", params={"name": name})
 
 
+DOWNLOAD = "model-versions/get-download-uri"
+
 # -- stock clients ----------------------------------------------------------------------------
 
 TRAIN = """
@@ -104,17 +106,58 @@ def test_stock_code_registers_and_another_project_loads_even_after_the_run_is_go
     assert "predicted" in run_python(LOAD, parts.exports("beer", "cleo"))
 
 
-def test_a_version_is_not_loaded_before_it_is_stored(parts: Parts, logged: Logged) -> None:
+def test_a_download_waits_for_the_archive_and_hears_why_it_failed(parts: Parts, logged: Logged) -> None:
     version = created(parts.register("ann", "Unready", logged))
     params = {"name": "Unready", "version": version["version"]}
-    refused = parts.ask("ann", "GET", "model-versions/get-download-uri", params=params)
-    assert refused.status_code == 400
-    assert "still being stored" in refused.json()["message"]
-    parts.mlflow.set_version_status(REGISTRY, "Unready", 1, "FAILED_REGISTRATION", "a file was missing")
-    assert "a file was missing" in parts.ask("ann", "GET", "model-versions/get-download-uri", params=params).text
-    parts.store_archive(version)
-    uri = parts.ask("vic", "GET", "model-versions/get-download-uri", params=params).json()["artifact_uri"]
-    assert uri.startswith("mlflow-artifacts:/workspaces/wine/registry/")
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(parts.ask, user, "GET", DOWNLOAD, params=params) for user in ("ann", "vic")]
+        parts.mlflow.set_version_status(REGISTRY, "Unready", 1, "FAILED_REGISTRATION", "a file was missing")
+        for answer in asked:
+            assert answer.result().status_code == 400
+            assert "could not be stored (a file was missing)" in answer.result().json()["message"]
+        parts.mlflow.set_version_status(REGISTRY, "Unready", 1, "PENDING_REGISTRATION")
+        asked = [pool.submit(parts.ask, user, "GET", DOWNLOAD, params=params) for user in ("ann", "vic")]
+        parts.store_archive(version)
+        for answer in asked:
+            uri = answer.result().raise_for_status().json()["artifact_uri"]
+            assert uri.startswith("mlflow-artifacts:/workspaces/wine/registry/")
+
+
+def test_a_failed_version_gets_no_alias_and_no_stage(parts: Parts, logged: Logged) -> None:
+    created(parts.register("ann", "Failed", logged))
+    alias = {"name": "Failed", "alias": "champion", "version": "1"}
+    stage = {"name": "Failed", "version": "1", "stage": "Production", "archive_existing_versions": False}
+    parts.mlflow.set_version_status(REGISTRY, "Failed", 1, "FAILED_REGISTRATION", "a file was missing")
+    for path, body in (("registered-models/alias", alias), ("model-versions/transition-stage", stage)):
+        refused = parts.ask("ann", "POST", path, json=body)
+        assert refused.status_code == 400 and refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+        assert "could not be stored: a file was missing" in refused.json()["message"]
+    assert parts.ask("ann", "POST", "model-versions/transition-stage", json={**stage, "stage": "None"}).is_success
+    parts.mlflow.set_version_status(REGISTRY, "Failed", 1, "PENDING_REGISTRATION")
+    assert parts.ask("ann", "POST", "registered-models/alias", json=alias).is_success
+
+
+def test_a_copy_is_downloaded_from_its_original_until_it_is_stored(parts: Parts, logged: Logged) -> None:
+    original = created(parts.register("ann", "CopiedFrom", logged))
+    parts.store_archive(original)
+    copied = Logged(logged.run_id, "", "models:/CopiedFrom/1", "")
+    copy = created(parts.register("bob", "CopiedTo", copied))
+
+    def address(user: str, name: str, project: str = "wine") -> str:
+        params = {"name": name, "version": "1"}
+        answer = parts.ask(user, "GET", DOWNLOAD, project=project, params=params).raise_for_status()
+        return str(answer.json()["artifact_uri"])
+
+    assert address("vic", "CopiedTo") == address("vic", "CopiedFrom")
+    again = created(parts.register("bob", "CopiedOn", Logged(logged.run_id, "", "models:/CopiedTo/1", "")))
+    assert address("vic", "CopiedOn") == address("vic", "CopiedFrom")
+    parts.publish_model("CopiedTo")
+    with ThreadPoolExecutor(1) as pool:
+        # The original is private: somebody elsewhere waits for the copy itself.
+        asked = pool.submit(address, "cleo", "CopiedTo", "beer")
+        parts.store_archive(copy)
+        assert asked.result() == address("cleo", "CopiedTo", "beer") != address("vic", "CopiedFrom")
+    assert again["status"] == "PENDING_REGISTRATION"
 
 
 def test_a_version_is_copied_to_another_name_with_the_tags_that_clients_send(parts: Parts, logged: Logged) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.entities.model_registry.model_version_stages import STAGE_NONE, get_canonical_stage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from registry_tui.mlflow_plugin import prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
+from registry_tui.mlflow_plugin.pending import refuse_failed
 from registry_tui.mlflow_plugin.visibility import SeenStore
 from registry_tui.schemas import mlflow_tags as tags_
 
@@ -43,6 +45,7 @@ class OwnedStore(SeenStore):
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         check_alias(alias)
         self._require_owner(name, "change its aliases")
+        self._refuse_failed(name, version, f"get the alias '{alias}'")
         super().set_registered_model_alias(name, alias, version)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
@@ -57,12 +60,19 @@ class OwnedStore(SeenStore):
         self, name: str, version: str, stage: str, archive_existing_versions: bool
     ) -> ModelVersion:
         self._require_owner(name, "change its versions' stages")
+        if get_canonical_stage(stage) != STAGE_NONE:
+            self._refuse_failed(name, version, f"get the stage '{stage}'")
         return super().transition_model_version_stage(name, version, stage, archive_existing_versions)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         self._refuse_reserved([key])
         prompts.check_tag_change(key, self._require_creator(name, version, "change its tags"), None)
         super().delete_model_version_tag(name, version, key)
+
+    def _refuse_failed(self, name: str, version: str, doing: str) -> None:
+        with self.ManagedSessionMaker() as session:
+            found = self._get_sql_model_version(session, name, version)
+            refuse_failed(name, version, found.status, found.status_message, doing)
 
     def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
         given: dict[str, str] = {}

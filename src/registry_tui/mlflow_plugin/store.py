@@ -38,14 +38,13 @@ from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
+from registry_tui.mlflow_plugin.pending import FAILED, PENDING, READY, Waiting, refuse_unstored
 from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
 from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
-
-PENDING, READY, FAILED = "PENDING_REGISTRATION", "READY", "FAILED_REGISTRATION"
 
 #: Lengths of MLflow's columns (`dbmodels/models.py`), which SQLite does not check.
 _MAX_SOURCE = 500
@@ -67,6 +66,7 @@ class EnvironmentRegistryStore(OwnedStore):
         self._home = home
         self._routes_file = RoutesFile(home.routes_file)
         self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
+        self._waiting = Waiting()
 
     # -- which registry -----------------------------------------------------------------------
 
@@ -299,14 +299,30 @@ class EnvironmentRegistryStore(OwnedStore):
         model_tags, version_tags = self.get_registered_model(name).tags, found.tags
         if tags_.MODEL_ID not in model_tags or tags_.VERSION_ID not in version_tags:
             return str(super().get_model_version_download_uri(name, version))
-        if found.status != READY:
-            state = (
-                f"could not be stored ({found.status_message}). Register it again"
-                if found.status == FAILED
-                else "is still being stored. Wait until its status is READY"
-            )
-            raise _invalid(f"Version {version} of '{name}' {state}.")
-        return archive_uri(self._asking_workspace(), model_tags[tags_.MODEL_ID], version_tags[tags_.VERSION_ID])
+        asking = self._asking_workspace()
+        if found.status == PENDING:
+            if copied := self._stored_original(found.source):
+                return archive_uri(asking, *copied)
+            found = self._waiting.until_stored(lambda: self.get_model_version(name, version))
+        refuse_unstored(found)
+        return archive_uri(asking, model_tags[tags_.MODEL_ID], version_tags[tags_.VERSION_ID])
+
+    def _stored_original(self, source: str) -> tuple[str, str] | None:
+        """IDs of the model and version that a `models:/Name/1` source names, when the request may read its archive.
+
+        That archive is complete and verified, and the copy will hold the same files.
+        """
+        if not (copied := copied_version(source)):
+            return None
+        try:
+            original = self.get_model_version(*copied)
+            model = self.get_registered_model(original.name)
+        except MlflowException:
+            return None  # deleted since, or not for this request
+        if original.status == PENDING:
+            return self._stored_original(original.source)
+        ids = model.tags.get(tags_.MODEL_ID), original.tags.get(tags_.VERSION_ID)
+        return None if original.status != READY or None in ids else (str(ids[0]), str(ids[1]))
 
     def _get_search_model_versions_filter_clauses(self, parsed_filters: Any, dialect: str) -> Any:
         """Understands `mlflow_tags.SEARCH` and `mlflow_tags.STATUS`."""
@@ -337,6 +353,7 @@ class EnvironmentRegistryStore(OwnedStore):
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")
         super().delete_model_version(name, version)
+        self._waiting.report_change()
         nudge_service(self._home.service_socket)
 
     def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
@@ -367,6 +384,7 @@ class EnvironmentRegistryStore(OwnedStore):
             elif not waiting:
                 key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
                 session.add(SqlModelVersionTag(**key, value="true"))
+        self._waiting.report_change()
 
 
 def _made_by(session: Session, registry: str, name: str, request: str | None) -> SqlModelVersion | None:
