@@ -230,11 +230,12 @@ def to_schema(
 
 def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess]) -> str:
     """Why it does not answer, in the gateway's words, and what happened last."""
+    happened = "; ".join(filter(None, (row.reason, row.follow_problem if row.follow_alias else "")))
     silent = bool(processes) and not any(process.ready for process in processes)
     if row.state != DeploymentState.DEPLOYED.value or not silent:
-        return row.reason
+        return happened
     detail, _ = unanswered(row.name, row.state, has_replicas=gateway_link.serves(row))
-    return f"{detail}. {row.reason}".removesuffix(". ")
+    return f"{detail}. {happened}".removesuffix(". ")
 
 
 def to_revision(row: RevisionRow) -> Revision:

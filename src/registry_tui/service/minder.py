@@ -13,8 +13,9 @@ from sqlalchemy.orm import selectinload
 from registry_tui.platform import supervisor
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.schemas.deployments import GIB, DeploymentState
+from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.service import api_keys, deployments, events, gateway_link, identity, models
+from registry_tui.service import api_keys, deployments, events, gateway_link, identity, models, versions
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, UserRow
@@ -129,30 +130,48 @@ class Minder:
     # -- aliases ---------------------------------------------------------------------------------------
 
     def _follow(self, row: DeploymentRow) -> None:
-        """Rolls a deployment to the version that its alias names now."""
+        """Rolls a deployment to the version that its alias names now, or notes why it cannot."""
         service = self._service
         try:
-            model = models.fetch_model(service, models.enter_registry(service, row.registry_id), row.model_id)
+            place = models.enter_registry(service, row.registry_id)
+            model = models.fetch_model(service, place, row.model_id)
+            number = None if model is None else model.aliases.get(row.alias or "")
+            named = versions.find_version(service, place, model, number) if model and number else None
         except (Missing, WrongState):
             return
-        number = None if model is None else model.aliases.get(row.alias or "")
         if number == row.version:
             self._failed.pop(row.id, None)
-        if number is None or number == row.version or self._failed.get(row.id) == number:
+        self._note(row, "" if number == row.version else _problem(row, model, named))
+        if (
+            named is None
+            or named.status is not VersionStatus.READY
+            or number in (row.version, self._failed.get(row.id))
+        ):
             return
         try:
-            deployments.alias_moved(service, self._creator(row), row, number)
+            deployments.alias_moved(service, self._creator(row), row, named.version)
             # One rollout a move: when it fails, the next move tries again.
-            self._failed[row.id] = number
+            self._failed[row.id] = named.version
         except InUse:
             return
         except WrongState as error:
             if "workflow" not in error.detail:
-                self._failed[row.id] = number
+                self._failed[row.id] = named.version
                 self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
         except ServiceError as error:
-            self._failed[row.id] = number
+            self._failed[row.id] = named.version
             self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+
+    def _note(self, row: DeploymentRow, problem: str) -> None:
+        """Keeps with a deployment why it cannot follow its alias; an event says so once."""
+        if problem == row.follow_problem:
+            return
+        with self._service.database.session() as session:
+            present = session.get(DeploymentRow, row.id)
+            if present is not None:
+                present.follow_problem = problem
+        if problem:
+            self._tell(row, "deployment.follow", problem)
 
     def _creator(self, row: DeploymentRow) -> Principal:
         """Who deployed it, under a request ID of its own: an alias gives nobody more than they had."""
@@ -162,6 +181,27 @@ class Minder:
         if user is None or user.name == owner.name:
             return owner
         return Principal(user.name, user.crn, str(uuid.uuid4()))
+
+
+def _problem(row: DeploymentRow, model: RegisteredModel | None, named: ModelVersion | None) -> str:
+    """Why a deployment does not serve the version that its alias names; empty when it can follow."""
+    if model is None:
+        return f"model {row.model_name} was deleted, so the alias {row.alias} names no version; {_still(row)}"
+    if named is None:
+        return f"model {model.name} has no alias {row.alias} any more; {_still(row)}. Set the alias again"
+    if named.status is VersionStatus.PENDING_REGISTRATION:
+        return f"the alias {row.alias} names version {named.version}, which is still being stored; {_still(row)}"
+    if named.status is VersionStatus.FAILED_REGISTRATION:
+        why = named.status_message.rstrip(".") or "the reason is not known"
+        return (
+            f"the alias {row.alias} names version {named.version}, which could not be stored ({why}); {_still(row)}. "
+            "Register the model again and move the alias"
+        )
+    return ""
+
+
+def _still(row: DeploymentRow) -> str:
+    return f"version {row.version} goes on serving"
 
 
 def guarded_look(minder: Minder, said: str) -> str:

@@ -221,6 +221,8 @@ class DeploymentRow(Base):
     version_id: Mapped[str]
     alias: Mapped[str | None]
     follow_alias: Mapped[bool] = mapped_column(default=False)
+    #: Why it cannot serve the version that the alias names now; empty when it does.
+    follow_problem: Mapped[str] = mapped_column(default="")
     #: A `schemas.deployments.DeploymentState`, and why.
     state: Mapped[str] = mapped_column(default="pending")
     reason: Mapped[str] = mapped_column(default="")
