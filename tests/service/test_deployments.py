@@ -32,9 +32,10 @@ from registry_tui.schemas.deployments import (
 )
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import CollaboratorChange, Role
+from registry_tui.service.adapters.mlflow import Mlflow
 from support import served
 from support.load import Load
-from support.platforms import Platform, unique, wait_for
+from support.platforms import ENVIRONMENT, Platform, unique, wait_for
 from support.served import Served, answer, call, deploy, finish, register, split
 
 MIB = 1 << 20
@@ -293,6 +294,35 @@ def test_a_followed_alias_rolls(platform: Platform, two: Served) -> None:
     assert set(load.statuses) == {200}, load.statuses
     assert answer(deployment) == [23.0]
     assert "alias champion moved" in platform.ask(lambda client: client.revisions(deployment.id))[0].comment
+
+
+def test_a_deployment_says_why_it_cannot_follow_its_alias(platform: Platform, two: Served) -> None:
+    registry, model, name = two.registry, two.version.model_id, two.version.model_name
+    mlflow = Mlflow(platform.ports, platform.secrets)
+    platform.ask(lambda client: client.set_alias(registry, model, "followed", 1))
+    deployment = deploy(platform, two, version=None, alias="followed", follow_alias=True)
+
+    def says(words: str) -> None:
+        wait_for(lambda: words in now(platform, deployment).reason, what=words)
+        assert "version 1 goes on serving" in now(platform, deployment).reason
+
+    try:
+        platform.ask(lambda client: client.delete_alias(registry, model, "followed"))
+        says(f"model {name} has no alias followed any more")
+        mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "PENDING_REGISTRATION", "being stored")
+        platform.ask(lambda client: client.set_alias(registry, model, "followed", 2))
+        says("version 2, which is still being stored")
+        mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "FAILED_REGISTRATION", "the disk was full")
+        says("version 2, which could not be stored (the disk was full)")
+        refused = platform.command("models", "alias", "set", name, "other", "2", check=False)
+        assert refused.returncode != 0 and "could not be stored: the disk was full" in refused.stderr
+        assert answer(deployment) == [13.0]
+    finally:
+        mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "READY")
+    wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow")
+    wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout")
+    wait_for(lambda: not now(platform, deployment).reason, what="the reason to go")
+    assert answer(deployment) == [23.0]
 
 
 def test_a_replica_over_its_memory_is_restarted_and_says_why(platform: Platform, two: Served) -> None:

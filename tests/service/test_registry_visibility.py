@@ -451,6 +451,20 @@ def test_people_and_roles_are_listed_to_administrators_only(stage: Stage, api: s
             assert other not in answer.text, door
 
 
+def test_the_service_lists_people_to_those_who_share_a_project_with_them(stage: Stage) -> None:
+    async def everybody(client: RegistryClient) -> set[str]:
+        return {user.name async for user in client.every(client.users, page_size=100)}
+
+    people = stage.people
+    assert stage.platform.ask(everybody, user=people["viewer elsewhere"]) >= {
+        people["viewer elsewhere"],
+        people["contributor elsewhere"],
+    }
+    assert people["teammate"] not in stage.platform.ask(everybody, user=people["viewer elsewhere"])
+    assert people["team viewer"] in stage.platform.ask(everybody, user=people["teammate"])
+    assert stage.platform.ask(everybody) >= set(people.values())
+
+
 def test_the_services_own_doors_keep_the_same_rule(stage: Stage) -> None:
     registry, far = stage.origin.registry_id or "", stage.people["contributor elsewhere"]
 

@@ -7,14 +7,14 @@ import pwd
 import re
 import uuid
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import User
 from registry_tui.service import paging
 from registry_tui.service.context import Principal, Service
-from registry_tui.service.database.tables import InstallationRow, UserRow, new_id
+from registry_tui.service.database.tables import CollaboratorRow, InstallationRow, UserRow, new_id
 from registry_tui.service.errors import InvalidInput, NotPermitted
 
 USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
@@ -121,13 +121,21 @@ def whoami(service: Service, principal: Principal) -> User:
 def list_users(
     service: Service, principal: Principal, *, page_size: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
 ) -> Page[User]:
-    """Everybody known here, by name. Raises InvalidInput for a wrong token."""
+    """People by name: an administrator sees everybody, others themselves and those who share a project with them.
+
+    Raises InvalidInput for a wrong token.
+    """
+    query = select(UserRow)
+    if not principal.administrator:
+        mine = select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
+        team = select(CollaboratorRow.user).where(CollaboratorRow.project_id.in_(mine))
+        query = query.where(or_(UserRow.name == principal.name, UserRow.name.in_(team)))
     with service.database.reading() as session:
         found = paging.keyset_page(
             session,
-            select(UserRow),
+            query,
             [paging.Key(UserRow.name)],
-            scope="users",
+            scope=f"users:{principal.name}",
             page_size=page_size,
             page_token=page_token,
         )
