@@ -15,20 +15,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 import registry_tui
 from registry_tui.service.context import Service
 from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.model_requirements import Wanted, canonical, check_indexes, missing_here, same_python, sha256
 
 #: Written last: what has it is whole.
 _MARK = "complete.json"
@@ -46,14 +46,6 @@ Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a model asks for: requirement lines, and the Python it was logged with (`3.11.2`), if it says so."""
-
-    requirements: tuple[str, ...]
-    python: str | None
-
-
-@dataclass(frozen=True)
 class PythonEnvironment:
     """An environment that is ready: `key` is `platform` or the digest of what it was made of."""
 
@@ -63,82 +55,21 @@ class PythonEnvironment:
     built: bool = False
 
 
-def read_wanted(model: Path) -> Wanted:
-    """What the model in a folder asks for. Raises InvalidInput when it does not say so."""
-    python = None
-    environment = model / "python_env.yaml"
-    if environment.is_file():
-        python = str(_yaml(environment).get("python") or "") or None
-    requirements = model / "requirements.txt"
-    if requirements.is_file():
-        lines = _lines(requirements.read_text(encoding="utf-8", errors="replace"))
-    elif (model / "conda.yaml").is_file():
-        lines = tuple(_of_conda(_yaml(model / "conda.yaml")))
-    else:
-        raise InvalidInput(
-            "The model does not say what it requires: its archive has neither requirements.txt nor conda.yaml",
-            action="Log it again with MLflow's log_model, which writes them, and register that as a new version",
-        )
-    return Wanted(lines, python)
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    found = (line.split(" #")[0].strip() for line in text.splitlines())
-    return tuple(line for line in found if line and not line.startswith("#"))
-
-
-def _of_conda(values: dict[str, Any]) -> Iterator[str]:
-    for dependency in values.get("dependencies", ()):
-        if isinstance(dependency, dict):
-            yield from (str(line) for line in dependency.get("pip", ()))
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path.name} of the model is damaged: {error}", action="Log the model again") from error
-    return found if isinstance(found, dict) else {}
-
-
-def missing_here(wanted: Wanted) -> list[str]:
-    """Those requirements that the platform's own environment does not satisfy, each with what is here instead."""
-    missing = []
-    if wanted.python and not same_python(wanted.python):
-        missing.append(f"Python {wanted.python} (here {platform.python_version()})")
-    for line in wanted.requirements:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            missing.append(f"{line} (not a plain requirement)")
-            continue
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            continue
-        try:
-            here = version(requirement.name)
-        except PackageNotFoundError:
-            missing.append(f"{line} (not installed here)")
-            continue
-        if requirement.url or not requirement.specifier.contains(here, prereleases=True):
-            missing.append(f"{line} (here {here})")
-    return missing
-
-
-def same_python(wanted: str) -> bool:
-    """Whether a wanted Python has this one's major and minor number: what is pickled by one the other loads."""
-    return wanted.split(".")[:2] == platform.python_version().split(".")[:2]
-
-
 def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None] = lambda: None) -> PythonEnvironment:
     """An environment that satisfies the requirements; made now when there is none yet.
 
     Raises InvalidInput naming the requirement that cannot be had, WrongState.
     """
+    if wanted.left_out:
+        log(f"not installed, because only pip's packages are: conda's {', '.join(wanted.left_out)}")
+    if wanted.python and same_python(wanted.python) and wanted.python != platform.python_version():
+        log(f"the model asks for Python {wanted.python}; the nearest here is {platform.python_version()}")
     missing = missing_here(wanted)
     if not missing:
         log("the platform's environment satisfies all requirements")
         return PythonEnvironment(PLATFORM, Path(sys.executable))
-    key = key_of(wanted)
+    check_indexes(wanted, service.settings.package_indexes)
+    key = key_of(wanted, service.settings.package_indexes)
     folder = service.home.serving / "environments" / key
     python = folder / "bin" / "python"
     with _alone(key):
@@ -149,11 +80,12 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            _build(wanted, folder, log, check)
+            _build(wanted, folder, log, check, service.settings.package_indexes)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        (folder / _MARK).write_text(json.dumps({"requirements": wanted.requirements}), encoding="utf-8")
+        lines = [required.text for required in wanted.requirements.required]
+        (folder / _MARK).write_text(json.dumps({"requirements": lines}), encoding="utf-8")
     return PythonEnvironment(key, python, built=True)
 
 
@@ -167,53 +99,62 @@ def of_key(service: Service, key: str) -> Path:
     return python
 
 
-def key_of(wanted: Wanted) -> str:
-    """Names an environment by what it is made of, in any order."""
-    lines = sorted(_canonical(line) for line in wanted.requirements)
+def key_of(wanted: Wanted, indexes: Sequence[str] = ()) -> str:
+    """Names an environment by what it is made of, in any order, with the contents of archives beside the model."""
+    named = wanted.requirements
+    lines = sorted(canonical(required) for required in named.required)
+    # Without constraints, options and folders the key stays that of earlier releases.
+    lines += [f"constraint {each}" for each in sorted(canonical(required) for required in named.constraints)]
+    lines += sorted(named.options)
+    archives = [path for folder in named.folders for path in folder.iterdir() if path.is_file()]
+    lines += sorted(f"{path.name} {sha256(path)}" for path in archives)
+    lines += [f"index {each}" for each in indexes]
     text = "\n".join([*lines, *_serving_requirements(), wanted.python or "", platform.python_version(), sys.prefix])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _canonical(line: str) -> str:
-    try:
-        requirement = Requirement(line)
-    except InvalidRequirement:
-        return line
-    extras = ",".join(sorted(requirement.extras))
-    name = canonicalize_name(requirement.name)
-    return f"{name}[{extras}]{requirement.specifier}@{requirement.url or ''};{requirement.marker or ''}"
 
 
 def _serving_requirements() -> list[str]:
     return [f"{name}=={version(name)}" for name in _SERVING]
 
 
-def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None]) -> None:
+def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], indexes: Sequence[str] = ()) -> None:
     """Makes an environment with uv, whose cache all environments share. Raises InvalidInput."""
     import uv
 
-    for line in wanted.requirements:
-        if line.startswith("-"):
-            raise InvalidInput(
-                f"The requirement {line!r} is an option of pip, which is not followed here",
-                action="Log the model with plain requirements",
-            )
     program = uv.find_uv_bin()
-    python = sys.executable if wanted.python is None or same_python(wanted.python) else wanted.python
-    made = [program, "venv", "--quiet", "--no-project", "--python-preference", "only-system", "--python", python]
+    named = wanted.requirements
+    for required in named.required:
+        if required.url.startswith("git+") and shutil.which("git") is None:
+            raise InvalidInput(
+                f"The requirement {required.text} is fetched with git, which is not installed on this machine",
+                action="Install git, or log the model with a released version of the package",
+            )
+        if required.url:
+            log(f"{required.text} is fetched from its own address: what is there may change")
     said: list[str] = []
-    if _run([*made, str(folder)], log, check, said):
+    made = [program, "venv", "--quiet", "--no-project", "--python-preference", "only-system"]
+    if _run([*made, "--python", _find_python(program, wanted.python, log), str(folder)], log, check, said):
         raise InvalidInput(
-            f"The model was logged with Python {wanted.python}, which is not installed on this machine",
-            action=f"Install it, or log the model with Python {platform.python_version()}",
+            f"No environment can be made: {said[-1] if said else 'uv gave no reason'}", action="See the workflow's log"
         )
     own = _serving_requirements()
-    if not any(_name(line) in ("mlflow", "mlflow-skinny") for line in wanted.requirements):
+    if not any(required.name in ("mlflow", "mlflow-skinny") for required in named.required):
         own.append(f"mlflow=={version('mlflow')}")
+    lists = folder / "lists"
+    lists.mkdir()
+    lines = [*named.options, *(required.line for required in named.required), *own]
+    (lists / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (lists / "constraints.txt").write_text("".join(f"{each.line}\n" for each in named.constraints), encoding="utf-8")
     install = [program, "pip", "install", "--color", "never", "--python", str(folder / "bin" / "python")]
+    install += ["-r", str(lists / "requirements.txt"), "-c", str(lists / "constraints.txt")]
+    for beside in named.folders:
+        install += ["--find-links", str(beside)]
     said.clear()
-    if _run([*install, *wanted.requirements, *own], log, check, said):
-        raise InvalidInput(_what_failed(wanted.requirements, said), action="Log the model with requirements that exist")
+    # In the environment instead of the command line, because an index's address may hold a password.
+    variables = {"UV_INDEX": " ".join(indexes)} if indexes else {}
+    if _run(install, log, check, said, variables):
+        texts = [required.text for required in named.required]
+        raise InvalidInput(_what_failed(texts, said), action="Log the model with requirements that exist")
     # uv lets everybody write its lock, for environments that users share.
     (folder / ".lock").unlink(missing_ok=True)
     # The replica's own code, which imports nothing but what is installed there.
@@ -221,11 +162,51 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None]) ->
         (site / "registry_tui").symlink_to(Path(registry_tui.__file__).parent)
 
 
-def _run(command: Sequence[str], log: Log, check: Callable[[], None], said: list[str]) -> int:
+def _find_python(program: str, wanted: str | None, log: Log) -> str:
+    """The interpreter for a version: the platform's own for its minor version, else the nearest patch on this machine.
+
+    Raises InvalidInput when the machine has none of that minor version.
+    """
+    if wanted is None or same_python(wanted):
+        return sys.executable
+    listing = [program, "python", "list", "--only-installed", "--output-format", "json"]
+    answer = subprocess.run(listing, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    numbers = [int(part) for part in wanted.split(".")]
+    nearest: tuple[int, str, str] | None = None
+    for each in json.loads(answer.stdout or "[]"):
+        parts = each["version_parts"]
+        plain = each["implementation"] == "cpython" and each.get("variant", "default") == "default"
+        if plain and [parts["major"], parts["minor"]][: len(numbers)] == numbers[:2]:
+            far = abs(parts["patch"] - numbers[2]) if len(numbers) > 2 else -parts["patch"]
+            candidate = (far, str(each["path"]), str(each["version"]))
+            nearest = candidate if nearest is None else min(nearest, candidate)
+    if nearest is None:
+        minor = ".".join(wanted.split(".")[:2])
+        raise InvalidInput(
+            f"The model was logged with Python {wanted}, and no Python {minor} is installed on this machine",
+            action=f"Install it, or log the model with Python {platform.python_version()}",
+        )
+    if nearest[2] != wanted:
+        log(f"the model asks for Python {wanted}; the nearest here is {nearest[2]}")
+    return nearest[1]
+
+
+def _run(
+    command: Sequence[str],
+    log: Log,
+    check: Callable[[], None],
+    said: list[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Runs a command, with each line that it says logged; ends it when `check` raises, also while it says nothing."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))}
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, **variables},
     )
     output = process.stdout
     assert output is not None

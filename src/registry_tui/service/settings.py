@@ -15,6 +15,8 @@ PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
 FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
+_LISTS = ("entitlements", "package_indexes")
+
 
 class Settings(BaseModel):
     """What may be set in the table `[service]` of `config.toml`, or as `REGISTRY_TUI_<NAME>` (lists as a,b,c)."""
@@ -41,6 +43,8 @@ class Settings(BaseModel):
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.
     replica_patience: float = Field(default=300.0, gt=0)
+    #: Addresses of package indexes that environments of models are built from, before uv's own. Models may name these.
+    package_indexes: tuple[str, ...] = ()
     #: The first of the ports of 127.0.0.1 that deployments with a port of their own get.
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
     #: The last of these ports.
@@ -58,7 +62,7 @@ def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Se
         raise ValueError(f"{home.config_file} is not valid TOML: {error}") from error
     for name in Settings.model_fields:
         if (raw := environment.get(PREFIX + name.upper())) is not None:
-            values[name] = [part for part in raw.split(",") if part] if name == "entitlements" else raw
+            values[name] = [part for part in raw.split(",") if part] if name in _LISTS else raw
     try:
         return Settings(**values)
     except ValidationError as error:

@@ -9,10 +9,21 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from registry_tui import bounded_yaml
+from registry_tui.bounded_yaml import InvalidYaml
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
 from registry_tui.schemas.places import Role
-from registry_tui.service import archives, deployment_views, gateway_link, machine, ml_model, models, versions
+from registry_tui.service import (
+    archives,
+    deployment_views,
+    gateway_link,
+    machine,
+    ml_model,
+    model_requirements,
+    models,
+    versions,
+)
 from registry_tui.service.adapters.replicas import LocalReplicas
 from registry_tui.service.archives import Place
 from registry_tui.service.context import Principal, Service
@@ -55,6 +66,8 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
         requirements = [line for line in (text or "").splitlines() if line.strip() and not line.startswith("#")]
         if text is None and _read(files, "conda.yaml") is None:
             warnings.append("It does not say what it requires, so that it cannot be built: log it again with log_model")
+        if unused := _left_out(files):
+            warnings.append(f"Conda's packages are not installed, only pip's are: {', '.join(unused)}")
         if signature is None:
             warnings.append("It has no signature: the columns and types of requests are not checked")
     with service.database.reading() as session:
@@ -167,6 +180,14 @@ def _model_file(files: Place) -> dict[str, Any]:
         return ml_model.read((_read(files, ml_model.MODEL_FILE, ml_model.MAX_BYTES) or "").encode())
     except InvalidInput:  # an archive of before its file was checked
         return {}
+
+
+def _left_out(files: Place) -> tuple[str, ...]:
+    try:
+        found = bounded_yaml.load((_read(files, "conda.yaml") or "").encode())
+    except InvalidYaml:  # building the environment says so
+        return ()
+    return model_requirements.left_out(found) if isinstance(found, dict) else ()
 
 
 def _signature(described: dict[str, Any]) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service import gateway_link, machine, model_files, models, python_environments
+from registry_tui.service import gateway_link, machine, model_files, model_requirements, models, python_environments
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
@@ -118,7 +118,7 @@ def _build(context: StepContext) -> Mapping[str, Any]:
     _change(context, revision={"build": BuildState.BUILDING.value})
     try:
         model = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
-        wanted = python_environments.read_wanted(model)
+        wanted = model_requirements.read_wanted(model)
         made = python_environments.ensure(service, wanted, context.log, context.check_cancelled)
     except ServiceError:
         _change(
