@@ -28,13 +28,24 @@ BEHIND_THE_END = 416
 RunArgument = Annotated[str, typer.Argument(help="ID of the run.")]
 
 
+OF_MODEL = Column[Artifact]("LOGGED MODEL", lambda each: each.logged_model_id)
+
+
 async def _tree(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
     found = []
-    for entry in (await client.artifacts(project, run, path)).entries:
+    for entry in await _entries(client, project, run, path):
         found.append(entry)
         if entry.is_folder:
             found += await _tree(client, project, run, entry.path)
     return found
+
+
+async def _entries(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
+    """The entries of a folder; says which of the run's own are hidden by those of a logged model."""
+    folder = await client.artifacts(project, run, path)
+    for name in folder.hidden:
+        output.note(f"The run's own {name} is left out: the logged model {folder.logged_model_id} has the same path")
+    return folder.entries
 
 
 @app.command("list")
@@ -50,13 +61,13 @@ def list_(
     async def fetch(client: RegistryClient) -> list[Artifact]:
         if recursive:
             return await _tree(client, project, run, path)
-        return (await client.artifacts(project, run, path)).entries
+        return await _entries(client, project, run, path)
 
     found = session.ask(fetch)
     if as_json:
         output.print_json(found)
     elif found:
-        output.Table(COLUMNS).print(found)
+        output.Table([*COLUMNS, *([OF_MODEL] if any(each.logged_model_id for each in found) else [])]).print(found)
     else:
         output.note("Nothing there")
 

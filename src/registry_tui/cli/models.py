@@ -164,8 +164,14 @@ def register(
     project: session.ProjectOption,
     name: Annotated[str, typer.Option(help="Name of the model: a new one, or a known one for a further version.")],
     run: Annotated[str | None, typer.Option(help="ID of the run that logged it.")] = None,
-    path: Annotated[str | None, typer.Option(help="Path of the model below the run's artifacts.")] = None,
+    path: Annotated[
+        str | None, typer.Option(help="Path of the model below the run's artifacts, `.` for their root; or its name.")
+    ] = None,
     logged_model: Annotated[str | None, typer.Option(help="ID of an MLflow logged model, instead of --run.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="runs:/RUN/PATH, runs:/RUN or models:/MODEL_ID, instead of --run and --logged-model."),
+    ] = None,
     description: Annotated[str, typer.Option(help="Of the model.")] = "",
     notes: Annotated[str, typer.Option(help="Of this version.")] = "",
     tag: session.TagOption = None,
@@ -183,6 +189,7 @@ def register(
         run_id=run,
         artifact_path=path,
         logged_model_id=logged_model,
+        source=source,
         description=description,
         notes=notes,
         tags=session.tags(tag),

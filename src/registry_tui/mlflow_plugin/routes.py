@@ -47,11 +47,16 @@ class Location:
 
 
 def artifact_path(uri: str) -> str:
-    """The path behind an `mlflow-artifacts:/…` URI, unquoted. Raises RouteError for any other."""
+    """The path behind an `mlflow-artifacts:/…` URI, percent-decoded once: a name may hold `%20` itself.
+
+    Raises RouteError for any other URI, and for one that leads upwards however often it was encoded.
+    """
     parts = urlsplit(uri)
     if parts.scheme != "mlflow-artifacts" or parts.netloc or parts.query or parts.fragment:
         raise RouteError(f"'{uri}' is no artifact of this installation")
-    return _unquoted(parts.path).lstrip("/")
+    if {".", ".."} & set(_unquoted(parts.path).split("/")):
+        raise RouteError(f"'{uri}' leads upwards")
+    return unquote(parts.path).lstrip("/")
 
 
 def archive_uri(workspace: str, model_id: str, version_id: str) -> str:

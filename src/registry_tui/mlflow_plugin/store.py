@@ -39,9 +39,9 @@ from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.pending import FAILED, PENDING, READY, Waiting, refuse_unstored
-from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri, artifact_path
+from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
-from registry_tui.mlflow_plugin.sources import MODEL_FILE, Source, origin_of, resolve_source
+from registry_tui.mlflow_plugin.sources import Source, origin_of, resolve_source
 from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
@@ -279,12 +279,7 @@ class EnvironmentRegistryStore(OwnedStore):
         tracking = _get_tracking_store()
         if copied := copied_version(source):
             return self._find_copied(*copied)
-        found = resolve_source(tracking, source, run_id, model_id)
-        if not self._artifacts.has_file(f"{artifact_path(found.location)}/{MODEL_FILE}"):
-            raise _invalid(
-                f"There is no MLflow model at '{source}': the folder holds no {MODEL_FILE} file. "
-                "Name the folder that `log_model` wrote."
-            )
+        found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
         return found, origin_of(project, found, experiment.name if experiment else None)
 

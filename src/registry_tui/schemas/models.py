@@ -94,12 +94,15 @@ class ModelVersion(Schema):
 
 
 class RegisterModel(RequestSchema):
-    """Registers a model that a run logged: either `run_id` with `artifact_path`, or `logged_model_id`."""
+    """Registers a model that a run logged: `run_id` with `artifact_path`, `logged_model_id`, or `source`."""
 
     name: str = Field(max_length=10_000)
     run_id: str | None = None
+    #: Path of the model's folder below the run's artifacts, empty for their root; or the name it was logged with.
     artifact_path: str | None = None
     logged_model_id: str | None = None
+    #: `runs:/RUN/PATH`, `runs:/RUN` for the root of the run's artifacts, or `models:/MODEL_ID`.
+    source: str | None = Field(default=None, max_length=2000)
     #: Of the model; only used when it is new, unless it is not empty.
     description: str = Field(default="", max_length=100_000)
     notes: str = Field(default="", max_length=100_000)

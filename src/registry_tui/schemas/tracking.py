@@ -143,6 +143,8 @@ class Artifact(Schema):
     path: str
     is_folder: bool
     size: int | None = None
+    #: The logged model that it belongs to; None for the run's own.
+    logged_model_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -156,6 +158,11 @@ class ArtifactTotals(Schema):
     files: int
     bytes: int
     complete: bool
+    #: Of a folder that holds a model: files and bytes that registering it stores, and the names of the first others.
+    model_files: int = 0
+    model_bytes: int = 0
+    outside_model: list[str] = []
+    outside_model_files: int = 0
 
 
 class ArtifactFolder(Schema):
@@ -164,3 +171,7 @@ class ArtifactFolder(Schema):
     path: str
     entries: list[Artifact]
     is_model: bool = False
+    #: The logged model that a part of the entries, or all, belong to.
+    logged_model_id: str | None = None
+    #: Paths of the run's own files or folders that the logged model's of the same path hide.
+    hidden: list[str] = []

@@ -71,7 +71,12 @@ class RegisterModelForm(WorkingForm[Place]):
         with suppress(ServiceProblem):  # it cannot be counted now; registering says why
             counted = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
             more = "" if counted.complete else "at least "
-            text = f"{self._from()} · {more}{counted.files} files, {size(counted.bytes)}"
+            files, bytes_ = counted.model_files or counted.files, counted.model_bytes or counted.bytes
+            text = f"{self._from()} · {more}{files} files, {size(bytes_)}"
+            if counted.outside_model_files:
+                named = ", ".join(safe(name, 60) for name in counted.outside_model[:3])
+                others = counted.outside_model_files - len(counted.outside_model[:3])
+                text += f"\n⚠ not part of the model: {named}" + (f" and {others} more" if others > 0 else "")
             self.query_one("#from", Static).update(text)
 
     async def learn(self, name: str) -> None:

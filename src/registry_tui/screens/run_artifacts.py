@@ -146,7 +146,7 @@ class RunArtifacts(Horizontal):
             card = next((one for one in folder.entries if one.name == "MLmodel"), None)
             if card is None:
                 await self._measure(node)
-                pane.say(_about_folder(path, len(folder.entries), self.totals.get(path)))
+                pane.say(_about_folder(folder, self.totals.get(path)))
                 return
             path, bytes_ = card.path, card.size
         if not bytes_:
@@ -193,12 +193,15 @@ class RunArtifacts(Horizontal):
         return path if folder is not None and folder.is_model else None
 
 
-def _about_folder(path: str, entries: int, counted: ArtifactTotals | None) -> str:
-    text = f"{safe(path, 200)}: a folder of {entries}"
-    if counted is None:
-        return text
-    more = "" if counted.complete else "at least "
-    return f"{text}, with {more}{counted.files} files and {size(counted.bytes)} in it and below"
+def _about_folder(folder: ArtifactFolder, counted: ArtifactTotals | None) -> str:
+    text = f"{safe(folder.path, 200)}: a folder of {len(folder.entries)}"
+    if counted is not None:
+        more = "" if counted.complete else "at least "
+        text += f", with {more}{counted.files} files and {size(counted.bytes)} in it and below"
+    if folder.hidden:
+        names = ", ".join(safe(name, 100) for name in folder.hidden[:5])
+        text += f"\nThe run's own {names}: hidden by the logged model's of the same path"
+    return text
 
 
 def download_form(client: RegistryClient, project: str, run: str, name: str, entry: Artifact | None) -> DownloadForm:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from registry_tui.mlflow_plugin import spellings
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
@@ -29,6 +31,8 @@ _MAX_PATH = 1024
 _MAX_ENTRIES = 100_000
 #: Files whose sizes are added up for a folder: 20 requests to the object store.
 MAX_MEASURED = 20_000
+#: Files outside of a model that are named.
+MAX_NAMED = 20
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -68,52 +72,97 @@ class Content:
         return self.length == self.size
 
 
+@dataclass(frozen=True)
+class _Sides:
+    """What a folder of a run is made of: the run's own files below it, and a logged model's."""
+
+    own: Place
+    #: The models that lie in the folder, by their path in it: "" where the folder is a model's or lies in one.
+    models: Mapping[str, tuple[LoggedModel, Place]]
+
+
 def list_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactFolder:
     """The entries directly below a folder of a run's artifacts, folders first.
 
-    Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
+    A folder may hold files of the run and of a logged model; of two files with one path it is the model's, as in
+    MLflow's own downloads. Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
     """
     clean = clean_path(path)
     place = enter(service, principal, project)
-    found = fetch_run(service, place, run)
-    entries = _entries(run_folder(service, place, found, clean), clean)
-    models = logged_models(service, place, found) if not clean or not entries else {}
+    sides = _sides(service, place, fetch_run(service, place, run), clean)
+    entries = {entry.path: entry for entry in _entries(sides.own, clean)}
+    hidden, logged_id = [], None
+    for name, (model, folder) in sides.models.items():
+        if name:
+            theirs = [Artifact(path=name, is_folder=True)]
+        else:
+            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in _entries(folder, clean)]
+            logged_id = model.id if theirs else None
+        for entry in theirs:
+            before = entries.get(entry.path)
+            if before is not None and not (before.is_folder and entry.is_folder):
+                hidden.append(entry.path)
+            entries[entry.path] = entry
     if not entries and clean:
-        if model := models.get(clean.split("/")[0]):
-            entries = _entries(_model_folder(service, place, model, clean), clean)
-        if not entries:
-            raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
-    if not clean:
-        known = {entry.path for entry in entries}
-        entries += [Artifact(path=name, is_folder=True) for name in models if name not in known]
-    entries.sort(key=lambda entry: (not entry.is_folder, entry.path))
-    return ArtifactFolder(path=clean, entries=entries, is_model=any(entry.name == MODEL_FILE for entry in entries))
+        raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
+    return ArtifactFolder(
+        path=clean,
+        entries=sorted(entries.values(), key=lambda entry: (not entry.is_folder, entry.path)),
+        is_model=any(entry.name == MODEL_FILE for entry in entries.values()),
+        logged_model_id=logged_id,
+        hidden=sorted(hidden),
+    )
 
 
 def measure_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactTotals:
     """Files and bytes in a folder of a run's artifacts and below, of the first `MAX_MEASURED` files.
 
+    Of a model's folder also the files that are not stored with the model when it is registered.
     Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
     """
     clean = clean_path(path)
     place = enter(service, principal, project)
-    found = fetch_run(service, place, run)
-    sizes = list(_sizes(run_folder(service, place, found, clean), MAX_MEASURED + 1))
-    models = logged_models(service, place, found) if not clean or not sizes else {}
-    for name, model in models.items():
-        if name == (clean or name).split("/")[0]:
-            folder = _model_folder(service, place, model, clean or name)
-            sizes += _sizes(folder, MAX_MEASURED + 1 - len(sizes))
+    sides = _sides(service, place, fetch_run(service, place, run), clean)
+    own = dict(_sizes(sides.own, MAX_MEASURED + 1))
+    theirs: dict[str, int] = {}
+    for name, (_, folder) in sides.models.items():
+        base = f"{name}/" if name else ""
+        found = _sizes(folder, MAX_MEASURED + 1 - len(theirs))
+        theirs.update((f"{base}{below}", size) for below, size in found)
+    sizes = {**own, **theirs}
     if not sizes and clean:
         raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
-    counted = sizes[:MAX_MEASURED]
-    return ArtifactTotals(path=clean, files=len(counted), bytes=sum(counted), complete=len(sizes) <= MAX_MEASURED)
+    counted = list(sizes.values())[:MAX_MEASURED]
+    # Registering takes the run's own folder where it holds a model, else the logged model.
+    outside = dict[str, int]()
+    if clean and "" in sides.models:
+        outside = theirs if MODEL_FILE in own else own
+    return ArtifactTotals(
+        path=clean,
+        files=len(counted),
+        bytes=sum(counted),
+        complete=len(sizes) <= MAX_MEASURED,
+        outside_model=sorted(outside)[:MAX_NAMED],
+        outside_model_files=len(outside),
+        model_files=len(own if MODEL_FILE in own else theirs or own),
+        model_bytes=sum((own if MODEL_FILE in own else theirs or own).values()),
+    )
+
+
+def _sides(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> _Sides:
+    models = logged_models(service, place, run)
+    if not path:
+        named = {name: (model, locate(service, model.location)) for name, model in models.items()}
+        return _Sides(run_folder(service, place, run, ""), named)
+    model = models.get(path.partition("/")[0])
+    there = {} if model is None else {"": (model, _model_folder(service, place, model, path))}
+    return _Sides(run_folder(service, place, run, path), there)
 
 
 def open_artifact(
     service: Service, principal: Principal, project: str, run: str, path: str, range_header: str | None = None
 ) -> Content:
-    """One artifact, or the bytes of it that an HTTP `Range` header names.
+    """One artifact, or the bytes of it that an HTTP `Range` header names; a logged model's rather than the run's.
 
     Raises Missing, NotPermitted, InvalidInput for a folder or a path that leaves the run, RangeNotSatisfiable.
     """
@@ -122,15 +171,12 @@ def open_artifact(
         raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
     place = enter(service, principal, project)
     found = fetch_run(service, place, run)
-    folder = run_folder(service, place, found, "")
-    try:
-        return open_file(folder, clean, range_header)
-    except Missing:
-        name, _, rest = clean.partition("/")
-        model = logged_models(service, place, found).get(name) if rest else None
-        if model is None:
-            raise
-        return open_file(_model_folder(service, place, model, name), rest, range_header)
+    name, _, rest = clean.partition("/")
+    model = logged_models(service, place, found).get(name) if rest else None
+    if model is not None:
+        with suppress(Missing):
+            return open_file(_model_folder(service, place, model, name), rest, range_header)
+    return open_file(run_folder(service, place, found, ""), clean, range_header)
 
 
 def open_file(folder: Place, path: str, range_header: str | None = None) -> Content:
@@ -173,6 +219,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int]:
 def clean_path(path: str, field: str = "path") -> str:
     """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
     problem = None
+    path = "" if path == "." else path
     parts = path.split("/")
     if path.startswith("/"):
         problem = "must be relative to the run's artifacts"
@@ -195,21 +242,26 @@ def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], pa
 
 
 def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> dict[str, LoggedModel]:
-    """The models that a run logged, by name: of one name the last, as MLflow registers it."""
-    if not run.get("outputs", {}).get("model_outputs"):
-        return {}
+    """The models that a run logged, by name: of one name the one that `runs:/RUN/NAME` registers."""
     info = run["info"]
     body = {
         "experiment_ids": [info["experiment_id"]],
         "filter": f"source_run_id = {quoted(info['run_id'])}",
         "max_results": 1000,
     }
-    answer = service.mlflow.call("POST", "logged-models/search", workspace=place.workspace, json=body)
-    steps = {output["model_id"]: int(output.get("step", 0)) for output in run["outputs"]["model_outputs"]}
-    models = [_logged_model(found) for found in answer.get("models", ())]
-    return {
-        model.name: model for model in sorted(models, key=lambda each: (steps.get(each.id, -1), each.created, each.id))
-    }
+    models: dict[str, list[LoggedModel]] = {}
+    while True:
+        answer = service.mlflow.call("POST", "logged-models/search", workspace=place.workspace, json=body)
+        for found in answer.get("models", ()):
+            model = _logged_model(found)
+            models.setdefault(model.name, []).append(model)
+        if not answer.get("next_page_token"):
+            break
+        body["page_token"] = answer["next_page_token"]
+    outputs = run.get("outputs", {}).get("model_outputs", ())
+    steps = {output["model_id"]: int(output.get("step", 0)) for output in outputs}
+    chosen = {name: spellings.registered_of(several, steps) for name, several in models.items()}
+    return {name: model for name, model in chosen.items() if model is not None}
 
 
 def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tuple[LoggedModel, Mapping[str, Any]]:
@@ -280,8 +332,8 @@ def _entries(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifa
     return entries
 
 
-def _sizes(folder: Place, limit: int) -> Iterator[int]:
-    """The size of each file below a folder, of at most `limit`."""
+def _sizes(folder: Place, limit: int) -> Iterator[tuple[str, int]]:
+    """Path and size of each file below a folder, of at most `limit`."""
     with clear_errors(folder):
         pages = folder.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
         for page in pages:
@@ -290,7 +342,7 @@ def _sizes(folder: Place, limit: int) -> Iterator[int]:
                     return
                 if not entry["Key"].endswith("/"):  # a marker of an empty folder
                     limit -= 1
-                    yield int(entry["Size"])
+                    yield entry["Key"].removeprefix(folder.prefix), int(entry["Size"])
 
 
 def _chunks(folder: Place, key: str, etag: str, start: int, length: int) -> Iterator[bytes]:

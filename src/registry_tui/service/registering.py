@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
@@ -96,6 +97,8 @@ def _registry_of(service: Service, place: ProjectPlace) -> models.RegistryPlace:
 
 
 def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:
+    if request.source is not None:
+        request = _from_uri(request)
     if request.logged_model_id is not None:
         if request.artifact_path is not None:
             raise _wrong("artifact_path", "goes with run_id, not with logged_model_id")
@@ -107,17 +110,35 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
             _active_run(service, place, run_id)
         _require_model(artifacts.locate(service, model.location), model.id)
         return _Source(f"models:/{model.id}", run_id, model.id)
-    if request.run_id is None or not request.artifact_path:
+    if request.run_id is None or request.artifact_path is None:
         raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
-    path = artifacts.clean_path(request.artifact_path, "artifact_path")
+    artifacts.clean_path(request.artifact_path.removeprefix("./"), "artifact_path")
     run = _active_run(service, place, request.run_id)
     run_id = str(run["info"]["run_id"])
-    if artifacts.has_model(artifacts.run_folder(service, place, run, path)):
-        return _Source(f"runs:/{run_id}/{path}", run_id, None)
-    if logged := artifacts.logged_models(service, place, run).get(path):
-        _require_model(artifacts.locate(service, logged.location), path)
-        return _Source(f"models:/{logged.id}", run_id, logged.id)
-    raise _no_model(f"{path!r} of run {run_id}")
+    paths = spellings.candidates(spellings.folder(request.artifact_path))
+    for path in paths:
+        if artifacts.has_model(artifacts.run_folder(service, place, run, artifacts.clean_path(path))):
+            return _Source(f"runs:/{run_id}/{path}", run_id, None)
+    logged = artifacts.logged_models(service, place, run)
+    for path in paths:
+        if path in logged:
+            _require_model(artifacts.locate(service, logged[path].location), path)
+            return _Source(f"models:/{logged[path].id}", run_id, logged[path].id)
+    raise _no_model(f"{paths[0]!r} of run {run_id}" if paths[0] else f"the root of the artifacts of run {run_id}")
+
+
+def _from_uri(request: RegisterModel) -> RegisterModel:
+    """The request with the fields that its `source` means. Raises InvalidInput."""
+    source = request.source or ""
+    if (request.run_id, request.artifact_path, request.logged_model_id) != (None, None, None):
+        raise _wrong("source", "goes without run_id, artifact_path and logged_model_id")
+    if source.startswith("runs:"):
+        run_id, path = spellings.parse_runs_source(source)
+        return request.model_copy(update={"run_id": run_id, "artifact_path": path, "source": None})
+    if source.startswith("models:"):
+        model_id = source.removeprefix("models:").strip("/")
+        return request.model_copy(update={"logged_model_id": model_id, "source": None})
+    raise _wrong("source", "must be runs:/RUN/PATH or models:/MODEL_ID")
 
 
 def _active_run(service: Service, place: ProjectPlace, run_id: str) -> Mapping[str, Any]:
