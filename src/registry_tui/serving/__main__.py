@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.serving import archive
+from registry_tui.serving import archive, preloading
 from registry_tui.serving.spec import Limits, ReplicaSpec, batching_file, reason_file, starts_file
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
     checked = time.monotonic()
     logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, checked - began)
     try:
+        preloading.import_server_modules()
         import mlflow.pyfunc
 
         model = mlflow.pyfunc.load_model(str(folder))

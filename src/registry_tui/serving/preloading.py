@@ -1,0 +1,59 @@
+"""Imports what serving needs before the model's own code: MLflow then puts that first on `sys.path`.
+
+A model's `uvicorn.py` or `token.py` would otherwise take the place of a module that is imported later.
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import suppress
+
+#: What uvicorn, asyncio, MLflow's scoring functions and tracebacks import while they work. A test serves a model that
+#: shadows every module that is not loaded, and finds what is missing here.
+_MODULES = (
+    "_multiprocessing",
+    "concurrent.futures.thread",
+    "email.contentmanager",
+    "email.headerregistry",
+    "email.policy",
+    "encodings.idna",
+    "importlib_metadata",
+    "linecache",
+    "logging.config",
+    "logging.handlers",
+    "multiprocessing.connection",
+    "multiprocessing.resource_tracker",
+    "multiprocessing.util",
+    "socketserver",
+    "stringprep",
+    "token",
+    "tokenize",
+    "traceback",
+    "zoneinfo",
+    "httptools",
+    "uvloop",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.loops.uvloop",
+    "uvicorn.main",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.http.httptools_impl",
+    "pandas",
+    "pyarrow.pandas_compat",
+    "pyarrow.vendored.version",
+    "mlflow.pyfunc.scoring_server",
+    "mlflow.pyfunc.utils.serving_data_parser",
+    "registry_tui.serving.app",
+    "registry_tui.serving.company",
+    "registry_tui.serving.row_by_row",
+    "registry_tui.serving.scorer",
+)
+
+
+def import_server_modules() -> None:
+    """Imports them; those that the model's environment or its MLflow does not have are left out."""
+    # Present in every environment; an error in one of them is an error of the replica.
+    importlib.import_module("mlflow.pyfunc")
+    for name in _MODULES:
+        with suppress(ImportError):
+            importlib.import_module(name)
