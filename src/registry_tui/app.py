@@ -19,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.screen import Screen
 
+from registry_tui.changes import Changes
 from registry_tui.commands import SCREENS, CommandError, Place, parse
 from registry_tui.memory import Memory, remember_place, remembered_place
 from registry_tui.preferences import Preferences, Terminal
@@ -48,7 +49,7 @@ STYLES_KEPT = 1024
 PLAIN_STYLES = Path(__file__).parent / "styles/plain.tcss"
 
 
-class RegistryApp(TypingAhead, Watching):
+class RegistryApp(TypingAhead, Watching, Changes):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"

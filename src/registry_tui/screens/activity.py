@@ -115,19 +115,25 @@ class ActivityScreen(ListScreen):
         return row.id
 
     def do_cancel(self) -> None:
-        self.work_on(self._cancel(self.current.id), "change", exclusive=False)
+        row: Workflow = self.current
+        client = self.client
+        self.change(_words(row, "cancel"), lambda: client.cancel_workflow(row.id), self._cancelled)
 
-    async def _cancel(self, workflow: str) -> None:
-        found = await self.client.cancel_workflow(workflow)
+    def _cancelled(self, found: Workflow) -> None:
         self.flash(f"{found.kind.value} of {found.resource_name}: {found.status.value}")
         self.refresh_data()
         self.program.look_now()
 
     def do_retry(self) -> None:
-        self.work_on(self._retry(self.current.id), "change", exclusive=False)
+        row: Workflow = self.current
+        client = self.client
+        self.change(_words(row, "retry"), lambda: client.retry_workflow(row.id), self._retried)
 
-    async def _retry(self, workflow: str) -> None:
-        found = await self.client.retry_workflow(workflow)
+    def _retried(self, found: Workflow) -> None:
         self.flash(f"{found.kind.value} of {found.resource_name} has started again")
         self.refresh_data()
         self.program.look_now()
+
+
+def _words(row: Workflow, verb: str) -> str:
+    return f"{row.kind.value} of {row.resource_name}: {verb}"

@@ -106,7 +106,10 @@ class Collaborators(Dialog[None]):
 
         def answered(ok: bool | None) -> None:
             if ok:
-                self.work_on(self._remove(chosen.user), "change", exclusive=False)
+                client, user = self.program.client, chosen.user
+                words = f"{self.project.name}: remove {user}"
+                send = lambda: client.remove_collaborator(self.project.id, user)  # noqa: E731
+                self.change(words, send, lambda _: self._changed(user))
 
         self.app.push_screen(Confirm("Remove collaborator", lines, "Remove"), answered)
 
@@ -115,10 +118,6 @@ class Collaborators(Dialog[None]):
 
         rows = [each.model_dump(mode="json") for each in self.people]
         self.app.push_screen(ExportRows(file_name(f"collaborators-of-{self.project.name}"), rows))
-
-    async def _remove(self, user: str) -> None:
-        await self.program.client.remove_collaborator(self.project.id, user)
-        self._changed(user)
 
     def _changed(self, user: str | None) -> None:
         if user is not None:

@@ -224,7 +224,10 @@ class DeploymentScreen(DeploymentActions):
         if self.tab != "test":
             self._turn_to("test")
             return
-        self.work_on(self._send(), "send")
+        if self.trying.waits:
+            self.flash("a request waits for its answer; the next can be sent then", "$warning")
+            return
+        self.work_on(self._send(), "send", exclusive=False)
 
     async def _send(self) -> None:
         await self.trying.send(self.client)
@@ -351,7 +354,7 @@ class DeploymentScreen(DeploymentActions):
         assert self.found is not None
         self.app.push_screen(View(self.found.name, self.found.model_dump_json(indent=2)))
 
-    async def _doing(self, found: Deployment, what: str, call: Any) -> None:
-        await super()._doing(found, what, call)
+    def _done(self, found: Deployment, what: str) -> None:
+        super()._done(found, what)
         if "deleted" in what:
             self.program.back()

@@ -36,10 +36,9 @@ class DeploymentActions(FrameScreen):
     def _begin(self, what: str, call: Callable[[str], Awaitable[Accepted[Deployment]]]) -> None:
         found = self.deployment
         if found is not None:
-            self.work_on(self._doing(found, what, call), "change", exclusive=False)
+            self.change(f"{found.name}: {what}", lambda: call(found.id), lambda _: self._done(found, what))
 
-    async def _doing(self, found: Deployment, what: str, call: Callable[[str], Awaitable[Any]]) -> None:
-        await call(found.id)
+    def _done(self, found: Deployment, what: str) -> None:
         self.flash(f"{found.name}: {what}; 6 Activity shows how far it is")
         self.program.look_now()
         self.refresh_data()

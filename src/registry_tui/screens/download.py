@@ -25,6 +25,7 @@ class DownloadForm(Form[str]):
     """
 
     OK = "Save"
+    SENDS = False
 
     def __init__(self, what: str, files: Callable[[], AsyncIterator[Remote]], *, single: bool = False) -> None:
         super().__init__()

@@ -205,12 +205,14 @@ class EnvironmentsScreen(ListScreen):
                 await client.delete_workspace(workspace.id)
             else:
                 await client.delete_environment(environment.id)
+
+        def deleted(_: None) -> None:
             self.flash(f"{name} is deleted")
             self.refresh_data()
 
         def answered(ok: bool | None) -> None:
             if ok:
-                self.work_on(delete(), "change", exclusive=False)
+                self.change(f"{name}: delete", delete, deleted)
 
         kind = "environment" if workspace is None else "workspace"
         self.app.push_screen(Confirm(f"Delete {kind}", lines, "Delete", name), answered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -65,6 +65,10 @@ class Working:
             await work
         except Exception as error:
             self.failed(error)
+
+    def change(self, words: str, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
+        """Sends what changes something, once: see `changes.Changes.send_change`."""
+        self.app.send_change(words, self, send, then)  # type: ignore[attr-defined]
 
     def failed(self, error: Exception) -> None:
         """The one handler of errors; dialogs show them in place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
@@ -19,6 +19,7 @@ from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.widgets.words import Cell, absolute, ago
 
 if TYPE_CHECKING:
+    from registry_tui.app import RegistryApp
     from registry_tui.schemas.deployments import ApiKey, NewApiKey
 
 
@@ -76,13 +77,9 @@ class KeysScreen(ListScreen):
         self.app.push_screen(NewKey(), self._made)
 
     def _made(self, made: NewApiKey | None) -> None:
-        from registry_tui.screens.dialogs import View
-
-        if made is None:
-            return
-        self.refresh_data()
-        note = f"The API key {made.api_key.name}. It is shown only now: copy it with c and keep it somewhere safe."
-        self.app.push_screen(View("API key", made.key, note=note))
+        if made is not None:
+            self.refresh_data()
+            show_key(self.program, made)
 
     def do_revoke(self) -> None:
         from registry_tui.screens.dialogs import Confirm
@@ -93,16 +90,26 @@ class KeysScreen(ListScreen):
 
     def _revoke(self, found: ApiKey, confirmed: bool | None) -> None:
         if confirmed:
-            self.work_on(self._revoking(found), "change", exclusive=False)
+            client = self.client
+            self.change(f"{found.name}: revoke", lambda: client.revoke_key(found.id), lambda _: self._revoked(found))
 
-    async def _revoking(self, found: ApiKey) -> None:
-        await self.client.revoke_key(found.id)
+    def _revoked(self, found: ApiKey) -> None:
         self.flash(f"{found.name} is revoked")
         self.refresh_data()
 
 
+def show_key(program: RegistryApp, made: NewApiKey) -> None:
+    """Shows a new key, which is seen only once."""
+    from registry_tui.screens.dialogs import View
+
+    note = f"The API key {made.api_key.name}. It is shown only now: copy it with c and keep it somewhere safe."
+    program.push_screen(View("API key", made.key, note=note))
+
+
 class NewKey(Form["NewApiKey"]):
     """A name and how long it is good for."""
+
+    AFTERWARDS = "the key is shown when it is there"
 
     TITLE_TEXT = "New API key"
 
@@ -123,7 +130,9 @@ class NewKey(Form["NewApiKey"]):
         from registry_tui.schemas.deployments import ApiKeyCreate
 
         days = int(self.query_one("#days", Input).value)
-        request = ApiKeyCreate(
-            name=self.query_one("#name", Input).value.strip(), expires_at=datetime.now(UTC) + timedelta(days=days)
-        )
+        request = ApiKeyCreate(name=self.query_one("#name", Input).value.strip(), days=days)
         return await self.program.client.create_key(request)
+
+    def answered_late(self, result: NewApiKey) -> None:
+        """The key is shown all the same: nobody can see it later."""
+        show_key(self.program, result)

@@ -300,10 +300,14 @@ class ModelScreen(ListScreen):
 
     def _delete(self, row: ModelVersion, confirmed: bool | None) -> None:
         if confirmed:
-            self.work_on(self._deleting(row), "change", exclusive=False)
+            client = self.client
+            self.change(
+                f"{row.model_name} version {row.version}: delete",
+                lambda: client.delete_version(row.registry_id, row.model_name, row.version),
+                lambda _: self._deleted(row),
+            )
 
-    async def _deleting(self, row: ModelVersion) -> None:
-        await self.client.delete_version(row.registry_id, row.model_name, row.version)
+    def _deleted(self, row: ModelVersion) -> None:
         self.flash(f"version {row.version} is being deleted")
         self.program.look_now()
         self.refresh_data()

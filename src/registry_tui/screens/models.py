@@ -135,10 +135,14 @@ class ModelsScreen(ListScreen):
 
     def _delete(self, row: RegisteredModel, confirmed: bool | None) -> None:
         if confirmed:
-            self.work_on(self._deleting(row), "change", exclusive=False)
+            client = self.client
+            self.change(
+                f"{row.name}: delete",
+                lambda: client.delete_model(row.registry_id, row.id),
+                lambda _: self._deleted(row),
+            )
 
-    async def _deleting(self, row: RegisteredModel) -> None:
-        await self.client.delete_model(row.registry_id, row.id)
+    def _deleted(self, row: RegisteredModel) -> None:
         self.flash(f"{row.name} is being deleted")
         self.program.look_now()
         self.refresh_data()

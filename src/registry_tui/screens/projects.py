@@ -124,14 +124,16 @@ def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable
         "Stays: every version that was registered from it, with its archive.",
     )
 
-    async def delete() -> None:
-        await screen.client.delete_project(project.id, force=True)
+    client = screen.client
+
+    def deleted(_: None) -> None:
         then()
         screen.program.frame.flash(f"Project {project.name} is deleted")
 
     def answered(ok: bool | None) -> None:
         if ok:
-            screen.work_on(delete(), "change", exclusive=False)
+            words = f"{project.name}: delete"
+            screen.change(words, lambda: client.delete_project(project.id, force=True), deleted)
 
     screen.app.push_screen(Confirm("Delete project", lines, "Delete", project.name), answered)
 

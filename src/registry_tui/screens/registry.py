@@ -253,15 +253,12 @@ class RegistryScreen(FrameScreen):
 
     def _grant(self, granted: bool, confirmed: bool | None) -> None:
         if confirmed:
-            self.work_on(self._granting(granted), "change", exclusive=False)
-
-    async def _granting(self, granted: bool) -> None:
-        registry = self.place.args["registry"]
-        if granted:
-            await self.client.revoke_storage_access(registry)
-        else:
-            await self.client.grant_storage_access(registry)
-        self.refresh_data()
+            client, registry = self.client, self.place.args["registry"]
+            self.change(
+                f"{registry}: {'revoke' if granted else 'grant'} storage access",
+                lambda: (client.revoke_storage_access if granted else client.grant_storage_access)(registry),
+                lambda _: self.refresh_data(),
+            )
 
     def do_copy(self) -> None:
         if self.pane is not None:

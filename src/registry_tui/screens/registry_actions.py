@@ -62,17 +62,17 @@ def confirm_delete(screen: FrameScreen, registry: ModelRegistry) -> None:
 
             archives, force = choice
             request = RegistryDelete(delete_archives=archives, force=force)
-            work = screen.client.delete_registry(registry.id, request)
-            screen.work_on(_begin(screen, work), "change", exclusive=False)
+            client = screen.client
+            screen.change(
+                f"{registry.name}: delete",
+                lambda: client.delete_registry(registry.id, request),
+                lambda accepted: _follow(screen, accepted),
+            )
 
     screen.app.push_screen(DeleteRegistry(registry), answered)
 
 
-async def _begin(screen: FrameScreen, asked: object) -> None:
-    from collections.abc import Awaitable
-    from typing import cast
-
-    accepted = await cast("Awaitable[Accepted[ModelRegistry]]", asked)
+def _follow(screen: FrameScreen, accepted: Accepted[ModelRegistry]) -> None:
     screen.program.look_now()
     screen.program.open(Place("workflow", {"workflow": accepted.workflow.id}))
 

@@ -23,6 +23,7 @@ from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.widgets.words import NOTHING, Cell, ago, size
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.operations import Accepted
     from registry_tui.schemas.registries import ModelRegistry
     from registry_tui.schemas.storage import ArchiveUsage, StorageUsage
 
@@ -197,16 +198,20 @@ class StoragePane(ListPane):
         def answered(versions_too: bool | None) -> None:
             if versions_too is not None:
                 chosen = [each.id for each in without[:MAX_CLEAN_UP]] if versions_too else []
-                self.frame.work_on(self._begin([each.id for each in orphaned], chosen), "change", exclusive=False)
+                self._begin([each.id for each in orphaned], chosen)
 
         self.app.push_screen(ConfirmCleanUp(registry, orphaned, without, all_orphaned), answered)
 
-    async def _begin(self, archives: list[str], versions: list[str]) -> None:
+    def _begin(self, archives: list[str], versions: list[str]) -> None:
         from registry_tui.schemas.storage import StorageCleanUp
 
-        assert self.registry is not None
+        registry, client = self.registry, self.frame.client
+        assert registry is not None
         request = StorageCleanUp(archives=archives, versions=versions)
-        accepted = await self.frame.client.clean_up_storage(self.registry.id, request)
+        words = f"{registry.name}: clean up"
+        self.frame.change(words, lambda: client.clean_up_storage(registry.id, request), self._begun)
+
+    def _begun(self, accepted: Accepted[ModelRegistry]) -> None:
         self.frame.program.look_now()
         self.frame.program.open(Place("workflow", {"workflow": accepted.workflow.id}))
 

@@ -107,6 +107,7 @@ class NameView(Form[str]):
     """The name of a view."""
 
     TITLE_TEXT = "Keep this view"
+    SENDS = False
 
     def __init__(self, known: list[str]) -> None:
         super().__init__()

@@ -25,6 +25,7 @@ class Save(Form[Path]):
     """Asks for a file's name and writes a text into it."""
 
     OK = "Save"
+    SENDS = False
 
     def __init__(self, title: str, name: str, text: str) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class TryRequest(Horizontal):
         super().__init__()
         self._deployment, self._typed = deployment, typed
         self.answer: TestAnswer | None = None
+        #: Since when an answer is waited for (`time.monotonic`).
+        self._since: float | None = None
 
     def compose(self) -> Iterable[Widget]:
         with Vertical(id="request-side"):
@@ -51,18 +54,28 @@ class TryRequest(Horizontal):
         words = f"ctrl+s sends   {suggestion.example_from}"
         self.query_one("#request-words", Static).update(Content.assemble((safe(words, 200), "$foreground-muted")))
 
+    @property
+    def waits(self) -> bool:
+        """Whether a request was sent and has no answer yet."""
+        return self._since is not None
+
     async def send(self, client: RegistryClient) -> None:
-        """Sends what is typed, and shows what came back."""
+        """Sends what is typed, and shows what came back; only when no answer is waited for."""
         from registry_tui.client import RegistryError
         from registry_tui.schemas.deployments import TestRequest
 
+        self._since = time.monotonic()
         self._words(("sending …", "$accent"))
+        timer = self.set_interval(1.0, self._tell_waiting, name="sending")
         try:
             answer = await client.test_deployment(self._deployment, TestRequest(body=self.request))
         except RegistryError as error:
             self._words((safe(error.message, 400), "$error"))
             self.query_one("#answer", Static).update(safe(error.action or "", 400))
             return
+        finally:
+            timer.stop()
+            self._since = None
         self.answer = answer
         self._words(
             (f"{answer.status}", "bold $success" if answer.status == 200 else "bold $error"),
@@ -70,6 +83,10 @@ class TryRequest(Horizontal):
             ("\nc curl  p Python  T edit", "$foreground-muted"),
         )
         self.query_one("#answer", Static).update(safe_lines(_pretty(answer.body), 20_000))
+
+    def _tell_waiting(self) -> None:
+        if self._since is not None:
+            self._words((f"sending … {time.monotonic() - self._since:.0f} s", "$accent"))
 
     def _words(self, *parts: tuple[str, str]) -> None:
         self.query_one("#answer-words", Static).update(Content.assemble(*parts))

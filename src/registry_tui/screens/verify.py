@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class VerifyForm(WorkingForm[str]):
     """Begins at once; the result says what was found. What is wrong stays in view, with what to do."""
 
+    # It begins by itself: enter must not leave it at once.
+    AUTO_FOCUS = ""
     OK = "Verify again"
     WORK = "The verification"
 

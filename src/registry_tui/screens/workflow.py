@@ -108,17 +108,14 @@ class WorkflowScreen(FrameScreen):
         return workflow_why_not(action, self.work)
 
     def do_cancel(self) -> None:
-        self.work_on(self._cancel(), "change", exclusive=False)
-
-    async def _cancel(self) -> None:
-        await self.client.cancel_workflow(self.place.args["workflow"])
-        self.refresh_data()
+        client, id_ = self.client, self.place.args["workflow"]
+        self.change(f"workflow {id_}: cancel", lambda: client.cancel_workflow(id_), lambda _: self.refresh_data())
 
     def do_retry(self) -> None:
-        self.work_on(self._retry(), "change", exclusive=False)
+        client, id_ = self.client, self.place.args["workflow"]
+        self.change(f"workflow {id_}: retry", lambda: client.retry_workflow(id_), self._retried)
 
-    async def _retry(self) -> None:
-        found = await self.client.retry_workflow(self.place.args["workflow"])
+    def _retried(self, found: Workflow) -> None:
         self.program.look_now()
         self.program.jump(Place("workflow", {"workflow": found.id}))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.widget import Widget
-from textual.widgets import Button, ProgressBar, Static
+from textual.widgets import ProgressBar, Static
 
 from registry_tui.screens.form import Form
 from registry_tui.widgets.words import size
@@ -21,11 +21,16 @@ Result = TypeVar("Result")
 EVERY = 0.3
 
 
+class Left(Exception):
+    """The form was left before its work began: nobody follows it here."""
+
+
 class WorkingForm(Form[Result]):
     """Subclasses yield `progress_rows` last, and call `follow` in `send`."""
 
-    #: What goes on when the form is left.
     WORK = "The work"
+    AFTERWARDS = "6 Activity shows it"
+    #: Whether the work has begun and is followed.
     under_way = False
 
     def progress_rows(self) -> Iterable[Widget]:
@@ -38,20 +43,19 @@ class WorkingForm(Form[Result]):
         """Shows how far the work is until it is done. Raises RegistryError, which begins with `failure`."""
         from registry_tui.client import RegistryError
 
+        if self.left:
+            raise Left
         self.under_way = True
-        self.query_one(".fields").disabled = True
+        self.answer_came()
         for name in ("#progress", "#step"):
             self.query_one(name).display = True
             self.query_one(name).scroll_visible(animate=False)
-        self.query_one("#cancel", Button).label = "Leave"
         began = time.monotonic()
         ended = await self.program.client.wait_for_workflow(
             workflow.id, lambda work: self._show_progress(work, began), EVERY
         )
         if ended.status != "succeeded":
             self.under_way = False
-            self.query_one(".fields").disabled = False
-            self.query_one("#cancel", Button).label = "Cancel"
             raise RegistryError(
                 f"{failure}: {ended.error or ended.status.value}",
                 action=ended.action or "See Activity for its log lines",
@@ -74,9 +78,3 @@ class WorkingForm(Form[Result]):
         elif progress.files_total:
             text += f" {progress.files_done} of {progress.files_total}"
         self.query_one("#step", Static).update(text)
-
-    def action_leave(self) -> None:
-        """Leaving does not stop the work: it goes on, and Activity shows it."""
-        if self.under_way:
-            self.app.notify(f"{self.WORK} goes on; 6 Activity shows it", markup=False)
-        self.dismiss(None)

@@ -1,0 +1,443 @@
+"""Every form that sends, and what screens send, on a service that takes its time: sent once, left, and sent again."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import inspect
+import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from textual.widgets import Button, Checkbox, Input, Select, TextArea
+
+from registry_tui import screens
+from registry_tui.app import RegistryApp
+from registry_tui.client import RegistryClient
+from registry_tui.schemas.base import Problem
+from registry_tui.screens.change_deployment import ChangeForm
+from registry_tui.screens.collaborators import SetCollaborator
+from registry_tui.screens.create_place import CreateEnvironment, CreateProject, CreateWorkspace
+from registry_tui.screens.create_registry import CreateRegistry
+from registry_tui.screens.deploy import DeployForm
+from registry_tui.screens.edit_model import EditModel, EditVersion, SetAlias
+from registry_tui.screens.form import Form
+from registry_tui.screens.keys import NewKey
+from registry_tui.screens.register_model import RegisterModelForm
+from registry_tui.screens.registry_actions import Synchronize
+from registry_tui.screens.verify import VerifyForm
+from support import scenes
+from support.program import Driver
+from support.recorded import STREAM, Answer, Replay
+
+SIZE = (100, 34)
+
+
+class Held(Replay):
+    """Answers questions as recorded, and holds what changes something until it is let, or told how it ends."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
+        super().__init__(answers)
+        self.sent: list[httpx.Request] = []
+        self.cut_off = 0
+        self.answered = 0
+        self._ends: asyncio.Queue[Exception | httpx.Response] = asyncio.Queue()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" or request.url.path == STREAM or "Idempotency-Key" not in request.headers:
+            if request.method == "GET" and request.url.path != STREAM and self.find(f"GET {_target(request)}") is None:
+                return refusal(request, 404, "not-found", "There is none")
+            return await super().handle_async_request(request)
+        await request.aread()
+        self.sent.append(request)
+        try:
+            end = await self._ends.get()
+        except asyncio.CancelledError:
+            self.cut_off += 1
+            raise
+        self.answered += 1
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    def time_out(self) -> None:
+        """The request that waits gets no answer in time."""
+        self._ends.put_nowait(httpx.ReadTimeout("too slow"))
+
+    def refuse(self) -> None:
+        """The request that waits is refused."""
+        self._ends.put_nowait(refusal(self.sent[-1], 409, "in-use", "It is in use just now"))
+
+    @property
+    def keys(self) -> list[str]:
+        return [request.headers["Idempotency-Key"] for request in self.sent]
+
+
+def _target(request: httpx.Request) -> str:
+    return request.url.raw_path.decode()
+
+
+def refusal(request: httpx.Request, status: int, code: str, detail: str) -> httpx.Response:
+    problem = Problem(
+        type=f"/problems/{code}",
+        title=detail,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        code=code,
+        request_id=request.headers["X-Request-ID"],
+    )
+    return httpx.Response(status, content=problem.model_dump_json(), headers={"Content-Type": "application/json"})
+
+
+# -- each form, filled -------------------------------------------------------------------------------------
+
+
+async def create_environment(see: Driver) -> Form[Any]:
+    form = CreateEnvironment()
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def create_workspace(see: Driver) -> Form[Any]:
+    form = CreateWorkspace("local")
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def create_project(see: Driver) -> Form[Any]:
+    form = CreateProject([("w", "w-1")])
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def create_registry(see: Driver) -> Form[Any]:
+    form = CreateRegistry()
+    see.app.push_screen(form)
+    await see.until(lambda: form.environments, "environments")
+    free = form.environments[0].model_copy(update={"id": "free", "registry_id": None, "registry_name": None})
+    form.environments = [free]
+    form.query_one("#environment", screens_option_list()).highlighted = 0
+    form.query_one("#nfs", Input).value = "host:/path"
+    form.check()
+    form.query_one("#name").focus()
+    return form
+
+
+def screens_option_list() -> Any:
+    from textual.widgets import OptionList
+
+    return OptionList
+
+
+async def set_collaborator(see: Driver) -> Form[Any]:
+    form = SetCollaborator(await the_project(see), None)
+    await opened(see, form, user="ada")
+    return form
+
+
+async def new_key(see: Driver) -> Form[Any]:
+    form = NewKey()
+    await opened(see, form, name="ci")
+    return form
+
+
+async def register_model(see: Driver) -> Form[Any]:
+    project = await the_project(see)
+    await scenes.run(see)
+    form = RegisterModelForm(project, see.screen.run, "model")
+    form.names.found["New"] = None
+    await opened(see, form, name="New")
+    return form
+
+
+async def deploy(see: Driver) -> Form[Any]:
+    project = await the_project(see)
+    model, version = await the_version(see)
+    form = DeployForm(project, model, version.version)
+    await opened(see, form, name="wine-api", memory="300M")
+    return form
+
+
+async def change_deployment(see: Driver) -> Form[Any]:
+    await scenes.deployments(see)
+    form = ChangeForm(see.screen.current, [])
+    await opened(see, form, replicas="3")
+    return form
+
+
+async def edit_model(see: Driver) -> Form[Any]:
+    model, _ = await the_version(see)
+    form = EditModel(model)
+    await opened(see, form, owner="ada")
+    return form
+
+
+async def edit_version(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = EditVersion(version)
+    await opened(see, form, tags="a=b")
+    return form
+
+
+async def set_alias(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = SetAlias(version)
+    await opened(see, form, alias="brand-new")
+    return form
+
+
+async def verify(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = VerifyForm(version)
+    see.app.push_screen(form)
+    await see.until(lambda: form.is_attached and form.busy, "the form")
+    return form
+
+
+async def synchronize(see: Driver) -> Form[Any]:
+    see.go("registry", registry=scenes.REGISTRY)
+    await see.until(lambda: see.screen.registry is not None, "the registry")
+    form = Synchronize(see.screen.registry)
+    see.app.push_screen(form)
+    await see.until(lambda: form.query("#ok") and not form.query_one("#ok", Button).disabled, "the form")
+    return form
+
+
+#: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
+FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
+    CreateEnvironment: create_environment,
+    CreateWorkspace: create_workspace,
+    CreateProject: create_project,
+    CreateRegistry: create_registry,
+    SetCollaborator: set_collaborator,
+    NewKey: new_key,
+    RegisterModelForm: register_model,
+    DeployForm: deploy,
+    ChangeForm: change_deployment,
+    EditModel: edit_model,
+    EditVersion: edit_version,
+    SetAlias: set_alias,
+    VerifyForm: verify,
+    Synchronize: synchronize,
+}
+
+
+async def the_project(see: Driver) -> Any:
+    await scenes.projects(see)
+    return next(row for row in see.screen.table.source.loaded_rows() if row.name == scenes.PROJECT)
+
+
+async def the_version(see: Driver) -> tuple[Any, Any]:
+    see.go("model", registry=scenes.REGISTRY, model=scenes.MODEL)
+    await see.rows("model")
+    await see.until(lambda: see.screen.model is not None, "the model")
+    return see.screen.model, see.screen.current
+
+
+async def opened(see: Driver, form: Form[Any], **fields: str) -> None:
+    """Shows a form with what is typed into its fields; the first has the keys."""
+    see.app.push_screen(form)
+    await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
+    for name, value in fields.items():
+        form.query_one(f"#{name}", Input).value = value
+    await see.until(lambda: form.problem_of() is None and not form.query_one("#ok", Button).disabled, "the input")
+    form.query_one(f"#{next(iter(fields))}").focus()
+
+
+def typed(form: Form[Any]) -> dict[str, Any]:
+    """All that is in the fields."""
+    inputs = {each.id: each.value for each in form.query(Input)}
+    areas = {each.id: each.text for each in form.query(TextArea)}
+    ticks = {each.id: each.value for each in form.query(Checkbox)}
+    return {**inputs, **areas, **ticks, **{each.id: each.value for each in form.query(Select)}}
+
+
+@asynccontextmanager
+async def program(answers: Mapping[str, Answer]) -> AsyncIterator[tuple[Driver, Held]]:
+    held = Held(answers)
+    app = RegistryApp(lambda: RegistryClient(transport=held), start_platform=False)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        see = Driver(app, pilot)
+        await see.rows("registries")
+        yield see, held
+
+
+def notified(see: Driver) -> str:
+    return "\n".join(each.message for each in see.app._notifications)
+
+
+async def press_ok(see: Driver, form: Form[Any]) -> None:
+    """Enter three times, in a field or on OK, then a click."""
+    if not isinstance(form, VerifyForm):
+        if not isinstance(see.app.focused, Input):
+            form.query_one("#ok").focus()
+        await see.press("enter")
+    await see.press("enter", "enter", "ctrl+s")
+    await see.pilot.click("#ok")
+
+
+# -- tests ---------------------------------------------------------------------------------------------------
+
+
+def test_every_form_that_sends_has_a_row() -> None:
+    for module in pkgutil.iter_modules(screens.__path__):
+        importlib.import_module(f"{screens.__name__}.{module.name}")
+    assert {form for form in _forms(Form) if form.SENDS} == set(FORMS)
+
+
+def _forms(kind: type[Form[Any]]) -> Iterator[type[Form[Any]]]:
+    for each in kind.__subclasses__():
+        if each.send is not Form.send:
+            yield each
+        yield from _forms(each)
+
+
+@pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.__name__)
+async def test_a_form_sends_once_and_after_a_timeout_the_same_again(
+    kind: type[Form[Any]], answers: Mapping[str, Answer]
+) -> None:
+    async with program(answers) as (see, held):
+        form = await FORMS[kind](see)
+        before = typed(form)
+        await press_ok(see, form)
+        await see.until(lambda: held.sent, "the request")
+        await see.shows("Sending …", "sending … ", "esc leaves: ", "goes on, ")
+        await press_ok(see, form)
+        assert len(held.sent) == 1 and see.screen is form
+        held.time_out()
+        await see.shows("did not answer in time", "Trying again is safe")
+        assert typed(form) == before and str(form.query_one("#ok", Button).label) == form.OK
+        assert not form.query_one(".fields").disabled and not form.query_one("#ok", Button).disabled
+
+        form.query_one("#ok").focus()
+        await see.press("enter", "enter", "enter")
+        await see.until(lambda: len(held.sent) == 2, "the request once more")
+        assert held.keys[0] == held.keys[1]
+        assert held.sent[0].content == held.sent[1].content and held.sent[0].url == held.sent[1].url
+        held.refuse()
+        await see.shows("It is in use just now")
+        assert "Trying again is safe" not in see.text and typed(form) == before
+
+        # A refusal ends the intent: what is sent now is wanted anew.
+        await see.until(lambda: not form.query_one("#ok", Button).disabled, "OK")
+        form.query_one("#ok").focus()
+        await see.press("enter")
+        await see.until(lambda: len(held.sent) == 3, "another request")
+        assert held.keys[2] != held.keys[0]
+        held.refuse()
+        await see.until(lambda: not form.busy, "its end")
+        assert len(held.sent) == 3 and held.cut_off == 0
+
+
+@pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.__name__)
+async def test_esc_leaves_a_form_that_sends_and_the_request_goes_on(
+    kind: type[Form[Any]], answers: Mapping[str, Answer]
+) -> None:
+    async with program(answers) as (see, held):
+        form = await FORMS[kind](see)
+        await press_ok(see, form)
+        await see.until(lambda: held.sent, "the request")
+        await see.press("escape")
+        await see.until(lambda: see.screen is not form, "the form to close")
+        assert f"{form.WORK} goes on; {form.AFTERWARDS}" in notified(see)
+        assert held.cut_off == 0 and held.answered == 0
+        held.refuse()
+        await see.until(lambda: "It is in use just now" in notified(see), "how it ended")
+        assert len(held.sent) == 1 and held.cut_off == 0
+
+
+async def test_a_key_that_came_after_its_form_was_left_is_shown(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, held):
+        form = await new_key(see)
+        await press_ok(see, form)
+        await see.until(lambda: held.sent, "the request")
+        await see.press("escape")
+        moment = "2026-11-29T00:00:00Z"
+        key = {"id": "k", "name": "ci", "owner": "ada", "created_at": moment, "expires_at": moment}
+        held._ends.put_nowait(httpx.Response(201, json={"api_key": key, "key": "rtk_k_secret"}))
+        await see.shows("rtk_k_secret", "shown only now")
+
+
+async def test_what_a_screen_sends_is_sent_once(answers: Mapping[str, Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    async with program(answers) as (see, held):
+        await scenes.deployments(see)
+        rows = see.screen.table.source.loaded_rows()
+        deployed = next(index for index, row in enumerate(rows) if row.state == "deployed")
+        await see.press(*["down"] * deployed)
+        await see.until(lambda: see.screen.current.state == "deployed", "a deployment that serves")
+        name = see.screen.current.name
+        said: list[str] = []
+        flash = see.screen.flash
+        monkeypatch.setattr(see.screen, "flash", lambda text, *style: (said.append(text), flash(text, *style)))
+        await see.press("r", "r", "r")
+        await see.until(lambda: held.sent, "the request")
+        await see.until(lambda: "waiting for the answer" in "".join(said), "what is said of the second")
+        await see.shows(f"{name}: restarts", "sending … ", "esc leaves")
+        assert len(held.sent) == 1
+        held.time_out()
+        await see.until(lambda: "Trying again is safe" in notified(see), "the advice")
+        await see.until(lambda: see.app.answering, "the service to answer")
+        await see.press("r")
+        await see.until(lambda: len(held.sent) == 2, "the request once more")
+        assert held.keys[0] == held.keys[1]
+        # Elsewhere it goes on, and is told.
+        see.go("projects")
+        await see.at("projects")
+        assert held.cut_off == 0
+        held.refuse()
+        await see.until(lambda: "It is in use just now" in notified(see), "how it ended")
+
+
+async def test_a_confirmed_change_is_sent_once(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, held):
+        await the_version(see)
+        await see.press("ctrl+d")
+        await see.shows("Delete version")
+        await see.press("enter", "enter", "enter")
+        await see.until(lambda: held.sent, "the request")
+        held.refuse()
+        await see.until(lambda: held.answered, "the answer")
+        assert len(held.sent) == 1
+
+
+def test_nothing_is_sent_in_another_way() -> None:
+    """Changes are asked for in a form's `send`, or in a function that `change` gets."""
+    changing = {
+        name
+        for name, function in inspect.getmembers(RegistryClient, inspect.isfunction)
+        if not name.startswith("_")
+        and any(f'"{method}"' in inspect.getsource(function) for method in ("POST", "PUT", "PATCH", "DELETE"))
+        and "reads=True" not in inspect.getsource(function)
+    }
+    assert {"register_model", "create_key", "revoke_key", "stop_deployment", "test_deployment"} <= changing
+    found = []
+    for file in sorted(Path(str(screens.__path__[0])).glob("*.py")):
+        for function in _methods(ast.parse(file.read_text())):
+            for node in _own_nodes(function):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in changing:
+                    of_client = "client" in ast.unparse(node.func.value)
+                    if of_client and function.name != "send":
+                        found.append(f"{file.name}: {function.name}: {node.func.attr}")
+        assert '"change", exclusive' not in file.read_text(), file.name
+    assert not found
+
+
+def _methods(tree: ast.Module) -> Iterator[ast.AsyncFunctionDef | ast.FunctionDef]:
+    """Functions of modules and classes; those inside of functions are given to somebody."""
+    for node in tree.body:
+        for each in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(each, ast.AsyncFunctionDef | ast.FunctionDef):
+                yield each
+
+
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.Lambda | ast.AsyncFunctionDef | ast.FunctionDef):
+            yield child
+            yield from _own_nodes(child)
