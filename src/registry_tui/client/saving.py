@@ -7,11 +7,12 @@ import hashlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
+from registry_tui.contracts import file_paths
 from registry_tui.schemas.models import ModelVersion
 
 #: Bytes of an archive's file that are asked for at a time.
@@ -78,11 +79,12 @@ async def artifact_files(client: RegistryClient, project: str, run: str, folder:
 
 
 def safe_target(folder: Path, path: str) -> Path:
-    """Where a file of this name goes below the folder. Raises Unsafe for a name that leads out of it."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or any(part in ("..", ".") or "\0" in part for part in parts):
-        raise Unsafe(f"The name {path[:100]!r} leads out of the folder; nothing more was saved")
-    return folder.joinpath(*parts)
+    """Where a file of this path goes below the folder. Raises Unsafe for a path that cannot be below it."""
+    if problem := file_paths.problem(path):
+        raise Unsafe(
+            f"The name {path[:100]!r} leads out of the folder or fits no file: it {problem}; nothing was saved"
+        )
+    return folder.joinpath(*path.split("/"))
 
 
 def partial_folder(folder: Path) -> Path:
@@ -99,6 +101,10 @@ async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, re
     """
     _require_free(folder)
     known = [file async for file in files]
+    for file in known:
+        safe_target(folder, file.path)
+    if found := file_paths.conflict(file.path for file in known):
+        raise Unsafe(f"{found[0][:100]!r} is a file, and {found[1][:100]!r} needs a folder of that name")
     sizes = [file.size for file in known]
     total = sum(each or 0 for each in sizes) if all(each is not None for each in sizes) else None
     partial = partial_folder(folder)

@@ -4,6 +4,7 @@ errors.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import uuid
@@ -175,7 +176,8 @@ class Transport:
     ) -> int:
         address = _address(url)
         request_id = str(uuid.uuid4())
-        partial = target.with_name(f".{target.name}.part")
+        # Not the file's name with something added: that could be longer than a disk takes.
+        partial = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.part")
         done = 0
         try:
             async with self._http.stream(

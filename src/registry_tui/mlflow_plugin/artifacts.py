@@ -6,9 +6,12 @@ request was let into.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +30,7 @@ from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
 
+from registry_tui.contracts import file_paths
 from registry_tui.mlflow_plugin.routes import Location, RouteError, Routes, RoutesFile
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
@@ -55,11 +59,15 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
         self._routes = RoutesFile(Home.resolve().routes_file)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
-        location = self._locate(artifact_path, write=True)
+        location = self._locate_new(artifact_path, Path(local_file).name)
         with clear_errors(location):
-            bucket_repository(location.bucket).log_artifact(local_file, location.key)
+            bucket_repository(location.bucket).log_artifact(local_file, location.key.rpartition("/")[0])
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        for folder, _, names in os.walk(local_dir):
+            below = Path(folder).relative_to(local_dir).as_posix()
+            for name in names:
+                self._locate_new(artifact_path, name if below == "." else f"{below}/{name}")
         location = self._locate(artifact_path, write=True)
         with clear_errors(location):
             bucket_repository(location.bucket).log_artifacts(local_dir, location.key)
@@ -123,6 +131,32 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
         if not _sees(location):
             raise _no_artifact(location)
         return location
+
+    def _locate_new(self, folder: str | None, name: str) -> Location:
+        """Where a new file goes, its whole key checked. Raises MlflowException when its name is a folder's."""
+        location = self._locate(f"{folder or ''}/{name}", write=True)
+        project = f"workspaces/{location.workspace}/"
+        if not location.key.startswith(project):
+            raise MlflowException("A file belongs into an experiment's folder.", error_code=INVALID_PARAMETER_VALUE)
+        with clear_errors(location):
+            if taken := self._in_the_way(location, project):
+                raise MlflowException(
+                    f"'{location.key.removeprefix(project)}' cannot be stored: {taken}. A file and a folder cannot "
+                    "have the same name; choose another one.",
+                    error_code=INVALID_PARAMETER_VALUE,
+                )
+        return location
+
+    def _in_the_way(self, location: Location, project: str) -> str | None:
+        """What keeps a file from being stored: it is a folder, or a file has the name of a folder that it lies in."""
+        client = bucket_repository(location.bucket)._get_s3_client()
+        below = client.list_objects_v2(Bucket=location.bucket, Prefix=f"{location.key}/", MaxKeys=1)
+        if below.get("Contents"):
+            return "it is a folder"
+        for folder in file_paths.folders_of(location.key.removeprefix(project)):
+            if self._has(replace(location, key=f"{project}{folder}")):
+                return f"'{folder}' is a file"
+        return None
 
     def _locate(self, path: str | None, *, write: bool = False) -> Location:
         try:

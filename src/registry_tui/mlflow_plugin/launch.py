@@ -107,9 +107,9 @@ def main() -> None:
     # MLflow reads its environment while it is imported.
     import mlflow.server
     import uvicorn
-    from mlflow.server import auth, handlers
+    from mlflow.server import artifact_router, auth, handlers
 
-    from registry_tui.mlflow_plugin import analysis, curves, hooks
+    from registry_tui.mlflow_plugin import analysis, artifact_paths, curves, hooks
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
@@ -119,7 +119,8 @@ def main() -> None:
     handlers.initialize_backend_stores(
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
     )
-    app = auth.create_app()
+    artifact_paths.install(handlers, artifact_router, auth)
+    app = artifact_paths.ArtifactAddresses(auth.create_app())
     hooks.install(mlflow.server.app, auth)
     curves.install(mlflow.server.app, home.mlflow_database)
     analysis.keep_analysed(home.mlflow_database)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from registry_tui.contracts import file_paths
 from registry_tui.platform.secrets import write_private
 
 FORMAT = 1
@@ -161,8 +162,8 @@ class Routes:
     def locate(self, path: str) -> Location:
         """Where an artifact path of MLflow's proxy lies. Raises RouteError."""
         parts = [part for part in path.split("/") if part]
-        if any(part in (".", "..") or "\\" in part or "\0" in part for part in parts):
-            raise RouteError(f"'{path}' is no artifact path")
+        if parts and (problem := file_paths.problem("/".join(parts))):
+            raise RouteError(f"An artifact's path {problem}: {path[-100:]!r}")
         workspace = _DEFAULT_WORKSPACE
         if parts[:1] == ["workspaces"]:
             if len(parts) < 2:
@@ -173,7 +174,7 @@ class Routes:
         project = self.projects.get(workspace)
         if project is None:
             raise RouteError(self.refusal_of(workspace))
-        return Location(workspace, project.bucket, "/".join(["workspaces", workspace, *parts]), writable=True)
+        return Location(workspace, project.bucket, _checked_key(["workspaces", workspace, *parts]), writable=True)
 
     def _locate_archive(self, workspace: str, parts: list[str]) -> Location:
         name = self.registry_of(workspace)
@@ -182,12 +183,19 @@ class Routes:
         if len(parts) < 2 or not all(ID_PATTERN.fullmatch(part) for part in parts[:2]):
             raise RouteError("An archive is named by its model's and its version's ID")
         registry = self.registries[name]
-        key = "/".join([registry.prefix, *parts])
+        key = _checked_key([registry.prefix, *parts])
         return Location(workspace, registry.bucket, key, writable=False, registry=name, model_id=parts[0])
 
     def dump(self, path: Path) -> None:
         """Replaces the file, mode 0600, atomically. Raises OSError."""
         write_private(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
+
+
+def _checked_key(parts: list[str]) -> str:
+    key = "/".join(parts)
+    if problem := file_paths.problem(key):
+        raise RouteError(f"The key of an artifact {problem}: {key[-100:]!r}")
+    return key
 
 
 def read_routes(path: Path) -> Routes:

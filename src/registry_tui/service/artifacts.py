@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from registry_tui.contracts import file_paths
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas.base import FieldProblem
@@ -25,8 +26,6 @@ from registry_tui.service.ml_model import MODEL_FILE
 
 #: Bytes that one file's reading keeps in memory.
 CHUNK = MIB
-#: S3's limit on the length of a key, in bytes.
-_MAX_PATH = 1024
 #: Folders hold at most this many entries; the object store lists 1000 a request.
 _MAX_ENTRIES = 100_000
 #: Files whose sizes are added up for a folder: 20 requests to the object store.
@@ -218,22 +217,11 @@ def parse_range(header: str | None, size: int) -> tuple[int, int]:
 
 def clean_path(path: str, field: str = "path") -> str:
     """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
-    problem = None
     path = "" if path == "." else path
-    parts = path.split("/")
-    if path.startswith("/"):
-        problem = "must be relative to the run's artifacts"
-    elif any(part in (".", "..") for part in parts):
-        problem = "must not hold . or .. as a folder"
-    elif "" in parts[:-1] or "\\" in path or any(ord(sign) < 32 or ord(sign) == 127 for sign in path):
-        problem = "must not hold empty folders, backslashes or control characters"
-    elif len(path.encode(errors="surrogatepass")) > _MAX_PATH:
-        problem = f"must have at most {_MAX_PATH} bytes"
-    elif any(0xD800 <= ord(sign) <= 0xDFFF for sign in path):
-        problem = "must be text"
-    if problem:
+    clean = path.removesuffix("/")
+    if path and (problem := file_paths.problem(clean, decode=False)):
         raise InvalidInput(f"The path {problem}", errors=[FieldProblem(field=field, message=problem)])
-    return path.rstrip("/")
+    return clean
 
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:

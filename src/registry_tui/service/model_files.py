@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from registry_tui.contracts import file_paths
 from registry_tui.schemas.deployments import RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.service import archives, ml_model
@@ -48,6 +49,7 @@ def fetch(
         except (local.ArchiveDamaged, OSError):
             shutil.rmtree(target, ignore_errors=True)
     manifest = archives.read_manifest(place)
+    _require_possible(manifest)
     progress(manifest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Of one's own: another deployment may fetch the same version at the same time.
@@ -96,6 +98,16 @@ def require_servable(target: Path) -> None:
         raise WrongState(not_servable, action="Deploy a version whose model has a python_function flavor")
 
 
+def _require_possible(manifest: Manifest) -> None:
+    """Raises WrongState for a manifest that names files which cannot exist on a disk."""
+    action = "Register the model again, as a new version"
+    for entry in manifest.files:
+        if problem := file_paths.problem(entry.path):
+            raise WrongState(f"The archive's manifest names {entry.path[:200]!r}, whose path {problem}", action=action)
+    if found := file_paths.conflict(entry.path for entry in manifest.files):
+        raise WrongState(f"The archive holds both {found[0]!r} and {found[1]!r}, which no disk can", action=action)
+
+
 def _fetch_file(
     files: Place,
     path: str,
@@ -106,8 +118,6 @@ def _fetch_file(
     check: archives.Check,
 ) -> None:
     target = folder / path
-    if not target.resolve().is_relative_to(folder.resolve()):
-        raise WrongState(f"The archive's manifest names {path!r}, which leaves it", action="Register the model again")
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, written = hashlib.sha256(), 0
     with target.open("wb") as file:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from registry_tui.contracts import file_paths
 from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
@@ -135,8 +136,9 @@ def _begin(context: StepContext) -> None:
 
 
 def _list(context: StepContext) -> Mapping[str, Any]:
-    source, _ = _places(context)
+    source, archive = _places(context)
     files = archives.list_files(source)
+    _require_possible(files, archive.below(FILES))
     described = next((file for file in files if file.path == MODEL_FILE), None)
     if described is None:
         raise InvalidInput(
@@ -157,6 +159,23 @@ def _check_model(source: Place, described: StoredFile, files: Sequence[StoredFil
         raise ml_model.too_large(described.size)
     content = b"".join(archives.read_pieces(described, source)) if described.size else b""
     return ml_model.check(content, [file.path for file in files])
+
+
+def _require_possible(files: Sequence[StoredFile], target: Place) -> None:
+    """Raises InvalidInput for files that no file system can hold: the version could never be loaded."""
+    action = "Log the model again with other file names and register a new version"
+    for file in files:
+        if problem := file_paths.problem(file.path):
+            raise InvalidInput(
+                f"The model's file {file.path[:200]!r} cannot be stored: its path {problem}", action=action
+            )
+        if len(target.key(file.path).encode()) > file_paths.MAX_KEY_BYTES:
+            raise InvalidInput(f"The path of the model's file {file.path[:200]!r} is too long", action=action)
+    if found := file_paths.conflict(file.path for file in files):
+        raise InvalidInput(
+            f"The model cannot be stored: {found[0]!r} is a file, and {found[1]!r} needs a folder of that name",
+            action=action,
+        )
 
 
 def _copy(context: StepContext) -> Mapping[str, Any]:
