@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
 
-from registry_tui.schemas.deployments import Batching, Deployment, DeploymentUpdate
-from registry_tui.schemas.operations import Accepted
-from support.platforms import Platform
+from registry_tui.platform import lifecycle
+from registry_tui.schemas.deployments import Batching, Deployment, DeploymentUpdate, RevisionState, TestRequest
+from registry_tui.schemas.operations import Accepted, WorkflowStatus
+from support.platforms import Platform, wait_for
 from support.served import Served, answer, call, deploy, finish, register, split
 
 
@@ -51,3 +59,130 @@ def test_nan_and_infinities_are_answered_as_by_mlflow_or_as_strict_json(platform
     update(platform, deployment, strict_json=True)
     assert call(deployment, body).text == '{"predictions": [null, null, null, 0.30000000000000004]}'
     assert "answered as null (strict JSON)" in shown(platform, deployment)
+
+
+def test_what_is_wrong_with_a_request_or_an_answer_is_one_sentence_with_the_right_status(
+    platform: Platform, adder: Served
+) -> None:
+    deployment = deploy(platform, adder)
+    deep = '{"dataframe_split": ' + "[" * 5000 + "]" * 5000 + "}"
+    headers = {"Content-Type": "application/json"}
+    with httpx.Client(trust_env=False, timeout=60, headers=headers) as http:
+        nested = http.post(f"{deployment.endpoint_url}/invocations", content=deep)
+        assert (nested.status_code, nested.headers["Content-Type"]) == (400, "application/problem+json")
+        assert nested.json()["detail"] == "The body is nested too deeply to be read"
+        assert nested.json()["error_code"] == "BAD_REQUEST"
+        found = http.post(f"{deployment.endpoint_url}/invocations", json=split(object=[1]))
+    expected = "The model's answer cannot be written as JSON: TypeError: Object of type object is not JSON serializable"
+    assert (found.status_code, found.json()["detail"], found.json()["message"]) == (500, expected, expected)
+    wrapped = httpx.post(
+        deployment.model_url,
+        json={"accessKey": deployment.access_key, "request": split(object=[1])},
+        trust_env=False,
+        timeout=60,
+    )
+    assert wrapped.status_code == 500 and wrapped.json()["error"]["detail"] == expected
+    # The list, the page and the test say the same.
+    tried = platform.ask(
+        lambda client: client.test_deployment(deployment.id, TestRequest(body=json.dumps(split(object=[1]))))
+    )
+    assert (tried.status, json.loads(tried.body)["detail"]) == (500, expected)
+    assert platform.ask(lambda client: client.deployment(deployment.id)).reason == f"calls fail: {expected}"
+    assert answer(deployment) == [3.0]
+    assert platform.ask(lambda client: client.deployment(deployment.id)).reason == ""
+
+
+def test_calls_whose_caller_hung_up_are_not_computed(platform: Platform, adder: Served, tmp_path: Path) -> None:
+    deployment = deploy(platform, adder)
+    log = tmp_path / "calls.log"
+    body = split(a=[1.0], b=[2.0], log=[str(log)], sleep=[4.0])
+    first = threading.Thread(target=lambda: call(deployment, body))
+    first.start()
+    wait_for(log.exists, what="the first call to be under way")
+    url = f"{deployment.endpoint_url}/invocations"
+
+    def hang_up() -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url, json=body, timeout=httpx.Timeout(30, read=0.5), trust_env=False)
+
+    callers = [threading.Thread(target=hang_up) for _ in range(4)]
+    for thread in callers:
+        thread.start()
+    for thread in [*callers, first]:
+        thread.join()
+    assert answer(deployment) == [3.0]
+    assert log.read_text().splitlines() == ["called"]
+
+
+@pytest.fixture(scope="module")
+def soon(own_platform: Platform) -> Platform:
+    """A platform on which calls have two seconds."""
+    own_platform.home.config_file.write_text("[service]\nprediction_seconds = 2.0\n")
+    list(lifecycle.restart(own_platform.home, "service"))
+    return own_platform
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"hangs": 10_000}, "calls hang: the model has not answered one within 2 seconds"),
+        ({"raises": "first line\nno such column"}, "calls fail: no such column"),
+        ({"dies": True}, "calls end the replica: its process ended while the model answered"),
+    ],
+    ids=["hangs", "raises", "dies"],
+)
+def test_a_version_whose_first_calls_fail_goes_back_by_itself_and_says_why(
+    soon: Platform, settings: dict[str, Any], said: str
+) -> None:
+    platform, project = soon, soon.new_project()
+    good = register(platform, project, add=1)
+    register(platform, project, good.version.model_name, **settings)
+    deployment = deploy(platform, good)
+    assert answer(deployment) == [4.0]
+    update(platform, deployment, version=2)
+
+    def gone_back() -> Deployment | None:
+        with suppress(httpx.HTTPError):
+            call(deployment)
+        found = platform.ask(lambda client: client.deployment(deployment.id))
+        return found if (found.version, found.state) == (1, "deployed") else None
+
+    found = wait_for(gone_back, what="the deployment to go back")
+    assert answer(deployment) == [4.0]
+    assert found.reason == f"revision 2 (version 2) was rolled back: its first {said}"
+    newest, failed, _ = platform.ask(lambda client: client.revisions(deployment.id))
+    assert (newest.version, newest.comment) == (1, "went back by itself to revision 1")
+    assert failed.state is RevisionState.FAILED and said in failed.error
+    listed = platform.command("deployments", "list", "--json").stdout
+    assert said in listed
+    events = platform.ask(lambda client: client.events(page_size=50)).items
+    assert any(event.action == "deployment.roll-back" and said in str(event.detail) for event in events)
+
+
+def test_the_list_says_the_last_line_of_why_calls_fail_where_nothing_served_before(soon: Platform) -> None:
+    deployment = deploy(soon, register(soon, soon.new_project(), raises="first line\nno such column"))
+    assert call(deployment).status_code == 400
+    reason = soon.ask(lambda client: client.deployment(deployment.id)).reason
+    assert reason == "calls fail: no such column"
+    for _ in range(4):
+        call(deployment)
+    wait_for(
+        lambda: "its first calls fail" in soon.ask(lambda client: client.revisions(deployment.id))[0].error,
+        what="the revision to be known as failing",
+    )
+    assert soon.ask(lambda client: client.deployment(deployment.id)).state == "deployed"
+
+
+def test_a_version_that_fails_over_its_example_is_rolled_back_with_the_last_line_of_the_cause(soon: Platform) -> None:
+    project = soon.new_project()
+    good = register(soon, project, add=1)
+    example = split(a=[1.0], b=[2.0])
+    register(soon, project, good.version.model_name, example=example, raises="first line\nno such column")
+    register(soon, project, good.version.model_name, example=example, hangs=10_000)
+    deployment = deploy(soon, good)
+    for version, said in ((2, "own input example: no such column"), (3, "does not answer its input example within 2")):
+        request = DeploymentUpdate(version=version)
+        accepted = soon.ask(lambda client, request=request: client.update_deployment(deployment.id, request))
+        assert isinstance(accepted, Accepted)
+        assert said in str(finish(soon, accepted.workflow, WorkflowStatus.FAILED).error)
+    assert answer(deployment) == [4.0]

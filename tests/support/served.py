@@ -42,6 +42,8 @@ class Model:
         if SETTINGS.get("raises"):
             raise ValueError(SETTINGS["raises"])
         time.sleep(SETTINGS.get("hangs", 0))
+        if SETTINGS.get("dies"):
+            os._exit(3)
         if "raise" in data and data["raise"].any():
             raise ValueError("a row that it cannot take")
         if "log" in data:

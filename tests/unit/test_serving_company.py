@@ -26,8 +26,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from registry_tui.serving.answers import JSON, Answer, score_alone
 from registry_tui.serving.company import Decision, decide
-from registry_tui.serving.scorer import JSON, Answer, Scorer, score_alone
+from registry_tui.serving.scorer import Scorer
 
 NUMBERS = ["a", "b", "c"]
 FLOWERS = ["red", "blue", "white"]

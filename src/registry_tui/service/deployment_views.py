@@ -229,13 +229,14 @@ def to_schema(
 
 
 def _reason(row: DeploymentRow, processes: Sequence[ReplicaProcess]) -> str:
-    """Why it does not answer, in the gateway's words, and what happened last."""
+    """Why it does not answer, in the gateway's words or as its calls fail now, and what happened last."""
     happened = "; ".join(filter(None, (row.reason, row.follow_problem if row.follow_alias else "")))
-    silent = bool(processes) and not any(process.ready for process in processes)
-    if row.state != DeploymentState.DEPLOYED.value or not silent:
+    if row.state != DeploymentState.DEPLOYED.value:
         return happened
-    detail, _ = unanswered(row.name, row.state, has_replicas=gateway_link.serves(row))
-    return f"{detail}. {happened}".removesuffix(". ")
+    parts = list(dict.fromkeys(process.trouble for process in processes if process.trouble))
+    if processes and not any(process.ready for process in processes):
+        parts.insert(0, unanswered(row.name, row.state, has_replicas=gateway_link.serves(row))[0])
+    return ". ".join(part for part in [*parts, happened] if part)
 
 
 def to_revision(row: RevisionRow) -> Revision:
@@ -298,9 +299,9 @@ def _replica(row: DeploymentRow, process: ReplicaProcess, requests: Mapping[str,
 def replica_state(process: ReplicaProcess) -> tuple[ReplicaState, str]:
     """What a replica's process is for people, and why."""
     if process.ready:
-        return ReplicaState.READY, process.reason
+        return ReplicaState.READY, process.trouble or process.reason
     if process.state == "STOPPING":
         return ReplicaState.STOPPING, "answers what is under way"
     if process.state in ("FATAL", "MISSING"):
-        return ReplicaState.FAILED, process.reason or "it ended again and again; see its log"
-    return ReplicaState.STARTING, process.reason or "loading the model"
+        return ReplicaState.FAILED, process.reason or process.trouble or "it ended again and again; see its log"
+    return ReplicaState.STARTING, process.reason or process.trouble or "loading the model"

@@ -228,7 +228,7 @@ def roll_back(
     if revision is None:
         now_ = gateway_link.active_revision(row) or row.revisions[-1]
         # Restarts and other numbers of replicas are no step back.
-        before = [each for each in served if each.number < row.revision and not _serves_the_same(each, now_)]
+        before = [each for each in served if each.number < row.revision and not serves_the_same(each, now_)]
         if not before:
             raise WrongState(f"{row.name} has served nothing else before", action="See its history")
         target = before[-1]
@@ -243,7 +243,8 @@ def roll_back(
     return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
 
 
-def _serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
+def serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
+    """Whether two revisions differ in nothing that callers or replicas notice."""
     fields = ("version_id", "environment", "cpu", "batching", "strict_json")
     return all(getattr(one, field) == getattr(other, field) for field in fields)
 
@@ -256,8 +257,13 @@ def roll_out(
     comment: str,
     *,
     anew: bool = False,
+    instead_of: int | None = None,
+    reason: str = "",
 ) -> Accepted[Deployment]:
-    """Begins a rollout of these settings as a new revision; `anew`: with new replicas in any case."""
+    """Begins a rollout of these settings as a new revision; `anew`: with new replicas in any case.
+
+    `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
+    """
     from registry_tui.service.workflows.deploy import DEPLOY
 
     number = 1 + max((each.number for each in row.revisions), default=0)
@@ -272,13 +278,19 @@ def roll_out(
         same = active is not None and serves and not anew and same_replicas(active, settings)
         generation = active.generation if active is not None and same else number
         present.workflow_id, present.updated_at = workflow_id, now()
-        session.add(revision_row(present, settings, number, generation, principal, workflow_id, comment))
+        new = revision_row(present, settings, number, generation, principal, workflow_id, comment)
+        for each in present.revisions:
+            if each.number == instead_of:
+                each.error = reason
+        # One generation of replicas is on trial once; what a deployment goes back to by itself is not.
+        new.proven = instead_of is not None or (active is not None and same and active.proven)
+        session.add(new)
 
     workflow = service.workflows.start(
         principal,
         DEPLOY,
         resource=resource_of(row),
-        arguments={"revision": number, "before": row.state},
+        arguments={"revision": number, "before": row.state, "reason": reason},
         prepare=prepare,
     )
     return _accepted(service, row.id, workflow)

@@ -12,10 +12,10 @@ from sqlalchemy.orm import selectinload
 
 from registry_tui.platform import supervisor
 from registry_tui.platform.errors import SupervisorUnavailable
-from registry_tui.schemas.deployments import GIB, DeploymentState
+from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.service import api_keys, deployments, events, gateway_link, identity, models, versions
+from registry_tui.service import api_keys, deployments, events, first_calls, gateway_link, identity, models, versions
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, UserRow
@@ -38,6 +38,8 @@ class Minder:
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
+        #: Why a deployment could not go back, as said last.
+        self._said: dict[str, str] = {}
 
     def look(self) -> None:
         """Looks at what is due. Raises ServiceError, SupervisorUnavailable."""
@@ -45,6 +47,9 @@ class Minder:
         moment = time.monotonic()
         if rows:
             self._look_at_processes(rows)
+        for row in rows:
+            if row.state == DeploymentState.DEPLOYED.value:
+                self._judge(row)
         if moment >= self._due["aliases"]:
             self._due["aliases"] = moment + ALIASES_EVERY
             for row in rows:
@@ -93,6 +98,19 @@ class Minder:
         logger.info("deployment %s: %s replicas of before are taken away", row.name, len(strays))
         self._local.remove(strays)
 
+    def _judge(self, row: DeploymentRow) -> None:
+        """Lets a deployment go back whose first calls fail."""
+        try:
+            if first_calls.judge(self._service, self._local, row):
+                # An alias that it follows goes on naming that version: not rolled out again until it moves.
+                self._failed[row.id] = row.version
+        except InUse:  # another change is under way
+            return
+        except ServiceError as error:
+            if self._said.get(row.id) != error.detail:
+                self._said[row.id] = error.detail
+                self._tell(row, "deployment.roll-back", f"cannot go back from failing calls: {error.detail}")
+
     def _limit(self, row: DeploymentRow, name: ReplicaName, pid: int, limit: int) -> None:
         used = self._local.memory(pid)
         if used is None or used <= limit:
@@ -139,8 +157,12 @@ class Minder:
             named = versions.find_version(service, place, model, number) if model and number else None
         except (Missing, WrongState):
             return
+        if row.id not in self._failed:
+            # Since this service started nothing was tried: a version whose rollout failed before is not tried again.
+            failed = [each.version for each in row.revisions if each.state == RevisionState.FAILED.value]
+            self._failed[row.id] = failed[-1] if failed else 0
         if number == row.version:
-            self._failed.pop(row.id, None)
+            self._failed[row.id] = 0
         self._note(row, "" if number == row.version else _problem(row, model, named))
         if (
             named is None

@@ -9,11 +9,13 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.serving import archive, preloading
-from registry_tui.serving.spec import Limits, ReplicaSpec, batching_file, reason_file, starts_file
+from registry_tui.serving.calls import CallRecord, last_line
+from registry_tui.serving.spec import Limits, ReplicaSpec, batching_file, calls_file, reason_file, starts_file
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -28,6 +30,8 @@ UNUSABLE = 78
 STUCK = 75
 #: Connections that may wait to be accepted.
 BACKLOG = 512
+#: Seconds after which a trial that hangs is given up: more than it gives itself.
+TRIAL_SECONDS = 60.0
 #: Variables that numerical libraries read their number of threads from.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -58,7 +62,7 @@ def main() -> None:
         reason.write_text(str(error), encoding="utf-8")
         sys.exit(UNUSABLE)
     reason.unlink(missing_ok=True)
-    serve(spec, model, folder, batching_file(path))
+    serve(spec, model, folder, path)
 
 
 def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
@@ -77,12 +81,12 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
         model = mlflow.pyfunc.load_model(str(folder))
     except Exception as error:  # a model's own code may raise anything
         logger.exception("The model does not load")
-        raise Unusable(f"{spec.model_name} v{spec.version} does not load: {type(error).__name__}: {error}") from error
+        raise Unusable(f"{spec.model_name} v{spec.version} does not load: {last_line(error)}") from error
     logger.info("loaded in %.1f s", time.monotonic() - checked)
     return model, folder
 
 
-def serve(spec: ReplicaSpec, model: Any, folder: Path, decision: Path) -> None:
+def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
     """Answers requests on the spec's socket until SIGTERM."""
     import mlflow
     import uvicorn
@@ -91,16 +95,24 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, decision: Path) -> None:
     from registry_tui.serving.company import Decision, decide
     from registry_tui.serving.scorer import Scorer
 
-    example = _example(folder)
-    _warm_up(model, example)
+    limits, example = spec.limits, _example(folder)
+    record = CallRecord(calls_file(path))
 
     def note(decided: Decision) -> None:
         logger.info("%s", decided)
-        decision.write_text(str(decided), encoding="utf-8")
+        batching_file(path).write_text(str(decided), encoding="utf-8")
 
-    decided = decide(model, example, spec.batching)
+    if not _within(limits.seconds, lambda: _warm_up(model, example)):
+        reason_file(path).write_text(
+            f"{spec.model_name} v{spec.version} does not answer its input example within {limits.seconds:g} seconds",
+            encoding="utf-8",
+        )
+        logging.shutdown()
+        os._exit(UNUSABLE)
+    found: list[Decision] = []
+    _within(TRIAL_SECONDS, lambda: found.append(decide(model, example, spec.batching)))
+    decided = found[0] if found else Decision(False, "a call of the trial did not come back")
     note(decided)
-    limits = spec.limits
     scorer = Scorer(
         model,
         batch=decided.together,
@@ -109,8 +121,9 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, decision: Path) -> None:
         threads=spec.threads,
         strict_json=spec.strict_json,
         on_alone=lambda why: note(Decision(False, why)),
+        record=record,
     )
-    threading.Thread(target=_end_when_stuck, args=(scorer, limits), name="watch", daemon=True).start()
+    threading.Thread(target=_end_when_stuck, args=(scorer, limits, record), name="watch", daemon=True).start()
     app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)
     config = uvicorn.Config(
         app,
@@ -130,13 +143,27 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, decision: Path) -> None:
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
+        record.refused()
         logger.info("stopped")
 
 
-def _end_when_stuck(scorer: Scorer, limits: Limits) -> None:
+def _within(seconds: float, work: Callable[[], object]) -> bool:
+    """Whether work ends within that time; a thread that does not come back is left behind."""
+    thread = threading.Thread(target=work, name="trial", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+def _end_when_stuck(scorer: Scorer, limits: Limits, record: CallRecord) -> None:
     """Ends the process when a call of the model never comes back: a thread cannot be ended. supervisord starts anew."""
-    while max(scorer.under_way(), default=0.0) <= limits.stuck_seconds:
+    hangs = False
+    while (taken := max(scorer.under_way(), default=0.0)) <= limits.stuck_seconds:
+        if taken > limits.seconds and not hangs:
+            record.hangs(limits.seconds)
+        hangs = taken > limits.seconds
         time.sleep(1.0)
+    record.refused()
     logger.error(
         "a call of the model has taken more than %g seconds; this replica ends, and is started again",
         limits.stuck_seconds,
@@ -153,7 +180,7 @@ def _example(folder: Path) -> bytes | None:
 
 def _warm_up(model: Any, example: bytes | None) -> None:
     """Predicts the model's own example once, so that the first caller does not wait for lazy imports."""
-    from registry_tui.serving.scorer import score_alone
+    from registry_tui.serving.answers import score_alone
 
     if example is None:
         return

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from registry_tui.serving.scorer import Answer, QueueFull, Scorer
+from registry_tui.serving.answers import Answer, problem
+from registry_tui.serving.scorer import QueueFull, Scorer
 from registry_tui.serving.spec import Limits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+#: A header of requests with which the platform tries a model: how they end says nothing about real calls.
+TRIAL = b"x-trial"
 #: The text of MLflow's scoring server when its own time limit is over.
 TIMED_OUT = b"Request processing time exceeded limit"
 
@@ -64,21 +66,42 @@ class ReplicaApp:
         try:
             body = await _body(receive, headers, self.limits.body_bytes)
         except BodyTooLarge:
-            return _error(
-                413, "REQUEST_LIMIT_EXCEEDED", f"A request may have {self.limits.body_bytes} bytes at most"
-            ), []
+            most = f"A request may have {self.limits.body_bytes} bytes at most"
+            return problem(413, "body-too-large", "REQUEST_LIMIT_EXCEEDED", most), []
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         try:
-            return await asyncio.wait_for(self.scorer.score(body, content_type), self.limits.seconds), []
+            scoring = self.scorer.score(body, content_type, counted=TRIAL not in headers)
+            return await _unless_gone(receive, scoring, self.limits.seconds), []
         except QueueFull:
-            full = _error(429, "RESOURCE_EXHAUSTED", "Too many requests wait for this replica; try again in a moment")
+            waiting = "Too many requests wait for this replica; try again in a moment"
+            full = problem(429, "queue-full", "RESOURCE_EXHAUSTED", waiting)
             return full, [(b"retry-after", b"1")]
         except TimeoutError:
             return Answer(504, TIMED_OUT), []
 
 
-def _error(status: int, code: str, message: str) -> Answer:
-    return Answer(status, json.dumps({"error_code": code, "message": message}).encode())
+async def _unless_gone(receive: Receive, scoring: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+    """The answer, as long as somebody waits for it: one that nobody waits for is not computed if it has not begun.
+
+    Raises Gone, TimeoutError, QueueFull.
+    """
+    answering = asyncio.ensure_future(scoring)
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        done, _ = await asyncio.wait({answering, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if answering in done:
+            return answering.result()
+        if leaving in done:
+            raise Gone
+        raise TimeoutError
+    finally:
+        answering.cancel()
+        leaving.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:

@@ -54,7 +54,7 @@ def decide(model: PyFuncModel, example: bytes | None, wanted: str) -> Decision:
 
 def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
     """Why requests must not share calls: an answer differs between alone and in company. None when all are equal."""
-    from registry_tui.serving.scorer import score_alone
+    from registry_tui.serving.answers import score_alone
 
     until = time.monotonic() + PATIENCE
     schema = model.metadata.get_input_schema()

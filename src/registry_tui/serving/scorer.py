@@ -1,4 +1,4 @@
-"""Answers requests with one model: MLflow's own functions parse, predict and word the errors."""
+"""Answers requests with one model, in the order of arrival, several at once where they can share a call."""
 
 from __future__ import annotations
 
@@ -13,23 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.serving import batching
+from registry_tui.serving.answers import JSON, Answer, score_alone
 from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed
+from registry_tui.serving.calls import CallRecord
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
 logger = logging.getLogger(__name__)
-
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer's status, body and media type."""
-
-    status: int
-    body: bytes
-    media_type: str = JSON
 
 
 @dataclass(eq=False)
@@ -38,6 +29,8 @@ class _Waiting:
     content_type: str
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
+    #: Whether how it ends says something about the model: not when the platform tries it.
+    counted: bool = True
     parsed: Parsed | None = None
 
     @property
@@ -63,12 +56,13 @@ class Scorer:
         threads: int = 1,
         strict_json: bool = False,
         on_alone: Callable[[str], None] = logger.info,
+        record: CallRecord | None = None,
     ) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
         self.batch, self._strict = batch, strict_json
         #: Called with the reason when requests turn out not to be able to share calls.
-        self._on_alone = on_alone
+        self._on_alone, self._record = on_alone, record
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._most, self._most_bytes = queue_length, queue_bytes
         #: Requests, and their bytes, that no call of the model has begun with.
@@ -97,7 +91,7 @@ class Scorer:
         taken = self.under_way()
         return len(taken) == len(self._threads) and min(taken) > seconds
 
-    async def score(self, body: bytes, content_type: str) -> Answer:
+    async def score(self, body: bytes, content_type: str, *, counted: bool = True) -> Answer:
         """The answer to one request. Raises QueueFull."""
         loop = asyncio.get_running_loop()
         with self._counting:
@@ -107,7 +101,7 @@ class Scorer:
                 raise QueueFull
             self._waiting += 1
             self._waiting_bytes += len(body)
-        waiting = _Waiting(body, content_type, loop.create_future(), loop)
+        waiting = _Waiting(body, content_type, loop.create_future(), loop, counted)
         self._queue.put(waiting)
         return await waiting.future
 
@@ -142,16 +136,20 @@ class Scorer:
                 # queue once.
                 wanted = [request for request in together if not request.future.cancelled()]
                 self._leave_queue(together)
-                with self._calling():
-                    answers = self._together(wanted) if len(wanted) > 1 else None
+                answers = None
+                if len(wanted) > 1:
+                    with self._calling(any(request.counted for request in wanted)):
+                        answers = self._together(wanted)
                 for number, request in enumerate(wanted):
                     if answers is not None:
                         answer = answers[number]
                     elif request.future.cancelled():
                         continue
                     else:
-                        with self._calling():
+                        with self._calling(request.counted):
                             answer = score_alone(request.body, request.content_type, self._model)
+                    if request.counted:
+                        self._note(answer)
                     if self._strict and answer.status == 200:
                         answer = replace(answer, body=batching.strictly(answer.body))
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
@@ -173,13 +171,25 @@ class Scorer:
             self._waiting_bytes -= sum(len(request.body) for request in requests)
 
     @contextmanager
-    def _calling(self) -> Iterator[None]:
+    def _calling(self, counted: bool) -> Iterator[None]:
         thread = threading.get_ident()
+        if self._record is not None and counted:
+            self._record.began()
         self._began[thread] = time.monotonic()
         try:
             yield
         finally:
             del self._began[thread]
+
+    def _note(self, answer: Answer) -> None:
+        if self._record is None:
+            return
+        if answer.failure:
+            self._record.raised(answer.failure)
+        elif answer.status == 200:
+            self._record.answered()
+        else:
+            self._record.refused()
 
     def _together(self, requests: Sequence[_Waiting]) -> list[Answer] | None:
         """One call for all; None when that is not possible, so that each is judged alone."""
@@ -193,21 +203,6 @@ class Scorer:
             return [Answer(200, batching.to_json(part)) for part in parts]
         except BaseException:  # the wrong one among them gets its own error when it is judged alone
             return None
-
-
-def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
-    """The answer of MLflow's own scoring function to one request, whatever the model raises, `SystemExit` too."""
-    from mlflow.exceptions import MlflowException
-    from mlflow.pyfunc.scoring_server import invocations
-
-    try:
-        found = invocations(body, content_type, model, model.metadata.get_input_schema())
-        return Answer(found.status, found.response.encode(), found.mimetype)
-    except MlflowException as error:
-        return Answer(error.get_http_status_code(), error.serialize_as_json().encode())
-    except BaseException:
-        logger.exception("A request failed")
-        return Answer(500, b'{"error_code": "INTERNAL_ERROR", "message": "The model failed; see the replica\'s log"}')
 
 
 def _portions(group: list[_Waiting]) -> list[list[_Waiting]]:

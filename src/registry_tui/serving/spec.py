@@ -69,6 +69,11 @@ def batching_file(spec: Path) -> Path:
     return spec.with_suffix(".batching")
 
 
+def calls_file(spec: Path) -> Path:
+    """Where a replica keeps how the calls of its model end, see `calls.py`."""
+    return spec.with_suffix(".calls")
+
+
 def files_beside(spec: Path) -> tuple[Path, ...]:
     """Everything that a replica writes beside its spec."""
-    return (reason_file(spec), starts_file(spec), batching_file(spec))
+    return (reason_file(spec), starts_file(spec), batching_file(spec), calls_file(spec))

@@ -18,7 +18,8 @@ from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.serving.spec import ReplicaSpec, batching_file, files_beside, reason_file, starts_file
+from registry_tui.serving.calls import Calls
+from registry_tui.serving.spec import ReplicaSpec, batching_file, calls_file, files_beside, reason_file, starts_file
 
 #: What `processes.part_of` says of a replica.
 PART = "replica"
@@ -62,6 +63,8 @@ class ReplicaProcess:
     ready: bool
     #: Whether its requests share calls of the model, and why.
     batching: str = ""
+    #: Why the last calls of its model were not answered.
+    trouble: str = ""
 
 
 class LocalReplicas:
@@ -180,7 +183,12 @@ class LocalReplicas:
             uptime_seconds=processes.uptime(pid) if pid else None,
             ready=pid is not None and self.ping(name),
             batching=_text(batching_file(spec)),
+            trouble=self.calls(name).trouble,
         )
+
+    def calls(self, name: ReplicaName) -> Calls:
+        """How the calls of a replica's model ended."""
+        return Calls.load(calls_file(self.spec(name)))
 
     def ping(self, name: ReplicaName) -> bool:
         """Whether a replica answers."""
@@ -197,11 +205,17 @@ class LocalReplicas:
         body: bytes = b"",
         content_type: str = "",
         timeout: float = 60.0,
+        *,
+        trial: bool = False,
     ) -> tuple[int, bytes]:
-        """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException."""
+        """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException.
+
+        `trial`: how the call ends says nothing about the calls of real callers.
+        """
         connection = supervisor.UnixConnection(str(self.socket(name)), timeout)
         try:
-            connection.request(method, path, body or None, {"Content-Type": content_type} if content_type else {})
+            headers = {"Content-Type": content_type} if content_type else {}
+            connection.request(method, path, body or None, {**headers, **({"X-Trial": "yes"} if trial else {})})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

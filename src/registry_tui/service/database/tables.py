@@ -269,6 +269,8 @@ class RevisionRow(Base):
     #: A `schemas.deployments.RevisionState`.
     state: Mapped[str] = mapped_column(default="pending")
     error: Mapped[str] = mapped_column(default="")
+    #: Whether a real call was answered; the first ones decide whether it stays (`first_calls.py`).
+    proven: Mapped[bool] = mapped_column(default=False)
     #: Revisions that differ only in what replicas need not be started anew for share a generation of replicas.
     generation: Mapped[int]
     #: A `schemas.deployments.BuildState`, the environment that it led to, and its time.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
 import math
 import time
@@ -14,12 +13,21 @@ from typing import Any
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service import gateway_link, machine, model_files, model_requirements, models, python_environments
+from registry_tui.service import (
+    gateway_link,
+    input_example,
+    machine,
+    model_files,
+    model_requirements,
+    models,
+    python_environments,
+)
 from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
 from registry_tui.service.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.gateway_link import replica_names
+from registry_tui.service.input_example import last_words
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import SETTLE
@@ -197,7 +205,7 @@ def _wait(
             slow = next(process for process in processes if not process.ready)
             raise WrongState(
                 f"The replica {slow.name.program} does not answer after "
-                f"{context.service.settings.replica_patience:g} seconds. {_last_words(local, slow.name)}",
+                f"{context.service.settings.replica_patience:g} seconds. {last_words(local, slow.name)}",
                 action="See its log: `registry-tui deployments logs`",
             )
         context.check_cancelled()
@@ -210,55 +218,26 @@ def _require_hope(local: LocalReplicas, process: ReplicaProcess) -> None:
         raise WrongState(process.reason, action="See its log: `registry-tui deployments logs`")
     if process.state == "FATAL" or (process.starts > 1 and process.state in ("BACKOFF", "EXITED")):
         raise WrongState(
-            f"The replica {process.name.program} ends while it starts. {_last_words(local, process.name)}",
+            f"The replica {process.name.program} ends while it starts. {last_words(local, process.name)}",
             action="See its log: `registry-tui deployments logs`",
         )
 
 
-def _last_words(local: LocalReplicas, name: ReplicaName) -> str:
-    from registry_tui.service.adapters.replicas import read_log
-
-    with suppress(OSError):
-        lines, _ = read_log(local.log(name), None, lines=3)
-        if lines:
-            return "The last lines of its log: " + " | ".join(lines)
-    return "Its log is empty"
-
-
 def _check(context: StepContext) -> None:
-    """Asks one new replica for a prediction on the model's own example: its environment may lack what only that needs.
-
-    An answer that the request is wrong is the example's fault; a replica that dies of it, or whose model fails over it,
-    cannot serve.
-    """
+    """Asks one new replica for a prediction on the model's own example, which may need more than loading did."""
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     folder = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
     example = Path(folder) / "serving_input_example.json"
     if not example.is_file():
-        context.log("the model has no input example to try", "info")
+        context.log("the model has no input example to try: its first calls decide whether it stays", "info")
         return
     local, name = LocalReplicas(service.home), replica_names(row, revision)[0]
-    try:
-        status, body = local.ask(
-            name, "POST", "/invocations", example.read_bytes(), "application/json", service.settings.prediction_seconds
-        )
-    except (OSError, http.client.HTTPException) as error:
-        raise WrongState(
-            f"The replica {name.program} ended over the model's own input example. {_last_words(local, name)}",
-            action="See its log: `registry-tui deployments logs`",
-        ) from error
-    text = body[:500].decode(errors="replace")
-    if status == 200:
+    wrong = input_example.ask(local, name, example.read_bytes(), service.settings.prediction_seconds)
+    if wrong is None:
         context.log("the model's own input example is answered")
-    # MLflow's server answers 400 also when the model fails, and then tells the stack trace.
-    elif status >= 500 or b'"stack_trace"' in body:
-        raise WrongState(
-            f"The model fails over its own input example, with status {status}: {text}",
-            action="See its log: `registry-tui deployments logs`",
-        )
     else:
-        context.log(f"the model's own input example is answered with {status}: {text}", "warning")
+        context.log(f"the model's own input example is answered with {wrong}", "warning")
 
 
 def _switch(context: StepContext) -> None:
@@ -271,7 +250,8 @@ def _switch(context: StepContext) -> None:
             if each.number == revision.number:
                 each.state = RevisionState.ACTIVE.value
             elif each.state == RevisionState.ACTIVE.value:
-                each.state = RevisionState.REPLACED.value
+                # One whose calls failed served, and is nothing to go back to.
+                each.state = (RevisionState.FAILED if each.error else RevisionState.REPLACED).value
         present.revision, present.version, present.version_id = revision.number, revision.version, revision.version_id
         present.alias, present.follow_alias = revision.alias, revision.follow_alias
         present.updated_at = now()
@@ -346,7 +326,8 @@ def _reached(row: DeploymentRow, revision: RevisionRow) -> bool:
 
 
 def _succeed(context: StepContext) -> None:
-    _change(context, state=DeploymentState.DEPLOYED.value, reason="", workflow_id=None)
+    reason = context.arguments.get("reason", "")
+    _change(context, state=DeploymentState.DEPLOYED.value, reason=reason, workflow_id=None)
 
 
 def _fail(context: StepContext) -> None:

@@ -1,0 +1,100 @@
+"""One request's answer: MLflow's own function parses, predicts and words the errors that it has words for."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.serving.calls import last_line
+
+if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer's status, body and media type."""
+
+    status: int
+    body: bytes
+    media_type: str = JSON
+    #: Why the model failed, when it did: the last line of the cause.
+    failure: str = ""
+
+
+def problem(status: int, code: str, error_code: str, detail: str, *, failure: str = "") -> Answer:
+    """Problem details (RFC 9457), with the two fields that MLflow's clients read."""
+    body = {
+        "type": f"/problems/{code}",
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "error_code": error_code,
+        "message": detail,
+    }
+    return Answer(status, json.dumps(body).encode(), PROBLEM, failure)
+
+
+class _Watched:
+    """A model as MLflow's scoring function uses it, which notes how far a call comes."""
+
+    def __init__(self, model: PyFuncModel) -> None:
+        self.metadata = model.metadata
+        #: The error that the model raised itself, and whether it returned.
+        self.raised: BaseException | None = None
+        self.began = self.returned = False
+
+        @functools.wraps(model.predict)
+        def predict(*arguments: Any, **named: Any) -> Any:
+            self.began = True
+            try:
+                predictions = model.predict(*arguments, **named)
+            except BaseException as error:
+                self.raised = error
+                raise
+            self.returned = True
+            return predictions
+
+        self.predict = predict
+
+
+def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
+    """The answer to one request, whatever the model raises, `SystemExit` too."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc.scoring_server import invocations
+
+    watched = _Watched(model)
+    try:
+        found = invocations(body, content_type, watched, model.metadata.get_input_schema())
+        return Answer(found.status, found.response.encode(), found.mimetype)
+    except MlflowException as error:
+        # What the model itself raises as MLflow's own error says that the request does not fit its signature.
+        own = watched.raised is not None and not isinstance(watched.raised, MlflowException)
+        failure = last_line(watched.raised) if own and watched.raised is not None else ""
+        return Answer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON, failure)
+    except RecursionError as error:
+        if not watched.began:
+            return problem(400, "body-too-deep", "BAD_REQUEST", "The body is nested too deeply to be read")
+        return _failed(error, watched)
+    except BaseException as error:
+        if not watched.began:
+            return problem(400, "bad-request", "BAD_REQUEST", f"The body cannot be read: {last_line(error)}")
+        return _failed(error, watched)
+
+
+def _failed(error: BaseException, watched: _Watched) -> Answer:
+    cause = last_line(error)
+    logger.error("A request failed", exc_info=error)
+    if watched.returned:
+        detail = f"The model's answer cannot be written as JSON: {cause}"
+        return problem(500, "answer-not-json", "INTERNAL_ERROR", detail, failure=detail)
+    return problem(500, "model-failed", "INTERNAL_ERROR", f"The model failed: {cause}", failure=cause)
