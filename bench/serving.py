@@ -168,7 +168,9 @@ def write_bodies(model: Path, small: Path, large: Path) -> None:
 def deployed(home: Home) -> Iterator[Side]:
     key = command(home, "keys", "create", "bench").strip()
     began = time.monotonic()
-    arguments = ["create", "bench", "--project", "default", "--model", "Bench", "--version", "1", "--json"]
+    # This linear model rounds otherwise for other numbers of rows, so that `auto` would predict each request alone.
+    arguments = ["create", "bench", "--project", "default", "--model", "Bench", "--version", "1", "--batching", "on"]
+    arguments += ["--json"]
     found = json.loads(command(home, "deployments", *arguments))
     ready = time.monotonic() - began
     known = processes.ours(home)

@@ -48,7 +48,7 @@ class _Watched:
     """A model as MLflow's scoring function uses it, which notes how far a call comes."""
 
     def __init__(self, model: PyFuncModel) -> None:
-        self.metadata = model.metadata
+        self._model = model
         #: The error that the model raised itself, and whether it returned.
         self.raised: BaseException | None = None
         self.began = self.returned = False
@@ -65,6 +65,9 @@ class _Watched:
             return predictions
 
         self.predict = predict
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
