@@ -142,6 +142,19 @@ def test_a_workflow_waits_for_the_launch_then_cancels_and_retries(bench: Bench) 
     assert bench.engine.wait(again.id, 30).status is WorkflowStatus.CANCELLED
 
 
+def test_at_rest_it_asks_its_database_nothing(bench: Bench) -> None:
+    """DBOS has threads that would look every second for queues, delays and time limits; none of them is used."""
+    bench.engine.launch()
+    done = bench.engine.wait(bench.engine.start(ANN, bench.define(Step("one", _log("one"))), resource=WINE).id, 30)
+    assert done.status is WorkflowStatus.SUCCEEDED
+    wait_for(lambda: not _looking(), what="DBOS's own threads to end")
+
+
+def _looking() -> list[str]:
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith(("queue-worker-", "dbos-background-jobs"))]
+
+
 def test_a_part_that_comes_back_is_waited_for_and_one_that_does_not_fails(bench: Bench) -> None:
     calls: list[str] = []
 

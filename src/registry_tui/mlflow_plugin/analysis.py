@@ -12,6 +12,8 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+from registry_tui.platform.database_changes import DatabaseChanges
+
 _logger = logging.getLogger(__name__)
 
 #: Tables that grow with runs; their rows are never numbered again, so the highest number is about the size.
@@ -60,12 +62,16 @@ def keep_analysed(path: Path) -> threading.Thread:
 def _watch(path: Path) -> None:
     pause = threading.Event()
     analysed: int | None = None
+    changes = DatabaseChanges(path)
     while True:
         try:
-            with closing(sqlite3.connect(path, timeout=20)) as database:
-                rows = size(database)
-            if analysed is None or rows > analysed * _GROWTH + _AT_LEAST_ROWS:
-                analysed = analyse(path)
+            stamp = changes.stamp()
+            if changes.due(stamp):
+                with closing(sqlite3.connect(path, timeout=20)) as database:
+                    rows = size(database)
+                if analysed is None or rows > analysed * _GROWTH + _AT_LEAST_ROWS:
+                    analysed = analyse(path)
+                changes.done(stamp)
         except sqlite3.Error as error:
             _logger.warning("The database's statistics stay as they are: %s", error)
         pause.wait(_LOOK_EVERY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
@@ -16,6 +16,8 @@ PART_VARIABLE = "REGISTRY_TUI_PART"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
+#: Whether the kernel lists a thread's children (proc(5), CONFIG_PROC_CHILDREN).
+_LISTS_CHILDREN = Path("/proc/thread-self/children").exists()
 
 
 def part_of(pid: int, home: Home) -> str | None:
@@ -110,19 +112,33 @@ def uptime(pid: int) -> float | None:
 
 def memory(pid: int) -> int | None:
     """Resident bytes of a process and everything that it started."""
-    children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
-            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    children = _listed_children if _LISTS_CHILDREN else _every_child()
     total, todo = 0, [pid]
     while todo:
         one = todo.pop()
         try:
             total += int((_PROC / str(one) / "statm").read_text(encoding="utf-8").split()[1]) * _PAGE
+            todo.extend(children(one))
         except (OSError, IndexError):
             continue
-        todo.extend(children.get(one, ()))
     return total or None
+
+
+def _listed_children(pid: int) -> list[int]:
+    """The processes that a process's threads started. Raises OSError."""
+    found: list[int] = []
+    for task in (_PROC / str(pid) / "task").iterdir():
+        found.extend(map(int, (task / "children").read_text(encoding="utf-8").split()))
+    return found
+
+
+def _every_child() -> Callable[[int], list[int]]:
+    """The same for kernels that do not list children: all processes of the machine by their parent."""
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+            children.setdefault(int(stat[1]), []).append(int(entry.name))
+    return lambda pid: children.get(pid, [])
 
 
 def holder_of_port(port: int) -> str | None:

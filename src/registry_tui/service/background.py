@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.service import bootstrap, environments, gateway_link, models, projects, routing
 from registry_tui.service.context import Service
 from registry_tui.service.errors import PartUnavailable, ServiceError
@@ -109,15 +110,18 @@ class Background:
 
     def _archive_pending(self) -> None:
         said = ""
+        changes = DatabaseChanges(self._service.home.mlflow_database)
         while not self._stopping.is_set():
-            self._pending.wait(self._service.settings.pending_versions_every)
+            nudged = self._pending.wait(self._service.settings.pending_versions_every)
             if self._stopping.is_set():
                 return
             self._pending.clear()
-            if not self._service.workflows.launched:
+            stamp = changes.stamp()
+            if not self._service.workflows.launched or not (nudged or changes.due(stamp)):
                 continue
             try:
                 models.archive_pending(self._service)
+                changes.done(stamp)
                 said = ""
             except ServiceError as error:
                 if error.detail != said:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.platform import processes as platform_processes
 from registry_tui.platform import supervisor
+from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
 MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
 AGAIN_AFTER = 30.0
+#: Seconds for which what the database says is kept, unless something was written; and what supervisord says, unless a
+#: replica that runs has ended or was added.
+ROWS_KEPT, PROCESSES_KEPT = 30.0, 3.0
 
 
 class Minder:
@@ -34,7 +39,11 @@ class Minder:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._local = LocalReplicas(service.home)
-        self._due = {"aliases": 0.0, "keys": 0.0}
+        self._due = {"aliases": 0.0, "keys": 0.0, "rows": 0.0, "processes": 0.0}
+        self._rows: Sequence[DeploymentRow] = ()
+        self._known: Mapping[str, supervisor.ProcessInfo] = {}
+        self._writes: int | None = None
+        self._models = DatabaseChanges(service.home.mlflow_database)
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
@@ -52,14 +61,22 @@ class Minder:
                 self._judge(row)
         if moment >= self._due["aliases"]:
             self._due["aliases"] = moment + ALIASES_EVERY
-            for row in rows:
-                if row.follow_alias and row.alias and row.state == DeploymentState.DEPLOYED.value:
-                    self._follow(row)
+            self._follow_all(rows)
         if moment >= self._due["keys"]:
             self._due["keys"] = moment + KEYS_EVERY
             api_keys.note_uses(self._service)
 
     def _deployed(self) -> Sequence[DeploymentRow]:
+        moment = time.monotonic()
+        writes = self._service.database.writes
+        if writes != self._writes or moment >= self._due["rows"]:
+            self._writes = writes
+            self._rows = self._read_rows()
+            self._due.update(rows=moment + ROWS_KEPT, processes=0.0)
+            self._models.forget()
+        return self._rows
+
+    def _read_rows(self) -> Sequence[DeploymentRow]:
         states = (DeploymentState.DEPLOYED.value, DeploymentState.DEPLOYING.value)
         query = select(DeploymentRow).where(DeploymentRow.state.in_(states))
         with self._service.database.reading() as session:
@@ -68,13 +85,14 @@ class Minder:
     # -- processes ----------------------------------------------------------------------------------
 
     def _look_at_processes(self, rows: Sequence[DeploymentRow]) -> None:
-        known = supervisor.processes(self._service.home)
+        names_of = {row.id: self._local.names(row.id) for row in rows}
+        known = self._processes([name.program for names in names_of.values() for name in names])
         for row in rows:
             limits = {revision.generation: revision.memory_bytes for revision in row.revisions}
             active = gateway_link.active_revision(row)
             if active is not None:
                 limits[active.generation] = active.memory_bytes
-            names = self._local.names(row.id)
+            names = names_of[row.id]
             if active is not None and row.state == DeploymentState.DEPLOYED.value:
                 wanted = set(gateway_link.replica_names(row, active))
                 self._take_away(row, [name for name in names if name not in wanted])
@@ -86,6 +104,20 @@ class Minder:
                     self._limit(row, name, info.pid, limits[name.generation])
                 if info.state == "FATAL" and row.state == DeploymentState.DEPLOYED.value:
                     self._start_again(row, name)
+
+    def _processes(self, programs: Sequence[str]) -> Mapping[str, supervisor.ProcessInfo]:
+        """What supervisord says of them; asked again when one is not known, starts, or has ended."""
+        infos = [self._known.get(program) for program in programs]
+        settled = all(
+            info is not None
+            and (info.state == "FATAL" or (info.state == "RUNNING" and platform_processes.alive(info.pid)))
+            for info in infos
+        )
+        moment = time.monotonic()
+        if not settled or moment >= self._due["processes"]:
+            self._known = supervisor.processes(self._service.home)
+            self._due["processes"] = moment + PROCESSES_KEPT
+        return self._known
 
     def _take_away(self, row: DeploymentRow, strays: Sequence[ReplicaName]) -> None:
         """Ends replicas that no caller reaches: a rollout could not, while the supervisor did not answer."""
@@ -147,8 +179,20 @@ class Minder:
 
     # -- aliases ---------------------------------------------------------------------------------------
 
-    def _follow(self, row: DeploymentRow) -> None:
-        """Rolls a deployment to the version that its alias names now, or notes why it cannot."""
+    def _follow_all(self, rows: Sequence[DeploymentRow]) -> None:
+        following = [row for row in rows if row.follow_alias and row.alias]
+        stamp = self._models.stamp()
+        if not following or not self._models.due(stamp):
+            return
+        settled = [row.state == DeploymentState.DEPLOYED.value and self._follow(row) for row in following]
+        if all(settled):
+            self._models.done(stamp)
+
+    def _follow(self, row: DeploymentRow) -> bool:
+        """Rolls a deployment to the version that its alias names now, or notes why it cannot.
+
+        Returns whether nothing is left to do until somebody changes the model.
+        """
         service = self._service
         try:
             place = models.enter_registry(service, row.registry_id)
@@ -156,7 +200,7 @@ class Minder:
             number = None if model is None else model.aliases.get(row.alias or "")
             named = versions.find_version(service, place, model, number) if model and number else None
         except (Missing, WrongState):
-            return
+            return False
         if row.id not in self._failed:
             # Since this service started nothing was tried: a version whose rollout failed before is not tried again.
             failed = [each.version for each in row.revisions if each.state == RevisionState.FAILED.value]
@@ -169,13 +213,13 @@ class Minder:
             or named.status is not VersionStatus.READY
             or number in (row.version, self._failed.get(row.id))
         ):
-            return
+            return True
         try:
             deployments.alias_moved(service, self._creator(row), row, named.version)
             # One rollout a move: when it fails, the next move tries again.
             self._failed[row.id] = named.version
         except InUse:
-            return
+            return False
         except WrongState as error:
             if "workflow" not in error.detail:
                 self._failed[row.id] = named.version
@@ -183,6 +227,7 @@ class Minder:
         except ServiceError as error:
             self._failed[row.id] = named.version
             self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+        return self._failed.get(row.id) == named.version
 
     def _note(self, row: DeploymentRow, problem: str) -> None:
         """Keeps with a deployment why it cannot follow its alias; an event says so once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+        #: Another number after each commit, for who keeps what they have read.
+        self.writes = 0
+        self._count = itertools.count(1)
         #: Called with the rows that a session has written, after its commit.
         self.committed: list[Callable[[Sequence[object]], None]] = []
         #: Called with a session and the rows that it has made, at the end of its transaction.
@@ -63,6 +67,7 @@ class Database:
                     session.flush()
                 for take_part in self.committing if made else ():
                     take_part(session, made)
+        self.writes = next(self._count)
         if written:
             for tell in self.committed:
                 tell(list(written.values()))

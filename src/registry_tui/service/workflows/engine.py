@@ -78,6 +78,8 @@ class Engine:
         self._guard = threading.Lock()
         self._cancels: dict[str, threading.Event] = {}
         self._running = 0
+        self._resting = False
+        self._unused: tuple[list[threading.Event], threading.Event] = ([], threading.Event())
         self._idle = threading.Condition(self._guard)
 
     # -- life ------------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ class Engine:
             "use_listen_notify": False,
             "serializer": DBOSPortableJSONSerializer(),
         }
-        DBOS(config=config)
+        instance = DBOS(config=config)
 
         @DBOS.workflow(name="registry-tui.run", max_recovery_attempts=None)  # type: ignore[untyped-decorator]
         def run(workflow_id: str, abandon: str | None) -> None:
@@ -129,9 +131,12 @@ class Engine:
 
         DBOS.launch()
         self._dbos = DBOS
+        # What makes its threads for queues and schedules end, and the one for delays and time limits.
+        self._unused = (instance.background_thread_stop_events, instance._background_jobs_stop_event)
         with self._guard:
             self._run = run
         self._resume()
+        self._rest()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stops taking up work. Steps that look up are interrupted and go on at the next start, as after a kill."""
@@ -143,7 +148,7 @@ class Engine:
             self._run = None
         if self._dbos is not None:
             self._dbos.destroy(destroy_registry=True)
-            self._dbos = None
+            self._dbos, self._resting = None, False
 
     # -- work ------------------------------------------------------------------------------------
 
@@ -291,6 +296,21 @@ class Engine:
                 logger.error("workflow %s broke off: %s; undoing it", row.id, known.status)
                 self._submit(row.id, abandon=BROKE_OFF)
 
+    def _rest(self) -> None:
+        """Ends DBOS's threads that look every second for work of kinds that we do not have.
+
+        Its recovery of workflows that were cut off ends with them: so only once none of ours is active.
+        """
+        if self._resting:
+            return
+        with self.service.database.reading() as session:
+            if session.scalars(select(WorkflowRow.id).where(WorkflowRow.status.in_(ACTIVE)).limit(1)).first():
+                return
+        self._resting = True
+        others, jobs = self._unused
+        for stop in (*others, jobs):
+            stop.set()
+
     def _body(self, workflow_id: str, abandon: str | None) -> None:
         """The one DBOS workflow that runs every definition."""
         if self.stopping.is_set():
@@ -306,6 +326,7 @@ class Engine:
             Runner(self, self.definition(WorkflowKind(row.kind)), row, cancel).run(abandon)
             with self._guard:
                 self._cancels.pop(workflow_id, None)
+            self._rest()
         except Exception:
             # Not an error of a step: of the database, say, between two. Its lock would hold up all other work.
             if abandon is None:
