@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from budgets import Judge
 from servers import (
     compile_project,
     environment,
@@ -32,7 +33,6 @@ from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import load_ports
 from registry_tui.platform.secrets import load_secrets
 
-SERVICE_BUDGET, MLFLOW_BUDGET = 3.0, 1.3
 PATIENCE = 120.0
 
 
@@ -85,7 +85,7 @@ def stock_start(folder: Path) -> float:
         return wait_until_it_answers(client, started, log) - began
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--fresh", action="store_true", help="a new home in each round")
@@ -106,13 +106,15 @@ def main() -> None:
     service = statistics.median(each["service"] for each in ours)
     mlflow = statistics.median(each["mlflow"] for each in ours)
     alone = statistics.median(stock)
-    print(f"platform, service answers   {service:6.2f} s   (budget {SERVICE_BUDGET} s)")
+    print(f"platform, service answers   {service:6.2f} s")
     print(f"platform, MLflow answers    {mlflow:6.2f} s")
     print(f"mlflow server alone         {alone:6.2f} s")
-    print(f"ratio MLflow / alone        {mlflow / alone:6.2f}     (budget {MLFLOW_BUDGET})")
-    if service > SERVICE_BUDGET or mlflow / alone > MLFLOW_BUDGET:
-        sys.exit("over budget")
+    print(f"ratio MLflow / alone        {mlflow / alone:6.2f}")
+    judge = Judge("start")
+    judge.measured("until the service answers", service)
+    judge.measured("MLflow beside mlflow server alone", mlflow / alone)
+    return judge.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,6 +19,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 import pyte
+from budgets import Judge
 
 COLUMNS, ROWS = 170, 50
 UP, DOWN, PAGE_UP, PAGE_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
@@ -166,10 +167,11 @@ def press(one: Program, keys: Sequence[bytes], pause: float = 0.0) -> Keys:
 
 
 class Report:
-    """Prints both sides of each measurement with their ratio, ours beside its budget; remembers a broken one."""
+    """Prints both sides of each measurement with their ratio, ours beside its budget; `end` returns the exit code."""
 
-    def __init__(self) -> None:
-        self.broken = False
+    def __init__(self, benchmark: str) -> None:
+        self._judge = Judge(benchmark)
+        self.end = self._judge.end
         print(f"{'':<40}{'ours':>10}{'other':>10}{'ratio':>8}{'budget':>9}", flush=True)
 
     def head(self, text: str) -> None:
@@ -182,17 +184,19 @@ class Report:
         ours: float,
         other: float | None = None,
         *,
-        budget: float | None = None,
-        of: str = "",
+        budget: str = "",
     ) -> None:
-        """One line. The budget is for ours, or for the ratio when `of` is "ratio"."""
+        """One line. `budget` names one in `budgets.py`: for the ratio where it is one, else for ours."""
         ratio = ours / other if other else None
-        judged = ratio if of == "ratio" else ours
-        over = budget is not None and judged is not None and judged > budget
-        self.broken |= over
+        bound, verdict = "–", ""
+        if budget:
+            found = self._judge.budgets[budget]
+            judged = ratio if found.unit == "×" else ours
+            assert judged is not None, f"{what}: a budget of a ratio needs the other side"
+            bound, verdict = f"{found.most:g}", "ok" if self._judge.measured(budget, judged) else "OVER"
         print(
             f"{what + ', ' + unit:<40}{ours:>10.1f}{_or_dash(other, '.1f'):>10}{_or_dash(ratio, '.2f'):>8}"
-            f"{_or_dash(budget, 'g'):>9}  {'OVER' if over else 'ok' if budget is not None else ''}",
+            f"{bound:>9}  {verdict}",
             flush=True,
         )
 
