@@ -43,6 +43,8 @@ class Watching(App[None]):
         #: Whether the stream of changes is open: while it is, nobody else looks whether the service answers again.
         self._streaming = False
         self._ticking = False
+        #: Whether a look that was asked for waits for its answer, and whether another one is wanted.
+        self._looking = self._look_wanted = False
         self._was_slow = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
@@ -174,9 +176,20 @@ class Watching(App[None]):
                 screen.refresh_data()
 
     def look_now(self) -> None:
-        """Looks at the health now rather than at the next tick."""
-        # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
-        self.run_worker(self._look, group="look", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+        """Looks at the health now rather than at the next tick; once more behind a look that waits for its answer."""
+        self._look_wanted = True
+        if not self._looking:
+            self._looking = True
+            # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
+            self.run_worker(self._look_while_wanted, group="look", exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _look_while_wanted(self) -> None:
+        try:
+            while self._look_wanted:
+                self._look_wanted = False
+                await self._look()
+        finally:
+            self._looking = False
 
     @property
     def who(self) -> str:

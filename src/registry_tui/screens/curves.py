@@ -146,7 +146,7 @@ class CurveScreen(FrameScreen):
 
     def _look_again(self) -> None:
         self._following = False
-        if self.is_current and self.program.answering:
+        if self.is_current and self.program.answering and not self.asks("start"):
             self.refresh_data()
         else:
             self.follow(("RUNNING",))
@@ -159,7 +159,7 @@ class CurveScreen(FrameScreen):
 
     def _draw_chosen(self) -> None:
         if (metric := self.chosen) is not None:
-            self.work_on(self._draw(metric), "curve")
+            self.ask_chosen(lambda: self._draw(metric), "curve", (metric, self.x))
 
     async def _draw(self, metric: str) -> None:
         began_reading = time.monotonic()

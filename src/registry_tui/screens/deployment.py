@@ -18,6 +18,7 @@ from registry_tui.actions import DEPLOYMENT, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.deployment_actions import DeploymentActions
 from registry_tui.screens.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, settings
+from registry_tui.screens.every import Every
 from registry_tui.screens.replica_logs import ReplicaLogs
 from registry_tui.screens.try_request import TryRequest
 from registry_tui.widgets.chart import LineChart
@@ -58,6 +59,8 @@ class DeploymentScreen(DeploymentActions):
         super().__init__(place)
         self.found: Deployment | None = None
         self._filled = False
+        self._looking = Every(self, EVERY, self._ask, group="start")
+        self._reading = Every(self, LOG_EVERY, self._read_more, group="log", wanted=lambda: self.tab == "logs")
 
     @property
     def deployment(self) -> Deployment | None:
@@ -97,8 +100,8 @@ class DeploymentScreen(DeploymentActions):
         return (("Deployments", Place("deployments")), (self.found.project_name, project), (name, None))
 
     def on_mount(self) -> None:
-        self.set_interval(EVERY, self._look_again, name="look-again")
-        self.set_interval(LOG_EVERY, self._read_more, name="read-more")
+        self._looking.begin()
+        self._reading.begin()
         self.focus_content()
 
     def focus_content(self) -> None:
@@ -119,10 +122,6 @@ class DeploymentScreen(DeploymentActions):
     def leave(self) -> None:
         self.place.state["tab"] = self.tab
         self.place.state["request"] = self.trying.request
-
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering:
-            self.work_on(self._ask(), "start")
 
     # -- asking --------------------------------------------------------------------------------------
 
@@ -247,9 +246,8 @@ class DeploymentScreen(DeploymentActions):
 
     # -- logs -----------------------------------------------------------------------------------------
 
-    def _read_more(self) -> None:
-        if self.is_current and self.program.answering and self.tab == "logs":
-            self.work_on(self.logs.look(self.client), "log")
+    async def _read_more(self) -> None:
+        await self.logs.look(self.client)
 
     def do_replica(self) -> None:
         self.logs.show_next()
@@ -317,8 +315,8 @@ class DeploymentScreen(DeploymentActions):
     @on(TabbedContent.TabActivated, "#tabs")
     def _turned(self) -> None:
         # What the tab shows is asked for now, not at the next look.
-        self._look_again()
-        self._read_more()
+        self._looking.now()
+        self._reading.now()
 
     def _turn_to(self, tab: str) -> None:
         self.query_one("#tabs", TabbedContent).active = tab

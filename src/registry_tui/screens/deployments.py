@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from registry_tui.actions import DEPLOYMENTS, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.deployment_actions import DeploymentActions
+from registry_tui.screens.every import Every
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.page_cache import Fetch
@@ -78,11 +79,8 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
             self.project = await self.client.project(self.place.args["project"])
 
     def on_mount(self) -> None:
-        self.set_interval(EVERY, self._look_again, name="look-again")
-
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering and self.table.source is not None:
-            self.table.reload()
+        there = lambda: self.table.source is not None  # noqa: E731
+        Every(self, EVERY, self.table.reloaded, group="rows", wanted=there).begin()
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, args = self.client, self.place.args

@@ -99,7 +99,7 @@ class ExperimentScreen(ListScreen):
             self.project = await self.client.project(project)
             self.experiment = await self.client.experiment(project, experiment)
         if self.nested and not self.parents:
-            self.work_on(self._learn_parents(), "parents")
+            self.ask(self._learn_parents, "parents", again=False)
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self._refused = None
@@ -259,7 +259,7 @@ class ExperimentScreen(ListScreen):
         self._learn(source)
         self._show_columns()
         if unknown := self.registered.unknown(source.loaded_rows()):
-            self.work_on(self._learn_registered(unknown), "registered")
+            self.ask(lambda: self._learn_registered(unknown), "registered")
         total = source.total
         if total is None:
             text = f"{source.seen} runs" if source.seeking else f"more than {source.seen} runs"

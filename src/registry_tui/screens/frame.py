@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from registry_tui.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.commands import Place
+from registry_tui.screens.asking import Asking
 from registry_tui.widgets.compositing import SeenCompositor
 from registry_tui.widgets.frame import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 
@@ -50,7 +51,7 @@ def _close_unstarted(*works: Coroutine[Any, Any, None]) -> None:
             work.close()
 
 
-class Working:
+class Working(Asking):
     """For screens and dialogs: coroutines in named worker groups, with one place for errors."""
 
     def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
@@ -112,8 +113,8 @@ class FrameScreen(Working, Screen[None]):
         """Shows the first page of Model Registries that the service answered before the client was there."""
 
     def refresh_data(self) -> None:
-        """Asks again, keeping cursor and input."""
-        self.work_on(self._ask(), "start")
+        """Asks again, keeping cursor and input; once more behind a question that is under way."""
+        self.ask(self._ask, "start")
 
     def refresh_soon(self) -> None:
         """Asks again in a moment, once for all changes until then."""
@@ -189,7 +190,7 @@ class FrameScreen(Working, Screen[None]):
         self.show_crumbs()
         self.show_status()
         if self.program.answering:
-            self.work_on(self._ask(), "start")
+            self.ask(self._ask, "start")
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Comes first when it was just made and styled: Textual would style every widget once more."""

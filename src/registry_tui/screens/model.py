@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from registry_tui.actions import MODEL, bindings
 from registry_tui.commands import Place
+from registry_tui.screens.every import Every
 from registry_tui.screens.list_screen import ListScreen, turned
 from registry_tui.screens.version_panel import Fitted, panel
 from registry_tui.widgets.filter_bar import Filter
@@ -80,6 +81,11 @@ class ModelScreen(ListScreen):
 
     def on_mount(self) -> None:
         self.query_one("#panel").display = bool(self.place.state.get("panel"))
+        Every(self, 1.0, self._ask, group="start", wanted=self._waits).begin()
+
+    def _waits(self) -> bool:
+        """Whether an archive of a version in the list is being stored."""
+        return any(row.status == "PENDING_REGISTRATION" for row in self._rows())
 
     def leave(self) -> None:
         super().leave()
@@ -111,15 +117,6 @@ class ModelScreen(ListScreen):
         found = self.deployed.get(row.version, ())
         good = all(each.state == "deployed" for each in found)
         return Cell(", ".join(each.name for each in found), "good" if good else "warn")
-
-    async def start(self) -> None:
-        await super().start()
-        if any(row.status == "PENDING_REGISTRATION" for row in self._rows()):
-            self.set_timer(1.0, self._look_again, name="look-again")
-
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering:
-            self.refresh_data()
 
     def _rows(self) -> list[ModelVersion]:
         source = self.table.source
@@ -161,7 +158,7 @@ class ModelScreen(ListScreen):
     def row_changed(self, row: ModelVersion | None) -> None:
         if self.panel_open and row is not None:
             self._show_panel(row)
-            self.work_on(self._learn(row), "panel")
+            self.ask_chosen(lambda: self._learn(row), "panel", (row.version, row.archive_uri))
 
     @on(VirtualTable.Loaded, "#table")
     def _panel_again(self) -> None:

@@ -16,6 +16,7 @@ from registry_tui.commands import Place
 from registry_tui.screens.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments import DeploymentsScreen
 from registry_tui.screens.dialogs import Menu, MenuItem
+from registry_tui.screens.every import Every
 from registry_tui.screens.list_screen import ListScreen
 from registry_tui.screens.projects import confirm_delete_project, show_credentials
 from registry_tui.widgets.filter_bar import Filter
@@ -76,7 +77,9 @@ class ProjectScreen(DeploymentActions, ListScreen):
                 yield VirtualTable(columns, id="deployed", empty=DEPLOY_FIRST)
 
     def on_mount(self) -> None:
-        self.set_interval(EVERY, self._look_at_deployments, name="deployments")
+        Every(
+            self, EVERY, self._look_at_deployments, group="deployments", wanted=lambda: self.tab == "deployments"
+        ).begin()
         self.focus_content()
 
     def crumbs(self) -> tuple[Crumb, ...]:
@@ -99,7 +102,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
         self._show_facts(project, "", None)
         self._show_deployments()
         # Beside the list, which does not wait for them.
-        self.work_on(self._learn_facts(project), "facts")
+        self.ask(lambda: self._learn_facts(project), "facts")
 
     async def _learn_facts(self, project: Project) -> None:
         why = ""
@@ -210,9 +213,11 @@ class ProjectScreen(DeploymentActions, ListScreen):
 
         self.deployed.set_source(PageCache(fetch, lambda row: str(row.id)))
 
-    def _look_at_deployments(self) -> None:
-        if self.is_current and self.tab == "deployments":
+    async def _look_at_deployments(self) -> None:
+        if self.deployed.source is None:
             self._show_deployments()
+        else:
+            await self.deployed.reloaded()
 
     @on(VirtualTable.Highlighted, "#deployed")
     def _deployment_chosen(self) -> None:

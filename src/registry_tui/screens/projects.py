@@ -60,7 +60,7 @@ class ProjectsScreen(ListScreen):
 
     async def prepare(self) -> None:
         # Beside the list, which does not wait for what may be chosen.
-        self.work_on(self._offer_choices(), "choices")
+        self.ask(self._offer_choices, "choices")
 
     async def _offer_choices(self) -> None:
         client, filters = self.client, self.query_one(FilterBar)

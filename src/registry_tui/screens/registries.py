@@ -102,7 +102,7 @@ class RegistriesScreen(ListScreen):
 
     async def prepare(self) -> None:
         # Beside the list, which does not wait for what may be chosen.
-        self.work_on(self._offer_environments(), "environments")
+        self.ask(self._offer_environments, "environments")
 
     async def _offer_environments(self) -> None:
         environments = await self.client.environments(page_size=1000)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.content import Content
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from registry_tui.actions import REGISTRY, Action, bindings
 from registry_tui.commands import Place
+from registry_tui.screens.every import Every
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.screens.registries import CLOUDS, registry_why_not
 from registry_tui.screens.registry_actions import confirm_delete, confirm_synchronize, registry_menu, sync_line
@@ -57,7 +57,6 @@ class RegistryScreen(FrameScreen):
         self.registry: ModelRegistry | None = None
         #: What each line of the details copies, by its option's ID.
         self.values: dict[str, str] = {}
-        self._again: Timer | None = None
 
     def compose_content(self) -> Iterable[Widget]:
         yield Static("", id="headline", markup=False)
@@ -76,6 +75,7 @@ class RegistryScreen(FrameScreen):
         return (("Model Registries", Place("registries")), (name, None))
 
     def on_mount(self) -> None:
+        Every(self, 1.0, self._ask, group="start", wanted=self._changes).begin()
         self.focus_content()
 
     @property
@@ -103,14 +103,10 @@ class RegistryScreen(FrameScreen):
         self.show_crumbs()
         self._show(self.registry)
         self._show_pane()
-        if self._again is not None:
-            self._again.stop()
-        changing = self.registry.workflow_id is not None
-        self._again = self.set_timer(1.0, self._look_again, name="look-again") if changing else None
 
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering:
-            self.refresh_data()
+    def _changes(self) -> bool:
+        """Whether a workflow works on the registry."""
+        return self.registry is not None and self.registry.workflow_id is not None
 
     def _show_pane(self) -> None:
         if self.pane is not None and self.registry is not None:

@@ -10,6 +10,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.screens.every import Every
 from registry_tui.screens.registry_panes import ListPane
 from registry_tui.screens.save import Save
 from registry_tui.widgets.filter_bar import Filter, FilterBar
@@ -69,7 +70,7 @@ class EventsPane(ListPane):
         yield VirtualTable(_LINES, id="log", empty=Empty("No log lines"))
 
     def on_mount(self) -> None:
-        self.set_interval(EVERY, self._look_for_lines, name="follow")
+        Every(self.frame, EVERY, self._look_for_lines, group="follow", wanted=lambda: self.following).begin()
 
     @property
     def log_table(self) -> VirtualTable[LogLine]:
@@ -77,7 +78,7 @@ class EventsPane(ListPane):
 
     def show(self, registry: ModelRegistry) -> None:
         super().show(registry)
-        self.frame.work_on(self._offer_choices(registry), "event-choices")
+        self.frame.ask(lambda: self._offer_choices(registry), "event-choices")
 
     async def _offer_choices(self, registry: ModelRegistry) -> None:
         found = await self.frame.client.event_choices(registry=registry.id)
@@ -113,7 +114,7 @@ class EventsPane(ListPane):
             self.log_table.set_source(PageCache(self._lines_of(event), lambda line: str(line.sequence)))
             self._show_head()
             if event.workflow_id is not None:
-                self.frame.work_on(self._follow(event, begin=True), "follow")
+                self.frame.work_on(self._follow(event, begin=True), "chosen-event")
 
     def _lines_of(self, event: Event) -> Fetch[Any]:
         client = self.frame.client
@@ -134,9 +135,9 @@ class EventsPane(ListPane):
             words += f"  {safe(event.detail, 300)}"
         self.query_one("#log-head", Static).update(words)
 
-    def _look_for_lines(self) -> None:
-        if self.following and self.event is not None and self.frame.is_current and self.frame.program.answering:
-            self.frame.work_on(self._follow(self.event), "follow")
+    async def _look_for_lines(self) -> None:
+        if self.event is not None:
+            await self._follow(self.event)
 
     async def _follow(self, event: Event, *, begin: bool = False) -> None:
         """Asks whether its workflow still runs, then for the lines so far: so none is missed at the end."""

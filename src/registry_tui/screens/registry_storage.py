@@ -102,11 +102,11 @@ class StoragePane(ListPane):
 
     def show(self, registry: ModelRegistry) -> None:
         self.registry = registry
-        self.frame.work_on(self._learn(FRESH), "storage")
+        self.frame.ask(lambda: self._learn(FRESH), "storage")
 
     def measure(self) -> None:
         """Measures again now."""
-        self.frame.work_on(self._learn(0), "storage")
+        self.frame.ask(lambda: self._learn(0), "measure")
 
     async def _learn(self, max_age: float | None) -> None:
         """Asks for the totals, and again while they are measured; what was measured last stays in view meanwhile."""
@@ -131,7 +131,7 @@ class StoragePane(ListPane):
 
     def _look_again(self) -> None:
         if self.frame.is_current and self.frame.program.answering:
-            self.frame.work_on(self._learn(None), "storage")
+            self.frame.ask(lambda: self._learn(None), "storage", again=False)
 
     def fetch(self, registry: ModelRegistry) -> Fetch[Any]:
         client, asked, order, by_model = self.frame.client, self.filters, self.order, self.by_model

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.screens.every import Every
+
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
     from registry_tui.screens.experiment import ExperimentScreen
@@ -28,7 +30,7 @@ class Following:
     def begin(self) -> None:
         """Looks from now on, as long as the screen is there."""
         slower = OVER_SSH if self._screen.program.preferences.over_ssh else 1
-        self._screen.set_interval(EVERY * slower, self._look, name="look-again")
+        Every(self._screen, EVERY * slower, self._look, group="look-again").begin()
 
     @property
     def runs(self) -> bool:
@@ -41,17 +43,16 @@ class Following:
         rows = [] if source is None else [source.row(index) for index in range(top, top + table.size.height)]
         return [row for row in rows if row is not None]
 
-    def _look(self) -> None:
-        screen = self._screen
-        source = screen.table.source
-        if not screen.is_current or not screen.program.answering or source is None or not source.started:
+    async def _look(self) -> None:
+        table = self._screen.table
+        if table.source is None or not table.source.started:
             return
         if self.runs:
-            screen.table.reload()
+            await table.reloaded()
             return
         self._looks += 1
         if self._looks % AT_REST == 0:
-            screen.work_on(self._look_for_new(), "new-runs")
+            await self._look_for_new()
 
     async def _look_for_new(self) -> None:
         """One row, so that a list at rest costs next to nothing."""

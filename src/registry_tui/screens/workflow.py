@@ -13,6 +13,7 @@ from textual.widgets import Static
 from registry_tui.actions import WORKFLOW, bindings
 from registry_tui.commands import Place
 from registry_tui.screens.activity import workflow_why_not
+from registry_tui.screens.every import Every
 from registry_tui.screens.frame import FrameScreen
 from registry_tui.widgets.frame import Crumb
 from registry_tui.widgets.pace import Paces
@@ -63,8 +64,6 @@ class WorkflowScreen(FrameScreen):
         self.work = await client.workflow(id_)
         await self._read_lines(id_)
         self._show()
-        if not self.work.status.finished:
-            self.set_timer(EVERY, self._look_again, name="look-again")
 
     async def _read_lines(self, id_: str) -> None:
         """What is new: the last page is asked for again, and those after it."""
@@ -77,12 +76,14 @@ class WorkflowScreen(FrameScreen):
             self._token = page.next_page_token
         del self.lines[:-MAX_LINES]
 
+    def on_mount(self) -> None:
+        Every(self, EVERY, self._ask, group="start", wanted=self._runs).begin()
+
+    def _runs(self) -> bool:
+        return self.work is not None and not self.work.status.finished
+
     def follows_workflow(self, workflow: str) -> bool:
         return workflow == self.place.args["workflow"]
-
-    def _look_again(self) -> None:
-        if self.is_current and self.program.answering:
-            self.refresh_data()
 
     def _show(self) -> None:
         work = self.work

@@ -110,6 +110,12 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self._lines.clear()
             self._demand()
 
+    async def reloaded(self) -> None:
+        """Reloads, and waits until what is in view is here, or could not be fetched."""
+        self.reload()
+        if self._pump is not None:
+            await asyncio.wait({self._pump})
+
     # -- fetching -----------------------------------------------------------------------------------
 
     def _demand(self) -> None:
