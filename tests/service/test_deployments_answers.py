@@ -147,7 +147,8 @@ def test_a_version_whose_first_calls_fail_goes_back_by_itself_and_says_why(
         found = platform.ask(lambda client: client.deployment(deployment.id))
         return found if (found.version, found.state) == (1, "deployed") else None
 
-    found = wait_for(gone_back, what="the deployment to go back")
+    # One that dies loads its model anew before each call that ends it.
+    found = wait_for(gone_back, what="the deployment to go back", timeout=300)
     assert answer(deployment) == [4.0]
     assert found.reason == f"revision 2 (version 2) was rolled back: its first {said}"
     newest, failed, _ = platform.ask(lambda client: client.revisions(deployment.id))
@@ -186,3 +187,27 @@ def test_a_version_that_fails_over_its_example_is_rolled_back_with_the_last_line
         assert isinstance(accepted, Accepted)
         assert said in str(finish(soon, accepted.workflow, WorkflowStatus.FAILED).error)
     assert answer(deployment) == [4.0]
+
+
+def test_a_followed_alias_whose_version_fails_is_not_rolled_out_again_until_it_moves(platform: Platform) -> None:
+    project = platform.new_project()
+    good = register(platform, project, add=1)
+    registry, model = good.registry, good.version.model_id
+    register(platform, project, good.version.model_name, raises="no such column")
+    platform.ask(lambda client: client.set_alias(registry, model, "champion", 1))
+    deployment = deploy(platform, good, version=None, alias="champion", follow_alias=True)
+    assert answer(deployment) == [4.0]
+    platform.ask(lambda client: client.set_alias(registry, model, "champion", 2))
+
+    def gone_back() -> bool:
+        call(deployment)
+        found = platform.ask(lambda client: client.deployment(deployment.id))
+        return (found.revision, found.version, found.state) == (3, 1, "deployed")
+
+    wait_for(gone_back, what="the deployment to go back", timeout=300)
+    # It still follows: the next move rolls, the version that failed did not.
+    register(platform, project, good.version.model_name, add=5)
+    platform.ask(lambda client: client.set_alias(registry, model, "champion", 3))
+    wait_for(lambda: call(deployment).text == '{"predictions": [8.0]}', what="the deployment to follow", timeout=300)
+    history = platform.ask(lambda client: client.revisions(deployment.id))
+    assert [(each.version, each.state) for each in history][1:] == [(1, "replaced"), (2, "failed"), (1, "replaced")]
