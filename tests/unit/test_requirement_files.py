@@ -202,6 +202,25 @@ def test_the_key_depends_on_everything_that_an_environment_is_made_of(tmp_path: 
     assert len({base, *others}) == 7
 
 
+def test_a_version_of_the_servers_packages_that_the_model_asks_for_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+
+    def run(command: list[str], *_: object) -> int:
+        if "install" in command:
+            listed.extend(Path(command[command.index("-r") + 1]).read_text().splitlines())
+        else:
+            Path(command[-1]).mkdir()
+        return 0
+
+    monkeypatch.setattr(python_environments, "_run", run)
+    wanted = read_wanted(model(tmp_path, requirements_DOT_txt="uvicorn==0.23.0\nmlflow-skinny==3.1.0\n"))
+    python_environments._build(wanted, tmp_path / "environment", print, lambda: None)
+    names = [line.partition("==")[0] for line in listed]
+    assert sorted(names) == ["httptools", "mlflow-skinny", "uvicorn", "uvloop"] and "uvicorn==0.23.0" in listed
+
+
 def test_direct_addresses_and_repositories_are_kept_for_uv(tmp_path: Path) -> None:
     text = "-e git+https://example.org/x.git@main\nhttps://example.org/y-1.0-py3-none-any.whl\nz @ https://example.org/z.zip\n"
     wanted = read_wanted(model(tmp_path, requirements_DOT_txt=text))

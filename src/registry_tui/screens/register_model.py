@@ -62,7 +62,7 @@ class RegisterModelForm(WorkingForm[Place]):
 
     def _from(self) -> str:
         run = self.run_details
-        return safe(f"run {run.name or run.id} · {self.path}", 200)
+        return safe(f"run {run.name or run.id} · {self.path or 'the root of its artifacts'}", 200)
 
     async def _count(self) -> None:
         """Tells how much would be stored."""

@@ -134,7 +134,7 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
     counted = list(sizes.values())[:MAX_MEASURED]
     # Registering takes the run's own folder where it holds a model, else the logged model.
     outside = dict[str, int]()
-    if clean and "" in sides.models:
+    if "" in sides.models or (not clean and MODEL_FILE in own):
         outside = theirs if MODEL_FILE in own else own
     return ArtifactTotals(
         path=clean,

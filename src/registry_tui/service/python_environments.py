@@ -137,8 +137,10 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
         raise InvalidInput(
             f"No environment can be made: {said[-1] if said else 'uv gave no reason'}", action="See the workflow's log"
         )
-    own = _serving_requirements()
-    if not any(required.name in ("mlflow", "mlflow-skinny") for required in named.required):
+    names = {required.name for required in named.required}
+    # A version that the model asks for itself counts: the replica uses what all versions of these packages have.
+    own = [line for line in _serving_requirements() if line.partition("==")[0] not in names]
+    if not names & {"mlflow", "mlflow-skinny"}:
         own.append(f"mlflow=={version('mlflow')}")
     lists = folder / "lists"
     lists.mkdir()
