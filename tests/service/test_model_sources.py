@@ -14,7 +14,7 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
-from support.platforms import Platform, unique, wait_for
+from support.platforms import Platform, run_python, unique, wait_for
 from support.registered import mlflow_client, object_store
 
 MLMODEL = b"flavors: {python_function: {loader_module: mine}}\nnumber: %d\n"
@@ -129,6 +129,24 @@ def test_the_roots_and_other_spellings_lead_to_the_same_folder(
     assert content(platform, encoded) == MLMODEL % FOLDERS.index("my model")
     options = ("--project", logging.project.id, "--name", unique("cli"), "--source", f"runs:/{folders}/a#b", "--json")
     assert '"artifact_path": "a#b"' in platform.command("models", "register", *options).stdout
+
+
+STOCK = """
+import sys, mlflow, pathlib
+run, name, *folders = sys.argv[1:]
+for number, folder in enumerate(folders, 1):
+    made = mlflow.register_model(f"runs:/{run}/{folder}".rstrip("/"), name)
+    assert int(made.version) == number
+    path = pathlib.Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{number}"))
+    print((path / "MLmodel").read_text().splitlines()[-1])
+"""
+
+
+def test_stock_code_registers_the_same_folders(platform: Platform, logging: Logging, folders: str) -> None:
+    # MLflow's client itself cuts a name at `#` and `?`.
+    names = [name for name in FOLDERS if not {"#", "?"} & set(name)]
+    said = run_python(STOCK, platform.exports(logging.project.id), folders, unique("stock"), *names)
+    assert said.splitlines()[-len(names) :] == [f"number: {FOLDERS.index(name)}" for name in names]
 
 
 def test_a_run_and_a_name_mean_the_model_of_the_largest_step_at_every_door(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual.widgets import Input
 
@@ -108,3 +110,36 @@ async def test_the_form_knows_every_model_and_what_would_be_stored(
         await driver.press("enter")
         rows = await driver.rows("model")
         assert rows[0].version == 2
+
+
+async def test_the_form_names_what_is_not_part_of_the_model(
+    open_program: Open, platform: Platform, logged: Served
+) -> None:
+    project = logged.project.id
+    with mlflow_client(platform.ask(lambda client: client.credentials(project))) as http:
+
+        def post(call: str, **body: object) -> dict[str, Any]:
+            return dict(http.post(f"/api/2.0/mlflow/{call}", json=body).raise_for_status().json())
+
+        experiment = post("experiments/create", name=unique("mixed"))["experiment_id"]
+        info = post("runs/create", experiment_id=experiment)["run"]["info"]
+        model = post("logged-models", experiment_id=experiment, name="net", source_run_id=info["run_id"])["model"]
+        files = {
+            f"{model['info']['artifact_uri']}/MLmodel": "flavors: {python_function: {loader_module: m}}",
+            f"{info['artifact_uri']}/net/plots/roc.txt": "roc",
+        }
+        for uri, text in files.items():
+            path = uri.removeprefix("mlflow-artifacts:/")
+            http.put(f"/api/2.0/mlflow-artifacts/artifacts/{path}", content=text.encode()).raise_for_status()
+    async with open_program(size=(120, 40)) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        place = Place("run", {"project": project, "run": info["run_id"]})
+        place.state["tab"] = "artifacts"
+        driver.app.jump(place)
+        await driver.at("run")
+        await driver.until(lambda: driver.screen.artifacts.tree_view.root.children, "the tree")
+        await driver.until(lambda: driver.screen.reason("register") is None, "Register Model")
+        await driver.press("enter")
+        await driver.shows("MLmodel", "▶ plots")
+        await driver.press("R")
+        await driver.shows("Register Model", "1 files, ", "not part of the model: plots/roc.txt")
