@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -66,10 +66,14 @@ def logging(platform: Platform) -> Iterator[Logging]:
 @pytest.fixture(scope="module")
 def folders(platform: Platform, logging: Logging) -> str:
     """A run with a model in each of `FOLDERS`; what it says is the folder's place in them."""
+    return log_folders(platform, logging, FOLDERS)
+
+
+def log_folders(platform: Platform, logging: Logging, names: Sequence[str]) -> str:
     run, root = logging.run()
     bucket = platform.ask(lambda client: client.environment(logging.project.environment_id)).bucket
     store = object_store(platform)
-    for number, name in enumerate(FOLDERS):
+    for number, name in enumerate(names):
         # MLflow's proxy takes no `#` in an upload's address; the object store keeps what other tools wrote.
         store.put_object(Bucket=bucket, Key=f"{root}/{name}/MLmodel".replace("//", "/"), Body=MLMODEL % number)
     return run
@@ -142,11 +146,12 @@ for number, folder in enumerate(folders, 1):
 """
 
 
-def test_stock_code_registers_the_same_folders(platform: Platform, logging: Logging, folders: str) -> None:
-    # MLflow's client itself cuts a name at `#` and `?`.
-    names = [name for name in FOLDERS if not {"#", "?"} & set(name)]
-    said = run_python(STOCK, platform.exports(logging.project.id), folders, unique("stock"), *names)
-    assert said.splitlines()[-len(names) :] == [f"number: {FOLDERS.index(name)}" for name in names]
+def test_stock_code_registers_the_same_folders(platform: Platform, logging: Logging) -> None:
+    # MLflow's client itself refuses a run that holds a name with `#` or `?`, and its listing decodes `%20` once more.
+    names = [name for name in FOLDERS if not {"#", "?"} & set(name) and "%20" not in name]
+    run = log_folders(platform, logging, names)
+    said = run_python(STOCK, platform.exports(logging.project.id), run, unique("stock"), *names)
+    assert said.splitlines()[-len(names) :] == [f"number: {number}" for number in range(len(names))]
 
 
 def test_a_run_and_a_name_mean_the_model_of_the_largest_step_at_every_door(
