@@ -22,7 +22,9 @@ from sklearn.linear_model import LinearRegression
 mlflow.set_experiment("roots")
 with mlflow.start_run() as run:
     with tempfile.TemporaryDirectory() as folder:
-        mlflow.sklearn.save_model(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]), f"{folder}/model")
+        model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+        # Naming the requirements spares MLflow looking for them in another process.
+        mlflow.sklearn.save_model(model, f"{folder}/model", pip_requirements=["scikit-learn"])
         mlflow.log_artifacts(f"{folder}/model")
     mlflow.log_text("not a model", "notes/readme.txt")
 mlflow.genai.register_prompt(sys.argv[1], "Hello {{name}}")
@@ -43,7 +45,7 @@ def names() -> tuple[str, str]:
 def made(platform: Platform, names: tuple[str, str]) -> tuple[Project, str]:
     """A project, and its run."""
     project = platform.new_project()
-    output = run_python(MAKE, platform.exports(project.id), *names)
+    output = run_python(MAKE, platform.exports(project.id), *names, timeout=400)
     assert "REFUSED" in output
     return project, output.split("RUN ", 1)[1].split()[0]
 
