@@ -97,6 +97,35 @@ def test_what_a_refused_registration_leaves_behind_is_not_listed_until_something
         assert listed(parts, body.get("new_name", name)), name
 
 
+REGISTER = """
+import sys, mlflow
+for source, name in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+    try:
+        mlflow.register_model(source, name)
+    except mlflow.exceptions.MlflowException as error:
+        print("REFUSED", name)
+"""
+
+
+def test_what_the_client_itself_finds_to_be_no_model_is_not_listed(parts: Parts, logged: Logged) -> None:
+    arguments = (f"runs:/{logged.run_id}/notes", "No folder", f"runs:/{'0' * 32}/model", "No run")
+    output = run_python(REGISTER, parts.exports("wine", "ann"), *arguments, timeout=400)
+    for name in ("No folder", "No run"):
+        assert f"REFUSED {name}" in output
+        assert found(parts, name)["name"] == name
+        assert not listed(parts, name)
+
+
+def test_looking_for_something_else_leaves_a_new_model_in_the_list(parts: Parts, logged: Logged) -> None:
+    make(parts, "ann", "Looked").raise_for_status()
+    for filter_ in ("", "name LIKE 'x%'", "name = 'x' AND source_run_id = 'y'"):
+        body = {"experiment_ids": [logged.experiment_id], "filter": filter_}
+        parts.ask("ann", "POST", "logged-models/search", json=body).raise_for_status()
+    parts.ask("ann", "GET", "runs/get", params={"run_id": logged.run_id}).raise_for_status()
+    parts.ask("bob", "GET", "runs/get", params={"run_id": "0" * 32})
+    assert listed(parts, "Looked")
+
+
 def test_a_refused_leftover_blocks_nobody(parts: Parts, logged: Logged) -> None:
     make(parts, "ann", "Free").raise_for_status()
     first = parts.mlflow.call("GET", "registered-models/get", workspace=REGISTRY, params={"name": "Free"})

@@ -59,7 +59,7 @@ async def test_a_prompt_is_not_a_model(
     with pytest.raises(NotFound, match="has no model"):
         await client.model(registry, prompt)
     with pytest.raises(RegistryError, match="has no model"):
-        await client.create_deployment(project.id, DeploymentCreate(name=unique("d"), model=prompt, version=1))
+        await client.create_deployment(DeploymentCreate(name=unique("d"), project=project.id, model=prompt, version=1))
     with pytest.raises(RegistryError, match="already taken by a prompt"):
         await client.register_model(project.id, RegisterModel(name=prompt, run_id=run, artifact_path=""))
 

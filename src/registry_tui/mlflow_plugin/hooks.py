@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -32,6 +33,10 @@ _OWN_ACCESS_PATHS = (
     "/users/roles/list",
 )
 _CREATE_VERSION = "/mlflow/model-versions/create"
+_GET_RUN = "/mlflow/runs/get"
+_SEARCH_LOGGED_MODELS = "/mlflow/logged-models/search"
+#: The filter with which MLflow's client looks for a logged model (`tracking/_model_registry/fluent.py`).
+_BY_NAME = re.compile(r"name = '[^']*'")
 
 
 class _Forgetful(dict[str, "str | None"]):
@@ -79,21 +84,32 @@ def _guard_access() -> Response | None:
 
 
 def _mark_model_of_refused_version(response: Response) -> Response:
-    """Clients make a model and its first version in two calls; lists leave out the model when the second is refused.
+    """Clients make a model before its first version; lists leave out the model when no version can come of it.
 
     A server error is not a refusal: clients send the call again.
     """
     refused = HTTPStatus.BAD_REQUEST <= response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    if not (request.path.endswith(_CREATE_VERSION) and refused and current_user()):
+    of_version = request.path.endswith(_CREATE_VERSION)
+    if not current_user() or not ((refused and of_version) or _finds_nothing_to_register(response, refused)):
         return response
-    store, name = _registry_store(), _asked_name()
-    if name and store is not None:
+    store, name = _registry_store(), _asked_name() if of_version else None
+    if store is not None and (name or not of_version):
         try:
             store.mark_left_behind(name)
         except MlflowException as error:
             # The client needs the refusal itself.
-            _logger.info("The empty model %r is not marked: %s", name, error.message)
+            _logger.info("An empty model is not marked: %s", error.message)
     return response
+
+
+def _finds_nothing_to_register(response: Response, refused: bool) -> bool:
+    """Whether MLflow's client ends `register_model("runs:/RUN/NAME", …)` by itself on this answer: there is no such
+    run, or no logged model of that name. It asks for both after it made the registered model."""
+    if request.path.endswith(_GET_RUN):
+        return refused
+    if not request.path.endswith(_SEARCH_LOGGED_MODELS) or not response.is_json:
+        return False
+    return _BY_NAME.fullmatch(_asked("filter") or "") is not None and not response.get_json().get("models")
 
 
 def _registry_store() -> EnvironmentRegistryStore | None:

@@ -1,8 +1,8 @@
 """Models that a refused registration left behind.
 
-Clients make a model and its first version in two calls. When the second is refused, the model stays and can be used by
-its name as on any MLflow server, but it is marked: lists leave it out while nothing was done with it, and whoever
-creates a model of that name gets a new one in its place.
+Clients make a model, look for what to register, and make the first version. When that is refused, or the client finds
+nothing to register, the model stays and can be used by its name as on any MLflow server, but it is marked: lists leave
+it out while nothing was done with it, and whoever creates a model of that name gets a new one in its place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelTag,
 )
 from mlflow.utils.time import get_current_time_millis
-from sqlalchemy import and_, delete, or_, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin.searching import model_has
@@ -41,15 +41,20 @@ def is_left_behind() -> Any:
     return and_(model_has(SqlRegisteredModelTag, SqlRegisteredModelTag.key == tags_.LEFT_BEHIND), is_bare())
 
 
-def mark(session: Session, workspace: str, name: str, user: str) -> None:
-    """Marks a bare model that a user made moments ago, and whose first version was refused."""
+def mark(session: Session, workspace: str, user: str, name: str | None) -> None:
+    """Marks a bare model that a user made moments ago: the one of a name, else the newest."""
     since = get_current_time_millis() - _MADE_WITHIN_MILLISECONDS
     owner = and_(SqlRegisteredModelTag.key == tags_.OWNER, SqlRegisteredModelTag.value == user)
     made_now = and_(
+        is_bare(),
+        model_has(SqlRegisteredModelTag, owner),
         SqlRegisteredModel.creation_time > since,
         SqlRegisteredModel.last_updated_time == SqlRegisteredModel.creation_time,
     )
-    if _hold(session, workspace, name, and_(is_bare(), made_now, model_has(SqlRegisteredModelTag, owner))):
+    if name is None:
+        newest = select(SqlRegisteredModel.name).where(SqlRegisteredModel.workspace == workspace, made_now)
+        name = session.scalar(newest.order_by(SqlRegisteredModel.creation_time.desc()).limit(1))
+    if name is not None and _hold(session, workspace, name, made_now):
         session.merge(SqlRegisteredModelTag(workspace=workspace, name=name, key=tags_.LEFT_BEHIND, value="true"))
 
 

@@ -136,12 +136,12 @@ class EnvironmentRegistryStore(OwnedStore):
             if session.get(SqlRegisteredModel, (registry, name)) is None:
                 check_model_name(name)
 
-    def mark_left_behind(self, name: str) -> None:
-        """Marks a model whose first version was refused, when this user made it moments ago for nothing else."""
+    def mark_left_behind(self, name: str | None) -> None:
+        """Marks a bare model that this user made moments ago, the one of a name or else the newest, as not wanted."""
         registry, user = self._get_active_workspace(), current_user()
         if user is not None and not is_administrator():
             with self.ManagedSessionMaker(read_only=False) as session:
-                leftovers.mark(session, registry, name, user)
+                leftovers.mark(session, registry, user, name)
 
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
         self._refuse_reserved([tag.key])
