@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.platform import lifecycle, object_store, ports, processes, supervisor
+from registry_tui.platform import lifecycle, object_store, ports, processes, space, supervisor
 from registry_tui.platform.errors import BinaryMissing, Damaged, HomeUnusable, PlatformError, PortTaken
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, require_free
@@ -133,7 +133,7 @@ def test_a_path_that_parts_would_misread_is_refused(tmp_path: Path, name: str) -
 
 
 def test_a_full_disk_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "MIN_FREE_BYTES", 1 << 62)
+    monkeypatch.setattr(space, "LEAST", 1 << 62)
     error = refusal(home)
     assert isinstance(error, HomeUnusable) and "are free on the disk" in error.message
 

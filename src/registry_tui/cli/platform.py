@@ -115,6 +115,8 @@ def status(as_json: JsonOption = False) -> None:
                 f"{part.name:<13} {part.state.value:<10} {part.version or '-':<9} {part.pid or '-':>7} {memory:>8} "
                 f"{uptime:>9}  {detail}{f' ({part.address})' if part.address else ''}"
             )
+            if part.action:
+                print(f"{'':<13} {part.action}")
         print(f"home: {found.home}")
     if not found.healthy:
         raise typer.Exit(1)

@@ -23,6 +23,8 @@ from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.listeners import BACKLOG, Listeners
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.routes import RoutesFile
+from registry_tui.platform.endings import Ending
+from registry_tui.platform.endings import leave as leave_reason
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import LOOPBACK, load_ports
@@ -156,7 +158,10 @@ def main() -> None:
             )
         uvloop.run(serve(home, ports.gateway, number))
     except (OSError, PlatformError) as error:
-        sys.exit(f"The gateway cannot start: {error}")
+        detail = f"The gateway cannot start: {error}"
+        action = getattr(error, "action", None) or "See `registry-tui logs gateway`, then run `registry-tui up` again"
+        leave_reason(home, "gateway", Ending(detail, action))
+        sys.exit(detail)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ import sqlite3
 import uuid
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from registry_tui.platform.children import isolated
+from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, write_private
@@ -92,9 +94,8 @@ def prepare_database(path: Path) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
-def main() -> None:
-    """Runs the server in this process until it is told to stop."""
-    home = Home.resolve()
+def _prepared(home: Home) -> tuple[Any, Ports]:
+    """MLflow's application with our parts in it, and the ports. Raises OSError, PlatformError and SQLite's errors."""
     home.create()
     secrets, ports = load_secrets(home), choose_ports(home)
     for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES)]:
@@ -106,7 +107,6 @@ def main() -> None:
 
     # MLflow reads its environment while it is imported.
     import mlflow.server
-    import uvicorn
     from mlflow.server import artifact_router, auth, handlers
 
     from registry_tui.mlflow_plugin import analysis, artifact_paths, curves, hooks
@@ -129,8 +129,21 @@ def main() -> None:
     membership.install(mlflow.server.app)
     defaults = DefaultExperiments(handlers._get_tracking_store(), routes)
     defaults.make_all()
+    return ApiErrors(ProjectAddresses(ExperimentZero(app, defaults), routes), membership.explain), ports
+
+
+def main() -> None:
+    """Runs the server in this process until it is told to stop."""
+    home = Home.resolve()
+    with explained(home, "mlflow", home.mlflow_database, home.mlflow_auth_database):
+        app, ports = _prepared(home)
+    works(home, "mlflow")
+    # MLflow reads its environment while it is imported.
+    import mlflow.server
+    import uvicorn
+
     uvicorn.run(
-        ApiErrors(ProjectAddresses(ExperimentZero(app, defaults), routes), membership.explain),
+        app,
         host=LOOPBACK,
         port=ports.mlflow,
         log_config=str(mlflow.server._UVICORN_LOG_CONFIG),

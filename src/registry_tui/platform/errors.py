@@ -20,6 +20,10 @@ class Damaged(HomeUnusable, ValueError):
     """A file of the home does not hold what it must."""
 
 
+class LimitTooLow(PlatformError):
+    """A limit of the shell or the account is too low for the platform."""
+
+
 class PortTaken(PlatformError):
     """Another program listens on a port of this platform."""
 

@@ -7,17 +7,19 @@ import fcntl
 import importlib.util
 import os
 import re
-import shutil
+import resource
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from registry_tui.platform import object_store, processes, supervisor
+from registry_tui.platform import endings, object_store, processes, space, supervisor
 from registry_tui.platform.errors import (
     BinaryMissing,
     Busy,
     HomeUnusable,
+    LimitTooLow,
     PartFailed,
     PortTaken,
     StillRunning,
@@ -28,8 +30,11 @@ from registry_tui.platform.ports import Ports, choose_ports, load_ports, require
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState
 
-#: Free bytes below which nothing is started: SQLite and the object store need room to write safely.
-MIN_FREE_BYTES = 256 * 1024 * 1024
+if TYPE_CHECKING:
+    from registry_tui.platform.probes import Probe
+
+#: Open files that supervisord and the object store need (`minfds` of supervisord's configuration).
+MIN_FILES = supervisor.MIN_FILES
 
 #: Seconds that all parts together may take to come up.
 PATIENCE = 180.0
@@ -60,6 +65,7 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
     Raises HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
     """
     _require_programs()
+    _require_files()
     _prepare(home)
     with _only_one(home), _words(home):
         secrets = load_secrets(home)
@@ -81,8 +87,9 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
                 supervisor.configure(home)
                 supervisor.reread(home)
         known = supervisor.processes(home)
-        for program in supervisor.PROGRAMS:
+        for program, part in supervisor.PROGRAMS.items():
             if not known[program].running:
+                endings.works(home, part)
                 supervisor.start_part(home, program)
         yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
         yield from _hand_over(home, patience)
@@ -189,6 +196,7 @@ def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartP
         # One after the other: the gateway's other process goes on to answer callers.
         for program in supervisor.programs_of(part):
             supervisor.stop_part(home, program)
+            endings.works(home, part)
             supervisor.start_part(home, program)
             yield from _until_healthy(home, choose_ports(home), load_secrets(home), (part,), patience)
 
@@ -207,7 +215,7 @@ def _until_healthy(
             for part in parts:
                 if part in told and told[part].state is PartState.HEALTHY:
                     continue
-                progress = _progress(part, supervisor.part_info(known, part), probe)
+                progress = _progress(home, part, supervisor.part_info(known, part), probe)
                 if told.get(part) != progress:
                     told[part] = progress
                     yield progress
@@ -223,26 +231,38 @@ def _until_healthy(
         probe.close()
 
 
-def _progress(part: str, info: supervisor.ProcessInfo, probe: object) -> PartProgress:
-    from registry_tui.platform.probes import Probe
-
-    assert isinstance(probe, Probe)
+def _progress(home: Home, part: str, info: supervisor.ProcessInfo, probe: Probe) -> PartProgress:
+    state, detail = probe.ask(part) if info.running else (PartState.STARTING, "starting")
+    if state is PartState.HEALTHY:
+        endings.works(home, part)
+        return PartProgress(part, state, detail)
+    if (ending := endings.ending_of(home, part)) is not None:
+        return PartProgress(part, PartState.FAILED, ending.detail)
     if info.state == "FATAL":
         return PartProgress(part, PartState.FAILED, info.description)
-    if not info.running:
+    if not info.running or state is PartState.UNHEALTHY:
         return PartProgress(part, PartState.STARTING, "starting again" if info.state == "BACKOFF" else "starting")
-    state, detail = probe.ask(part)
-    if state is PartState.UNHEALTHY:
-        return PartProgress(part, PartState.STARTING, "starting")
     return PartProgress(part, state, detail)
 
 
 def _failed(home: Home, part: str, what: str) -> PartFailed:
+    if (ending := endings.ending_of(home, part)) is not None:
+        return PartFailed(f"The part {part} {what}: {ending.detail}", action=ending.action)
     log = supervisor.tail(home, part, 12)
     return PartFailed(
         f"The part {part} {what}. The last lines of its log:\n{log or '(nothing)'}",
         action=f"See `registry-tui logs {part}`, mend the cause, then `registry-tui up` again",
     )
+
+
+def _require_files() -> None:
+    """Makes sure that this shell lets processes open enough files. Raises LimitTooLow."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < MIN_FILES:
+        raise LimitTooLow(
+            f"This shell lets a process open {hard} files; the platform needs {MIN_FILES}",
+            action=f"Run `ulimit -Hn {MIN_FILES}` in a new shell, or raise `nofile` in /etc/security/limits.conf",
+        )
 
 
 def _require_programs() -> None:
@@ -265,12 +285,14 @@ def _prepare(home: Home) -> None:
         probe = home.run / f".write-{os.getpid()}"
         probe.write_bytes(b"x")
         probe.unlink()
-        free = shutil.disk_usage(home.root).free
+        disk = space.space_of(home.root)
     except OSError as error:
         raise _unusable(home, error) from error
-    if free < MIN_FREE_BYTES:
+    # Less than the reserve is enough to clean up; less than this is not even enough to note what was done.
+    if disk.free < space.LEAST:
         raise HomeUnusable(
-            f"Only {free // 2**20} MiB are free on the disk of {home.root}; {MIN_FREE_BYTES // 2**20} MiB are needed",
+            f"Only {disk.free // space.MIB} MiB are free on the disk of {home.root}; "
+            f"{space.LEAST // space.MIB} MiB are needed",
             action=f"Free some space. {advice}",
         )
 

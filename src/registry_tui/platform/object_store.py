@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from registry_tui.platform.certificates import write_certificates
+from registry_tui.platform.endings import explained
 from registry_tui.platform.errors import BinaryMissing
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, load_ports
@@ -147,15 +148,17 @@ def remove_sockets(home: Home) -> None:
 def main() -> None:
     """Becomes `weed`."""
     home = Home.resolve()
-    home.create()
-    secrets = load_secrets(home)
-    write_identities(home, secrets)
-    remove_sockets(home)
+    with explained(home, "object-store"):
+        home.create()
+        secrets = load_secrets(home)
+        write_identities(home, secrets)
+        remove_sockets(home)
+        added = environment(home, secrets)
+        argv = command(home, choose_ports(home))
+        os.chdir(home.run)
     # Its own sockets and temporary files stay in the home: others share /tmp. It would read a person's `security.toml`.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_", "S3_"))}
-    argv = command(home, choose_ports(home))
-    os.chdir(home.run)
-    os.execve(argv[0], argv, {**kept, **environment(home, secrets), "TMPDIR": str(home.run), "HOME": str(home.run)})
+    os.execve(argv[0], argv, {**kept, **added, "TMPDIR": str(home.run), "HOME": str(home.run)})
 
 
 if __name__ == "__main__":

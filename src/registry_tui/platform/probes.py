@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from registry_tui.platform import processes, supervisor
+from registry_tui.platform import endings, processes, space, supervisor
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, load_ports
@@ -95,6 +95,8 @@ class Probe:
         if response.is_error:
             return PartState.UNHEALTHY, f"answered {response.status_code}"
         health = response.json()
+        if health.get("failure"):
+            return PartState.FAILED, str(health["failure"])
         if not health["ready"]:
             return PartState.STARTING, f"waiting for {health['waiting_for']}"
         return PartState.HEALTHY, "answers"
@@ -149,23 +151,35 @@ def _part(home: Home, ports: Ports, probe: Probe, info: supervisor.ProcessInfo) 
     addresses = {"object-store": ports.s3_endpoint, "mlflow": ports.mlflow_url, "gateway": ports.gateway_url}
     address = addresses.get(info.name, str(home.service_socket))
     milliseconds = None
+    action = None
+    ending = endings.ending_of(home, info.name)
     if info.running:
         began = time.perf_counter()
         state, detail = probe.ask(info.name)
         milliseconds = round((time.perf_counter() - began) * 1000, 1)
         young = (processes.uptime(info.pid) or 0.0) < 30
-        if state is PartState.UNHEALTHY and young:
+        if state is PartState.HEALTHY:
+            ending = None
+        elif state is PartState.UNHEALTHY and young:
             state = PartState.STARTING
     elif info.state == "BACKOFF":
         state, detail = PartState.STARTING, f"ended and is being started again: {info.description}"
     elif info.state == "FATAL":
-        state, detail = PartState.FAILED, f"does not start; see `registry-tui logs {info.name}`"
+        state, detail = PartState.FAILED, "it does not start"
+        action = f"See `registry-tui logs {info.name}`, mend the cause, then run `registry-tui up`"
     else:
         state, detail = PartState.STOPPED, info.description or "stopped"
+    if ending is not None:
+        state, detail, action = PartState.FAILED, ending.detail, ending.action
+    elif info.name == "object-store" and (disk := space.space_of(home.root)).lacks():
+        # It still reads and deletes, so the rest of the platform goes on.
+        state = PartState.UNHEALTHY if state is PartState.HEALTHY else state
+        detail, action = f"{disk.sentence()}: nothing new is stored", disk.action
     return PartStatus(
         name=info.name,
         state=state,
         detail=detail,
+        action=action,
         version=_version(_PACKAGES[info.name]),
         pid=info.pid or None,
         memory_bytes=processes.memory(info.pid) if info.pid else None,

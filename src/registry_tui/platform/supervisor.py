@@ -34,6 +34,8 @@ PARTS = {
 #: supervisord's programs with the part that each belongs to: one a part, and two of the gateway.
 PROGRAMS = {program: part for part in PARTS for program in (GATEWAYS if part == "gateway" else (part,))}
 
+#: Files that a process must be allowed to open.
+MIN_FILES = 1024
 _START_SECONDS = 10.0
 #: Seconds that replicas get to finish what is under way when they are taken away.
 _STOP_SECONDS = 120.0
@@ -65,7 +67,7 @@ def configuration(home: Home) -> str:
         "logfile_backups=2",
         "loglevel=info",
         "umask=077",
-        "minfds=1024",
+        f"minfds={MIN_FILES}",
         f"identifier=registry-tui-{home.run.name}",
         "",
         "[unix_http_server]",

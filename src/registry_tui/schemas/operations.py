@@ -138,6 +138,8 @@ class PartStatus(Schema):
     state: PartState
     #: What the probe did and found, or why it failed.
     detail: str
+    #: What to do when it is not well.
+    action: str | None = None
     version: str | None = None
     pid: int | None = None
     memory_bytes: int | None = None

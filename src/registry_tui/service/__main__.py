@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import stat
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO
 
 import uvicorn
 
+from registry_tui.platform import endings
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
 from registry_tui.platform.ports import load_ports
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 GRACE = 5
 
 
-class CannotStart(Exception):
+class CannotStart(PlatformError):
     """Why the service cannot start, for people."""
 
 
@@ -68,22 +68,21 @@ def build(home: Home) -> Service:
 
 
 def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
-    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers).
-
-    Raises CannotStart, OSError, ValueError.
-    """
+    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers)."""
     os.umask(0o077)
-    home.create()
-    lock = _lock(home)
-    service = build(home)
-    service.database.migrate()
-    if prepare is not None:
-        prepare(service)
-    background = Background(service)
-    hub = Hub()
-    service.database.committed.append(hub.committed)
-    app = create_app(service, background, hub)
-    listener = _listen(home.service_socket)
+    with endings.explained(home, "service", home.service_database, home.workflows_database):
+        home.create()
+        lock = _lock(home)
+        service = build(home)
+        service.database.migrate()
+        if prepare is not None:
+            prepare(service)
+        background = Background(service)
+        hub = Hub()
+        service.database.committed.append(hub.committed)
+        app = create_app(service, background, hub)
+        listener = _listen(home.service_socket)
+    endings.works(home, "service")
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -160,10 +159,7 @@ def main() -> None:
     )
     for chatty in ("httpx", "httpcore", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    try:
-        run(Home.resolve())
-    except (CannotStart, PlatformError, OSError, ValueError) as error:
-        sys.exit(f"The service cannot start: {error}")
+    run(Home.resolve())
 
 
 if __name__ == "__main__":

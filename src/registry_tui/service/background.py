@@ -6,7 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
+from registry_tui.platform import endings
 from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service import bootstrap, environments, gateway_link, models, projects, routing
 from registry_tui.service.context import Service
 from registry_tui.service.errors import PartUnavailable, ServiceError
@@ -29,6 +31,8 @@ class Background:
         self._stopping = threading.Event()
         self._pending = threading.Event()
         self._threads: list[threading.Thread] = []
+        #: Why the service cannot work at all, and what to do; None while nothing stands in its way.
+        self.failure: DatabaseFault | None = None
         #: What the start still waits for, for people; empty once it is done.
         self.waiting_for = "the service's start"
         self.ready = threading.Event()
@@ -58,9 +62,20 @@ class Background:
             run()
         except Interrupted:
             return
-        except Exception:
+        except Exception as error:
             logger.exception("the thread %s ended because of an error", threading.current_thread().name)
-            self.waiting_for = "a restart: its start failed, see `registry-tui logs service`"
+            self.failure = self._fault(error) or DatabaseFault(
+                f"Its start failed because of an error of the service itself ({type(error).__name__})",
+                "See `registry-tui logs service`, then `registry-tui restart service`",
+                final=True,
+            )
+            self.waiting_for = self.failure.detail
+            endings.leave(self._service.home, "service", endings.Ending(self.failure.detail, self.failure.action))
+
+    def _fault(self, error: Exception) -> DatabaseFault | None:
+        """Which database stands in the way of the start, and how."""
+        home = self._service.home
+        return endings.database_ending(error, (home.service_database, home.workflows_database))
 
     def _start(self) -> None:
         service = self._service
@@ -96,7 +111,14 @@ class Background:
                 why = error.detail
                 pause = LONGEST_PAUSE
             except Exception as error:
-                why = f"an error of the service itself ({type(error).__name__}), see `registry-tui logs service`"
+                fault = self._fault(error)
+                if fault is not None and fault.final:
+                    raise
+                why = (
+                    fault.detail
+                    if fault is not None
+                    else (f"an error of the service itself ({type(error).__name__}), see `registry-tui logs service`")
+                )
                 if why != said:
                     logger.exception("%s", what)
                 pause = LONGEST_PAUSE

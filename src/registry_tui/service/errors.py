@@ -9,7 +9,8 @@ ServiceError
  ├─ WrongState        409
  ├─ StillUnderWay     409   the same request, with the same idempotency key, has not been answered yet
  ├─ KeyReused         422   another request was sent with this idempotency key
- └─ PartUnavailable   503   a part of the platform does not answer; workflows try again
+ ├─ PartUnavailable   503   a part of the platform does not answer; workflows try again
+ └─ StorageFull       507   the disk has no room; workflows do not try again by themselves
 """
 
 from __future__ import annotations
@@ -71,3 +72,7 @@ class KeyReused(ServiceError):
 
 class PartUnavailable(ServiceError):
     status, code, title = 503, "part-unavailable", "A part of the platform does not answer"
+
+
+class StorageFull(ServiceError):
+    status, code, title = 507, "storage-full", "There is no room to store it"

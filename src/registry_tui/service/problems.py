@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
 from registry_tui.service.errors import ServiceError
 
@@ -65,17 +64,16 @@ def problem_response(
 
 def unexpected(error: Exception, instance: str, request_id: str) -> Response:
     """The answer to an error that nobody foresaw: where its log lines are, never a stack trace."""
-    if (full := _database_problem(error)) is not None:
-        detail, action = full
-        logger.error("%s: %s", detail, error)
+    if (fault := database_fault(error)) is not None:
+        logger.error("%s: %s", fault.detail, error)
         return problem_response(
             status=503,
             code="database-unavailable",
             title="The service's database cannot be used",
-            detail=detail,
+            detail=fault.detail,
             instance=instance,
             request_id=request_id,
-            action=action,
+            action=fault.action,
         )
     logger.error("an error of the service itself", exc_info=error)
     return problem_response(
@@ -158,20 +156,3 @@ def _field_problem(error: dict[str, Any]) -> FieldProblem:
         if pattern == NAME_PATTERN:
             message = "only a-z, 0-9 and -, beginning and ending with a letter or digit"
     return FieldProblem(field=".".join(where) or "body", message=message)
-
-
-def _database_problem(error: Exception) -> tuple[str, str] | None:
-    """What to tell when the database itself refuses: the disk is full, read-only, or damaged."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(cause, sqlite3.Error):
-        return None
-    text = str(cause)
-    if "full" in text:
-        return "The disk is full: nothing was changed", "Free some space and try again"
-    if "readonly" in text or "unable to open" in text:
-        return "The service's database cannot be written", "Make the home folder writable, then restart the service"
-    if "locked" in text:
-        return "The service's database was busy for too long", "Try again"
-    if "malformed" in text or "not a database" in text:
-        return "The service's database is damaged", "Restore it from a backup"
-    return None

@@ -29,13 +29,20 @@ class Health(Schema):
     version: str = Field(default=registry_tui.__version__)
     ready: bool
     waiting_for: str
+    #: Why it cannot work, when it cannot.
+    failure: str | None = None
 
 
 @router.get("/health")
 async def health(request: Request) -> Health:
     """Whether the service is up; asks no other part."""
     background: Background = request.app.state.background
-    return Health(ready=background.ready.is_set(), waiting_for=background.waiting_for)
+    failure = background.failure
+    return Health(
+        ready=background.ready.is_set(),
+        waiting_for=background.waiting_for,
+        failure=None if failure is None else failure.detail,
+    )
 
 
 @router.get("/status")

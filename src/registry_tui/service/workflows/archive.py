@@ -17,7 +17,7 @@ from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import archives, identity, ml_model, models, versions
+from registry_tui.service import archives, identity, ml_model, models, room, versions
 from registry_tui.service.archives import FILES, Place, StoredFile
 from registry_tui.service.context import Principal, Service
 from registry_tui.service.database.tables import RegistryRow, UserRow, WorkflowRow
@@ -147,6 +147,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
         )
     total = sum(file.size for file in files)
     context.log(f"{len(files)} files, {total} bytes in {source.uri}")
+    room.require_room(context.service, total)
     not_servable = _check_model(source, described, files)
     if not_servable:
         context.log(not_servable, "warning")
@@ -182,13 +183,14 @@ def _copy(context: StepContext) -> Mapping[str, Any]:
     source, archive = _places(context)
     files = _files(context)
     how = "copied by the object store" if archives.same_store(source, archive) else "copied from another store"
-    sums = archives.copy_files(
-        files,
-        source,
-        archive.below(FILES),
-        advance=Advancing(context, files),
-        check=context.check_cancelled,
-    )
+    with room.storing(context.service):
+        sums = archives.copy_files(
+            files,
+            source,
+            archive.below(FILES),
+            advance=Advancing(context, files),
+            check=context.check_cancelled,
+        )
     context.log(f"{how} to {archive.uri}")
     return {"sums": sums}
 
@@ -215,18 +217,17 @@ def _verify(context: StepContext) -> None:
         if entry.size != sizes[entry.path] or sums.get(entry.path, entry.sha256) != entry.sha256:
             raise WrongState(f"{entry.path} was not stored as it was sent", action="Retry the workflow")
     arguments = context.arguments
-    archives.write_manifest(
-        archive,
-        Manifest(
-            model_id=arguments["model_id"],
-            model_name=arguments["model"],
-            version_id=arguments["version_id"],
-            version=arguments["version"],
-            source=arguments["source"],
-            created_at=datetime.now(UTC),
-            files=entries,
-        ),
+    manifest = Manifest(
+        model_id=arguments["model_id"],
+        model_name=arguments["model"],
+        version_id=arguments["version_id"],
+        version=arguments["version"],
+        source=arguments["source"],
+        created_at=datetime.now(UTC),
+        files=entries,
     )
+    with room.storing(context.service):
+        archives.write_manifest(archive, manifest)
     context.log(f"all {len(entries)} files read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
 
 

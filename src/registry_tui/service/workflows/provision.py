@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
-from registry_tui.service import registries, routing
+from registry_tui.service import registries, room, routing
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.workflows import DEFINITIONS
@@ -112,7 +112,8 @@ def _verify(context: StepContext) -> Mapping[str, Any] | None:
     key = registries.machine_key(row)
     if key is None:
         raise WrongState("The machine user has no key", action="Retry the workflow")
-    context.service.object_store.probe_prefix(key, row.environment.bucket, row.prefix)
+    with room.storing(context.service):
+        context.service.object_store.probe_prefix(key, row.environment.bucket, row.prefix)
     context.log("the machine user put, got and deleted an object")
     return None
 

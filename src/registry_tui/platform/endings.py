@@ -1,0 +1,136 @@
+"""Why a part does not start, in words: written by the part itself, read by `up`, `status` and the screens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_tui.platform.databases import DatabaseFault, database_fault
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import write_private
+
+logger = logging.getLogger(__name__)
+
+#: sysexits(3): the configuration is unusable. Another start would end in the same way.
+UNUSABLE = 78
+#: So many starts within so many seconds, none of which came to work, are not called a start any more.
+_STARTS, _WITHIN = 4, 300.0
+_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a part cannot work, and what to do."""
+
+    detail: str
+    action: str
+
+
+def reason_file(home: Home, part: str) -> Path:
+    """Where a part leaves its reason."""
+    return home.run / f"{part}.reason.json"
+
+
+def starts_file(home: Home, part: str) -> Path:
+    """Where the moments of a part's starts are kept until it works."""
+    return home.run / f"{part}.starts.json"
+
+
+def leave(home: Home, part: str, ending: Ending) -> None:
+    """Keeps why a part cannot work, until it does."""
+    with suppress(OSError):  # the disk may be what is wrong; the log has it as well
+        write_private(reason_file(home, part), json.dumps({"detail": ending.detail, "action": ending.action}))
+
+
+def works(home: Home, part: str) -> None:
+    """Forgets what kept a part from working before."""
+    for file in (reason_file(home, part), starts_file(home, part)):
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+
+
+def ending_of(home: Home, part: str) -> Ending | None:
+    """Why a part does not work, as it said itself, or because it ends again and again; None when nothing is known."""
+    try:
+        found = json.loads(reason_file(home, part).read_text(encoding="utf-8"))
+        return Ending(str(found["detail"]), str(found["action"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    starts = [moment for moment in _starts(home, part) if moment > time.time() - _WITHIN]
+    if len(starts) < _STARTS:
+        return None
+    return Ending(
+        f"It has ended {len(starts) - 1} times within {round(time.time() - starts[0])} seconds",
+        f"See `registry-tui logs {part}`, mend the cause, then run `registry-tui up` again",
+    )
+
+
+def note_start(home: Home, part: str) -> None:
+    """Counts a start of a part."""
+    with suppress(OSError):
+        write_private(starts_file(home, part), json.dumps([*_starts(home, part), time.time()][-_KEPT:]))
+
+
+@contextmanager
+def explained(home: Home, part: str, *databases: Path) -> Iterator[None]:
+    """Around a part's start: leaves words for what stands in its way, and ends the process with `UNUSABLE`.
+
+    `databases` are looked at when one of them may be the cause. Errors that nobody foresaw are raised as they are.
+    """
+    note_start(home, part)
+    try:
+        yield
+    except PlatformError as error:
+        _end(home, part, Ending(error.message, error.action or f"See `registry-tui logs {part}`"), error)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        ending = Ending(
+            f"It cannot use{where or ' a file of the home'}: {error.strerror or error}",
+            f"Mend that, then run `registry-tui up` again; see `registry-tui logs {part}`",
+        )
+        _end(home, part, ending, error)
+    except Exception as error:
+        fault = database_ending(error, databases)
+        if fault is None:
+            raise
+        _end(home, part, Ending(fault.detail, f"{fault.action}; see `registry-tui logs {part}`"), error)
+
+
+def database_ending(error: BaseException, databases: tuple[Path, ...]) -> DatabaseFault | None:
+    """What is wrong with which of a part's databases; None when the error is about something else."""
+    return database_fault(error, f"The database {_guilty(databases)}")
+
+
+def _guilty(databases: tuple[Path, ...]) -> Path | str:
+    """The first database that SQLite does not open."""
+    for path in databases:
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=1)) as opened:
+                sound = opened.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.Error:
+            return path
+        if not sound:
+            return path
+    return databases[0] if databases else "of the part"
+
+
+def _end(home: Home, part: str, ending: Ending, error: BaseException) -> None:
+    logger.error("cannot start: %s", ending.detail, exc_info=error)
+    leave(home, part, ending)
+    sys.exit(UNUSABLE)
+
+
+def _starts(home: Home, part: str) -> list[float]:
+    try:
+        found = json.loads(starts_file(home, part).read_text(encoding="utf-8"))
+        return [float(moment) for moment in found]
+    except (OSError, ValueError, TypeError):
+        return []
