@@ -13,7 +13,7 @@ from registry_tui.cli import artifacts, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunSearch
+from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunPurge, RunSearch
 from registry_tui.widgets import words
 
 app = session.new_app("Runs of a project: what was trained, with which parameters, and how well.")
@@ -101,6 +101,40 @@ def list_(
 
         columns = partial(_columns, metric or [], param or [])
         await output.print_list(fetch, columns, as_json=as_json, limit=None if all_ else limit, empty="No run found")
+
+    session.ask(run)
+
+
+@app.command()
+def purge(
+    project: session.ProjectOption,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="IDs of deleted runs.")] = None,
+    older_than: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="Only runs that were deleted at least so many days ago.")
+    ] = 0,
+    yes: session.YesOption = False,
+    wait: session.WaitOption = True,
+) -> None:
+    """Remove deleted runs for good, with their artifacts and logged models: all, or those that are named.
+
+    Versions that were registered from them keep their archives. The disk gets the bytes back at the end; the
+    workflow's log says how many.
+
+    Example: registry-tui runs purge --project default --older-than 30
+    """
+    request = session.build(RunPurge, run_ids=runs or [], older_than_days=older_than)
+    chosen = f"{len(runs)} deleted run{'s' if len(runs) > 1 else ''}" if runs else "all deleted runs"
+    since = f" that were deleted {older_than:g} or more days ago" if older_than else ""
+    session.confirm(f"Remove {chosen} of project {project}{since} for good?", yes=yes)
+
+    async def run(client: RegistryClient) -> None:
+        accepted = await client.purge_runs(project, request)
+        if not wait:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+            return
+        await session.wait(client, accepted.workflow)
+        for line in (await client.workflow_logs(accepted.workflow.id)).items:
+            output.note(line.text)
 
     session.ask(run)
 

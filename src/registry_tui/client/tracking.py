@@ -8,6 +8,8 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
@@ -18,6 +20,7 @@ from registry_tui.schemas.tracking import (
     RunDetails,
     RunGrouping,
     RunGroups,
+    RunPurge,
     RunSearch,
     RunVersions,
     RunVersionsAsked,
@@ -40,6 +43,11 @@ class Tracking(Transport):
     async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
         path = f"/projects/{segment(project)}/runs/search"
         return await self._ask(Page[Run], "POST", path, body=request, reads=True)
+
+    async def purge_runs(self, project: str, request: RunPurge) -> Accepted[Project]:
+        """Removes deleted runs for good."""
+        path = f"/projects/{segment(project)}/runs/purge"
+        return await self._ask(Accepted[Project], "POST", path, body=request)
 
     async def registered_from(self, project: str, run_ids: list[str]) -> RunVersions:
         """The versions registered from runs, at most 100 of them."""

@@ -109,7 +109,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     import mlflow.server
     from mlflow.server import artifact_router, auth, handlers
 
-    from registry_tui.mlflow_plugin import analysis, artifact_paths, curves, hooks
+    from registry_tui.mlflow_plugin import analysis, artifact_paths, curves, hooks, purging
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
@@ -123,6 +123,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     app = artifact_paths.ArtifactAddresses(auth.create_app())
     hooks.install(mlflow.server.app, auth)
     curves.install(mlflow.server.app, home.mlflow_database)
+    purging.install(mlflow.server.app)
     analysis.keep_analysed(home.mlflow_database)
     routes = RoutesFile(home.routes_file)
     membership = Membership(auth, routes)

@@ -22,6 +22,7 @@ class WorkflowKind(StrEnum):
     UNDEPLOY = "undeploy"
     CLEAN_UP = "clean-up"
     VERIFY = "verify"
+    PURGE_RUNS = "purge-runs"
 
 
 class WorkflowStatus(StrEnum):

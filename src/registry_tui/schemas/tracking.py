@@ -74,6 +74,13 @@ class RunSearch(RequestSchema):
     page_token: str | None = None
 
 
+class RunPurge(RequestSchema):
+    """Which deleted runs to remove for good: those named, else all that were deleted so many days ago or earlier."""
+
+    run_ids: list[str] = Field(default=[], max_length=10_000)
+    older_than_days: float = Field(default=0, ge=0, le=36_500)
+
+
 class RunGrouping(RequestSchema):
     """Which runs to group by which param, and the metric to tell of each group."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = tuple(
     (kind, kind.replace("-", " "))
     for kind in (
-        *("provision", "synchronize", "deprovision", "archive", "delete-archive", "verify", "clean-up"),
+        *("provision", "synchronize", "deprovision", "archive", "delete-archive", "verify", "clean-up", "purge-runs"),
         *("deploy", "stop", "undeploy"),
     )
 )

@@ -8,6 +8,8 @@ from fastapi import Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
@@ -18,11 +20,12 @@ from registry_tui.schemas.tracking import (
     RunDetails,
     RunGrouping,
     RunGroups,
+    RunPurge,
     RunSearch,
     RunVersions,
     RunVersionsAsked,
 )
-from registry_tui.service import artifacts, experiments, metric_curves, run_groups, run_versions
+from registry_tui.service import artifacts, experiments, metric_curves, run_groups, run_purging, run_versions
 from registry_tui.service.routes.content import content_response
 from registry_tui.service.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.routes.keyed import READS_ONLY, new_router
@@ -65,6 +68,12 @@ def search_runs(service: ServiceIn, principal: Acting, project: str, request: Ru
     page = experiments.search_runs(service, principal, project, request)
     # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
     return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.post("/projects/{project}/runs/purge", status_code=202)
+def purge_runs(service: ServiceIn, principal: Acting, project: str, request: RunPurge) -> Accepted[Project]:
+    """Removes deleted runs for good, with their artifacts and logged models; archives of versions stay."""
+    return run_purging.purge_runs(service, principal, project, request)
 
 
 @router.post("/projects/{project}/runs/registered", openapi_extra=READS_ONLY)

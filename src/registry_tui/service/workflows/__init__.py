@@ -23,6 +23,7 @@ MODULES = (
     "undeploy",
     "clean_up_storage",
     "verify",
+    "purge_runs",
 )
 
 

@@ -19,6 +19,7 @@ from registry_tui.service.context import Service
 from registry_tui.service.models import RegistryPlace
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.delete_archive import forget
+from registry_tui.service.workflows.shared import give_back
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
@@ -27,7 +28,7 @@ def _begin(context: StepContext) -> None:
     models.enter_registry(context.service, context.resource.id)
 
 
-def _remove_archives(context: StepContext) -> None:
+def _remove_archives(context: StepContext) -> Mapping[str, Any]:
     service, place = context.service, models.enter_registry(context.service, context.resource.id)
     chosen = StorageCleanUp.model_validate(context.arguments).archives
     bytes_ = removed = 0
@@ -44,6 +45,7 @@ def _remove_archives(context: StepContext) -> None:
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
     if chosen:
         context.log(f"{removed} of {len(chosen)} archives removed, {bytes_} bytes")
+    return {"bytes": bytes_}
 
 
 def _remove_versions(context: StepContext) -> None:
@@ -65,6 +67,10 @@ def _remove_versions(context: StepContext) -> None:
         context.progress(Progress(files_done=number, files_total=len(chosen)))
     if chosen:
         models.changed(place.id)
+
+
+def _give_back(context: StepContext) -> None:
+    give_back(context, int(context.state.get("bytes", 0)))
 
 
 def _why_archive_stays(service: Service, place: RegistryPlace, model_id: str, version_id: str) -> str | None:
@@ -107,7 +113,11 @@ def _measure_again(context: StepContext) -> None:
 CLEAN_UP = DEFINITIONS[WorkflowKind.CLEAN_UP] = Definition(
     kind=WorkflowKind.CLEAN_UP,
     action="registry.clean-up",
-    steps=(Step("remove archives", _remove_archives), Step("remove versions", _remove_versions)),
+    steps=(
+        Step("remove archives", _remove_archives),
+        Step("remove versions", _remove_versions),
+        Step("give back space", _give_back, cancellable=False),
+    ),
     on_start=_begin,
     on_success=_measure_again,
 )

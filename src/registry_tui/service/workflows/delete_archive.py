@@ -9,6 +9,7 @@ from registry_tui.service import archives, models
 from registry_tui.service.context import Service
 from registry_tui.service.errors import Missing
 from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.shared import LATER
 from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
@@ -51,7 +52,7 @@ def _delete_files(context: StepContext) -> None:
         context.progress(done)
 
     archives.delete_archive(archive, advance)
-    context.log(f"{done.files_done} files, {done.bytes_done} bytes removed from {archive.uri}")
+    context.log(f"{done.files_done} files, {done.bytes_done} bytes removed from {archive.uri}; {LATER}")
 
 
 DELETE_ARCHIVE = DEFINITIONS[WorkflowKind.DELETE_ARCHIVE] = Definition(
