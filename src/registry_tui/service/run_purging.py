@@ -19,7 +19,7 @@ def purge_runs(service: Service, principal: Principal, project: str, request: Ru
     """Begins to remove deleted runs of a project: those that are named, or all that were deleted long enough ago.
 
     Versions that were registered from them keep their archives. Raises Missing, NotPermitted, InvalidInput when a
-    named run is not a deleted one or nothing is left to remove, WrongState while another purge is under way.
+    named run is not a deleted one, WrongState while another purge is under way.
     """
     from registry_tui.service.workflows.purge_runs import PURGE_RUNS
 
@@ -48,11 +48,6 @@ def deleted_runs(service: Service, workspace: str, older_than_days: float = 0) -
 def _chosen(service: Service, place: ProjectPlace, request: RunPurge) -> Sequence[str]:
     deleted = deleted_runs(service, place.workspace, request.older_than_days)
     if not request.run_ids:
-        if not deleted:
-            raise InvalidInput(
-                f"Project {place.name} has no deleted run to remove",
-                action=f"`registry-tui runs list --deleted --project {place.name}` lists them",
-            )
         return deleted
     if others := sorted(set(request.run_ids) - set(deleted)):
         raise InvalidInput(
