@@ -99,11 +99,14 @@ async def test_request_ids_are_kept_when_they_are_harmless(http: httpx.AsyncClie
 
 
 async def test_what_nobody_foresaw_shows_no_stack_trace(app: FastAPI, http: httpx.AsyncClient) -> None:
+    full = sqlite3.OperationalError("in another language")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
     @app.get("/api/v1/broken")
     def broken(request: Request) -> None:
         raise {
             "bug": KeyError("a secret"),
-            "full": sqlite3.OperationalError("database or disk is full"),
+            "full": full,
             "part": PartUnavailable("MLflow does not answer", action="Wait"),
         }[request.query_params["how"]]
 
