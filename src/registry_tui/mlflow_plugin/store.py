@@ -28,7 +28,7 @@ from mlflow.store.model_registry.dbmodels.models import (
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import _validate_model_version_tag
 from sqlalchemy import false, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
@@ -67,6 +67,22 @@ class EnvironmentRegistryStore(OwnedStore):
         self._routes_file = RoutesFile(home.routes_file)
         self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
         self._waiting = Waiting()
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    # MLflow loads tags and aliases with a second query that repeats the first one's filter. A change between the two,
+    # for which SQLite's driver begins no transaction, leaves entities without any tag. By primary keys none is lost.
+
+    @staticmethod
+    def _get_eager_registered_model_query_options() -> list[Any]:
+        return [
+            selectinload(SqlRegisteredModel.registered_model_tags),
+            selectinload(SqlRegisteredModel.registered_model_aliases),
+        ]
+
+    @staticmethod
+    def _get_eager_model_version_query_options() -> list[Any]:
+        return [selectinload(SqlModelVersion.model_version_tags)]
 
     # -- which registry -----------------------------------------------------------------------
 

@@ -130,7 +130,9 @@ def _creator(service: Service, version: ModelVersion) -> Principal:
 
 
 def _begin(context: StepContext) -> None:
-    """Marks the version as waiting, also when the workflow is tried again."""
+    """Marks the version as waiting, also when the workflow is tried again. Raises WrongState when it is stored."""
+    if _is_stored(context):
+        raise WrongState("The version is READY: another workflow has stored its archive")
     _set_status(context, VersionStatus.PENDING_REGISTRATION, "Its archive is being stored")
     _set_tags(context, {mlflow_tags.WORKFLOW_ID: context.workflow_id})
 
@@ -256,7 +258,21 @@ def _cancel(context: StepContext) -> None:
 
 def _give_up(context: StepContext, reason: str) -> None:
     with suppress(Missing):  # the version was deleted
-        _set_status(context, VersionStatus.FAILED_REGISTRATION, reason)
+        if not _is_stored(context):
+            _set_status(context, VersionStatus.FAILED_REGISTRATION, reason)
+
+
+def _is_stored(context: StepContext) -> bool:
+    """Whether the version is READY now: a workflow may have been started from an older look. Raises Missing."""
+    service, arguments = context.service, context.arguments
+    registry = models.enter_registry(service, arguments["registry_id"], any_status=True)
+    answer = service.mlflow.call(
+        "GET",
+        "model-versions/get",
+        workspace=registry.workspace,
+        params={"name": arguments["model"], "version": arguments["version"]},
+    )
+    return bool(answer["model_version"].get("status") == VersionStatus.READY)
 
 
 def _files(context: StepContext) -> list[StoredFile]:
