@@ -149,14 +149,19 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
 
     def _in_the_way(self, location: Location, project: str) -> str | None:
         """What keeps a file from being stored: it is a folder, or a file has the name of a folder that it lies in."""
-        client = bucket_repository(location.bucket)._get_s3_client()
-        below = client.list_objects_v2(Bucket=location.bucket, Prefix=f"{location.key}/", MaxKeys=1)
-        if below.get("Contents"):
+        if self._has_files_below(location, location.key):
             return "it is a folder"
+        if self._has_files_below(location, location.key.rpartition("/")[0]):
+            return None  # the first of them was let in, so none of its folders is a file
         for folder in file_paths.folders_of(location.key.removeprefix(project)):
             if self._has(replace(location, key=f"{project}{folder}")):
                 return f"'{folder}' is a file"
         return None
+
+    @staticmethod
+    def _has_files_below(location: Location, folder: str) -> bool:
+        client = bucket_repository(location.bucket)._get_s3_client()
+        return bool(client.list_objects_v2(Bucket=location.bucket, Prefix=f"{folder}/", MaxKeys=1).get("Contents"))
 
     def _locate(self, path: str | None, *, write: bool = False) -> Location:
         try:
