@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -73,16 +74,23 @@ def kill_in_turn(platform: Platform, programs: list[str], kills: int, pause: flo
 
 
 def _running(platform: Platform, programs: list[str]) -> dict[str, int]:
-    """The processes, when all run."""
+    """The processes, when all answer."""
     known = supervisor.processes(platform.home)
-    pids = {program: known[program].pid for program in programs if known[program].state == "RUNNING"}
+    pids = {program: known[program].pid for program in programs if _answers(platform.home, program)}
     return pids if len(pids) == len(programs) else {}
+
+
+def _answers(home: Home, program: str) -> bool:
+    """Whether a process made the socket on which the service asks it, which it does last."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        return connection.connect_ex(str(home.run / f"{program}.sock")) == 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--callers", type=int, default=16)
+    parser.add_argument("--processes", type=int, default=2, help="of the gateway; 1 shows what the second one is for")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two kills")
     asked = parser.parse_args()
     judge = Judge("gateway")
@@ -92,6 +100,9 @@ def main() -> int:
         try:
             deployment = deploy(platform, register(platform, platform.new_project()))
             programs = supervisor.programs_of("gateway")
+            for unwanted in programs[asked.processes :]:
+                supervisor.stop_part(platform.home, unwanted)
+            programs = programs[: asked.processes]
             for kept in (False, True):
                 with Callers(f"{deployment.endpoint_url}/invocations", asked.callers, kept=kept) as callers:
                     kill_in_turn(platform, programs, asked.kills, asked.pause)

@@ -1,6 +1,6 @@
 """What a platform costs while nobody uses it: processor and disk, fresh and after use.
 
-`python bench/idle.py` (about four minutes)   `--seconds 10 --settle 10` is quicker
+`python bench/idle.py` (about six minutes)   `--seconds 10 --settle 10` is quicker
 
 The processor's time is the processes' own (proc(5), schedstat), so that a busy machine changes it little. What is
 written is what the processes had the disk write (proc(5), io). The use is a project with some runs, artifacts, a
@@ -81,7 +81,12 @@ def use(platform: Platform, models: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=40, help="of each measurement")
-    parser.add_argument("--settle", type=float, default=60, help="seconds of rest before it")
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=120,
+        help="seconds of rest before it",
+    )
     parser.add_argument("--models", type=int, default=10, help="models that are registered in between")
     asked = parser.parse_args()
     judge = Judge("idle")
