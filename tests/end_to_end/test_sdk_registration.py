@@ -22,6 +22,21 @@ import sys, mlflow, numpy
 mlflow.MlflowClient().delete_run(sys.argv[2]) if len(sys.argv) > 2 else None
 print("RESULT", mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/1").predict(numpy.ones((1, 2)))[0])
 """
+COPY = """
+import sys, mlflow, numpy
+client = mlflow.MlflowClient()
+name, copy = sys.argv[1:]
+made = client.copy_model_version(f"models:/{name}/1", copy)
+assert made.status == "PENDING_REGISTRATION", made.status
+loaded = mlflow.pyfunc.load_model(f"models:/{copy}/1")
+client.set_registered_model_alias(copy, "champion", 1)
+by_alias = mlflow.pyfunc.load_model(f"models:/{copy}@champion")
+logged = client.get_run(client.get_model_version(name, 1).run_id).outputs.model_outputs[0].model_id
+pending = client.create_model_version(name, f"models:/{logged}", model_id=logged, await_creation_for=0)
+client.set_registered_model_alias(name, "newest", pending.version)
+newest = mlflow.pyfunc.load_model(f"models:/{name}@newest")
+print("RESULT", *(each.predict(numpy.ones((1, 2)))[0] for each in (loaded, by_alias, newest)))
+"""
 REFUSED = """
 import sys, mlflow
 from mlflow.exceptions import MlflowException
@@ -57,6 +72,12 @@ def test_stock_code_waits_until_its_version_is_stored_and_other_projects_load_it
     assert sorted(version.version for version in listed) == [1, 2]
     assert {version.origin.project_id for version in listed} == {project.id}
     assert all(version.archive_uri and version.archive_files for version in listed)
+
+
+def test_a_copy_and_a_version_behind_a_new_alias_are_loaded_at_once(sdk: Callable[..., str]) -> None:
+    name = unique("Wine")
+    assert result(sdk(REGISTER, name))[1] == "READY"
+    assert len(set(result(sdk(COPY, name, unique("Copy"))))) == 1
 
 
 def test_what_is_no_model_leaves_no_model_in_the_list(sdk: Callable[..., str]) -> None:

@@ -281,6 +281,7 @@ def test_a_teammate_adds_a_version_and_somebody_elsewhere_does_not(stage: Stage)
     body = {"name": stage.private, "source": stage.source, "run_id": stage.run_id}
     refused = stage.ask("contributor elsewhere", "POST", "model-versions/create", body)
     assert refused.status_code == 404 and stage.everything(stage.private) == before
+    assert "choose another name" in refused.json()["message"]
     copied = {"name": stage.private, "source": f"models:/{stage.public}/1"}
     assert stage.ask("contributor elsewhere", "POST", "model-versions/create", copied).status_code == 404
     version = stage.add_version(stage.private, "teammate")

@@ -16,7 +16,7 @@ from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.mlflow_plugin import borders, grants
-from registry_tui.mlflow_plugin.identity import current_user, is_administrator
+from registry_tui.mlflow_plugin.identity import adds_version, current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
 _logger = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ _OWN_ACCESS_PATHS = (
     "/users/permissions/list",
     "/users/roles/list",
 )
-_CREATE_VERSION = "/mlflow/model-versions/create"
 _GET_RUN = "/mlflow/runs/get"
 _SEARCH_LOGGED_MODELS = "/mlflow/logged-models/search"
 #: The filter with which MLflow's client looks for a logged model (`tracking/_model_registry/fluent.py`).
@@ -89,7 +88,7 @@ def _mark_model_of_refused_version(response: Response) -> Response:
     A server error is not a refusal: clients send the call again.
     """
     refused = HTTPStatus.BAD_REQUEST <= response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    of_version = request.path.endswith(_CREATE_VERSION)
+    of_version = adds_version()
     if not current_user() or not ((refused and of_version) or _finds_nothing_to_register(response, refused)):
         return response
     store, name = _registry_store(), _asked_name() if of_version else None
@@ -121,13 +120,9 @@ def _registry_store() -> EnvironmentRegistryStore | None:
 
 
 def _asked_name() -> str | None:
-    return _asked("name")
-
-
-def _asked(field: str) -> str | None:
     body = request.args if request.method == "GET" else request.get_json(silent=True)
-    value = body.get(field) if isinstance(body, Mapping) else None
-    return value if isinstance(value, str) else None
+    name = body.get("name") if isinstance(body, Mapping) else None
+    return name if isinstance(name, str) else None
 
 
 def _error(error: MlflowException) -> Response:

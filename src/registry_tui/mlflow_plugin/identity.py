@@ -1,4 +1,4 @@
-"""Who asks MLflow's server: the user whom MLflow's auth app let in."""
+"""Who asks MLflow's server, and for what: the user whom MLflow's auth app let in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from flask import g, has_request_context, request
 
 from registry_tui.mlflow_plugin.asked import asked
 from registry_tui.schemas.mlflow_tags import ACTING_USER
+
+#: Ends the address of MLflow's call that makes a version.
+CREATE_VERSION = "/mlflow/model-versions/create"
 
 
 def current_user() -> str | None:
@@ -25,6 +28,11 @@ def acting_user() -> str | None:
     if user is not None and is_service(user) and has_request_context():
         return request.headers.get(ACTING_USER) or user
     return user
+
+
+def adds_version() -> bool:
+    """Whether this request asks for a new version of a model."""
+    return has_request_context() and request.path.endswith(CREATE_VERSION)
 
 
 def is_service(user: str) -> bool:

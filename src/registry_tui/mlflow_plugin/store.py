@@ -212,7 +212,7 @@ class EnvironmentRegistryStore(OwnedStore):
         model_id: str | None = None,
     ) -> ModelVersion:
         project = self._asking_project()
-        if copied_version(source):
+        if _copied_version(source):
             # Clients send all tags of the version that they copy; the copy gets its own facts.
             tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
         given = self._given_tags(tags)
@@ -293,7 +293,7 @@ class EnvironmentRegistryStore(OwnedStore):
         from mlflow.server.handlers import _get_tracking_store
 
         tracking = _get_tracking_store()
-        if copied := copied_version(source):
+        if copied := _copied_version(source):
             return self._find_copied(*copied)
         found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
@@ -323,7 +323,7 @@ class EnvironmentRegistryStore(OwnedStore):
 
         That archive is complete and verified, and the copy will hold the same files.
         """
-        if not (copied := copied_version(source)):
+        if not (copied := _copied_version(source)):
             return None
         try:
             original = self.get_model_version(*copied)
@@ -408,7 +408,7 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
     return None if number is None else session.get(SqlModelVersion, (registry, name, number))
 
 
-def copied_version(source: str) -> tuple[str, str] | None:
+def _copied_version(source: str) -> tuple[str, str] | None:
     """Name and version of a `models:/Name/1` source, which copies that version."""
     if not source.startswith("models:/"):
         return None

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
-from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlModelVersionTag,
@@ -29,7 +30,7 @@ from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwar
 from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from registry_tui.mlflow_plugin.identity import acting_user, is_service
+from registry_tui.mlflow_plugin.identity import acting_user, adds_version, is_service
 from registry_tui.mlflow_plugin.routes import Routes
 from registry_tui.schemas import mlflow_tags as tags_
 
@@ -141,6 +142,19 @@ class SeenStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
             return []
         sight = sight_of_request(self._routes())
         return [] if sight.everything else [seen(sight, table)]
+
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        try:
+            return super().get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) and adds_version():
+                # Clients create the model before its version, and hide from people that the name was taken.
+                raise MlflowException(
+                    f"{error.message}. If creating it says that it exists, it is a private model of somebody else: "
+                    "choose another name.",
+                    error_code=RESOURCE_DOES_NOT_EXIST,
+                ) from error
+            raise
 
     def sees_archives(self, registry: str, model_id: str) -> bool:
         """Whether the request may read the archives below a model's ID in a registry's MLflow workspace."""
