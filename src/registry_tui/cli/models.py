@@ -250,7 +250,10 @@ def update(
     model: session.ModelArgument,
     registry: session.RegistryOption = None,
     description: Annotated[str | None, typer.Option(help="The new description.")] = None,
-    visibility: Annotated[Visibility | None, typer.Option(help="Who sees it.")] = None,
+    visibility: Annotated[
+        Visibility | None,
+        typer.Option(help="private: its owner, administrators, teams that registered it. public: everybody."),
+    ] = None,
     owner: Annotated[str | None, typer.Option(help="The new owner.")] = None,
     tag: session.TagOption = None,
     untag: UntagOption = None,
