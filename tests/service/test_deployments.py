@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -309,18 +311,19 @@ def test_a_deployment_says_why_it_cannot_follow_its_alias(platform: Platform, tw
     try:
         platform.ask(lambda client: client.delete_alias(registry, model, "followed"))
         says(f"model {name} has no alias followed any more")
-        mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "PENDING_REGISTRATION", "being stored")
-        platform.ask(lambda client: client.set_alias(registry, model, "followed", 2))
-        says("version 2, which is still being stored")
         mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "FAILED_REGISTRATION", "the disk was full")
+        # As an alias that was set while the version was being stored.
+        with closing(sqlite3.connect(platform.home.mlflow_database, timeout=60)) as database, database:
+            columns = "INSERT INTO registered_model_aliases (workspace, name, alias, version) VALUES (?, ?, ?, ?)"
+            database.execute(columns, (f"mr-{ENVIRONMENT}", name, "followed", 2))
         says("version 2, which could not be stored (the disk was full)")
         refused = platform.command("models", "alias", "set", name, "other", "2", check=False)
         assert refused.returncode != 0 and "could not be stored: the disk was full" in refused.stderr
         assert answer(deployment) == [13.0]
     finally:
         mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "READY")
-    wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow")
-    wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout")
+    wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow", timeout=300)
+    wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout", timeout=300)
     wait_for(lambda: not now(platform, deployment).reason, what="the reason to go")
     assert answer(deployment) == [23.0]
 
