@@ -120,9 +120,13 @@ def _registry_store() -> EnvironmentRegistryStore | None:
 
 
 def _asked_name() -> str | None:
+    return _asked("name")
+
+
+def _asked(field: str) -> str | None:
     body = request.args if request.method == "GET" else request.get_json(silent=True)
-    name = body.get("name") if isinstance(body, Mapping) else None
-    return name if isinstance(name, str) else None
+    value = body.get(field) if isinstance(body, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _error(error: MlflowException) -> Response:
