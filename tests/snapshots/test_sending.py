@@ -307,7 +307,7 @@ async def test_a_form_sends_once_and_after_a_timeout_the_same_again(
         before = typed(form)
         await press_ok(see, form)
         await see.until(lambda: held.sent, "the request")
-        await see.shows("Sending …", "sending … ", "esc leaves: ", "goes on, ")
+        await see.shows("Sending …", "sending … ", "esc leaves, it goes on: ")
         await press_ok(see, form)
         assert len(held.sent) == 1 and see.screen is form
         held.time_out()

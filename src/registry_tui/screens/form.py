@@ -237,7 +237,7 @@ class Form(Dialog[Result]):
     def _tell_waiting(self) -> None:
         line = self.query_one("#sending", Static)
         waited = f"{time.monotonic() - self._since:.0f} s"
-        line.update(f"sending … {waited}\nesc leaves: {self.WORK.lower()} goes on, {self.AFTERWARDS}")
+        line.update(f"sending … {waited}\nesc leaves, it goes on: {self.AFTERWARDS}")
         line.display = True
 
     def answer_came(self) -> None:
