@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test install install-dev check format bench screenshots lock clean
+.PHONY: help demo test compatibility install install-dev check format bench screenshots lock clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -23,6 +23,9 @@ demo: install ## install, bring the platform up, load the demo and open the term
 
 test: check ## install what tests need, check, and run all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope
+
+compatibility: install-dev ## try MLflow's clients of six generations; MLFLOW_SOURCE=DIR adds MLflow's own client tests
+	$(BIN)/python tests/compatibility/run.py
 
 install: ## install the platform from the lock file into .venv
 	@requirements/install platform

@@ -20,10 +20,15 @@ class RawMlflow:
     uri: str
     user: str
 
+    @property
+    def auth(self) -> tuple[str, str]:
+        """Name and password."""
+        return self.user, mlflow_password(self.platform.secrets, self.user)
+
     def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One call. A path without a leading slash lies below `/api/2.0/mlflow/`."""
         address = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
-        request.setdefault("auth", (self.user, mlflow_password(self.platform.secrets, self.user)))
+        request.setdefault("auth", self.auth)
         return httpx.request(method, f"{self.uri}{address}", timeout=60, trust_env=False, **request)
 
     def at(self, path: str) -> RawMlflow:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
-    INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
     PERMISSION_DENIED,
-    RESOURCE_DOES_NOT_EXIST,
     TEMPORARILY_UNAVAILABLE,
 )
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -32,6 +28,7 @@ from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.contracts import file_paths
 from registry_tui.mlflow_plugin.routes import Location, RouteError, Routes, RoutesFile
+from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
 
@@ -91,7 +88,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
         with clear_errors(location):
             if not self._has(location):
                 if not repository.list_artifacts(location.key):
-                    raise _no_artifact(location)
+                    raise no_artifact(location)
                 return str(repository.download_artifacts(location.key, folder, **options))
             # One file, which is what clients of the proxy ask for: without MLflow's listing of a folder first.
             local = self._create_download_destination(src_artifact_path=artifact_path, dst_local_dir_path=folder)
@@ -129,7 +126,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
     def _locate_seen(self, path: str | None) -> Location:
         location = self._locate(path)
         if not _sees(location):
-            raise _no_artifact(location)
+            raise no_artifact(location)
         return location
 
     def _locate_new(self, folder: str | None, name: str) -> Location:
@@ -200,36 +197,3 @@ def load_routes(file: RoutesFile) -> Routes:
             f"MLflow's server does not know the projects: {error}. `registry-tui restart service` writes them again.",
             error_code=TEMPORARILY_UNAVAILABLE,
         ) from error
-
-
-@contextmanager
-def clear_errors(location: Location) -> Iterator[None]:
-    """Turns the object store's errors into an MlflowException that says what to do."""
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code == "NoSuchBucket":
-            raise MlflowException(
-                f"The object store has no bucket '{location.bucket}', where this environment's files belong. "
-                "`registry-tui status` shows whether the object store is well.",
-                error_code=RESOURCE_DOES_NOT_EXIST,
-            ) from error
-        if code in ("404", "NoSuchKey"):
-            raise _no_artifact(location) from error
-        if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
-            raise MlflowException(
-                f"The object store does not let MLflow's server use '{location.key}' in bucket '{location.bucket}'. "
-                "`registry-tui restart service` grants its access again.",
-                error_code=PERMISSION_DENIED,
-            ) from error
-        raise MlflowException(f"The object store refused: {error}", error_code=INTERNAL_ERROR) from error
-    except BotoCoreError as error:
-        raise MlflowException(
-            "The object store does not answer. `registry-tui status` shows its state.",
-            error_code=TEMPORARILY_UNAVAILABLE,
-        ) from error
-
-
-def _no_artifact(location: Location) -> MlflowException:
-    return MlflowException(f"There is no artifact '{location.key}'.", error_code=RESOURCE_DOES_NOT_EXIST)

@@ -10,8 +10,9 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
+from graphql import GraphQLError, parse
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, PERMISSION_DENIED
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
@@ -36,6 +37,7 @@ _GET_RUN = "/mlflow/runs/get"
 _SEARCH_LOGGED_MODELS = "/mlflow/logged-models/search"
 #: The filter with which MLflow's client looks for a logged model (`tracking/_model_registry/fluent.py`).
 _BY_NAME = re.compile(r"name = '[^']*'")
+_GRAPHQL = "/graphql"
 
 
 class _Forgetful(dict[str, "str | None"]):
@@ -54,6 +56,7 @@ def install(app: Flask, auth: Any) -> None:
     # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
     assistant_router.routes.clear()
     app.before_request(_guard_access)
+    app.before_request(_refuse_unreadable_graphql)
     app.after_request(_mark_model_of_refused_version)
     auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
     borders.install()
@@ -80,6 +83,23 @@ def _guard_access() -> Response | None:
     else:
         message = "Who may do what is kept by registry-tui. Use `registry-tui projects collaborators`."
     return _error(MlflowException(message, error_code=PERMISSION_DENIED))
+
+
+def _refuse_unreadable_graphql() -> Response | None:
+    """MLflow's handler ends in a traceback when there is no query, or not one in GraphQL."""
+    if not request.path.endswith(_GRAPHQL):
+        return None
+    body = request.get_json(silent=True)
+    query = body.get("query") if isinstance(body, Mapping) else None
+    variables = body.get("variables") if isinstance(body, Mapping) else None
+    problem = "The body must be a JSON object with the text of a query in `query` and an object in `variables`."
+    if isinstance(query, str) and (variables is None or isinstance(variables, Mapping)):
+        try:
+            parse(query)
+            return None
+        except (GraphQLError, RecursionError) as error:
+            problem = str(error)
+    return _error(MlflowException(problem, error_code=BAD_REQUEST))
 
 
 def _mark_model_of_refused_version(response: Response) -> Response:

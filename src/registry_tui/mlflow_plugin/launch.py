@@ -109,7 +109,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     import mlflow.server
     from mlflow.server import artifact_router, auth, handlers
 
-    from registry_tui.mlflow_plugin import analysis, artifact_paths, curves, hooks, purging
+    from registry_tui.mlflow_plugin import analysis, artifact_paths, client_faults, curves, hooks, model_uris, purging
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
@@ -121,7 +121,10 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     )
     artifact_paths.install(handlers, artifact_router, auth)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
+    stores = (handlers._get_tracking_store(), handlers._get_model_registry_store())
+    client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
+    model_uris.install(auth, handlers)
     curves.install(mlflow.server.app, home.mlflow_database)
     purging.install(mlflow.server.app)
     analysis.keep_analysed(home.mlflow_database)

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
-from mlflow.store.artifact.utils.models import _parse_model_uri
 
 from registry_tui.mlflow_plugin import spellings
+from registry_tui.mlflow_plugin.model_uris import parse_model_uri
 from registry_tui.mlflow_plugin.routes import ProjectRoute, artifact_path
 
 MODEL_FILE = "MLmodel"
@@ -42,7 +42,7 @@ def resolve_source(
     """
     scheme = source.partition(":")[0]
     if scheme == "models":
-        found = _logged_model(tracking, str(_parse_model_uri(source).model_id))
+        found = _logged_model(tracking, str(parse_model_uri(source).model_id))
         return _require_model(has_file, source, [found])
     if scheme == "runs":
         source_run, path = spellings.parse_runs_source(source)

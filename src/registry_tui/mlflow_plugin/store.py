@@ -18,7 +18,6 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_DOES_NOT_EXIST,
     ErrorCode,
 )
-from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlModelVersionTag,
@@ -35,6 +34,7 @@ from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, 
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
+from registry_tui.mlflow_plugin.model_uris import parse_model_uri
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
@@ -413,7 +413,7 @@ def _copied_version(source: str) -> tuple[str, str] | None:
     if not source.startswith("models:/"):
         return None
     try:
-        parsed = _parse_model_uri(source)
+        parsed = parse_model_uri(source)
     except MlflowException:
         return None
     return None if parsed.model_id else (str(parsed.name), str(parsed.version))

@@ -1,0 +1,112 @@
+"""Wrong values in a request are the client's fault: MLflow ends in a traceback for types that it does not expect."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from flask import Flask, Response, request
+from google.protobuf.json_format import ParseError
+from google.protobuf.message import Message
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.utils.proto_json_utils import parse_dict
+from werkzeug.exceptions import HTTPException
+
+_logger = logging.getLogger(__name__)
+
+#: Errors that only values of a request cause, and only wrong ones.
+_BY_VALUE = (OverflowError, RecursionError, UnicodeError)
+#: Brackets. A body with fewer cannot be nested too deep for Python's parser.
+_HARMLESS = 500
+#: Uploads, whose bodies are files.
+_FILES = "/mlflow-artifacts/artifacts"
+
+
+class ClientFaults:
+    """Looks at bodies before anything else in MLflow's Flask app, and at errors that nothing in it expects."""
+
+    def __init__(self, handlers: Any) -> None:
+        found = handlers.get_endpoints(lambda message: message)
+        self._messages: dict[tuple[str, str], Any] = {
+            (_call(path), method): message
+            for path, message, methods in found
+            if isinstance(message, type) and issubclass(message, Message)
+            for method in methods
+        }
+
+    def install(self, app: Flask, *stores: Any) -> None:
+        """Adds the checks to MLflow's app and to its stores' sessions."""
+        for store in stores:
+            store.ManagedSessionMaker = _with_cause(store.ManagedSessionMaker)
+        app.before_request_funcs.setdefault(None, []).insert(0, _refuse_unreadable_body)
+        app.register_error_handler(Exception, self._answer)
+
+    def _answer(self, error: Exception) -> Any:
+        """A 400 when the request caused the error; anything else is raised again, for MLflow's log."""
+        if isinstance(error, HTTPException):
+            return error
+        if not isinstance(error, _BY_VALUE) and not self._has_wrong_types():
+            raise error
+        _logger.info("%s %s was refused: %r", request.method, request.path, error)
+        return _refused("A value in the request has a type or size that MLflow's API cannot take there.")
+
+    def _has_wrong_types(self) -> bool:
+        """Whether the body does not fit the endpoint's message."""
+        rule = request.url_rule.rule if request.url_rule is not None else ""
+        message, body = self._messages.get((_call(rule), request.method)), request.get_json(silent=True, force=True)
+        if message is None or not isinstance(body, dict):
+            return False
+        try:
+            parse_dict(body, message())
+        except (ParseError, TypeError, ValueError, AttributeError):
+            return True
+        return False
+
+
+def _call(rule: str) -> str:
+    """What a rule is about; MLflow's page asks the same below another prefix."""
+    return rule.rpartition("mlflow/")[2]
+
+
+def _with_cause(
+    sessions: Callable[..., AbstractContextManager[Any]],
+) -> Callable[..., AbstractContextManager[Any]]:
+    """The same sessions, that raise what ended them: MLflow wraps it in an error of the server's."""
+
+    @contextmanager
+    def session(read_only: bool = True) -> Iterator[Any]:
+        try:
+            with sessions(read_only=read_only) as opened:
+                yield opened
+        except MlflowException as error:
+            if isinstance(error.__cause__, (*_BY_VALUE, AttributeError, TypeError, ValueError)):
+                raise error.__cause__ from error
+            raise
+
+    return session
+
+
+def _refuse_unreadable_body() -> Response | None:
+    is_file = request.method == "PUT" and _FILES in request.path
+    if is_file or not request.content_length or request.mimetype.startswith(("multipart/", "text/")):
+        return None
+    body = request.get_data(cache=True).lstrip()
+    if body[:1] in (b"[", b'"') and request.is_json:
+        return _refused("The body must be a JSON object.")
+    if body[:1] == b"{" and body.count(b"[") + body.count(b"{") > _HARMLESS:
+        try:
+            json.loads(body)
+        except RecursionError:
+            return _refused("The body is nested too deep.")
+        except ValueError:
+            return None  # MLflow says what is wrong with it.
+    return None
+
+
+def _refused(message: str) -> Response:
+    error = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+    return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")

@@ -1,0 +1,36 @@
+"""Spellings of `models:/…` that MLflow cannot read are the client's fault, not the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ErrorCode
+from mlflow.store.artifact.utils import models
+
+
+def _as_client_fault(read: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, where MLflow's error without a code, which is a 500, says that a parameter is wrong."""
+
+    @wraps(read)
+    def reading(*arguments: Any, **named: Any) -> Any:
+        try:
+            return read(*arguments, **named)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(INTERNAL_ERROR):
+                raise
+            raise MlflowException(error.message, error_code=INVALID_PARAMETER_VALUE) from error
+
+    return reading
+
+
+#: What a `models:/` URI names. Raises MlflowException for the client.
+parse_model_uri = _as_client_fault(models._parse_model_uri)
+
+
+def install(auth: Any, handlers: Any) -> None:
+    """Makes MLflow's auth app and its handlers read model URIs so."""
+    auth._parse_model_uri = parse_model_uri
+    handlers.get_model_name_and_version = _as_client_fault(handlers.get_model_name_and_version)

@@ -1,0 +1,1 @@
+"""MLflow's clients, generation by generation, against one platform: `make compatibility`."""
