@@ -141,7 +141,7 @@ class ExperimentZero:
         if makes_run or _MAY_NAME.search(body):
             try:
                 message = json.loads(body or b"{}")
-            except ValueError:
+            except (ValueError, RecursionError):
                 return replayed(body, receive)
             replaced = await anyio.to_thread.run_sync(self._replaced, scope["path"], message)
             if replaced is not None:
@@ -207,7 +207,7 @@ def _in_graphql(message: dict[str, Any], default: Callable[[], str]) -> bool:
     if isinstance(text, str) and _MAY_NAME.search(text.encode()):
         try:
             document = parse(text)
-        except GraphQLError:
+        except (GraphQLError, RecursionError):
             return changed
         constants = _Constants(default)
         replaced = visit(document, constants)
