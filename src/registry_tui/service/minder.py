@@ -56,12 +56,10 @@ class Minder:
         moment = time.monotonic()
         if rows:
             self._look_at_processes(rows)
-        for row in rows:
-            if row.state == DeploymentState.DEPLOYED.value:
-                self._judge(row)
+        going_back = {row.id for row in rows if row.state == DeploymentState.DEPLOYED.value and self._judge(row)}
         if moment >= self._due["aliases"]:
             self._due["aliases"] = moment + ALIASES_EVERY
-            self._follow_all(rows)
+            self._follow_all([row for row in rows if row.id not in going_back])
         if moment >= self._due["keys"]:
             self._due["keys"] = moment + KEYS_EVERY
             api_keys.note_uses(self._service)
@@ -130,18 +128,20 @@ class Minder:
         logger.info("deployment %s: %s replicas of before are taken away", row.name, len(strays))
         self._local.remove(strays)
 
-    def _judge(self, row: DeploymentRow) -> None:
-        """Lets a deployment go back whose first calls fail."""
+    def _judge(self, row: DeploymentRow) -> bool:
+        """Lets a deployment go back whose first calls fail; whether it does."""
         try:
             if first_calls.judge(self._service, self._local, row):
                 # An alias that it follows goes on naming that version: not rolled out again until it moves.
                 self._failed[row.id] = row.version
+                return True
         except InUse:  # another change is under way
-            return
+            return False
         except ServiceError as error:
             if self._said.get(row.id) != error.detail:
                 self._said[row.id] = error.detail
                 self._tell(row, "deployment.roll-back", f"cannot go back from failing calls: {error.detail}")
+        return False
 
     def _limit(self, row: DeploymentRow, name: ReplicaName, pid: int, limit: int) -> None:
         used = self._local.memory(pid)
@@ -205,7 +205,9 @@ class Minder:
             # Since this service started nothing was tried: a version whose rollout failed before is not tried again.
             failed = [each.version for each in row.revisions if each.state == RevisionState.FAILED.value]
             self._failed[row.id] = failed[-1] if failed else 0
-        if number == row.version:
+        active = gateway_link.active_revision(row)
+        # One whose first calls failed is on its way back: its version is not to be rolled out again.
+        if number == row.version and not (active is not None and active.error):
             self._failed[row.id] = 0
         self._note(row, "" if number == row.version else _problem(row, model, named))
         if (
