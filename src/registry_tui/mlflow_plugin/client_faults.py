@@ -6,9 +6,10 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, make_response, request
 from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 from mlflow.exceptions import MlflowException
@@ -43,6 +44,7 @@ class ClientFaults:
         for store in stores:
             store.ManagedSessionMaker = _with_cause(store.ManagedSessionMaker)
         app.before_request_funcs.setdefault(None, []).insert(0, _refuse_unreadable_body)
+        app.after_request(_name_unknown_address)
         app.register_error_handler(Exception, self._answer)
 
     def _answer(self, error: Exception) -> Any:
@@ -105,6 +107,14 @@ def _refuse_unreadable_body() -> Response | None:
         except ValueError:
             return None  # MLflow says what is wrong with it.
     return None
+
+
+def _name_unknown_address(response: Response) -> Response:
+    """MLflow's auth app refuses what it does not know; clients fall back to older calls only after a 404."""
+    unknown = request.routing_exception
+    if response.status_code == HTTPStatus.FORBIDDEN and isinstance(unknown, HTTPException):
+        return make_response(unknown.get_response())
+    return response
 
 
 def _refused(message: str) -> Response:
