@@ -42,9 +42,9 @@ class Generation:
 
 #: Old clients import `pkg_resources`, and were written for NumPy 1 and pandas 2.
 GENERATIONS = (
-    # Its spans end with errors under a newer OpenTelemetry.
+    # Spans of MLflow 2 end with errors under a newer OpenTelemetry.
     Generation("2.14", ("mlflow~=2.14.0", "numpy<2", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
-    Generation("2.22", ("mlflow~=2.22.0", "pandas<3", "setuptools<81")),
+    Generation("2.22", ("mlflow~=2.22.0", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
     Generation("3.0", ("mlflow~=3.0.0", "pandas<3", "setuptools<81")),
     Generation("3.5", ("mlflow~=3.5.0", "pandas<3")),
     Generation("pinned", (f"mlflow=={version('mlflow')}",)),
