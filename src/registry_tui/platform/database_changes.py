@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 #: Seconds after which a look is due although nothing was written.
-AT_LEAST_EVERY = 60.0
+AT_LEAST_EVERY = 1800.0
 
 Stamp = tuple[tuple[int, int, int], ...]
 

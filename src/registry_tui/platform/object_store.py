@@ -87,7 +87,8 @@ def command(home: Home, ports: Ports) -> list[str]:
         "admin.port": ports.admin,
         "admin.port.grpc": ports.admin_grpc,
     }
-    return [find_weed(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())]
+    # Level -1 leaves out what it logs every half minute although nothing happens; errors and warnings stay.
+    return [find_weed(), "-logtostderr=true", "-v=-1", "mini", *(f"-{name}={value}" for name, value in flags.items())]
 
 
 def environment(home: Home, secrets: Secrets) -> dict[str, str]:
