@@ -45,7 +45,7 @@ GENERATIONS = (
     # Spans of MLflow 2 end with errors under a newer OpenTelemetry.
     Generation("2.14", ("mlflow~=2.14.0", "numpy<2", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
     Generation("2.22", ("mlflow~=2.22.0", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
-    Generation("3.0", ("mlflow~=3.0.0", "pandas<3", "setuptools<81")),
+    Generation("3.0", ("mlflow~=3.0.0", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
     Generation("3.5", ("mlflow~=3.5.0", "pandas<3")),
     Generation("pinned", (f"mlflow=={version('mlflow')}",)),
     Generation("newest", ("mlflow",), moving=True),

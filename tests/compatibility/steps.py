@@ -162,10 +162,9 @@ class Story:
     def prompts(self) -> None:
         if VERSION < (2, 21):
             raise NotInThisGeneration("since 2.21")
-        if VERSION >= (3, 0):
-            from mlflow import genai as prompts
-        else:
-            prompts = mlflow
+        # MLflow 3.0 still has them at the top, as 2.21 has.
+        genai = getattr(mlflow, "genai", None)
+        prompts = genai if hasattr(genai, "register_prompt") else mlflow
         made = prompts.register_prompt(name=PROMPT, template="Hello {{name}}", commit_message="first")
         assert int(made.version) == 1
         prompts.register_prompt(name=PROMPT, template="Good day {{name}}")
