@@ -1,7 +1,7 @@
 """Every client generation against one platform: prints a table, generation x step, and ends with 1 unless all is well.
 
 `make compatibility` runs it; `python tests/compatibility/run.py 2.14 rest` only some. `MLFLOW_SOURCE=DIR` adds MLflow's
-own client tests from a checkout of the pinned version. `--platform DIR` uses a platform that is up.
+own client tests from a checkout of its repository. `--platform DIR` uses a platform that is up.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> int:
     print(table(results))
     failed = [step for steps in results.values() for step in steps.values() if step["outcome"] == "failed"]
     if not source:
-        print("\nMLflow's own client tests were left out: set MLFLOW_SOURCE to a checkout of the pinned version.")
+        print("\nMLflow's own client tests were left out: set MLFLOW_SOURCE to a checkout of its repository.")
     return 1 if failed or code else 0
 
 
