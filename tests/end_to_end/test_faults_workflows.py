@@ -32,6 +32,8 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
 )
 from registry_tui.schemas.storage import StorageCleanUp
+from registry_tui.schemas.tracking import RunPurge
+from registry_tui.service.adapters.mlflow import Mlflow
 from registry_tui.service.workflows import load_definitions
 from registry_tui.service.workflows.steps import Definition
 from support import served
@@ -284,7 +286,29 @@ class CleanUp(DeleteArchive):
         platform.ask(lambda client: client.clean_up_storage(self.store[0], request))
 
 
-Work = Provision | Synchronize | Deprovision | Archive | Deploy | Stop
+class PurgeRuns:
+    """A deleted run goes for good, with its artifacts."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.project = platform.new_project()
+        self.run = log_model(platform, self.project)
+        self.bucket = platform.ask(lambda client: client.environment(self.project.environment_id)).bucket
+        mlflow = Mlflow(platform.ports, platform.secrets)
+        mlflow.call("POST", "runs/delete", workspace=self.project.mlflow_workspace, json={"run_id": self.run.run_id})
+        mlflow.close()
+        assert object_names(platform, self.bucket, self.run.key)
+
+    def begin(self, platform: Platform) -> None:
+        request = RunPurge(run_ids=[self.run.run_id])
+        platform.ask(lambda client: client.purge_runs(self.project.id, request))
+
+    def succeeded(self, platform: Platform) -> None:
+        assert object_names(platform, self.bucket, self.run.key) == []
+        with pytest.raises(NotFound):
+            platform.ask(lambda client: client.run(self.project.id, self.run.run_id))
+
+
+Work = Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
 
 
 @dataclass(frozen=True)
@@ -315,6 +339,7 @@ CASES = (
     Case(WorkflowKind.STOP, Stop),
     Case(WorkflowKind.UNDEPLOY, Undeploy),
     Case(WorkflowKind.CLEAN_UP, CleanUp),
+    Case(WorkflowKind.PURGE_RUNS, PurgeRuns),
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from registry_tui.platform.children import without_proxy
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, unique, wait_for
 
@@ -178,7 +179,9 @@ def test_exports_make_stock_code_work(platform: Platform, project: Project) -> N
     assert "from-the-shell" in platform.command("experiments", "list", "--project", project.name).stdout
     shown = ask(platform, "experiments", "show", "from-the-shell", "--project", project.name)
     assert shown["artifact_location"].startswith("mlflow-artifacts:/")
-    assert ask(platform, "env", "--project", project.name) == platform.exports(project.id)
+    exported = ask(platform, "env", "--project", project.name)
+    assert {name: exported.pop(name) for name in ("NO_PROXY", "no_proxy")} == without_proxy({})
+    assert exported == platform.exports(project.id)
     assert ask(platform, "whoami")["entitlements"] == ["ML_MODEL_REGISTRY"]
 
 

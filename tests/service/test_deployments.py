@@ -226,7 +226,7 @@ def test_scaling_leaves_the_replicas_that_stay(platform: Platform, two: Served) 
     [
         ({"fail": "no such file: weights.bin"}, "no such file: weights.bin"),
         ({"die": True}, "ends while it starts"),
-        ({"requirements": None}, "neither requirements.txt nor conda.yaml"),
+        ({"requirements": None}, "the file 'requirements.txt', which is missing"),
         ({"requirements": "mlflow\nno-such-package-at-all==1.2.3\n"}, "no-such-package-at-all==1.2.3"),
     ],
     ids=["load", "die", "no requirements", "impossible requirement"],
@@ -550,10 +550,10 @@ def test_a_step_back_is_to_what_served_before_and_not_to_another_number_of_repli
 
 
 def test_a_contributor_may_change_what_serves_somebody_elses_private_model(platform: Platform, two: Served) -> None:
-    deployment = deploy(platform, two, version=1)
-    helper = unique("helper")
+    elsewhere, helper = platform.new_project(), unique("helper")
+    deployment = deploy(platform, two, version=1, project=elsewhere.id)
     contributor = CollaboratorChange(role=Role.CONTRIBUTOR)
-    platform.ask(lambda client: client.set_collaborator(two.project.id, helper, contributor))
+    platform.ask(lambda client: client.set_collaborator(elsewhere.id, helper, contributor))
     request = DeploymentUpdate(replicas=2)
     accepted = platform.ask(lambda client: client.update_deployment(deployment.id, request), helper)
     assert isinstance(accepted, Accepted)

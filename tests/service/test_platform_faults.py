@@ -206,8 +206,8 @@ def test_a_part_that_cannot_start_is_told_with_its_log(own_platform: Platform) -
         assert failed.returncode == 1
         last = json.loads(failed.stdout.splitlines()[-1])
         assert last["healthy"] is False
-        assert "The part service does not start. The last lines of its log:" in last["error"]
-        assert "database" in last["error"] and "registry-tui logs service" in last["action"]
+        assert "The part service does not start: The database" in last["error"]
+        assert str(database) in last["error"] and "registry-tui logs service" in last["action"]
         states = {part.name: part.state for part in platform_status(own_platform.home).parts}
         assert states["object-store"] is PartState.HEALTHY and states["service"] is PartState.FAILED
     finally:

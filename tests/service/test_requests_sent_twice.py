@@ -227,6 +227,13 @@ def key(place: Place) -> Call:
     return Call("/keys", {"name": name}, count)
 
 
+def purge(place: Place) -> Call:
+    before = len(place.workflows("purge-runs", place.project.id))
+    body: dict[str, Any] = {"run_ids": []}
+    count = lambda: len(place.workflows("purge-runs", place.project.id)) - before  # noqa: E731
+    return Call(f"/projects/{place.project.id}/runs/purge", body, count)
+
+
 #: How each POST of the API is called.
 POSTS: dict[str, Callable[[Place], Call]] = {
     "/environments": environment,
@@ -246,6 +253,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/deployments/{deployment}/stop": lambda place: rollout(place, "stop", "stop"),
     "/workflows/{workflow}/cancel": cancel,
     "/workflows/{workflow}/retry": retry,
+    "/projects/{project}/runs/purge": purge,
     "/keys": key,
 }
 

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry_tui.platform.paths import Home
+from registry_tui.service import idempotency
 from registry_tui.service.__main__ import run
 from registry_tui.service.context import Service
+from registry_tui.service.database.tables import IdempotencyRow
 
 
 def install(service: Service, point: str) -> None:
@@ -30,7 +32,9 @@ def install(service: Service, point: str) -> None:
         return answer
 
     def committed(rows: Sequence[object]) -> None:
-        if any(type(row).__name__ == point for row in rows):
+        # The service writes rows by itself too, when keys were used say.
+        of_request = point == IdempotencyRow.__name__ or idempotency.current.get() is not None
+        if of_request and any(type(row).__name__ == point for row in rows):
             os.kill(os.getpid(), signal.SIGKILL)
 
     service.mlflow.call = call_and_die  # type: ignore[method-assign]

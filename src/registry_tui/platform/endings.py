@@ -123,7 +123,7 @@ def _guilty(databases: tuple[Path, ...]) -> Path | str:
 
 
 def _end(home: Home, part: str, ending: Ending, error: BaseException) -> None:
-    logger.error("cannot start: %s", ending.detail, exc_info=error)
+    logger.error("The part cannot start: %s (%s)", ending.detail, error)
     leave(home, part, ending)
     sys.exit(UNUSABLE)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,10 @@ def build(home: Home) -> Service:
     if ports is None:
         raise CannotStart(f"{home.ports_file} is missing: start the platform with `registry-tui up`")
     secrets = load_secrets(home)
-    settings = load_settings(home)
+    try:
+        settings = load_settings(home)
+    except ValueError as error:
+        raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
     mlflow = Mlflow(ports, secrets)
     workflows = Engine(home.workflows_database, threads=settings.workflow_threads, patience=settings.part_patience)
@@ -68,11 +72,14 @@ def build(home: Home) -> Service:
 
 
 def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
-    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers)."""
+    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers).
+
+    Raises CannotStart while another service has the home, OSError.
+    """
     os.umask(0o077)
+    home.create()
+    lock = _lock(home)
     with endings.explained(home, "service", home.service_database, home.workflows_database):
-        home.create()
-        lock = _lock(home)
         service = build(home)
         service.database.migrate()
         if prepare is not None:
@@ -159,7 +166,11 @@ def main() -> None:
     )
     for chatty in ("httpx", "httpcore", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    run(Home.resolve())
+    try:
+        run(Home.resolve())
+    except (CannotStart, OSError) as error:
+        # Another service is at work: what it left about the home is not touched.
+        sys.exit(f"The service cannot start: {error}")
 
 
 if __name__ == "__main__":
