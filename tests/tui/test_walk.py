@@ -133,6 +133,8 @@ async def test_registering_again_adds_a_version_and_the_panel_follows(
         await driver.type("champion")
         await driver.press("enter")
         await driver.shows("champion")
+        # The form stays until the service has answered.
+        await driver.until(lambda: hasattr(driver.screen, "panel_open"))
     model = platform.ask(lambda client: client.model(registry, name))
     assert model.aliases == {"champion": 1}
 

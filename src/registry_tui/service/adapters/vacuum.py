@@ -20,6 +20,8 @@ _GARBAGE = 0.001
 #: Looks, a pause apart: the store removes what was deleted from its volumes a moment later.
 _TRIES, _PAUSE = 8, 1.0
 _TIMEOUT = 600.0
+#: Fewer bytes are not waited for: nobody misses them, and other work on the resource would wait.
+_WORTH_WAITING = 4 << 20
 #: The part of the deleted bytes that is enough to stop looking.
 _ENOUGH = 0.9
 
@@ -36,7 +38,7 @@ def reclaim(home: Home, ports: Ports, deleted: int, *, pause: Callable[[float], 
     before, freed = _used(home.object_store), 0
     try:
         with httpx.Client(verify=context, trust_env=False, timeout=_TIMEOUT) as client:
-            for attempt in range(_TRIES):
+            for attempt in range(_TRIES if deleted >= _WORTH_WAITING else 1):
                 if attempt:
                     pause(_PAUSE)
                 answer = client.get(
