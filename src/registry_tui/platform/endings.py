@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import sys
 import time
@@ -47,7 +48,16 @@ def starts_file(home: Home, part: str) -> Path:
 def leave(home: Home, part: str, ending: Ending) -> None:
     """Keeps why a part cannot work, until it does."""
     with suppress(OSError):  # the disk may be what is wrong; the log has it as well
-        write_private(reason_file(home, part), json.dumps({"detail": ending.detail, "action": ending.action}))
+        reason = {"detail": ending.detail, "action": ending.action, "pid": os.getpid()}
+        write_private(reason_file(home, part), json.dumps(reason))
+
+
+def is_ending(home: Home, part: str, pid: int) -> bool:
+    """Whether this process has left a reason and is about to end; it may still be seen running for a moment."""
+    try:
+        return bool(json.loads(reason_file(home, part).read_text(encoding="utf-8"))["pid"] == pid)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def works(home: Home, part: str) -> None:

@@ -88,7 +88,11 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
                 supervisor.reread(home)
         known = supervisor.processes(home)
         for program, part in supervisor.PROGRAMS.items():
-            if not known[program].running:
+            info = known[program]
+            ends = bool(info.pid) and endings.is_ending(home, part, info.pid)
+            if ends:
+                supervisor.stop_part(home, program)
+            if ends or not info.running:
                 endings.works(home, part)
                 supervisor.start_part(home, program)
         yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
