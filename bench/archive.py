@@ -35,8 +35,8 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
 from registry_tui.platform.secrets import load_secrets
 from registry_tui.schemas.models import Manifest
-from registry_tui.service import archives
-from registry_tui.service.archives import FILES, Place
+from registry_tui.service.stores import archives
+from registry_tui.service.stores.archives import FILES, Place
 
 BUCKET = "bench-archive"
 START_SECONDS = 60

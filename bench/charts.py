@@ -29,7 +29,7 @@ from textual.app import App, ComposeResult
 
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.tracking import MetricCurve
-from registry_tui.screens.curves import BUCKETS
+from registry_tui.screens.base.curves import BUCKETS
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.plotting import CELL_HEIGHT, CELL_WIDTH, Canvas, Series
 from support.many_runs import START

@@ -8,11 +8,11 @@ from dataclasses import fields
 from types import ModuleType
 from typing import Any
 
-import registry_tui.preferences
 import registry_tui.service.settings
-from registry_tui.actions import ALL, Action, key_shown
-from registry_tui.preferences import BUILT_IN_THEMES, COLORS, Terminal
+import registry_tui.terminal.preferences
 from registry_tui.service.settings import PREFIX, Settings
+from registry_tui.terminal.actions import ALL, Action, key_shown
+from registry_tui.terminal.preferences import BUILT_IN_THEMES, COLORS, Terminal
 
 _HEAD = """\
 # Configuration
@@ -101,7 +101,7 @@ def render() -> str:
     """The whole page."""
     terminal = {each.name: each.default for each in fields(Terminal)}
     service = {name: field.default for name, field in Settings.model_fields.items()}
-    lines = [_HEAD, "## `[terminal]`", *_rows(terminal, _comments(registry_tui.preferences, "Terminal"))]
+    lines = [_HEAD, "## `[terminal]`", *_rows(terminal, _comments(registry_tui.terminal.preferences, "Terminal"))]
     lines += [_AFTER_TERMINAL, "## `[themes.NAME]`"]
     themes, colors = (", ".join(f"`{name}`" for name in names) for names in (BUILT_IN_THEMES, COLORS))
     lines += [

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from registry_tui.client.client import RegistryClient
-from registry_tui.platform.demo.plan import MARK, PROJECTS
+from registry_tui.demo.plan import MARK, PROJECTS
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.places import ProjectCreate
 from registry_tui.schemas.tracking import RunSearch

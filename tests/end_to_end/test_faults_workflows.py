@@ -34,8 +34,8 @@ from registry_tui.schemas.registries import (
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.engine.steps import Definition
 from registry_tui.service.workflows import load_definitions
-from registry_tui.service.workflows.steps import Definition
 from support import served
 from support.platforms import Platform, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names, object_store

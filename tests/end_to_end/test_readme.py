@@ -63,7 +63,7 @@ def test_everything_that_is_linked_is_there() -> None:
 
 
 def test_the_keys_are_those_of_the_program() -> None:
-    from registry_tui import actions
+    from registry_tui.terminal import actions
 
     keys = {action.key: action for screen in actions.ALL.values() for action in screen}
     assert {"slash", "R", "colon", "question_mark", "ctrl+q"} <= set(keys)

@@ -14,7 +14,7 @@ from support.terminal import Terminal, terminal
 PROGRAM = [sys.executable, "-m", "registry_tui"]
 #: A program that fails while it is in use.
 BROKEN = """
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 class Broken(RegistryApp):
     def on_mount(self):
         self.set_timer(0.5, lambda: 1 / 0)

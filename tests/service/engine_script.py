@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
-from registry_tui.service import events
-from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.database import Database
+from registry_tui.service.engine.engine import Definition, Engine, Step, StepContext
 from registry_tui.service.errors import InUse
-from registry_tui.service.workflows.engine import Definition, Engine, Step, StepContext
-from registry_tui.service.workflows.queries import list_workflows, workflow_logs
+from registry_tui.service.operations.workflows import list_workflows, workflow_logs
 
 PRINCIPAL = Principal("ann", "crn:ann", "request-1", administrator=True)
 

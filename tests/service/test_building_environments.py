@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from registry_tui.service import python_environments
+from registry_tui.service.deployments import python_environments
+from registry_tui.service.deployments.model_requirements import read_wanted
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.model_requirements import read_wanted
 
 CODE = """
 import mine, iniconfig, uvicorn, mlflow

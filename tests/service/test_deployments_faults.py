@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from registry_tui.client.errors import Conflict
+from registry_tui.contracts.replica_spec import ReplicaSpec
 from registry_tui.platform import lifecycle, processes, supervisor
 from registry_tui.platform.paths import GATEWAYS
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
-from registry_tui.service import machine
-from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName
-from registry_tui.serving.spec import ReplicaSpec
+from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
+from registry_tui.service.deployments import machine
 from support.load import Load
 from support.platforms import Platform, wait_for
 from support.served import answer, call, deploy, finish, register, split

@@ -17,7 +17,7 @@ from mlflow.server import app as flask_app
 from mlflow.server.artifact_router import artifact_router
 from mlflow.server.otel_api import otel_router
 
-from registry_tui.mlflow_plugin.routes import Location
+from registry_tui.contracts.mlflow_routes import Location
 from registry_tui.mlflow_plugin.store_errors import clear_errors
 from registry_tui.schemas.places import Project, Role
 from support.platforms import Platform

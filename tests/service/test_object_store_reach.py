@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from registry_tui.platform.secrets import AccessKey
-from registry_tui.service.adapters.object_store import ObjectStore, Usage, machine_policy
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, WrongState
+from registry_tui.service.stores.seaweedfs import ObjectStore, Usage, machine_policy
 from support.platforms import Platform, unique
 
 PREFIX = "modelregistry"

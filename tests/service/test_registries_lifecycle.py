@@ -32,10 +32,10 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
 )
 from registry_tui.service.adapters.mlflow import Mlflow
-from registry_tui.service.adapters.object_store import ObjectStore
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import NotPermitted
+from registry_tui.service.stores.seaweedfs import ObjectStore
 from support.platforms import Platform, eventually, unique
 from support.registered import log_model, object_names
 

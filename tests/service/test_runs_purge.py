@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from registry_tui.client.errors import Refused, WrongInput
-from registry_tui.mlflow_plugin.routes import RoutesFile
+from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.platform.paths import Home
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.tracking import RunPurge
-from registry_tui.service.adapters.object_store import ObjectStore
+from registry_tui.service.stores.seaweedfs import ObjectStore
 from support.platforms import Platform, run_python, temporary_folder, unique
 
 #: Logs a run with an artifact and a logged model, registers it, deletes the run; prints its ID.

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from registry_tui.serving.spec import Limits, ReplicaSpec
+from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from support.platforms import wait_for
 
 ML_MODEL = """\

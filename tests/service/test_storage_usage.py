@@ -11,7 +11,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Refused, WrongInput
-from registry_tui.mlflow_plugin.routes import archive_uri
+from registry_tui.contracts.mlflow_routes import archive_uri
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus

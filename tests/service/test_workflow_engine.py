@@ -13,14 +13,14 @@ from typing import Any, cast
 import pytest
 
 from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.service import events
-from registry_tui.service.context import Principal, Resource, Service
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow
+from registry_tui.service.engine.engine import Definition, Engine, Step, StepContext
+from registry_tui.service.engine.runner import Runner
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
-from registry_tui.service.workflows import queries
-from registry_tui.service.workflows.engine import Definition, Engine, Step, StepContext
-from registry_tui.service.workflows.runner import Runner
+from registry_tui.service.operations import workflows as queries
 from support.platforms import wait_for
 
 SCRIPT = Path(__file__).with_name("engine_script.py")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from registry_tui.widgets import words
+from registry_tui.wording import words
 from support import recorded
 from support.recorded import Answer
 

@@ -12,8 +12,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.routing import Match
 
-from registry_tui.service import routes
-from registry_tui.service.app import API
+from registry_tui.service.http import routes
+from registry_tui.service.http.app import API
 from support.recorded import Answer
 
 ROUTES = [route for router in routes.routers() for route in router.routes if isinstance(route, APIRoute)]

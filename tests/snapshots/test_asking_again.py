@@ -15,11 +15,11 @@ import httpx
 import pytest
 from textual.message_pump import MessagePump
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
-from registry_tui.commands import SCREENS
-from registry_tui.screens.deployment import EVERY
-from registry_tui.screens.every import Every
+from registry_tui.screens.base.every import Every
+from registry_tui.screens.deployments.deployment import EVERY
+from registry_tui.terminal.commands import SCREENS
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
 from support.scenes import REGISTRY, SCENES, Scene

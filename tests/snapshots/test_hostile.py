@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
-from registry_tui.commands import SCREENS, Place
+from registry_tui.terminal.commands import SCREENS, Place
 from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import EXPERIMENT, MODEL, PROJECT, REGISTRY

@@ -17,20 +17,20 @@ import pytest
 from textual.widgets import Button, Checkbox, Input, Select, TextArea
 
 from registry_tui import screens
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.base import Problem
-from registry_tui.screens.change_deployment import ChangeForm
-from registry_tui.screens.collaborators import SetCollaborator
-from registry_tui.screens.create_place import CreateEnvironment, CreateProject, CreateWorkspace
-from registry_tui.screens.create_registry import CreateRegistry
-from registry_tui.screens.deploy import DeployForm
-from registry_tui.screens.edit_model import EditModel, EditVersion, SetAlias
-from registry_tui.screens.form import Form
-from registry_tui.screens.keys import NewKey
-from registry_tui.screens.register_model import RegisterModelForm
-from registry_tui.screens.registry_actions import Synchronize
-from registry_tui.screens.verify import VerifyForm
+from registry_tui.screens.base.form import Form
+from registry_tui.screens.deployments.change_deployment import ChangeForm
+from registry_tui.screens.deployments.deploy import DeployForm
+from registry_tui.screens.deployments.keys import NewKey
+from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
+from registry_tui.screens.models.register_model import RegisterModelForm
+from registry_tui.screens.models.verify import VerifyForm
+from registry_tui.screens.places.collaborators import SetCollaborator
+from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
+from registry_tui.screens.registries.create_registry import CreateRegistry
+from registry_tui.screens.registries.registry_actions import Synchronize
 from support import scenes
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay

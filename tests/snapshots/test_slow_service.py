@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from support.program import Driver
 from support.recorded import Answer, Replay

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from support.program import Driver
 from support.recorded import SIZES, Answer, Replay

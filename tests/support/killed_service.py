@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry_tui.platform.paths import Home
-from registry_tui.service import idempotency
 from registry_tui.service.__main__ import run
-from registry_tui.service.context import Service
+from registry_tui.service.core import idempotency
+from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import IdempotencyRow
 
 

@@ -22,9 +22,9 @@ import registry_tui.service.workflows
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.__main__ import run
-from registry_tui.service.context import Service
+from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import WorkflowRow
-from registry_tui.service.workflows.queries import ACTIVE
+from registry_tui.service.operations.workflows import ACTIVE
 
 
 def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str | None) -> None:

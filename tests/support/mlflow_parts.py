@@ -15,11 +15,11 @@ from typing import Any
 import boto3
 import httpx
 
+from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Routes
 from registry_tui.mlflow_plugin.launch import server_command
-from registry_tui.mlflow_plugin.routes import ProjectRoute, RegistryRoute, Routes
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import Ports, choose_ports
-from registry_tui.platform.secrets import Secrets, load_secrets, mlflow_password
+from registry_tui.platform.secrets import Secrets, load_secrets, mlflow_password, write_private
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
@@ -79,7 +79,7 @@ class Parts:
     def write_routes(self) -> None:
         projects = {project: self.route(project) for project in TEAMS}
         registries = {REGISTRY: RegistryRoute("r1", BUCKET, "modelregistry")}
-        Routes(projects, registries).dump(self.home.routes_file)
+        write_private(self.home.routes_file, Routes(projects, registries).to_json())
 
     @cached_property
     def s3(self) -> Any:

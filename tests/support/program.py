@@ -9,8 +9,8 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from registry_tui.app import RegistryApp
-from registry_tui.commands import Place
+from registry_tui.app.app import RegistryApp
+from registry_tui.terminal.commands import Place
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import httpx
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from support.program import Driver

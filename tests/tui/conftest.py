@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from support.platforms import Platform
 from support.program import Driver, Open
 

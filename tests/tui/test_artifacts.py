@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from registry_tui.commands import Place
-from registry_tui.screens.known_models import MAX_NAMES
+from registry_tui.screens.base.model_names import MAX_NAMES
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import mlflow_client

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Button
 
-from registry_tui.commands import Place
 from registry_tui.schemas.deployments import DeploymentState, EnvironmentVariable
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Open
 from support.served import Served, deploy, register

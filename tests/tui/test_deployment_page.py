@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.commands import Place
 from registry_tui.schemas.deployments import Deployment, DeploymentUpdate, EnvironmentVariable
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
 from support.served import Served, deploy, finish, register, split

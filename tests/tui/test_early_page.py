@@ -10,9 +10,9 @@ from threading import Thread
 
 import pytest
 
-from registry_tui.app import RegistryApp
-from registry_tui.early import EarlyPage
+from registry_tui.app.app import RegistryApp
 from registry_tui.platform.paths import Home
+from registry_tui.terminal.early import EarlyPage
 from support.platforms import Platform
 from support.program import Driver
 

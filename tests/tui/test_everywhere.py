@@ -10,11 +10,11 @@ import yaml
 from textual import events
 from textual.widgets import Input
 
-from registry_tui.actions import key_shown
-from registry_tui.memory import Memory
 from registry_tui.platform.paths import Home
-from registry_tui.preferences import Preferences, Terminal, load_preferences
-from registry_tui.widgets.frame import CommandLine
+from registry_tui.screens.base.bars import CommandLine
+from registry_tui.terminal.actions import key_shown
+from registry_tui.terminal.memory import Memory
+from registry_tui.terminal.preferences import Preferences, Terminal, load_preferences
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 

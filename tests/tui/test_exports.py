@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from registry_tui.commands import Place
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
 from support.registered import mlflow_client

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from registry_tui.app import RegistryApp
-from registry_tui.commands import Place
+from registry_tui.app.app import RegistryApp
+from registry_tui.terminal.commands import Place
 from support.many_models import MANY, fill_models
 from support.many_runs import fill
 from support.platforms import Platform

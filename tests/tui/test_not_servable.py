@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Button, Input
 
-from registry_tui.commands import Place
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform, unique
 from support.program import Open
 from support.registered import log_model

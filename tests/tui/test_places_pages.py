@@ -6,9 +6,9 @@ import pytest
 from textual.widgets import Input, Select
 
 from registry_tui.client.errors import NotFound
-from registry_tui.commands import Place
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
-from registry_tui.widgets.filter_bar import FilterBar
+from registry_tui.screens.base.filter_bar import FilterBar
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform, unique
 from support.program import Open
 

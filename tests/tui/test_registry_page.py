@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from textual.widgets import Checkbox, Input, OptionList, Static
 
-from registry_tui.commands import Place
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate
+from registry_tui.screens.base.filter_bar import Choice, FilterBar
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow, LogLineRow, WorkflowRow
-from registry_tui.widgets.filter_bar import Choice, FilterBar
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import log_model, object_names

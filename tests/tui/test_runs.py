@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from textual.widgets import OptionList
 
-from registry_tui.commands import Place
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
-from registry_tui.screens import run_following
+from registry_tui.screens.tracking import run_following
+from registry_tui.terminal.commands import Place
 from support.many_runs import fill
 from support.platforms import Platform, unique
 from support.program import Driver, Open

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 from textual.widgets import Input
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.places import Project
-from registry_tui.screens.register_model import RegisterModelForm
+from registry_tui.screens.models.register_model import RegisterModelForm
 from support.platforms import Platform, unique
 from support.program import Driver
 from support.registered import log_model

@@ -10,7 +10,7 @@ import time
 import httpx
 from textual.widgets import Button, Input
 
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.operations import WorkflowStatus
 from support.platforms import Platform, unique

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from registry_tui.client import RegistryClient, ServiceProblem
-from registry_tui.commands import Place
 from registry_tui.schemas.models import Tag, VersionUpdate
+from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
 from support.registered import object_store

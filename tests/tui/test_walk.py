@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from textual.widgets import Input, TextArea
 
-from registry_tui.actions import ALL
-from registry_tui.commands import SCREENS, Place
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
+from registry_tui.terminal.actions import ALL
+from registry_tui.terminal.commands import SCREENS, Place
 from support.platforms import Platform, unique
 from support.program import Open
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from registry_tui.widgets.differences import change, numbers_line
+from registry_tui.wording.differences import change, numbers_line
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from registry_tui.client.saving import Remote, Unsafe, save_all
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.mlflow_routes import RouteError, Routes, artifact_path
 from registry_tui.mlflow_plugin import spellings
-from registry_tui.mlflow_plugin.routes import RouteError, Routes, artifact_path
 from registry_tui.schemas.models import Manifest
-from registry_tui.service.archives import Place, StoredFile
+from registry_tui.service.deployments.model_files import _require_possible as require_possible_manifest
 from registry_tui.service.errors import InvalidInput, WrongState
-from registry_tui.service.model_files import _require_possible as require_possible_manifest
+from registry_tui.service.stores.archives import Place, StoredFile
 from registry_tui.service.workflows.archive import _require_possible
 from support.file_names import KEPT_ENCODED
 from unit.test_mlflow_routes import ROUTES

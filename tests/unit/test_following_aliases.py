@@ -8,7 +8,7 @@ import pytest
 
 from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, Visibility
 from registry_tui.service.database.tables import DeploymentRow
-from registry_tui.service.minder import _problem
+from registry_tui.service.loops.minder import _problem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = DeploymentRow(model_name="wine", alias="champion", version=1)

@@ -17,10 +17,8 @@ from sqlalchemy import func, select, update
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.base import Schema
-from registry_tui.service import idempotency
-from registry_tui.service.app import create_app
-from registry_tui.service.background import Background
-from registry_tui.service.context import Service
+from registry_tui.service.core import idempotency
+from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import (
     ApiKeyRow,
@@ -32,8 +30,10 @@ from registry_tui.service.database.tables import (
     now,
 )
 from registry_tui.service.errors import AlreadyThere, PartUnavailable
-from registry_tui.service.routes.dependencies import Acting, ServiceIn
-from registry_tui.service.routes.keyed import KeyedRoute, new_router
+from registry_tui.service.http.app import create_app
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.http.routes.keyed import KeyedRoute, new_router
+from registry_tui.service.loops.background import Background
 
 SECRET = "rtk_seldom_seen"
 
@@ -73,7 +73,7 @@ class Work:
 
         @self.router.post("/workspaces-made", status_code=201)
         def make_workspace(service: ServiceIn, principal: Acting, asked: Asked) -> Any:
-            from registry_tui.service import workspaces
+            from registry_tui.service.places import workspaces
 
             self.count += 1
             with service.database.session() as session:
@@ -310,7 +310,7 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
     read_only = {path for path, found in described.items() if found.get("post", {}).get("x-reads-only")}
     project = "/api/v1/projects/{project}"
     assert read_only == {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
-    from registry_tui.service.routes import routers
+    from registry_tui.service.http.routes import routers
 
     for router in routers():
         assert all(isinstance(route, KeyedRoute) for route in router.routes)

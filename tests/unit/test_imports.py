@@ -41,19 +41,15 @@ def test_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["registry_tui.app", "registry_tui.client.client", "registry_tui.cli.main"])
+@pytest.mark.parametrize("module", ["registry_tui.app.app", "registry_tui.client.client", "registry_tui.cli.main"])
 def test_what_people_start_loads_nothing_heavy(module: str) -> None:
     assert not loaded_by(f"import {module}") & HEAVY
 
 
 def test_the_terminal_program_loads_every_screen_without_the_platform() -> None:
-    screens = sorted(path.stem for path in (ROOT / "src/registry_tui/screens").glob("*.py") if path.stem != "__init__")
-    widgets = sorted(path.stem for path in (ROOT / "src/registry_tui/widgets").glob("*.py") if path.stem != "__init__")
-    code = "\n".join(
-        f"import registry_tui.{folder}.{name}"
-        for folder, names in (("screens", screens), ("widgets", widgets))
-        for name in names
-    )
+    files = [path for folder in ("screens", "widgets") for path in (ROOT / "src/registry_tui" / folder).rglob("*.py")]
+    names = sorted(".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in files)
+    code = "\n".join(f"import {name.removesuffix('.__init__')}" for name in names)
     assert not loaded_by(code) & HEAVY
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from registry_tui import bounded_yaml
-from registry_tui.service import ml_model
+from registry_tui.contracts import bounded_yaml
+from registry_tui.service.core import ml_model
 from registry_tui.service.errors import InvalidInput
 from registry_tui.widgets.previews import model_card
 

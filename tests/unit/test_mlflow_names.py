@@ -10,8 +10,8 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
 
+from registry_tui.contracts.mlflow_routes import ID_PATTERN
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
-from registry_tui.mlflow_plugin.routes import ID_PATTERN
 from registry_tui.schemas.names import MAX_MODEL_NAME, alias_problem, model_name_problem
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.mlflow_plugin.routes import (
+from registry_tui.contracts.mlflow_routes import (
     Location,
     ProjectRoute,
     RegistryRoute,
@@ -18,6 +18,7 @@ from registry_tui.mlflow_plugin.routes import (
     artifact_path,
     read_routes,
 )
+from registry_tui.platform.secrets import write_private
 
 WINE = ProjectRoute("p1", "wine", "team", "env", "bucket-a", "mr-env")
 LONELY = ProjectRoute("p2", "lonely", "team", "other", "bucket-b", None, "Ask ann to synchronize it.")
@@ -90,11 +91,11 @@ def test_the_file_is_read_again_when_it_was_replaced(tmp_path: Path) -> None:
     path = tmp_path / "routes.json"
     file = RoutesFile(path)
     assert file.load() == Routes()
-    ROUTES.dump(path)
+    write_private(path, ROUTES.to_json())
     assert path.stat().st_mode & 0o777 == 0o600
     assert file.load() == ROUTES == read_routes(path)
     assert file.load() is file.load()
-    Routes().dump(path)
+    write_private(path, Routes().to_json())
     assert file.load() == Routes()
 
 

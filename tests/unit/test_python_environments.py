@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from registry_tui.service import python_environments
+from registry_tui.service.deployments import python_environments
 
 
 class NotWanted(Exception):

@@ -15,13 +15,14 @@ from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.operations import EventOutcome, WorkflowKind
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, RegistryStatus
-from registry_tui.service import events, identity, registries
-from registry_tui.service.context import Principal, Service
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.engine.engine import Engine
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.settings import Settings
-from registry_tui.service.workflows.engine import Engine
 
 
 def make_service(folder: Path, settings: Settings) -> Service:

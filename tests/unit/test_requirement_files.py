@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from registry_tui.service import model_requirements, python_environments, requirement_files
+from registry_tui.service.deployments import model_requirements, python_environments, requirement_files
+from registry_tui.service.deployments.model_requirements import Wanted, missing_here, read_wanted
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.model_requirements import Wanted, missing_here, read_wanted
 
 MLFLOW = f"mlflow=={version('mlflow')}"
 PYTHON = platform.python_version()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from registry_tui.schemas.tracking import DatasetInput
-from registry_tui.screens.run_datasets import datasets_text
+from registry_tui.screens.tracking.run_datasets import datasets_text
 
 ODD = ["", "[/bold]\x1b[2J", "[" * 100_000, "NaN", '{"mlflow_colspec": [1, {}]}', "null", "7"]
 

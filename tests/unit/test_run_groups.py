@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry_tui.schemas.tracking import RunGroup
-from registry_tui.screens.run_groups import condition, ordered
+from registry_tui.screens.tracking.run_groups import condition, ordered
 
 GROUPS = [
     RunGroup(value="10", runs=9, lowest=0.4, mean=0.9, highest=1.0),

@@ -15,11 +15,11 @@ from fastapi import FastAPI, Request
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.base import Problem
-from registry_tui.service.app import create_app
-from registry_tui.service.background import Background
-from registry_tui.service.context import Service
+from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.errors import PartUnavailable
+from registry_tui.service.http.app import create_app
+from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from registry_tui.service.core.paging import Key, Keyset, decode_token, encode_token, keyset_page
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.paging import Key, Keyset, decode_token, encode_token, keyset_page
 
 
 @given(st.text(), st.text(), st.integers())

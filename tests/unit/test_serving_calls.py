@@ -13,12 +13,12 @@ import mlflow.pyfunc
 import pytest
 from mlflow.exceptions import MlflowException
 
+from registry_tui.contracts.replica_spec import Limits
 from registry_tui.serving.answers import JSON, score_alone
 from registry_tui.serving.app import ReplicaApp
 from registry_tui.serving.batching import strictly
 from registry_tui.serving.calls import CallRecord, Calls
 from registry_tui.serving.scorer import Scorer
-from registry_tui.serving.spec import Limits
 from support.platforms import wait_for
 
 

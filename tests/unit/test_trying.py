@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from registry_tui.schemas.deployments import TestRequest
-from registry_tui.service.trying import MAX_ARGUMENT, curl, python
+from registry_tui.service.deployments.trying import MAX_ARGUMENT, curl, python
 
 
 @pytest.fixture

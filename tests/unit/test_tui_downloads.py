@@ -15,20 +15,12 @@ from textual.app import App
 from textual.widgets import Input
 
 from registry_tui.client.errors import ServiceUnavailable
-from registry_tui.client.saving import (
-    Progress,
-    Remote,
-    Unsafe,
-    partial_folder,
-    safe_target,
-    save_all,
-    save_one,
-)
+from registry_tui.client.saving import Progress, Remote, Unsafe, partial_folder, safe_target, save_all, save_one
 from registry_tui.client.version_sides import Side
 from registry_tui.schemas.deployments import DeploymentSuggestion
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
-from registry_tui.screens.download import DownloadForm
-from registry_tui.widgets.differences import difference
+from registry_tui.screens.base.download import DownloadForm
+from registry_tui.wording.differences import difference
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

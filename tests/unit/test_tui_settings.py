@@ -16,14 +16,14 @@ from rich.style import Style
 from textual.color import Color
 
 from registry_tui.client.stream import EventParser
-from registry_tui.memory import Memory
 from registry_tui.platform.paths import Home
-from registry_tui.preferences import Preferences, Terminal, load_preferences
+from registry_tui.terminal.memory import Memory
+from registry_tui.terminal.preferences import Preferences, Terminal, load_preferences
 from registry_tui.widgets.exporting import TableWriter, as_yaml, csv_text, occurrences
 from registry_tui.widgets.line_filters import WithoutColors, plain_text
 from registry_tui.widgets.table_layout import Column
 from registry_tui.widgets.themes import theme_of
-from registry_tui.widgets.words import Cell
+from registry_tui.wording.words import Cell
 
 ROOT = Path(__file__).parents[2]
 

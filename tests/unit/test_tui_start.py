@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from registry_tui.actions import ALL, EVERYWHERE, SECTIONS
-from registry_tui.commands import COMMANDS, SCREENS, CommandError, complete, parse
+from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS
+from registry_tui.terminal.commands import COMMANDS, SCREENS, CommandError, complete, parse
 
 FIRST_PAINT = """
 import sys
-from registry_tui.app import RegistryApp
+from registry_tui.app.app import RegistryApp
 class Probe(RegistryApp):
     def _begin(self):
         print(*sys.modules, file=sys.__stdout__)

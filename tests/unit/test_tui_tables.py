@@ -15,9 +15,9 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from registry_tui.widgets.page_cache import PageCache, Rows
-from registry_tui.widgets.text import fit, safe, safe_lines
 from registry_tui.widgets.virtual_table import Column, VirtualTable
-from registry_tui.widgets.words import size
+from registry_tui.wording.text import fit, safe, safe_lines
+from registry_tui.wording.words import size
 
 PAGE = 100
 

@@ -15,10 +15,10 @@ def main() -> None:
     if len(sys.argv) == 1 and _COMPLETING not in os.environ:
         # What is imported and built at the start stays: looking for garbage in it costs a fifth of the start.
         gc.disable()
-        from registry_tui.early import EarlyPage
+        from registry_tui.terminal.early import EarlyPage
 
         early = EarlyPage()
-        from registry_tui.opening import open_terminal_program
+        from registry_tui.app.opening import open_terminal_program
 
         sys.exit(open_terminal_program(early))
     from registry_tui.cli.main import run

@@ -16,8 +16,8 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import archive_files, partial_folder, save_all
 from registry_tui.client.version_sides import Side, read_side
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
-from registry_tui.widgets import words
-from registry_tui.widgets.differences import Line, difference
+from registry_tui.wording import words
+from registry_tui.wording.differences import Line, difference
 
 
 def manifest(

@@ -13,7 +13,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
 from registry_tui.schemas.tracking import Artifact
-from registry_tui.widgets import text, words
+from registry_tui.wording import text, words
 
 app = session.new_app("Artifacts of a run: list, download, print.")
 

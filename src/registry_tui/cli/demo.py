@@ -18,7 +18,7 @@ def demo(
 
     Again, it makes only what is missing. Takes under a minute.
     """
-    from registry_tui.platform import demo as the_demo
+    from registry_tui import demo as the_demo
 
     status = output.Status()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry_tui.cli import output
 from registry_tui.cli.output import Column
 from registry_tui.schemas.deployments import Deployment, ReplicaLogFile, ReplicaStatus, Revision
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 COLUMNS = [
     Column[Deployment]("NAME", lambda each: each.name),

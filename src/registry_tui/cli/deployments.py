@@ -25,7 +25,7 @@ from registry_tui.schemas.deployments import (
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
-from registry_tui.widgets import text, words
+from registry_tui.wording import text, words
 
 app = session.new_app("Deployments: versions of registered models served as endpoints.")
 

@@ -10,7 +10,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.schemas.operations import Event, EventOutcome, LogLine
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 app = session.new_app("Events: who did what, when, to which resource, with which outcome.")
 

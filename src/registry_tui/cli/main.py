@@ -121,7 +121,7 @@ def root(
     if idempotency_key is not None:
         _use_key(idempotency_key)
     if context.invoked_subcommand is None:
-        from registry_tui.opening import open_terminal_program
+        from registry_tui.app.opening import open_terminal_program
 
         raise typer.Exit(open_terminal_program())
 
@@ -173,7 +173,7 @@ def _problems(error: Exception) -> list[FieldProblem]:
 
 def fail(message: str, action: str | None = None, request_id: str | None = None) -> None:
     """Says what failed and what to do on stderr, and exits with 1."""
-    from registry_tui.widgets.text import safe_lines
+    from registry_tui.wording.text import safe_lines
 
     print(f"registry-tui: {safe_lines(message)}", file=sys.stderr)
     if action:

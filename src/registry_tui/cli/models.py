@@ -20,7 +20,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
     Visibility,
 )
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 app = session.new_app("Registered models: their versions, aliases and archives.")
 alias = session.new_app("Aliases: names such as `champion` for one version of a model.")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from rich.cells import cell_len
 
 from registry_tui.schemas.base import MAX_PAGE_SIZE, Page
-from registry_tui.widgets import text, words
+from registry_tui.wording import text, words
 
 Item = TypeVar("Item")
 #: Items asked for at a time; also what a table's widths are measured on.

@@ -22,7 +22,7 @@ from registry_tui.schemas.storage import (
     StorageCleanUp,
     StorageUsage,
 )
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 

@@ -14,7 +14,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunPurge, RunSearch
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 app = session.new_app("Runs of a project: what was trained, with which parameters, and how well.")
 app.add_typer(artifacts.app, name="artifacts")

@@ -17,7 +17,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 Answer = TypeVar("Answer")
 Request = TypeVar("Request", bound=BaseModel)

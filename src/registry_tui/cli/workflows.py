@@ -12,7 +12,7 @@ from registry_tui.cli.events import LINES
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.operations import Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.widgets import words
+from registry_tui.wording import words
 
 app = session.new_app("Workflows: long work that survives the terminal, and every crash.")
 

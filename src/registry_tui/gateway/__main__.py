@@ -17,12 +17,12 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from registry_tui.contracts.gateway_routes import RoutesFile
 from registry_tui.gateway.app import Gateway
 from registry_tui.gateway.connections import Door, Runner, allowed
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.listeners import BACKLOG, Listeners
 from registry_tui.gateway.load import SharedLoad
-from registry_tui.gateway.routes import RoutesFile
 from registry_tui.platform.endings import Ending
 from registry_tui.platform.endings import leave as leave_reason
 from registry_tui.platform.errors import PlatformError

@@ -7,7 +7,7 @@ import hmac
 import secrets
 import time
 
-from registry_tui.gateway.routes import Key, Route, Routes
+from registry_tui.contracts.gateway_routes import Key, Route, Routes
 
 #: What an API key begins with, so that people and secret scanners know it.
 PREFIX = "rtk"

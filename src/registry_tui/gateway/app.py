@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
 from registry_tui.gateway import access, bodies, problems, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
-from registry_tui.gateway.routes import Route, Routes, RoutesFile
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
 #: Answers that pass from a replica to the caller with these headers.

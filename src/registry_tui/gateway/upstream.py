@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
+from registry_tui.contracts.gateway_routes import Replica
 from registry_tui.gateway.load import SharedLoad
-from registry_tui.gateway.routes import Replica
 
 #: Seconds for which a replica that refused a connection is asked last.
 AVOIDED = 0.5

@@ -27,7 +27,7 @@ from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.contracts import file_paths
-from registry_tui.mlflow_plugin.routes import Location, RouteError, Routes, RoutesFile
+from registry_tui.contracts.mlflow_routes import Location, RouteError, Routes, RoutesFile
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets

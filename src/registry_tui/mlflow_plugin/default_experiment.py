@@ -24,9 +24,9 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, asked, read_body, replayed
-from registry_tui.mlflow_plugin.routes import RoutesFile
 
 _logger = logging.getLogger(__name__)
 

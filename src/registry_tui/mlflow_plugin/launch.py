@@ -109,12 +109,12 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     import mlflow.server
     from mlflow.server import artifact_router, auth, handlers
 
+    from registry_tui.contracts.mlflow_routes import RoutesFile
     from registry_tui.mlflow_plugin import analysis, artifact_paths, client_faults, curves, hooks, model_uris, purging
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
     from registry_tui.mlflow_plugin.project_addresses import ProjectAddresses
-    from registry_tui.mlflow_plugin.routes import RoutesFile
 
     handlers.initialize_backend_stores(
         f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"

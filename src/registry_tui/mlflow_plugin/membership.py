@@ -14,9 +14,9 @@ from flask import Flask, Response, request
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
+from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, Asked, asked
-from registry_tui.mlflow_plugin.routes import RoutesFile
 
 #: Addresses of the REST API that are about no project.
 _ABOUT_NO_PROJECT = ("/mlflow/users/", "/mlflow/roles/", "/mlflow/workspaces", "/mlflow/server-info")

@@ -19,10 +19,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from registry_tui.contracts.mlflow_routes import PROJECTS_PATH, RouteError, RoutesFile
 from registry_tui.mlflow_plugin.api_errors import error_response
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import WORKSPACE_HEADER, asked
-from registry_tui.mlflow_plugin.routes import PROJECTS_PATH, RouteError, RoutesFile
 
 #: The web page's question whether to offer a choice of workspaces. Below a project's address there is none.
 _PAGE_ASKS = "/ajax-api/3.0/mlflow/server-info"

@@ -11,9 +11,9 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
 
+from registry_tui.contracts.mlflow_routes import ProjectRoute, artifact_path
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.mlflow_plugin.model_uris import parse_model_uri
-from registry_tui.mlflow_plugin.routes import ProjectRoute, artifact_path
 
 MODEL_FILE = "MLmodel"
 

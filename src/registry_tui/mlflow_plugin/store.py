@@ -29,6 +29,7 @@ from mlflow.utils.validation import _validate_model_version_tag
 from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
@@ -39,7 +40,6 @@ from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.pending import FAILED, PENDING, READY, Waiting, refuse_unstored
-from registry_tui.mlflow_plugin.routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import Source, origin_of, resolve_source
 from registry_tui.mlflow_plugin.visibility import note_projects

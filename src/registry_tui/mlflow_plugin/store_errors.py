@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import (
     TEMPORARILY_UNAVAILABLE,
 )
 
-from registry_tui.mlflow_plugin.routes import Location
+from registry_tui.contracts.mlflow_routes import Location
 
 _MISSING = frozenset({"404", "NoSuchKey"})
 _CLOSED = frozenset({"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})

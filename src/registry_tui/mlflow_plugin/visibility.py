@@ -30,8 +30,8 @@ from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwar
 from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from registry_tui.contracts.mlflow_routes import Routes
 from registry_tui.mlflow_plugin.identity import acting_user, adds_version, is_service
-from registry_tui.mlflow_plugin.routes import Routes
 from registry_tui.schemas import mlflow_tags as tags_
 
 #: Tables whose rows belong to one registered model, by `workspace` and `name`.

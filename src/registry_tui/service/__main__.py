@@ -23,15 +23,15 @@ from registry_tui.platform.ports import load_ports
 from registry_tui.platform.secrets import load_secrets
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
-from registry_tui.service.adapters.object_store import ObjectStore
-from registry_tui.service.app import create_app
-from registry_tui.service.background import Background
-from registry_tui.service.context import Service
+from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
-from registry_tui.service.middleware import RequestIdFilter
+from registry_tui.service.engine.engine import Engine
+from registry_tui.service.http.app import create_app
+from registry_tui.service.http.middleware import RequestIdFilter
+from registry_tui.service.loops.background import Background
+from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
-from registry_tui.service.stream import Hub
-from registry_tui.service.workflows.engine import Engine
+from registry_tui.service.stores.seaweedfs import ObjectStore
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.serving import archive, preloading
+from registry_tui.contracts import archive_check as archive
+from registry_tui.contracts.replica_spec import Limits, ReplicaSpec, batching_file, calls_file, reason_file, starts_file
+from registry_tui.serving import preloading
 from registry_tui.serving.calls import CallRecord, last_line
-from registry_tui.serving.spec import Limits, ReplicaSpec, batching_file, calls_file, reason_file, starts_file
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel

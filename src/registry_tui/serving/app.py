@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from registry_tui.contracts.replica_spec import Limits
 from registry_tui.serving.answers import Answer, problem
 from registry_tui.serving.scorer import QueueFull, Scorer
-from registry_tui.serving.spec import Limits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

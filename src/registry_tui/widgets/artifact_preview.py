@@ -23,8 +23,8 @@ from registry_tui.widgets.previews import (
     TextPreview,
     preview,
 )
-from registry_tui.widgets.text import fit, safe, safe_lines
-from registry_tui.widgets.words import size
+from registry_tui.wording.text import fit, safe, safe_lines
+from registry_tui.wording.words import size
 
 if TYPE_CHECKING:
     from registry_tui.widgets.sixels import Sixels

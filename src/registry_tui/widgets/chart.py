@@ -37,7 +37,7 @@ from registry_tui.widgets.plotting import (
     ticks,
     value_at,
 )
-from registry_tui.widgets.text import shortened
+from registry_tui.wording.text import shortened
 
 #: Columns for the numbers of the y axis, and rows for the x axis and the legend's least.
 _GUTTER = 10

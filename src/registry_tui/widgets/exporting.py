@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from registry_tui.widgets.table_layout import Column
-from registry_tui.widgets.words import Cell
+from registry_tui.wording.words import Cell
 
 #: First characters that make a spreadsheet take text for a formula (OWASP, CSV Injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

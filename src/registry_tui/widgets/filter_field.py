@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.widgets import filter_language
-from registry_tui.widgets.text import safe, safe_lines
+from registry_tui.wording.text import safe, safe_lines
 
 #: The keys that are known now, by kind.
 Keys = Callable[[], Mapping[str, Iterable[str]]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from registry_tui.widgets.words import duration, size
+from registry_tui.wording.words import duration, size
 
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow

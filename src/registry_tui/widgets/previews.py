@@ -196,7 +196,7 @@ def hex_dump(data: bytes) -> str:
 
 def model_card(text: str) -> ModelCard | None:
     """The card of an `MLmodel` file, or None when it is none."""
-    from registry_tui import bounded_yaml
+    from registry_tui.contracts import bounded_yaml
 
     try:
         model = bounded_yaml.load(text.encode(errors="surrogatepass"))

@@ -10,8 +10,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 from registry_tui.widgets.table_layout import INDENT, Layout, cell_of
-from registry_tui.widgets.text import fit, safe
 from registry_tui.widgets.tree_cache import Branch
+from registry_tui.wording.text import fit, safe
 
 #: One sorted column: its key, and whether downwards.
 Sort = tuple[str, bool]

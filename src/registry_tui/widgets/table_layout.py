@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len
 
-from registry_tui.widgets.text import safe
-from registry_tui.widgets.words import Cell
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import Cell
 
 Row = TypeVar("Row")
 

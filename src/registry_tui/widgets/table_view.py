@@ -17,8 +17,8 @@ from registry_tui.widgets.scroll_bar import TableScrollBar
 from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, text_line, waiting_line
 from registry_tui.widgets.table_layout import INDENT, Column, Layout, lay_out, measure
 from registry_tui.widgets.table_messages import Empty
-from registry_tui.widgets.text import safe
 from registry_tui.widgets.tree_cache import TreeCache
+from registry_tui.wording.text import safe
 
 Row = TypeVar("Row")
 #: Styles of a line's parts: the tones of `words.Cell`, and marks.

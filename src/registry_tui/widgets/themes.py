@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.theme import Theme
 
-from registry_tui.preferences import UserTheme
+from registry_tui.terminal.preferences import UserTheme
 
 #: Textual knows our themes by this prefix, so that they hide none of its own.
 PREFIX = "registry-"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import WorkflowKind
-    from registry_tui.service.workflows.steps import Definition
+    from registry_tui.service.engine.steps import Definition
 
 #: Every kind of workflow; each module adds its own: `DEFINITIONS[PROVISION.kind] = PROVISION`.
 DEFINITIONS: dict[WorkflowKind, Definition] = {}

@@ -12,21 +12,24 @@ from typing import Any
 from sqlalchemy import select
 
 from registry_tui.contracts import file_paths
-from registry_tui.mlflow_plugin.routes import RouteError, RoutesFile, artifact_path
+from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import archives, identity, ml_model, models, room, versions
-from registry_tui.service.archives import FILES, Place, StoredFile
-from registry_tui.service.context import Principal, Service
+from registry_tui.service.core import identity, ml_model, room
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.database.tables import RegistryRow, UserRow, WorkflowRow
+from registry_tui.service.engine.steps import Advancing, Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
-from registry_tui.service.ml_model import MODEL_FILE
-from registry_tui.service.models import RegistryPlace
+from registry_tui.service.models import registered as models
+from registry_tui.service.models import versions
+from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.operations.workflows import ACTIVE, to_schema
+from registry_tui.service.stores import archives
+from registry_tui.service.stores.archives import FILES, Place, StoredFile
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.queries import ACTIVE, to_schema
-from registry_tui.service.workflows.steps import Advancing, Definition, Step, StepContext
 
 #: Versions that a request is registering just now, as (registry ID, name): the request itself starts their workflow.
 _registering: dict[tuple[str, str], int] = {}

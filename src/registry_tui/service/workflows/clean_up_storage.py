@@ -13,14 +13,16 @@ from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.storage import StorageCleanUp
-from registry_tui.service import models, registries, storage_measuring
-from registry_tui.service.archives import MANIFEST
-from registry_tui.service.context import Service
-from registry_tui.service.models import RegistryPlace
+from registry_tui.service.core.context import Service
+from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.models import registered as models
+from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.storage import measuring as storage_measuring
+from registry_tui.service.stores.archives import MANIFEST
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.delete_archive import forget
 from registry_tui.service.workflows.shared import give_back
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
 def _begin(context: StepContext) -> None:

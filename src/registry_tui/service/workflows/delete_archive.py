@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service import archives, models
-from registry_tui.service.context import Service
+from registry_tui.service.core.context import Service
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
+from registry_tui.service.models import registered as models
+from registry_tui.service.stores import archives
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.shared import LATER
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
 def forget(service: Service, registry_workspace: str, model: str, version: int | None) -> None:

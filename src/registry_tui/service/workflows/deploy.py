@@ -10,28 +10,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service import (
-    gateway_link,
+from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName, ReplicaProcess
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
+from registry_tui.service.deployments import (
     input_example,
     machine,
     model_files,
     model_requirements,
-    models,
     python_environments,
 )
-from registry_tui.service.adapters.replicas import LocalReplicas, ReplicaName, ReplicaProcess
-from registry_tui.service.context import Service
-from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
+from registry_tui.service.deployments.input_example import last_words
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
-from registry_tui.service.gateway_link import replica_names
-from registry_tui.service.input_example import last_words
+from registry_tui.service.models import registered as models
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing.gateway import replica_names
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import SETTLE
-from registry_tui.serving.spec import Limits, ReplicaSpec
 
 logger = logging.getLogger(__name__)
 

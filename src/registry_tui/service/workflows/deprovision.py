@@ -9,12 +9,14 @@ from sqlalchemy import select
 
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service import registries, routing, storage_measuring
 from registry_tui.service.adapters.mlflow import segment
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
+from registry_tui.service.engine.steps import Definition, Step, StepContext, StepFunction
 from registry_tui.service.errors import Missing, ServiceError
+from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.storage import measuring as storage_measuring
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext, StepFunction
 
 
 def _row(context: StepContext) -> RegistryRow:

@@ -7,11 +7,13 @@ from typing import Any
 
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
-from registry_tui.service import registries, room, routing
+from registry_tui.service.core import room
 from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
 def _row(context: StepContext) -> RegistryRow:

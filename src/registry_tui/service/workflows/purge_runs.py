@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from registry_tui.mlflow_plugin.routes import RouteError, Routes, RoutesFile, artifact_path
+from registry_tui.contracts.mlflow_routes import RouteError, Routes, RoutesFile, artifact_path
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service import models
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import PartUnavailable
+from registry_tui.service.models import registered as models
 from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.shared import give_back
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 #: Runs of one question to MLflow.
 _BATCH = 50

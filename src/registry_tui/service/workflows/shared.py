@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from registry_tui.service.adapters import vacuum
+from registry_tui.service.engine.steps import StepContext
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.service.workflows.steps import StepContext
 
 #: When the object store gives back by itself what was deleted.
 LATER = "the disk gets them back within a quarter of an hour"

@@ -6,12 +6,12 @@ import time
 
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service import gateway_link
-from registry_tui.service.adapters.replicas import LocalReplicas
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.database.tables import DeploymentRow, now
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
+from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 #: Seconds for which the gateway may still use replicas that it was told to leave.
 SETTLE = 0.5

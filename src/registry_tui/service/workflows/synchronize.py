@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, SynchronizeState
-from registry_tui.service import registries, routing
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, WorkspaceSyncRow, now
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 
 
 def _begin(context: StepContext) -> None:

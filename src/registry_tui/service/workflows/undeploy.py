@@ -6,11 +6,12 @@ import shutil
 from contextlib import suppress
 
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service import gateway_link, model_files
 from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.deployments import model_files
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
+from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Definition, Step, StepContext
 from registry_tui.service.workflows.stop import end_replicas, not_stopped, withdraw
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from registry_tui.schemas.models import ArchiveCheck
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service import archives, models, version_archives
+from registry_tui.service.engine.steps import Advancing, Definition, Step, StepContext
 from registry_tui.service.errors import WrongState
+from registry_tui.service.models import archives as version_archives
+from registry_tui.service.models import registered as models
+from registry_tui.service.stores import archives
 from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.steps import Advancing, Definition, Step, StepContext
 
 
 def _read(context: StepContext) -> Mapping[str, Any]:

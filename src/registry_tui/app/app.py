@@ -1,0 +1,424 @@
+"""The terminal program: it holds client, history and health. Only Textual is imported before the first paint."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual._compositor import CompositorUpdate
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.screen import Screen
+
+from registry_tui.app.watching import Watching
+from registry_tui.screens.base.changes import Changes
+from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
+from registry_tui.terminal.memory import Memory, remember_place, remembered_place
+from registry_tui.terminal.preferences import Preferences, Terminal
+from registry_tui.terminal.typing_ahead import TypingAhead
+from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
+from registry_tui.widgets.shown import Shown
+from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.filter import LineFilter
+
+    from registry_tui.client import RegistryClient
+    from registry_tui.terminal.early import EarlyPage
+
+#: Places kept in the history.
+HISTORY = 40
+#: Kinds of names that the palette offers to go to, and their commands.
+PALETTE_PLACES = {"registry": "registry", "project": "project", "deployment": "deployment"}
+#: Typed commands kept, names asked for of each kind, registries whose models' names are, and seconds between.
+COMMANDS_KEPT, MOST_NAMES, MOST_REGISTRIES, NAMES_EVERY = 50, 500, 5, 30.0
+#: Sources of styles that are kept parsed: one a kind of widget, one a screen.
+STYLES_KEPT = 1024
+STYLES = Path(__file__).parent.parent / "styles/base"
+PLAIN_STYLES = STYLES / "plain.tcss"
+
+
+class RegistryApp(TypingAhead, Watching, Changes):
+    """The program. `connect` makes the client; tests give their own."""
+
+    TITLE = "registry-tui"
+    CSS_PATH = STYLES / "frame.tcss"
+    #: The first place is the lowest screen itself: an empty one below it would be styled and painted first.
+    DEFAULT_MODE = "places"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
+    ENABLE_COMMAND_PALETTE = True
+    #: Called when somebody leaves, to end the process in any case after a while.
+    last_resort: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        connect: Callable[[], RegistryClient] | None = None,
+        *,
+        start_platform: bool = True,
+        early: EarlyPage | None = None,
+        memory: Memory | None = None,
+        preferences: Preferences | None = None,
+    ) -> None:
+        #: Settings; by default, and in tests, nothing is remembered.
+        self.preferences = preferences or Preferences(terminal=Terminal(remember=False))
+        plain = self.preferences.terminal.plain
+        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None)
+        self._line_filters = self._filters_wanted()
+        self.shown = Shown()
+        self._early = early
+        self._connect = connect
+        self._start_platform = start_platform
+        #: What is remembered between runs: views, columns, the last place.
+        self.memory = memory or Memory()
+        self._client: RegistryClient | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._history: list[Place] = [self._first_place()]
+        self._here = 0
+        self.add_mode("places", lambda: self._screen_of(self._history[0]))
+        #: Names to offer when a command is typed, by kind of argument.
+        self.names: dict[str, Sequence[str]] = {}
+        self.names["theme"] = self.preferences.theme_names
+        self._names_learnt = -NAMES_EVERY
+        # Movement is never animated: it costs bytes over SSH and tells nothing.
+        self.animation_level = "none"
+        for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
+            self.register_theme(theme)
+        self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
+        self._styled_with = self.get_css_variables()
+        self.stylesheet.set_variables(self._styled_with)
+        # Textual keeps 64, and goes through all in turn: with more, each new screen would have every one parsed again.
+        self.stylesheet._parse_cache = LRUCache(STYLES_KEPT)
+
+    def _filters_wanted(self) -> list[LineFilter]:
+        wanted: list[LineFilter] = [OnlyVisible()]
+        if self.preferences.terminal.plain:
+            wanted.append(PlainCharacters())
+        if self.preferences.colorless:
+            wanted.append(WithoutColors())
+        return wanted
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._line_filters]
+
+    def _first_place(self) -> Place:
+        """Where the program was left, else where the settings say."""
+        terminal = self.preferences.terminal
+        self._restored = remembered_place(self.memory) if terminal.remember else None
+        return self._restored or Place(terminal.start)
+
+    # -- painting -----------------------------------------------------------------------------------
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self.shown.only_changes(renderable)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        """A terminal may lose what it showed when its size changes."""
+        self.shown.forget()
+        self.call_after_refresh(self.paint_anew)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: that would send something twice a second for as long as a form is open."""
+        if hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
+
+    def paint_anew(self) -> None:
+        """Sends everything, as to a terminal of which nothing is known."""
+        self.shown.forget()
+        self.screen.refresh()
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Reads the styles anew when colours changed; Textual also asks for it at the start, with those just read."""
+        variables = self.get_css_variables()
+        if variables != self._styled_with:
+            self._styled_with = variables
+            super().refresh_css(animate)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Adds the screen's styles to those that are parsed; Textual would parse all anew, and style every widget."""
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path)):
+                self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))
+        # The program itself, whose colours all others take over; they are styled when they are mounted.
+        self.stylesheet.apply(self)
+        super()._load_screen_css(screen)
+
+    # -- start --------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self.exit)
+            except (RuntimeError, ValueError):
+                # Only the main thread may; tests run elsewhere.
+                break
+        self.app_resume_signal.subscribe(self, lambda _: self.shown.forget())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._watching = asyncio.create_task(self._open(), name="watch")
+
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """Leaves the program; where it is now is where it starts next time."""
+        if self.last_resort is not None:
+            self.last_resort()
+        try:
+            frame = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen)), None)
+            if self.preferences.terminal.remember and frame is not None and frame.is_mounted:
+                frame.leave()
+                remember_place(self.memory, frame.place)
+        except Exception as error:  # a screen that is half made, say: nothing keeps anybody from leaving
+            self.log.error(error)
+        finally:
+            super().exit(*arguments, **options)
+
+    async def on_unmount(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._client is not None:
+            await self._client.close()
+
+    @property
+    def client(self) -> RegistryClient:
+        """The service's client. Raises RuntimeError before it is connected."""
+        if self._client is None:
+            raise RuntimeError("The client is not there yet")
+        return self._client
+
+    async def _open(self) -> None:
+        """Imports and makes the client after the first paint, starts the platform if nobody answers, then watches."""
+        if self._early is not None:
+            await asyncio.to_thread(self._early.wait)
+            self.show_early()
+        if self._connect is None:
+            module = await asyncio.to_thread(importlib.import_module, "registry_tui.client")
+            self._client = module.RegistryClient()
+        else:
+            self._client = self._connect()
+        # Garbage is looked for again from here on, in what is made from here on.
+        gc.freeze()
+        gc.set_threshold(5_000, 4, 20)
+        gc.enable()
+        self.watch_for_slowness()
+        await self._look()
+        # Not before: a screen that is still being made has no place for it.
+        if self.preferences.problems:
+            problems = "\n".join(self.preferences.problems)
+            self.notify(problems, title="config.toml", severity="warning", markup=False, timeout=20)
+        if not self.answering and self._start_platform:
+            self.start_platform()
+        await self.follow()
+
+    def show_early(self) -> None:
+        """Shows the first page that was asked for before the client was there, when it is here and was not shown."""
+        if self._early is not None and self._early.answer is not None:
+            answer, self._early = self._early.answer, None
+            self.frame.show_early(answer)
+
+    def start_platform(self) -> None:
+        """Shows the platform's parts coming up."""
+        from registry_tui.screens.activity.start import StartScreen
+
+        if not isinstance(self.screen, StartScreen):
+            self.push_screen(StartScreen())
+
+    # -- places -------------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> FrameScreen:
+        """The place in view, below any dialog."""
+        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen))
+
+    def open(self, place: Place) -> None:
+        """Drills into a place; esc comes back from it."""
+        place.came_from = self.frame.place
+        self._go(place)
+
+    def jump(self, place: Place) -> None:
+        """Goes somewhere else; esc goes up from there."""
+        if place != self.frame.place:
+            self._go(place)
+
+    def _go(self, place: Place) -> None:
+        del self._history[self._here + 1 :]
+        self._history.append(place)
+        del self._history[:-HISTORY]
+        self._here = len(self._history) - 1
+        self._show(place)
+
+    def back(self) -> None:
+        """To where this place was opened from, else one up."""
+        frame = self.frame
+        target = frame.place.came_from
+        if target is None:
+            above = [place for _, place in frame.crumbs()[:-1] if place is not None]
+            target = above[-1] if above else None
+        if target is not None:
+            self._go(target)
+
+    def step_history(self, by: int) -> None:
+        """Through the places seen, without changing their order."""
+        step = self._here + by
+        if 0 <= step < len(self._history):
+            self._here = step
+            self._show(self._history[step])
+
+    def _show(self, place: Place) -> None:
+        self.frame.leave()
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
+            self.pop_screen()
+        self.switch_screen(self._screen_of(place))
+
+    def _screen_of(self, place: Place) -> FrameScreen:
+        self.set_keymap(dict(self.preferences.keys.get(place.kind, {})))
+        module, name = SCREENS[place.kind].split(":")
+        screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
+        # As it will be at this width: a change of classes styles every widget again.
+        fitting = [class_ for width, class_ in sorted(screen.HORIZONTAL_BREAKPOINTS) if self.size.width >= width]
+        screen.add_class(*fitting[-1:], update=False)
+        return screen
+
+    def missing(self, place: Place, error: Exception) -> None:
+        """What was to be shown is not there: back to where it was gone from, with what the service says."""
+        frame, restored = self.frame, place is self._restored
+        if not restored:
+            self.report(error)
+        if frame.place is place and place != Place(frame.SECTION):
+            self._history[self._here] = place.came_from or Place(frame.SECTION)
+            self._show(self._history[self._here])
+        if restored:
+            self._restored = None
+            # Once the place is there to show it.
+            self.call_after_refresh(lambda: self.frame.flash("what was shown last time is gone", "$warning"))
+
+    # -- commands -----------------------------------------------------------------------------------
+
+    def known_names(self) -> dict[str, Sequence[str]]:
+        return self.names
+
+    def learn_names(self) -> None:
+        """Asks for the names that commands are completed with, once in a while."""
+        if self.answering and time.monotonic() - self._names_learnt > NAMES_EVERY:
+            self._names_learnt = time.monotonic()
+            self.run_worker(self._learn_names(), group="names", exclusive=True, exit_on_error=False)
+
+    async def _learn_names(self) -> None:
+        from registry_tui.client import RegistryError
+
+        client = self.client
+        try:
+            registries = (await client.registries(page_size=MOST_NAMES)).items
+            self.names["registry"] = [each.name for each in registries]
+            self.names["project"] = [each.name for each in (await client.projects(page_size=MOST_NAMES)).items]
+            self.names["deployment"] = [each.name for each in (await client.deployments(page_size=MOST_NAMES)).items]
+            models: set[str] = set()
+            for registry in registries[:MOST_REGISTRIES]:
+                models.update(each.name for each in (await client.models(registry.id, page_size=MOST_NAMES)).items)
+            self.names["model"] = sorted(models)
+        except RegistryError as error:
+            # A command may be typed without completion; what is wrong is told elsewhere.
+            self.log.info(error)
+
+    @property
+    def commands_given(self) -> list[str]:
+        """Commands typed before, also in earlier runs, the last one first."""
+        return [str(text) for text in self.memory.get("commands", [])]
+
+    def remember_command(self, text: str) -> None:
+        """Keeps a typed command."""
+        if text := text.strip():
+            given = [other for other in self.commands_given if other != text]
+            self.memory.set("commands", [text, *given][:COMMANDS_KEPT])
+
+    def obey(self, text: str) -> None:
+        """Does what a `:` command says."""
+        try:
+            command, arguments = parse(text)
+        except CommandError as error:
+            self.frame.flash(str(error), "$warning")
+            return
+        if command.kind is not None:
+            self.jump(Place(command.kind, arguments))
+        elif command.name == "quit":
+            self.exit()
+        elif command.name == "theme":
+            self.choose_theme(next(iter(arguments.values()), "light" if self.current_theme.dark else "dark"))
+        elif command.name == "up":
+            self.start_platform()
+        else:
+            self.frame.do_help()
+
+    def choose_theme(self, name: str) -> None:
+        """Takes other colours until the end; `config.toml` says which are there at the start."""
+        found = [theme for theme in self.preferences.theme_names if theme.startswith(name)]
+        if found:
+            self.theme = PREFIX + found[0]
+        else:
+            self.frame.flash(
+                f"There is no theme {name}; there are {', '.join(self.preferences.theme_names)}", "$warning"
+            )
+
+    def action_command_palette(self) -> None:
+        self.learn_names()
+        super().action_command_palette()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the palette (ctrl+p) offers: this screen's actions, every known place, themes, plain commands."""
+        from registry_tui.terminal.commands import COMMANDS
+
+        if isinstance(screen, FrameScreen):
+            for action in screen.all_actions():
+                why = screen.reason(action.id)
+                text = action.help if why is None else f"not now: {why}"
+                yield SystemCommand(action.label.capitalize(), text, lambda act=action.id: screen.action_act(act))
+        for kind, names in self.names.items():
+            for name in names if (word := PALETTE_PLACES.get(kind)) else ():
+                yield SystemCommand(
+                    f"{word} {name}", f"Go to the {kind}", lambda line=f"{word} {name}": self.obey(line)
+                )
+        for theme in self.preferences.theme_names:
+            yield SystemCommand(f"Theme {theme}", "Other colours", lambda name=theme: self.choose_theme(name))
+        for command in COMMANDS:
+            if not command.arguments or command.arguments[0].startswith("["):
+                yield SystemCommand(f":{command.name}", command.help, lambda name=command.name: self.obey(name))
+
+    # -- messages -----------------------------------------------------------------------------------
+
+    def report(self, error: Exception) -> None:
+        """Shows what failed, what to do, and the request's ID."""
+        from registry_tui.client import RegistryError, ServiceUnavailable
+        from registry_tui.wording.text import safe
+
+        if isinstance(error, ServiceUnavailable):
+            self.lost(error.message)
+            return
+        if isinstance(error, RegistryError):
+            lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]
+        else:
+            self.log.error(error)
+            lines = [f"{type(error).__name__}: {error}", "This is a defect of the program; please report it."]
+        self.notify("\n".join(safe(line, 500) for line in lines if line), severity="error", markup=False, timeout=10)
+
+    def copy_text(self, text: str) -> None:
+        """Copies over OSC 52, which answers nothing: so the text is shown too."""
+        self.copy_to_clipboard(text)
+        self.frame.flash(f"copied: {text}" if can_copy() else f"this terminal takes no copies; select it: {text}")
+
+
+def can_copy(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal may take copies; those that are known not to are the Linux console and Apple's Terminal."""
+    return environment.get("TERM") != "linux" and environment.get("TERM_PROGRAM") != "Apple_Terminal"

@@ -1,0 +1,58 @@
+"""How the terminal program is opened: its settings first, since Textual reads some when it is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from registry_tui.platform.paths import Home
+from registry_tui.terminal.memory import Memory
+from registry_tui.terminal.preferences import load_preferences
+
+if TYPE_CHECKING:
+    from registry_tui.terminal.early import EarlyPage
+
+#: Terminals that cannot place a cursor.
+CANNOT_SHOW = ("dumb", "unknown")
+#: Seconds that leaving may take.
+LAST_RESORT = 5.0
+
+
+def open_terminal_program(early: EarlyPage | None = None) -> int:
+    """Opens the terminal program; returns the exit code. A terminal that cannot show it is told what works there."""
+    term = os.environ.get("TERM", "")
+    if term in CANNOT_SHOW or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        where = f"A terminal of the kind TERM={term}" if term in CANNOT_SHOW else "What is no terminal"
+        print(
+            f"registry-tui: {where} cannot show the terminal program\n"
+            "  what to do: use the commands, e.g. `registry-tui registries list`; `registry-tui --help` names all",
+            file=sys.stderr,
+        )
+        return 1
+    home = Home.resolve()
+    preferences = load_preferences(home)
+    os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))
+    # Movement is never animated: it costs bytes over SSH and tells nothing.
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    # Ours goes further than Textual's greys, which are colours too.
+    os.environ.pop("NO_COLOR", None)
+    # A shell that exports its size exports what it was: the terminal knows better, and tells when it changes.
+    if os.get_terminal_size(sys.stdout.fileno()).columns:
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+
+    from registry_tui.app.app import RegistryApp
+
+    app = RegistryApp(early=early, preferences=preferences, memory=Memory(home.terminal_memory))
+    app.last_resort = _end_at_last
+    app.run(mouse=preferences.terminal.mouse)
+    return app.return_code or 0
+
+
+def _end_at_last() -> None:
+    """Ends the process when leaving takes too long: a terminal that went away may block what writes to it."""
+    timer = threading.Timer(LAST_RESORT, os._exit, (1,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,228 @@
+"""What the program knows of the service: whether it answers, how its parts are, what runs, and what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+from registry_tui.screens.base.frame import FrameScreen
+
+if TYPE_CHECKING:
+    from registry_tui.client import RegistryClient
+    from registry_tui.schemas.operations import PlatformStatus
+    from registry_tui.schemas.stream import Change
+    from registry_tui.terminal.preferences import Preferences
+
+#: Seconds between two looks at the platform's health while there is no stream: at rest, and while nobody answers.
+AT_REST, IN_TROUBLE = 5.0, 1.0
+#: Seconds between two repaints of how long a part has not been well, and between two looks for questions that wait.
+TICK = 1.0
+#: Seconds that an answer may take before the status line says that the service is slow.
+SLOW = 3.0
+
+
+class Watching(App[None]):
+    """Follows the service's stream of changes, and looks by itself while there is none."""
+
+    preferences: Preferences
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._trouble: str | None = None
+        #: Whether the service answered the last time it was asked.
+        self.answering = False
+        self.status: PlatformStatus | None = None
+        self.user = ""
+        #: IDs of the workflows that run now.
+        self.active: frozenset[str] = frozenset()
+        self._following = False
+        #: Whether the stream of changes is open: while it is, nobody else looks whether the service answers again.
+        self._streaming = False
+        self._ticking = False
+        #: Whether a look that was asked for waits for its answer, and whether another one is wanted.
+        self._looking = self._look_wanted = False
+        self._was_slow = False
+        #: Since when a part is not well (`time.monotonic`).
+        self._unwell_since: dict[str, float] = {}
+
+    @property
+    def client(self) -> RegistryClient:
+        """The service's client."""
+        raise NotImplementedError
+
+    def lost(self, message: str) -> None:
+        """The service did not answer a question."""
+        self.answering, self._trouble = False, message
+        self._show_status()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Until it answers: a stream outlives an answer that came too late, and then does not tell."""
+        if self._streaming:
+            self.set_timer(IN_TROUBLE, self.look_now, name="look")
+
+    def watch_for_slowness(self) -> None:
+        """Has the status line count the seconds of an answer that takes long."""
+        self.set_interval(TICK, self._see_slowness, name="slowness")
+
+    def _see_slowness(self) -> None:
+        slow = self.waiting >= SLOW
+        if slow or self._was_slow:
+            self._show_status()
+        self._was_slow = slow
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that the oldest question has waited for its answer."""
+        return self.client.waiting
+
+    async def follow(self) -> None:
+        """Listens to the service's changes; while it cannot, looks every few seconds."""
+        from registry_tui.client import RegistryError
+
+        last: str | None = None
+        while True:
+            try:
+                async for change in self.client.changes(last):
+                    last, self._streaming = change.id, True
+                    await self._heard(change)
+            except RegistryError as error:
+                self.log.info(error)
+            finally:
+                self._streaming = False
+            await self._look()
+            await asyncio.sleep(AT_REST if self.answering else IN_TROUBLE)
+
+    async def _heard(self, change: Change) -> None:
+        """One change of the service's: the badge, the parts' health, and the screens that it concerns."""
+        if change.kind == "resync":
+            # The first one comes right after the program has looked itself.
+            if self._following:
+                await self._look()
+                self._refresh_frames(lambda screen: True)
+            self._following = True
+        elif change.status is not None:
+            self.status = change.status
+            self._show_status()
+        elif change.workflow is not None:
+            work, before = change.workflow, self.active
+            self.active = before - {work.id} if work.status.finished else before | {work.id}
+            if self.active != before:
+                self._show_status()
+            self._refresh_frames(lambda screen: self.active != before or screen.follows_workflow(work.id))
+        elif change.event is not None:
+            kind = change.event.resource_type
+            self._refresh_frames(lambda screen: screen.follows(kind))
+
+    def _frames(self) -> list[FrameScreen]:
+        """The places that are whole: made already, and not being taken apart as the program ends."""
+        if not self.is_running:
+            return []
+        return [screen for screen in self.screen_stack if isinstance(screen, FrameScreen) and screen.is_mounted]
+
+    def _refresh_frames(self, wanted: Callable[[FrameScreen], bool]) -> None:
+        for screen in self._frames():
+            if wanted(screen):
+                screen.refresh_soon()
+
+    def _show_status(self) -> None:
+        for screen in self._frames():
+            screen.show_status()
+            screen.show_actions()
+        if self._unwell_since and not self._ticking:
+            self._ticking = True
+            self.set_timer(TICK, self._tick, name="tick")
+
+    def _tick(self) -> None:
+        """Counts the seconds of a part that is not well."""
+        self._ticking = False
+        self._show_status()
+
+    async def _look(self) -> None:
+        from registry_tui.client import RegistryError, ServiceUnavailable
+
+        before = self.answering, self.parts_shown(), self.active, self.user
+        was_answering, finished = self.answering, False
+        try:
+            if not self.user:
+                self.user = (await self.client.whoami()).name
+                self._answered()
+            active = frozenset(work.id for work in (await self.client.workflows(status="active", page_size=100)).items)
+            self._answered()
+            finished = bool(self.active - active) or bool(active - self.active)
+            self.active = active
+            self.status = await self.client.status()
+        except ServiceUnavailable as error:
+            self.answering, self._trouble = False, error.message
+            self._look_again()
+        except RegistryError as error:
+            self._trouble = error.message
+        else:
+            self._trouble = None
+        if before != (self.answering, self.parts_shown(), self.active, self.user):
+            self._show_status()
+            if finished and was_answering:
+                self._refresh_frames(lambda screen: True)
+
+    def _answered(self) -> None:
+        """The service does answer: after it did not, every place asks for what it shows."""
+        if not self.answering:
+            self.answering, self._trouble = True, None
+            for screen in self._frames():
+                screen.refresh_data()
+
+    def look_now(self) -> None:
+        """Looks at the health now rather than at the next tick; once more behind a look that waits for its answer."""
+        self._look_wanted = True
+        if not self._looking:
+            self._looking = True
+            # Not a coroutine: one that is replaced before it began would be one that nobody awaited.
+            self.run_worker(self._look_while_wanted, group="look", exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _look_while_wanted(self) -> None:
+        try:
+            while self._look_wanted:
+                self._look_wanted = False
+                await self._look()
+        finally:
+            self._looking = False
+
+    @property
+    def who(self) -> str:
+        return f"{self.user}@local" if self.user else ""
+
+    @property
+    def running(self) -> int:
+        """How many workflows run now."""
+        return len(self.active)
+
+    def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
+        """(part, style, words when it is not well; in plain mode always words) for the status line."""
+        if not self.answering:
+            words = "connecting" if self._trouble is None else f"does not answer, {self._unwell('service')}"
+            return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
+        self._unwell_since.pop("service", None)
+        shown = []
+        slow = self.waiting >= SLOW
+        if slow:
+            shown.append(("service", "$warning", f"slow, {self.waiting:.0f} s"))
+        for part in self.status.parts if self.status is not None else ():
+            if slow and part.name == "service":
+                continue
+            style = {"healthy": "$success", "starting": "$warning"}.get(part.state, "$error")
+            if part.state == "healthy":
+                self._unwell_since.pop(part.name, None)
+                words = "ok" if self.preferences.terminal.plain else ""
+            else:
+                words = f"{'restarting' if part.state == 'starting' else part.state}, {self._unwell(part.name)}"
+            shown.append((part.name, style, words))
+        return tuple(shown)
+
+    def _unwell(self, part: str) -> str:
+        """How long a part has not been well, as far as this program knows."""
+        since = self._unwell_since.setdefault(part, time.monotonic())
+        return f"{time.monotonic() - since:.0f} s"

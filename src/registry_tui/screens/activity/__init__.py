@@ -1,0 +1,1 @@
+"""Activity: workflows and events, and the start of the platform."""

@@ -1,0 +1,115 @@
+"""The platform coming up: one line a part, as `registry-tui up --json` tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from registry_tui.platform.children import isolated
+from registry_tui.screens.base.dialogs import Dialog
+from registry_tui.wording.text import safe
+
+_MARKS = {
+    "healthy": ("●", "$success"),
+    "starting": ("◐", "$accent"),
+    "stopped": ("○", "$foreground-muted"),
+    "unhealthy": ("◐", "$warning"),
+    "failed": ("✗", "$error"),
+}
+
+
+class StartScreen(Dialog[None]):
+    """Runs `up` in a process of its own, so that leaving the program stops nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Try again", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[str, tuple[str, str]] = {}
+        self.outcome: dict[str, Any] | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Starting the platform"
+            yield Static("Object store, MLflow and the service start on this machine.", classes="note")
+            yield Static("", id="parts")
+            yield Static("", id="outcome", markup=False)
+
+    def on_mount(self) -> None:
+        self.work_on(self._up(), "up")
+
+    def action_again(self) -> None:
+        if self.outcome is not None:
+            self.outcome, self.parts = None, {}
+            self._show()
+            self.work_on(self._up(), "up")
+
+    async def _up(self) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *isolated("registry_tui", "up", "--json"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._ended({"error": f"Cannot run {sys.executable}: {error.strerror}", "action": None})
+            return
+        assert process.stdout is not None and process.stderr is not None
+        errors = asyncio.create_task(process.stderr.read())
+        async for line in process.stdout:
+            self._line(line.decode(errors="replace").strip())
+        code = await process.wait()
+        said = (await errors).decode(errors="replace").strip().splitlines()
+        if self.outcome is None:
+            detail = said[-1] if said else f"`registry-tui up` ended with exit code {code}"
+            self._ended({"error": detail, "action": "See `registry-tui status` and `registry-tui logs service`"})
+        elif self.outcome.get("healthy"):
+            self.program.look_now()
+            self.dismiss(None)
+
+    def _line(self, line: str) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(said, dict):
+            return
+        if said.get("done"):
+            self._ended(said)
+        elif "part" in said:
+            self.parts[str(said["part"])] = (str(said.get("state", "")), str(said.get("detail") or ""))
+            self._show()
+
+    def _ended(self, outcome: dict[str, Any]) -> None:
+        self.outcome = outcome
+        self._show()
+
+    def failed(self, error: Exception) -> None:
+        self._ended({"error": f"{type(error).__name__}: {error}", "action": None})
+
+    def _show(self) -> None:
+        lines: list[tuple[str, str]] = []
+        for name, (state, detail) in self.parts.items():
+            mark, style = _MARKS.get(state, ("○", "$foreground-muted"))
+            lines.append((f"{mark} ", style))
+            lines.append((f"{safe(name, 20):<14}", "bold"))
+            lines.append((f"{safe(state, 12):<10} ", style))
+            lines.append((safe(detail, 160) + "\n", "$foreground-muted"))
+        self.query_one("#parts", Static).update(Content.assemble(*lines))
+        text = ""
+        if self.outcome is not None and not self.outcome.get("healthy"):
+            text = safe(str(self.outcome.get("error") or "The platform did not start"), 600)
+            if self.outcome.get("action"):
+                text += "\n" + safe(str(self.outcome["action"]), 300)
+            text += "\n\nr tries again · esc closes this · ctrl+q leaves"
+        self.query_one("#outcome", Static).update(text)

@@ -1,0 +1,1 @@
+"""Parts that every screen is made of: the frame, lists, forms and dialogs."""

@@ -1,0 +1,218 @@
+"""The frame that all screens share: breadcrumbs above, navigation left, command and status lines below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.suggester import Suggester
+from textual.widget import Widget
+from textual.widgets import Input
+
+from registry_tui.terminal.actions import SECTIONS
+from registry_tui.terminal.commands import Place, complete
+from registry_tui.wording.text import fit, safe
+
+#: A breadcrumb: its text, and where a click on it goes.
+Crumb = tuple[str, Place | None]
+
+
+class Asked(Message):
+    """A click on an action's word."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.action = action
+
+
+class Breadcrumbs(Widget):
+    """Where you are. A click on a part goes there."""
+
+    crumbs: reactive[tuple[Crumb, ...]] = reactive(())
+    #: The keys of the command line and of help, as they are shown.
+    keys: reactive[tuple[str, str]] = reactive((":", "?"))
+
+    class Chosen(Message):
+        def __init__(self, place: Place) -> None:
+            super().__init__()
+            self.place = place
+
+    def render(self) -> Content:
+        parts: list[Content | str | tuple[str, str]] = [(" registry-tui ", "bold $accent"), "  "]
+        room = self.size.width - 24 - sum(map(cell_len, self.keys))
+        names = [safe(text, 60) for text, _ in self.crumbs]
+        while len(names) > 2 and sum(cell_len(name) + 3 for name in names) > room:
+            names.pop(0)
+        for position, name in enumerate(names):
+            last = position == len(names) - 1
+            if position:
+                parts.append((" › ", "$foreground-muted"))
+            parts.append((name, "bold") if last else (name, "$foreground-muted"))
+        left = Content.assemble(*parts)
+        right = Content.assemble((self._hint("command") + self._hint("help"), "$foreground-muted"))
+        space = self.size.width - left.cell_length - right.cell_length
+        return Content.assemble(left, " " * space, right) if space > 0 else left
+
+    def _hint(self, word: str) -> str:
+        command, help_ = self.keys
+        return f"{help_} help " if word == "help" else f"{command} command  "
+
+    def on_click(self, event: events.Click) -> None:
+        from_right, help_ = self.size.width - event.x, cell_len(self._hint("help"))
+        if from_right <= help_ + cell_len(self._hint("command")):
+            self.post_message(Asked("help" if from_right <= help_ else "command"))
+            return
+        x = 16
+        for text, place in self.crumbs:
+            width = cell_len(safe(text, 60))
+            if x <= event.x < x + width and place is not None:
+                self.post_message(self.Chosen(place))
+            x += width + 3
+
+
+class Navigation(Widget):
+    """The sections by number; the badge counts running workflows."""
+
+    section: reactive[str] = reactive("")
+    badge: reactive[int] = reactive(0)
+
+    class Chosen(Message):
+        def __init__(self, section: str) -> None:
+            super().__init__()
+            self.section = section
+
+    def render(self) -> Content:
+        narrow = self.size.width < 8
+        lines: list[Content] = []
+        for number, section, word in SECTIONS:
+            here = section == self.section
+            badge = f" ●{self.badge}" if section == "activity" and self.badge else ""
+            if narrow:
+                text = fit(f"{number}{'●' if badge else ''}", self.size.width - 1)
+            else:
+                text = fit(f"{number} {word}", self.size.width - 1 - len(badge)) + badge
+            edge = "▌" if here else " "
+            lines.append(Content.assemble((edge, "$accent"), (text, "bold $accent" if here else "$foreground-muted")))
+        return Content("\n").join(lines)
+
+    def on_click(self, event: events.Click) -> None:
+        if 0 <= event.y < len(SECTIONS):
+            self.post_message(self.Chosen(SECTIONS[event.y][1]))
+
+
+class StatusLine(Widget):
+    """Left: what you can do here now. Right: who you are and how each part is."""
+
+    #: (key, word, whether possible, action) of the screen's actions.
+    keys: reactive[tuple[tuple[str, str, bool, str], ...]] = reactive(())
+    #: A message that takes the keys' place, with its tone's style.
+    message: reactive[tuple[str, str] | None] = reactive(None)
+    who: reactive[str] = reactive("")
+    #: (part, style of its dot, words when it is not well).
+    parts: reactive[tuple[tuple[str, str, str], ...]] = reactive(())
+
+    def render(self) -> Content:
+        width = self.size.width
+        right = self._right(width)
+        room = width - right.cell_length - 2
+        # What can be done, or what is said, goes before who one is, and before the names of parts that are well.
+        wanted = self._keys_length() if self.message is None else cell_len(safe(self.message[0])) + 2
+        if wanted > room:
+            right = self._right(0)
+            room = width - right.cell_length - 2
+        if self.message is not None:
+            text, style = self.message
+            left = Content.assemble((" " + fit(safe(text), max(0, room - 1)).rstrip(), style))
+        else:
+            left = self._left(room)
+        return Content.assemble(left, " " * max(1, width - left.cell_length - right.cell_length), right)
+
+    def _left(self, room: int) -> Content:
+        parts: list[tuple[str, str]] = [(" ", "")]
+        used = 1
+        for key, word, possible, _ in self.keys:
+            length = cell_len(key) + cell_len(word) + 3
+            if used + length > room:
+                break
+            parts.append((key, "bold $accent" if possible else "$foreground-disabled"))
+            parts.append((f" {word}  ", "" if possible else "$foreground-disabled"))
+            used += length
+        return Content.assemble(*parts)
+
+    def _keys_length(self) -> int:
+        return 1 + sum(cell_len(key) + cell_len(word) + 3 for key, word, _, _ in self.keys)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on an action does it, or says why it is not possible."""
+        x = 1
+        for key, word, _, action in self.keys if self.message is None else ():
+            width = cell_len(key) + cell_len(word) + 3
+            if x <= event.x < x + width - 2:
+                self.post_message(Asked(action))
+            x += width
+
+    def _right(self, width: int) -> Content:
+        parts: list[tuple[str, str]] = []
+        if self.who and width >= 100:
+            parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
+        if len(self.parts) > 1 and width < 100 and all(words == "ok" for _, _, words in self.parts):
+            return Content.assemble(("all ok  ", self.parts[0][1]))
+        for name, style, words in self.parts:
+            parts.append(("● ", style))
+            if words:
+                parts.append((f"{name} {words}  ", style))
+            elif width >= 100:
+                parts.append((f"{name}  ", "$foreground-muted"))
+        return Content.assemble(*parts) if parts else Content("")
+
+
+class _Completion(Suggester):
+    def __init__(self, known: Callable[[], dict[str, Sequence[str]]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=False)
+        self._known = known
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = complete(value, self._known()) if value else []
+        return found[0] if found and found[0] != value else None
+
+
+class CommandLine(Input):
+    """The `:` line. Right or tab takes the completion, ↑ and ↓ what was typed before, enter goes, esc leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("tab", "complete", "Complete", show=False),
+        Binding("up", "earlier(1)", "Earlier", show=False),
+        Binding("down", "earlier(-1)", "Later", show=False),
+    ]
+
+    class Left(Message):
+        """Nothing was chosen."""
+
+    def __init__(self, known: Callable[[], dict[str, Sequence[str]]], **options: Any) -> None:
+        super().__init__(suggester=_Completion(known), compact=True, select_on_focus=False, **options)
+        #: Commands given before, the last one first; set when the line opens.
+        self.given: Sequence[str] = ()
+        self._at = -1
+
+    def open(self, given: Sequence[str]) -> None:
+        """Shows the line, empty; `given` are the commands before, the last one first."""
+        self.value, self.given, self._at = "", given, -1
+        self.display = True
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+    def action_complete(self) -> None:
+        self.action_cursor_right()
+
+    def action_earlier(self, by: int) -> None:
+        self._at = max(-1, min(self._at + by, len(self.given) - 1))
+        self.value = self.given[self._at] if self._at >= 0 else ""
+        self.cursor_position = len(self.value)

@@ -1,0 +1,98 @@
+"""Changes that a screen asks the service for: each is sent once, goes on when its screen is left, and tells its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from textual.app import App
+
+if TYPE_CHECKING:
+    from registry_tui.client import Intent
+    from registry_tui.screens.base.dialogs import Dialog
+    from registry_tui.screens.base.frame import FrameScreen
+
+    Owner: TypeAlias = FrameScreen | Dialog[Any]
+
+#: Seconds between looks at how long an answer has been waited for.
+EVERY = 1.0
+#: What is said of a request that may have been carried out although no answer came.
+SAFE_AGAIN = "Trying again is safe: what was carried out is not done twice."
+
+
+class Changes(App[None]):
+    """The part of the program that sends what changes something."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        #: When each change that has no answer yet was sent (`time.monotonic`), by its words.
+        self._sent: dict[str, float] = {}
+        #: What was sent and may have been carried out, by its words: sent again, it is the same intent.
+        self._unanswered: dict[str, Intent] = {}
+
+    def send_change(
+        self, words: str, owner: Owner, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]
+    ) -> None:
+        """Sends a change, unless one of these words waits for its answer; `then` gets the answer while the owner is
+        there. `words` name the change for people: "wine-api: stop".
+        """
+        if (since := self._sent.get(words)) is not None:
+            self.frame.flash(f"{words}: sent {time.monotonic() - since:.0f} s ago, waiting for the answer", "$warning")
+            return
+        self._sent[words] = time.monotonic()
+        self.run_worker(self._change(words, owner, send, then), group="changes", exit_on_error=False)
+
+    async def _change(
+        self, words: str, owner: Owner, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]
+    ) -> None:
+        from registry_tui.client import Intent, may_be_done
+
+        intent = self._unanswered.pop(words, None) or Intent()
+        timer = self.set_interval(EVERY, partial(self._tell_sending, words), name="sending")
+        try:
+            with intent:
+                answer = await send()
+        except Exception as error:
+            if may_be_done(error):
+                self._unanswered[words] = intent
+                self.doubtful(words, error)
+            elif owner.is_attached:
+                owner.failed(error)
+            else:
+                self.report(error)
+            return
+        finally:
+            timer.stop()
+            del self._sent[words]
+        if owner.is_attached:
+            then(answer)
+        else:
+            self.notify(f"{words}: done", markup=False)
+
+    def _tell_sending(self, words: str) -> None:
+        if (since := self._sent.get(words)) is not None:
+            waited = f"{time.monotonic() - since:.0f} s"
+            self.frame.flash(f"{words}: sending … {waited}; esc leaves, it goes on all the same")
+
+    def doubtful(self, words: str, error: Exception) -> None:
+        """Says that it is not known whether something was carried out."""
+        from registry_tui.wording.text import safe
+
+        text = f"{words}: {error}\nIt may have been carried out. {SAFE_AGAIN}"
+        self.notify(safe(text.splitlines()[0], 400) + "\n" + text.splitlines()[-1], severity="warning", markup=False)
+        self.look_now()
+
+    @property
+    def frame(self) -> FrameScreen:
+        """The screen whose frame is seen."""
+        raise NotImplementedError
+
+    def report(self, error: Exception) -> None:
+        """Shows what failed."""
+        raise NotImplementedError
+
+    def look_now(self) -> None:
+        """Looks at the service's health and at what runs."""
+        raise NotImplementedError

@@ -1,0 +1,307 @@
+"""What forms share: labelled rows, hints while typing, OK that waits for the service and keeps the input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input, Label, Static, TextArea
+
+from registry_tui.screens.base.changes import SAFE_AGAIN
+from registry_tui.screens.base.dialogs import Dialog, title
+from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from registry_tui.client import Intent
+
+Result = TypeVar("Result")
+
+
+def row(label: str, *widgets: Widget) -> Horizontal:
+    """One line of a form."""
+    return Horizontal(Label(label, markup=False), *widgets, classes="row")
+
+
+def whole(text: str) -> int | None:
+    """The number that is typed, or None when it is none: `str.isdigit` also takes what `int` does not, as ²."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+class Tick(Checkbox):
+    """A checkbox that also shows without colours whether it is ticked."""
+
+    def __init__(self, label: str, value: bool = False, *, id: str) -> None:
+        super().__init__(Content(label), value, compact=True, id=id)
+
+    @property
+    def _button(self) -> Content:
+        style = self.get_visual_style("toggle--button")
+        return Content.assemble(("[", style), ("x" if self.value else " ", style), ("]", style))
+
+
+class Lines(TextArea):
+    """A field for a text of several lines: enter gives the form, alt+enter begins a line, tab goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+enter,ctrl+j", "new_line", "New line", show=False)]
+
+    def __init__(self, text: str = "", *, id: str, placeholder: str = "") -> None:
+        super().__init__(
+            text,
+            compact=True,
+            soft_wrap=True,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder=placeholder,
+            id=id,
+        )
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Given())
+        else:
+            await super()._on_key(event)
+
+    class Given(Message):
+        """Enter was pressed."""
+
+    def action_new_line(self) -> None:
+        self.insert("\n")
+
+
+class Form(Dialog[Result]):
+    """Subclasses give `TITLE_TEXT`, `compose_fields`, `problem_of` and `send`.
+
+    What is typed is sent once: until the answer is there the form says so and takes nothing else. It can be left
+    meanwhile; the request goes on, and a notification tells how it ended. After an error everything that was typed is
+    still there, and sending the same again is the same intent (`client.Intent`).
+    """
+
+    TITLE_TEXT = ""
+    OK = "OK"
+    #: What goes on when the form is left while it sends.
+    WORK = "The request"
+    #: How people learn what became of it.
+    AFTERWARDS = "you are told how it ends"
+    #: Whether the form asks the service; others end with their box.
+    SENDS: ClassVar[bool] = True
+    #: Whether the form says beside its fields what is wrong there.
+    TELLS_ITSELF: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._intent: Intent | None = None
+        #: Since when an answer is waited for (`time.monotonic`), whether that is shown, and what had the keys before.
+        self._since = 0.0
+        self._waiting: Timer | None = None
+        self._focused: Widget | None = None
+        #: Whether what was typed is being sent, or worked on.
+        self.busy = False
+        #: Whether the form was left while it was busy.
+        self.left = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box form") as box:
+            box.border_title = title(self.title_text())
+            with VerticalScroll(classes="fields", can_focus=False):
+                yield from self.compose_fields()
+            sending = Static("", id="sending", classes="hint", markup=False)
+            sending.display = False
+            yield sending
+            yield Static("", id="problem", classes="problem", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button(self.OK, id="ok", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#problem").display = False
+        self.check()
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def title_text(self) -> str:
+        """The words on the box."""
+        return self.TITLE_TEXT
+
+    def compose_fields(self) -> Iterable[Widget]:
+        """The rows of the form."""
+        return ()
+
+    def problem_of(self) -> str | None:
+        """Why OK is not possible with what was typed so far, or None."""
+        return None
+
+    def send(self) -> Coroutine[Any, Any, Result]:
+        """Asks the service; what it answers closes the form."""
+        raise NotImplementedError
+
+    # -- underneath ---------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """OK is possible once nothing is wrong with the input, and nothing is being sent."""
+        self.query_one("#ok", Button).disabled = self.busy or self.problem_of() is not None
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _typed(self, event: Input.Changed | TextArea.Changed) -> None:
+        self.check()
+        # Not while the form fills its fields.
+        if event.control.has_focus and not self.TELLS_ITSELF:
+            self.tell(self.problem_of())
+
+    @on(Input.Submitted)
+    @on(Lines.Given)
+    def _submitted(self) -> None:
+        self._ok()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "ok":
+            self._ok()
+        elif event.button.id == "cancel":
+            self.action_leave()
+
+    def _ok(self) -> None:
+        if self.busy:
+            return
+        why = self.problem_of()
+        if why is not None:
+            self.complain(why)
+            return
+        self.busy = True
+        self.query_one("#problem").display = False
+        if self.SENDS:
+            self._show_sending()
+            # The app's work, not the form's: leaving the form must not cut the request off.
+            self.program.run_worker(self._send(), group="forms", exclusive=False, exit_on_error=False)
+        else:
+            self.query_one("#ok", Button).disabled = True
+            self.work_on(self._send(), "send")
+
+    async def _send(self) -> None:
+        from registry_tui.client import Intent
+
+        self._intent = self._intent or Intent()
+        try:
+            with self._intent:
+                result = await self.send()
+        except Exception as error:
+            self._failed_sending(error)
+        else:
+            self.busy = False
+            if self.left:
+                self.answered_late(result)
+            elif self.is_attached:
+                self._end_sending()
+                self.sent(result)
+        finally:
+            if self.busy:
+                self.busy = False
+                if self.is_attached and not self.left:
+                    self._end_sending()
+
+    def _failed_sending(self, error: Exception) -> None:
+        from registry_tui.client import RegistryError, may_be_done
+
+        if not may_be_done(error):
+            self._intent = None
+        if not self.left:
+            if self.is_attached:
+                self.failed(error)
+        elif isinstance(error, RegistryError):
+            self.program.report(error)
+        else:  # it wanted to show something in the form
+            self.log.debug(error)
+
+    def _show_sending(self) -> None:
+        self._since, self._focused = time.monotonic(), self.focused
+        # Textual would give the keys of what is disabled to the next button, which leaves the form.
+        self.set_focus(None)
+        self.query_one(".fields").disabled = True
+        ok = self.query_one("#ok", Button)
+        ok.disabled, ok.label = True, "Sending …"
+        self.query_one("#cancel", Button).label = "Leave"
+        self._waiting = self.set_interval(1.0, self._tell_waiting, name="sending")
+
+    def _tell_waiting(self) -> None:
+        line = self.query_one("#sending", Static)
+        waited = f"{time.monotonic() - self._since:.0f} s"
+        line.update(f"sending … {waited}\nesc leaves, it goes on: {self.AFTERWARDS}")
+        line.display = True
+
+    def answer_came(self) -> None:
+        """The request was answered; what it began may still be worked on."""
+        if self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+            self.query_one("#sending").display = False
+            self.query_one("#ok", Button).label = self.OK
+
+    def _end_sending(self) -> None:
+        if not self.SENDS:
+            self.check()
+            return
+        self.answer_came()
+        self.query_one(".fields").disabled = False
+        self.query_one("#cancel", Button).label = "Cancel"
+        self.check()
+        if self.focused is None:
+            self.set_focus(self._focused or self.query_one("#ok"))
+        self._focused = None
+
+    def action_leave(self) -> None:
+        """Leaving does not stop what was sent."""
+        if self.busy and self.SENDS:
+            self.left = True
+            self.program.notify(f"{self.WORK} goes on; {self.AFTERWARDS}", markup=False)
+        self.dismiss(None)
+
+    def answered_late(self, result: Result) -> None:
+        """The service took it after the form was left."""
+        self.program.notify(f"{safe(self.title_text(), 200)}: done", markup=False)
+        self.program.frame.refresh_soon()
+
+    def sent(self, result: Result) -> None:
+        """The service took it."""
+        self.dismiss(result)
+
+    def failed(self, error: Exception) -> None:
+        """Says what is wrong in the form, which keeps its input."""
+        from registry_tui.client import RegistryError, may_be_done
+
+        if not isinstance(error, RegistryError):
+            self.complain(f"{type(error).__name__}: {error}")
+            return
+        lines = [error.message, error.action or ""]
+        if self.busy and self.SENDS and may_be_done(error):
+            lines.append(SAFE_AGAIN)
+        problem = getattr(error, "problem", None)
+        if problem is not None:
+            lines += [
+                f"{field.field}: {field.message}" for field in problem.errors if field.message not in error.message
+            ]
+        self.complain("\n".join(line for line in lines if line))
+
+    def tell(self, problem: str | None) -> None:
+        """Shows what is wrong with the input, or that nothing is any more."""
+        if problem is None:
+            self.query_one("#problem").display = False
+        else:
+            self.complain(problem)
+
+    def complain(self, text: str) -> None:
+        """Shows a problem above the buttons."""
+        line = self.query_one("#problem", Static)
+        line.update("\n".join(safe(part, 400) for part in text.splitlines()))
+        line.display = True

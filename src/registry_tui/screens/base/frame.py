@@ -1,0 +1,338 @@
+"""What every screen is: the frame around its content, its actions, and work that never blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+
+from registry_tui.screens.base.asking import Asking
+from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
+from registry_tui.terminal.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.compositing import SeenCompositor
+
+if TYPE_CHECKING:
+    from registry_tui.app.app import RegistryApp
+    from registry_tui.client import RegistryClient
+
+
+#: Kinds of resources whose changes concern a kind of place.
+CONCERNS: dict[str, frozenset[str]] = {
+    "registries": frozenset({"registry"}),
+    "registry": frozenset({"registry", "model", "version"}),
+    "projects": frozenset({"project", "workspace"}),
+    "project": frozenset({"project", "deployment"}),
+    "run": frozenset({"version"}),
+    "models": frozenset({"model", "version", "alias"}),
+    "model": frozenset({"model", "version", "alias", "deployment"}),
+    "deployments": frozenset({"deployment"}),
+    "deployment": frozenset({"deployment"}),
+    "keys": frozenset({"key", "api-key", "api_key"}),
+    "environments": frozenset({"environment", "workspace"}),
+}
+#: Seconds in which several changes bring about one refresh.
+GATHER = 0.3
+#: Seconds until what could not be asked for is asked for again.
+RETRY = 2.0
+
+
+def _close_unstarted(*works: Coroutine[Any, Any, None]) -> None:
+    for work in works:
+        if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()
+
+
+class Working(Asking):
+    """For screens and dialogs: coroutines in named worker groups, with one place for errors."""
+
+    def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
+        """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
+        guarded = self._guarded(work)
+        self.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[attr-defined]
+        # Behind the worker's first step: what was cancelled before it is closed, not left for Python to warn of.
+        asyncio.get_running_loop().call_soon(_close_unstarted, guarded, work)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.failed(error)
+
+    def change(self, words: str, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
+        """Sends what changes something, once: see `changes.Changes.send_change`."""
+        self.app.send_change(words, self, send, then)  # type: ignore[attr-defined]
+
+    def failed(self, error: Exception) -> None:
+        """The one handler of errors; dialogs show them in place."""
+        self.app.report(error)  # type: ignore[attr-defined]
+
+
+class FrameScreen(Working, Screen[None]):
+    """A place of the program. Subclasses give `ACTIONS`, `compose_content`, `crumbs` and `start`."""
+
+    SECTION: ClassVar[str] = ""
+    ACTIONS: ClassVar[tuple[Action, ...]] = ()
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(EVERYWHERE),
+        *[Binding(number, f"jump('{section}')", word, show=False) for number, section, word in SECTIONS],
+    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(classes="frame")
+        self._compositor = SeenCompositor()
+        self.place = place
+        self._refresh_waits = False
+        #: Whether what it shows was there once.
+        self._found = False
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def compose_content(self) -> Iterable[Widget]:
+        """The widgets between navigation and status line."""
+        return ()
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        """Where this is, from the top."""
+        return ()
+
+    async def start(self) -> None:
+        """Asks the service for what the screen shows; called once the service answers."""
+
+    def show_early(self, answer: dict[str, Any]) -> None:
+        """Shows the first page of Model Registries that the service answered before the client was there."""
+
+    def refresh_data(self) -> None:
+        """Asks again, keeping cursor and input; once more behind a question that is under way."""
+        self.ask(self._ask, "start")
+
+    def refresh_soon(self) -> None:
+        """Asks again in a moment, once for all changes until then."""
+        if not self._refresh_waits:
+            self._refresh_waits = True
+            self.set_timer(GATHER, self._refresh_now, name="refresh-soon")
+
+    def _refresh_now(self) -> None:
+        self._refresh_waits = False
+        if self.program.answering:
+            self.refresh_data()
+
+    def follows(self, resource_type: str) -> bool:
+        """Whether a change of such a resource concerns what is shown."""
+        return resource_type in CONCERNS.get(self.place.kind, ())
+
+    def follows_workflow(self, workflow: str) -> bool:
+        """Whether this workflow's progress concerns what is shown."""
+        return False
+
+    def failed(self, error: Exception) -> None:
+        """Keeps what is shown, and asks again by itself, when a part of the platform does not answer."""
+        from registry_tui.client import ServiceProblem
+
+        if isinstance(error, ServiceProblem) and error.problem.status == 503:
+            self.flash(f"{error.message}; asking again", "$warning")
+            self.set_timer(RETRY, self.refresh_soon, name="retry")
+            self.program.look_now()
+        else:
+            super().failed(error)
+
+    def leave(self) -> None:
+        """Keeps in `self.place.state` what is needed to come back."""
+
+    def why_not(self, action: str) -> str | None:
+        """Why an action is not possible now, or None."""
+        return None
+
+    # -- the frame ----------------------------------------------------------------------------------
+
+    def _pop_result_callback(self) -> None:
+        # Textual gives its lowest screen none, and takes one from it when it is switched.
+        if self._result_callbacks:
+            super()._pop_result_callback()
+
+    @property
+    def client(self) -> RegistryClient:
+        return self.program.client
+
+    @property
+    def program(self) -> RegistryApp:
+        """The app, by its own type."""
+        from registry_tui.app.app import RegistryApp
+
+        assert isinstance(self.app, RegistryApp)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        yield Breadcrumbs(id="breadcrumbs")
+        with Horizontal(id="body"):
+            yield Navigation(id="navigation")
+            with Vertical(id="content"):
+                yield from self.compose_content()
+        line = CommandLine(
+            self.program.known_names, id="command", placeholder="a command: models, project NAME, quit …"
+        )
+        line.display = False
+        yield line
+        yield StatusLine(id="status")
+
+    def on_mount(self) -> None:
+        self.query_one(Navigation).section = self.SECTION
+        self.show_crumbs()
+        self.show_status()
+        if self.program.answering:
+            self.ask(self._ask, "start")
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Comes first when it was just made and styled: Textual would style every widget once more."""
+        event.refresh_styles = event.refresh_styles and self.stack_updates > 0
+
+    async def _ask(self) -> None:
+        from registry_tui.client import NotFound
+
+        try:
+            await self.start()
+            self._found = True
+        except NotFound as error:
+            if self._found:
+                raise
+            self.program.missing(self.place, error)
+
+    def show_crumbs(self) -> None:
+        """Shows `crumbs` again, after a name became known."""
+        self.query_one(Breadcrumbs).crumbs = self.crumbs()
+        self.show_actions()
+
+    def show_actions(self) -> None:
+        """Shows again which actions are possible."""
+        plain = self.program.preferences.terminal.plain
+        known = {action.id: key_shown(action.key, plain=plain) for action in self.all_actions()}
+        self.query_one(Breadcrumbs).keys = (known["command"], known["help"])
+        self.query_one(StatusLine).keys = tuple(
+            (key_shown(action.key, plain=plain), action.label, self.reason(action.id) is None, action.id)
+            for action in self.all_actions()
+            if action.footer
+        )
+
+    def show_status(self) -> None:
+        """Shows who is acting, and how the parts are."""
+        line = self.query_one(StatusLine)
+        line.who, line.parts = self.program.who, self.program.parts_shown()
+        self.query_one(Navigation).badge = self.program.running
+
+    def flash(self, text: str, style: str = "$accent") -> None:
+        """A short message in the status line, in place of the keys."""
+        line = self.query_one(StatusLine)
+        line.message = (text, style)
+        self.set_timer(5, lambda: self._end_flash(text))
+
+    def _end_flash(self, text: str) -> None:
+        if not self.is_attached:
+            return
+        line = self.query_one(StatusLine)
+        if line.message is not None and line.message[0] == text:
+            line.message = None
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """This screen's actions and those of every screen that make sense here."""
+        actions = [*self.ACTIONS, *(action for action in EVERYWHERE if action.id != "filter" or self.can_filter)]
+        return with_keys(actions, self.program.preferences.keys.get(self.place.kind, {}))
+
+    @property
+    def can_filter(self) -> bool:
+        return hasattr(self, "do_filter")
+
+    def reason(self, action: str) -> str | None:
+        """Why an action is not possible now, or None."""
+        if action in ("command", "help", "quit", "back", "previous", "next", "refresh", "tab_next"):
+            return None
+        if not self.program.answering:
+            return "the service does not answer"
+        return self.why_not(action)
+
+    def action_act(self, action: str) -> None:
+        """Does an action, or says why it is not possible."""
+        if not any(known.id == action for known in self.all_actions()):
+            return
+        why = self.reason(action)
+        if why is not None:
+            label = next(known.label for known in self.all_actions() if known.id == action)
+            self.flash(f"{label}: not now, {why}", "$warning")
+            return
+        if action in OPEN_FORMS:
+            self.program.hold_keys()
+        getattr(self, f"do_{action}")()
+
+    def action_jump(self, section: str) -> None:
+        self.program.jump(Place(section))
+
+    def do_command(self) -> None:
+        line = self.query_one(CommandLine)
+        line.open(self.program.commands_given)
+        self.program.learn_names()
+        # At once, not with the next message: what is typed right behind belongs to the command.
+        self.set_focus(line)
+
+    @on(CommandLine.Left)
+    def _command_left(self) -> None:
+        self._close_command()
+
+    @on(CommandLine.Submitted, "#command")
+    def _command_given(self, event: CommandLine.Submitted) -> None:
+        event.stop()
+        self._close_command()
+        self.program.remember_command(event.value)
+        self.program.obey(event.value)
+
+    def _close_command(self) -> None:
+        line = self.query_one(CommandLine)
+        line.value = ""
+        line.display = False
+        self.focus_content()
+
+    def focus_content(self) -> None:
+        """Gives the keys to the main widget."""
+
+    def do_help(self) -> None:
+        from registry_tui.screens.base.dialogs import Help
+
+        self.app.push_screen(Help(self))
+
+    def do_back(self) -> None:
+        self.program.back()
+
+    def do_previous(self) -> None:
+        self.program.step_history(-1)
+
+    def do_next(self) -> None:
+        self.program.step_history(1)
+
+    def do_refresh(self) -> None:
+        self.program.paint_anew()
+        self.refresh_data()
+
+    def do_quit(self) -> None:
+        self.app.exit()
+
+    @on(Breadcrumbs.Chosen)
+    def _crumb_chosen(self, event: Breadcrumbs.Chosen) -> None:
+        self.program.jump(event.place)
+
+    @on(Asked)
+    def _asked(self, event: Asked) -> None:
+        self.action_act(event.action)
+
+    @on(Navigation.Chosen)
+    def _section_chosen(self, event: Navigation.Chosen) -> None:
+        self.program.jump(Place(event.section))

@@ -1,0 +1,194 @@
+"""What the tabs of a Model Registry's page share, and its registered models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from registry_tui.screens.base.filter_bar import Filter, FilterBar
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.page_cache import Fetch, PageCache
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.registries import ModelRegistry
+    from registry_tui.screens.base.frame import FrameScreen
+
+
+class ListPane(Vertical):
+    """A tab with a filter bar and a table. Subclasses give `fetch`, `key_of` and `open_row`."""
+
+    FILTERS: tuple[Filter, ...] = ()
+    COLUMNS: Sequence[Column[Any]] = ()
+    EMPTY = Empty("Nothing here")
+    #: Column and direction at first, when the source can sort.
+    SORT: tuple[tuple[str, bool], ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry: ModelRegistry | None = None
+
+    def compose(self) -> Iterable[Widget]:
+        yield FilterBar(self.FILTERS)
+        yield VirtualTable(self.COLUMNS, id="table", empty=self.EMPTY)
+
+    def on_mount(self) -> None:
+        self.table.sorted_by = self.SORT
+
+    # -- for subclasses -----------------------------------------------------------------------------
+
+    def fetch(self, registry: ModelRegistry) -> Fetch[Any]:
+        """A function that fetches pages of the list as it is filtered and ordered now."""
+        raise NotImplementedError
+
+    def key_of(self, row: Any) -> str:
+        return str(row.id)
+
+    def open_row(self, row: Any) -> None:
+        """Enter on a row."""
+
+    def copied(self, row: Any) -> str:
+        """What `c` copies of a row."""
+        return self.key_of(row)
+
+    # -- the list -----------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> FrameScreen:
+        from registry_tui.screens.base.frame import FrameScreen
+
+        assert isinstance(self.screen, FrameScreen)
+        return self.screen
+
+    @property
+    def table(self) -> VirtualTable[Any]:
+        return self.query_one("#table", VirtualTable)
+
+    @property
+    def current(self) -> Any:
+        return self.table.current
+
+    @property
+    def filters(self) -> dict[str, str]:
+        return {name: value for name, value in self.query_one(FilterBar).values.items() if value}
+
+    @property
+    def order(self) -> str | None:
+        """`field` or `-field` of the sorted column."""
+        for key, down in self.table.sorted_by:
+            field = next((column.sort for column in self.table.columns if column.key == key), None)
+            if field is not None:
+                return f"-{field}" if down else field
+        return None
+
+    def show(self, registry: ModelRegistry) -> None:
+        """Shows the list of a registry, or asks for it again."""
+        self.registry = registry
+        if self.table.source is None:
+            self.restart()
+        else:
+            self.table.say(None)
+            self.table.reload()
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        """`fetch`, as exporting asks for it."""
+        assert self.registry is not None
+        return self.fetch(self.registry)
+
+    def flash(self, text: str) -> None:
+        """A short message in the status line."""
+        self.frame.flash(text)
+
+    def restart(self) -> None:
+        """Asks for the list anew, because filter or order changed."""
+        if self.registry is not None:
+            self.table.set_source(PageCache(self.fetch(self.registry), self.key_of))
+
+    def focus_content(self) -> None:
+        self.table.focus()
+
+    def sort(self, key: str, down: bool | None = None) -> None:
+        """Sorts by a column; by the same again turns the direction."""
+        now = dict(self.table.sorted_by)
+        self.table.sorted_by = ((key, down if down is not None else not now.get(key, True)),)
+        self.restart()
+
+    @on(FilterBar.Changed)
+    def _filtered(self, event: FilterBar.Changed) -> None:
+        event.stop()
+        self.restart()
+
+    @on(FilterBar.Left)
+    def _filters_left(self, event: FilterBar.Left) -> None:
+        event.stop()
+        self.table.focus()
+
+    @on(VirtualTable.Opened, "#table")
+    def _opened(self, event: VirtualTable.Opened) -> None:
+        self.open_row(event.row)
+
+    @on(VirtualTable.SortAsked, "#table")
+    def _sort_asked(self, event: VirtualTable.SortAsked) -> None:
+        self.sort(event.column.key)
+
+    @on(VirtualTable.Failed)
+    def _failed(self, event: VirtualTable.Failed) -> None:
+        self.failed(event.error)
+
+    def failed(self, error: Exception) -> None:
+        """What the service refuses stands in place of the rows; everything else is told as everywhere."""
+        from registry_tui.client import Conflict, Refused
+
+        if isinstance(error, (Conflict, Refused)):
+            self.table.say(Empty(error.message, (error.action,) if error.action else ()))
+        else:
+            self.frame.failed(error)
+
+    @on(VirtualTable.Highlighted, "#table")
+    def _moved(self) -> None:
+        self.frame.show_actions()
+
+    @on(VirtualTable.Loaded, "#table")
+    def _loaded(self) -> None:
+        source = self.table.source
+        if source is not None:
+            shown = f"{source.seen:,}+" if source.total is None else f"{source.total:,}"
+            self.query_one(FilterBar).show_count(shown)
+
+
+class ModelsPane(ListPane):
+    """The registered models of a registry."""
+
+    FILTERS = (Filter("search", "search", placeholder="names, descriptions, owners, tags"),)
+    SORT = (("name", False),)
+    EMPTY = Empty(
+        "No registered model",
+        (
+            "Register one: 2 Projects, then a run, its Artifacts, a model folder, and R;",
+            'or in code: mlflow.sklearn.log_model(…, registered_model_name="MyModel")',
+        ),
+    )
+
+    def __init__(self) -> None:
+        from registry_tui.screens.models.models import ModelsScreen
+
+        super().__init__()
+        self.COLUMNS = ModelsScreen.COLUMNS
+
+    def fetch(self, registry: ModelRegistry) -> Fetch[Any]:
+        client, search, order = self.frame.client, self.filters.get("search"), self.order
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.models(registry.id, search=search, order_by=order, page_token=token)
+
+        return fetch
+
+    def open_row(self, row: Any) -> None:
+        self.frame.program.open(Place("model", {"registry": row.registry_id, "model": row.name}))
+
+    def copied(self, row: Any) -> str:
+        return f"models:/{row.name}/{row.latest_version or 1}"

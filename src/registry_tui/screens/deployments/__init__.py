@@ -1,0 +1,1 @@
+"""Model Deployments, their replicas and API keys."""

@@ -1,0 +1,343 @@
+"""The Deploy a Model form: everything filled in from the version; then the rollout's progress."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, Select, Static
+
+from registry_tui.screens.base.form import Lines, Tick, row, whole
+from registry_tui.screens.base.model_names import KnownModels, KnownNames
+from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.terminal.commands import Place
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import memory, parse_size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Batching, DeploymentSuggestion, EnvironmentVariable
+    from registry_tui.schemas.models import ModelVersion, RegisteredModel
+    from registry_tui.schemas.places import Project
+    from registry_tui.screens.base.frame import FrameScreen
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: What leaves *Deploy registered model* unticked is told.
+FROM_A_RUN = "a model of a run is registered first: open the run, then R Register Model; deploy its version after that"
+
+
+def size_text(count: int) -> str:
+    """Bytes as they are typed: whole MiB or GiB."""
+    return f"{count / (1 << 30):g}G" if count % (1 << 30) == 0 else f"{-(-count // (1 << 20))}M"
+
+
+def parse_variables(text: str, *, secret: bool = False) -> list[EnvironmentVariable]:
+    """Variables as typed: NAME=value, one a line. Raises ValueError."""
+    from pydantic import ValidationError
+
+    from registry_tui.schemas.deployments import EnvironmentVariable
+
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if not line.strip():
+            continue
+        if not separator:
+            raise ValueError(f"{line!r} is no variable: write NAME=value, one a line (alt+enter)")
+        if name.strip() in found:
+            raise ValueError(f"{name.strip()} is there twice")
+        found[name.strip()] = value
+    try:
+        return [EnvironmentVariable(name=name, value=value, secret=secret) for name, value in found.items()]
+    except ValidationError as error:
+        raise ValueError("a variable's name has letters, digits and _ only") from error
+
+
+class ServingForm(WorkingForm[Place]):
+    """What deploying and changing a deployment share: the rows about replicas, and reading them."""
+
+    WORK = "The rollout"
+
+    def serving_rows(
+        self, replicas: int, cpu: float, memory: str, variables: str, batching: str = "auto", strict_json: bool = False
+    ) -> Iterable[Widget]:
+        yield row("Replicas", Input(str(replicas), compact=True, id="replicas", type="integer"))
+        yield row("CPU of each", Input(f"{cpu:g}", compact=True, id="cpu", type="number"))
+        yield row("Memory of each", Input(memory, compact=True, id="memory", placeholder="512M, 2G"))
+        yield row("Environment", Lines(variables, id="variables", placeholder="LOG_LEVEL=info    alt+enter for more"))
+        yield row(
+            "Secret variables",
+            Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never told again"),
+        )
+        modes = [("auto: where no answer can differ by it", "auto"), ("on", "on"), ("off", "off")]
+        yield row("Share calls", Select(modes, value=batching, allow_blank=False, compact=True, id="batching"))
+        yield row("Strict JSON", Tick("null where MLflow answers NaN or an infinity", strict_json, id="strict"))
+        yield row("Comment", Input(compact=True, id="comment"))
+
+    def serving_problem(self) -> str | None:
+        """What is wrong with those rows."""
+        replicas = self.text("replicas")
+        if not 1 <= (whole(replicas) or 0) <= 32:
+            return "replicas: a number from 1 to 32"
+        try:
+            if float(self.text("cpu") or "0") <= 0:
+                return "CPU: a number above 0"
+        except ValueError:
+            return "CPU: a number above 0"
+        try:
+            if self.text("memory"):
+                parse_size(self.text("memory"))
+        except ValueError as error:
+            return f"memory: {error}"
+        try:
+            parse_variables(self.text("variables"))
+        except ValueError as error:
+            return f"variables: {error}"
+        try:
+            parse_variables(self.text("secrets"), secret=True)
+        except ValueError:
+            return "secret variable: write NAME=value"
+        return None
+
+    def text(self, name: str) -> str:
+        """What is typed in a field."""
+        field = self.query_one(f"#{name}")
+        assert isinstance(field, Input | Lines)
+        return (field.text if isinstance(field, Lines) else field.value).strip()
+
+    def batching(self) -> Batching:
+        """Whether requests shall share calls of the model."""
+        from registry_tui.schemas.deployments import Batching
+
+        return Batching(str(self.query_one("#batching", Select).value))
+
+    def environment(self) -> list[EnvironmentVariable]:
+        """All variables that are typed. Raises ValueError."""
+        return parse_variables(self.text("variables")) + parse_variables(self.text("secrets"), secret=True)
+
+
+class DeployForm(ServingForm):
+    """Serves a version from a project; the result is the deployment's place.
+
+    Without a model, the form asks for a registered model and its version or alias, as the project's page does.
+    """
+
+    OK = "Deploy model"
+
+    def __init__(self, project: Project, model: RegisteredModel | None = None, version: int | None = None) -> None:
+        super().__init__()
+        self.project, self.model, self.version = project, model, version
+        self.names = KnownModels()
+        self.suggestion: DeploymentSuggestion | None = None
+        self._named = False
+
+    def title_text(self) -> str:
+        what = "" if self.model is None else f" {self.model.name} v{self.version}"
+        return f"Deploy{what} ▸ project {self.project.name} (workspace {self.project.workspace_name})"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        if self.model is None:
+            yield row("Model", Tick("Deploy registered model", True, id="registered"))
+            field = Input(compact=True, id="model", placeholder="type its name", suggester=KnownNames(self))
+            yield row("Registered Model", field)
+        yield row(
+            "Version or alias",
+            Input(
+                "" if self.version is None else str(self.version), compact=True, id="version", placeholder="3, champion"
+            ),
+        )
+        yield Static("", id="about", classes="hint", markup=False)
+        yield row("Follow the alias", Tick("roll to its version when it moves", id="follow"))
+        yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
+        yield row("Description", Lines(id="description"))
+        yield row("Authentication", Tick("callers need an API key", True, id="authentication"))
+        yield from self.serving_rows(1, 1.0, "", "")
+        yield from self.progress_rows()
+
+    def on_mount(self) -> None:
+        self.query_one("#model" if self.model is None else "#name").focus()
+        self.work_on(self._learn(), "learn")
+
+    async def _learn(self) -> None:
+        client, registry = self.program.client, self.project.registry_id
+        if registry is None:
+            self.complain(f"The project {self.project.name} has no Model Registry; synchronize its workspace first")
+            return
+        if self.model is None:
+            await self.names.ask(client, registry, "")
+        await self._suggest()
+        self.check()
+
+    @property
+    def typed_name(self) -> str:
+        """The model's name as far as it is typed."""
+        return self.text("model")
+
+    async def learn(self, name: str) -> None:
+        """Asks for a model of this name, and for names that begin so; says in the form when that fails."""
+        await self._guarded(self._learn_name(name))
+
+    async def _learn_name(self, name: str) -> None:
+        if self.project.registry_id is not None:
+            await self.names.ask(self.program.client, self.project.registry_id, name)
+            await self._suggest()
+            self.check()
+
+    async def _suggest(self) -> None:
+        """Fills in what the version says, where nothing was typed."""
+        model, number = self.chosen_model, self.chosen_version
+        about = self.query_one("#about", Static)
+        self.suggestion = None
+        if model is None or number is None:
+            about.update(self._version_problem() or "")
+            return
+        suggestion = await self.program.client.suggest_deployment(model.registry_id, model.id, number)
+        self.suggestion = suggestion
+        if suggestion.not_servable_reason:
+            about.update(safe(self._version_problem() or "", 600))
+            self.check()
+            return
+        columns = len((suggestion.signature or {}).get("inputs") or ())
+        parts = [f"version {number}", f"{columns} inputs" if columns else "no signature"]
+        parts.append(f"suggested memory {memory(suggestion.memory_bytes)}")
+        parts.append(f"free {memory(suggestion.free_memory_bytes)} and {suggestion.machine_cpus} CPUs here")
+        about.update(safe(", ".join(parts), 300) + "".join(f"\n⚠ {safe(each, 200)}" for each in suggestion.warnings))
+        for field, value in (("memory", size_text(suggestion.memory_bytes)), ("name", suggestion.name)):
+            if not self.text(field):
+                self.query_one(f"#{field}", Input).value = value
+        if not self.text("description"):
+            self.query_one("#description", Lines).text = suggestion.description
+        self.check()
+
+    # -- input ----------------------------------------------------------------------------------------
+
+    @property
+    def chosen_model(self) -> RegisteredModel | None:
+        return self.model if self.model is not None else self.names.found.get(self.typed_name)
+
+    @property
+    def chosen_version(self) -> int | None:
+        """The number that is typed, or that the typed alias names."""
+        typed, model = self.text("version"), self.chosen_model
+        if (number := whole(typed)) is not None:
+            return number
+        return None if model is None else model.aliases.get(typed)
+
+    @on(Input.Changed, "#model")
+    @on(Input.Changed, "#version")
+    def _version_typed(self) -> None:
+        self.work_on(self._suggest(), "suggest")
+
+    def _version_problem(self) -> str | None:
+        model, typed = self.chosen_model, self.text("version")
+        if self.model is None and not self.query_one("#registered", Tick).value:
+            return FROM_A_RUN
+        if model is None:
+            return self._model_problem()
+        if not typed:
+            known = ", ".join(sorted(model.aliases)) or "none"
+            return f"Version or alias: latest is {model.latest_version}; aliases: {known}"
+        if self.chosen_version is None:
+            return f"{model.name} has no alias {typed}"
+        if self.query_one("#follow", Tick).value and whole(typed) is not None:
+            return "to follow an alias, type the alias instead of a number"
+        if self.suggestion is not None and self.suggestion.not_servable_reason:
+            return f"version {self.chosen_version} cannot be deployed: {self.suggestion.not_servable_reason}"
+        return None
+
+    def _model_problem(self) -> str:
+        """Why no model is chosen yet, with the names that could be meant."""
+        name, similar = self.typed_name, [safe(each, 40) for each in self.names.similar]
+        if not name:
+            return "Registered Model: " + (f"there are {', '.join(similar)}" if similar else "none is registered yet")
+        if name not in self.names.found:
+            return "looking whether it is there …"
+        completion = self.names.completion(name)
+        return f"→ takes {safe(completion, 60)}" if completion else f"no model is named {name}, and none begins so"
+
+    @on(Checkbox.Changed)
+    def _ticked(self) -> None:
+        if self.model is None:
+            registered = self.query_one("#registered", Tick).value
+            for name in ("#model", "#version", "#follow"):
+                self.query_one(name).disabled = not registered
+        self.work_on(self._suggest(), "suggest")
+        self.check()
+
+    def problem_of(self) -> str | None:
+        why = self._version_problem()
+        if why is not None:
+            return why
+        if not _NAME.fullmatch(self.text("name")):
+            return "name: lowercase letters, digits and hyphens, 63 at most"
+        return self.serving_problem()
+
+    async def send(self) -> Place:
+        from registry_tui.schemas.deployments import DeploymentCreate
+
+        model, typed = self.chosen_model, self.text("version")
+        assert model is not None
+        request = DeploymentCreate(
+            name=self.text("name"),
+            project=self.project.id,
+            registry=model.registry_id,
+            model=model.id,
+            version=whole(typed),
+            alias=None if whole(typed) is not None else typed,
+            follow_alias=self.query_one("#follow", Tick).value,
+            description=self.text("description"),
+            authentication=self.query_one("#authentication", Tick).value,
+            replicas=int(self.text("replicas")),
+            cpu=float(self.text("cpu")),
+            memory_bytes=parse_size(self.text("memory")) if self.text("memory") else None,
+            environment=self.environment(),
+            batching=self.batching(),
+            strict_json=self.query_one("#strict", Tick).value,
+            comment=self.text("comment"),
+        )
+        accepted = await self.program.client.create_deployment(request)
+        await self.follow(accepted.workflow, f"{request.name} was not deployed")
+        return Place("deployment", {"deployment": accepted.resource.id})
+
+
+def choose_project(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:
+    """Select Project, then the form: the version's own project or any other of the environment."""
+    screen.work_on(_choose(screen, model, version), "deploy", exclusive=False)
+
+
+async def _choose(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:
+    from registry_tui.screens.base.dialogs import Menu, MenuItem
+
+    client = screen.client
+    registry = await client.registry(model.registry_id)
+    found = [
+        project async for project in client.every(client.projects) if project.environment_id == registry.environment_id
+    ]
+    projects = {project.id: project for project in found}
+    items = [
+        MenuItem(
+            project.id,
+            project.name,
+            None if project.registry_id else "its workspace is not synchronized with the registry",
+            f"workspace {project.workspace_name}",
+        )
+        for project in found
+    ]
+
+    def chosen(choice: str | None) -> None:
+        if choice is not None:
+            open_form(screen, DeployForm(projects[choice], model, version.version))
+
+    screen.app.push_screen(Menu("Deploy: select project", items, version.origin.project_id), chosen)
+
+
+def open_form(screen: FrameScreen, form: ServingForm) -> None:
+    """Opens a form, and goes to the deployment that it led to."""
+
+    def done(place: Place | None) -> None:
+        if place is not None:
+            screen.program.open(place)
+
+    screen.app.push_screen(form, done)

@@ -1,0 +1,128 @@
+"""What can be done to a deployment, from the list and from its page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.screens.base.frame import FrameScreen
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment
+    from registry_tui.schemas.operations import Accepted
+
+_BUSY = ("deploying", "stopping", "pending")
+
+
+class DeploymentActions(FrameScreen):
+    """Subclasses say which deployment is meant in `deployment`."""
+
+    @property
+    def deployment(self) -> Deployment | None:
+        raise NotImplementedError
+
+    def deployment_why_not(self, action: str, found: Deployment) -> str | None:
+        """Why an action is not possible with this deployment now, or None."""
+        if action in ("change", "scale", "restart", "rollback", "stop") and found.state in _BUSY:
+            return f"it is {found.state.value}"
+        if action == "stop" and found.state == "stopped":
+            return "it is stopped"
+        if action == "rollback" and found.revision < 2:
+            return "nothing else has served before"
+        if action == "delete" and found.state in ("deploying", "stopping"):
+            return f"it is {found.state.value}"
+        return None
+
+    def _begin(self, what: str, call: Callable[[str], Awaitable[Accepted[Deployment]]]) -> None:
+        found = self.deployment
+        if found is not None:
+            self.change(f"{found.name}: {what}", lambda: call(found.id), lambda _: self._done(found, what))
+
+    def _done(self, found: Deployment, what: str) -> None:
+        self.flash(f"{found.name}: {what}; 6 Activity shows how far it is")
+        self.program.look_now()
+        self.refresh_data()
+
+    def _confirmed(self, title: str, lines: tuple[str, ...], ok: str, then: Callable[[], None]) -> None:
+        from registry_tui.screens.base.dialogs import Confirm
+
+        self.app.push_screen(Confirm(title, lines, ok), lambda yes: then() if yes else None)
+
+    def do_stop(self) -> None:
+        found = self.deployment
+        assert found is not None
+        lines = (
+            f"{found.name} answers what is under way, then ends.",
+            "Callers get 503 until it is started again with r.",
+        )
+        self._confirmed("Stop", lines, "Stop", lambda: self._begin("stops", self.client.stop_deployment))
+
+    def do_restart(self) -> None:
+        self._begin("restarts, new replicas before old ones go", self.client.restart_deployment)
+
+    def do_rollback(self) -> None:
+        self._begin("rolls back to what served before", self.client.roll_back_deployment)
+
+    def do_delete(self) -> None:
+        found = self.deployment
+        assert found is not None
+        live = found.state in ("deployed", "pending", "failed")
+        lines = (
+            f"{found.name} ({found.model_name} v{found.version}) goes, with its history.",
+            f"The files of its logs stay: logs/deployments/{found.id}",
+            "It is stopped first: its callers get 404 from then on." if live else "It is stopped already.",
+        )
+        client = self.client
+        self._confirmed(
+            "Delete deployment",
+            lines,
+            "Delete",
+            lambda: self._begin("is being deleted", lambda id_: client.delete_deployment(id_, force=True)),
+        )
+
+    def do_change(self) -> None:
+        found = self.deployment
+        if found is not None:
+            self.work_on(self._change(found), "form", exclusive=False)
+
+    async def _change(self, found: Deployment) -> None:
+        from registry_tui.screens.deployments.change_deployment import ChangeForm
+
+        history = await self.client.revisions(found.id)
+        environment = found.among(history).environment
+        self.app.push_screen(ChangeForm(found, environment), lambda _: self.refresh_data())
+
+    def do_scale(self) -> None:
+        from registry_tui.screens.base.dialogs import Menu, MenuItem
+
+        found = self.deployment
+        assert found is not None
+        items = [MenuItem(str(count), f"{count} replica{'s' if count > 1 else ''}") for count in (1, 2, 3, 4, 6, 8)]
+        self.app.push_screen(
+            Menu(f"Scale {found.name}", items, str(found.replicas_wanted)), lambda choice: self._scale(choice)
+        )
+
+    def _scale(self, choice: str | None) -> None:
+        from registry_tui.schemas.deployments import DeploymentUpdate
+
+        if choice is None:
+            return
+        request = DeploymentUpdate(replicas=int(choice), comment=f"scaled to {choice}")
+        client = self.client
+
+        async def call(id_: str) -> Any:
+            return await client.update_deployment(id_, request)
+
+        self._begin(f"scales to {choice}", call)
+
+    def do_test(self) -> None:
+        from registry_tui.terminal.commands import Place
+
+        if self.deployment is not None:
+            self.program.open(Place("deployment", {"deployment": self.deployment.id, "tab": "test"}))
+
+    def do_logs(self) -> None:
+        from registry_tui.terminal.commands import Place
+
+        if self.deployment is not None:
+            self.program.open(Place("deployment", {"deployment": self.deployment.id, "tab": "logs"}))

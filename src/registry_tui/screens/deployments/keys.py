@@ -1,0 +1,138 @@
+"""API keys: made, shown once, listed, revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.widget import Widget
+from textual.widgets import Input
+
+from registry_tui.screens.base.bars import Crumb
+from registry_tui.screens.base.form import Form, row, whole
+from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.terminal.actions import KEYS, bindings
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.page_cache import Fetch
+from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.words import Cell, absolute, ago
+
+if TYPE_CHECKING:
+    from registry_tui.app.app import RegistryApp
+    from registry_tui.schemas.deployments import ApiKey, NewApiKey
+
+
+def _state(key: ApiKey) -> Cell:
+    if key.revoked_at is not None:
+        return Cell("✗ revoked", "bad")
+    if key.expires_at <= datetime.now(UTC):
+        return Cell("✗ expired", "warn")
+    return Cell("● good", "good")
+
+
+class KeysScreen(ListScreen):
+    """One's own API keys, newest first."""
+
+    SECTION = "deployments"
+    ACTIONS = KEYS
+    BINDINGS = bindings(KEYS)
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
+        Column("name", "Name", lambda row: row.name, 0, max_width=40),
+        Column("state", "State", _state, 0, min_width=9),
+        Column("id", "ID", lambda row: Cell(row.id, "dim"), 1),
+        Column("owner", "Owner", lambda row: row.owner, 3),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
+        Column("expires", "Expires", lambda row: absolute(row.expires_at)[:10], 1),
+        Column("used", "Last used", lambda row: "never" if row.last_used_at is None else ago(row.last_used_at), 1),
+    )
+    EMPTY = Empty(
+        "No API keys",
+        (
+            "n makes one: callers of deployments with authentication show it.",
+            "In a script: registry-tui keys create NAME",
+        ),
+    )
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        return (("Deployments", Place("deployments")), ("API keys", None))
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        client = self.client
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.keys(page_token=token)
+
+        return fetch
+
+    def copied(self, row: ApiKey) -> str:
+        return row.id
+
+    def row_why_not(self, action: str, row: ApiKey | None) -> str | None:
+        if action == "revoke" and row is not None and row.revoked_at is not None:
+            return "it is revoked already"
+        return None
+
+    def do_create(self) -> None:
+        self.app.push_screen(NewKey(), self._made)
+
+    def _made(self, made: NewApiKey | None) -> None:
+        if made is not None:
+            self.refresh_data()
+            show_key(self.program, made)
+
+    def do_revoke(self) -> None:
+        from registry_tui.screens.base.dialogs import Confirm
+
+        found: ApiKey = self.current
+        lines = (f"Calls with the key {found.name} ({found.id}) are refused from now on.",)
+        self.app.push_screen(Confirm("Revoke API key", lines, "Revoke"), lambda yes: self._revoke(found, yes))
+
+    def _revoke(self, found: ApiKey, confirmed: bool | None) -> None:
+        if confirmed:
+            client = self.client
+            self.change(f"{found.name}: revoke", lambda: client.revoke_key(found.id), lambda _: self._revoked(found))
+
+    def _revoked(self, found: ApiKey) -> None:
+        self.flash(f"{found.name} is revoked")
+        self.refresh_data()
+
+
+def show_key(program: RegistryApp, made: NewApiKey) -> None:
+    """Shows a new key, which is seen only once."""
+    from registry_tui.screens.base.dialogs import View
+
+    note = f"The API key {made.api_key.name}. It is shown only now: copy it with c and keep it somewhere safe."
+    program.push_screen(View("API key", made.key, note=note))
+
+
+class NewKey(Form["NewApiKey"]):
+    """A name and how long it is good for."""
+
+    AFTERWARDS = "the key is shown when it is there"
+
+    TITLE_TEXT = "New API key"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("Name", Input(compact=True, id="name", placeholder="what it is for: ci, dashboard …"))
+        yield row("Good for days", Input("365", compact=True, id="days", type="integer"))
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    def problem_of(self) -> str | None:
+        if not self.query_one("#name", Input).value.strip():
+            return "type a name"
+        days = self.query_one("#days", Input).value
+        return None if 1 <= (whole(days) or 0) <= 3650 else "days: a number from 1 to 3650"
+
+    async def send(self) -> NewApiKey:
+        from registry_tui.schemas.deployments import ApiKeyCreate
+
+        days = int(self.query_one("#days", Input).value)
+        request = ApiKeyCreate(name=self.query_one("#name", Input).value.strip(), days=days)
+        return await self.program.client.create_key(request)
+
+    def answered_late(self, result: NewApiKey) -> None:
+        """The key is shown all the same: nobody can see it later."""
+        show_key(self.program, result)

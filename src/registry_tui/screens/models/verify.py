@@ -1,0 +1,50 @@
+"""Verifying an archive: the dialog shows how far the reading is, and can be left while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Static
+
+from registry_tui.screens.base.form import row
+from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.models import ModelVersion
+
+
+class VerifyForm(WorkingForm[str]):
+    """Begins at once; the result says what was found. What is wrong stays in view, with what to do."""
+
+    # It begins by itself: enter must not leave it at once.
+    AUTO_FOCUS = ""
+    OK = "Verify again"
+    WORK = "The verification"
+
+    def __init__(self, version: ModelVersion) -> None:
+        super().__init__()
+        self.version = version
+
+    def title_text(self) -> str:
+        return f"Verify {self.version.model_name} v{self.version.version}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        version = self.version
+        text = f"{size(version.archive_bytes)} in {version.archive_files} files"
+        yield row("Archive", Static(safe(text), markup=False))
+        yield row("", Static("Every file is read and compared with its sum.", markup=False))
+        yield from self.progress_rows()
+
+    def on_mount(self) -> None:
+        self._ok()
+
+    async def send(self) -> str:
+        version = self.version
+        accepted = await self.program.client.begin_verification(version.registry_id, version.model_id, version.version)
+        await self.follow(accepted.workflow, f"Version {version.version}")
+        found = await self.program.client.version(version.registry_id, version.model_id, version.version)
+        return f"version {found.version}: {found.archive_files} files, {size(found.archive_bytes)}, all as stored"

@@ -1,0 +1,1 @@
+"""Environments, workspaces, projects and their collaborators."""

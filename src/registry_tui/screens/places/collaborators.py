@@ -1,0 +1,165 @@
+"""Who works in a project, in which role: list, add, change, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Select, Static
+from textual.widgets.option_list import Option
+
+from registry_tui.screens.base.dialogs import Confirm, Dialog, title
+from registry_tui.screens.base.form import Form, row
+from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.places import Collaborator, Project
+
+#: Roles with what each may do, as the service has them.
+ROLES = (
+    ("viewer", "reads runs and models"),
+    ("contributor", "also logs runs, registers and deploys models"),
+    ("admin", "also says who works here, and deletes the project"),
+)
+
+
+class Collaborators(Dialog[None]):
+    """The list; its keys stand below it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "add", "Add", show=False),
+        Binding("r", "change", "Role", show=False),
+        Binding("d,delete", "remove", "Remove", show=False),
+        Binding("ctrl+s", "export", "Export", show=False),
+        Binding("q", "leave", "Close", show=False),
+    ]
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.project = project
+        self.people: Sequence[Collaborator] = ()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = title(f"Collaborators of {self.project.name}", 60)
+            box.border_subtitle = "n add · ↵ role · d remove · ctrl+s export · esc close"
+            yield OptionList(id="people", compact=True)
+            yield Static("", id="problem", classes="problem", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#problem").display = False
+        self.query_one("#people").focus()
+        self.work_on(self._learn(), "learn")
+
+    async def _learn(self) -> None:
+        self.people = (await self.program.client.collaborators(self.project.id)).items
+        people = self.query_one("#people", OptionList)
+        at = people.highlighted or 0
+        people.clear_options()
+        width = min(32, max((len(each.user) for each in self.people), default=0))
+        words = dict(ROLES)
+        for each in self.people:
+            text = Content.assemble(
+                (f"{safe(each.user, 60):<{width}}  ", "bold"),
+                (f"{each.role.value:<13}", "$accent"),
+                (words.get(each.role.value, ""), "$foreground-muted"),
+            )
+            people.add_option(Option(text, id=each.user))
+        people.highlighted = min(at, len(self.people) - 1) if self.people else None
+
+    @property
+    def chosen(self) -> Collaborator | None:
+        at = self.query_one("#people", OptionList).highlighted
+        return self.people[at] if at is not None and at < len(self.people) else None
+
+    def failed(self, error: Exception) -> None:
+        from registry_tui.client import RegistryError
+
+        lines = [error.message, error.action or ""] if isinstance(error, RegistryError) else [str(error)]
+        problem = self.query_one("#problem", Static)
+        problem.update("\n".join(safe(line, 300) for line in lines if line))
+        problem.display = True
+
+    def action_add(self) -> None:
+        self.app.push_screen(SetCollaborator(self.project, None), self._changed)
+
+    @on(OptionList.OptionSelected, "#people")
+    def action_change(self) -> None:
+        if self.chosen is not None:
+            self.app.push_screen(SetCollaborator(self.project, self.chosen), self._changed)
+
+    def action_remove(self) -> None:
+        chosen = self.chosen
+        if chosen is None:
+            return
+        lines = (
+            f"{chosen.user} can no longer enter {self.project.name}.",
+            "What they logged and registered stays, and stays theirs.",
+        )
+
+        def answered(ok: bool | None) -> None:
+            if ok:
+                client, user = self.program.client, chosen.user
+                words = f"{self.project.name}: remove {user}"
+                send = lambda: client.remove_collaborator(self.project.id, user)  # noqa: E731
+                self.change(words, send, lambda _: self._changed(user))
+
+        self.app.push_screen(Confirm("Remove collaborator", lines, "Remove"), answered)
+
+    def action_export(self) -> None:
+        from registry_tui.screens.base.save import ExportRows, file_name
+
+        rows = [each.model_dump(mode="json") for each in self.people]
+        self.app.push_screen(ExportRows(file_name(f"collaborators-of-{self.project.name}"), rows))
+
+    def _changed(self, user: str | None) -> None:
+        if user is not None:
+            self.query_one("#problem").display = False
+            self.work_on(self._learn(), "learn")
+
+
+class SetCollaborator(Form[str]):
+    """Gives a person a role; one that is not known yet becomes a user."""
+
+    def __init__(self, project: Project, known: Collaborator | None) -> None:
+        super().__init__()
+        self.project, self.known = project, known
+
+    def title_text(self) -> str:
+        return "Add collaborator" if self.known is None else f"Role of {self.known.user}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        if self.known is None:
+            yield row("User", Input(compact=True, id="user", max_length=200, placeholder="a user's name"))
+        roles = [(f"{role}: {words}", role) for role, words in ROLES]
+        now = "contributor" if self.known is None else self.known.role.value
+        yield row("Role", Select(roles, value=now, allow_blank=False, compact=True, id="role"))
+
+    def on_mount(self) -> None:
+        self.query_one("#user" if self.known is None else "#role").focus()
+        if self.known is None:
+            self.work_on(self._learn_users(), "users")
+
+    async def _learn_users(self) -> None:
+        found = (await self.program.client.users(page_size=1000)).items
+        self.query_one("#user", Input).suggester = SuggestFromList([user.name for user in found])
+
+    @property
+    def user(self) -> str:
+        return self.known.user if self.known is not None else self.query_one("#user", Input).value.strip()
+
+    def problem_of(self) -> str | None:
+        return None if self.user else "type a user's name"
+
+    async def send(self) -> str:
+        from registry_tui.schemas.places import CollaboratorChange, Role
+
+        change = CollaboratorChange(role=Role(str(self.query_one("#role", Select).value)))
+        return (await self.program.client.set_collaborator(self.project.id, self.user, change)).user

@@ -1,0 +1,121 @@
+"""Forms that make environments, workspaces and projects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+from textual.widgets import Input, Select
+
+from registry_tui.screens.base.form import Form, Lines, Tick, row
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+def name_problem(name: str, longest: int = 40) -> str | None:
+    """Why a name of an environment, workspace or project is not possible, or None."""
+    if not name:
+        return "type a name"
+    if not 2 <= len(name) <= longest:
+        return f"a name has 2 to {longest} characters"
+    if not _NAME.fullmatch(name):
+        return "a name has lowercase letters, digits, and hyphens inside"
+    return None
+
+
+class _Named(Form[str]):
+    """A form with a name."""
+
+    def name_row(self) -> Widget:
+        return row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
+
+    @property
+    def typed_name(self) -> str:
+        return self.query_one("#name", Input).value.strip()
+
+    def problem_of(self) -> str | None:
+        return name_problem(self.typed_name)
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+
+class CreateEnvironment(_Named):
+    """Makes an environment."""
+
+    TITLE_TEXT = "Create environment"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield self.name_row()
+        clouds = (("AWS", "aws"), ("Azure", "azure"))
+        yield row("Cloud", Select(clouds, value="aws", allow_blank=False, compact=True, id="cloud"))
+        yield row("RAZ", Tick("fine-grained storage access", True, id="raz"))
+
+    async def send(self) -> str:
+        from registry_tui.schemas.places import Cloud, EnvironmentCreate
+
+        request = EnvironmentCreate(
+            name=self.typed_name,
+            cloud=Cloud(str(self.query_one("#cloud", Select).value)),
+            raz_enabled=self.query_one("#raz", Tick).value,
+        )
+        return (await self.program.client.create_environment(request)).name
+
+
+class CreateWorkspace(_Named):
+    """Makes a workspace in an environment."""
+
+    def __init__(self, environment: str) -> None:
+        super().__init__()
+        self.environment = environment
+
+    def title_text(self) -> str:
+        return f"Create workspace in {self.environment}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield self.name_row()
+
+    async def send(self) -> str:
+        from registry_tui.schemas.places import WorkspaceCreate
+
+        request = WorkspaceCreate(name=self.typed_name, environment=self.environment)
+        return (await self.program.client.create_workspace(request)).name
+
+
+class CreateProject(_Named):
+    """Makes a project in a workspace; the result is its name."""
+
+    TITLE_TEXT = "Create project"
+
+    def __init__(self, workspaces: Sequence[tuple[str, str]]) -> None:
+        """`workspaces`: what is shown, and the ID."""
+        super().__init__()
+        self.workspaces = list(workspaces)
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield self.name_row()
+        yield row("Workspace", Select(self.workspaces, compact=True, id="workspace", prompt="choose"))
+        yield row("Description", Lines(id="description"))
+
+    def on_mount(self) -> None:
+        if len(self.workspaces) == 1:
+            self.query_one("#workspace", Select).value = self.workspaces[0][1]
+
+    def problem_of(self) -> str | None:
+        if self.query_one("#workspace", Select).is_blank():
+            return name_problem(self.typed_name) or "choose a workspace"
+        return name_problem(self.typed_name)
+
+    def on_select_changed(self) -> None:
+        self.check()
+
+    async def send(self) -> str:
+        from registry_tui.schemas.places import ProjectCreate
+
+        request = ProjectCreate(
+            name=self.typed_name,
+            workspace=str(self.query_one("#workspace", Select).value),
+            description=self.query_one("#description", Lines).text,
+        )
+        return (await self.program.client.create_project(request)).name

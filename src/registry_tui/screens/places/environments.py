@@ -1,0 +1,218 @@
+"""Environments with their Model Registry, and below them the workspaces of the selected one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.widget import Widget
+from textual.widgets import Static
+
+from registry_tui.screens.base.bars import Crumb
+from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.terminal.actions import ENVIRONMENTS, bindings
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.page_cache import Fetch, PageCache
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import NOTHING, Cell, ago
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.places import Environment, Workspace
+
+#: Actions that need an environment with a Model Registry.
+_OF_REGISTRY = ("open", "synchronize")
+
+
+def _synchronized(row: Workspace) -> Cell:
+    if not row.synchronized:
+        return Cell("○ not synchronized", "warn")
+    return Cell(f"✓ synchronized, {ago(row.synchronized_at)}", "good")
+
+
+class EnvironmentsScreen(ListScreen):
+    """All environments of this installation; tab goes between the two tables."""
+
+    SECTION = "environments"
+    ACTIONS = ENVIRONMENTS
+    BINDINGS = bindings(ENVIRONMENTS)
+    CSS_PATH = "../../styles/places/environments.tcss"
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
+        Column("name", "Name", lambda row: row.name, 0),
+        Column("cloud", "Cloud", lambda row: {"aws": "AWS", "azure": "Azure"}.get(row.cloud, row.cloud), 1),
+        Column("raz", "RAZ", lambda row: "yes" if row.raz_enabled else "no", 3),
+        Column("workspaces", "Workspaces", lambda row: str(row.workspace_count), 1, right=True),
+        Column("registry", "Model Registry", lambda row: row.registry_name or NOTHING, 0),
+        Column("creator", "Creator", lambda row: row.creator, 4),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
+        Column("bucket", "Bucket", lambda row: Cell(row.bucket, "dim"), 5),
+    )
+    WORKSPACES: ClassVar[tuple[Column[Any], ...]] = (
+        Column("name", "Workspace", lambda row: row.name, 0),
+        Column("projects", "Projects", lambda row: f"{row.project_count:,}", 1, right=True),
+        Column("synchronized", "Model Registry", _synchronized, 0, min_width=18),
+        Column("creator", "Creator", lambda row: row.creator, 2),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 3),
+    )
+    EMPTY = Empty("No environment yet", ("n creates one: a cloud account's corner with a bucket of its own.",))
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        #: The environment whose workspaces are shown.
+        self.shown: str | None = None
+
+    def compose_content(self) -> Iterable[Widget]:
+        yield from super().compose_content()
+        yield Static("", id="of", classes="heading", markup=False)
+        yield VirtualTable(self.WORKSPACES, id="workspaces")
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        return (("Environments", None),)
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        client = self.client
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.environments(page_token=token)
+
+        return fetch
+
+    # -- the workspaces of the selected environment ---------------------------------------------------
+
+    @property
+    def workspaces(self) -> VirtualTable[Workspace]:
+        return self.query_one("#workspaces", VirtualTable)
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """The selected workspace, while its table has the keys."""
+        return self.workspaces.current if self.workspaces.has_focus else None
+
+    @property
+    def exported(self) -> VirtualTable[Any]:
+        return self.workspaces if self.workspaces.has_focus else self.table
+
+    def row_changed(self, row: Environment | None) -> None:
+        heading = self.query_one("#of", Static)
+        if row is None:
+            heading.update("")
+            return
+        heading.update(f"Workspaces of {safe(row.name)}")
+        if self.shown == row.id:
+            self.workspaces.reload()
+            return
+        self.shown = row.id
+        client, environment = self.client, row.id
+        self.workspaces.empty = Empty(f"{row.name} has no workspace yet", ("w creates one: projects live in it.",))
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.workspaces(environment, page_token=token)
+
+        self.workspaces.set_source(PageCache(fetch, lambda each: str(each.id)))
+
+    @on(VirtualTable.Highlighted, "#workspaces")
+    def _workspace_chosen(self) -> None:
+        self.show_actions()
+
+    @on(VirtualTable.Opened, "#workspaces")
+    def _workspace_opened(self) -> None:
+        self.do_open()
+
+    @on(VirtualTable.Failed, "#workspaces")
+    def _workspaces_failed(self, event: VirtualTable.Failed) -> None:
+        self.failed(event.error)
+
+    # -- actions --------------------------------------------------------------------------------------
+
+    def why_not(self, action: str) -> str | None:
+        if action == "tab_next" or (action in ("open", "copy", "view") and self.workspace is not None):
+            return None
+        return super().why_not(action)
+
+    def row_why_not(self, action: str, row: Environment | None) -> str | None:
+        if action in _OF_REGISTRY and row is not None and row.registry_id is None:
+            return "the environment has no Model Registry yet: 1, then n creates one"
+        return None
+
+    def do_tab_next(self) -> None:
+        (self.table if self.workspaces.has_focus else self.workspaces).focus()
+        self.show_actions()
+
+    def do_open(self) -> None:
+        if self.workspace is not None:
+            place = Place("projects")
+            place.state["filters"] = {"workspace": self.workspace.id}
+            self.program.open(place)
+        else:
+            super().do_open()
+
+    def open_row(self, row: Environment) -> None:
+        if row.registry_id is not None:
+            self.program.open(Place("registry", {"registry": row.registry_id}))
+
+    def do_copy(self) -> None:
+        self.program.copy_text(self.workspace.crn if self.workspace is not None else self.current.crn)
+
+    def do_view(self) -> None:
+        from registry_tui.screens.base.dialogs import View
+
+        shown = self.workspace or self.current
+        self.app.push_screen(View(shown.name, shown.model_dump_json(indent=2)))
+
+    def do_create(self) -> None:
+        from registry_tui.screens.places.create_place import CreateEnvironment
+
+        self.app.push_screen(CreateEnvironment(), self._made)
+
+    def do_create_workspace(self) -> None:
+        from registry_tui.screens.places.create_place import CreateWorkspace
+
+        self.app.push_screen(CreateWorkspace(self.current.name), self._made)
+
+    def _made(self, name: str | None) -> None:
+        if name is not None:
+            self.flash(f"{name} is there")
+            self.refresh_data()
+
+    def do_synchronize(self) -> None:
+        self.work_on(self._synchronize(self.current.registry_id), "synchronize")
+
+    async def _synchronize(self, registry: str) -> None:
+        from registry_tui.screens.registries.registry_actions import confirm_synchronize
+
+        confirm_synchronize(self, await self.client.registry(registry))
+
+    def do_delete(self) -> None:
+        from registry_tui.screens.base.dialogs import Confirm
+
+        client, workspace, environment = self.client, self.workspace, self.current
+        if workspace is not None:
+            name = workspace.name
+            lines: tuple[str, ...] = (
+                f"Workspace {name} goes. It has to be empty: {workspace.project_count:,} projects are in it.",
+                f"Environment {environment.name} and its Model Registry stay.",
+            )
+        else:
+            name = environment.name
+            lines = (
+                f"Environment {name} goes, with its bucket {environment.bucket}.",
+                "It has to be empty: no workspace, no Model Registry, no stored archive.",
+            )
+
+        async def delete() -> None:
+            if workspace is not None:
+                await client.delete_workspace(workspace.id)
+            else:
+                await client.delete_environment(environment.id)
+
+        def deleted(_: None) -> None:
+            self.flash(f"{name} is deleted")
+            self.refresh_data()
+
+        def answered(ok: bool | None) -> None:
+            if ok:
+                self.change(f"{name}: delete", delete, deleted)
+
+        kind = "environment" if workspace is None else "workspace"
+        self.app.push_screen(Confirm(f"Delete {kind}", lines, "Delete", name), answered)

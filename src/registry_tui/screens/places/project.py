@@ -1,0 +1,328 @@
+"""One project: where it is, its experiments and its Model Deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static, TabbedContent, TabPane
+
+from registry_tui.screens.base.bars import Crumb
+from registry_tui.screens.base.dialogs import Menu, MenuItem
+from registry_tui.screens.base.every import Every
+from registry_tui.screens.base.filter_bar import Filter
+from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.screens.deployments.deployment_actions import DeploymentActions
+from registry_tui.screens.deployments.deployments import DeploymentsScreen
+from registry_tui.screens.places.projects import confirm_delete_project, show_credentials
+from registry_tui.terminal.actions import PROJECT, Action, bindings
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.page_cache import Fetch, PageCache
+from registry_tui.widgets.pages import Pages
+from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import Cell, ago
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import Deployment
+    from registry_tui.schemas.places import Project
+    from registry_tui.schemas.tracking import Experiment
+
+#: Seconds between looks at the deployments while they are in view.
+EVERY = 2.0
+#: A deployment's actions in its menu.
+_DEPLOYMENT = (
+    ("test", "Test", "send it a request"),
+    ("logs", "Logs", "of each replica"),
+    ("scale", "Scale", "change the number of replicas"),
+    ("change", "Change", "version, resources, environment, authentication"),
+    ("rollback", "Roll back", "to what served before"),
+    ("restart", "Restart", "all replicas, or start a stopped one"),
+    ("stop", "Stop", "callers get 503"),
+    ("delete", "Delete", "with its history"),
+)
+
+
+class ProjectScreen(DeploymentActions, ListScreen):
+    """The project's facts, and a tab each for experiments and deployments."""
+
+    SECTION = "projects"
+    ACTIONS = PROJECT
+    BINDINGS = bindings(PROJECT)
+    CSS_PATH = "../../styles/places/project.tcss"
+    FILTERS = (Filter("name", "name"),)
+    SORT = ("updated", True)
+    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
+        Column("name", "Experiment", lambda row: row.name, 0, max_width=60, sort="name"),
+        Column("id", "ID", lambda row: Cell(row.id, "dim"), 3, right=True),
+        Column("updated", "Last updated", lambda row: Cell(ago(row.updated_at), "dim"), 1, sort="updated_at"),
+        Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2, sort="created_at"),
+    )
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.project: Project | None = None
+
+    def compose_content(self) -> Iterable[Widget]:
+        yield Static("", id="facts", markup=False)
+        columns = [column for column in DeploymentsScreen.COLUMNS if column.key != "project"]
+        with Pages(id="tabs", initial=self.place.state.get("tab", "experiments")):
+            with TabPane("Experiments", id="experiments"):
+                yield from super().compose_content()
+            with TabPane("Model Deployments", id="deployments"):
+                yield VirtualTable(columns, id="deployed", empty=DEPLOY_FIRST)
+
+    def on_mount(self) -> None:
+        Every(
+            self, EVERY, self._look_at_deployments, group="deployments", wanted=lambda: self.tab == "deployments"
+        ).begin()
+        self.focus_content()
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        name = "…" if self.project is None else self.project.name
+        return (("Projects", Place("projects")), (name, None))
+
+    # -- the project's facts ------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        self.project = project = await self.client.project(self.place.args["project"])
+        self.table.empty = Empty(
+            "No experiment yet",
+            (
+                "Log one with stock MLflow code:",
+                f'  eval "$(registry-tui env --project {project.name})"',
+                "  python train.py",
+                "e shows these lines to copy.",
+            ),
+        )
+        self._show_facts(project, "", None)
+        self._show_deployments()
+        # Beside the list, which does not wait for them.
+        self.ask(lambda: self._learn_facts(project), "facts")
+
+    async def _learn_facts(self, project: Project) -> None:
+        why = ""
+        if project.registry_id is None:
+            registry = (await self.client.environment(project.environment_id)).registry_name
+            why = f"{project.environment_name} has no Model Registry: 1, then n makes one"
+            if registry is not None:
+                why = f"{project.workspace_name} is not synchronized with {registry}: 1, then s does it"
+        people = (await self.client.collaborators(project.id)).items
+        self._show_facts(project, why, len(people))
+
+    def _show_facts(self, project: Project, why: str, people: int | None) -> None:
+        muted = "$foreground-muted"
+        parts: list[tuple[str, str]] = [
+            (safe(project.name, 60), "bold"),
+            ("   workspace ", muted),
+            (project.workspace_name, ""),
+            (" · environment ", muted),
+            (project.environment_name, ""),
+            (" · owner ", muted),
+            (safe(project.creator, 40), ""),
+        ]
+        if people is not None:
+            parts.append((f" · {people} {'person' if people == 1 else 'people'}", muted))
+        parts.append(("\n", ""))
+        if project.registry_name is not None:
+            parts += [("✓ synchronized", "$success"), (f", registers into {project.registry_name}", muted)]
+        else:
+            parts += [("✗ cannot register models", "$warning"), (f"  {why}" if why else "", muted)]
+        if project.description:
+            parts += [("   ", ""), (safe(project.description, 200), muted)]
+        self.query_one("#facts", Static).update(Content.assemble(*parts))
+
+    # -- tabs ---------------------------------------------------------------------------------------
+
+    @property
+    def tab(self) -> str:
+        """The tab in view."""
+        return self.query_one("#tabs", TabbedContent).active or "experiments"
+
+    @property
+    def deployed(self) -> VirtualTable[Deployment]:
+        return self.query_one("#deployed", VirtualTable)
+
+    def focus_content(self) -> None:
+        (self.deployed if self.tab == "deployments" else self.table).focus()
+
+    def leave(self) -> None:
+        super().leave()
+        self.place.state["tab"] = self.tab
+
+    @on(TabbedContent.TabActivated)
+    def _tab_chosen(self) -> None:
+        self._show_deployments()
+        self.show_actions()
+
+    def do_tab_next(self) -> None:
+        self.query_one("#tabs", TabbedContent).active = "experiments" if self.tab == "deployments" else "deployments"
+        self.focus_content()
+
+    def do_deployments(self) -> None:
+        self.query_one("#tabs", TabbedContent).active = "deployments"
+        self.focus_content()
+
+    # -- experiments --------------------------------------------------------------------------------
+
+    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
+        client, project = self.client, self.place.args["project"]
+        name = filters.get("name") or None
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.experiments(project, name=name, order_by=order, page_token=token)
+
+        return fetch
+
+    def open_row(self, row: Experiment) -> None:
+        project = self.place.args["project"]
+        self.program.open(Place("experiment", {"project": project, "experiment": row.id}))
+
+    def copied(self, row: Experiment) -> str:
+        return row.id
+
+    @on(VirtualTable.Loaded, "#table")
+    def _names_known(self) -> None:
+        source = self.table.source
+        self.program.names["experiment"] = [row.name for row in source.loaded_rows()] if source is not None else []
+
+    @property
+    def exported(self) -> VirtualTable[Any]:
+        return self.deployed if self.tab == "deployments" else self.table
+
+    # -- deployments --------------------------------------------------------------------------------
+
+    @property
+    def deployment(self) -> Deployment | None:
+        return self.deployed.current if self.tab == "deployments" else None
+
+    def _show_deployments(self) -> None:
+        if self.tab != "deployments" or not self.program.answering:
+            return
+        if self.deployed.source is not None:
+            self.deployed.reload()
+            return
+        client, project = self.client, self.place.args["project"]
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.deployments(project=project, page_token=token)
+
+        self.deployed.set_source(PageCache(fetch, lambda row: str(row.id)))
+
+    async def _look_at_deployments(self) -> None:
+        if self.deployed.source is None:
+            self._show_deployments()
+        else:
+            await self.deployed.reloaded()
+
+    @on(VirtualTable.Highlighted, "#deployed")
+    def _deployment_chosen(self) -> None:
+        self.show_actions()
+
+    @on(VirtualTable.Opened, "#deployed")
+    def _deployment_opened(self) -> None:
+        self.do_open()
+
+    @on(VirtualTable.Failed, "#deployed")
+    def _deployments_failed(self, event: VirtualTable.Failed) -> None:
+        self.failed(event.error)
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """What belongs to the other tab stays in the help, but not in the status line."""
+        here = not self.is_mounted or self.tab == "experiments"
+        hidden = ("credentials", "deployments") if not here else ("deploy",)
+        return [replace(each, footer=each.footer and each.id not in hidden) for each in super().all_actions()]
+
+    def why_not(self, action: str) -> str | None:
+        if self.project is None:
+            return "the project is not known yet"
+        if action in ("tab_next", "deployments", "credentials", "collaborators", "delete_project"):
+            return None
+        if action == "deploy":
+            return None if self.project.registry_id else "the project cannot register models yet"
+        if action == "menu":
+            return None
+        if self.tab == "deployments" and action != "export":
+            if action in ("filter", "order"):
+                return "it belongs to Experiments (tab)"
+            return "nothing is selected" if self.deployment is None else None
+        return super().why_not(action)
+
+    def do_open(self) -> None:
+        if self.tab != "deployments":
+            super().do_open()
+        elif self.deployment is not None:
+            self.program.open(Place("deployment", {"deployment": self.deployment.id}))
+
+    def do_copy(self) -> None:
+        if self.deployment is not None:
+            self.program.copy_text(self.deployment.endpoint_url)
+        else:
+            super().do_copy()
+
+    def do_view(self) -> None:
+        from registry_tui.screens.base.dialogs import View
+
+        if self.deployment is not None:
+            self.app.push_screen(View(self.deployment.name, self.deployment.model_dump_json(indent=2)))
+        else:
+            super().do_view()
+
+    def do_menu(self) -> None:
+        """The actions of the selected deployment, or of the project."""
+        found, project = self.deployment, self.project
+        assert project is not None
+        if found is not None:
+            items = [
+                MenuItem(id_, label, self.deployment_why_not(id_, found), note) for id_, label, note in _DEPLOYMENT
+            ]
+            title = f"Actions of {found.name}"
+        else:
+            title = f"Actions of {project.name}"
+            items = [
+                MenuItem("collaborators", "Collaborators", None, "who works here, in which role"),
+                MenuItem("credentials", "Environment", None, "what stock MLflow code needs to log here"),
+                MenuItem("deploy", "Deploy registered model", self.reason("deploy")),
+                MenuItem("delete_project", "Delete project", None, "with its experiments and run artifacts"),
+            ]
+
+        def chosen(action: str | None) -> None:
+            if action is not None:
+                getattr(self, f"do_{action}")()
+
+        self.app.push_screen(Menu(title, items), chosen)
+
+    def do_deploy(self) -> None:
+        from registry_tui.screens.deployments.deploy import DeployForm, open_form
+
+        assert self.project is not None
+        open_form(self, DeployForm(self.project))
+
+    def do_credentials(self) -> None:
+        assert self.project is not None
+        show_credentials(self, self.project)
+
+    def do_collaborators(self) -> None:
+        from registry_tui.screens.places.collaborators import Collaborators
+
+        assert self.project is not None
+        self.app.push_screen(Collaborators(self.project), lambda _: self.refresh_data())
+
+    def do_delete_project(self) -> None:
+        assert self.project is not None
+        confirm_delete_project(self, self.project, lambda: self.program.jump(Place("projects")))
+
+
+DEPLOY_FIRST = Empty(
+    "Nothing is deployed from this project",
+    (
+        "D deploys a registered model here,",
+        "or open a model's version (3 Models) and press D.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Model Registries: their list, one registry, its storage and events."""

@@ -1,0 +1,316 @@
+"""One Model Registry: every field, its events with their log lines, its models, its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, Static, TabbedContent, TabPane
+from textual.widgets.option_list import Option
+
+from registry_tui.screens.base.bars import Crumb
+from registry_tui.screens.base.every import Every
+from registry_tui.screens.base.filter_bar import FilterBar
+from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.list_pane import ListPane, ModelsPane
+from registry_tui.screens.registries.registries import CLOUDS, registry_why_not
+from registry_tui.screens.registries.registry_actions import (
+    confirm_delete,
+    confirm_synchronize,
+    registry_menu,
+    sync_line,
+)
+from registry_tui.screens.registries.registry_events import EventsPane
+from registry_tui.screens.registries.registry_storage import StoragePane
+from registry_tui.terminal.actions import REGISTRY, Action, bindings
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.pages import Pages
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import both, registry_status
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.registries import ModelRegistry
+
+_TONES = {"good": "$success", "busy": "$accent", "bad": "$error"}
+#: Actions that belong to some tabs only.
+_TABS = {
+    "open": ("events", "models", "storage"),
+    "filter": ("events", "models", "storage"),
+    "order": ("models", "storage"),
+    "export": ("events", "models", "storage"),
+    "save": ("events",),
+    "clean_up": ("storage",),
+    "measure": ("storage",),
+}
+_TAB_WORDS = {"events": "Events & Logs", "models": "Models", "storage": "Storage"}
+
+
+class RegistryScreen(FrameScreen):
+    """Tabs over one registry."""
+
+    SECTION = "registries"
+    ACTIONS = REGISTRY
+    BINDINGS = bindings(REGISTRY)
+    CSS_PATH = "../../styles/registries/registry.tcss"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.registry: ModelRegistry | None = None
+        #: What each line of the details copies, by its option's ID.
+        self.values: dict[str, str] = {}
+
+    def compose_content(self) -> Iterable[Widget]:
+        yield Static("", id="headline", markup=False)
+        with Pages(id="tabs", initial=self.place.state.get("tab", "details")):
+            with TabPane("Details", id="details"):
+                yield OptionList(id="fields", compact=True)
+            with TabPane("Events & Logs", id="events"):
+                yield EventsPane()
+            with TabPane("Models", id="models"):
+                yield ModelsPane()
+            with TabPane("Storage", id="storage"):
+                yield StoragePane()
+
+    def crumbs(self) -> tuple[Crumb, ...]:
+        name = "…" if self.registry is None else self.registry.name
+        return (("Model Registries", Place("registries")), (name, None))
+
+    def on_mount(self) -> None:
+        Every(self, 1.0, self._ask, group="start", wanted=self._changes).begin()
+        self.focus_content()
+
+    @property
+    def tab(self) -> str:
+        """The tab in view."""
+        return self.query_one("#tabs", TabbedContent).active or "details"
+
+    @property
+    def pane(self) -> ListPane | None:
+        """The list in view; the details are none."""
+        found = self.query_one(f"#{self.tab}").query(ListPane)
+        return found.first() if found else None
+
+    def focus_content(self) -> None:
+        if self.pane is None:
+            self.query_one("#fields").focus()
+        else:
+            self.pane.focus_content()
+
+    def leave(self) -> None:
+        self.place.state["tab"] = self.tab
+
+    async def start(self) -> None:
+        self.registry = await self.client.registry(self.place.args["registry"])
+        self.show_crumbs()
+        self._show(self.registry)
+        self._show_pane()
+
+    def _changes(self) -> bool:
+        """Whether a workflow works on the registry."""
+        return self.registry is not None and self.registry.workflow_id is not None
+
+    def _show_pane(self) -> None:
+        if self.pane is not None and self.registry is not None:
+            self.pane.show(self.registry)
+
+    @on(TabbedContent.TabActivated)
+    def _tab_chosen(self) -> None:
+        self._show_pane()
+        self.show_actions()
+
+    # -- what is shown ------------------------------------------------------------------------------
+
+    def _show(self, registry: ModelRegistry) -> None:
+        status = registry_status(registry.status, registry.status.label)
+        headline = Content.assemble(
+            (safe(registry.name, 60), "bold"), "   ", (status.text, _TONES.get(status.tone, ""))
+        )
+        self.query_one("#headline", Static).update(headline)
+        fields = self.query_one("#fields", OptionList)
+        at = fields.highlighted
+        fields.clear_options()
+        self.values = {}
+        for name, value in _details(registry):
+            self.values[name] = value
+            text = Content.assemble((f"{name:<24}", "$foreground-muted"), (safe(value, 300), ""))
+            fields.add_option(Option(text, id=name))
+        for sync in registry.workspaces:
+            name = f"workspace {sync.workspace_id}"
+            self.values[name] = sync.workspace_name
+            fields.add_option(Option(sync_line(sync, "Workspace"), id=name))
+        fields.highlighted = min(at or 0, fields.option_count - 1)
+
+    @on(OptionList.OptionSelected, "#fields")
+    def _field_taken(self) -> None:
+        self.do_copy()
+
+    # -- actions ------------------------------------------------------------------------------------
+
+    def all_actions(self) -> list[Action]:
+        """Those of other tabs stay in the help, but not in the status line."""
+        tab = self.tab if self.is_mounted else "details"
+        return [
+            replace(action, footer=action.footer and tab in _TABS.get(action.id, (tab,)))
+            for action in super().all_actions()
+        ]
+
+    def why_not(self, action: str) -> str | None:
+        if self.registry is None:
+            return "the registry is not known yet"
+        tabs = _TABS.get(action)
+        if tabs is not None and self.tab not in tabs:
+            return f"it belongs to {' and '.join(_TAB_WORDS[tab] for tab in tabs)} (tab)"
+        pane = self.pane
+        if action in ("open", "copy", "save") and pane is not None and pane.current is None:
+            return "nothing is selected"
+        if action == "clean_up" and isinstance(pane, StoragePane):
+            return pane.why_not_clean_up()
+        return registry_why_not(action, self.registry)
+
+    def do_tab_next(self) -> None:
+        self._turn(1)
+
+    def do_tab_previous(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, by: int) -> None:
+        tabs = self.query_one("#tabs", TabbedContent)
+        order = [str(pane.id) for pane in tabs.query(TabPane)]
+        tabs.active = order[(order.index(tabs.active) + by) % len(order)]
+        self.focus_content()
+
+    def do_back(self) -> None:
+        if isinstance(self.pane, EventsPane) and self.pane.reading:
+            self.pane.focus_content()
+        else:
+            super().do_back()
+
+    def do_filter(self) -> None:
+        assert self.pane is not None
+        self.pane.query_one(FilterBar).focus_first()
+
+    def do_open(self) -> None:
+        assert self.pane is not None
+        self.pane.open_row(self.pane.current)
+
+    def do_order(self) -> None:
+        from registry_tui.screens.base.list_screen import order_menu
+
+        assert self.pane is not None
+        order_menu(self, self.pane.table, self.pane.sort)
+
+    def do_export(self) -> None:
+        from registry_tui.screens.base.save import Export
+
+        assert self.pane is not None
+        name = f"{self.tab}-of-{self.registry.name if self.registry else self.tab}"
+        self.app.push_screen(Export(self.pane.table, name, self.flash))
+
+    def do_save(self) -> None:
+        assert isinstance(self.pane, EventsPane)
+        self.pane.save()
+
+    def do_clean_up(self) -> None:
+        assert isinstance(self.pane, StoragePane)
+        self.pane.clean_up()
+
+    def do_measure(self) -> None:
+        assert isinstance(self.pane, StoragePane)
+        self.pane.measure()
+
+    def do_menu(self) -> None:
+        assert self.registry is not None
+        registry_menu(self, self.registry)
+
+    def do_synchronize(self) -> None:
+        assert self.registry is not None
+        confirm_synchronize(self, self.registry)
+
+    def do_delete(self) -> None:
+        assert self.registry is not None
+        confirm_delete(self, self.registry)
+
+    def do_models(self) -> None:
+        self.program.open(Place("models", {"registry": self.place.args["registry"]}))
+
+    def do_grant(self) -> None:
+        from registry_tui.screens.base.dialogs import Confirm
+
+        registry = self.registry
+        assert registry is not None
+        granted = registry.storage_access == "granted"
+        place = f"s3://{registry.bucket}/{registry.prefix}/"
+        lines = (
+            f"Machine user {registry.machine_user_workload_name}",
+            f"{'may no longer use' if granted else 'will be able to use'} {place}",
+            "Nothing can be registered until it is granted again." if granted else "and read run artifacts.",
+        )
+        title = "Revoke storage access" if granted else "Grant storage access"
+        self.app.push_screen(Confirm(title, lines), lambda ok: self._grant(granted, ok))
+
+    def _grant(self, granted: bool, confirmed: bool | None) -> None:
+        if confirmed:
+            client, registry = self.client, self.place.args["registry"]
+            self.change(
+                f"{registry}: {'revoke' if granted else 'grant'} storage access",
+                lambda: (client.revoke_storage_access if granted else client.grant_storage_access)(registry),
+                lambda _: self.refresh_data(),
+            )
+
+    def do_copy(self) -> None:
+        if self.pane is not None:
+            self.program.copy_text(self.pane.copied(self.pane.current))
+            return
+        fields = self.query_one("#fields", OptionList)
+        if fields.highlighted is not None:
+            option = fields.get_option_at_index(fields.highlighted)
+            self.program.copy_text(self.values[str(option.id)])
+
+    def do_view(self) -> None:
+        from registry_tui.screens.base.dialogs import View
+
+        assert self.registry is not None
+        shown = self.registry if self.pane is None or self.pane.current is None else self.pane.current
+        self.app.push_screen(View(self.registry.name, shown.model_dump_json(indent=2)))
+
+
+def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
+    """Every field of the documented Details tab, and what ours has besides."""
+    raz = "RAZ-enabled" if registry.raz_enabled else "without RAZ"
+    fields = [
+        ("Environment", f"{registry.environment_name} ({CLOUDS.get(registry.cloud, registry.cloud)}, {raz})"),
+        ("Environment CRN", registry.environment_crn),
+        ("CRN", registry.crn),
+        ("Machine user CRN", registry.machine_user_crn or "–"),
+        ("Workload user name", registry.machine_user_workload_name or "–"),
+        ("Creator", registry.creator),
+        ("Owner", registry.owner),
+        ("Created", both(registry.created_at)),
+        ("Last updated", both(registry.updated_at)),
+        ("Status", f"{registry.status.label} ({registry.status.value})"),
+        ("Storage access", _access(registry)),
+        ("Storage", f"s3://{registry.bucket}/{registry.prefix}/"),
+        ("Endpoint", registry.endpoint),
+        ("Location", registry.location),
+        ("MLflow workspace", registry.mlflow_workspace),
+        ("Registered models", "–" if registry.model_count is None else str(registry.model_count)),
+        ("ID", registry.id),
+        ("Version", registry.version),
+    ]
+    if registry.existing_nfs:
+        fields += [("Existing NFS", registry.existing_nfs), ("NFS protocol", registry.nfs_protocol_version or "–")]
+    return fields
+
+
+def _access(registry: ModelRegistry) -> str:
+    """Whether the machine user may use its prefix; when not, where the cloud's administrator lets it."""
+    if registry.storage_access == "granted":
+        return "granted"
+    if registry.raz_enabled:
+        policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
+        return f"not granted: t lets the workload user in ({policies} · all - bucket, path)"
+    return "not granted: t maps the machine user to the Data Access Role"

@@ -1,0 +1,240 @@
+"""What can be done with a Model Registry, from its list and from its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Static
+
+from registry_tui.screens.base.dialogs import Dialog, Menu, MenuItem, title
+from registry_tui.screens.base.form import Tick
+from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.terminal.commands import Place
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import ago, size
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.operations import Accepted
+    from registry_tui.schemas.registries import ModelRegistry, WorkspaceSync
+
+
+def registry_menu(screen: FrameScreen, registry: ModelRegistry) -> None:
+    """The *Actions* menu."""
+    items = [
+        MenuItem("synchronize", "Synchronize", screen.reason("synchronize"), "tell each workspace about the registry"),
+        MenuItem("copy", "Copy CRN", None, registry.crn),
+        MenuItem("delete", "Delete", screen.reason("delete"), "with its registered models"),
+    ]
+
+    def chosen(action: str | None) -> None:
+        if action == "synchronize":
+            confirm_synchronize(screen, registry)
+        elif action == "delete":
+            confirm_delete(screen, registry)
+        elif action == "copy":
+            screen.program.copy_text(registry.crn)
+
+    screen.app.push_screen(Menu(f"Actions of {registry.name}", items), chosen)
+
+
+def confirm_synchronize(screen: FrameScreen, registry: ModelRegistry) -> None:
+    """Lists each workspace with its present state, then each one's outcome."""
+
+    def ended(_: bool | None) -> None:
+        screen.refresh_data()
+        screen.program.look_now()
+
+    screen.app.push_screen(Synchronize(registry), ended)
+
+
+def confirm_delete(screen: FrameScreen, registry: ModelRegistry) -> None:
+    """Says what goes and what stays; the name has to be typed."""
+
+    def answered(choice: tuple[bool, bool] | None) -> None:
+        if choice is not None:
+            from registry_tui.schemas.registries import RegistryDelete
+
+            archives, force = choice
+            request = RegistryDelete(delete_archives=archives, force=force)
+            client = screen.client
+            screen.change(
+                f"{registry.name}: delete",
+                lambda: client.delete_registry(registry.id, request),
+                lambda accepted: _follow(screen, accepted),
+            )
+
+    screen.app.push_screen(DeleteRegistry(registry), answered)
+
+
+def _follow(screen: FrameScreen, accepted: Accepted[ModelRegistry]) -> None:
+    screen.program.look_now()
+    screen.program.open(Place("workflow", {"workflow": accepted.workflow.id}))
+
+
+def sync_line(sync: WorkspaceSync, label: str = "") -> Content:
+    """A workspace, and whether its projects know the registry."""
+    style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
+    mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
+    words = {"completed": "synchronized", "never run": "never synchronized"}.get(sync.state, sync.state.value)
+    plural = "project" if sync.project_count == 1 else "projects"
+    when = f", {ago(sync.finished_at)}" if sync.finished_at else ""
+    return Content.assemble(
+        (f"{label:<24}" if label else "", "$foreground-muted"),
+        (f"{safe(sync.workspace_name, 40)}  ", ""),
+        (f"{mark} {words}", style),
+        (f"  {sync.project_count} {plural}{when}", "$foreground-muted"),
+        (f"  {safe(sync.error, 300)}" if sync.error else "", "$error"),
+    )
+
+
+class Synchronize(WorkingForm[bool]):
+    """Confirms, follows the workflow in place, and stays to show what became of each workspace."""
+
+    OK = "OK"
+    WORK = "Synchronizing"
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        super().__init__()
+        self.registry = registry
+        self.ended = False
+
+    def title_text(self) -> str:
+        return f"Synchronize {self.registry.name}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        words = f"These workspaces of {self.registry.environment_name} are told about the registry:"
+        yield Static(safe(words), classes="note", id="words", markup=False)
+        yield Static("", id="workspaces", classes="note", markup=False)
+        yield from self.progress_rows()
+
+    def on_mount(self) -> None:
+        self._show()
+        self.query_one("#ok").focus()
+        self.work_on(self._learn(), "learn")
+
+    async def _learn(self) -> None:
+        self.registry = await self.program.client.registry(self.registry.id)
+        self._show()
+
+    def _show(self) -> None:
+        lines = [part for sync in self.registry.workspaces for part in (sync_line(sync), Content("\n"))]
+        none = f"{self.registry.environment_name} has no workspace yet; 5 Environments, then w makes one."
+        self.query_one("#workspaces", Static).update(Content.assemble(*lines[:-1]) if lines else safe(none))
+        self.check()
+
+    def problem_of(self) -> str | None:
+        if self.under_way and not self.ended:
+            return "it is under way"
+        return None if self.registry.workspaces else "there is no workspace to tell"
+
+    async def send(self) -> bool:
+        if self.ended:
+            return True
+        accepted = await self.program.client.synchronize_registry(self.registry.id)
+        try:
+            await self.follow(accepted.workflow, "Not every workspace was synchronized")
+        finally:
+            await self._learn()
+        self.ended, self.under_way = True, False
+        return False
+
+    def sent(self, result: bool) -> None:
+        if result:
+            self.dismiss(True)
+            return
+        self.query_one("#words", Static).update("Done. Their projects register here now:")
+        for name in ("#progress", "#step", "#cancel"):
+            self.query_one(name).display = False
+        self.query_one("#ok", Button).label = "Close"
+        self.check()
+        self.query_one("#ok").focus()
+
+
+class DeleteRegistry(Dialog[tuple[bool, bool]]):
+    """Says what goes and what stays, counted. Gives (delete archives, force)."""
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        super().__init__()
+        self.registry = registry
+
+    def compose(self) -> ComposeResult:
+        registry = self.registry
+        with Vertical(classes="box") as box:
+            box.border_title = title(f"Delete {registry.name}")
+            yield Static("Goes: counting …", id="goes", classes="note", markup=False)
+            yield Static("", id="stays", classes="note", markup=False)
+            yield Static("", id="deployed", classes="problem", markup=False)
+            yield Tick("delete the stored archives too", id="archives")
+            yield Tick("force: go on after errors, and over deployed versions", id="force")
+            yield Label(f"\nType {safe(registry.name)} to go on:", markup=False)
+            yield Input(compact=True, id="typed")
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button("Delete", id="ok", variant="error", compact=True, disabled=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#deployed").display = False
+        self.query_one("#typed").focus()
+        self.show_counts(None, "", [])
+        self.work_on(self._count(), "count")
+
+    async def _count(self) -> None:
+        """What is in it now; what cannot be asked is left out, and does not hinder."""
+        from registry_tui.client import RegistryError
+
+        client, registry = self.program.client, self.registry
+        stored, deployed = "", []
+        try:
+            self.registry = registry = await client.registry(registry.id)
+            if registry.status.live:
+                usage = await client.storage(registry.id, max_age=60)
+                if usage.measured_at is not None:
+                    stored = f"{usage.archives:,} archives, {size(usage.bytes)}"
+                found = await client.deployments(registry=registry.id, page_size=1000)
+                deployed = [f"{each.name} ({each.model_name} v{each.version})" for each in found.items]
+        except RegistryError as error:
+            self.query_one("#goes", Static).update(f"Goes: everything in it. It could not be counted: {error.message}")
+            return
+        self.show_counts(registry.model_count, stored, deployed)
+
+    def show_counts(self, models: int | None, stored: str, deployed: Sequence[str]) -> None:
+        """Says what goes and what stays."""
+        registry = self.registry
+        held = "its registered models" if models is None else f"{models:,} registered models with all versions"
+        goes = f"Goes: {held}, its machine user, its MLflow workspace {registry.mlflow_workspace}."
+        self.query_one("#goes", Static).update(safe(goes))
+        kept = (
+            f"its archives ({stored}) in s3://{registry.bucket}/{registry.prefix}/ unless chosen below; "
+            if stored
+            else ""
+        )
+        stays = f"Stays: {kept}environment {registry.environment_name} with its workspaces, projects and runs."
+        self.query_one("#stays", Static).update(safe(stays))
+        if stored:
+            self.query_one("#archives", Tick).label = f"delete the stored archives too: {stored}"
+        line = self.query_one("#deployed", Static)
+        line.display = bool(deployed)
+        names = ", ".join(deployed[:5]) + (f" and {len(deployed) - 5} more" if len(deployed) > 5 else "")
+        line.update(safe(f"Deployed: {names}. Stop these first, or force.", 400))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.query_one("#ok", Button).disabled = event.value != self.registry.name
+
+    def on_input_submitted(self) -> None:
+        if not self.query_one("#ok", Button).disabled:
+            self._give()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "ok":
+            self._give()
+        else:
+            self.dismiss(None)
+
+    def _give(self) -> None:
+        self.dismiss((self.query_one("#archives", Tick).value, self.query_one("#force", Tick).value))

@@ -1,0 +1,126 @@
+"""Saved views of an experiment's runs: filter, sort and columns under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from textual.widget import Widget
+from textual.widgets import Input
+
+from registry_tui.screens.base.dialogs import Menu, MenuItem
+from registry_tui.screens.base.form import Form, row
+
+if TYPE_CHECKING:
+    from registry_tui.screens.tracking.experiment import ExperimentScreen
+
+
+@dataclass(frozen=True)
+class RunView:
+    """How a list of runs is shown. `columns`: None for those that most runs have."""
+
+    filter: str = ""
+    sort: tuple[tuple[str, bool], ...] = ()
+    columns: list[str] | None = None
+    nested: bool = False
+
+
+def views_of(memory: Any, experiment: str) -> dict[str, RunView]:
+    """The views kept for an experiment, by name; what is not understood is left out."""
+    kept = memory.get(f"views {experiment}", {})
+    return {name: view for name, value in kept.items() if (view := _view(value)) is not None}
+
+
+def keep(memory: Any, experiment: str, views: Mapping[str, RunView]) -> None:
+    """Keeps an experiment's views."""
+    memory.set(f"views {experiment}", {name: asdict(view) for name, view in views.items()} or None)
+
+
+def default_view(memory: Any, experiment: str) -> tuple[str, RunView] | None:
+    """The view that an experiment is opened with, by name; None when there is none."""
+    name = memory.get(f"view {experiment}")
+    view = views_of(memory, experiment).get(name) if isinstance(name, str) else None
+    return None if view is None else (name, view)
+
+
+def make_default(memory: Any, experiment: str, name: str | None) -> None:
+    """Opens an experiment with a kept view from now on; None: as it was before."""
+    memory.set(f"view {experiment}", name)
+
+
+def _view(value: Any) -> RunView | None:
+    try:
+        sort = tuple((str(key), bool(down)) for key, down in value["sort"])
+        columns = None if value["columns"] is None else [str(key) for key in value["columns"]]
+        return RunView(str(value["filter"]), sort, columns, bool(value.get("nested")))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def open_views(screen: ExperimentScreen) -> None:
+    """Offers the kept views, to keep the present one, and to delete one."""
+    experiment = screen.place.args["experiment"]
+    memory = screen.program.memory
+    views = views_of(memory, experiment)
+    default = next(iter(default_view(memory, experiment) or ()), None)
+
+    def note(name: str) -> str:
+        return " · ".join(filter(None, ("opens by itself" if name == default else "", views[name].filter)))
+
+    items = [MenuItem(f"show {name}", name, note=note(name)) for name in views]
+    items.append(MenuItem("keep", "Keep this view under a name …"))
+    items += [MenuItem(f"default {name}", f"Open with {name} from now on") for name in views if name != default]
+    if default is not None:
+        items.append(MenuItem("plain", "Open without a view from now on"))
+    items += [MenuItem(f"delete {name}", f"Delete {name}") for name in views]
+
+    def chosen(choice: str | None) -> None:
+        if choice is None:
+            return
+        verb, _, name = choice.partition(" ")
+        if verb == "show":
+            screen.show_view(views[name])
+        elif verb == "delete":
+            keep(memory, experiment, {key: view for key, view in views.items() if key != name})
+            if name == default:
+                make_default(memory, experiment, None)
+            screen.flash(f"view {name} is deleted")
+        elif verb == "default":
+            make_default(memory, experiment, name)
+            screen.flash(f"this experiment opens with view {name} from now on")
+        elif verb == "plain":
+            make_default(memory, experiment, None)
+            screen.flash("this experiment opens without a view from now on")
+        else:
+            screen.app.push_screen(NameView(list(views)), named)
+
+    def named(name: str | None) -> None:
+        if name is not None:
+            keep(memory, experiment, {**views, name: screen.view_now()})
+            screen.flash(f"view {name} is kept; v shows it again")
+
+    screen.app.push_screen(Menu("Views of this experiment", items), chosen)
+
+
+class NameView(Form[str]):
+    """The name of a view."""
+
+    TITLE_TEXT = "Keep this view"
+    SENDS = False
+
+    def __init__(self, known: list[str]) -> None:
+        super().__init__()
+        self.known = known
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("Name", Input(compact=True, id="name", placeholder="best runs"))
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    def problem_of(self) -> str | None:
+        return None if self.query_one("#name", Input).value.strip() else "type a name"
+
+    async def send(self) -> str:
+        return self.query_one("#name", Input).value.strip()

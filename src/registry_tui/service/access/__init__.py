@@ -1,0 +1,1 @@
+"""People, collaborators and API keys."""

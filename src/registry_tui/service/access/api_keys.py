@@ -1,0 +1,111 @@
+"""API keys: made for a person, shown once, stored as a hash, revoked at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from registry_tui.gateway.access import new_key
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
+from registry_tui.service.core import events, paging
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import ApiKeyRow, now
+from registry_tui.service.errors import InvalidInput, Missing, WrongState
+from registry_tui.service.publishing import gateway as gateway_link
+
+#: How long a key is good for when nothing else is said, and at most.
+DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=365), timedelta(days=3650)
+
+
+def create_key(service: Service, principal: Principal, request: ApiKeyCreate) -> NewApiKey:
+    """Makes a key of the principal's own; the answer alone holds it. Raises InvalidInput, PartUnavailable."""
+    moment = now()
+    if request.days is not None and request.expires_at is not None:
+        message = "give either this or days"
+        raise InvalidInput(f"expires_at: {message}", errors=[FieldProblem(field="expires_at", message=message)])
+    life = DEFAULT_LIFE if request.days is None else timedelta(days=request.days)
+    expires = request.expires_at or moment + life
+    if expires.tzinfo is None:
+        expires = expires.replace(tzinfo=UTC)
+    if not moment < expires <= moment + LONGEST_LIFE:
+        message = f"must be in the future, and within {LONGEST_LIFE.days // 365} years"
+        raise InvalidInput(f"expires_at {message}", errors=[FieldProblem(field="expires_at", message=message)])
+    id_, key, sha256 = new_key()
+    row = ApiKeyRow(
+        id=id_, name=request.name, sha256=sha256, user=principal.name, created_at=moment, expires_at=expires
+    )
+    with events.recording(service, principal, "key.create", Resource("key", id_, request.name)):
+        with service.database.session() as session:
+            session.add(row)
+        gateway_link.publish(service)
+    return NewApiKey(api_key=to_schema(row), key=key)
+
+
+def list_keys(
+    service: Service,
+    principal: Principal,
+    *,
+    everybody: bool = False,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[ApiKey]:
+    """The principal's own keys, newest first; an administrator may see everybody's. Raises InvalidInput."""
+    paging.check_page_size(page_size)
+    query = select(ApiKeyRow)
+    note_uses(service)
+    whole = everybody and principal.administrator
+    if not whole:
+        query = query.where(ApiKeyRow.user == principal.name)
+    with service.database.reading() as session:
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(ApiKeyRow.created_at, descending=True), paging.Key(ApiKeyRow.id)],
+            scope=f"keys:{principal.name}:{whole}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+    return found.to_page(to_schema)
+
+
+def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
+    """Makes a key useless from now on: one's own, or as administrator anybody's. Raises Missing, WrongState."""
+    with events.recording(service, principal, "key.revoke", Resource("key", key_id, key_id)) as event:
+        with service.database.session() as session:
+            row = session.get(ApiKeyRow, key_id)
+            if row is None or not (principal.administrator or row.user == principal.name):
+                raise Missing(f"There is no API key {key_id!r} of yours", action="See `registry-tui keys list`")
+            event.resource = Resource("key", row.id, row.name)
+            if row.revoked_at is not None:
+                raise WrongState(f"The API key {row.name} was revoked already")
+            row.revoked_at = now()
+        gateway_link.publish(service)
+    return to_schema(row)
+
+
+def note_uses(service: Service) -> None:
+    """Writes down when each key was last used, as far as the gateway knows."""
+    uses = gateway_link.stats(service).get("key_uses", {})
+    if not uses:
+        return
+    with service.database.session() as session:
+        for id_, at in uses.items():
+            row = session.get(ApiKeyRow, id_)
+            moment = datetime.fromtimestamp(at, UTC)
+            if row is not None and (row.last_used_at is None or row.last_used_at < moment):
+                row.last_used_at = moment
+
+
+def to_schema(row: ApiKeyRow) -> ApiKey:
+    """A key without its hash."""
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        owner=row.user,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+    )

@@ -1,0 +1,99 @@
+"""Who works in a project, in which role; mirrored to MLflow, whose code runs as these people."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from registry_tui.contracts.mlflow_routes import project_path
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
+from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_project
+from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
+from registry_tui.service.errors import Missing, PartUnavailable
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing import mlflow as routing
+
+
+def list_collaborators(service: Service, principal: Principal, project: str) -> Page[Collaborator]:
+    """Everybody who works in a project, by name. Raises Missing, NotPermitted."""
+    with service.database.reading() as session:
+        row = resolve_project(session, project)
+        permissions.check_project(session, principal, row, Role.VIEWER)
+        items = [Collaborator(user=each.user, role=Role(each.role)) for each in row.collaborators]
+    return Page(items=items, total=len(items))
+
+
+def set_collaborator(
+    service: Service, principal: Principal, project: str, user: str, change: CollaboratorChange
+) -> Collaborator:
+    """Gives a person a role in a project; makes the user when new. Raises Missing, NotPermitted, InvalidInput.
+
+    When MLflow does not answer, nothing has changed: PartUnavailable.
+    """
+    resource = _resource(service, project)
+    with events.recording(service, principal, "project.set-collaborator", resource) as told:
+        told.detail = f"{user} is {change.role.value}"
+        permissions.require_project(service, principal, resource.id, Role.ADMIN)
+        identity.ensure_user(service, user)
+        _change(service, resource.id, user, change.role)
+    return Collaborator(user=user, role=change.role)
+
+
+def remove_collaborator(service: Service, principal: Principal, project: str, user: str) -> None:
+    """Takes a person out of a project. Raises Missing, NotPermitted, PartUnavailable."""
+    resource = _resource(service, project)
+    with events.recording(service, principal, "project.remove-collaborator", resource) as told:
+        told.detail = f"{user} has left"
+        permissions.require_project(service, principal, resource.id, Role.ADMIN)
+        if _change(service, resource.id, user, None) is None:
+            raise Missing(f"{user} is no collaborator of project {resource.name}")
+
+
+def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:
+    """What stock MLflow code needs in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
+    row = permissions.require_project(service, principal, project, Role.VIEWER)
+    service.access.ensure_user(principal.name)
+    routing.mirror_access(service, row.id)
+    return ProjectCredentials(
+        tracking_uri=f"{service.ports.mlflow_url}{project_path(row.mlflow_workspace)}",
+        mlflow_workspace=row.mlflow_workspace,
+        username=principal.name,
+        password=service.access.password(principal.name),
+    )
+
+
+def _resource(service: Service, project: str) -> Resource:
+    with service.database.reading() as session:
+        row: ProjectRow = resolve_project(session, project)
+    return Resource("project", row.id, row.name)
+
+
+def _change(service: Service, project_id: str, user: str, role: Role | None) -> Role | None:
+    """Sets a role (None: takes it away) here and in MLflow, or in neither; returns the one before."""
+    before = _write(service, project_id, user, role)
+    try:
+        routing.publish(service)
+        routing.mirror_access(service, project_id)
+    except BaseException:
+        _write(service, project_id, user, before)
+        with suppress(PartUnavailable):  # the first error is the one to report
+            routing.publish(service)
+        raise
+    gateway_link.publish(service)
+    return before
+
+
+def _write(service: Service, project_id: str, user: str, role: Role | None) -> Role | None:
+    with service.database.session() as session:
+        row = session.get(CollaboratorRow, (project_id, user))
+        before = None if row is None else Role(row.role)
+        if role is None:
+            if row is not None:
+                session.delete(row)
+        elif row is None:
+            session.add(CollaboratorRow(project_id=project_id, user=user, role=role.value))
+        else:
+            row.role = role.value
+    return before

@@ -1,0 +1,288 @@
+"""The local deployment backend: each replica is a program of the platform's supervisord."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_tui.contracts.replica_spec import (
+    ReplicaSpec,
+    batching_file,
+    calls_file,
+    files_beside,
+    reason_file,
+    starts_file,
+)
+from registry_tui.platform import processes, supervisor
+from registry_tui.platform.children import isolated
+from registry_tui.platform.errors import SupervisorUnavailable
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import write_private
+from registry_tui.service.errors import PartUnavailable
+from registry_tui.serving.calls import Calls
+
+#: What `processes.part_of` says of a replica.
+PART = "replica"
+#: Seconds within which a process that ends counts as one that did not start.
+START_SECONDS = 15
+#: Seconds beyond a request's own time that a replica gets to answer what is under way when it is stopped.
+STOP_SECONDS = 10
+_PING_SECONDS = 2.0
+#: Replicas that are asked at a time.
+LOOKED_AT_ONCE = 16
+#: Bytes of a log that are looked at or told at once.
+LOG_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, order=True)
+class ReplicaName:
+    """A replica of a deployment: the generation of its settings and its number among its equals."""
+
+    deployment: str
+    generation: int
+    index: int
+
+    @property
+    def program(self) -> str:
+        """Its name for supervisord, callers and people."""
+        return f"{self.deployment[:12].replace('-', '')}-{self.generation}-{self.index}"
+
+
+@dataclass(frozen=True)
+class ReplicaProcess:
+    """What is known of a replica's process. `state` is supervisord's."""
+
+    name: ReplicaName
+    state: str
+    pid: int | None
+    #: What it said when it could not serve.
+    reason: str
+    starts: int
+    memory_bytes: int | None
+    uptime_seconds: float | None
+    ready: bool
+    #: Whether its requests share calls of the model, and why.
+    batching: str = ""
+    #: Why the last calls of its model were not answered.
+    trouble: str = ""
+
+
+class LocalReplicas:
+    """Starts and stops replicas, and tells how they are. Every method may raise PartUnavailable."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._changing = threading.Lock()
+
+    # -- paths --------------------------------------------------------------------------------------
+
+    def socket(self, name: ReplicaName) -> Path:
+        return self._home.replicas / f"{name.program}.sock"
+
+    def log(self, name: ReplicaName) -> Path:
+        """The log of all processes that ever were this replica; kept over restarts."""
+        return self._home.deployment_logs / name.deployment / f"{name.generation}-{name.index}.log"
+
+    def logs(self, deployment: str) -> list[tuple[ReplicaName, os.stat_result]]:
+        """The logs that a deployment has, also of replicas that are gone."""
+        found = []
+        for path in (self._home.deployment_logs / deployment).glob("*-*.log"):
+            generation, _, index = path.stem.partition("-")
+            if generation.isdigit() and index.isdigit():
+                with suppress(FileNotFoundError):
+                    found.append((ReplicaName(deployment, int(generation), int(index)), path.stat()))
+        return found
+
+    def spec(self, name: ReplicaName) -> Path:
+        return self._home.serving / "deployments" / name.deployment / f"{name.generation}-{name.index}.json"
+
+    def _configuration(self, name: ReplicaName) -> Path:
+        return self._home.replicas / f"{name.program}.conf"
+
+    def configured(self, name: ReplicaName) -> bool:
+        """Whether supervisord is told to keep it running."""
+        return self._configuration(name).exists()
+
+    # -- changing -------------------------------------------------------------------------------------
+
+    def start(self, replicas: Mapping[ReplicaName, tuple[ReplicaSpec, Path]]) -> None:
+        """Starts replicas, each with its spec and the Python to run it with; does not wait. Raises OSError too."""
+        for name, (spec, python) in replicas.items():
+            path = self.spec(name)
+            for folder in (path.parent, self.log(name).parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            reason_file(path).unlink(missing_ok=True)
+            write_private(path, spec.to_json())
+            section = supervisor.program(
+                name.program,
+                isolated("registry_tui.serving", str(path), python=python),
+                part=PART,
+                log=self.log(name),
+                autostart=True,
+                startsecs=START_SECONDS,
+                stop=round(spec.limits.seconds) + STOP_SECONDS,
+            )
+            write_private(self._configuration(name), "\n".join(section) + "\n")
+        self._reread()
+        # One that gave up earlier, or was stopped by hand, is known already and starts again.
+        known = self._known()
+        for name in replicas:
+            if known.get(name.program) in ("STOPPED", "EXITED", "FATAL"):
+                self._call(supervisor.start_part, name.program)
+
+    def remove(self, names: Iterable[ReplicaName]) -> None:
+        """Stops replicas once they have answered what is under way, and forgets them; their logs stay."""
+        gone = [name for name in names if self._configuration(name).exists() or self.spec(name).exists()]
+        for name in gone:
+            self._configuration(name).unlink(missing_ok=True)
+        self._reread()
+        for name in gone:
+            path = self.spec(name)
+            for file in (path, *files_beside(path), self.socket(name)):
+                file.unlink(missing_ok=True)
+
+    def kill(self, name: ReplicaName, pid: int, why: str) -> None:
+        """Ends a replica's process at once; supervisord starts it again. Its log says why."""
+        if processes.part_of(pid, self._home) != PART:
+            return
+        with self.log(name).open("a", encoding="utf-8") as log:
+            log.write(f"{why}\n")
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    # -- looking ----------------------------------------------------------------------------------------
+
+    def names(self, deployment: str) -> list[ReplicaName]:
+        """The replicas that a deployment has now."""
+        folder = self._home.serving / "deployments" / deployment
+        found = []
+        for path in folder.glob("*.json"):
+            generation, _, index = path.stem.partition("-")
+            if generation.isdigit() and index.isdigit():
+                found.append(ReplicaName(deployment, int(generation), int(index)))
+        return sorted(found)
+
+    def look(self, names: Iterable[ReplicaName]) -> list[ReplicaProcess]:
+        """How each replica is now. All are asked at once: one that is too busy to answer holds up no other."""
+        known = self._infos()
+        with ThreadPoolExecutor(LOOKED_AT_ONCE) as threads:
+            return list(threads.map(lambda name: self._process(name, known.get(name.program)), names))
+
+    def _process(self, name: ReplicaName, info: supervisor.ProcessInfo | None) -> ReplicaProcess:
+        spec = self.spec(name)
+        pid = info.pid if info is not None and info.pid else None
+        return ReplicaProcess(
+            name=name,
+            state="MISSING" if info is None else info.state,
+            pid=pid,
+            reason=_text(reason_file(spec)),
+            starts=_text(starts_file(spec)).count("\n"),
+            memory_bytes=processes.memory(pid) if pid else None,
+            uptime_seconds=processes.uptime(pid) if pid else None,
+            ready=pid is not None and self.ping(name),
+            batching=_text(batching_file(spec)),
+            trouble=self.calls(name).trouble,
+        )
+
+    def calls(self, name: ReplicaName) -> Calls:
+        """How the calls of a replica's model ended."""
+        return Calls.load(calls_file(self.spec(name)))
+
+    def ping(self, name: ReplicaName) -> bool:
+        """Whether a replica answers."""
+        try:
+            return self.ask(name, "GET", "/ping", timeout=_PING_SECONDS)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def ask(
+        self,
+        name: ReplicaName,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "",
+        timeout: float = 60.0,
+        *,
+        trial: bool = False,
+    ) -> tuple[int, bytes]:
+        """A replica's own answer, past the gateway: status and body. Raises OSError, HTTPException.
+
+        `trial`: how the call ends says nothing about the calls of real callers.
+        """
+        connection = supervisor.UnixConnection(str(self.socket(name)), timeout)
+        try:
+            headers = {"Content-Type": content_type} if content_type else {}
+            connection.request(method, path, body or None, {**headers, **({"X-Trial": "yes"} if trial else {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def memory(self, pid: int) -> int | None:
+        """Bytes that a replica's process and all that it started use; None when it is no replica of ours any more."""
+        return processes.memory(pid) if processes.part_of(pid, self._home) == PART else None
+
+    def _known(self) -> dict[str, str]:
+        return {name: info.state for name, info in self._infos().items()}
+
+    def _infos(self) -> dict[str, supervisor.ProcessInfo]:
+        try:
+            return supervisor.processes(self._home)
+        except SupervisorUnavailable as error:
+            raise _unavailable(error) from error
+
+    def _reread(self) -> None:
+        with self._changing:
+            self._call(supervisor.reread)
+
+    def _call(self, function: object, *arguments: object) -> None:
+        try:
+            function(self._home, *arguments)  # type: ignore[operator]
+        except SupervisorUnavailable as error:
+            raise _unavailable(error) from error
+
+
+def read_log(path: Path, offset: int | None, *, lines: int = 1000) -> tuple[list[str], int]:
+    """Whole lines of a log from a byte `offset`, or the last ones; and the offset behind them. Raises OSError.
+
+    A log that was rotated meanwhile, so that it is shorter than `offset`, is read from its start.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        from_end = offset is None
+        start = max(0, size - LOG_CHUNK) if offset is None else (offset if offset <= size else 0)
+        file.seek(start)
+        data = file.read(LOG_CHUNK)
+    end = data.rfind(b"\n") + 1
+    if not end and len(data) == LOG_CHUNK:  # one line longer than that is told in pieces
+        data, end = data[:-1] + b"\n", len(data)
+    found = data[:end].split(b"\n")[:-1]
+    if from_end and start:
+        found = found[1:]  # the first is a part of a line
+    if from_end:
+        found = found[-lines:]
+    elif len(found) > lines:
+        found = found[:lines]
+        end = sum(len(line) + 1 for line in found)
+    return [line.decode(errors="replace") for line in found], start + end
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _unavailable(error: SupervisorUnavailable) -> PartUnavailable:
+    return PartUnavailable(f"The supervisor does not answer: {error}", action="Start it again with `registry-tui up`")

@@ -1,0 +1,1 @@
+"""Parts that every rule of the service uses: the context, events, identity, paging, permissions, names."""

@@ -1,0 +1,169 @@
+"""Mutations with an `Idempotency-Key`: each key is carried out once, also around a crash of the service.
+
+A request with a key writes a row before it begins and its answer at its end. The first row that it makes in the
+service's database is noted in the same transaction (`note`), so that a request that was cut off is answered from what
+it made, and one that made nothing runs again. Answers are kept for a day, encrypted with a key that is derived from the
+header's value: the database alone does not reveal an API key that was shown once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import (
+    ApiKeyRow,
+    EnvironmentRow,
+    IdempotencyRow,
+    ProjectRow,
+    WorkflowRow,
+    WorkspaceRow,
+    now,
+)
+from registry_tui.service.errors import KeyReused, WrongState
+
+logger = logging.getLogger(__name__)
+
+#: How long an answer can be asked for again.
+KEPT = timedelta(hours=24)
+#: Bytes of the largest answer that is kept.
+LARGEST_ANSWER = 1 << 20
+
+#: The ID of the keyed request that this code runs for.
+current: ContextVar[str | None] = ContextVar("current_keyed_request", default=None)
+
+#: What a request can be answered from, in the order in which one is chosen when a transaction makes several.
+_KINDS: tuple[tuple[type, str], ...] = (
+    (WorkflowRow, "workflow"),
+    (ProjectRow, "project"),
+    (WorkspaceRow, "workspace"),
+    (EnvironmentRow, "environment"),
+    (ApiKeyRow, "key"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Keyed:
+    """One request with a key: its ID (of person and key), the digest of all it asks for, and the answer's secret."""
+
+    id: str
+    digest: str
+    person: str
+    request: str
+    secret: bytes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer that was given."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The request is to be carried out; `made` names what an attempt before made, as `<kind>:<ID>`."""
+
+    made: str | None = None
+
+
+def keyed(service: Service, person: str, key: str, method: str, address: str, body: bytes) -> Keyed:
+    """A request as it is known by its key. `address` holds path and query."""
+    owner = f"{person}\0{key}".encode()
+    seed = service.secrets.user_password_seed.encode()
+    return Keyed(
+        id=hashlib.sha256(owner).hexdigest(),
+        digest=hashlib.sha256(f"{method}\0{address}\0".encode() + body).hexdigest(),
+        person=person,
+        request=f"{method} {address}"[:500],
+        secret=hmac.new(seed, b"idempotency\0" + owner, hashlib.sha256).digest(),
+    )
+
+
+def begin(service: Service, request: Keyed) -> Begun | Answered:
+    """Notes that a request begins, unless it was answered before.
+
+    Rows that are too old go with the next request, so that none costs anything at rest.
+    Raises KeyReused for another request with the same key, WrongState when the answer was not kept.
+    """
+    with service.database.session() as session:
+        session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < now() - KEPT))
+        row = session.get(IdempotencyRow, request.id)
+        if row is None:
+            session.add(
+                IdempotencyRow(id=request.id, digest=request.digest, person=request.person, request=request.request)
+            )
+            return Begun()
+    if row.digest != request.digest:
+        raise KeyReused(
+            f"This Idempotency-Key was used for another request ({row.request})",
+            action="Send a new key with each request that is not a repetition",
+        )
+    if row.status is None:
+        return Begun(row.made)
+    body = None if row.answer is None else _decrypt(request, row.answer)
+    if body is None:
+        raise WrongState("This request was carried out before, but its answer was not kept")
+    return Answered(row.status, body)
+
+
+def answered(service: Service, request: Keyed, status: int, body: bytes) -> None:
+    """Keeps the answer. Errors of the database are logged: the request was carried out."""
+    kept = _encrypt(request, body) if len(body) <= LARGEST_ANSWER else None
+    try:
+        with service.database.session() as session:
+            changed = update(IdempotencyRow).where(IdempotencyRow.id == request.id)
+            session.execute(changed.values(status=status, answer=kept))
+    except Exception:
+        logger.exception("the answer to %s was not kept", request.request)
+
+
+def refused(service: Service, request: Keyed) -> None:
+    """Forgets a request that was refused and made nothing, so that its key can be used again."""
+    try:
+        with service.database.session() as session:
+            session.execute(
+                delete(IdempotencyRow).where(IdempotencyRow.id == request.id, IdempotencyRow.made.is_(None))
+            )
+    except Exception:
+        logger.exception("the refused request %s was not forgotten", request.request)
+
+
+def note(session: Session, made: Sequence[object]) -> None:
+    """Notes in the transaction of the rows that a keyed request makes that it made them."""
+    request = current.get()
+    if request is None:
+        return
+    for table, kind in _KINDS:
+        for row in made:
+            if isinstance(row, table):
+                name = f"{kind}:{row.id}"  # type: ignore[attr-defined]
+                session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=name))
+                return
+
+
+def _encrypt(request: Keyed, body: bytes) -> bytes:
+    from cryptography.fernet import Fernet
+
+    return Fernet(base64.urlsafe_b64encode(request.secret)).encrypt(body)
+
+
+def _decrypt(request: Keyed, answer: bytes) -> bytes | None:
+    """None when the installation's secrets are not those that it was encrypted with."""
+    from cryptography.fernet import Fernet, InvalidToken
+
+    try:
+        return Fernet(base64.urlsafe_b64encode(request.secret)).decrypt(answer)
+    except InvalidToken:
+        return None

@@ -1,0 +1,146 @@
+"""Who acts, who is known to this installation, and CRNs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import uuid
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.places import User
+from registry_tui.service.core import paging
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import CollaboratorRow, InstallationRow, UserRow, new_id
+from registry_tui.service.errors import InvalidInput, NotPermitted
+
+USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
+#: The form of each resource's CRN (the documented system's; `modelregistry` is ours).
+_CRN = {
+    "environment": "crn:cdp:environments:us-west-1:{account}:environment:{id}",
+    "workspace": "crn:cdp:ml:us-west-1:{account}:workspace:{id}",
+    "registry": "crn:cdp:ml:us-west-1:{account}:modelregistry:{id}",
+    "user": "crn:altus:iam:us-west-1:{account}:user:{id}",
+    "machine-user": "crn:altus:iam:us-west-1:{account}:machineUser:{id}",
+}
+
+
+def owner_name(service: Service) -> str:
+    """The operating system's user who runs this installation, its administrator."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a number without a name
+        name = f"uid-{os.getuid()}"
+    return f"{name}-owner" if name == service.secrets.mlflow_admin_user else name
+
+
+def account_id(session: Session) -> str:
+    """This installation's account ID, made once."""
+    row = session.get(InstallationRow, "account_id")
+    if row is None:
+        row = InstallationRow(key="account_id", value=new_id())
+        session.add(row)
+        session.flush()
+    return row.value
+
+
+def crn(session: Session, kind: str, id_: str) -> str:
+    """The CRN of an `environment`, `workspace`, `registry`, `user` or `machine-user` (`<name>/<uuid>`)."""
+    return _CRN[kind].format(account=account_id(session), id=id_)
+
+
+def owner_principal(service: Service, request_id: str | None = None) -> Principal:
+    """The installation's owner acting, also for what the service does by itself."""
+    with service.database.reading() as session:
+        row = session.get(UserRow, owner_name(service))
+    if row is None:
+        row = ensure_user(service, owner_name(service))
+    return Principal(row.name, row.crn, request_id or str(uuid.uuid4()), administrator=True)
+
+
+def acting_principal(service: Service, user: str | None, request_id: str) -> Principal:
+    """Who acts in a request: the owner of the socket, or the user that the request names.
+
+    Raises InvalidInput for a name that cannot be one, NotPermitted for an unknown user.
+    """
+    if user is None or user == owner_name(service):
+        return owner_principal(service, request_id)
+    check_user_name(service, user)
+    with service.database.reading() as session:
+        row = session.get(UserRow, user)
+    if row is None:
+        raise NotPermitted(
+            f"There is no user {user!r} in this installation",
+            action="An administrator adds users by making them collaborators of a project",
+        )
+    return Principal(row.name, row.crn, request_id)
+
+
+def check_user_name(service: Service, name: str) -> None:
+    """Raises InvalidInput when `name` cannot be a user's."""
+    if not USER_PATTERN.fullmatch(name):
+        message = "1 to 64 letters, digits and . _ @ + -, not beginning with a sign"
+        raise InvalidInput("That is no user name", errors=[FieldProblem(field="user", message=message)])
+    if name == service.secrets.mlflow_admin_user:
+        message = "this name belongs to the service itself"
+        raise InvalidInput(f"No user may be named {name!r}", errors=[FieldProblem(field="user", message=message)])
+
+
+def ensure_user(service: Service, name: str) -> UserRow:
+    """The user of this name, made when new. Raises InvalidInput."""
+    check_user_name(service, name)
+    with service.database.session() as session:
+        row = session.get(UserRow, name)
+        if row is None:
+            id_ = new_id()
+            row = UserRow(name=name, id=id_, crn=crn(session, "user", id_))
+            session.add(row)
+    return row
+
+
+def put_user(service: Service, principal: Principal, name: str) -> User:
+    """Makes a user known. Raises NotPermitted, InvalidInput."""
+    from registry_tui.service.core import events, permissions
+    from registry_tui.service.core.context import Resource
+
+    with events.recording(service, principal, "user.create", Resource("user", name, name)):
+        permissions.require_administrator(principal, "add users")
+        return _schema(service, ensure_user(service, name))
+
+
+def whoami(service: Service, principal: Principal) -> User:
+    """The acting user."""
+    with service.database.reading() as session:
+        row = session.get_one(UserRow, principal.name)
+    return _schema(service, row)
+
+
+def list_users(
+    service: Service, principal: Principal, *, page_size: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
+) -> Page[User]:
+    """People by name: an administrator sees everybody, others themselves and those who share a project with them.
+
+    Raises InvalidInput for a wrong token.
+    """
+    query = select(UserRow)
+    if not principal.administrator:
+        mine = select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
+        team = select(CollaboratorRow.user).where(CollaboratorRow.project_id.in_(mine))
+        query = query.where(or_(UserRow.name == principal.name, UserRow.name.in_(team)))
+    with service.database.reading() as session:
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(UserRow.name)],
+            scope=f"users:{principal.name}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+    return found.to_page(lambda row: _schema(service, row))
+
+
+def _schema(service: Service, row: UserRow) -> User:
+    return User(name=row.name, crn=row.crn, created_at=row.created_at, entitlements=list(service.settings.entitlements))

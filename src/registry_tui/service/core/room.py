@@ -1,0 +1,33 @@
+"""Whether the disk under the embedded object store has room, and the error that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from registry_tui.platform.space import space_of
+from registry_tui.service.core.context import Service
+from registry_tui.service.errors import PartUnavailable, StorageFull
+
+
+def require_room(service: Service, needed: int) -> None:
+    """Makes sure that so many bytes can be stored. Raises StorageFull."""
+    if (full := storage_full(service, needed)) is not None:
+        raise full
+
+
+def storage_full(service: Service, needed: int = 0) -> StorageFull | None:
+    """Why nothing (more) can be stored, if so: a store without room answers with errors that do not name it."""
+    disk = space_of(service.home.root)
+    return StorageFull(disk.sentence(needed), action=disk.action) if disk.lacks(needed) else None
+
+
+@contextmanager
+def storing(service: Service) -> Iterator[None]:
+    """Around what writes to the object store. Raises StorageFull where the store only says that it cannot do it now."""
+    try:
+        yield
+    except PartUnavailable as error:
+        if (full := storage_full(service)) is not None:
+            raise full from error
+        raise

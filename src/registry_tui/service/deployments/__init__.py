@@ -1,0 +1,1 @@
+"""Deployments: the rules, their settings, models and Python environments."""

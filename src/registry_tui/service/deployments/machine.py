@@ -1,0 +1,96 @@
+"""What this machine has, and what deployments claim of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.platform.ports import is_free
+from registry_tui.schemas.deployments import GIB, MIB, MIN_MEMORY, DeploymentState, RevisionState
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.settings import Settings as ServiceSettings
+
+#: Deployments in these states claim memory.
+CLAIMING = tuple(
+    state.value for state in (DeploymentState.PENDING, DeploymentState.DEPLOYING, DeploymentState.DEPLOYED)
+)
+#: What a process with MLflow and a small model takes, measured; and how much larger a model is in memory than on disk.
+_BASE, _GROWTH = 384 * MIB, 3
+_ROUND = 128 * MIB
+
+
+def memory_bytes() -> int:
+    """The memory of this machine, or of the control group that it runs in when that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def cpus() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def suggested_memory(archive_bytes: int) -> int:
+    """Bytes that a replica probably needs, from its archive's size."""
+    needed = max(MIN_MEMORY, _BASE + _GROWTH * archive_bytes)
+    return -(-needed // _ROUND) * _ROUND
+
+
+def claimed_memory(session: Session, *, but: str | None = None) -> int:
+    """Bytes that all deployments may use at most, leaving one out."""
+    query = select(DeploymentRow).where(DeploymentRow.state.in_(CLAIMING), DeploymentRow.id != (but or ""))
+    total = 0
+    for row in session.scalars(query.options(selectinload(DeploymentRow.revisions))):
+        active = gateway_link.active_revision(row)
+        pending = [each for each in row.revisions if each.state == RevisionState.PENDING.value]
+        # Replicas of another generation run beside those of before until callers are switched over.
+        claims: dict[int, int] = {}
+        for revision in ([active] if active is not None else []) + (pending or row.revisions[-1:] * (active is None)):
+            claimed = revision.replicas * revision.memory_bytes
+            claims[revision.generation] = max(claims.get(revision.generation, 0), claimed)
+        total += sum(claims.values())
+    return total
+
+
+def require_room(session: Session, replicas: int, memory: int, cpu: float, *, but: str | None = None) -> None:
+    """Raises InvalidInput when a deployment asks for more than this machine has, WrongState when others have it."""
+    total, claimed = memory_bytes(), claimed_memory(session, but=but)
+    if cpu > cpus():
+        raise InvalidInput(f"{cpu:g} CPUs are asked for, and this machine has {cpus()}", action="Ask for fewer")
+    if replicas * memory > total:
+        raise InvalidInput(
+            f"{replicas} × {_gib(memory)} of memory are asked for, and this machine has {_gib(total)}",
+            action="Ask for less memory or fewer replicas",
+        )
+    if replicas * memory + claimed > total:
+        raise WrongState(
+            f"{replicas} × {_gib(memory)} of memory are asked for; of this machine's {_gib(total)}, other deployments "
+            f"have {_gib(claimed)}",
+            action="Stop a deployment, or ask for less",
+        )
+
+
+def free_port(session: Session, settings: ServiceSettings) -> int:
+    """A port of 127.0.0.1 that no deployment has and nobody listens on. Raises WrongState when there is none."""
+    first, last = settings.first_deployment_port, settings.last_deployment_port
+    taken = gateway_link.taken_ports(session)
+    for port in range(first, last + 1):
+        if port not in taken and is_free(port):
+            return port
+    raise WrongState(
+        f"All ports of deployments, from {first} to {last}, are taken",
+        action="Deploy without a port of its own: the gateway's address suffices; or set last_deployment_port higher",
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

@@ -1,0 +1,146 @@
+"""What a replica needs of a version on this machine's disk: a checked copy of its archive; and what is read of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import select
+
+from registry_tui.contracts import archive_check as local
+from registry_tui.contracts import file_paths
+from registry_tui.schemas.deployments import RevisionState
+from registry_tui.schemas.models import Manifest
+from registry_tui.service.core import ml_model
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import RevisionRow
+from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.stores import archives
+from registry_tui.service.stores.archives import Place, StoredFile
+
+#: Bytes that stay free on the disk when an archive is fetched.
+SPARE_BYTES = 256 * 1024 * 1024
+
+
+def folder_of(service: Service, model_id: str, version_id: str) -> Path:
+    """Where a version's copy lies, or would lie."""
+    return service.home.serving / "models" / model_id / version_id
+
+
+def fetch(
+    service: Service,
+    place: Place,
+    target: Path,
+    *,
+    progress: Callable[[Manifest], None] = lambda _manifest: None,
+    advance: archives.Advance = lambda _bytes, _files: None,
+    check: archives.Check = lambda: None,
+) -> Path:
+    """A version's archive on disk, every file with the sum of its manifest; fetched unless a sound copy is there.
+
+    Raises ServiceError: WrongState when the stored archive is not as its manifest says.
+    """
+    if target.exists():
+        try:
+            local.check(target)
+            return target
+        except (local.ArchiveDamaged, OSError):
+            shutil.rmtree(target, ignore_errors=True)
+    manifest = archives.read_manifest(place)
+    _require_possible(manifest)
+    progress(manifest)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Of one's own: another deployment may fetch the same version at the same time.
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        free = shutil.disk_usage(partial).free
+        if manifest.total_bytes + SPARE_BYTES > free:
+            raise WrongState(
+                f"The archive has {manifest.total_bytes} bytes, and {free} are free on the disk",
+                action="Make room there",
+            )
+        files = place.below(archives.FILES)
+        for entry in manifest.files:
+            check()
+            _fetch_file(files, entry.path, entry.size, entry.sha256, partial / local.FILES, advance, check)
+        (partial / local.MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+        try:
+            partial.replace(target)
+        except OSError:
+            if not target.exists():
+                raise
+            local.check(target)  # somebody else was first
+    except local.ArchiveDamaged as error:
+        raise PartUnavailable(f"The archive at {target} is damaged: {error}", action="It is fetched again") from error
+    except OSError as error:
+        raise PartUnavailable(
+            f"The archive cannot be written to {target}: {error.strerror or error}", action="Free space on the disk"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def require_servable(target: Path) -> None:
+    """Raises WrongState when replicas could not load the model of a local copy, before any is started."""
+    files = target / local.FILES
+    paths = [path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file()]
+    try:
+        not_servable = ml_model.check((files / ml_model.MODEL_FILE).read_bytes(), paths)
+    except (InvalidInput, OSError) as error:
+        raise WrongState(
+            error.detail if isinstance(error, InvalidInput) else f"The model's MLmodel file cannot be read: {error}",
+            action="Log the model again, and register that as a new version",
+        ) from error
+    if not_servable:
+        raise WrongState(not_servable, action="Deploy a version whose model has a python_function flavor")
+
+
+def _require_possible(manifest: Manifest) -> None:
+    """Raises WrongState for a manifest that names files which cannot exist on a disk."""
+    action = "Register the model again, as a new version"
+    for entry in manifest.files:
+        if problem := file_paths.problem(entry.path):
+            raise WrongState(f"The archive's manifest names {entry.path[:200]!r}, whose path {problem}", action=action)
+    if found := file_paths.conflict(entry.path for entry in manifest.files):
+        raise WrongState(f"The archive holds both {found[0]!r} and {found[1]!r}, which no disk can", action=action)
+
+
+def _fetch_file(
+    files: Place,
+    path: str,
+    size: int,
+    sha256: str,
+    folder: Path,
+    advance: archives.Advance,
+    check: archives.Check,
+) -> None:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, written = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        for piece in archives.read_pieces(StoredFile(path, size, ""), files):
+            file.write(piece)
+            digest.update(piece)
+            written += len(piece)
+            advance(len(piece), 0)
+            check()
+    if written != size or digest.hexdigest() != sha256:
+        raise WrongState(
+            f"The stored archive is damaged: {path} has other bytes than its manifest says",
+            action="Verify it with `registry-tui models verify`, and register the model again, as a new version",
+        )
+    advance(0, 1)
+
+
+def drop_unused(service: Service) -> None:
+    """Removes local copies of archives that no revision serves or is about to serve."""
+    live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
+    with service.database.reading() as session:
+        used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
+    for folder in (service.home.serving / "models").glob("*/*"):
+        if not folder.name.startswith(".") and folder.name not in used:
+            shutil.rmtree(folder, ignore_errors=True)

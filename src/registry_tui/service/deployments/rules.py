@@ -1,0 +1,372 @@
+"""Deployments: serving a version of a registered model from a project. How they are shown is in `deployment_views.py`,
+what carries changes out in `workflows/deploy.py`, `stop.py` and `undeploy.py`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.schemas.deployments import (
+    Deployment,
+    DeploymentCreate,
+    DeploymentState,
+    DeploymentUpdate,
+    RevisionState,
+)
+from registry_tui.schemas.operations import Accepted, Workflow
+from registry_tui.schemas.places import Role
+from registry_tui.service.core import events, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_project
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, WorkspaceRow, new_id, now
+from registry_tui.service.deployments import machine
+from registry_tui.service.deployments import views as deployment_views
+from registry_tui.service.deployments.revisions import (
+    Settings,
+    checked_environment,
+    revision_row,
+    same_replicas,
+    settings_now,
+    settings_of,
+    version_to_serve,
+    wrong_field,
+)
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, WrongState
+from registry_tui.service.models import registered as models
+from registry_tui.service.publishing import gateway as gateway_link
+
+# -- finding -----------------------------------------------------------------------------------------------
+
+
+def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentRow:
+    """A deployment by ID, name, `project/name` or `workspace/project/name`, with its project and revisions.
+
+    Of several with one name, those of projects that are not the principal's do not count. Raises Missing, InvalidInput.
+    """
+    parent, _, name = name_or_id.rpartition("/")
+    query = select(DeploymentRow).options(
+        selectinload(DeploymentRow.revisions),
+        selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+    )
+    if parent:
+        project = resolve_project(session, parent)
+        query = query.where(DeploymentRow.project_id == project.id, DeploymentRow.name == name)
+    else:
+        query = query.where((DeploymentRow.id == name_or_id) | (DeploymentRow.name == name_or_id))
+    found = session.scalars(query).all()
+    if not found:
+        raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
+    own = [row for row in found if permissions.is_collaborator(session, principal, row.project)]
+    if len(own) > 1:
+        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in own))
+        raise InvalidInput(
+            f"Several deployments are named {name_or_id!r}: {listed}", action="Use one of these, or an ID"
+        )
+    return (own or found)[0]
+
+
+def find_for(service: Service, principal: Principal, name_or_id: str, role: Role) -> DeploymentRow:
+    """As `find`, when the principal has `role` in its project. Raises Missing, InvalidInput, NotPermitted."""
+    with service.database.reading() as session:
+        row = find(session, principal, name_or_id)
+        permissions.check_project(session, principal, row.project, role)
+    return row
+
+
+def resource_of(row: DeploymentRow) -> Resource:
+    """A deployment as events and workflows name it."""
+    return Resource("deployment", row.id, row.name, row.registry_id)
+
+
+# -- making ------------------------------------------------------------------------------------------------
+
+
+def create_deployment(service: Service, principal: Principal, request: DeploymentCreate) -> Accepted[Deployment]:
+    """Begins to serve a version.
+
+    Raises Missing, NotPermitted, InvalidInput, AlreadyThere, WrongState, PartUnavailable.
+    """
+    from registry_tui.service.workflows.deploy import DEPLOY
+
+    project = permissions.require_project(service, principal, request.project, Role.CONTRIBUTOR)
+    registry = _registry_for(service, project, request.registry)
+    place = models.enter_registry(service, registry)
+    if request.follow_alias and request.alias is None:
+        raise wrong_field("follow_alias", "name the alias to follow")
+    version = version_to_serve(service, principal, registry, request.model, request.version, request.alias)
+    settings = Settings(
+        version=version,
+        alias=request.alias,
+        follow_alias=request.follow_alias,
+        replicas=request.replicas,
+        cpu=request.cpu,
+        memory_bytes=request.memory_bytes or machine.suggested_memory(version.archive_bytes or 0),
+        environment=checked_environment(request.environment, ()),
+        batching=request.batching,
+        strict_json=request.strict_json,
+    )
+    row = DeploymentRow(
+        id=new_id(),
+        name=request.name,
+        description=request.description,
+        project_id=project.id,
+        registry_id=place.id,
+        model_id=version.model_id,
+        model_name=version.model_name,
+        version=version.version,
+        version_id=version.id,
+        alias=request.alias,
+        follow_alias=request.follow_alias,
+        state=DeploymentState.PENDING.value,
+        authentication=request.authentication,
+        access_key=secrets.token_hex(16),
+        creator=principal.name,
+    )
+
+    def prepare(session: Session, workflow_id: str) -> None:
+        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu)
+        taken = select(DeploymentRow).where(DeploymentRow.project_id == project.id, DeploymentRow.name == request.name)
+        if session.scalars(taken).first() is not None:
+            raise AlreadyThere(
+                f"Project {project.name} has a deployment {request.name!r} already", action="Choose another name"
+            )
+        row.port = machine.free_port(session, service.settings) if request.own_port else None
+        row.workflow_id = workflow_id
+        session.add(row)
+        session.flush()
+        session.add(revision_row(row, settings, 1, 1, principal, workflow_id, request.comment))
+
+    try:
+        workflow = service.workflows.start(
+            principal,
+            DEPLOY,
+            resource=resource_of(row),
+            arguments={"revision": 1, "before": DeploymentState.PENDING.value},
+            prepare=prepare,
+        )
+    except IntegrityError as error:  # two requests took the same name or port at the same moment
+        raise AlreadyThere(f"The name {request.name!r} was taken just now", action="Choose another name") from error
+    return _accepted(service, row.id, workflow)
+
+
+def _registry_for(service: Service, project: ProjectRow, registry: str | None) -> str:
+    """The registry of the project's environment, which is the only one that it may deploy from."""
+    own = project.workspace.environment.model_registry
+    if own is None:
+        raise WrongState(
+            f"The environment {project.workspace.environment.name} has no Model Registry",
+            action="Create one: `registry-tui registries create`",
+        )
+    if registry is not None and registry not in (own.id, own.name):
+        raise wrong_field(
+            "registry", f"project {project.name} deploys from {own.name}, the registry of its environment"
+        )
+    return own.id
+
+
+# -- changing ----------------------------------------------------------------------------------------------
+
+
+def update_deployment(
+    service: Service, principal: Principal, deployment: str, request: DeploymentUpdate
+) -> Accepted[Deployment] | Deployment:
+    """Changes a deployment: description and authentication at once, all else by a rollout that callers do not notice.
+
+    Raises Missing, NotPermitted, InvalidInput, WrongState, PartUnavailable.
+    """
+    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    now_ = settings_now(service, principal, row)
+    changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment"})
+    if not changed:
+        _change_face(service, principal, row, request)
+        return deployment_views.get_deployment(service, principal, row.id)
+    version, alias, follow = now_.version, now_.alias, now_.follow_alias
+    if request.version is not None or request.alias is not None:
+        version = version_to_serve(service, principal, row.registry_id, row.model_name, request.version, request.alias)
+        alias, follow = request.alias, bool(request.alias and (request.follow_alias or follow))
+    if request.follow_alias is not None:
+        follow = request.follow_alias
+    if follow and alias is None:
+        raise wrong_field("follow_alias", "name the alias to follow")
+    environment = now_.environment
+    if request.environment is not None:
+        environment = checked_environment(request.environment, environment)
+    wanted = Settings(
+        version=version,
+        alias=alias,
+        follow_alias=follow,
+        replicas=request.replicas if request.replicas is not None else now_.replicas,
+        cpu=request.cpu if request.cpu is not None else now_.cpu,
+        memory_bytes=request.memory_bytes if request.memory_bytes is not None else now_.memory_bytes,
+        environment=environment,
+        batching=request.batching if request.batching is not None else now_.batching,
+        strict_json=request.strict_json if request.strict_json is not None else now_.strict_json,
+    )
+    _change_face(service, principal, row, request)
+    return roll_out(service, principal, row, wanted, request.comment)
+
+
+def restart_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
+    """Replaces all replicas by new ones, one after the other for callers; starts a stopped deployment.
+
+    Raises Missing, NotPermitted, WrongState, PartUnavailable.
+    """
+    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    return roll_out(service, principal, row, settings_now(service, principal, row), "restart", anew=True)
+
+
+def roll_back(
+    service: Service, principal: Principal, deployment: str, revision: int | None = None
+) -> Accepted[Deployment]:
+    """Goes back to an earlier revision's settings, or to those that served before; follows no alias any more.
+
+    Raises Missing, NotPermitted, WrongState when there is none, PartUnavailable.
+    """
+    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
+    if revision is None:
+        now_ = gateway_link.active_revision(row) or row.revisions[-1]
+        # Restarts and other numbers of replicas are no step back.
+        before = [each for each in served if each.number < row.revision and not serves_the_same(each, now_)]
+        if not before:
+            raise WrongState(f"{row.name} has served nothing else before", action="See its history")
+        target = before[-1]
+    else:
+        known = {each.number: each for each in row.revisions}
+        if revision not in known:
+            raise Missing(f"{row.name} has no revision {revision}", action="See its history")
+        target = known[revision]
+    settings = settings_of(service, principal, row, target)
+    replicas = settings.replicas if revision is not None else settings_now(service, principal, row).replicas
+    wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False, "replicas": replicas})
+    return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
+
+
+def serves_the_same(one: RevisionRow, other: RevisionRow) -> bool:
+    """Whether two revisions differ in nothing that callers or replicas notice."""
+    fields = ("version_id", "environment", "cpu", "batching", "strict_json")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
+
+
+def roll_out(
+    service: Service,
+    principal: Principal,
+    row: DeploymentRow,
+    settings: Settings,
+    comment: str,
+    *,
+    anew: bool = False,
+    instead_of: int | None = None,
+    reason: str = "",
+) -> Accepted[Deployment]:
+    """Begins a rollout of these settings as a new revision; `anew`: with new replicas in any case.
+
+    `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
+    """
+    from registry_tui.service.workflows.deploy import DEPLOY
+
+    number = 1 + max((each.number for each in row.revisions), default=0)
+
+    def prepare(session: Session, workflow_id: str) -> None:
+        machine.require_room(session, settings.replicas, settings.memory_bytes, settings.cpu, but=row.id)
+        present = session.get_one(DeploymentRow, row.id)
+        if present.revision != row.revision or len(present.revisions) != len(row.revisions):
+            raise WrongState(f"{row.name} was changed meanwhile", action="Look at it again")
+        active = gateway_link.active_revision(present)
+        serves = active is not None and present.state == DeploymentState.DEPLOYED.value
+        same = active is not None and serves and not anew and same_replicas(active, settings)
+        generation = active.generation if active is not None and same else number
+        present.workflow_id, present.updated_at = workflow_id, now()
+        new = revision_row(present, settings, number, generation, principal, workflow_id, comment)
+        for each in present.revisions:
+            if each.number == instead_of:
+                each.error = reason
+        # One generation of replicas is on trial once; what a deployment goes back to by itself is not.
+        new.proven = instead_of is not None or (active is not None and same and active.proven)
+        session.add(new)
+
+    workflow = service.workflows.start(
+        principal,
+        DEPLOY,
+        resource=resource_of(row),
+        arguments={"revision": number, "before": row.state, "reason": reason},
+        prepare=prepare,
+    )
+    return _accepted(service, row.id, workflow)
+
+
+def stop_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
+    """Ends all replicas once they have answered what is under way. Raises Missing, NotPermitted, WrongState."""
+    from registry_tui.service.workflows.stop import STOP
+
+    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    if row.state == DeploymentState.STOPPED.value:
+        raise WrongState(f"{row.name} is stopped already")
+    workflow = service.workflows.start(
+        principal, STOP, resource=resource_of(row), arguments={"before": row.state}, prepare=_noting(row)
+    )
+    return _accepted(service, row.id, workflow)
+
+
+def delete_deployment(
+    service: Service, principal: Principal, deployment: str, *, force: bool = False
+) -> Accepted[Deployment]:
+    """Deletes a stopped deployment with its history; its logs stay. `force`: stops it first.
+
+    Raises Missing, NotPermitted, WrongState while it serves.
+    """
+    from registry_tui.service.workflows.undeploy import UNDEPLOY
+
+    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    if row.state in machine.CLAIMING and not force:
+        raise WrongState(
+            f"{row.name} is {row.state}",
+            action=f"Stop it first: `registry-tui deployments stop {row.name}`, or delete it with force",
+        )
+    shown = deployment_views.get_deployment(service, principal, row.id)
+    workflow = service.workflows.start(principal, UNDEPLOY, resource=resource_of(row), prepare=_noting(row))
+    return Accepted(resource=shown, workflow=workflow)
+
+
+def alias_moved(service: Service, principal: Principal, row: DeploymentRow, number: int) -> Accepted[Deployment]:
+    """Rolls a deployment to the version that the alias it follows names now. Raises ServiceError."""
+    settings = settings_now(service, principal, row)
+    version = version_to_serve(service, principal, row.registry_id, row.model_id, number, None)
+    wanted = Settings(**{**vars(settings), "version": version})
+    return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}")
+
+
+def _noting(row: DeploymentRow) -> Callable[[Session, str], None]:
+    def note(session: Session, workflow_id: str) -> None:
+        present = session.get(DeploymentRow, row.id)
+        if present is None:
+            raise Missing(f"There is no deployment {row.name!r} any more")
+        present.workflow_id, present.updated_at = workflow_id, now()
+
+    return note
+
+
+def _change_face(service: Service, principal: Principal, row: DeploymentRow, request: DeploymentUpdate) -> None:
+    """Description and authentication, which need no rollout."""
+    if request.description is None and request.authentication is None:
+        return
+    with (
+        events.recording(service, principal, "deployment.update", resource_of(row)),
+        service.database.session() as session,
+    ):
+        present = session.get_one(DeploymentRow, row.id)
+        if request.description is not None:
+            present.description = request.description
+        if request.authentication is not None:
+            present.authentication = request.authentication
+        present.updated_at = now()
+    gateway_link.publish(service)
+
+
+def _accepted(service: Service, id_: str, workflow: Workflow) -> Accepted[Deployment]:
+    return Accepted(resource=deployment_views.show(service, id_), workflow=workflow)

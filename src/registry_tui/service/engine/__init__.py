@@ -1,0 +1,1 @@
+"""Durable workflows: the engine, the runner and the steps, independent of what they do."""

@@ -1,0 +1,358 @@
+"""Runs definitions as durable workflows: DBOS keeps which steps are finished, our table what people see.
+
+Every step's outcome (done, failed, cancelled) is a *value* that DBOS records, so that a workflow that goes on after
+a kill takes the same turns again up to the step that was cut off.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind, WorkflowStatus
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.context import Resource as Resource
+from registry_tui.service.database.tables import WorkflowRow, new_id, now
+from registry_tui.service.engine.runner import Runner
+from registry_tui.service.engine.steps import Cancelled as Cancelled
+from registry_tui.service.engine.steps import Definition as Definition
+from registry_tui.service.engine.steps import Interrupted as Interrupted
+from registry_tui.service.engine.steps import Step as Step
+from registry_tui.service.engine.steps import StepContext as StepContext
+from registry_tui.service.engine.steps import StepFunction as StepFunction
+from registry_tui.service.errors import WrongState
+from registry_tui.service.operations.workflows import ACTIVE, get_row, to_schema
+
+if TYPE_CHECKING:
+    from dbos import DBOS
+
+logger = logging.getLogger(__name__)
+
+#: Called with "before" or "after", the workflow's kind and the step's name (`on_start`, `undo copy files`, …).
+Observer = Callable[[str, WorkflowKind, str], None]
+
+#: The same for all versions of the program, so that a newer one goes on with what an older one began.
+_APPLICATION_VERSION = "1"
+
+#: What DBOS says of a workflow that it does not go on with.
+_BROKEN = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+#: What people are told of one.
+BROKE_OFF = "The workflow broke off because of an error of the service itself"
+
+
+class Engine:
+    """Starts, cancels and resumes workflows. One a process, because DBOS is.
+
+    `start` works before `launch`, which begins the work; until then workflows stay queued.
+    """
+
+    def __init__(
+        self,
+        database_path: Path,
+        definitions: Mapping[WorkflowKind, Definition] | None = None,
+        *,
+        threads: int = 8,
+        patience: float = 120.0,
+    ) -> None:
+        """`patience`: seconds that a step waits for a part of the platform that does not answer."""
+        self.observers: list[Observer] = []
+        self.patience = patience
+        self.stopping = threading.Event()
+        self._path = database_path
+        self._threads = threads
+        self._definitions = definitions
+        self._service: Service | None = None
+        self._dbos: type[DBOS] | None = None
+        self._run: Callable[[str, str | None], None] | None = None
+        self._guard = threading.Lock()
+        self._cancels: dict[str, threading.Event] = {}
+        self._running = 0
+        self._resting = False
+        self._unused: tuple[list[threading.Event], threading.Event] = ([], threading.Event())
+        self._idle = threading.Condition(self._guard)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def attach(self, service: Service) -> None:
+        """Gives the engine the service that its steps work with."""
+        self._service = service
+
+    @property
+    def service(self) -> Service:
+        assert self._service is not None, "attach comes first"
+        return self._service
+
+    @property
+    def launched(self) -> bool:
+        return self._run is not None
+
+    def definition(self, kind: WorkflowKind) -> Definition:
+        """The definition of a kind of workflow."""
+        if self._definitions is None:
+            from registry_tui.service.workflows import load_definitions
+
+            self._definitions = load_definitions()
+        return self._definitions[kind]
+
+    def launch(self) -> None:
+        """Starts DBOS, goes on with every workflow that was cut off, and starts the queued ones."""
+        from dbos import DBOS, DBOSConfig
+        from dbos._serialization import DBOSPortableJSONSerializer
+
+        logging.getLogger("dbos").propagate = False
+        _prefer_wal(self._path)
+        config: DBOSConfig = {
+            "name": "registry-tui",
+            "system_database_url": f"sqlite:///{self._path}",
+            "application_version": _APPLICATION_VERSION,
+            "executor_id": "service",
+            "enable_otlp": False,
+            "log_level": "WARNING",
+            "max_executor_threads": self._threads + 4,  # DBOS uses a few itself
+            "use_listen_notify": False,
+            "serializer": DBOSPortableJSONSerializer(),
+        }
+        instance = DBOS(config=config)
+
+        @DBOS.workflow(name="registry-tui.run", max_recovery_attempts=None)  # type: ignore[untyped-decorator]
+        def run(workflow_id: str, abandon: str | None) -> None:
+            self._body(workflow_id, abandon)
+
+        DBOS.launch()
+        self._dbos = DBOS
+        # What makes its threads for queues and schedules end, and the one for delays and time limits.
+        self._unused = (instance.background_thread_stop_events, instance._background_jobs_stop_event)
+        with self._guard:
+            self._run = run
+        self._resume()
+        self._rest()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stops taking up work. Steps that look up are interrupted and go on at the next start, as after a kill."""
+        self.stopping.set()
+        for event in self._cancels.values():
+            event.set()
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0, timeout)
+            self._run = None
+        if self._dbos is not None:
+            self._dbos.destroy(destroy_registry=True)
+            self._dbos, self._resting = None, False
+
+    # -- work ------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        principal: Principal,
+        definition: Definition,
+        *,
+        resource: Resource,
+        arguments: Mapping[str, Any] | None = None,
+        prepare: Callable[[Session, str], None] | None = None,
+    ) -> Workflow:
+        """Begins a workflow, and returns at once.
+
+        `prepare` is called with the workflow's ID in the transaction that makes it, so that the caller's rows and the
+        workflow come to be together.
+
+        Raises WrongState when another workflow works on the resource, or what `prepare` raises.
+        """
+        row = WorkflowRow(
+            id=new_id(),
+            kind=definition.kind.value,
+            status=WorkflowStatus.QUEUED.value,
+            resource_type=resource.type,
+            resource_id=resource.id,
+            resource_name=resource.name,
+            registry_id=resource.registry_id,
+            lock=f"{resource.type}:{resource.id}",
+            actor=principal.name,
+            actor_crn=principal.crn,
+            actor_administrator=principal.administrator,
+            request_id=principal.request_id,
+            arguments=dict(arguments or {}),
+            state={},
+            steps=[step.name for step in definition.steps],
+            progress={},
+        )
+        try:
+            with self.service.database.session() as session:
+                session.add(row)
+                session.flush()
+                if prepare is not None:
+                    prepare(session, row.id)
+                session.add(
+                    events.event_row(
+                        principal,
+                        action=definition.action or f"{row.resource_type}.{row.kind}",
+                        resource=resource,
+                        outcome=EventOutcome.STARTED,
+                        workflow_id=row.id,
+                    )
+                )
+        except IntegrityError as error:
+            if "workflows.lock" not in str(error.orig) and "uq_workflows_lock" not in str(error.orig):
+                raise
+            raise self._busy(resource) from error
+        self._submit(row.id)
+        return to_schema(row)
+
+    def cancel(self, workflow_id: str) -> Workflow:
+        """Asks for a workflow to be cancelled; its finished steps are undone. Raises Missing, WrongState."""
+        with self.service.database.session() as session:
+            row = get_row(session, workflow_id)
+            if row.status not in ACTIVE:
+                raise WrongState(f"The workflow is {row.status}; there is nothing to cancel")
+            if row.outcome is not None:
+                raise WrongState("The workflow is ending already; it cannot be cancelled any more")
+            row.cancel_requested = True
+            row.status = WorkflowStatus.CANCELLING.value
+            row.updated_at = now()
+        self.cancel_event(workflow_id).set()
+        return to_schema(row)
+
+    def retry(self, principal: Principal, workflow_id: str) -> Workflow:
+        """Starts a failed or cancelled workflow's work again, as a new workflow. Raises Missing, WrongState."""
+        with self.service.database.reading() as session:
+            row = get_row(session, workflow_id)
+        if row.status not in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
+            raise WrongState(
+                f"The workflow is {row.status}", action="Only failed and cancelled workflows can be tried again"
+            )
+        definition = self.definition(WorkflowKind(row.kind))
+        return self.start(principal, definition, resource=resource_of(row), arguments=row.arguments)
+
+    def wait(self, workflow_id: str, timeout: float = 600.0) -> Workflow:
+        """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with self.service.database.reading() as session:
+                row = get_row(session, workflow_id)
+            if row.status not in ACTIVE:
+                return to_schema(row)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"workflow {workflow_id} is {row.status}")
+            if self.stopping.wait(0.1):
+                raise Interrupted
+
+    def cancel_event(self, workflow_id: str) -> threading.Event:
+        """Set once the workflow is to be cancelled, or the service stops."""
+        with self._guard:
+            return self._cancels.setdefault(workflow_id, threading.Event())
+
+    # -- underneath ------------------------------------------------------------------------------
+
+    def _busy(self, resource: Resource) -> WrongState:
+        query = select(WorkflowRow).where(WorkflowRow.lock == f"{resource.type}:{resource.id}")
+        with self.service.database.reading() as session:
+            other = session.scalars(query).first()
+        if other is None:  # it ended just now
+            return WrongState(f"Another workflow was working on {resource.name}", action="Try again")
+        return WrongState(
+            f"A workflow ({other.kind}) is working on {resource.name} already",
+            action=f"Wait for it, or cancel it: `registry-tui workflows cancel {other.id}`",
+        )
+
+    def _submit(self, workflow_id: str, abandon: str | None = None) -> None:
+        with self._guard:
+            run, dbos = self._run, self._dbos
+        if run is None or dbos is None or self.stopping.is_set():
+            return  # queued: `launch` starts it
+
+        def submit() -> None:
+            from dbos import SetWorkflowID
+
+            name, number = workflow_id, 0
+            # Undoing it may have broken off too; DBOS runs nothing twice under one name.
+            while abandon is not None and (number == 0 or _is_broken(dbos, name)):
+                number += 1
+                name = f"{workflow_id}-abandoned-{number}"
+            with SetWorkflowID(name):
+                dbos.start_workflow(run, workflow_id, abandon)
+
+        # In a context of its own: a step that starts another workflow is not that one's parent.
+        contextvars.Context().run(submit)
+
+    def _resume(self) -> None:
+        assert self._dbos is not None
+        with self.service.database.reading() as session:
+            active = list(session.scalars(select(WorkflowRow).where(WorkflowRow.status.in_(ACTIVE))))
+        for row in active:
+            known = self._dbos.get_workflow_status(row.id)
+            if known is None:
+                self._submit(row.id)
+            elif known.status in _BROKEN:
+                logger.error("workflow %s broke off: %s; undoing it", row.id, known.status)
+                self._submit(row.id, abandon=BROKE_OFF)
+
+    def _rest(self) -> None:
+        """Ends DBOS's threads that look every second for work of kinds that we do not have.
+
+        Its recovery of workflows that were cut off ends with them: so only once none of ours is active.
+        """
+        if self._resting:
+            return
+        with self.service.database.reading() as session:
+            if session.scalars(select(WorkflowRow.id).where(WorkflowRow.status.in_(ACTIVE)).limit(1)).first():
+                return
+        self._resting = True
+        others, jobs = self._unused
+        for stop in (*others, jobs):
+            stop.set()
+
+    def _body(self, workflow_id: str, abandon: str | None) -> None:
+        """The one DBOS workflow that runs every definition."""
+        if self.stopping.is_set():
+            raise Interrupted
+        with self._idle:
+            self._running += 1
+        try:
+            with self.service.database.reading() as session:
+                row = get_row(session, workflow_id)
+            cancel = self.cancel_event(workflow_id)
+            if row.cancel_requested:
+                cancel.set()
+            Runner(self, self.definition(WorkflowKind(row.kind)), row, cancel).run(abandon)
+            with self._guard:
+                self._cancels.pop(workflow_id, None)
+            self._rest()
+        except Exception:
+            # Not an error of a step: of the database, say, between two. Its lock would hold up all other work.
+            if abandon is None:
+                logger.exception("workflow %s broke off; undoing it", workflow_id)
+                self._submit(workflow_id, abandon=BROKE_OFF)
+            raise
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+
+def _is_broken(dbos: DBOS, workflow_id: str) -> bool:
+    known = dbos.get_workflow_status(workflow_id)
+    return known is not None and known.status in _BROKEN
+
+
+def resource_of(row: WorkflowRow) -> Resource:
+    """What a workflow works on."""
+    return Resource(row.resource_type, row.resource_id, row.resource_name, row.registry_id)
+
+
+def _prefer_wal(path: Path) -> None:
+    """Readers and the writer of DBOS's database then do not wait for each other; SQLite remembers it in the file."""
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()

@@ -1,0 +1,229 @@
+"""Runs one workflow: its steps in order, then how it ends. Called again after a kill, it goes the same way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.schemas.operations import EventOutcome, Progress, WorkflowStatus
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource
+from registry_tui.service.database.tables import LogLineRow, WorkflowRow, now
+from registry_tui.service.engine.steps import Cancelled, Definition, Interrupted, StepContext, StepFunction
+from registry_tui.service.errors import PartUnavailable, ServiceError
+
+if TYPE_CHECKING:
+    from registry_tui.service.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two writes of a step's progress.
+PROGRESS_EVERY = 0.25
+#: Seconds of the first and the longest pause before a part is asked again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+#: What DBOS records of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
+Outcome = dict[str, Any]
+
+
+class Runner:
+    """One workflow while it runs. `cancel` is set when it is to be cancelled or the service stops."""
+
+    def __init__(self, engine: Engine, definition: Definition, row: WorkflowRow, cancel: threading.Event) -> None:
+        self._engine = engine
+        self._definition = definition
+        self._id = row.id
+        self._arguments = row.arguments
+        self._created_at = row.created_at
+        self._principal = Principal(row.actor, row.actor_crn, row.request_id, row.actor_administrator)
+        self._resource = Resource(row.resource_type, row.resource_id, row.resource_name, row.registry_id)
+        self._cancel = cancel
+        self._state: dict[str, Any] = {}
+        self._kept: dict[str, Any] = dict(row.state or {})
+        self._cancellable = False
+        self._progress: Progress | None = None
+        self._progress_written = 0.0
+        self._error: str | None = None
+        self._action: str | None = None
+
+    def run(self, abandon: str | None = None) -> None:
+        """Runs all steps; undoes them when one fails or the workflow is cancelled.
+
+        `abandon`: only undoes, with this error, from what the steps left in the workflow's row.
+        """
+        definition = self._definition
+        if abandon is not None:
+            self._state = self._kept
+            self._end({"error": abandon}, len(definition.steps))
+            return
+        self._update(status=WorkflowStatus.CANCELLING if self._cancel.is_set() else WorkflowStatus.RUNNING)
+        outcome = self._hook("on_start", definition.on_start)
+        self._update(steps_done=0, state=dict(self._state))
+        begun = 0
+        while "result" in outcome and begun < len(definition.steps):
+            step = definition.steps[begun]
+            self._progress = None
+            self._update(step=step.name, steps_done=begun, progress={})
+            begun += 1
+            outcome = self._durably(f"{begun} {step.name}", step.name, step.run, cancellable=step.cancellable)
+            if "result" in outcome:
+                self._state.update(outcome["result"])
+                told: dict[str, Any] = {} if self._progress is None else {"progress": self._progress.model_dump()}
+                self._update(steps_done=begun, state=dict(self._state), **told)
+        if "result" in outcome:
+            outcome = self._hook("on_success", definition.on_success)
+        if "result" in outcome:
+            self._finish(WorkflowStatus.SUCCEEDED)
+        else:
+            self._end(outcome, begun)
+
+    def _end(self, outcome: Outcome, begun: int) -> None:
+        """Undoes the first `begun` steps in reverse, the last of which may be half done."""
+        cancelled = "cancelled" in outcome
+        status = WorkflowStatus.CANCELLED if cancelled else WorkflowStatus.FAILED
+        self._error, self._action = outcome.get("error"), outcome.get("action")
+        self._update(outcome=status.value, error=self._error, action=self._action, progress={})
+        for step in reversed(self._definition.steps[:begun]):
+            if step.undo is not None:
+                self._update(step=f"undo {step.name}")
+                self._clean_up(f"undo {step.name}", step.undo)
+        if cancelled:
+            self._clean_up("on_cancel", self._definition.on_cancel)
+        else:
+            self._clean_up("on_failure", self._definition.on_failure)
+        self._finish(status)
+
+    def _clean_up(self, name: str, function: StepFunction | None) -> None:
+        outcome = self._hook(name, function)
+        if "result" not in outcome:
+            logger.error("workflow %s: %s: %s", self._id, name, outcome.get("error"))
+
+    def _hook(self, name: str, function: StepFunction | None) -> Outcome:
+        if function is None:
+            return {"result": {}}
+        outcome = self._durably(name, name, function, cancellable=False)
+        self._state.update(outcome.get("result", {}))
+        return outcome
+
+    # -- one step ----------------------------------------------------------------------------------
+
+    def _durably(self, label: str, name: str, function: StepFunction, *, cancellable: bool) -> Outcome:
+        from dbos import DBOS
+
+        self._cancellable = cancellable
+
+        def attempt() -> Outcome:
+            self._observe("before", name)
+            outcome = self._attempt(name, function)
+            self._observe("after", name)
+            return outcome
+
+        outcome: Outcome = DBOS.run_step({"name": label}, attempt)
+        return outcome
+
+    def _attempt(self, name: str, function: StepFunction) -> Outcome:
+        """Runs a step until it is done, has failed, or is cancelled. Raises Interrupted."""
+        context = StepContext(
+            service=self._engine.service,
+            principal=self._principal,
+            workflow_id=self._id,
+            resource=self._resource,
+            arguments=self._arguments,
+            state=dict(self._state),
+            reporter=self,
+            error=self._error,
+            action=self._action,
+        )
+        deadline = time.monotonic() + self._engine.patience
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self.check_cancelled()
+                result = dict(function(context) or {})
+                return {"result": result}
+            except Cancelled:
+                self.log(f"{name}: cancelled", "warning")
+                return {"cancelled": True}
+            except PartUnavailable as error:
+                if time.monotonic() + pause > deadline:
+                    return self._failed(name, error.detail, error.action)
+                self.log(f"{name}: {error.detail}; trying again", "warning")
+                self._pause(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except ServiceError as error:
+                return self._failed(name, error.detail, error.action)
+            except Exception as error:
+                logger.exception("workflow %s, step %s", self._id, name)
+                detail = f"Step “{name}” failed because of an error of the service itself ({type(error).__name__})"
+                return self._failed(name, detail, "See `registry-tui logs service`, then retry the workflow")
+
+    def _failed(self, name: str, detail: str, action: str | None) -> Outcome:
+        self.log(f"{name}: {detail}", "error")
+        return {"error": detail, "action": action}
+
+    def _pause(self, seconds: float) -> None:
+        if self._cancellable:
+            self._cancel.wait(seconds)
+        else:
+            self._engine.stopping.wait(seconds)
+
+    def _observe(self, moment: str, name: str) -> None:
+        for observer in self._engine.observers:
+            observer(moment, self._definition.kind, name)
+
+    # -- what a step may say (steps.Reporter) --------------------------------------------------------
+
+    def log(self, text: str, level: str) -> None:
+        logger.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "workflow %s: %s", self._id, text)
+        line = LogLineRow(request_id=self._principal.request_id, workflow_id=self._id, level=level, text=text)
+        with self._engine.service.database.session() as session:
+            session.add(line)
+
+    def progress(self, progress: Progress) -> None:
+        self._progress = progress
+        moment = time.monotonic()
+        if moment - self._progress_written >= PROGRESS_EVERY:
+            self._progress_written = moment
+            self._update(progress=progress.model_dump())
+
+    def check_cancelled(self) -> None:
+        if self._engine.stopping.is_set():
+            raise Interrupted
+        if self._cancellable and self._cancel.is_set():
+            raise Cancelled
+
+    # -- the workflow's row ----------------------------------------------------------------------------
+
+    def _update(self, **values: Any) -> None:
+        with self._engine.service.database.session() as session:
+            row = session.get_one(WorkflowRow, self._id)
+            for name, value in values.items():
+                # A workflow that goes on after a kill passes its finished steps again, and never back.
+                if name == "steps_done" and value < row.steps_done:
+                    return
+                if name == "status" and row.cancel_requested:
+                    continue
+                setattr(row, name, value)
+            row.updated_at = now()
+
+    def _finish(self, status: WorkflowStatus) -> None:
+        with self._engine.service.database.session() as session:
+            row = session.get_one(WorkflowRow, self._id)
+            if row.finished_at is not None:
+                return
+            row.status = status.value
+            row.lock = row.step = None
+            row.finished_at = row.updated_at = now()
+            session.add(
+                events.event_row(
+                    self._principal,
+                    action=self._definition.action or f"{row.resource_type}.{row.kind}",
+                    resource=self._resource,
+                    outcome=EventOutcome(status.value),
+                    workflow_id=self._id,
+                    duration_ms=round((row.finished_at - self._created_at).total_seconds() * 1000),
+                    detail=self._error or "",
+                )
+            )

@@ -1,0 +1,115 @@
+"""What a durable workflow is made of: a definition of steps, and what each step is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from registry_tui.schemas.operations import Progress, WorkflowKind
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.stores.archives import StoredFile
+
+#: The form of a step, an undo, and a hook. What a step returns is merged into `StepContext.state`.
+StepFunction = Callable[["StepContext"], Mapping[str, Any] | None]
+
+
+class Cancelled(Exception):
+    """Someone asked for the workflow to be cancelled."""
+
+
+class Interrupted(BaseException):
+    """The service is stopping; the step is left unfinished and runs again at the next start.
+
+    Not an Exception, so that neither a step nor DBOS takes it for a failure.
+    """
+
+
+@dataclass(frozen=True)
+class Step:
+    """One idempotent piece of work: it may run again after a kill. `undo` must cope with work half or not done."""
+
+    name: str
+    run: StepFunction
+    undo: StepFunction | None = None
+    #: Whether a wish to cancel is heard here; not where the work of the steps before cannot be undone any more.
+    cancellable: bool = True
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A kind of workflow. The hooks are durable steps too: `on_start` before all steps, one of the others at the end.
+
+    The engine records the workflow's events, one when it starts and one when it ends; `action` names them, e.g.
+    `registry.create` (default: the resource's type and the kind).
+    """
+
+    kind: WorkflowKind
+    steps: tuple[Step, ...]
+    action: str = ""
+    on_start: StepFunction | None = None
+    on_success: StepFunction | None = None
+    on_failure: StepFunction | None = None
+    on_cancel: StepFunction | None = None
+
+
+class Reporter(Protocol):
+    """How a step's log lines, progress and questions reach the engine."""
+
+    def log(self, text: str, level: str) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def check_cancelled(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step works with."""
+
+    service: Service
+    #: Who started the workflow, under which request.
+    principal: Principal
+    workflow_id: str
+    resource: Resource
+    #: JSON objects: what the workflow was started with, and what the steps so far returned, merged.
+    arguments: Mapping[str, Any]
+    state: Mapping[str, Any]
+    reporter: Reporter = field(repr=False)
+    #: Why the workflow failed, and what to do about it, for `undo` and `on_failure`.
+    error: str | None = None
+    action: str | None = None
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Adds a line to the workflow's log, which people read: no secrets."""
+        self.reporter.log(text, level)
+
+    def progress(self, progress: Progress) -> None:
+        """Tells how far this step is; call it as often as you like."""
+        self.reporter.progress(progress)
+
+    def check_cancelled(self) -> None:
+        """Call it between pieces of long work. Raises Cancelled, or Interrupted when the service stops."""
+        self.reporter.check_cancelled()
+
+
+class Advancing:
+    """Adds up what is done of some files into a step's progress; an `archives.Advance`."""
+
+    def __init__(self, context: StepContext, files: Sequence[StoredFile]) -> None:
+        self._context = context
+        self._bytes_total = sum(file.size for file in files)
+        self._files_total = len(files)
+        self._bytes = self._files = 0
+
+    def __call__(self, bytes_: int, files: int) -> None:
+        self._bytes += bytes_
+        self._files += files
+        self._context.progress(
+            Progress(
+                bytes_done=self._bytes,
+                bytes_total=self._bytes_total,
+                files_done=self._files,
+                files_total=self._files_total,
+            )
+        )

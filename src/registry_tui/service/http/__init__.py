@@ -1,0 +1,1 @@
+"""The REST API: the application, its routes and its errors."""

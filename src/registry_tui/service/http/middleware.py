@@ -1,0 +1,103 @@
+"""What happens around every request: its ID, its size, its line in the log, and the last net for errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registry_tui.service.http.problems import RequestTooLarge, unexpected
+
+logger = logging.getLogger("registry_tui.access")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
+
+HEALTH = "/api/v1/health"
+
+#: The ID of the request that this code runs for, for log lines.
+current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
+
+
+class RequestMiddleware:
+    """Takes `X-Request-ID` or makes one, limits the body, logs the access, turns what nobody foresaw into problems."""
+
+    def __init__(self, app: ASGIApp, *, max_request_bytes: int) -> None:
+        self._app = app
+        self._max = max_request_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # Routes see the path as it was sent and decode each part: see `routes.Segment`.
+        scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        headers = Headers(scope=scope)
+        sent_id = headers.get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        token = current_request_id.set(request_id)
+        began = time.monotonic()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-ID"] = request_id
+                answer["X-Content-Type-Options"] = "nosniff"
+                answer.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, self._limited(headers, receive), send_with_id)
+        except Exception as error:
+            if status:  # the answer is under way: cutting it off is all that can be told
+                raise
+            await unexpected(error, scope["path"], request_id)(scope, receive, send_with_id)
+        finally:
+            user = headers.get("x-registry-user", "")
+            # Probes ask for health all the time.
+            level = logging.DEBUG if scope["path"] == HEALTH and status == 200 else logging.INFO
+            logger.log(
+                level,
+                "%s %s %s %.0f ms%s",
+                scope["method"],
+                scope["path"].encode("unicode_escape").decode()[:500],
+                status or "cut off",
+                (time.monotonic() - began) * 1000,
+                f" as {user}" if _USER.fullmatch(user) else "",
+            )
+            current_request_id.reset(token)
+
+    def _limited(self, headers: Headers, receive: Receive) -> Receive:
+        """Counts what arrives, since a body may come without a length."""
+        announced = headers.get("content-length", "0")
+        too_large = not announced.isdigit() or int(announced) > self._max
+        arrived = 0
+
+        async def limited() -> Message:
+            nonlocal arrived
+            if too_large:
+                raise RequestTooLarge(self._max)
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > self._max:
+                raise RequestTooLarge(self._max)
+            return message
+
+        return limited
+
+
+class RequestIdFilter(logging.Filter):
+    """Gives every log record the ID of the request it belongs to."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = current_request_id.get()
+        return True

@@ -1,0 +1,63 @@
+"""Answers to keyed requests that were cut off between what they made and their answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from registry_tui.schemas.operations import Accepted, Workflow
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import ApiKeyRow, WorkflowRow
+from registry_tui.service.deployments import views as deployment_views
+from registry_tui.service.errors import Missing
+from registry_tui.service.models import versions
+from registry_tui.service.operations.workflows import get_row, to_schema
+from registry_tui.service.places import environments, projects, workspaces
+from registry_tui.service.registries import lifecycle as registries
+
+
+def answer_from(service: Service, principal: Principal, made: str, kind: Any) -> BaseModel | None:
+    """The answer to a request that made `made` (see `idempotency.Begun`); None when it has to be carried out again.
+
+    `kind` is what the route answers. Raises Missing when what it made is gone by now, PartUnavailable.
+    """
+    what, _, id_ = made.partition(":")
+    if what == "workflow":
+        with service.database.reading() as session:
+            row = get_row(session, id_)
+        return to_schema(row) if kind is Workflow else _accepted(service, principal, row)
+    if what == "key":
+        _forget_key(service, id_)
+        return None
+    try:
+        if what == "project":
+            return projects.get_project(service, principal, id_)
+        if what == "environment":
+            return environments.get_environment(service, principal, id_)
+        if what == "workspace":
+            return workspaces.get_workspace(service, principal, id_)
+    except Missing:
+        # It was taken away again because it was not finished.
+        return None
+    raise ValueError(f"nothing is known of {what}")
+
+
+def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseModel:
+    workflow = to_schema(row)
+    if row.resource_type == "registry":
+        return Accepted(resource=registries.get_registry(service, principal, row.resource_id), workflow=workflow)
+    if row.resource_type == "deployment":
+        deployment = deployment_views.get_deployment(service, principal, row.resource_id)
+        return Accepted(resource=deployment, workflow=workflow)
+    registry, model, number = (row.arguments[name] for name in ("registry_id", "model", "version"))
+    version = versions.get_version(service, principal, registry, model, number)
+    return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
+
+
+def _forget_key(service: Service, id_: str) -> None:
+    """Takes away an API key that nobody has seen: only the answer that was lost held it."""
+    with service.database.session() as session:
+        row = session.get(ApiKeyRow, id_)
+        if row is not None:
+            session.delete(row)

@@ -1,0 +1,171 @@
+"""The one way in for mutations: every route that changes something takes an `Idempotency-Key`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from registry_tui.service.core import idempotency, identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.core.idempotency import Answered, Keyed
+from registry_tui.service.errors import KeyReused, ServiceError, StillUnderWay
+
+HEADER = "Idempotency-Key"
+#: Tells that an answer is the one that was given before.
+REPLAYED = "Idempotency-Replayed"
+MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+#: For `openapi_extra` of a POST that only reads: keys would cost it two transactions and give nothing.
+READS_ONLY = {"x-reads-only": True}
+#: Seconds that a repetition waits for the request that is being carried out.
+PATIENCE = 20.0
+
+_PATTERN = r"^[\x21-\x7e]{1,255}$"
+_DESCRIPTION = (
+    "Names the intent: sent again with the same key within a day, the request is not carried out again and gets the "
+    "same answer. 255 visible ASCII characters at most, a random UUID say"
+)
+
+
+def key_dependency(
+    idempotency_key: Annotated[str | None, Header(alias=HEADER, pattern=_PATTERN, description=_DESCRIPTION)] = None,
+) -> None:
+    """Describes the header, and refuses keys that cannot be."""
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    digest: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Turns:
+    """Which keyed requests this process carries out now."""
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self._under_way: dict[str, _UnderWay] = {}
+
+    @asynccontextmanager
+    async def turn(self, request: Keyed) -> AsyncIterator[None]:
+        """Waits until no other request with this key is under way. Raises StillUnderWay, KeyReused."""
+        deadline = asyncio.get_running_loop().time() + self.patience
+        while (other := self._under_way.get(request.id)) is not None:
+            if other.digest != request.digest:
+                raise KeyReused(
+                    "Another request with this Idempotency-Key is being carried out",
+                    action="Send a new key with each request that is not a repetition",
+                )
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await other.ended.wait()
+            except TimeoutError as error:
+                raise StillUnderWay(
+                    "This request is still being carried out", action="Send it again with the same Idempotency-Key"
+                ) from error
+        mine = self._under_way[request.id] = _UnderWay(request.digest)
+        try:
+            yield
+        finally:
+            del self._under_way[request.id]
+            mine.ended.set()
+
+
+class KeyedRoute(APIRoute):
+    """A route that is carried out once for each `Idempotency-Key`, when it changes something."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.keyed = bool(MUTATING & set(options.get("methods") or ())) and not (
+            options.get("openapi_extra") or {}
+        ).get("x-reads-only")
+        if self.keyed:
+            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(key_dependency)]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        if not self.keyed:
+            return handle
+
+        async def handle_once(request: Request) -> Response:
+            key = request.headers.get(HEADER)
+            if key is None or not re.fullmatch(_PATTERN, key):
+                return await handle(request)
+            service: Service = request.app.state.service
+            turns: Turns = request.app.state.turns
+            user = request.headers.get("X-Registry-User")
+            address = f"{request.scope['path']}?{request.scope['query_string'].decode('latin-1')}".rstrip("?")
+            asked = idempotency.keyed(
+                service,
+                user or identity.owner_name(service),
+                key,
+                request.method,
+                address,
+                await request.body(),
+            )
+            async with turns.turn(asked):
+                found = await run_in_threadpool(idempotency.begin, service, asked)
+                if isinstance(found, Answered):
+                    return self._answer(found.status, found.body)
+                if found.made is not None:
+                    answer = await run_in_threadpool(self._resume, service, user, request, found.made)
+                    if answer is not None:
+                        await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
+                        return self._answer(self._status, answer)
+                return await self._carry_out(handle, request, service, asked)
+
+        return handle_once
+
+    @property
+    def _status(self) -> int:
+        return self.status_code or 200
+
+    def _answer(self, status: int, body: bytes) -> Response:
+        return Response(body, status, {REPLAYED: "true"}, media_type="application/json" if body else None)
+
+    def _resume(self, service: Service, user: str | None, request: Request, made: str) -> bytes | None:
+        from registry_tui.service.http import resuming
+
+        principal = identity.acting_principal(service, user, request.state.request_id)
+        answer = resuming.answer_from(service, principal, made, self.response_model)
+        return None if answer is None else answer.model_dump_json().encode()
+
+    @staticmethod
+    async def _carry_out(
+        handle: Callable[[Request], Coroutine[Any, Any, Response]], request: Request, service: Service, asked: Keyed
+    ) -> Response:
+        token = idempotency.current.set(asked.id)
+        try:
+            response = await handle(request)
+        except Exception as error:
+            # After an error of the platform it is not known how far it came: the row stays, as after a crash.
+            if _status_of(error) < 500:
+                await run_in_threadpool(idempotency.refused, service, asked)
+            raise
+        finally:
+            idempotency.current.reset(token)
+        await run_in_threadpool(idempotency.answered, service, asked, response.status_code, bytes(response.body))
+        return response
+
+
+def _status_of(error: Exception) -> int:
+    if isinstance(error, RequestValidationError):
+        return 422
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return error.status if isinstance(error, ServiceError) else 500
+
+
+def new_router(*tags: str) -> APIRouter:
+    """The router of a module: its mutations take an `Idempotency-Key`."""
+    return APIRouter(tags=list(tags), route_class=KeyedRoute)

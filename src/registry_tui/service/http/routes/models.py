@@ -1,0 +1,210 @@
+"""Registering; registered models, their versions and archives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+from fastapi.responses import StreamingResponse
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.models import (
+    ArchiveCheck,
+    Manifest,
+    ModelUpdate,
+    ModelVersion,
+    RegisteredModel,
+    RegisterModel,
+    VersionStatus,
+    VersionUpdate,
+)
+from registry_tui.schemas.operations import Accepted
+from registry_tui.service.http.routes.content import content_response
+from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.http.routes.tracking import RangeIn
+from registry_tui.service.models import archives as version_archives
+from registry_tui.service.models import listing as model_list
+from registry_tui.service.models import registered as models
+from registry_tui.service.models import versions
+from registry_tui.service.registering import register as registering
+
+router = new_router("models")
+
+_MODELS = "/registries/{registry}/models"
+_MODEL = f"{_MODELS}/{{model}}"
+_VERSION = f"{_MODEL}/versions/{{version}}"
+
+VersionIn = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.post("/projects/{project}/register", status_code=202)
+def register_model(
+    service: ServiceIn, principal: Acting, project: str, request: RegisterModel
+) -> Accepted[ModelVersion]:
+    """Registers a logged model of the project: a new name makes the model, a known one a further version."""
+    return registering.register_model(service, principal, project, request)
+
+
+@router.get(_MODELS)
+def list_models(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    registry: str,
+    search: Annotated[str | None, Query(max_length=500, description="In names, descriptions, owners, tags")] = None,
+    name: Annotated[str | None, Query(max_length=250, description="What names begin with, in any case")] = None,
+    owner: Annotated[str | None, Query(max_length=64, description="A user's whole name")] = None,
+    order_by: Annotated[
+        str | None,
+        Query(description="name, updated_at, created_at, owner, location or latest_version; with - descending"),
+    ] = None,
+) -> Page[RegisteredModel]:
+    """The models that you may see, by name unless told otherwise."""
+    return model_list.list_models(
+        service,
+        principal,
+        registry,
+        search=search,
+        name=name,
+        owner=owner,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.get(_MODEL)
+def get_model(service: ServiceIn, principal: Acting, registry: str, model: str) -> RegisteredModel:
+    """One model, by name or ID."""
+    return models.get_model(service, principal, registry, model)
+
+
+@router.patch(_MODEL)
+def update_model(
+    service: ServiceIn, principal: Acting, registry: str, model: str, request: ModelUpdate
+) -> RegisteredModel:
+    """Changes description, visibility, owner and tags; for its owner."""
+    return models.update_model(service, principal, registry, model, request)
+
+
+@router.delete(_MODEL, status_code=204)
+def delete_model(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    model: str,
+    keep_archives: Annotated[bool, Query(description="Leaves the files in the object store")] = False,
+) -> None:
+    """Deletes a model with all versions, and their archives unless told to keep them; for its owner."""
+    versions.delete_model(service, principal, registry, model, keep_archives=keep_archives)
+
+
+@router.put(f"{_MODEL}/aliases/{{alias}}")
+def set_alias(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    model: str,
+    alias: str,
+    version: Annotated[int, Query(ge=1, le=2**31 - 1)],
+) -> RegisteredModel:
+    """Lets an alias name a version; for the model's owner."""
+    return models.set_alias(service, principal, registry, model, alias, version)
+
+
+@router.delete(f"{_MODEL}/aliases/{{alias}}")
+def delete_alias(service: ServiceIn, principal: Acting, registry: str, model: str, alias: str) -> RegisteredModel:
+    """Takes an alias away; for the model's owner."""
+    return models.delete_alias(service, principal, registry, model, alias)
+
+
+@router.get(f"{_MODEL}/versions")
+def list_versions(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    registry: str,
+    model: str,
+    search: Annotated[
+        str | None, Query(max_length=500, description="A number; or in notes, creators, aliases, tags")
+    ] = None,
+    status: VersionStatus | None = None,
+    order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
+) -> Page[ModelVersion]:
+    """A model's versions, newest first unless told otherwise."""
+    return versions.list_versions(
+        service,
+        principal,
+        registry,
+        model,
+        search=search,
+        status=status,
+        order_by=order_by,
+        page_size=page.page_size,
+        page_token=page.page_token,
+    )
+
+
+@router.get(_VERSION)
+def get_version(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> ModelVersion:
+    """One version with its origin and archive."""
+    return versions.get_version(service, principal, registry, model, version)
+
+
+@router.patch(_VERSION)
+def update_version(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: VersionUpdate
+) -> ModelVersion:
+    """Changes notes and tags; for who registered it and the model's owner."""
+    return versions.update_version(service, principal, registry, model, version, request)
+
+
+@router.delete(_VERSION, status_code=204)
+def delete_version(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    model: str,
+    version: VersionIn,
+    keep_archive: Annotated[bool, Query(description="Leaves the files in the object store")] = False,
+) -> None:
+    """Deletes a version and its archive; its number is never issued again."""
+    versions.delete_version(service, principal, registry, model, version, keep_archive=keep_archive)
+
+
+@router.get(f"{_VERSION}/manifest")
+def get_manifest(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> Manifest:
+    """Every file of the archive with its size and SHA-256."""
+    return version_archives.manifest(service, principal, registry, model, version)
+
+
+@router.post(f"{_VERSION}/verify")
+def verify_archive(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
+) -> ArchiveCheck:
+    """Reads the whole archive again and compares it with its manifest; answers when that is done."""
+    return version_archives.verify_archive(service, principal, registry, model, version)
+
+
+@router.post(f"{_VERSION}/verification", status_code=202)
+def begin_verification(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
+) -> Accepted[ModelVersion]:
+    """The same as a workflow, which tells how far it is, can be cancelled, and fails when something is wrong."""
+    return version_archives.begin_verification(service, principal, registry, model, version)
+
+
+@router.get(f"{_VERSION}/content", response_class=StreamingResponse)
+def read_archive(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    model: str,
+    version: VersionIn,
+    path: str,
+    range_header: RangeIn = None,
+) -> StreamingResponse:
+    """The bytes of one file of the archive, or a part of them."""
+    content = version_archives.open_archive_file(service, principal, registry, model, version, path, range_header)
+    return content_response(content, path)

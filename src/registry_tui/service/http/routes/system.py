@@ -1,0 +1,87 @@
+"""Health, the platform's status, and the plugin's nudge."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Header, Request
+from fastapi.responses import Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import Field
+
+import registry_tui
+from registry_tui.schemas.base import Schema
+from registry_tui.schemas.operations import PlatformStatus
+from registry_tui.service.deployments import metrics
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.loops.background import Background
+from registry_tui.service.loops.stream import Hub, lines
+from registry_tui.service.operations import status
+
+router = new_router("system")
+
+
+class Health(Schema):
+    """The service answers; `waiting_for` says what its start still needs, and is empty once it is done."""
+
+    status: str = "ok"
+    version: str = Field(default=registry_tui.__version__)
+    ready: bool
+    waiting_for: str
+    #: Why it cannot work, when it cannot.
+    failure: str | None = None
+
+
+@router.get("/health")
+async def health(request: Request) -> Health:
+    """Whether the service is up; asks no other part."""
+    background: Background = request.app.state.background
+    failure = background.failure
+    return Health(
+        ready=background.ready.is_set(),
+        waiting_for=background.waiting_for,
+        failure=None if failure is None else failure.detail,
+    )
+
+
+@router.get("/status")
+def platform_status(service: ServiceIn, principal: Acting) -> PlatformStatus:
+    """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
+    return status.platform_status(service)
+
+
+@router.get("/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def follow(
+    request: Request,
+    principal: Acting,
+    last_event_id: Annotated[str | None, Header(description="Goes on after this change", max_length=100)] = None,
+) -> StreamingResponse:
+    """Server-sent events: workflows that move, events as they are recorded, parts whose state changes.
+
+    The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again.
+    """
+    hub: Hub = request.app.state.hub
+
+    async def told() -> AsyncIterator[str]:
+        async for change in hub.follow(principal, last_event_id):
+            yield lines(change)
+
+    return StreamingResponse(told(), media_type="text/event-stream")
+
+
+@router.get("/metrics", response_class=Response)
+def read_metrics(service: ServiceIn, principal: Acting) -> Response:
+    """Prometheus metrics of the platform and of every deployment; for the administrator.
+
+    The gateway passes them on at `/metrics` to who shows an API key of the administrator's.
+    """
+    return Response(metrics.render(service, principal), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.post("/internal/pending-versions", status_code=202, include_in_schema=False)
+async def pending_versions(request: Request) -> None:
+    """MLflow's plugin has stored a version that waits for its archive."""
+    background: Background = request.app.state.background
+    background.nudge()

@@ -1,0 +1,1 @@
+"""Lineage: which versions came from which runs."""

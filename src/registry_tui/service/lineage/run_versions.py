@@ -1,0 +1,45 @@
+"""Which versions were registered from runs: one question to MLflow for a whole page of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry_tui.schemas.tracking import RegisteredAs, RunVersions
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.models import registered as models
+from registry_tui.service.tracking import experiments
+
+#: Versions that are read for a page of runs, the newest.
+MOST = 1000
+
+
+def registered_from(service: Service, principal: Principal, project: str, run_ids: Sequence[str]) -> RunVersions:
+    """The versions that the principal may see, the newest first. Raises Missing, NotPermitted, PartUnavailable."""
+    place = experiments.enter(service, principal, project)
+    return RunVersions(runs=registered_in(service, principal, place, run_ids))
+
+
+def registered_in(
+    service: Service, principal: Principal, place: experiments.ProjectPlace, run_ids: Sequence[str]
+) -> dict[str, list[RegisteredAs]]:
+    """The same by run ID, without those that have none. Raises Missing, PartUnavailable."""
+    registry_id = experiments.registry_id_of(service, place)
+    if registry_id is None or not run_ids:
+        return {}
+    registry = models.enter_registry(service, registry_id)
+    asked = ", ".join(experiments.quoted(each) for each in run_ids)
+    params = {"filter": f"run_id IN ({asked})", "order_by": ["creation_timestamp DESC"], "max_results": MOST}
+    answer = service.mlflow.call(
+        "GET", "model-versions/search", workspace=registry.workspace, params=params, seen_by=principal.sight
+    )
+    by_run: dict[str, list[RegisteredAs]] = {}
+    for each in answer.get("model_versions", []):
+        by_run.setdefault(each["run_id"], []).append(
+            RegisteredAs(
+                registry_id=registry.id,
+                model_name=each["name"],
+                version=int(each["version"]),
+                status=each.get("status", ""),
+            )
+        )
+    return by_run

@@ -1,0 +1,1 @@
+"""Work that the service repeats: its start, clean-up, supervision of replicas, and the stream."""

@@ -1,0 +1,166 @@
+"""What the service does by itself: finishing its start, archiving waiting versions, clearing up what was cut off."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from registry_tui.platform import endings
+from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.databases import DatabaseFault
+from registry_tui.service.core.context import Service
+from registry_tui.service.engine.engine import Interrupted
+from registry_tui.service.errors import PartUnavailable, ServiceError
+from registry_tui.service.loops import bootstrap
+from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
+from registry_tui.service.models import registered as models
+from registry_tui.service.places import environments, projects
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing import mlflow as routing
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of the first and the longest pause before a part that does not answer is asked again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+#: Seconds between looks for what was cut off.
+CLEAN_UP_EVERY = 30.0
+
+
+class Background:
+    """Three threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._stopping = threading.Event()
+        self._pending = threading.Event()
+        self._threads: list[threading.Thread] = []
+        #: Why the service cannot work at all, and what to do; None while nothing stands in its way.
+        self.failure: DatabaseFault | None = None
+        #: What the start still waits for, for people; empty once it is done.
+        self.waiting_for = "the service's start"
+        self.ready = threading.Event()
+        self.minder = Minder(service)
+
+    def start(self) -> None:
+        """Starts the threads."""
+        runs = (("start", self._start), ("pending-versions", self._archive_pending), ("minder", self._mind))
+        for name, run in runs:
+            thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stops the threads, waiting for what they are doing at most `timeout` seconds each."""
+        self._stopping.set()
+        self._pending.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def nudge(self) -> None:
+        """A version waits for its archive: look now."""
+        self._pending.set()
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except Interrupted:
+            return
+        except Exception as error:
+            logger.exception("the thread %s ended because of an error", threading.current_thread().name)
+            self.failure = self._fault(error) or DatabaseFault(
+                f"Its start failed because of an error of the service itself ({type(error).__name__})",
+                "See `registry-tui logs service`, then `registry-tui restart service`",
+                final=True,
+            )
+            self.waiting_for = self.failure.detail
+            endings.leave(self._service.home, "service", endings.Ending(self.failure.detail, self.failure.action))
+
+    def _fault(self, error: Exception) -> DatabaseFault | None:
+        """Which database stands in the way of the start, and how."""
+        home = self._service.home
+        return endings.database_ending(error, (home.service_database, home.workflows_database))
+
+    def _start(self) -> None:
+        service = self._service
+        self._until_done("writing routes", lambda: routing.publish(service))
+        self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
+        service.workflows.launch()
+        self._pending.set()
+        self._until_done("clearing up", self._clean_up)
+        self._until_done("mirroring access", lambda: routing.mirror_all(service))
+        self._until_done("the first environment and its registry", lambda: bootstrap.run(service))
+        if not self._stopping.is_set():
+            self.waiting_for = ""
+            self.ready.set()
+            logger.info("ready")
+        while not self._stopping.wait(CLEAN_UP_EVERY):
+            self._until_done("clearing up", self._clean_up, told=False)
+
+    def _clean_up(self) -> None:
+        projects.clean_up(self._service)
+        environments.clean_up(self._service)
+
+    def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
+        """Does the work, again and again with growing pauses while a part does not answer or it fails."""
+        pause = FIRST_PAUSE
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                work()
+                return
+            except PartUnavailable as error:
+                why = error.detail
+            except ServiceError as error:
+                why = error.detail
+                pause = LONGEST_PAUSE
+            except Exception as error:
+                fault = self._fault(error)
+                if fault is not None and fault.final:
+                    raise
+                why = (
+                    fault.detail
+                    if fault is not None
+                    else (f"an error of the service itself ({type(error).__name__}), see `registry-tui logs service`")
+                )
+                if why != said:
+                    logger.exception("%s", what)
+                pause = LONGEST_PAUSE
+            if told:
+                self.waiting_for = f"{what}: {why}"
+            if why != said:
+                logger.warning("%s: %s; trying again", what, why)
+                said = why
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _archive_pending(self) -> None:
+        said = ""
+        changes = DatabaseChanges(self._service.home.mlflow_database)
+        while not self._stopping.is_set():
+            nudged = self._pending.wait(self._service.settings.pending_versions_every)
+            if self._stopping.is_set():
+                return
+            self._pending.clear()
+            stamp = changes.stamp()
+            if not self._service.workflows.launched or not (nudged or changes.due(stamp)):
+                continue
+            try:
+                models.archive_pending(self._service)
+                changes.done(stamp)
+                said = ""
+            except ServiceError as error:
+                if error.detail != said:
+                    logger.warning("looking for versions that wait for their archive: %s", error.detail)
+                    said = error.detail
+            except Exception as error:
+                # One mistake must not end the archiving of all later versions.
+                if repr(error) != said:
+                    logger.exception("looking for versions that wait for their archive")
+                    said = repr(error)
+
+    def _mind(self) -> None:
+        said = ""
+        while not self._stopping.wait(MEMORY_EVERY):
+            if self._service.workflows.launched:
+                said = guarded_look(self.minder, said)

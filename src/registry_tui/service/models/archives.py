@@ -1,0 +1,117 @@
+"""What is stored of a version: its manifest, its files, and whether they are still as they were stored."""
+
+from __future__ import annotations
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion, VersionStatus
+from registry_tui.schemas.operations import Accepted
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.errors import WrongState
+from registry_tui.service.models import registered as models
+from registry_tui.service.models import versions
+from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.stores import archives
+from registry_tui.service.stores.archives import Place
+from registry_tui.service.tracking import artifacts
+
+#: Characters kept of what was wrong with an archive.
+_MAX_DAMAGE = 1000
+
+
+def manifest(service: Service, principal: Principal, registry: str, model: str, version: int) -> Manifest:
+    """What a version's archive holds. Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable."""
+    return archives.read_manifest(_stored_archive(service, principal, registry, model, version))
+
+
+def verify_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> ArchiveCheck:
+    """Reads a version's archive again and compares it with its manifest; an event tells what was found.
+
+    Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.verify", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = versions.find_version(service, place, found, version)
+        event.resource = versions.resource_of(place, known)
+        check = archives.check_archive(_archive_of(service, place, known))
+        event.detail = check.damage or "sound"
+        note_check(service, place, found.name, version, check)
+    return check
+
+
+def begin_verification(
+    service: Service, principal: Principal, registry: str, model: str, version: int
+) -> Accepted[ModelVersion]:
+    """As `verify_archive`, as a workflow that tells how far it is and fails when the archive is not as it was stored.
+
+    Raises Missing, WrongState until it is stored and while something else works on the version, PartUnavailable.
+    """
+    from registry_tui.service.workflows.verify import VERIFY
+
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    known = versions.find_version(service, place, found, version)
+    _archive_of(service, place, known)
+    workflow = service.workflows.start(
+        principal,
+        VERIFY,
+        resource=versions.resource_of(place, known),
+        arguments={
+            "registry_id": place.id,
+            "model": known.model_name,
+            "model_id": known.model_id,
+            "version": known.version,
+            "version_id": known.id,
+        },
+    )
+    return Accepted(resource=known, workflow=workflow)
+
+
+def note_check(service: Service, place: RegistryPlace, model: str, version: int, check: ArchiveCheck) -> None:
+    """Keeps with the version when its archive was read, and what was wrong. Raises Missing, PartUnavailable."""
+    answer = service.mlflow.call(
+        "GET", "model-versions/get", workspace=place.workspace, params={"name": model, "version": str(version)}
+    )
+    tags = {tag["key"]: tag.get("value", "") for tag in answer["model_version"].get("tags", ())}
+    known = versions.archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    if known is not None:
+        noted = known.model_copy(update={"verified_at": check.checked_at, "damage": check.damage[:_MAX_DAMAGE]})
+        service.mlflow.set_version_tags(
+            place.workspace, model, version, {mlflow_tags.ARCHIVE: versions.archive_tag(noted)}
+        )
+
+
+def open_archive_file(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    model: str,
+    version: int,
+    path: str,
+    range_header: str | None = None,
+) -> artifacts.Content:
+    """A file of a version's archive, or the bytes that an HTTP `Range` header names.
+
+    Raises Missing, NotPermitted, InvalidInput, WrongState until it is stored, RangeNotSatisfiable, PartUnavailable.
+    """
+    clean = artifacts.clean_path(path)
+    archive = _stored_archive(service, principal, registry, model, version)
+    return artifacts.open_file(archive.below(archives.FILES), clean, range_header)
+
+
+def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Place:
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    return _archive_of(service, place, versions.find_version(service, place, found, version))
+
+
+def _archive_of(service: Service, place: RegistryPlace, version: ModelVersion) -> Place:
+    if version.status is not VersionStatus.READY:
+        raise WrongState(
+            f"{version.model_name} v{version.version} has no archive: {version.status_message or version.status}",
+            action="Wait until it is READY" if version.status is VersionStatus.PENDING_REGISTRATION else None,
+        )
+    return place.archive(service, version.model_id, version.id)

@@ -1,0 +1,135 @@
+"""Lists of registered models, in pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.models import RegisteredModel
+from registry_tui.service.core import paging
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.models import registered as models
+from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.tracking.experiments import mlflow_order, quoted
+
+#: What MLflow's server sorts models by; by anything else they are sorted here, after reading all of them.
+_MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
+_ORDER: Mapping[str, Callable[[RegisteredModel], Any]] = {
+    "name": lambda model: model.name,
+    "updated_at": lambda model: model.updated_at,
+    "created_at": lambda model: model.created_at,
+    "owner": lambda model: model.owner,
+    "location": lambda model: model.location,
+    "latest_version": lambda model: model.latest_version or 0,
+}
+#: Seconds that a registry's models, once all were read for an order, serve further pages of it.
+#: A change that the service makes, or that MLflow's plugin tells of, ends it at once.
+_SNAPSHOT_SECONDS = 5.0
+
+
+def list_models(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    *,
+    search: str | None = None,
+    name: str | None = None,
+    owner: str | None = None,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[RegisteredModel]:
+    """The models that the principal may see, by name unless `order_by` says otherwise (`field` or `-field`).
+
+    `search` finds names, descriptions, owners and tags, in any case; `name` is what a name begins with, in any case,
+    where _ and % stand for other characters too; `owner` is a whole name. Where MLflow's server
+    cannot sort by a field, all models that are found are read, and `total` is known.
+    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    """
+    paging.check_page_size(page_size)
+    place = models.enter_registry(service, registry)
+    order = order_by or "name"
+    field = order.removeprefix("-")
+    mlflow_order(order, {name: name for name in _ORDER})
+    scope = f"models:{place.id}:{principal.name}:{search}:{name}:{owner}:{order}"
+    asked = _filters(search, name, owner)
+    if field in _MLFLOW_ORDER:
+        return _ordered_page(service, principal, place, asked, order, scope, page_size, page_token)
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    every = (
+        (model for _, model in models.scan(service, place, " AND ".join(asked), seen_by=principal.sight))
+        if search or name
+        else _all_models(service, place, principal.sight)
+    )
+    found = [model for model in every if owner is None or model.owner == owner]
+    found.sort(key=_ORDER[field], reverse=order.startswith("-"))
+    more = start + page_size < len(found)
+    return Page(
+        items=found[start : start + page_size],
+        next_page_token=paging.encode_token(scope, start + page_size) if more else None,
+        total=len(found),
+    )
+
+
+def _filters(search: str | None, name: str | None, owner: str | None) -> list[str]:
+    """What MLflow's server is asked for, as parts of its filter language."""
+    filters = [] if owner is None else [f"tags.`{mlflow_tags.OWNER}` = {quoted(owner)}"]
+    if name:
+        filters.append(f"name ILIKE {quoted(f'{name}%')}")
+    if search:
+        filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
+    return filters
+
+
+def _ordered_page(
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    asked: list[str],
+    order: str,
+    scope: str,
+    page_size: int,
+    page_token: str | None,
+) -> Page[RegisteredModel]:
+    """A page in an order that MLflow's server knows, reading no more than the page."""
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    order_ = mlflow_order(order, _MLFLOW_ORDER)
+    found = models.scan(service, place, " AND ".join(asked), order_, start, page_size + 1, principal.sight)
+    items = [model for _, model in islice(found, page_size)]
+    more = next(found, None) is not None
+    return Page(items=items, next_page_token=paging.encode_token(scope, start + page_size) if more else None)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """All models of a registry that a person may see, as they were at a time (monotonic) and after so many changes."""
+
+    registry_id: str
+    seen_by: str | None
+    taken: float
+    changes: int
+    models: tuple[RegisteredModel, ...]
+
+
+#: Of the registry that was searched last.
+_last: list[_Snapshot] = []
+_guard = threading.Lock()
+
+
+def _all_models(service: Service, place: RegistryPlace, seen_by: str | None) -> tuple[RegisteredModel, ...]:
+    now, changes = time.monotonic(), models.changes(place.id)
+    with _guard:
+        for known in _last:
+            fresh = now - known.taken < _SNAPSHOT_SECONDS and known.changes == changes
+            if (known.registry_id, known.seen_by) == (place.id, seen_by) and fresh:
+                return known.models
+    found = tuple(model for _, model in models.scan(service, place, seen_by=seen_by))
+    with _guard:
+        _last[:] = [_Snapshot(place.id, seen_by, now, changes, found)]
+    return found

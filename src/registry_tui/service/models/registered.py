@@ -1,0 +1,353 @@
+"""Registered models: details, changes, aliases. Lists are in `model_list.py`, versions in `versions.py`.
+
+MLflow's server keeps them in the registry's own MLflow workspace; our facts about them are tags
+(`schemas/mlflow_tags.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from registry_tui.contracts.mlflow_routes import ID_PATTERN
+from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas import mlflow_tags, names
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.stores.archives import Place
+from registry_tui.service.tracking.experiments import quoted, unquotable
+
+#: MLflow's largest page of models.
+_BATCH = 1000
+
+_changes: dict[str, int] = {}
+_changes_guard = threading.Lock()
+
+
+@dataclass(frozen=True, repr=False)
+class RegistryPlace:
+    """A live Model Registry: its MLflow workspace, and where its archives lie."""
+
+    id: str
+    name: str
+    workspace: str
+    bucket: str
+    prefix: str
+    key: AccessKey | None
+
+    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Place:
+        """A version's archive, or all of a model's, reached with the registry's own key. Raises WrongState."""
+        if self.key is None:
+            raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
+        ids = model_id if version_id is None else f"{model_id}/{version_id}"
+        return Place(service.object_store.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
+
+
+def enter_registry(service: Service, registry: str, *, any_status: bool = False) -> RegistryPlace:
+    """A Model Registry that answers. Raises Missing, WrongState while it is being made or taken away."""
+    with service.database.reading() as session:
+        row = resolve_registry(session, registry)
+        status = RegistryStatus(row.status)
+        if not (status.live or any_status):
+            raise WrongState(
+                f"Model Registry {row.name} is not available: {status.label}",
+                action="`registry-tui registries show` tells what it waits for",
+            )
+        return RegistryPlace(
+            id=row.id,
+            name=row.name,
+            workspace=row.mlflow_workspace,
+            bucket=row.environment.bucket,
+            prefix=row.prefix,
+            key=registries.machine_key(row),
+        )
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+def get_model(service: Service, principal: Principal, registry: str, model: str) -> RegisteredModel:
+    """One model, by name or ID. Raises Missing, also for other people's private models; WrongState, PartUnavailable."""
+    return find_model(service, principal, enter_registry(service, registry), model)
+
+
+def find_model(service: Service, principal: Principal, place: RegistryPlace, model: str) -> RegisteredModel:
+    """As `get_model`, in a registry that is known already."""
+    found = fetch_model(service, place, model, seen_by=principal.sight)
+    if found is None:
+        raise Missing(
+            f"Model Registry {place.name} has no model {model!r}", action=f"See `registry-tui models list {place.name}`"
+        )
+    return found
+
+
+def fetch_model(
+    service: Service, place: RegistryPlace, model: str, *, seen_by: str | None = None
+) -> RegisteredModel | None:
+    """A model by name or ID: one that the person `seen_by` may see, or any without. Raises PartUnavailable."""
+    if not model:
+        return None
+    # MLflow's search reads the last version only, its "get" all. It leaves out prompts, and what refused registrations
+    # left behind.
+    filters = [f"name {'LIKE' if unquotable(model) else '='} {quoted(model)}"]
+    if ID_PATTERN.fullmatch(model):
+        filters.append(f"tags.`{mlflow_tags.MODEL_ID}` = '{model}'")
+    for filter_ in filters:
+        for _, found in scan(service, place, filter_, batch=2, seen_by=seen_by):
+            if model in (found.name, found.id):
+                return found
+    return None
+
+
+def changed(registry_id: str) -> None:
+    """Notes that a registry's models changed: what was read of them for searches is not used any more."""
+    with _changes_guard:
+        _changes[registry_id] = _changes.get(registry_id, 0) + 1
+
+
+def changes(registry_id: str) -> int:
+    """A number that grows with each change that this service knows of."""
+    with _changes_guard:
+        return _changes.get(registry_id, 0)
+
+
+# -- changing ----------------------------------------------------------------------------------------
+
+
+def update_model(
+    service: Service, principal: Principal, registry: str, model: str, request: ModelUpdate
+) -> RegisteredModel:
+    """Changes description, visibility, owner and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.update", "change it") as found:
+        check_tags(request.set_tags, request.delete_tags)
+        ours = {}
+        if request.visibility is not None:
+            ours[mlflow_tags.VISIBILITY] = request.visibility.value
+        if request.owner is not None:
+            identity.check_user_name(service, request.owner)
+            _require_user(service, request.owner)
+            ours[mlflow_tags.OWNER] = request.owner
+        body = {"name": found.name}
+        if request.description is not None:
+            service.mlflow.call(
+                "PATCH",
+                "registered-models/update",
+                workspace=place.workspace,
+                json={**body, "description": request.description},
+            )
+        for key, value in {**{tag.key: tag.value for tag in request.set_tags}, **ours}.items():
+            service.mlflow.call(
+                "POST",
+                "registered-models/set-tag",
+                workspace=place.workspace,
+                json={**body, "key": key, "value": value},
+            )
+        for key in request.delete_tags:
+            if key in found.tags:
+                service.mlflow.call(
+                    "DELETE", "registered-models/delete-tag", workspace=place.workspace, json={**body, "key": key}
+                )
+    return reread(service, place, found)
+
+
+def set_alias(
+    service: Service, principal: Principal, registry: str, model: str, alias: str, version: int
+) -> RegisteredModel:
+    """Lets an alias name a version. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
+        if problem := names.alias_problem(alias):
+            raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
+        try:
+            service.mlflow.call(
+                "POST",
+                "registered-models/alias",
+                workspace=place.workspace,
+                json={"name": found.name, "alias": alias, "version": str(version)},
+            )
+        except Missing as error:
+            raise Missing(f"Model {found.name} has no version {version}") from error
+    return reread(service, place, found)
+
+
+def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
+    """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
+    place = enter_registry(service, registry)
+    with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
+        if alias not in found.aliases:
+            raise Missing(f"Model {found.name} has no alias {alias!r}")
+        service.mlflow.call(
+            "DELETE",
+            "registered-models/alias",
+            workspace=place.workspace,
+            json={"name": found.name, "alias": alias},
+        )
+    return reread(service, place, found)
+
+
+@contextmanager
+def changing(
+    service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str
+) -> Iterator[RegisteredModel]:
+    """Records an event about the block, which gets the model when the principal owns it.
+
+    Raises Missing, NotPermitted with `doing` ("only its owner may …").
+    """
+    with events.recording(service, principal, action, Resource("model", model, model, place.id)) as event:
+        found = find_model(service, principal, place, model)
+        event.resource = Resource("model", found.id, found.name, place.id)
+        require_owner(principal, found, doing)
+        try:
+            yield found
+        finally:
+            changed(place.id)
+
+
+def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:
+    """Raises NotPermitted unless the principal owns the model, is `also`, or an administrator."""
+    if principal.administrator or principal.name in (model.owner, also):
+        return
+    raise NotPermitted(
+        f"{model.name} belongs to {model.owner or 'nobody'}; only its owner may {doing}",
+        action="Ask its owner, or the administrator",
+    )
+
+
+def check_tags(tags: Iterable[Tag], delete: Iterable[str] = ()) -> None:
+    """Raises InvalidInput for a tag that is given twice, is to be set and deleted, or is one of ours."""
+    seen: set[str] = set()
+    for key in [tag.key for tag in tags] + list(delete):
+        problem = None
+        if key in seen:
+            problem = f"{key!r} is given twice"
+        elif key.startswith(mlflow_tags.PREFIX):
+            problem = f"{key!r}: the registry keeps tags under {mlflow_tags.PREFIX} for itself"
+        elif key.startswith("mlflow.prompt."):
+            problem = f"{key!r} would make it a prompt"
+        elif key != key.strip() or any(ord(sign) < 32 for sign in key):
+            problem = f"{key!r} holds spaces around it, or control characters"
+        if problem:
+            raise InvalidInput(f"The tag {problem}", errors=[FieldProblem(field="tags", message=problem)])
+        seen.add(key)
+
+
+def reread(service: Service, place: RegistryPlace, model: RegisteredModel) -> RegisteredModel:
+    """The model as it is now. Raises Missing when it was deleted meanwhile."""
+    found = fetch_model(service, place, model.name)
+    if found is None:
+        raise Missing(f"Model {model.name} was deleted just now")
+    return found
+
+
+# -- MLflow's objects ----------------------------------------------------------------------------------
+
+
+def to_model(registry_id: str, found: Mapping[str, Any]) -> RegisteredModel:
+    """MLflow's `RegisteredModel` as ours."""
+    tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
+    latest = max(found.get("latest_versions", ()), key=lambda version: int(version["version"]), default=None)
+    return RegisteredModel(
+        id=tags.get(mlflow_tags.MODEL_ID, found["name"]),
+        name=found["name"],
+        registry_id=registry_id,
+        description=found.get("description", ""),
+        owner=tags.get(mlflow_tags.OWNER, ""),
+        visibility=_visibility(tags.get(mlflow_tags.VISIBILITY)),
+        location=tags.get(mlflow_tags.LOCATION, ""),
+        created_at=moment(found.get("creation_timestamp")),
+        updated_at=moment(found.get("last_updated_timestamp")),
+        latest_version=None if latest is None else int(latest["version"]),
+        latest_status=None if latest is None else VersionStatus(latest.get("status", "READY")),
+        aliases={alias["alias"]: int(alias["version"]) for alias in found.get("aliases", ())},
+        tags=own_tags(tags),
+        contributors=sorted(
+            key.removeprefix(mlflow_tags.CONTRIBUTOR) for key in tags if key.startswith(mlflow_tags.CONTRIBUTOR)
+        ),
+    )
+
+
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that people set."""
+    return {key: value for key, value in tags.items() if not key.startswith(mlflow_tags.PREFIX)}
+
+
+def moment(milliseconds: Any) -> datetime:
+    """MLflow's time: milliseconds since 1970."""
+    return datetime.fromtimestamp(int(milliseconds or 0) / 1000, UTC)
+
+
+def offset_token(offset: int) -> str:
+    """MLflow's page token for a place in a list of models or versions (`SearchUtils.create_page_token`)."""
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
+
+
+def _visibility(value: str | None) -> Visibility:
+    return Visibility.PUBLIC if value == Visibility.PUBLIC.value else Visibility.PRIVATE
+
+
+def scan(
+    service: Service,
+    place: RegistryPlace,
+    filter_: str = "",
+    order: str = "name ASC",
+    start: int = 0,
+    batch: int = _BATCH,
+    seen_by: str | None = None,
+) -> Iterator[tuple[int, RegisteredModel]]:
+    """Models in MLflow's order from the place `start` on, each with its place; asks for `batch` at a time.
+
+    With `seen_by` those that this person may see (`mlflow_plugin/visibility.py`).
+    """
+    while True:
+        params = {
+            "filter": filter_,
+            "order_by": [order],
+            "max_results": min(batch, _BATCH),
+            "page_token": offset_token(start) if start else None,
+        }
+        answer = service.mlflow.call(
+            "GET", "registered-models/search", workspace=place.workspace, params=params, seen_by=seen_by
+        )
+        for found in answer.get("registered_models", ()):
+            yield start, to_model(place.id, found)
+            start += 1
+        if not answer.get("next_page_token"):
+            return
+
+
+def _require_user(service: Service, name: str) -> None:
+    from registry_tui.service.database.tables import UserRow
+
+    with service.database.reading() as session:
+        if session.get(UserRow, name) is None:
+            raise InvalidInput(
+                f"There is no user {name!r} in this installation",
+                errors=[FieldProblem(field="owner", message="must be a user of this installation")],
+            )
+
+
+# -- what the service does by itself ---------------------------------------------------------------------
+
+
+def archive_pending(service: Service) -> int:
+    """Starts the archive workflow of every version that waits for one; returns how many.
+
+    One question to MLflow a registry when idle.
+    Raises PartUnavailable, WrongState.
+    """
+    from registry_tui.service.workflows import archive
+
+    return archive.start_pending(service)

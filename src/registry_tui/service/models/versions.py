@@ -1,0 +1,333 @@
+"""Versions of registered models: lists, details, changes, deleting. Their archives are in `version_archives.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import select
+
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, VersionUpdate
+from registry_tui.schemas.operations import Workflow, WorkflowKind
+from registry_tui.service.core import events, paging
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
+from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
+from registry_tui.service.models import registered as models
+from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.operations.workflows import ACTIVE, active_workflow
+from registry_tui.service.tracking.experiments import mlflow_order, quoted, unquotable
+
+_ORDER = {
+    "version": "version_number",
+    "created_at": "creation_timestamp",
+    "updated_at": "last_updated_timestamp",
+}
+
+
+class StoredArchive(BaseModel):
+    """What the tag `mlflow_tags.ARCHIVE` holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    bytes: int
+    files: int
+    verified_at: datetime
+    #: What was wrong when it was read last.
+    damage: str = ""
+    #: Why replicas cannot serve it; empty when they can.
+    not_servable: str = ""
+
+
+def list_versions(
+    service: Service,
+    principal: Principal,
+    registry: str,
+    model: str,
+    *,
+    search: str | None = None,
+    status: VersionStatus | None = None,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[ModelVersion]:
+    """A model's versions, newest first unless `order_by` says otherwise.
+
+    `search` finds a number, and in any case parts of notes, creators, aliases and tags; MLflow's server does that, so
+    that no more than the page is read.
+    Raises Missing, WrongState, InvalidInput, PartUnavailable.
+    """
+    paging.check_page_size(page_size)
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    order = order_by or "-version"
+    scope = f"versions:{found.id}:{search}:{status}:{order}"
+    start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
+    filters = [f"name {'LIKE' if unquotable(found.name) else '='} {quoted(found.name)}"]
+    if search:
+        filters.append(f"tags.`{mlflow_tags.SEARCH}` = '{mlflow_tags.search_value(search)}'")
+    if status is not None:
+        filters.append(f"tags.`{mlflow_tags.STATUS}` = '{status.value}'")
+    params = {
+        "filter": " AND ".join(filters),
+        "order_by": [mlflow_order(order, _ORDER)],
+        "max_results": page_size,
+        "page_token": models.offset_token(start) if start else None,
+    }
+    answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
+    listed = answer.get("model_versions", ())
+    more = bool(answer.get("next_page_token"))
+    return Page(
+        items=[to_version(found, each) for each in listed if each["name"] == found.name],
+        next_page_token=paging.encode_token(scope, start + len(listed)) if more else None,
+    )
+
+
+def get_version(service: Service, principal: Principal, registry: str, model: str, version: int) -> ModelVersion:
+    """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
+    place = models.enter_registry(service, registry)
+    found = models.find_model(service, principal, place, model)
+    return find_version(service, place, found, version)
+
+
+def find_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> ModelVersion:
+    """As `get_version`, of a model that is known already."""
+    try:
+        answer = service.mlflow.call(
+            "GET",
+            "model-versions/get",
+            workspace=place.workspace,
+            params={"name": model.name, "version": str(version)},
+        )
+    except Missing as error:
+        raise _no_version(service, place, model, version) from error
+    found = to_version(model, answer["model_version"])
+    if found.status is VersionStatus.PENDING_REGISTRATION:
+        with service.database.reading() as session:
+            workflow = active_workflow(session, "version", found.id)
+        if workflow is not None:
+            found = found.model_copy(update={"workflow_id": workflow.id, "status_message": _how_far(workflow)})
+    return found
+
+
+def _no_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> Missing:
+    """Numbers are not issued again, so those of a model may begin anywhere."""
+    params = {
+        "filter": f"name {'LIKE' if unquotable(model.name) else '='} {quoted(model.name)}",
+        "order_by": ["version_number ASC"],
+        "max_results": 1,
+    }
+    answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
+    first = next((int(each["version"]) for each in answer.get("model_versions", ())), None)
+    begin = f"; its versions begin at {first}" if first is not None and version < first else ""
+    return Missing(
+        f"Model {model.name} has no version {version}{begin}", action=f"See `registry-tui models versions {model.name}`"
+    )
+
+
+def update_version(
+    service: Service, principal: Principal, registry: str, model: str, version: int, request: VersionUpdate
+) -> ModelVersion:
+    """Changes notes and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.update", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = find_version(service, place, found, version)
+        event.resource = resource_of(place, known)
+        models.require_owner(principal, found, "change its versions", also=known.creator)
+        models.check_tags(request.set_tags, request.delete_tags)
+        named = {"name": found.name, "version": str(version)}
+        if request.notes is not None:
+            service.mlflow.call(
+                "PATCH",
+                "model-versions/update",
+                workspace=place.workspace,
+                json={**named, "description": request.notes},
+            )
+        service.mlflow.set_version_tags(
+            place.workspace, found.name, version, {tag.key: tag.value for tag in request.set_tags}
+        )
+        for key in request.delete_tags:
+            if key in known.tags:
+                service.mlflow.call(
+                    "DELETE", "model-versions/delete-tag", workspace=place.workspace, json={**named, "key": key}
+                )
+    return find_version(service, place, found, version)
+
+
+def delete_version(
+    service: Service, principal: Principal, registry: str, model: str, version: int, *, keep_archive: bool = False
+) -> None:
+    """Deletes a version, whose number is never issued again, and its archive.
+
+    Raises Missing, NotPermitted, WrongState while its archive is being stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with events.recording(
+        service, principal, "version.delete", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
+    ) as event:
+        found = models.find_model(service, principal, place, model)
+        known = find_version(service, place, found, version)
+        event.resource = resource_of(place, known)
+        models.require_owner(principal, found, "delete its versions", also=known.creator)
+        _delete(service, principal, place, event.resource, found, known, keep_archive)
+
+
+def delete_model(
+    service: Service, principal: Principal, registry: str, model: str, *, keep_archives: bool = False
+) -> None:
+    """Deletes a model with all versions, and their archives.
+
+    Raises Missing, NotPermitted, WrongState while an archive of it is being stored, PartUnavailable.
+    """
+    place = models.enter_registry(service, registry)
+    with models.changing(service, principal, place, model, "model.delete", "delete it") as found:
+        resource = Resource("model", found.id, found.name, place.id)
+        _delete(service, principal, place, resource, found, None, keep_archives)
+
+
+def _delete(
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    resource: Resource,
+    model: RegisteredModel,
+    version: ModelVersion | None,
+    keep_archive: bool,
+) -> None:
+    from registry_tui.service.workflows import delete_archive
+
+    _require_idle(service, place, model, version)
+    _require_not_deployed(service, model, version)
+    number = None if version is None else version.version
+    if keep_archive:
+        delete_archive.forget(service, place.workspace, model.name, number)
+        models.changed(place.id)
+        return
+    # The workflow is there first, so that what follows is done even when the service is killed in between.
+    service.workflows.start(
+        principal,
+        delete_archive.DELETE_ARCHIVE,
+        resource=resource,
+        arguments={
+            "registry_id": place.id,
+            "model": model.name,
+            "model_id": model.id,
+            "version": number,
+            "version_id": None if version is None else version.id,
+        },
+    )
+    with suppress(PartUnavailable):  # the workflow tries again
+        delete_archive.forget(service, place.workspace, model.name, number)
+    models.changed(place.id)
+
+
+def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:
+    query = select(WorkflowRow).where(
+        WorkflowRow.status.in_(ACTIVE),
+        WorkflowRow.kind == WorkflowKind.ARCHIVE.value,
+        WorkflowRow.registry_id == place.id,
+    )
+    with service.database.reading() as session:
+        for row in session.scalars(query):
+            of_model = row.arguments.get("model_id") == model.id
+            if of_model and (version is None or row.resource_id == version.id):
+                raise WrongState(
+                    f"The archive of {row.resource_name} is being stored",
+                    action=f"Wait for it, or cancel it: `registry-tui workflows cancel {row.id}`",
+                )
+
+
+def _require_not_deployed(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
+    query = select(DeploymentRow).where(
+        DeploymentRow.registry_id == model.registry_id,
+        DeploymentRow.model_id == model.id,
+        DeploymentRow.state.not_in(("stopped", "failed")),
+    )
+    if version is not None:
+        query = query.where(DeploymentRow.version == version.version)
+    with service.database.reading() as session:
+        deployed = [f"{row.name} (version {row.version})" for row in session.scalars(query)]
+    if deployed:
+        raise InUse(
+            f"It is deployed: {', '.join(deployed)}", action="Stop it first: `registry-tui deployments stop NAME`"
+        )
+
+
+# -- MLflow's objects ------------------------------------------------------------------------------------
+
+
+def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion:
+    """MLflow's `ModelVersion` as ours."""
+    tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
+    number = int(found["version"])
+    archive = archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    return ModelVersion(
+        id=tags.get(mlflow_tags.VERSION_ID, f"{model.id}/{number}"),
+        model_id=model.id,
+        model_name=model.name,
+        registry_id=model.registry_id,
+        version=number,
+        status=VersionStatus(found.get("status", VersionStatus.READY)),
+        status_message=found.get("status_message", ""),
+        notes=found.get("description", ""),
+        creator=tags.get(mlflow_tags.CREATOR, found.get("user_id", "")),
+        created_at=models.moment(found.get("creation_timestamp")),
+        updated_at=models.moment(found.get("last_updated_timestamp")),
+        aliases=_aliases(model, number),
+        tags=models.own_tags(tags),
+        origin=_origin(tags.get(mlflow_tags.ORIGIN), found),
+        archive_uri=archive.uri if archive else None,
+        archive_bytes=archive.bytes if archive else None,
+        archive_files=archive.files if archive else None,
+        verified_at=archive.verified_at if archive else None,
+        archive_damage=archive.damage or None if archive else None,
+        servable=not (archive and archive.not_servable),
+        not_servable_reason=(archive.not_servable or None) if archive else None,
+        workflow_id=tags.get(mlflow_tags.WORKFLOW_ID),
+    )
+
+
+def resource_of(place: RegistryPlace, version: ModelVersion) -> Resource:
+    """A version as events and workflows name it."""
+    return Resource("version", version.id, f"{version.model_name} v{version.version}", place.id)
+
+
+def _aliases(model: RegisteredModel, number: int) -> list[str]:
+    return sorted(alias for alias, version in model.aliases.items() if version == number)
+
+
+def archive_facts(tag: str | None) -> StoredArchive | None:
+    """What the tag `mlflow_tags.ARCHIVE` tells; None without it."""
+    with suppress(ValidationError):  # a tag that an administrator changed by hand
+        return StoredArchive.model_validate_json(tag) if tag else None
+    return None
+
+
+def _origin(tag: str | None, found: Mapping[str, Any]) -> Origin:
+    with suppress(ValidationError):
+        if tag:
+            return Origin.model_validate_json(tag)
+    return Origin(run_id=found.get("run_id") or None, source=found.get("source", ""))
+
+
+def _how_far(workflow: Workflow) -> str:
+    done, total = workflow.progress.bytes_done, workflow.progress.bytes_total
+    return (
+        f"{workflow.step or workflow.status.value}: {done * 100 // total} %"
+        if total
+        else (workflow.step or workflow.status.value)
+    )
+
+
+def archive_tag(archive: StoredArchive) -> str:
+    """The value of the tag `mlflow_tags.ARCHIVE`."""
+    return archive.model_dump_json()

@@ -1,0 +1,1 @@
+"""Operations: the platform's status, events and workflows as people see them."""

@@ -1,0 +1,141 @@
+"""Workflows and their log lines as people see them."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.operations import LogLine, Progress, Workflow, WorkflowKind, WorkflowStatus
+from registry_tui.service.core import events, paging
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import LogLineRow, WorkflowRow
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
+
+#: The statuses of a workflow that is not finished.
+ACTIVE = tuple(status.value for status in WorkflowStatus if not status.finished)
+
+
+def get_row(session: Session, workflow_id: str) -> WorkflowRow:
+    """A workflow's row. Raises Missing."""
+    row = session.get(WorkflowRow, workflow_id)
+    if row is None:
+        raise Missing(f"There is no workflow {workflow_id!r}", action="See `registry-tui workflows list`")
+    return row
+
+
+def to_schema(row: WorkflowRow) -> Workflow:
+    """The workflow as people see it."""
+    return Workflow(
+        id=row.id,
+        kind=WorkflowKind(row.kind),
+        status=WorkflowStatus(row.status),
+        resource_type=row.resource_type,
+        resource_id=row.resource_id,
+        resource_name=row.resource_name,
+        actor=row.actor,
+        request_id=row.request_id,
+        steps=row.steps,
+        steps_done=row.steps_done,
+        step=row.step,
+        progress=Progress(**row.progress),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        finished_at=row.finished_at,
+        error=row.error,
+        action=row.action,
+    )
+
+
+def get_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
+    """One workflow. Raises Missing, NotPermitted."""
+    with service.database.reading() as session:
+        return to_schema(_visible(session, principal, workflow_id))
+
+
+def active_workflow(session: Session, resource_type: str, resource_id: str) -> Workflow | None:
+    """The workflow that is working on a resource now, if one is."""
+    query = select(WorkflowRow).where(WorkflowRow.lock == f"{resource_type}:{resource_id}")
+    row = session.scalars(query).first()
+    return None if row is None else to_schema(row)
+
+
+def list_workflows(
+    service: Service,
+    principal: Principal,
+    *,
+    kind: str | None = None,
+    status: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[Workflow]:
+    """Workflows, newest first: an administrator sees all, others their own. `status` may be "active".
+
+    Raises InvalidInput for an unknown kind or status, or a wrong token.
+    """
+    query = select(WorkflowRow)
+    if not principal.administrator:
+        query = query.where(WorkflowRow.actor == principal.name)
+    if kind is not None:
+        _check("kind", kind, [each.value for each in WorkflowKind])
+        query = query.where(WorkflowRow.kind == kind)
+    if status is not None:
+        _check("status", status, ["active", *(each.value for each in WorkflowStatus)])
+        query = query.where(WorkflowRow.status.in_(ACTIVE if status == "active" else [status]))
+    with service.database.reading() as session:
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(WorkflowRow.created_at, descending=True), paging.Key(WorkflowRow.id, descending=True)],
+            scope=f"workflows:{principal.name}:{kind}:{status}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+    return found.to_page(to_schema)
+
+
+def workflow_logs(
+    service: Service,
+    principal: Principal,
+    workflow_id: str,
+    *,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[LogLine]:
+    """A workflow's log lines, oldest first. Raises Missing, NotPermitted, InvalidInput."""
+    with service.database.reading() as session:
+        _visible(session, principal, workflow_id)
+        found = paging.keyset_page(
+            session,
+            select(LogLineRow).where(LogLineRow.workflow_id == workflow_id),
+            [paging.Key(LogLineRow.sequence)],
+            scope=f"workflow-logs:{workflow_id}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+    return found.to_page(events.log_line)
+
+
+def cancel_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
+    """Cancels a workflow. Raises Missing, NotPermitted, WrongState."""
+    get_workflow(service, principal, workflow_id)
+    return service.workflows.cancel(workflow_id)
+
+
+def retry_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
+    """Does a failed or cancelled workflow's work again. Raises Missing, NotPermitted, WrongState."""
+    get_workflow(service, principal, workflow_id)
+    return service.workflows.retry(principal, workflow_id)
+
+
+def _visible(session: Session, principal: Principal, workflow_id: str) -> WorkflowRow:
+    row = get_row(session, workflow_id)
+    if not (principal.administrator or row.actor == principal.name):
+        raise NotPermitted(f"The workflow belongs to {row.actor}", action="Ask them, or the administrator")
+    return row
+
+
+def _check(field: str, value: str, allowed: list[str]) -> None:
+    if value not in allowed:
+        message = f"{value!r} is none of: {', '.join(allowed)}"
+        raise InvalidInput(f"There is no such workflow {field}", errors=[FieldProblem(field=field, message=message)])

@@ -1,0 +1,1 @@
+"""Environments, workspaces and projects."""

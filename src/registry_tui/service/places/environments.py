@@ -1,0 +1,160 @@
+"""Environments: each has a cloud, a bucket, workspaces, and at most one Model Registry."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
+from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_environment
+from registry_tui.service.database.tables import EnvironmentRow, WorkspaceRow, new_id
+from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable
+
+logger = logging.getLogger(__name__)
+
+#: Creating and deleting touch two systems each; one at a time, so that an unfinished row is surely an abandoned one.
+_changing = threading.Lock()
+
+
+def create_environment(service: Service, principal: Principal, request: EnvironmentCreate) -> Environment:
+    """Makes an environment with its bucket. Raises NotPermitted, AlreadyThere, PartUnavailable."""
+    id_ = new_id()
+    resource = Resource("environment", id_, request.name)
+    with events.recording(service, principal, "environment.create", resource), _changing:
+        permissions.require_administrator(principal, "create environments")
+        _clean_up(service)
+        try:
+            with service.database.session() as session:
+                row = EnvironmentRow(
+                    id=id_,
+                    name=request.name,
+                    crn=identity.crn(session, "environment", id_),
+                    cloud=request.cloud.value,
+                    raz_enabled=request.raz_enabled,
+                    bucket=f"{request.name}-{id_[:8]}",
+                    creator=principal.name,
+                )
+                session.add(row)
+        except IntegrityError as error:
+            raise AlreadyThere(
+                f"There is an environment {request.name!r} already", action="Choose another name"
+            ) from error
+        service.object_store.create_bucket(row.bucket)
+        with service.database.session() as session:
+            session.get_one(EnvironmentRow, id_).state = "ready"
+    return get_environment(service, principal, id_)
+
+
+def get_environment(service: Service, principal: Principal, environment: str) -> Environment:
+    """One environment. Raises Missing."""
+    with service.database.reading() as session:
+        row = resolve_environment(session, environment)
+        return _schema(service, row, _workspace_counts(session, [row.id]))
+
+
+def list_environments(
+    service: Service, principal: Principal, *, page_size: int = DEFAULT_PAGE_SIZE, page_token: str | None = None
+) -> Page[Environment]:
+    """Environments by name. Raises InvalidInput for a wrong token."""
+    query = (
+        select(EnvironmentRow)
+        .where(EnvironmentRow.state == "ready")
+        .options(selectinload(EnvironmentRow.model_registry))
+    )
+    with service.database.reading() as session:
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(EnvironmentRow.name)],
+            scope="environments",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        counts = _workspace_counts(session, [row.id for row in found.rows])
+        return found.to_page(lambda row: _schema(service, row, counts))
+
+
+def delete_environment(service: Service, principal: Principal, environment: str) -> None:
+    """Deletes an empty environment and its bucket. Raises Missing, NotPermitted, InUse, PartUnavailable."""
+    with service.database.reading() as session:
+        row = resolve_environment(session, environment)
+    resource = Resource("environment", row.id, row.name)
+    with events.recording(service, principal, "environment.delete", resource), _changing:
+        permissions.require_administrator(principal, "delete environments")
+        with service.database.reading() as session:
+            _require_empty(resolve_environment(session, row.id))
+        if service.object_store.bucket_holds_objects(row.bucket):
+            raise InUse(
+                f"Environment {row.name} still stores objects in its bucket {row.bucket}: "
+                "archives that were kept when its Model Registry was deleted",
+                action="Remove them from the bucket first, if nobody needs them any more",
+            )
+        with service.database.session() as session:
+            row = resolve_environment(session, row.id)
+            _require_empty(row)
+            row.state = "deleting"
+        try:
+            _clean_up(service)
+        except PartUnavailable as error:
+            # The environment is gone for everybody; its bucket goes when the object store answers again.
+            logger.warning("the bucket of environment %s is removed later: %s", row.name, error.detail)
+
+
+def clean_up(service: Service) -> None:
+    """Takes away environments that were cut off while being made or deleted. Raises PartUnavailable."""
+    with _changing:
+        _clean_up(service)
+
+
+def _clean_up(service: Service) -> None:
+    with service.database.reading() as session:
+        unfinished = list(session.scalars(select(EnvironmentRow).where(EnvironmentRow.state != "ready")))
+    for row in unfinished:
+        service.object_store.delete_bucket(row.bucket)
+        with service.database.session() as session:
+            session.delete(session.get_one(EnvironmentRow, row.id))
+
+
+def _require_empty(row: EnvironmentRow) -> None:
+    inside = []
+    if row.model_registry is not None:
+        inside.append(f"the Model Registry {row.model_registry.name}")
+    if row.workspaces:
+        inside.append(f"workspaces: {', '.join(sorted(workspace.name for workspace in row.workspaces))}")
+    if inside:
+        raise InUse(f"Environment {row.name} still has {'; '.join(inside)}", action="Delete these first")
+
+
+def _workspace_counts(session: Session, ids: list[str]) -> Mapping[str, int]:
+    query = (
+        select(WorkspaceRow.environment_id, func.count())
+        .where(WorkspaceRow.environment_id.in_(ids))
+        .group_by(WorkspaceRow.environment_id)
+    )
+    return dict(session.execute(query).tuples().all())
+
+
+def _schema(service: Service, row: EnvironmentRow, workspaces: Mapping[str, int]) -> Environment:
+    registry = row.model_registry
+    return Environment(
+        id=row.id,
+        name=row.name,
+        crn=row.crn,
+        cloud=Cloud(row.cloud),
+        raz_enabled=row.raz_enabled,
+        bucket=row.bucket,
+        endpoint=service.ports.s3_endpoint,
+        creator=row.creator,
+        created_at=row.created_at,
+        registry_id=None if registry is None else registry.id,
+        registry_name=None if registry is None else registry.name,
+        workspace_count=workspaces.get(row.id, 0),
+    )

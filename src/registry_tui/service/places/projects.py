@@ -1,0 +1,275 @@
+"""Projects: each is one MLflow workspace, made and deleted with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
+
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.places import Project, ProjectCreate, Role
+from registry_tui.service.backends.supervisord import LocalReplicas
+from registry_tui.service.core import events, paging, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_environment, resolve_project, resolve_workspace
+from registry_tui.service.database.tables import (
+    CollaboratorRow,
+    DeploymentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkspaceRow,
+    new_id,
+)
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing import mlflow as routing
+
+logger = logging.getLogger(__name__)
+
+#: Registries' MLflow workspaces begin so.
+RESERVED_PREFIX = "mr-"
+#: MLflow's own workspace, which is always there: only the first project of an installation is given it.
+MLFLOW_DEFAULT = "default"
+#: What MLflow's clients call the experiment that they use when nobody chose one.
+DEFAULT_EXPERIMENT = "0"
+
+_ORDER: Mapping[str, InstrumentedAttribute[Any]] = {
+    "name": ProjectRow.name,
+    "creator": ProjectRow.creator,
+    "created_at": ProjectRow.created_at,
+}
+
+#: Creating and deleting touch several systems; one at a time, so that an unfinished row is surely an abandoned one.
+_changing = threading.Lock()
+
+
+def create_project(
+    service: Service, principal: Principal, request: ProjectCreate, *, mlflow_workspace: str | None = None
+) -> Project:
+    """Makes a project with its MLflow workspace; who makes it is its first administrator.
+
+    The row is there first, in the state `creating`, where nobody sees it; what an error or a crash leaves in that state
+    is taken away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
+    """
+    id_ = new_id()
+    with events.recording(service, principal, "project.create", Resource("project", id_, request.name)), _changing:
+        _check_name(request.name)
+        _clean_up(service)
+        with service.database.session() as session:
+            workspace = resolve_workspace(session, request.workspace)
+            _require_free(session, workspace, request.name)
+            row = ProjectRow(
+                id=id_,
+                name=request.name,
+                description=request.description,
+                workspace_id=workspace.id,
+                mlflow_workspace=mlflow_workspace or _free_mlflow_workspace(session, request.name, id_),
+                creator=principal.name,
+                collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
+            )
+            session.add(row)
+        service.mlflow.create_workspace(row.mlflow_workspace, request.description[:500])
+        routing.publish(service)
+        routing.mirror_access(service, id_)
+        # MLflow's server makes the project's own Default when it is asked for it.
+        service.mlflow.call(
+            "GET", "experiments/get", workspace=row.mlflow_workspace, params={"experiment_id": DEFAULT_EXPERIMENT}
+        )
+        with service.database.session() as session:
+            session.get_one(ProjectRow, id_).state = "ready"
+    return get_project(service, principal, id_)
+
+
+def get_project(service: Service, principal: Principal, project: str) -> Project:
+    """One project. Raises Missing, InvalidInput for an ambiguous name, NotPermitted."""
+    with service.database.reading() as session:
+        row = resolve_project(session, project)
+        permissions.check_project(session, principal, row, Role.VIEWER)
+        return to_schema(row)
+
+
+def list_projects(
+    service: Service,
+    principal: Principal,
+    *,
+    name: str | None = None,
+    workspace: str | None = None,
+    environment: str | None = None,
+    order_by: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[Project]:
+    """The projects that the principal may enter, by name unless `order_by` (`field` or `-field`) says otherwise.
+
+    `name` is a part of the name. Raises Missing, InvalidInput for an unknown order or a wrong token.
+    """
+    order = order_by or "name"
+    column = _ORDER.get(order.removeprefix("-"))
+    if column is None:
+        message = f"must be one of {', '.join(_ORDER)}, with - before it for descending"
+        raise InvalidInput("The order is not valid", errors=[FieldProblem(field="order_by", message=message)])
+    query = (
+        select(ProjectRow)
+        .where(ProjectRow.state == "ready")
+        .options(
+            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
+        )
+    )
+    if not principal.administrator:
+        query = query.join(CollaboratorRow).where(CollaboratorRow.user == principal.name)
+    with service.database.reading() as session:
+        if workspace is not None:
+            query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace).id)
+        if environment is not None:
+            of_environment = WorkspaceRow.environment_id == resolve_environment(session, environment).id
+            query = query.where(ProjectRow.workspace.has(of_environment))
+        if name:
+            query = query.where(ProjectRow.name.contains(name.lower(), autoescape=True))
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(column, order.startswith("-")), paging.Key(ProjectRow.id)],
+            scope=f"projects:{principal.name}:{name}:{workspace}:{environment}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return found.to_page(to_schema)
+
+
+def delete_project(service: Service, principal: Principal, project: str, *, force: bool = False) -> None:
+    """Deletes a project, its MLflow workspace and its run artifacts. Archives of registered versions stay.
+
+    Raises Missing, NotPermitted, InUse when it holds experiments and `force` is off, PartUnavailable.
+    """
+    with service.database.reading() as session:
+        row = resolve_project(session, project)
+    with events.recording(service, principal, "project.delete", Resource("project", row.id, row.name)), _changing:
+        with service.database.reading() as session:
+            row = resolve_project(session, row.id)
+            permissions.check_project(session, principal, row, Role.ADMIN)
+        if not force and (experiments := _experiments(service, row.mlflow_workspace)):
+            more = f" and {len(experiments) - 5} more" if len(experiments) > 5 else ""
+            raise InUse(
+                f"Project {row.name} still has experiments: {', '.join(experiments[:5])}{more}",
+                action="Delete them first, or delete the project with force",
+            )
+        if not force and (deployed := _deployed(service, row.id)):
+            raise InUse(
+                f"Project {row.name} still has deployments: {', '.join(deployed)}",
+                action="Delete them first, or delete the project with force",
+            )
+        with service.database.session() as session:
+            session.get_one(ProjectRow, row.id).state = "deleting"
+        routing.publish(service)
+        try:
+            _clean_up(service)
+        except PartUnavailable as error:
+            # The project is gone for everybody; what is left of it goes when the part answers again.
+            logger.warning("what project %s leaves behind is removed later: %s", row.name, error.detail)
+
+
+def clean_up(service: Service) -> None:
+    """Takes away projects that were cut off while being made or deleted. Raises PartUnavailable."""
+    with _changing:
+        _clean_up(service)
+
+
+def to_schema(row: ProjectRow) -> Project:
+    """The project as people see it."""
+    workspace = row.workspace
+    registry = routing.registry_of(row)
+    return Project(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        workspace_id=workspace.id,
+        workspace_name=workspace.name,
+        environment_id=workspace.environment_id,
+        environment_name=workspace.environment.name,
+        mlflow_workspace=row.mlflow_workspace,
+        creator=row.creator,
+        created_at=row.created_at,
+        registry_id=None if registry is None else registry.id,
+        registry_name=None if registry is None else registry.name,
+    )
+
+
+def _clean_up(service: Service) -> None:
+    with service.database.reading() as session:
+        query = select(ProjectRow).where(ProjectRow.state != "ready")
+        query = query.options(selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment))
+        unfinished = list(session.scalars(query))
+    for row in unfinished:
+        _undeploy(service, row.id)
+        service.access.remove_project(row.mlflow_workspace)
+        if row.state == "deleting" or row.mlflow_workspace != MLFLOW_DEFAULT:
+            service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
+        service.object_store.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
+        with service.database.session() as session:
+            session.delete(session.get_one(ProjectRow, row.id))
+
+
+def _deployed(service: Service, project_id: str) -> list[str]:
+    query = select(DeploymentRow.name).where(DeploymentRow.project_id == project_id).order_by(DeploymentRow.name)
+    with service.database.reading() as session:
+        return list(session.scalars(query))
+
+
+def _undeploy(service: Service, project_id: str) -> None:
+    """Ends what a project serves, and forgets it. Raises PartUnavailable."""
+    local = LocalReplicas(service.home)
+    query = select(DeploymentRow).where(DeploymentRow.project_id == project_id)
+    with service.database.reading() as session:
+        ids = [row.id for row in session.scalars(query)]
+    if not ids:
+        return
+    local.remove([name for id_ in ids for name in local.names(id_)])
+    with service.database.session() as session:
+        for row in session.scalars(query).all():
+            session.delete(row)
+    gateway_link.publish(service)
+
+
+def _check_name(name: str) -> None:
+    if name.startswith(RESERVED_PREFIX):
+        message = f"names that begin with {RESERVED_PREFIX} belong to Model Registries"
+        raise InvalidInput("The name is not valid", errors=[FieldProblem(field="name", message=message)])
+
+
+def _require_free(session: Session, workspace: WorkspaceRow, name: str) -> None:
+    query = select(ProjectRow).where(ProjectRow.workspace_id == workspace.id, ProjectRow.name == name)
+    taken = session.scalars(query).first()
+    if taken is not None:
+        raise AlreadyThere(f"Workspace {workspace.name} has a project {name!r} already", action="Choose another name")
+
+
+def _free_mlflow_workspace(session: Session, name: str, id_: str) -> str:
+    """The project's own name when no other project or registry has it, else with a suffix."""
+    taken = {
+        MLFLOW_DEFAULT,
+        *session.scalars(select(ProjectRow.mlflow_workspace)),
+        *session.scalars(select(RegistryRow.mlflow_workspace)),
+    }
+    return name if name not in taken else f"{name}-{id_[:6]}"
+
+
+def _experiments(service: Service, mlflow_workspace: str) -> Sequence[str]:
+    """Names of the experiments that hold anything: MLflow's own empty `Default` does not count."""
+    found = service.mlflow.call(
+        "POST", "experiments/search", workspace=mlflow_workspace, json={"max_results": 1000}
+    ).get("experiments", [])
+    return [
+        experiment["name"]
+        for experiment in found
+        if experiment["name"] != "Default" or _has_runs(service, mlflow_workspace, experiment["experiment_id"])
+    ]
+
+
+def _has_runs(service: Service, mlflow_workspace: str, experiment_id: str) -> bool:
+    body = {"experiment_ids": [experiment_id], "max_results": 1}
+    return bool(service.mlflow.call("POST", "runs/search", workspace=mlflow_workspace, json=body).get("runs"))

@@ -1,0 +1,1 @@
+"""Publishing: files and roles that MLflow and the gateway read."""

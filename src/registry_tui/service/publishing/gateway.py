@@ -1,0 +1,137 @@
+"""What the service tells the gateway, and asks it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.contracts.gateway_routes import Key, Replica, Route, Routes
+from registry_tui.gateway import counts
+from registry_tui.platform.secrets import write_private
+from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
+from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import ApiKeyRow, DeploymentRow, ProjectRow, RevisionRow
+from registry_tui.service.errors import PartUnavailable
+
+#: One writer at a time: what is written last was read last.
+_publishing = threading.Lock()
+_TIMEOUT = 2.0
+
+
+def publish(service: Service) -> None:
+    """Writes the gateway's routes anew from the database; to be called after each change of what they tell.
+
+    Raises PartUnavailable when the file cannot be written.
+    """
+    with _publishing, service.database.reading() as session:
+        rows = session.scalars(
+            select(DeploymentRow).options(
+                selectinload(DeploymentRow.revisions),
+                selectinload(DeploymentRow.project).selectinload(ProjectRow.collaborators),
+            )
+        )
+        keys = session.scalars(select(ApiKeyRow))
+        routes = Routes(
+            deployments=tuple(_route(service, row) for row in rows),
+            keys=tuple(
+                Key(row.id, row.sha256, row.user, row.expires_at.timestamp(), row.revoked_at is not None)
+                for row in keys
+            ),
+            administrators=(identity.owner_name(service),),
+        )
+        try:
+            write_private(service.home.gateway_routes_file, routes.to_json())
+        except OSError as error:
+            raise PartUnavailable(
+                f"Cannot write {service.home.gateway_routes_file}: {error.strerror}",
+                action="Free space on the disk, or make the folder writable",
+            ) from error
+    _nudge(service)
+
+
+def active_revision(row: DeploymentRow) -> RevisionRow | None:
+    """The revision that serves, if one does."""
+    return next((revision for revision in row.revisions if revision.number == row.revision), None)
+
+
+def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName]:
+    """The replicas of a revision, by their index."""
+    return [ReplicaName(row.id, revision.generation, index) for index in range(revision.replicas)]
+
+
+def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
+    """Whether all replicas of a revision are kept running, whatever the rows say."""
+    replicas = LocalReplicas(service.home)
+    return all(replicas.configured(name) for name in replica_names(row, revision))
+
+
+def serves(row: DeploymentRow) -> bool:
+    """Whether callers are sent to replicas of a deployment, whether or not one answers just now."""
+    revision = active_revision(row)
+    stopped = row.state in (DeploymentState.STOPPING.value, DeploymentState.STOPPED.value)
+    return revision is not None and revision.state == RevisionState.ACTIVE.value and not stopped
+
+
+def _route(service: Service, row: DeploymentRow) -> Route:
+    replicas = LocalReplicas(service.home)
+    revision = active_revision(row)
+    names = replica_names(row, revision) if revision is not None and serves(row) else []
+    return Route(
+        id=row.id,
+        name=row.name,
+        project=row.project.name,
+        access_key=row.access_key,
+        authentication=row.authentication,
+        members=tuple(collaborator.user for collaborator in row.project.collaborators),
+        replicas=tuple(Replica(name.program, str(replicas.socket(name))) for name in names),
+        port=row.port,
+        state=row.state,
+        body_bytes=service.settings.max_prediction_bytes,
+        seconds=service.settings.prediction_seconds,
+    )
+
+
+def stats(service: Service) -> Mapping[str, Any]:
+    """What all processes of the gateway counted, summed up; of one that does not answer, what it stored last."""
+    home = service.home
+    found = []
+    for socket, file in zip(home.gateway_sockets, home.gateway_counts_files, strict=True):
+        try:
+            with _gateway(socket) as client:
+                found.append(client.get("/stats").raise_for_status().json())
+        except (httpx.HTTPError, json.JSONDecodeError):
+            found.append(counts.read(file))
+    return counts.summed(found)
+
+
+def _nudge(service: Service) -> None:
+    """Has the gateway look at its routes now. One that does not answer looks by itself, every few seconds."""
+    for socket in service.home.gateway_sockets:
+        with suppress(httpx.HTTPError), _gateway(socket) as client:
+            client.post("/routes-changed")
+
+
+def _gateway(socket: Path) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=str(socket), verify=False, trust_env=False)
+    return httpx.Client(transport=transport, base_url="http://gateway", timeout=_TIMEOUT)
+
+
+def traffic(told: Mapping[str, Any], deployment: str) -> Traffic:
+    """One deployment's counts among what `stats` told."""
+    found = told.get("deployments", {}).get(deployment)
+    return Traffic() if found is None else Traffic.model_validate(found)
+
+
+def taken_ports(session: Session) -> set[int]:
+    """The ports that deployments have."""
+    return {port for port in session.scalars(select(DeploymentRow.port)) if port is not None}

@@ -1,0 +1,138 @@
+"""What MLflow's server is told: where each project's artifacts and registrations go, and who may enter."""
+
+from __future__ import annotations
+
+import threading
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Routes
+from registry_tui.platform.secrets import write_private
+from registry_tui.schemas.places import Role
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, RegistryRow, WorkspaceRow
+from registry_tui.service.errors import PartUnavailable
+
+#: One writer at a time: what is written last was read last.
+_publishing = threading.Lock()
+
+
+def registry_of(project: ProjectRow) -> RegistryRow | None:
+    """The Model Registry that a project registers into, when its workspace is synchronized with a live one."""
+    sync = project.workspace.sync
+    if sync is None or sync.synchronized_at is None:
+        return None
+    registry = sync.model_registry
+    return registry if RegistryStatus(registry.status).live else None
+
+
+def publish(service: Service) -> None:
+    """Writes `routes.json` anew from the database. Call it after each change of projects, collaborators or registries.
+
+    Raises PartUnavailable when the file cannot be written.
+    """
+    with _publishing, service.database.reading() as session:
+        projects = session.scalars(
+            select(ProjectRow)
+            .where(ProjectRow.state != "deleting")
+            .options(
+                selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+                selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
+                selectinload(ProjectRow.collaborators),
+            )
+        ).all()
+        registries = session.scalars(select(RegistryRow)).all()
+        routes = Routes(
+            projects={project.mlflow_workspace: _project_route(project) for project in projects},
+            registries={
+                registry.mlflow_workspace: RegistryRoute(registry.id, registry.environment.bucket, registry.prefix)
+                for registry in registries
+                if RegistryStatus(registry.status).live
+            },
+            administrators=(identity.owner_name(service),),
+        )
+        try:
+            write_private(service.home.routes_file, routes.to_json())
+        except OSError as error:
+            raise PartUnavailable(
+                f"Cannot write {service.home.routes_file}: {error.strerror}",
+                action="Free space on the disk, or make the folder writable",
+            ) from error
+
+
+def mirror_access(service: Service, project_id: str) -> None:
+    """Makes MLflow let exactly a project's collaborators, and the installation's owner, into it and its registry.
+
+    One that is gone is no error. Raises PartUnavailable.
+    """
+    with service.database.reading() as session:
+        project = session.get(ProjectRow, project_id)
+        if project is None or project.state == "deleting":
+            return
+        roles = {collaborator.user: Role(collaborator.role) for collaborator in project.collaborators}
+        roles[identity.owner_name(service)] = Role.ADMIN
+        registry = registry_of(project)
+    service.access.mirror_project(
+        project.mlflow_workspace, roles, None if registry is None else registry.mlflow_workspace
+    )
+
+
+def mirror_all(service: Service) -> None:
+    """`mirror_access` for every project. Raises PartUnavailable."""
+    with service.database.reading() as session:
+        ids = list(session.scalars(select(ProjectRow.id).where(ProjectRow.state == "ready")))
+    for project_id in ids:
+        mirror_access(service, project_id)
+
+
+def mirror_environment(service: Service, environment_id: str) -> None:
+    """`mirror_access` for every project of an environment. Raises PartUnavailable."""
+    with service.database.reading() as session:
+        ids = _project_ids(session, environment_id)
+    for project_id in ids:
+        mirror_access(service, project_id)
+
+
+def _project_ids(session: Session, environment_id: str) -> list[str]:
+    query = (
+        select(ProjectRow.id)
+        .join(WorkspaceRow)
+        .where(WorkspaceRow.environment_id == environment_id, ProjectRow.state == "ready")
+    )
+    return list(session.scalars(query))
+
+
+def _project_route(project: ProjectRow) -> ProjectRoute:
+    workspace = project.workspace
+    environment = workspace.environment
+    registry = registry_of(project)
+    return ProjectRoute(
+        project_id=project.id,
+        project_name=project.name,
+        workspace_name=workspace.name,
+        environment_name=environment.name,
+        bucket=environment.bucket,
+        registry=None if registry is None else registry.mlflow_workspace,
+        refusal="" if registry is not None else _refusal(project, workspace, environment),
+        collaborators={each.user: each.role for each in project.collaborators},
+    )
+
+
+def _refusal(project: ProjectRow, workspace: WorkspaceRow, environment: EnvironmentRow) -> str:
+    cannot = f"Project '{project.name}' cannot register models"
+    registry = environment.model_registry
+    if registry is None:
+        return (
+            f"{cannot}: its environment '{environment.name}' has no Model Registry. "
+            f"Create one: `registry-tui registries create --environment {environment.name}`."
+        )
+    status = RegistryStatus(registry.status)
+    if not status.live:
+        return f"{cannot}: the Model Registry '{registry.name}' is not available ({status.label})."
+    return (
+        f"{cannot}: its workspace '{workspace.name}' is not synchronized with the Model Registry '{registry.name}'. "
+        f"Synchronize it: `registry-tui registries synchronize {registry.name}`."
+    )

@@ -1,0 +1,1 @@
+"""Registering: new versions and their archives."""

@@ -1,0 +1,1 @@
+"""Model registries: their life cycle and their views."""

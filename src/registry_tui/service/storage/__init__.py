@@ -1,0 +1,1 @@
+"""Storage of a registry: what it uses, and its clean-up."""

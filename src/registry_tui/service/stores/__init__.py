@@ -1,0 +1,1 @@
+"""Stores: where archives are kept."""

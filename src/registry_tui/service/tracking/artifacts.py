@@ -1,0 +1,347 @@
+"""A run's artifacts: folders, and the bytes of a file, read straight from the object store.
+
+MLflow's own proxy reads whole files before it answers and knows no ranges. MLflow 3 keeps the models of a run apart
+from its artifacts (`<experiment>/models/<model ID>/artifacts`); here, as in MLflow's pages, they are folders of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from registry_tui.contracts import file_paths
+from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
+from registry_tui.mlflow_plugin import spellings
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
+from registry_tui.service.adapters.mlflow import segment
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.ml_model import MODEL_FILE
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.stores.archives import MIB, Place, clear_errors
+from registry_tui.service.tracking.experiments import ProjectPlace, enter, fetch_run, quoted
+
+#: Bytes that one file's reading keeps in memory.
+CHUNK = MIB
+#: Folders hold at most this many entries; the object store lists 1000 a request.
+_MAX_ENTRIES = 100_000
+#: Files whose sizes are added up for a folder: 20 requests to the object store.
+MAX_MEASURED = 20_000
+#: Files outside of a model that are named.
+MAX_NAMED = 20
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The wanted bytes lie behind the end of the file, which has `size` bytes."""
+
+    status, code, title = 416, "range-not-satisfiable", "There are no such bytes"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size} bytes only", action="Ask for bytes within it")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model that `log_model` wrote: a folder of its run, by its name."""
+
+    id: str
+    name: str
+    location: str
+    created: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """A part of a file: from byte `start`, `length` bytes, of `size` in all. Read `chunks` once."""
+
+    start: int
+    length: int
+    size: int
+    etag: str
+    chunks: Iterator[bytes]
+
+    @property
+    def whole(self) -> bool:
+        return self.length == self.size
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """What a folder of a run is made of: the run's own files below it, and a logged model's."""
+
+    own: Place
+    #: The models that lie in the folder, by their path in it: "" where the folder is a model's or lies in one.
+    models: Mapping[str, tuple[LoggedModel, Place]]
+
+
+def list_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactFolder:
+    """The entries directly below a folder of a run's artifacts, folders first.
+
+    A folder may hold files of the run and of a logged model; of two files with one path it is the model's, as in
+    MLflow's own downloads. Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
+    """
+    clean = clean_path(path)
+    place = enter(service, principal, project)
+    sides = _sides(service, place, fetch_run(service, place, run), clean)
+    entries = {entry.path: entry for entry in _entries(sides.own, clean)}
+    hidden, logged_id = [], None
+    for name, (model, folder) in sides.models.items():
+        if name:
+            theirs = [Artifact(path=name, is_folder=True)]
+        else:
+            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in _entries(folder, clean)]
+            logged_id = model.id if theirs else None
+        for entry in theirs:
+            before = entries.get(entry.path)
+            if before is not None and not (before.is_folder and entry.is_folder):
+                hidden.append(entry.path)
+            entries[entry.path] = entry
+    if not entries and clean:
+        raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
+    return ArtifactFolder(
+        path=clean,
+        entries=sorted(entries.values(), key=lambda entry: (not entry.is_folder, entry.path)),
+        is_model=any(entry.name == MODEL_FILE for entry in entries.values()),
+        logged_model_id=logged_id,
+        hidden=sorted(hidden),
+    )
+
+
+def measure_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactTotals:
+    """Files and bytes in a folder of a run's artifacts and below, of the first `MAX_MEASURED` files.
+
+    Of a model's folder also the files that are not stored with the model when it is registered.
+    Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
+    """
+    clean = clean_path(path)
+    place = enter(service, principal, project)
+    sides = _sides(service, place, fetch_run(service, place, run), clean)
+    own = dict(_sizes(sides.own, MAX_MEASURED + 1))
+    theirs: dict[str, int] = {}
+    for name, (_, folder) in sides.models.items():
+        base = f"{name}/" if name else ""
+        found = _sizes(folder, MAX_MEASURED + 1 - len(theirs))
+        theirs.update((f"{base}{below}", size) for below, size in found)
+    sizes = {**own, **theirs}
+    if not sizes and clean:
+        raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
+    counted = list(sizes.values())[:MAX_MEASURED]
+    # Registering takes the run's own folder where it holds a model, else the logged model.
+    outside = dict[str, int]()
+    if "" in sides.models or (not clean and MODEL_FILE in own):
+        outside = theirs if MODEL_FILE in own else own
+    return ArtifactTotals(
+        path=clean,
+        files=len(counted),
+        bytes=sum(counted),
+        complete=len(sizes) <= MAX_MEASURED,
+        outside_model=sorted(outside)[:MAX_NAMED],
+        outside_model_files=len(outside),
+        model_files=len(own if MODEL_FILE in own else theirs or own),
+        model_bytes=sum((own if MODEL_FILE in own else theirs or own).values()),
+    )
+
+
+def _sides(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> _Sides:
+    models = logged_models(service, place, run)
+    if not path:
+        named = {name: (model, locate(service, model.location)) for name, model in models.items()}
+        return _Sides(run_folder(service, place, run, ""), named)
+    model = models.get(path.partition("/")[0])
+    there = {} if model is None else {"": (model, _model_folder(service, place, model, path))}
+    return _Sides(run_folder(service, place, run, path), there)
+
+
+def open_artifact(
+    service: Service, principal: Principal, project: str, run: str, path: str, range_header: str | None = None
+) -> Content:
+    """One artifact, or the bytes of it that an HTTP `Range` header names; a logged model's rather than the run's.
+
+    Raises Missing, NotPermitted, InvalidInput for a folder or a path that leaves the run, RangeNotSatisfiable.
+    """
+    clean = clean_path(path)
+    if not clean:
+        raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
+    place = enter(service, principal, project)
+    found = fetch_run(service, place, run)
+    name, _, rest = clean.partition("/")
+    model = logged_models(service, place, found).get(name) if rest else None
+    if model is not None:
+        with suppress(Missing):
+            return open_file(_model_folder(service, place, model, name), rest, range_header)
+    return open_file(run_folder(service, place, found, ""), clean, range_header)
+
+
+def open_file(folder: Place, path: str, range_header: str | None = None) -> Content:
+    """A file below a folder of the object store. Raises Missing, InvalidInput, RangeNotSatisfiable, PartUnavailable."""
+    client, key = folder.client, folder.key(path)
+    try:
+        with clear_errors(folder):
+            head = client.head_object(Bucket=folder.bucket, Key=key)
+    except WrongState as error:
+        if _entries(Place(client, folder.bucket, f"{key}/"), path, limit=1):
+            raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
+        raise Missing(f"There is no file {path!r}") from error
+    size, etag = int(head["ContentLength"]), str(head["ETag"])
+    start, length = parse_range(range_header, size)
+    return Content(start, length, size, etag, _chunks(folder, key, etag, start, length))
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int]:
+    """First byte and length that a `Range` header asks of a file (RFC 9110, 14.2).
+
+    The whole file when the header names no single range. Raises RangeNotSatisfiable.
+    """
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match.groups() == ("", "") or any(len(number) > 19 for number in match.groups()):
+        return 0, size
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+        if int(last) == 0:
+            raise RangeNotSatisfiable(size)
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
+        if last and int(last) < start:
+            return 0, size
+    if start >= size:
+        raise RangeNotSatisfiable(size)
+    return start, end - start + 1
+
+
+def clean_path(path: str, field: str = "path") -> str:
+    """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
+    path = "" if path == "." else path
+    clean = path.removesuffix("/")
+    if path and (problem := file_paths.problem(clean, decode=False)):
+        raise InvalidInput(f"The path {problem}", errors=[FieldProblem(field=field, message=problem)])
+    return clean
+
+
+def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
+    """Where a folder of a run's own artifacts lies. Raises InvalidInput."""
+    return _below(locate(service, run["info"].get("artifact_uri", "")), path)
+
+
+def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> dict[str, LoggedModel]:
+    """The models that a run logged, by name: of one name the one that `runs:/RUN/NAME` registers."""
+    info = run["info"]
+    body = {
+        "experiment_ids": [info["experiment_id"]],
+        "filter": f"source_run_id = {quoted(info['run_id'])}",
+        "max_results": 1000,
+    }
+    models: dict[str, list[LoggedModel]] = {}
+    while True:
+        answer = service.mlflow.call("POST", "logged-models/search", workspace=place.workspace, json=body)
+        for found in answer.get("models", ()):
+            model = _logged_model(found)
+            models.setdefault(model.name, []).append(model)
+        if not answer.get("next_page_token"):
+            break
+        body["page_token"] = answer["next_page_token"]
+    outputs = run.get("outputs", {}).get("model_outputs", ())
+    steps = {output["model_id"]: int(output.get("step", 0)) for output in outputs}
+    chosen = {name: spellings.registered_of(several, steps) for name, several in models.items()}
+    return {name: model for name, model in chosen.items() if model is not None}
+
+
+def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tuple[LoggedModel, Mapping[str, Any]]:
+    """A logged model of a project, and MLflow's object. Raises Missing, PartUnavailable."""
+    if not re.fullmatch(r"m-[0-9A-Za-z-]{1,64}", model_id):
+        raise Missing(f"Project {place.name} has no logged model {model_id!r}")
+    try:
+        found = service.mlflow.call("GET", f"logged-models/{segment(model_id)}", workspace=place.workspace)["model"]
+    except (Missing, InvalidInput) as error:
+        raise Missing(f"Project {place.name} has no logged model {model_id!r}") from error
+    return _logged_model(found), found
+
+
+def locate(service: Service, uri: str) -> Place:
+    """Where an `mlflow-artifacts:/…` folder lies, read with the key that MLflow's server has. Raises InvalidInput."""
+    try:
+        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(uri))
+    except RouteError as error:
+        raise InvalidInput(f"The artifacts are not in the object store of this installation: {error}") from error
+    except (OSError, ValueError) as error:
+        raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
+    client = service.object_store.s3(service.secrets.object_store_mlflow)
+    return Place(client, location.bucket, f"{location.key.rstrip('/')}/")
+
+
+def has_model(folder: Place) -> bool:
+    """Whether a folder holds an `MLmodel` file. Raises ServiceError."""
+    with clear_errors(folder):
+        answer = folder.client.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key(MODEL_FILE), MaxKeys=1)
+    return any(entry["Key"] == folder.key(MODEL_FILE) for entry in answer.get("Contents", ()))
+
+
+def _logged_model(found: Mapping[str, Any]) -> LoggedModel:
+    info = found["info"]
+    return LoggedModel(
+        id=info["model_id"],
+        name=info.get("name", ""),
+        location=info.get("artifact_uri", ""),
+        created=int(info.get("creation_timestamp_ms", 0)),
+    )
+
+
+def _model_folder(service: Service, place: ProjectPlace, model: LoggedModel, path: str) -> Place:
+    """Where the folder `path` of a run lies, whose first part is the model's name."""
+    return _below(locate(service, model.location), path.partition("/")[2])
+
+
+def _below(folder: Place, path: str) -> Place:
+    return folder.below(path) if path else folder
+
+
+def _entries(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifact]:
+    base = f"{path}/" if path else ""
+    entries: list[Artifact] = []
+    with clear_errors(folder):
+        pages = folder.client.get_paginator("list_objects_v2").paginate(
+            Bucket=folder.bucket, Prefix=folder.prefix, Delimiter="/"
+        )
+        for page in pages:
+            for below in page.get("CommonPrefixes", ()):
+                name = below["Prefix"].removeprefix(folder.prefix).rstrip("/")
+                entries.append(Artifact(path=f"{base}{name}", is_folder=True))
+            for entry in page.get("Contents", ()):
+                if name := entry["Key"].removeprefix(folder.prefix):
+                    entries.append(Artifact(path=f"{base}{name}", is_folder=False, size=entry["Size"]))
+            if len(entries) >= limit:
+                break
+    return entries
+
+
+def _sizes(folder: Place, limit: int) -> Iterator[tuple[str, int]]:
+    """Path and size of each file below a folder, of at most `limit`."""
+    with clear_errors(folder):
+        pages = folder.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                if limit <= 0:
+                    return
+                if not entry["Key"].endswith("/"):  # a marker of an empty folder
+                    limit -= 1
+                    yield entry["Key"].removeprefix(folder.prefix), int(entry["Size"])
+
+
+def _chunks(folder: Place, key: str, etag: str, start: int, length: int) -> Iterator[bytes]:
+    if length == 0:
+        return
+    with clear_errors(folder):
+        answer = folder.client.get_object(
+            Bucket=folder.bucket, Key=key, IfMatch=etag, Range=f"bytes={start}-{start + length - 1}"
+        )
+        body = answer["Body"]
+        try:
+            yield from body.iter_chunks(CHUNK)
+        finally:
+            body.close()

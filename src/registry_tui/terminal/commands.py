@@ -1,0 +1,129 @@
+"""Places of the program, and the `:` commands that go there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+
+@dataclass
+class Place:
+    """Somewhere in the program: a kind of screen with what it shows. `state` is what it looked like when left."""
+
+    kind: str
+    args: dict[str, str] = field(default_factory=dict)
+    came_from: Place | None = field(default=None, compare=False, repr=False)
+    state: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+#: Kind of place to `module:class`, imported when first needed.
+SCREENS = {
+    "registries": "registry_tui.screens.registries.registries:RegistriesScreen",
+    "registry": "registry_tui.screens.registries.registry:RegistryScreen",
+    "projects": "registry_tui.screens.places.projects:ProjectsScreen",
+    "project": "registry_tui.screens.places.project:ProjectScreen",
+    "experiment": "registry_tui.screens.tracking.experiment:ExperimentScreen",
+    "compare": "registry_tui.screens.tracking.compare:CompareScreen",
+    "run": "registry_tui.screens.tracking.run:RunScreen",
+    "models": "registry_tui.screens.models.models:ModelsScreen",
+    "model": "registry_tui.screens.models.model:ModelScreen",
+    "diff": "registry_tui.screens.models.version_diff:DiffScreen",
+    "deployments": "registry_tui.screens.deployments.deployments:DeploymentsScreen",
+    "deployment": "registry_tui.screens.deployments.deployment:DeploymentScreen",
+    "keys": "registry_tui.screens.deployments.keys:KeysScreen",
+    "environments": "registry_tui.screens.places.environments:EnvironmentsScreen",
+    "activity": "registry_tui.screens.activity.activity:ActivityScreen",
+    "workflow": "registry_tui.screens.activity.workflow:WorkflowScreen",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A `:` command. `arguments` names the words that follow; those in brackets may be left out."""
+
+    name: str
+    aliases: tuple[str, ...]
+    arguments: tuple[str, ...]
+    help: str
+    #: The place it goes to; None for commands that the program itself obeys.
+    kind: str | None = None
+
+
+COMMANDS = (
+    Command("registries", ("registry-list", "mr"), (), "All Model Registries", "registries"),
+    Command("registry", ("reg",), ("registry",), "One Model Registry", "registry"),
+    Command("projects", ("p",), (), "All projects", "projects"),
+    Command("project", ("proj",), ("project",), "One project and its experiments", "project"),
+    Command("runs", ("r", "experiment", "exp"), ("project", "experiment"), "The runs of an experiment", "experiment"),
+    Command("run", (), ("project", "run"), "One run", "run"),
+    Command("models", ("m",), ("[registry]",), "Registered models", "models"),
+    Command("model", (), ("registry", "model"), "One registered model and its versions", "model"),
+    Command("deployments", ("d",), ("[project]",), "Deployments", "deployments"),
+    Command("deployment", (), ("deployment",), "One deployment: replicas, traffic, test, logs", "deployment"),
+    Command("keys", ("api-keys",), (), "API keys with which deployments are called", "keys"),
+    Command("environments", ("env", "ctx"), (), "Environments and their workspaces", "environments"),
+    Command("activity", ("wf", "workflows"), (), "Running and finished workflows", "activity"),
+    Command("workflow", (), ("workflow",), "One workflow with its log lines", "workflow"),
+    Command("theme", (), ("[theme]",), "Colours: dark, light, high-contrast, monochrome, or your own"),
+    Command("up", ("start",), (), "Start the platform"),
+    Command("help", ("h",), (), "What you can do here"),
+    Command("quit", ("q", "exit"), (), "Leave the program"),
+)
+
+#: Kinds of places that need no argument; the program may start at any of them.
+PLAIN_PLACES = tuple(
+    command.kind
+    for command in COMMANDS
+    if command.kind is not None and all(argument.startswith("[") for argument in command.arguments)
+)
+
+
+class CommandError(Exception):
+    """What was typed is no command; the message says what to type."""
+
+
+def find_command(word: str) -> Command | None:
+    """The command with this name or alias."""
+    return next((command for command in COMMANDS if word == command.name or word in command.aliases), None)
+
+
+def parse(text: str) -> tuple[Command, dict[str, str]]:
+    """A typed command with its arguments. Raises CommandError."""
+    words = text.strip().lstrip(":").split()
+    if not words:
+        raise CommandError("Type a command, e.g. models")
+    command = find_command(words[0].lower())
+    if command is None:
+        close = get_close_matches(words[0], [command.name for command in COMMANDS], n=1)
+        raise CommandError(f"There is no command {words[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+    required = [name for name in command.arguments if not name.startswith("[")]
+    given = words[1:]
+    if len(given) < len(required):
+        raise CommandError(f"Type :{command.name} {' '.join(command.arguments)}")
+    if len(given) > len(command.arguments):
+        if not command.arguments:
+            raise CommandError(f":{command.name} takes nothing more")
+        # The last argument may hold spaces, as names of experiments and models do.
+        given = [*given[: len(command.arguments) - 1], " ".join(given[len(command.arguments) - 1 :])]
+    names = [name.strip("[]") for name in command.arguments]
+    return command, dict(zip(names, given, strict=False))
+
+
+def complete(text: str, known: dict[str, Sequence[str]] | None = None) -> list[str]:
+    """Whole lines that begin as `text` does. `known` has the names to offer for each kind of argument."""
+    line = text.lstrip(":")
+    words = line.split(" ")
+    if len(words) == 1:
+        names = [command.name for command in COMMANDS if command.name.startswith(words[0])]
+        names += [alias for command in COMMANDS for alias in command.aliases if alias.startswith(words[0])]
+        return names
+    command = find_command(words[0])
+    position = len(words) - 2
+    if command is None or position >= len(command.arguments):
+        return []
+    argument = command.arguments[position].strip("[]")
+    choices = argument.split("|") if "|" in argument else (known or {}).get(argument, ())
+    head = " ".join(words[:-1])
+    return [f"{head} {choice}" for choice in choices if choice.lower().startswith(words[-1].lower())]
