@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _made_here = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
+    let_children_be_interrupted()
     os.environ.pop("REGISTRY_TUI_HOME", None)
     os.environ.pop("REGISTRY_TUI_USER", None)
     if SHARED not in os.environ and not hasattr(config, "workerinput"):
@@ -35,6 +37,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ.pop(SHARED, None)
         Platform(Home(folder / "h")).down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def let_children_be_interrupted() -> None:
+    """Lets processes that tests start end by SIGINT where this one ignores it, as background jobs do.
+
+    A program inherits that a signal is ignored, but not a handler.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
 @pytest.hookimpl(wrapper=True)

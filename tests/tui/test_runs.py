@@ -13,6 +13,7 @@ from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
+from registry_tui.screens.base.dialogs import Menu
 from registry_tui.screens.tracking import run_following
 from registry_tui.terminal.commands import Place
 from support.many_runs import fill
@@ -153,10 +154,18 @@ async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, st
 
 
 async def choose(driver: Driver, text: str) -> None:
-    """Takes a choice of a menu by what is typed."""
-    choices = driver.screen.query_one(OptionList)
-    labels = [str(choices.get_option_at_index(index).prompt) for index in range(choices.option_count)]
-    choices.highlighted = next(index for index, label in enumerate(labels) if text in label)
+    """Takes a choice of a menu by what is typed, once the menu has opened."""
+
+    def found() -> tuple[OptionList, int] | None:
+        # A menu puts its cursor where it belongs when it opens, and then takes keys.
+        if not isinstance(driver.screen, Menu) or driver.screen.focused is None:
+            return None
+        choices = driver.screen.query_one(OptionList)
+        labels = [str(choices.get_option_at_index(index).prompt) for index in range(choices.option_count)]
+        return choices, next(index for index, label in enumerate(labels) if text in label)
+
+    await driver.until(found, f"the choice {text}")
+    choices, choices.highlighted = found() or pytest.fail("the menu closed by itself")
     choices.focus()
     before = driver.app.screen
     await driver.press("enter")
