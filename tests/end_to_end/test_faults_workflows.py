@@ -35,7 +35,7 @@ from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.adapters.mlflow import Mlflow
 from registry_tui.service.engine.steps import Definition
-from registry_tui.service.workflows import load_definitions
+from registry_tui.service.workflows.catalog import DEFINITIONS
 from support import served
 from support.platforms import Platform, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names, object_store
@@ -364,22 +364,22 @@ def points(definition: Definition, case: Case) -> list[str]:
 
 
 def test_every_kind_of_workflow_has_a_row() -> None:
-    assert {case.kind for case in CASES} == set(load_definitions()) == set(WorkflowKind)
+    assert {case.kind for case in CASES} == set(DEFINITIONS) == set(WorkflowKind)
     undone = {
         (case.kind, point.removeprefix("after undo "))
         for case in CASES
-        for point in points(load_definitions()[case.kind], case)
+        for point in points(DEFINITIONS[case.kind], case)
         if point.startswith("after undo ")
     }
     assert undone == {
-        (kind, step.name) for kind, definition in load_definitions().items() for step in definition.steps if step.undo
+        (kind, step.name) for kind, definition in DEFINITIONS.items() for step in definition.steps if step.undo
     }
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_killed_at_every_point(own_platform: Platform, tmp_path: Path, case: Case) -> None:
     platform, work, passed = own_platform, case.work(), tmp_path / "passed"
-    expected = points(load_definitions()[case.kind], case)
+    expected = points(DEFINITIONS[case.kind], case)
     if hasattr(work, "arrange"):  # what takes a workflow of the same kind is done before the kills
         platform.up()
         work.arrange(platform)

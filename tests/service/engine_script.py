@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
-from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.database import Database
-from registry_tui.service.engine.engine import Definition, Engine, Step, StepContext
+from registry_tui.service.engine.engine import Engine
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InUse
+from registry_tui.service.operations import events
 from registry_tui.service.operations.workflows import list_workflows, workflow_logs
 
 PRINCIPAL = Principal("ann", "crn:ann", "request-1", administrator=True)
@@ -59,7 +60,7 @@ def main(folder: Path, command: str, fail: bool, die_at: str) -> None:
     database = Database.at(folder / "service.db")
     database.migrate()
     engine = Engine(folder / "workflows.db", {definition.kind: definition})
-    engine.observers.append(die)
+    engine.observe(die)
 
     class Parts:
         pass
@@ -69,7 +70,7 @@ def main(folder: Path, command: str, fail: bool, die_at: str) -> None:
     service = cast(Service, parts)
     engine.attach(service)
     if command == "start":
-        engine.start(PRINCIPAL, definition, resource=Resource("registry", "r1", "wine"), arguments={"n": 7})
+        engine.start(PRINCIPAL, definition.kind, resource=Resource("registry", "r1", "wine"), arguments={"n": 7})
     engine.launch()
     workflow = engine.wait(list_workflows(service, PRINCIPAL).items[0].id, timeout=60)
     assert workflow.status in (WorkflowStatus.SUCCEEDED, WorkflowStatus.FAILED)

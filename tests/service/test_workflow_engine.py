@@ -13,13 +13,14 @@ from typing import Any, cast
 import pytest
 
 from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow
-from registry_tui.service.engine.engine import Definition, Engine, Step, StepContext
+from registry_tui.service.engine.engine import Engine
 from registry_tui.service.engine.runner import Runner
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.operations import events
 from registry_tui.service.operations import workflows as queries
 from support.platforms import wait_for
 
@@ -121,13 +122,13 @@ def test_a_workflow_waits_for_the_launch_then_cancels_and_retries(bench: Bench) 
         on_cancel=_log("on_cancel"),
         on_failure=_log("on_failure"),
     )
-    workflow = bench.engine.start(ANN, definition, resource=WINE)
+    workflow = bench.engine.start(ANN, definition.kind, resource=WINE)
     assert workflow.status is WorkflowStatus.QUEUED
     bench.engine.launch()
     assert started.wait(30)
     with pytest.raises(WrongState, match="working on wine already"):
-        bench.engine.start(ANN, definition, resource=WINE)
-    bench.engine.start(ANN, bench.define(*definition.steps), resource=Resource("registry", "r2", "beer"))
+        bench.engine.start(ANN, definition.kind, resource=WINE)
+    bench.engine.start(ANN, bench.define(*definition.steps).kind, resource=Resource("registry", "r2", "beer"))
     assert queries.cancel_workflow(bench.service, ANN, workflow.id).status is WorkflowStatus.CANCELLING
     done = bench.engine.wait(workflow.id, 30)
     assert (done.status, done.steps_done, done.finished_at is not None) == (WorkflowStatus.CANCELLED, 1, True)
@@ -145,7 +146,7 @@ def test_a_workflow_waits_for_the_launch_then_cancels_and_retries(bench: Bench) 
 def test_at_rest_it_asks_its_database_nothing(bench: Bench) -> None:
     """DBOS has threads that would look every second for queues, delays and time limits; none of them is used."""
     bench.engine.launch()
-    done = bench.engine.wait(bench.engine.start(ANN, bench.define(Step("one", _log("one"))), resource=WINE).id, 30)
+    done = bench.engine.wait(bench.engine.start(ANN, bench.define(Step("one", _log("one"))).kind, resource=WINE).id, 30)
     assert done.status is WorkflowStatus.SUCCEEDED
     wait_for(lambda: not _looking(), what="DBOS's own threads to end")
 
@@ -170,7 +171,7 @@ def test_a_part_that_comes_back_is_waited_for_and_one_that_does_not_fails(bench:
 
     definition = bench.define(Step("flaky", flaky), Step("gone", gone))
     bench.engine.launch()
-    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    done = bench.engine.wait(bench.engine.start(ANN, definition.kind, resource=WINE).id, 30)
     assert (done.status, done.error, done.action) == (
         WorkflowStatus.FAILED,
         "the object store does not answer",
@@ -192,7 +193,7 @@ def test_an_error_nobody_foresaw_tells_no_secret_and_still_undoes(bench: Bench) 
 
     definition = bench.define(Step("broken", broken, undo=broken), on_failure=_log("on_failure"))
     bench.engine.launch()
-    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    done = bench.engine.wait(bench.engine.start(ANN, definition.kind, resource=WINE).id, 30)
     assert done.status is WorkflowStatus.FAILED and done.error is not None and "KeyError" in done.error
     assert "secret" not in done.error + "".join(bench.texts(done))
     assert bench.texts(done)[-1] == "on_failure"
@@ -221,10 +222,10 @@ def test_a_workflow_that_breaks_off_between_steps_is_undone_from_what_they_left(
         on_failure=_log("on_failure"),
     )
     bench.engine.launch()
-    done = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    done = bench.engine.wait(bench.engine.start(ANN, definition.kind, resource=WINE).id, 30)
     assert done.status is WorkflowStatus.FAILED and done.error is not None and "broke off" in done.error
     assert bench.texts(done) == ["took away a copy, back to 7", "on_failure"]
-    again = bench.engine.wait(bench.engine.start(ANN, definition, resource=WINE).id, 30)
+    again = bench.engine.wait(bench.engine.start(ANN, definition.kind, resource=WINE).id, 30)
     assert again.status is WorkflowStatus.SUCCEEDED, "its lock is free"
 
 
@@ -233,7 +234,7 @@ def test_stopping_interrupts_a_step_that_the_next_start_finishes(tmp_path: Path)
     bench = Bench(tmp_path)
     definition = bench.define(Step("endless", _until_cancelled(started)), on_cancel=_log("on_cancel"))
     bench.engine.launch()
-    workflow = bench.engine.start(ANN, definition, resource=WINE)
+    workflow = bench.engine.start(ANN, definition.kind, resource=WINE)
     assert started.wait(30)
     bench.engine.stop()
     assert bench.get(workflow).status is WorkflowStatus.RUNNING
@@ -260,9 +261,9 @@ def test_the_callers_rows_and_the_workflow_come_to_be_together(bench: Bench) -> 
         raise InvalidInput("no")
 
     with pytest.raises(InvalidInput):
-        bench.engine.start(ANN, definition, resource=WINE, prepare=refuse)
+        bench.engine.start(ANN, definition.kind, resource=WINE, prepare=refuse)
     assert queries.list_workflows(bench.service, ANN).items == []
-    workflow = bench.engine.start(ANN, definition, resource=WINE, prepare=prepare)
+    workflow = bench.engine.start(ANN, definition.kind, resource=WINE, prepare=prepare)
     with bench.database.reading() as session:
         assert session.get_one(InstallationRow, "made by").value == workflow.id
     bob = Principal("bob", "crn:bob", "request-2")
@@ -275,7 +276,7 @@ def test_many_workflows_all_finish(bench: Bench) -> None:
     definition = bench.define(*(Step(f"step {number}", _log(f"step {number}")) for number in range(3)))
     bench.engine.launch()
     started = [
-        bench.engine.start(ANN, definition, resource=Resource("version", str(number), "v")) for number in range(40)
+        bench.engine.start(ANN, definition.kind, resource=Resource("version", str(number), "v")) for number in range(40)
     ]
     wait_for(lambda: not queries.list_workflows(bench.service, ANN, status="active").items, what="all to finish")
     assert {bench.get(workflow).status for workflow in started} == {WorkflowStatus.SUCCEEDED}

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 from aiohttp import web
 
+from registry_tui.contracts.api_keys import new_key
 from registry_tui.contracts.gateway_routes import Key, Replica, Route, Routes
 from registry_tui.gateway import counts
-from registry_tui.gateway.access import new_key
 from registry_tui.platform.children import isolated
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports

@@ -18,13 +18,12 @@ from types import FrameType
 
 from sqlalchemy import select
 
-import registry_tui.service.workflows
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.__main__ import run
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import WorkflowRow
-from registry_tui.service.operations.workflows import ACTIVE
+from registry_tui.service.engine.rows import ACTIVE
 
 
 def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str | None) -> None:
@@ -45,7 +44,7 @@ def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str |
                 running = session.scalars(query).one()
             service.workflows.cancel(running)
 
-    service.workflows.observers.append(observe)
+    service.workflows.observe(observe)
 
 
 def live_once(kind: WorkflowKind, passed: Path, cancel_at: str | None) -> int:
@@ -70,7 +69,6 @@ def main() -> None:
     kind, passed = WorkflowKind(sys.argv[1]), Path(sys.argv[2])
     cancel_at = sys.argv[3] if len(sys.argv) > 3 else None
     passed.touch()
-    registry_tui.service.workflows.load_definitions()
     import dbos  # noqa: F401  imported here so that no child has to
 
     while True:

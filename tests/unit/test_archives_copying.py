@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size, _slices, in_parallel
-from registry_tui.service.tracking.artifacts import RangeNotSatisfiable, clean_path, parse_range
+from registry_tui.service.stores.content import RangeNotSatisfiable, clean_path, parse_range
 
 
 def test_results_come_in_order_and_few_are_under_way() -> None:

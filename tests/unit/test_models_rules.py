@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from registry_tui.schemas.models import Tag
+from registry_tui.service.adapters.mlflow_words import metric_value, mlflow_order, quoted, unquotable
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.models.registered import check_tags, to_model
 from registry_tui.service.registering.register import check_name
-from registry_tui.service.tracking.experiments import metric_value, mlflow_order, quoted, unquotable
 
 
 @pytest.mark.parametrize(

@@ -15,20 +15,23 @@ from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.operations import EventOutcome, WorkflowKind
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, RegistryStatus
-from registry_tui.service.core import events, identity
+from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, WorkspaceRow
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.operations import events
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.settings import Settings
+from registry_tui.service.workflows.catalog import DEFINITIONS
 
 
 def make_service(folder: Path, settings: Settings) -> Service:
     database = Database.at(folder / "service.db")
     database.migrate()
     nothing = cast(Any, None)
+    engine = Engine(folder / "workflows.db", DEFINITIONS)
     service = Service(
         home=Home(folder),
         ports=Ports(**dict.fromkeys(Ports.__dataclass_fields__, 1)),
@@ -38,9 +41,9 @@ def make_service(folder: Path, settings: Settings) -> Service:
         mlflow=nothing,
         object_store=nothing,
         access=nothing,
-        workflows=Engine(folder / "workflows.db"),
+        workflows=engine,
     )
-    service.workflows.attach(service)
+    engine.attach(service)
     with database.session() as session:
         for name, cloud in (("east", Cloud.AWS), ("west", Cloud.AWS), ("blue", Cloud.AZURE)):
             row = EnvironmentRow(

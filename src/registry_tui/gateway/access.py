@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 import time
 
+from registry_tui.contracts.api_keys import PREFIX, digest
 from registry_tui.contracts.gateway_routes import Key, Route, Routes
-
-#: What an API key begins with, so that people and secret scanners know it.
-PREFIX = "rtk"
 
 
 class Refusal(Exception):
@@ -19,20 +15,6 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, detail: str, action: str, allow: str = "") -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.action, self.allow = status, code, detail, action, allow
-
-
-def new_key() -> tuple[str, str, str]:
-    """A new API key: its ID, the whole key (shown once), and the SHA-256 that is stored.
-
-    The secret has 256 random bits, so that a plain hash is as good as a slow one.
-    """
-    id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return id_, f"{PREFIX}_{id_}_{secret}", digest(secret)
-
-
-def digest(secret: str) -> str:
-    """The SHA-256 of a key's secret."""
-    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:

@@ -16,14 +16,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
 from registry_tui.platform.children import isolated
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, write_private
-
-ARTIFACTS_DESTINATION = "registry-tui://artifacts"
-REGISTRY_STORE = "registry-tui://registry"
 
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")

@@ -31,10 +31,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
+from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
-from registry_tui.mlflow_plugin.launch import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.model_uris import parse_model_uri
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service

@@ -32,6 +32,7 @@ from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
 from registry_tui.service.stores.seaweedfs import ObjectStore
+from registry_tui.service.workflows.catalog import DEFINITIONS
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,12 @@ def build(home: Home) -> Service:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
     mlflow = Mlflow(ports, secrets)
-    workflows = Engine(home.workflows_database, threads=settings.workflow_threads, patience=settings.part_patience)
+    workflows = Engine(
+        home.workflows_database,
+        DEFINITIONS,
+        threads=settings.workflow_threads,
+        patience=settings.part_patience,
+    )
     service = Service(
         home=home,
         ports=ports,

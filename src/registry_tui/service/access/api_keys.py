@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
-from registry_tui.gateway.access import new_key
+from registry_tui.contracts.api_keys import new_key
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
 from registry_tui.service.core import events, paging

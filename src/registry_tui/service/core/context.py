@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from registry_tui.platform.paths import Home
     from registry_tui.platform.ports import Ports
     from registry_tui.platform.secrets import Secrets
+    from registry_tui.schemas.operations import Workflow, WorkflowKind
     from registry_tui.service.adapters.access import Access
     from registry_tui.service.adapters.mlflow import Mlflow
     from registry_tui.service.database.database import Database
-    from registry_tui.service.engine.engine import Engine
     from registry_tui.service.settings import Settings
     from registry_tui.service.stores.seaweedfs import ObjectStore
 
@@ -44,6 +47,43 @@ class Resource:
     registry_id: str | None = None
 
 
+class Workflows(Protocol):
+    """Durable workflows, as rules use them; `engine/engine.py` runs them."""
+
+    @property
+    def launched(self) -> bool:
+        """Whether workflows run; until then those that are started stay queued."""
+
+    def launch(self) -> None:
+        """Begins to run workflows, those that were cut off first."""
+
+    def start(
+        self,
+        principal: Principal,
+        kind: WorkflowKind,
+        *,
+        resource: Resource,
+        arguments: Mapping[str, Any] | None = None,
+        prepare: Callable[[Session, str], None] | None = None,
+    ) -> Workflow:
+        """Begins a workflow; `prepare` is called with its ID in the transaction that makes it. Raises WrongState."""
+
+    def cancel(self, workflow_id: str) -> Workflow:
+        """Asks for a workflow to be cancelled. Raises Missing, WrongState."""
+
+    def retry(self, principal: Principal, workflow_id: str) -> Workflow:
+        """Starts a failed or cancelled workflow's work again, as a new one. Raises Missing, WrongState."""
+
+    def wait(self, workflow_id: str, timeout: float = 600.0) -> Workflow:
+        """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""
+
+    def observe(self, observer: Callable[[str, WorkflowKind, str], None]) -> None:
+        """Calls `observer` around each step, with "before" or "after", the kind and the step's name."""
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stops taking up work; steps that look up are interrupted and go on at the next start."""
+
+
 @dataclass(frozen=True)
 class Service:
     """The parts that service functions work with; made once at start."""
@@ -56,4 +96,4 @@ class Service:
     mlflow: Mlflow
     object_store: ObjectStore
     access: Access
-    workflows: Engine
+    workflows: Workflows

@@ -14,7 +14,7 @@ from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
-from registry_tui.service.deployments import model_files
+from registry_tui.service.deployments import finding, model_files
 from registry_tui.service.deployments import rules as deployments
 from registry_tui.service.deployments.revisions import settings_of
 from registry_tui.service.publishing import gateway as gateway_link
@@ -56,7 +56,7 @@ def judge(service: Service, local: LocalReplicas, row: DeploymentRow) -> bool:
         service,
         owner,
         action="deployment.roll-back",
-        resource=deployments.resource_of(row),
+        resource=finding.resource_of(row),
         outcome=EventOutcome.FAILED,
         detail=why,
     )

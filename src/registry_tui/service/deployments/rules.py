@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from registry_tui.schemas.deployments import (
     Deployment,
@@ -18,14 +18,14 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     RevisionState,
 )
-from registry_tui.schemas.operations import Accepted, Workflow
+from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
 from registry_tui.schemas.places import Role
 from registry_tui.service.core import events, permissions
-from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_project
-from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, WorkspaceRow, new_id, now
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
 from registry_tui.service.deployments import machine
 from registry_tui.service.deployments import views as deployment_views
+from registry_tui.service.deployments.finding import find_for, resource_of
 from registry_tui.service.deployments.revisions import (
     Settings,
     checked_environment,
@@ -36,51 +36,11 @@ from registry_tui.service.deployments.revisions import (
     version_to_serve,
     wrong_field,
 )
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, WrongState
-from registry_tui.service.models import registered as models
+from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.registries.place import enter_registry
 
 # -- finding -----------------------------------------------------------------------------------------------
-
-
-def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentRow:
-    """A deployment by ID, name, `project/name` or `workspace/project/name`, with its project and revisions.
-
-    Of several with one name, those of projects that are not the principal's do not count. Raises Missing, InvalidInput.
-    """
-    parent, _, name = name_or_id.rpartition("/")
-    query = select(DeploymentRow).options(
-        selectinload(DeploymentRow.revisions),
-        selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
-    )
-    if parent:
-        project = resolve_project(session, parent)
-        query = query.where(DeploymentRow.project_id == project.id, DeploymentRow.name == name)
-    else:
-        query = query.where((DeploymentRow.id == name_or_id) | (DeploymentRow.name == name_or_id))
-    found = session.scalars(query).all()
-    if not found:
-        raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
-    own = [row for row in found if permissions.is_collaborator(session, principal, row.project)]
-    if len(own) > 1:
-        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in own))
-        raise InvalidInput(
-            f"Several deployments are named {name_or_id!r}: {listed}", action="Use one of these, or an ID"
-        )
-    return (own or found)[0]
-
-
-def find_for(service: Service, principal: Principal, name_or_id: str, role: Role) -> DeploymentRow:
-    """As `find`, when the principal has `role` in its project. Raises Missing, InvalidInput, NotPermitted."""
-    with service.database.reading() as session:
-        row = find(session, principal, name_or_id)
-        permissions.check_project(session, principal, row.project, role)
-    return row
-
-
-def resource_of(row: DeploymentRow) -> Resource:
-    """A deployment as events and workflows name it."""
-    return Resource("deployment", row.id, row.name, row.registry_id)
 
 
 # -- making ------------------------------------------------------------------------------------------------
@@ -91,11 +51,9 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
 
     Raises Missing, NotPermitted, InvalidInput, AlreadyThere, WrongState, PartUnavailable.
     """
-    from registry_tui.service.workflows.deploy import DEPLOY
-
     project = permissions.require_project(service, principal, request.project, Role.CONTRIBUTOR)
     registry = _registry_for(service, project, request.registry)
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     if request.follow_alias and request.alias is None:
         raise wrong_field("follow_alias", "name the alias to follow")
     version = version_to_serve(service, principal, registry, request.model, request.version, request.alias)
@@ -144,7 +102,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     try:
         workflow = service.workflows.start(
             principal,
-            DEPLOY,
+            WorkflowKind.DEPLOY,
             resource=resource_of(row),
             arguments={"revision": 1, "before": DeploymentState.PENDING.value},
             prepare=prepare,
@@ -268,8 +226,6 @@ def roll_out(
 
     `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
     """
-    from registry_tui.service.workflows.deploy import DEPLOY
-
     number = 1 + max((each.number for each in row.revisions), default=0)
 
     def prepare(session: Session, workflow_id: str) -> None:
@@ -292,7 +248,7 @@ def roll_out(
 
     workflow = service.workflows.start(
         principal,
-        DEPLOY,
+        WorkflowKind.DEPLOY,
         resource=resource_of(row),
         arguments={"revision": number, "before": row.state, "reason": reason},
         prepare=prepare,
@@ -302,13 +258,11 @@ def roll_out(
 
 def stop_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
     """Ends all replicas once they have answered what is under way. Raises Missing, NotPermitted, WrongState."""
-    from registry_tui.service.workflows.stop import STOP
-
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
     if row.state == DeploymentState.STOPPED.value:
         raise WrongState(f"{row.name} is stopped already")
     workflow = service.workflows.start(
-        principal, STOP, resource=resource_of(row), arguments={"before": row.state}, prepare=_noting(row)
+        principal, WorkflowKind.STOP, resource=resource_of(row), arguments={"before": row.state}, prepare=_noting(row)
     )
     return _accepted(service, row.id, workflow)
 
@@ -320,8 +274,6 @@ def delete_deployment(
 
     Raises Missing, NotPermitted, WrongState while it serves.
     """
-    from registry_tui.service.workflows.undeploy import UNDEPLOY
-
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
     if row.state in machine.CLAIMING and not force:
         raise WrongState(
@@ -329,7 +281,9 @@ def delete_deployment(
             action=f"Stop it first: `registry-tui deployments stop {row.name}`, or delete it with force",
         )
     shown = deployment_views.get_deployment(service, principal, row.id)
-    workflow = service.workflows.start(principal, UNDEPLOY, resource=resource_of(row), prepare=_noting(row))
+    workflow = service.workflows.start(
+        principal, WorkflowKind.UNDEPLOY, resource=resource_of(row), prepare=_noting(row)
+    )
     return Accepted(resource=shown, workflow=workflow)
 
 

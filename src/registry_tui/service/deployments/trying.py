@@ -19,11 +19,12 @@ from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.deployments import machine, model_requirements
 from registry_tui.service.deployments import views as deployment_views
-from registry_tui.service.deployments.rules import find_for
+from registry_tui.service.deployments.finding import find_for
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives
 from registry_tui.service.stores.archives import Place
 
@@ -47,7 +48,7 @@ _VALUES: dict[str, Any] = {
 
 def suggest(service: Service, principal: Principal, registry: str, model: str, version: int) -> DeploymentSuggestion:
     """What the Deploy form is filled with. Raises Missing, WrongState, NotPermitted, PartUnavailable."""
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     known = versions.get_version(service, principal, registry, model, version)
     warnings = []

@@ -38,6 +38,7 @@ from registry_tui.service.database.tables import (
     RevisionRow,
     WorkspaceRow,
 )
+from registry_tui.service.deployments.finding import find_for
 from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
 
@@ -170,8 +171,6 @@ def replica_log(
 
 
 def _find(service: Service, principal: Principal, deployment: str) -> DeploymentRow:
-    from registry_tui.service.deployments.rules import find_for
-
     return find_for(service, principal, deployment, Role.VIEWER)
 
 

@@ -21,26 +21,17 @@ from sqlalchemy.orm import Session
 
 from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.service.core import events
-from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.context import Resource as Resource
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WorkflowRow, new_id, now
-from registry_tui.service.engine.runner import Runner
-from registry_tui.service.engine.steps import Cancelled as Cancelled
-from registry_tui.service.engine.steps import Definition as Definition
-from registry_tui.service.engine.steps import Interrupted as Interrupted
-from registry_tui.service.engine.steps import Step as Step
-from registry_tui.service.engine.steps import StepContext as StepContext
-from registry_tui.service.engine.steps import StepFunction as StepFunction
+from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
+from registry_tui.service.engine.runner import Observer, Runner
+from registry_tui.service.engine.steps import Definition, Interrupted
 from registry_tui.service.errors import WrongState
-from registry_tui.service.operations.workflows import ACTIVE, get_row, to_schema
 
 if TYPE_CHECKING:
     from dbos import DBOS
 
 logger = logging.getLogger(__name__)
-
-#: Called with "before" or "after", the workflow's kind and the step's name (`on_start`, `undo copy files`, …).
-Observer = Callable[[str, WorkflowKind, str], None]
 
 #: The same for all versions of the program, so that a newer one goes on with what an older one began.
 _APPLICATION_VERSION = "1"
@@ -60,14 +51,17 @@ class Engine:
     def __init__(
         self,
         database_path: Path,
-        definitions: Mapping[WorkflowKind, Definition] | None = None,
+        definitions: Mapping[WorkflowKind, Definition],
         *,
         threads: int = 8,
         patience: float = 120.0,
     ) -> None:
-        """`patience`: seconds that a step waits for a part of the platform that does not answer."""
-        self.observers: list[Observer] = []
-        self.patience = patience
+        """`definitions`: the kinds of workflows that it runs.
+
+        `patience`: seconds that a step waits for a part of the platform that does not answer.
+        """
+        self._observers: list[Observer] = []
+        self._patience = patience
         self.stopping = threading.Event()
         self._path = database_path
         self._threads = threads
@@ -99,11 +93,11 @@ class Engine:
 
     def definition(self, kind: WorkflowKind) -> Definition:
         """The definition of a kind of workflow."""
-        if self._definitions is None:
-            from registry_tui.service.workflows import load_definitions
-
-            self._definitions = load_definitions()
         return self._definitions[kind]
+
+    def observe(self, observer: Observer) -> None:
+        """Calls `observer` around each step from now on."""
+        self._observers.append(observer)
 
     def launch(self) -> None:
         """Starts DBOS, goes on with every workflow that was cut off, and starts the queued ones."""
@@ -155,7 +149,7 @@ class Engine:
     def start(
         self,
         principal: Principal,
-        definition: Definition,
+        kind: WorkflowKind,
         *,
         resource: Resource,
         arguments: Mapping[str, Any] | None = None,
@@ -168,9 +162,10 @@ class Engine:
 
         Raises WrongState when another workflow works on the resource, or what `prepare` raises.
         """
+        definition = self.definition(kind)
         row = WorkflowRow(
             id=new_id(),
-            kind=definition.kind.value,
+            kind=kind.value,
             status=WorkflowStatus.QUEUED.value,
             resource_type=resource.type,
             resource_id=resource.id,
@@ -230,8 +225,7 @@ class Engine:
             raise WrongState(
                 f"The workflow is {row.status}", action="Only failed and cancelled workflows can be tried again"
             )
-        definition = self.definition(WorkflowKind(row.kind))
-        return self.start(principal, definition, resource=resource_of(row), arguments=row.arguments)
+        return self.start(principal, WorkflowKind(row.kind), resource=resource_of(row), arguments=row.arguments)
 
     def wait(self, workflow_id: str, timeout: float = 600.0) -> Workflow:
         """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""
@@ -323,7 +317,16 @@ class Engine:
             cancel = self.cancel_event(workflow_id)
             if row.cancel_requested:
                 cancel.set()
-            Runner(self, self.definition(WorkflowKind(row.kind)), row, cancel).run(abandon)
+            runner = Runner(
+                self.service,
+                self.definition(WorkflowKind(row.kind)),
+                row,
+                cancel=cancel,
+                stopping=self.stopping,
+                patience=self._patience,
+                observers=self._observers,
+            )
+            runner.run(abandon)
             with self._guard:
                 self._cancels.pop(workflow_id, None)
             self._rest()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from registry_tui.schemas.operations import EventOutcome, Progress, WorkflowStatus
+from registry_tui.schemas.operations import EventOutcome, Progress, WorkflowKind, WorkflowStatus
 from registry_tui.service.core import events
-from registry_tui.service.core.context import Principal, Resource
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import LogLineRow, WorkflowRow, now
 from registry_tui.service.engine.steps import Cancelled, Definition, Interrupted, StepContext, StepFunction
 from registry_tui.service.errors import PartUnavailable, ServiceError
-
-if TYPE_CHECKING:
-    from registry_tui.service.engine.engine import Engine
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +25,32 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 #: What DBOS records of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
 Outcome = dict[str, Any]
 
+#: Called with "before" or "after", the workflow's kind and the step's name (`on_start`, `undo copy files`, …).
+Observer = Callable[[str, WorkflowKind, str], None]
+
 
 class Runner:
-    """One workflow while it runs. `cancel` is set when it is to be cancelled or the service stops."""
+    """One workflow while it runs."""
 
-    def __init__(self, engine: Engine, definition: Definition, row: WorkflowRow, cancel: threading.Event) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        service: Service,
+        definition: Definition,
+        row: WorkflowRow,
+        *,
+        cancel: threading.Event,
+        stopping: threading.Event,
+        patience: float,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """`cancel` is set when it is to be cancelled or the service stops, `stopping` when the service stops.
+
+        `patience`: seconds that a step waits for a part of the platform that does not answer.
+        """
+        self._service = service
+        self._stopping = stopping
+        self._patience = patience
+        self._observers = observers
         self._definition = definition
         self._id = row.id
         self._arguments = row.arguments
@@ -126,7 +144,7 @@ class Runner:
     def _attempt(self, name: str, function: StepFunction) -> Outcome:
         """Runs a step until it is done, has failed, or is cancelled. Raises Interrupted."""
         context = StepContext(
-            service=self._engine.service,
+            service=self._service,
             principal=self._principal,
             workflow_id=self._id,
             resource=self._resource,
@@ -136,7 +154,7 @@ class Runner:
             error=self._error,
             action=self._action,
         )
-        deadline = time.monotonic() + self._engine.patience
+        deadline = time.monotonic() + self._patience
         pause = FIRST_PAUSE
         while True:
             try:
@@ -167,10 +185,10 @@ class Runner:
         if self._cancellable:
             self._cancel.wait(seconds)
         else:
-            self._engine.stopping.wait(seconds)
+            self._stopping.wait(seconds)
 
     def _observe(self, moment: str, name: str) -> None:
-        for observer in self._engine.observers:
+        for observer in self._observers:
             observer(moment, self._definition.kind, name)
 
     # -- what a step may say (steps.Reporter) --------------------------------------------------------
@@ -178,7 +196,7 @@ class Runner:
     def log(self, text: str, level: str) -> None:
         logger.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "workflow %s: %s", self._id, text)
         line = LogLineRow(request_id=self._principal.request_id, workflow_id=self._id, level=level, text=text)
-        with self._engine.service.database.session() as session:
+        with self._service.database.session() as session:
             session.add(line)
 
     def progress(self, progress: Progress) -> None:
@@ -189,7 +207,7 @@ class Runner:
             self._update(progress=progress.model_dump())
 
     def check_cancelled(self) -> None:
-        if self._engine.stopping.is_set():
+        if self._stopping.is_set():
             raise Interrupted
         if self._cancellable and self._cancel.is_set():
             raise Cancelled
@@ -197,7 +215,7 @@ class Runner:
     # -- the workflow's row ----------------------------------------------------------------------------
 
     def _update(self, **values: Any) -> None:
-        with self._engine.service.database.session() as session:
+        with self._service.database.session() as session:
             row = session.get_one(WorkflowRow, self._id)
             for name, value in values.items():
                 # A workflow that goes on after a kill passes its finished steps again, and never back.
@@ -209,7 +227,7 @@ class Runner:
             row.updated_at = now()
 
     def _finish(self, status: WorkflowStatus) -> None:
-        with self._engine.service.database.session() as session:
+        with self._service.database.session() as session:
             row = session.get_one(WorkflowRow, self._id)
             if row.finished_at is not None:
                 return

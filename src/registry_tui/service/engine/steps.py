@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.stores.archives import StoredFile
 
 #: The form of a step, an undo, and a hook. What a step returns is merged into `StepContext.state`.
 StepFunction = Callable[["StepContext"], Mapping[str, Any] | None]
@@ -91,25 +90,3 @@ class StepContext:
     def check_cancelled(self) -> None:
         """Call it between pieces of long work. Raises Cancelled, or Interrupted when the service stops."""
         self.reporter.check_cancelled()
-
-
-class Advancing:
-    """Adds up what is done of some files into a step's progress; an `archives.Advance`."""
-
-    def __init__(self, context: StepContext, files: Sequence[StoredFile]) -> None:
-        self._context = context
-        self._bytes_total = sum(file.size for file in files)
-        self._files_total = len(files)
-        self._bytes = self._files = 0
-
-    def __call__(self, bytes_: int, files: int) -> None:
-        self._bytes += bytes_
-        self._files += files
-        self._context.progress(
-            Progress(
-                bytes_done=self._bytes,
-                bytes_total=self._bytes_total,
-                files_done=self._files,
-                files_total=self._files_total,
-            )
-        )

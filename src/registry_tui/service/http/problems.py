@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
+from registry_tui.schemas.places import NAME_PATTERN
 from registry_tui.service.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -150,9 +151,6 @@ def _field_problem(error: dict[str, Any]) -> FieldProblem:
     if error["type"] == "json_invalid":
         return FieldProblem(field="body", message="not valid JSON")
     pattern = error.get("ctx", {}).get("pattern")
-    if pattern is not None:
-        from registry_tui.schemas.places import NAME_PATTERN
-
-        if pattern == NAME_PATTERN:
-            message = "only a-z, 0-9 and -, beginning and ending with a letter or digit"
+    if pattern == NAME_PATTERN:
+        message = "only a-z, 0-9 and -, beginning and ending with a letter or digit"
     return FieldProblem(field=".".join(where) or "body", message=message)

@@ -10,9 +10,9 @@ from registry_tui.schemas.operations import Accepted, Workflow
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import ApiKeyRow, WorkflowRow
 from registry_tui.service.deployments import views as deployment_views
+from registry_tui.service.engine.rows import get_row, to_schema
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import versions
-from registry_tui.service.operations.workflows import get_row, to_schema
 from registry_tui.service.places import environments, projects, workspaces
 from registry_tui.service.registries import lifecycle as registries
 

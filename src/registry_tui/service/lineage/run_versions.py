@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from registry_tui.schemas.tracking import RegisteredAs, RunVersions
+from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.models import registered as models
-from registry_tui.service.tracking import experiments
+from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 
 #: Versions that are read for a page of runs, the newest.
 MOST = 1000
@@ -15,19 +16,19 @@ MOST = 1000
 
 def registered_from(service: Service, principal: Principal, project: str, run_ids: Sequence[str]) -> RunVersions:
     """The versions that the principal may see, the newest first. Raises Missing, NotPermitted, PartUnavailable."""
-    place = experiments.enter(service, principal, project)
+    place = enter_project(service, principal, project)
     return RunVersions(runs=registered_in(service, principal, place, run_ids))
 
 
 def registered_in(
-    service: Service, principal: Principal, place: experiments.ProjectPlace, run_ids: Sequence[str]
+    service: Service, principal: Principal, place: ProjectPlace, run_ids: Sequence[str]
 ) -> dict[str, list[RegisteredAs]]:
     """The same by run ID, without those that have none. Raises Missing, PartUnavailable."""
-    registry_id = experiments.registry_id_of(service, place)
+    registry_id = registry_id_of(service, place)
     if registry_id is None or not run_ids:
         return {}
-    registry = models.enter_registry(service, registry_id)
-    asked = ", ".join(experiments.quoted(each) for each in run_ids)
+    registry = enter_registry(service, registry_id)
+    asked = ", ".join(mlflow_words.quoted(each) for each in run_ids)
     params = {"filter": f"run_id IN ({asked})", "order_by": ["creation_timestamp DESC"], "max_results": MOST}
     answer = service.mlflow.call(
         "GET", "model-versions/search", workspace=registry.workspace, params=params, seen_by=principal.sight

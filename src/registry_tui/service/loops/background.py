@@ -10,14 +10,14 @@ from registry_tui.platform import endings
 from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
-from registry_tui.service.engine.engine import Interrupted
+from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
-from registry_tui.service.models import registered as models
 from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.registering import archiving
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class Background:
             if not self._service.workflows.launched or not (nudged or changes.due(stamp)):
                 continue
             try:
-                models.archive_pending(self._service)
+                archiving.start_pending(self._service)
                 changes.done(stamp)
                 said = ""
             except ServiceError as error:

@@ -22,12 +22,13 @@ from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, UserRow
-from registry_tui.service.deployments import first_calls
+from registry_tui.service.deployments import finding, first_calls
 from registry_tui.service.deployments import rules as deployments
 from registry_tui.service.errors import InUse, Missing, ServiceError, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.registries.place import enter_registry
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class Minder:
             self._service,
             identity.owner_principal(self._service),
             action=action,
-            resource=deployments.resource_of(row),
+            resource=finding.resource_of(row),
             outcome=EventOutcome.FAILED,
             detail=detail,
         )
@@ -201,7 +202,7 @@ class Minder:
         """
         service = self._service
         try:
-            place = models.enter_registry(service, row.registry_id)
+            place = enter_registry(service, row.registry_id)
             model = models.fetch_model(service, place, row.model_id)
             number = None if model is None else model.aliases.get(row.alias or "")
             named = versions.find_version(service, place, model, number) if model and number else None

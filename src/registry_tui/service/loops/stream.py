@@ -19,9 +19,9 @@ from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.stream import Change, ChangeKind
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.events import to_schema as event_schema
 from registry_tui.service.database.tables import EventRow, WorkflowRow
-from registry_tui.service.operations.workflows import to_schema as workflow_schema
+from registry_tui.service.engine.rows import to_schema as workflow_schema
+from registry_tui.service.operations.events import to_schema as event_schema
 
 logger = logging.getLogger(__name__)
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion, VersionStatus
-from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
-from registry_tui.service.models.registered import RegistryPlace
-from registry_tui.service.stores import archives
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.stores import archives, content
 from registry_tui.service.stores.archives import Place
-from registry_tui.service.tracking import artifacts
 
 #: Characters kept of what was wrong with an archive.
 _MAX_DAMAGE = 1000
@@ -29,7 +28,7 @@ def verify_archive(service: Service, principal: Principal, registry: str, model:
 
     Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable.
     """
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     with events.recording(
         service, principal, "version.verify", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
     ) as event:
@@ -49,15 +48,13 @@ def begin_verification(
 
     Raises Missing, WrongState until it is stored and while something else works on the version, PartUnavailable.
     """
-    from registry_tui.service.workflows.verify import VERIFY
-
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     known = versions.find_version(service, place, found, version)
     _archive_of(service, place, known)
     workflow = service.workflows.start(
         principal,
-        VERIFY,
+        WorkflowKind.VERIFY,
         resource=versions.resource_of(place, known),
         arguments={
             "registry_id": place.id,
@@ -92,18 +89,18 @@ def open_archive_file(
     version: int,
     path: str,
     range_header: str | None = None,
-) -> artifacts.Content:
+) -> content.Content:
     """A file of a version's archive, or the bytes that an HTTP `Range` header names.
 
     Raises Missing, NotPermitted, InvalidInput, WrongState until it is stored, RangeNotSatisfiable, PartUnavailable.
     """
-    clean = artifacts.clean_path(path)
+    clean = content.clean_path(path)
     archive = _stored_archive(service, principal, registry, model, version)
-    return artifacts.open_file(archive.below(archives.FILES), clean, range_header)
+    return content.open_file(archive.below(archives.FILES), clean, range_header)
 
 
 def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Place:
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     return _archive_of(service, place, versions.find_version(service, place, found, version))
 

@@ -12,11 +12,12 @@ from typing import Any
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.models import RegisteredModel
+from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
-from registry_tui.service.models.registered import RegistryPlace
-from registry_tui.service.tracking.experiments import mlflow_order, quoted
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: What MLflow's server sorts models by; by anything else they are sorted here, after reading all of them.
 _MLFLOW_ORDER = {"name": "name", "updated_at": "last_updated_timestamp"}
@@ -53,7 +54,7 @@ def list_models(
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     order = order_by or "name"
     field = order.removeprefix("-")
     mlflow_order(order, {name: name for name in _ORDER})
@@ -123,7 +124,7 @@ _guard = threading.Lock()
 
 
 def _all_models(service: Service, place: RegistryPlace, seen_by: str | None) -> tuple[RegisteredModel, ...]:
-    now, changes = time.monotonic(), models.changes(place.id)
+    now, changes = time.monotonic(), model_changes.changes(place.id)
     with _guard:
         for known in _last:
             fresh = now - known.taken < _SNAPSHOT_SECONDS and known.changes == changes

@@ -6,73 +6,24 @@ MLflow's server keeps them in the registry's own MLflow workspace; our facts abo
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from registry_tui.contracts.mlflow_routes import ID_PATTERN
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
-from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service.adapters.mlflow_words import moment, offset_token, quoted, unquotable
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_registry
-from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
-from registry_tui.service.registries import lifecycle as registries
-from registry_tui.service.stores.archives import Place
-from registry_tui.service.tracking.experiments import quoted, unquotable
+from registry_tui.service.database.tables import UserRow
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
+from registry_tui.service.models.changes import changed
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: MLflow's largest page of models.
 _BATCH = 1000
-
-_changes: dict[str, int] = {}
-_changes_guard = threading.Lock()
-
-
-@dataclass(frozen=True, repr=False)
-class RegistryPlace:
-    """A live Model Registry: its MLflow workspace, and where its archives lie."""
-
-    id: str
-    name: str
-    workspace: str
-    bucket: str
-    prefix: str
-    key: AccessKey | None
-
-    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Place:
-        """A version's archive, or all of a model's, reached with the registry's own key. Raises WrongState."""
-        if self.key is None:
-            raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
-        ids = model_id if version_id is None else f"{model_id}/{version_id}"
-        return Place(service.object_store.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
-
-
-def enter_registry(service: Service, registry: str, *, any_status: bool = False) -> RegistryPlace:
-    """A Model Registry that answers. Raises Missing, WrongState while it is being made or taken away."""
-    with service.database.reading() as session:
-        row = resolve_registry(session, registry)
-        status = RegistryStatus(row.status)
-        if not (status.live or any_status):
-            raise WrongState(
-                f"Model Registry {row.name} is not available: {status.label}",
-                action="`registry-tui registries show` tells what it waits for",
-            )
-        return RegistryPlace(
-            id=row.id,
-            name=row.name,
-            workspace=row.mlflow_workspace,
-            bucket=row.environment.bucket,
-            prefix=row.prefix,
-            key=registries.machine_key(row),
-        )
 
 
 # -- reading -----------------------------------------------------------------------------------------
@@ -109,18 +60,6 @@ def fetch_model(
             if model in (found.name, found.id):
                 return found
     return None
-
-
-def changed(registry_id: str) -> None:
-    """Notes that a registry's models changed: what was read of them for searches is not used any more."""
-    with _changes_guard:
-        _changes[registry_id] = _changes.get(registry_id, 0) + 1
-
-
-def changes(registry_id: str) -> int:
-    """A number that grows with each change that this service knows of."""
-    with _changes_guard:
-        return _changes.get(registry_id, 0)
 
 
 # -- changing ----------------------------------------------------------------------------------------
@@ -284,16 +223,6 @@ def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not key.startswith(mlflow_tags.PREFIX)}
 
 
-def moment(milliseconds: Any) -> datetime:
-    """MLflow's time: milliseconds since 1970."""
-    return datetime.fromtimestamp(int(milliseconds or 0) / 1000, UTC)
-
-
-def offset_token(offset: int) -> str:
-    """MLflow's page token for a place in a list of models or versions (`SearchUtils.create_page_token`)."""
-    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
-
-
 def _visibility(value: str | None) -> Visibility:
     return Visibility.PUBLIC if value == Visibility.PUBLIC.value else Visibility.PRIVATE
 
@@ -329,25 +258,9 @@ def scan(
 
 
 def _require_user(service: Service, name: str) -> None:
-    from registry_tui.service.database.tables import UserRow
-
     with service.database.reading() as session:
         if session.get(UserRow, name) is None:
             raise InvalidInput(
                 f"There is no user {name!r} in this installation",
                 errors=[FieldProblem(field="owner", message="must be a user of this installation")],
             )
-
-
-# -- what the service does by itself ---------------------------------------------------------------------
-
-
-def archive_pending(service: Service) -> int:
-    """Starts the archive workflow of every version that waits for one; returns how many.
-
-    One question to MLflow a registry when idle.
-    Raises PartUnavailable, WrongState.
-    """
-    from registry_tui.service.workflows import archive
-
-    return archive.start_pending(service)

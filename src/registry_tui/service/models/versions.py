@@ -8,20 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import select
 
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, VersionUpdate
-from registry_tui.schemas.operations import Workflow, WorkflowKind
+from registry_tui.schemas.operations import Workflow
+from registry_tui.service.adapters import mlflow_words
+from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted, unquotable
 from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
-from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
+from registry_tui.service.engine.rows import active_workflow
+from registry_tui.service.errors import Missing
 from registry_tui.service.models import registered as models
-from registry_tui.service.models.registered import RegistryPlace
-from registry_tui.service.operations.workflows import ACTIVE, active_workflow
-from registry_tui.service.tracking.experiments import mlflow_order, quoted, unquotable
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 _ORDER = {
     "version": "version_number",
@@ -64,7 +63,7 @@ def list_versions(
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     order = order_by or "-version"
     scope = f"versions:{found.id}:{search}:{status}:{order}"
@@ -78,7 +77,7 @@ def list_versions(
         "filter": " AND ".join(filters),
         "order_by": [mlflow_order(order, _ORDER)],
         "max_results": page_size,
-        "page_token": models.offset_token(start) if start else None,
+        "page_token": mlflow_words.offset_token(start) if start else None,
     }
     answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
     listed = answer.get("model_versions", ())
@@ -91,7 +90,7 @@ def list_versions(
 
 def get_version(service: Service, principal: Principal, registry: str, model: str, version: int) -> ModelVersion:
     """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     found = models.find_model(service, principal, place, model)
     return find_version(service, place, found, version)
 
@@ -135,7 +134,7 @@ def update_version(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: VersionUpdate
 ) -> ModelVersion:
     """Changes notes and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
-    place = models.enter_registry(service, registry)
+    place = enter_registry(service, registry)
     with events.recording(
         service, principal, "version.update", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
     ) as event:
@@ -163,105 +162,6 @@ def update_version(
     return find_version(service, place, found, version)
 
 
-def delete_version(
-    service: Service, principal: Principal, registry: str, model: str, version: int, *, keep_archive: bool = False
-) -> None:
-    """Deletes a version, whose number is never issued again, and its archive.
-
-    Raises Missing, NotPermitted, WrongState while its archive is being stored, PartUnavailable.
-    """
-    place = models.enter_registry(service, registry)
-    with events.recording(
-        service, principal, "version.delete", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
-    ) as event:
-        found = models.find_model(service, principal, place, model)
-        known = find_version(service, place, found, version)
-        event.resource = resource_of(place, known)
-        models.require_owner(principal, found, "delete its versions", also=known.creator)
-        _delete(service, principal, place, event.resource, found, known, keep_archive)
-
-
-def delete_model(
-    service: Service, principal: Principal, registry: str, model: str, *, keep_archives: bool = False
-) -> None:
-    """Deletes a model with all versions, and their archives.
-
-    Raises Missing, NotPermitted, WrongState while an archive of it is being stored, PartUnavailable.
-    """
-    place = models.enter_registry(service, registry)
-    with models.changing(service, principal, place, model, "model.delete", "delete it") as found:
-        resource = Resource("model", found.id, found.name, place.id)
-        _delete(service, principal, place, resource, found, None, keep_archives)
-
-
-def _delete(
-    service: Service,
-    principal: Principal,
-    place: RegistryPlace,
-    resource: Resource,
-    model: RegisteredModel,
-    version: ModelVersion | None,
-    keep_archive: bool,
-) -> None:
-    from registry_tui.service.workflows import delete_archive
-
-    _require_idle(service, place, model, version)
-    _require_not_deployed(service, model, version)
-    number = None if version is None else version.version
-    if keep_archive:
-        delete_archive.forget(service, place.workspace, model.name, number)
-        models.changed(place.id)
-        return
-    # The workflow is there first, so that what follows is done even when the service is killed in between.
-    service.workflows.start(
-        principal,
-        delete_archive.DELETE_ARCHIVE,
-        resource=resource,
-        arguments={
-            "registry_id": place.id,
-            "model": model.name,
-            "model_id": model.id,
-            "version": number,
-            "version_id": None if version is None else version.id,
-        },
-    )
-    with suppress(PartUnavailable):  # the workflow tries again
-        delete_archive.forget(service, place.workspace, model.name, number)
-    models.changed(place.id)
-
-
-def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:
-    query = select(WorkflowRow).where(
-        WorkflowRow.status.in_(ACTIVE),
-        WorkflowRow.kind == WorkflowKind.ARCHIVE.value,
-        WorkflowRow.registry_id == place.id,
-    )
-    with service.database.reading() as session:
-        for row in session.scalars(query):
-            of_model = row.arguments.get("model_id") == model.id
-            if of_model and (version is None or row.resource_id == version.id):
-                raise WrongState(
-                    f"The archive of {row.resource_name} is being stored",
-                    action=f"Wait for it, or cancel it: `registry-tui workflows cancel {row.id}`",
-                )
-
-
-def _require_not_deployed(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
-    query = select(DeploymentRow).where(
-        DeploymentRow.registry_id == model.registry_id,
-        DeploymentRow.model_id == model.id,
-        DeploymentRow.state.not_in(("stopped", "failed")),
-    )
-    if version is not None:
-        query = query.where(DeploymentRow.version == version.version)
-    with service.database.reading() as session:
-        deployed = [f"{row.name} (version {row.version})" for row in session.scalars(query)]
-    if deployed:
-        raise InUse(
-            f"It is deployed: {', '.join(deployed)}", action="Stop it first: `registry-tui deployments stop NAME`"
-        )
-
-
 # -- MLflow's objects ------------------------------------------------------------------------------------
 
 
@@ -280,8 +180,8 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
         status_message=found.get("status_message", ""),
         notes=found.get("description", ""),
         creator=tags.get(mlflow_tags.CREATOR, found.get("user_id", "")),
-        created_at=models.moment(found.get("creation_timestamp")),
-        updated_at=models.moment(found.get("last_updated_timestamp")),
+        created_at=mlflow_words.moment(found.get("creation_timestamp")),
+        updated_at=mlflow_words.moment(found.get("last_updated_timestamp")),
         aliases=_aliases(model, number),
         tags=models.own_tags(tags),
         origin=_origin(tags.get(mlflow_tags.ORIGIN), found),

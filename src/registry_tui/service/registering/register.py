@@ -18,10 +18,14 @@ from registry_tui.service.core import events, idempotency
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
-from registry_tui.service.tracking import artifacts, experiments
-from registry_tui.service.tracking.experiments import ProjectPlace
+from registry_tui.service.registering import archiving
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.stores import content
+from registry_tui.service.tracking import artifacts, runs
+from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 
 _logger = logging.getLogger(__name__)
 
@@ -43,12 +47,11 @@ def register_model(
     Everything is checked before anything is made; a new model whose first version MLflow refuses is deleted again.
     Raises InvalidInput, Missing, NotPermitted, WrongState for a project that is not synchronized, PartUnavailable.
     """
-    from registry_tui.service.workflows import archive
 
     shown = request.name[:80]
     with events.recording(service, principal, "version.register", Resource("model", shown, shown)) as event:
         models.check_tags(request.tags)
-        place = experiments.enter(service, principal, project, Role.CONTRIBUTOR)
+        place = enter_project(service, principal, project, Role.CONTRIBUTOR)
         registry = _registry_of(service, place)
         event.resource = Resource("model", request.name, request.name, registry.id)
         known = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
@@ -60,7 +63,7 @@ def register_model(
             _check_known(principal, known, request)
         source = _source(service, place, request)
 
-        with archive.being_registered(registry.id, request.name):
+        with archiving.being_registered(registry.id, request.name):
             created = _create_model(service, principal, place, registry, request) if known is None else None
             if not created:
                 _update_known(service, principal, registry, request)
@@ -78,8 +81,8 @@ def register_model(
             version = versions.to_version(model, made)
             event.resource = versions.resource_of(registry, version)
             event.detail = f"from project {place.name}"
-            workflow = archive.start(service, principal, registry, version)
-            models.changed(registry.id)
+            workflow = archiving.start(service, principal, registry, version)
+            model_changes.changed(registry.id)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 
 
@@ -89,14 +92,14 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"The model's name {problem}", errors=[FieldProblem(field="name", message=problem)])
 
 
-def _registry_of(service: Service, place: ProjectPlace) -> models.RegistryPlace:
-    registry_id = experiments.registry_id_of(service, place)
+def _registry_of(service: Service, place: ProjectPlace) -> RegistryPlace:
+    registry_id = registry_id_of(service, place)
     if registry_id is None:
         raise WrongState(
             f"Project {place.name} cannot register models: its workspace is not synchronized with a Model Registry",
             action="`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`",
         )
-    return models.enter_registry(service, registry_id)
+    return enter_registry(service, registry_id)
 
 
 def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:
@@ -115,12 +118,12 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
         return _Source(f"models:/{model.id}", run_id, model.id)
     if request.run_id is None or request.artifact_path is None:
         raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
-    artifacts.clean_path(request.artifact_path.removeprefix("./"), "artifact_path")
+    content.clean_path(request.artifact_path.removeprefix("./"), "artifact_path")
     run = _active_run(service, place, request.run_id)
     run_id = str(run["info"]["run_id"])
     paths = spellings.candidates(spellings.folder(request.artifact_path))
     for path in paths:
-        if artifacts.has_model(artifacts.run_folder(service, place, run, artifacts.clean_path(path))):
+        if artifacts.has_model(artifacts.run_folder(service, place, run, content.clean_path(path))):
             return _Source(f"runs:/{run_id}/{path}", run_id, None)
     logged = artifacts.logged_models(service, place, run)
     for path in paths:
@@ -145,7 +148,7 @@ def _from_uri(request: RegisterModel) -> RegisterModel:
 
 
 def _active_run(service: Service, place: ProjectPlace, run_id: str) -> Mapping[str, Any]:
-    run = experiments.fetch_run(service, place, run_id)
+    run = runs.fetch_run(service, place, run_id)
     if run["info"].get("lifecycle_stage") != "active":
         raise WrongState(f"Run {run_id} was deleted, so its model cannot be registered", action="Restore the run first")
     return run
@@ -180,7 +183,7 @@ def _create_model(
     service: Service,
     principal: Principal,
     place: ProjectPlace,
-    registry: models.RegistryPlace,
+    registry: RegistryPlace,
     request: RegisterModel,
 ) -> RegisteredModel | None:
     """The new model, or None when somebody else made it just now."""
@@ -201,7 +204,7 @@ def _create_model(
     return models.to_model(registry.id, answer["registered_model"])
 
 
-def _withdraw(service: Service, registry: models.RegistryPlace, model: RegisteredModel) -> None:
+def _withdraw(service: Service, registry: RegistryPlace, model: RegisteredModel) -> None:
     """Deletes a model that this request made, unless somebody registered a version of it meanwhile."""
     body = {"name": model.name, "key": mlflow_tags.WITHDRAW, "value": model.id}
     try:
@@ -213,9 +216,7 @@ def _withdraw(service: Service, registry: models.RegistryPlace, model: Registere
         _logger.warning("The model %r stays without a version: %s", model.name, error)
 
 
-def _update_known(
-    service: Service, principal: Principal, registry: models.RegistryPlace, request: RegisterModel
-) -> None:
+def _update_known(service: Service, principal: Principal, registry: RegistryPlace, request: RegisterModel) -> None:
     found = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
     if found is None:
         raise AlreadyThere(

@@ -13,9 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 import registry_tui
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
-from registry_tui.schemas.operations import Accepted, EventOutcome
+from registry_tui.schemas.operations import Accepted, EventOutcome, WorkflowKind
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import (
     NFS_PATTERN,
@@ -106,13 +105,6 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
     return found.model_copy(update={"model_count": count_models(service, found.mlflow_workspace)})
 
 
-def machine_key(row: RegistryRow) -> AccessKey | None:
-    """The machine user's key on the object store, once it has one."""
-    if not (row.machine_user_access_key_id and row.machine_user_secret_access_key):
-        return None
-    return AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)
-
-
 def deployed_versions(session: Session, registry_id: str) -> list[str]:
     """Names of deployments that serve a version of this registry and are not stopped."""
     query = (
@@ -131,8 +123,6 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
 
     Raises NotPermitted (also without the entitlement), Missing for the environment, InvalidInput, AlreadyThere.
     """
-    from registry_tui.service.workflows.provision import PROVISION
-
     named = request.name or f"registry-{request.environment}"
     with refusals(service, principal, "registry.create", Resource("registry", named, named)):
         permissions.require_administrator(principal, "create Model Registries")
@@ -175,7 +165,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
 
         try:
             workflow = service.workflows.start(
-                principal, PROVISION, resource=Resource("registry", id_, name, id_), prepare=insert
+                principal, WorkflowKind.PROVISION, resource=Resource("registry", id_, name, id_), prepare=insert
             )
         except IntegrityError as error:
             with service.database.reading() as session:
@@ -189,15 +179,16 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
 
     Raises NotPermitted, Missing, WrongState unless the registry is available.
     """
-    from registry_tui.service.workflows.synchronize import SYNCHRONIZE
-
     row = _row(service, registry)
     resource = resource_of(row)
     with refusals(service, principal, "registry.synchronize", resource):
         permissions.require_administrator(principal, "synchronize Model Registries")
         require_live(row)
         workflow = service.workflows.start(
-            principal, SYNCHRONIZE, resource=resource, prepare=_noting_workflow(row, RegistryStatus.MODIFY_STARTED)
+            principal,
+            WorkflowKind.SYNCHRONIZE,
+            resource=resource,
+            prepare=_noting_workflow(row, RegistryStatus.MODIFY_STARTED),
         )
     return Accepted(resource=get_registry(service, principal, row.id), workflow=workflow)
 
@@ -209,8 +200,6 @@ def delete_registry(
 
     Raises NotPermitted, Missing, InUse while versions are deployed unless `force`, WrongState.
     """
-    from registry_tui.service.workflows.deprovision import DEPROVISION
-
     row = _row(service, registry)
     resource = resource_of(row)
     with refusals(service, principal, "registry.delete", resource):
@@ -219,7 +208,7 @@ def delete_registry(
             require_nothing_deployed(service, row)
         workflow = service.workflows.start(
             principal,
-            DEPROVISION,
+            WorkflowKind.DEPROVISION,
             resource=resource,
             arguments={
                 "force": request.force,

@@ -24,11 +24,11 @@ from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, WorkflowRow
+from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.errors import ServiceError
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
-from registry_tui.service.models.registered import RegistryPlace
-from registry_tui.service.operations.workflows import ACTIVE
+from registry_tui.service.registries.place import RegistryPlace
 from registry_tui.service.stores import archives
 
 logger = logging.getLogger(__name__)

@@ -10,15 +10,14 @@ from typing import Any
 
 from registry_tui.contracts.mlflow_routes import ID_PATTERN
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
-from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.schemas.storage import ArchiveState, ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.models import registered as models
-from registry_tui.service.models.registered import RegistryPlace
 from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.storage import measuring as storage_measuring
 
 #: Seconds that a question waits for a measurement that has just begun: small registries answer at once.
@@ -114,7 +113,7 @@ def list_models(
 
 def _enter(service: Service, principal: Principal, registry: str) -> RegistryPlace:
     permissions.require_administrator(principal, "see what a Model Registry stores")
-    return models.enter_registry(service, registry)
+    return enter_registry(service, registry)
 
 
 def _totals(service: Service, place: RegistryPlace) -> StorageUsage:
@@ -177,16 +176,14 @@ def clean_up(service: Service, principal: Principal, registry: str, request: Sto
 
     What turns out to be used stays. Raises NotPermitted, Missing, InvalidInput, WrongState.
     """
-    from registry_tui.service.workflows.clean_up_storage import CLEAN_UP
-
-    place = models.enter_registry(service, registry, any_status=True)
+    place = enter_registry(service, registry, any_status=True)
     resource = Resource("registry", place.id, place.name, place.id)
     with registries.refusals(service, principal, "registry.clean-up", resource):
         permissions.require_administrator(principal, "clean up the storage of Model Registries")
-        models.enter_registry(service, place.id)
+        enter_registry(service, place.id)
         _check_chosen(request)
         workflow = service.workflows.start(
-            principal, CLEAN_UP, resource=resource, arguments=request.model_dump(mode="json")
+            principal, WorkflowKind.CLEAN_UP, resource=resource, arguments=request.model_dump(mode="json")
         )
     return Accepted(resource=registries.get_registry(service, principal, place.id), workflow=workflow)
 

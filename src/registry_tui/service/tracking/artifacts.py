@@ -12,38 +12,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
 from registry_tui.service.adapters.mlflow import segment
+from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
-from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
-from registry_tui.service.stores.archives import MIB, Place, clear_errors
-from registry_tui.service.tracking.experiments import ProjectPlace, enter, fetch_run, quoted
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
+from registry_tui.service.stores.archives import Place, clear_errors
+from registry_tui.service.stores.content import Content, clean_path, entries_of, open_file
+from registry_tui.service.tracking.project import ProjectPlace, enter_project
+from registry_tui.service.tracking.runs import fetch_run
 
-#: Bytes that one file's reading keeps in memory.
-CHUNK = MIB
-#: Folders hold at most this many entries; the object store lists 1000 a request.
-_MAX_ENTRIES = 100_000
 #: Files whose sizes are added up for a folder: 20 requests to the object store.
 MAX_MEASURED = 20_000
 #: Files outside of a model that are named.
 MAX_NAMED = 20
-
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-
-
-class RangeNotSatisfiable(ServiceError):
-    """The wanted bytes lie behind the end of the file, which has `size` bytes."""
-
-    status, code, title = 416, "range-not-satisfiable", "There are no such bytes"
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes only", action="Ask for bytes within it")
-        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 @dataclass(frozen=True)
@@ -54,21 +40,6 @@ class LoggedModel:
     name: str
     location: str
     created: int
-
-
-@dataclass(frozen=True)
-class Content:
-    """A part of a file: from byte `start`, `length` bytes, of `size` in all. Read `chunks` once."""
-
-    start: int
-    length: int
-    size: int
-    etag: str
-    chunks: Iterator[bytes]
-
-    @property
-    def whole(self) -> bool:
-        return self.length == self.size
 
 
 @dataclass(frozen=True)
@@ -87,15 +58,15 @@ def list_artifacts(service: Service, principal: Principal, project: str, run: st
     MLflow's own downloads. Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
     """
     clean = clean_path(path)
-    place = enter(service, principal, project)
+    place = enter_project(service, principal, project)
     sides = _sides(service, place, fetch_run(service, place, run), clean)
-    entries = {entry.path: entry for entry in _entries(sides.own, clean)}
+    entries = {entry.path: entry for entry in entries_of(sides.own, clean)}
     hidden, logged_id = [], None
     for name, (model, folder) in sides.models.items():
         if name:
             theirs = [Artifact(path=name, is_folder=True)]
         else:
-            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in _entries(folder, clean)]
+            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in entries_of(folder, clean)]
             logged_id = model.id if theirs else None
         for entry in theirs:
             before = entries.get(entry.path)
@@ -120,7 +91,7 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
     Raises Missing, NotPermitted, InvalidInput for a path that leaves the run, PartUnavailable.
     """
     clean = clean_path(path)
-    place = enter(service, principal, project)
+    place = enter_project(service, principal, project)
     sides = _sides(service, place, fetch_run(service, place, run), clean)
     own = dict(_sizes(sides.own, MAX_MEASURED + 1))
     theirs: dict[str, int] = {}
@@ -168,7 +139,7 @@ def open_artifact(
     clean = clean_path(path)
     if not clean:
         raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
-    place = enter(service, principal, project)
+    place = enter_project(service, principal, project)
     found = fetch_run(service, place, run)
     name, _, rest = clean.partition("/")
     model = logged_models(service, place, found).get(name) if rest else None
@@ -176,52 +147,6 @@ def open_artifact(
         with suppress(Missing):
             return open_file(_model_folder(service, place, model, name), rest, range_header)
     return open_file(run_folder(service, place, found, ""), clean, range_header)
-
-
-def open_file(folder: Place, path: str, range_header: str | None = None) -> Content:
-    """A file below a folder of the object store. Raises Missing, InvalidInput, RangeNotSatisfiable, PartUnavailable."""
-    client, key = folder.client, folder.key(path)
-    try:
-        with clear_errors(folder):
-            head = client.head_object(Bucket=folder.bucket, Key=key)
-    except WrongState as error:
-        if _entries(Place(client, folder.bucket, f"{key}/"), path, limit=1):
-            raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
-        raise Missing(f"There is no file {path!r}") from error
-    size, etag = int(head["ContentLength"]), str(head["ETag"])
-    start, length = parse_range(range_header, size)
-    return Content(start, length, size, etag, _chunks(folder, key, etag, start, length))
-
-
-def parse_range(header: str | None, size: int) -> tuple[int, int]:
-    """First byte and length that a `Range` header asks of a file (RFC 9110, 14.2).
-
-    The whole file when the header names no single range. Raises RangeNotSatisfiable.
-    """
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None or match.groups() == ("", "") or any(len(number) > 19 for number in match.groups()):
-        return 0, size
-    first, last = match.groups()
-    if not first:
-        start, end = max(0, size - int(last)), size - 1
-        if int(last) == 0:
-            raise RangeNotSatisfiable(size)
-    else:
-        start, end = int(first), min(int(last), size - 1) if last else size - 1
-        if last and int(last) < start:
-            return 0, size
-    if start >= size:
-        raise RangeNotSatisfiable(size)
-    return start, end - start + 1
-
-
-def clean_path(path: str, field: str = "path") -> str:
-    """A path below a run's artifacts. Raises InvalidInput when it leaves the run or cannot be one."""
-    path = "" if path == "." else path
-    clean = path.removesuffix("/")
-    if path and (problem := file_paths.problem(clean, decode=False)):
-        raise InvalidInput(f"The path {problem}", errors=[FieldProblem(field=field, message=problem)])
-    return clean
 
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
@@ -301,25 +226,6 @@ def _below(folder: Place, path: str) -> Place:
     return folder.below(path) if path else folder
 
 
-def _entries(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifact]:
-    base = f"{path}/" if path else ""
-    entries: list[Artifact] = []
-    with clear_errors(folder):
-        pages = folder.client.get_paginator("list_objects_v2").paginate(
-            Bucket=folder.bucket, Prefix=folder.prefix, Delimiter="/"
-        )
-        for page in pages:
-            for below in page.get("CommonPrefixes", ()):
-                name = below["Prefix"].removeprefix(folder.prefix).rstrip("/")
-                entries.append(Artifact(path=f"{base}{name}", is_folder=True))
-            for entry in page.get("Contents", ()):
-                if name := entry["Key"].removeprefix(folder.prefix):
-                    entries.append(Artifact(path=f"{base}{name}", is_folder=False, size=entry["Size"]))
-            if len(entries) >= limit:
-                break
-    return entries
-
-
 def _sizes(folder: Place, limit: int) -> Iterator[tuple[str, int]]:
     """Path and size of each file below a folder, of at most `limit`."""
     with clear_errors(folder):
@@ -331,17 +237,3 @@ def _sizes(folder: Place, limit: int) -> Iterator[tuple[str, int]]:
                 if not entry["Key"].endswith("/"):  # a marker of an empty folder
                     limit -= 1
                     yield entry["Key"].removeprefix(folder.prefix), int(entry["Size"])
-
-
-def _chunks(folder: Place, key: str, etag: str, start: int, length: int) -> Iterator[bytes]:
-    if length == 0:
-        return
-    with clear_errors(folder):
-        answer = folder.client.get_object(
-            Bucket=folder.bucket, Key=key, IfMatch=etag, Range=f"bytes={start}-{start + length - 1}"
-        )
-        body = answer["Body"]
-        try:
-            yield from body.iter_chunks(CHUNK)
-        finally:
-            body.close()

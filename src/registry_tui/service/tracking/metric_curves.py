@@ -7,7 +7,8 @@ from typing import Literal
 
 from registry_tui.schemas.tracking import MetricCurve, MetricPoint
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.tracking.experiments import enter, fetch_run
+from registry_tui.service.tracking.project import enter_project
+from registry_tui.service.tracking.runs import fetch_run
 
 #: Our route in MLflow's server (`mlflow_plugin/curves.py`).
 _PATH = "registry-tui/metric-curve"
@@ -34,7 +35,7 @@ def metric_curve(
 
     Raises Missing, NotPermitted, PartUnavailable.
     """
-    place = enter(service, principal, project)
+    place = enter_project(service, principal, project)
     found = fetch_run(service, place, run)
     params = {
         "run_id": found["info"]["run_id"],

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.places import Project, Role
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.places import projects
-from registry_tui.service.tracking import experiments
-from registry_tui.service.tracking.experiments import ProjectPlace
+from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 
 _DAY_MILLISECONDS = 24 * 60 * 60 * 1000
 
@@ -22,14 +21,12 @@ def purge_runs(service: Service, principal: Principal, project: str, request: Ru
     Versions that were registered from them keep their archives. Raises Missing, NotPermitted, InvalidInput when a
     named run is not a deleted one, WrongState while another purge is under way.
     """
-    from registry_tui.service.workflows.purge_runs import PURGE_RUNS
-
-    place = experiments.enter(service, principal, project, Role.ADMIN)
+    place = enter_project(service, principal, project, Role.ADMIN)
     chosen = _chosen(service, place, request)
     workflow = service.workflows.start(
         principal,
-        PURGE_RUNS,
-        resource=Resource("project", place.id, place.name, experiments.registry_id_of(service, place)),
+        WorkflowKind.PURGE_RUNS,
+        resource=Resource("project", place.id, place.name, registry_id_of(service, place)),
         arguments={"run_ids": list(chosen), "workspace": place.workspace},
     )
     return Accepted(resource=projects.get_project(service, principal, place.id), workflow=workflow)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from registry_tui.schemas.base import MAX_PAGE_SIZE
 from registry_tui.schemas.tracking import Run, RunGroup, RunGrouping, RunGroups, RunSearch
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.tracking import experiments
+from registry_tui.service.tracking.runs import search_runs
 
 #: Pages of runs that are read; MLflow needs about a second for each.
 PAGES = 3
@@ -26,7 +26,7 @@ def group_runs(service: Service, principal: Principal, project: str, request: Ru
             page_size=MAX_PAGE_SIZE,
             page_token=token,
         )
-        page = experiments.search_runs(service, principal, project, search)
+        page = search_runs(service, principal, project, search)
         runs += page.items
         token = page.next_page_token
         if token is None:

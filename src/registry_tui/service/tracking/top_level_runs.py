@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import Run, RunSearch
+from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.tracking import experiments
+from registry_tui.service.tracking import runs
 
 #: The tag that names a nested run's parent (`mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID`).
 PARENT = "mlflow.parentRunId"
@@ -37,14 +38,14 @@ def _without_parent(service: Service, principal: Principal, project: str, reques
     wanted = sorted({run.tags[PARENT] for run in page.items})
     items = page.items
     if wanted:
-        named = ", ".join(experiments.quoted(each) for each in wanted)
+        named = ", ".join(mlflow_words.quoted(each) for each in wanted)
         search = RunSearch(
             experiment_ids=request.experiment_ids,
             filter=_joined(request.filter, f"attributes.run_id IN ({named})"),
             deleted=request.deleted,
             page_size=len(wanted),
         )
-        there = {run.id for run in experiments.search_runs(service, principal, project, search).items}
+        there = {run.id for run in runs.search_runs(service, principal, project, search).items}
         items = [run for run in page.items if run.tags[PARENT] not in there]
     following = page.next_page_token if int(number) + 1 < _PAGES else None
     return Page(items=items, next_page_token=following and f"{_SECOND}{int(number) + 1}:{following}")
@@ -54,7 +55,7 @@ def _ask(
     service: Service, principal: Principal, project: str, request: RunSearch, parent: str, **changed: object
 ) -> Page[Run]:
     changed = {"filter": _joined(request.filter, f"tags.`{PARENT}` {parent}"), "top_level": False, **changed}
-    return experiments.search_runs(service, principal, project, request.model_copy(update=changed))
+    return runs.search_runs(service, principal, project, request.model_copy(update=changed))
 
 
 def _joined(filter_: str, more: str) -> str:

@@ -15,23 +15,22 @@ from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.service.core.context import Service
 from registry_tui.service.engine.steps import Definition, Step, StepContext
-from registry_tui.service.models import registered as models
-from registry_tui.service.models.registered import RegistryPlace
+from registry_tui.service.models import changes as model_changes
+from registry_tui.service.models.deleting import forget
 from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.storage import measuring as storage_measuring
 from registry_tui.service.stores.archives import MANIFEST
-from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.delete_archive import forget
 from registry_tui.service.workflows.shared import give_back
 
 
 def _begin(context: StepContext) -> None:
     """Checks again, because an old workflow may be retried. Raises Missing, WrongState."""
-    models.enter_registry(context.service, context.resource.id)
+    enter_registry(context.service, context.resource.id)
 
 
 def _remove_archives(context: StepContext) -> Mapping[str, Any]:
-    service, place = context.service, models.enter_registry(context.service, context.resource.id)
+    service, place = context.service, enter_registry(context.service, context.resource.id)
     chosen = StorageCleanUp.model_validate(context.arguments).archives
     bytes_ = removed = 0
     for number, archive in enumerate(chosen, 1):
@@ -51,7 +50,7 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
 
 
 def _remove_versions(context: StepContext) -> None:
-    service, place = context.service, models.enter_registry(context.service, context.resource.id)
+    service, place = context.service, enter_registry(context.service, context.resource.id)
     chosen = StorageCleanUp.model_validate(context.arguments).versions
     for number, chosen_one in enumerate(chosen, 1):
         context.check_cancelled()
@@ -68,7 +67,7 @@ def _remove_versions(context: StepContext) -> None:
                 context.log(f"removed {shown}, which had no archive")
         context.progress(Progress(files_done=number, files_total=len(chosen)))
     if chosen:
-        models.changed(place.id)
+        model_changes.changed(place.id)
 
 
 def _give_back(context: StepContext) -> None:
@@ -109,10 +108,10 @@ def _version(service: Service, place: RegistryPlace, version_id: str) -> dict[st
 def _measure_again(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
     if row is not None:
-        storage_measuring.begin(context.service, models.enter_registry(context.service, row.id, any_status=True))
+        storage_measuring.begin(context.service, enter_registry(context.service, row.id, any_status=True))
 
 
-CLEAN_UP = DEFINITIONS[WorkflowKind.CLEAN_UP] = Definition(
+CLEAN_UP = Definition(
     kind=WorkflowKind.CLEAN_UP,
     action="registry.clean-up",
     steps=(

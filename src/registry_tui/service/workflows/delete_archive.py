@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service.core.context import Service
 from registry_tui.service.engine.steps import Definition, Step, StepContext
-from registry_tui.service.errors import Missing
+from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
+from registry_tui.service.models.deleting import forget
+from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives
-from registry_tui.service.workflows import DEFINITIONS
 from registry_tui.service.workflows.shared import LATER
-
-
-def forget(service: Service, registry_workspace: str, model: str, version: int | None) -> None:
-    """Takes a version, or a whole model, out of MLflow; one that is gone is no error. Raises PartUnavailable."""
-    body = {"name": model}
-    with suppress(Missing):
-        if version is None:
-            service.mlflow.call("DELETE", "registered-models/delete", workspace=registry_workspace, json=body)
-        else:
-            service.mlflow.call(
-                "DELETE",
-                "model-versions/delete",
-                workspace=registry_workspace,
-                json={**body, "version": str(version)},
-            )
 
 
 def _forget(context: StepContext) -> None:
     service, arguments = context.service, context.arguments
-    registry = models.enter_registry(service, arguments["registry_id"])
+    registry = enter_registry(service, arguments["registry_id"])
     if arguments["version"] is None:
         # By now somebody may have made another model of this name.
         found = models.fetch_model(service, registry, arguments["model_id"])
         if found is None or found.id != arguments["model_id"]:
             return
     forget(service, registry.workspace, arguments["model"], arguments["version"])
-    models.changed(registry.id)
+    model_changes.changed(registry.id)
 
 
 def _delete_files(context: StepContext) -> None:
     service, arguments = context.service, context.arguments
-    registry = models.enter_registry(service, arguments["registry_id"])
+    registry = enter_registry(service, arguments["registry_id"])
     archive = registry.archive(service, arguments["model_id"], arguments["version_id"])
     done = Progress()
 
@@ -56,7 +39,7 @@ def _delete_files(context: StepContext) -> None:
     context.log(f"{done.files_done} files, {done.bytes_done} bytes removed from {archive.uri}; {LATER}")
 
 
-DELETE_ARCHIVE = DEFINITIONS[WorkflowKind.DELETE_ARCHIVE] = Definition(
+DELETE_ARCHIVE = Definition(
     kind=WorkflowKind.DELETE_ARCHIVE,
     steps=(Step("remove from the registry", _forget), Step("delete files", _delete_files)),
 )

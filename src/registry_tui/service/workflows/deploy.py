@@ -27,11 +27,10 @@ from registry_tui.service.deployments import (
 from registry_tui.service.deployments.input_example import last_words
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
-from registry_tui.service.models import registered as models
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing.gateway import replica_names
-from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.stop import SETTLE
+from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.workflows.shared import SETTLE
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +98,7 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
 def _fetch(context: StepContext) -> None:
     service, row = context.service, _row(context)
     revision = _revision(context, row)
-    registry = models.enter_registry(service, row.registry_id)
+    registry = enter_registry(service, row.registry_id)
     place = registry.archive(service, row.model_id, revision.version_id)
     done = [0, 0]
     total: list[int] = [0, 0]
@@ -376,7 +375,7 @@ def _admit(context: StepContext) -> None:
             raise WrongState(error.detail, action=error.action) from error
 
 
-DEPLOY = DEFINITIONS[WorkflowKind.DEPLOY] = Definition(
+DEPLOY = Definition(
     kind=WorkflowKind.DEPLOY,
     action="deployment.deploy",
     steps=(

@@ -16,7 +16,6 @@ from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.storage import measuring as storage_measuring
-from registry_tui.service.workflows import DEFINITIONS
 
 
 def _row(context: StepContext) -> RegistryRow:
@@ -154,7 +153,7 @@ def _end(context: StepContext) -> None:
     registries.change(context.service, row.id, workflow_id=None)
 
 
-DEPROVISION = DEFINITIONS[WorkflowKind.DEPROVISION] = Definition(
+DEPROVISION = Definition(
     kind=WorkflowKind.DEPROVISION,
     action="registry.delete",
     steps=(

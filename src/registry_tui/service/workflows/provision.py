@@ -13,7 +13,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
-from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.registries.place import machine_key
 
 
 def _row(context: StepContext) -> RegistryRow:
@@ -111,7 +111,7 @@ def _verify(context: StepContext) -> Mapping[str, Any] | None:
     row = _row(context)
     if row.storage_access != StorageAccess.GRANTED.value:
         return None
-    key = registries.machine_key(row)
+    key = machine_key(row)
     if key is None:
         raise WrongState("The machine user has no key", action="Retry the workflow")
     with room.storing(context.service):
@@ -139,7 +139,7 @@ def _fail(context: StepContext) -> None:
     registries.change(context.service, row.id, status=failed.value, workflow_id=None)
 
 
-PROVISION = DEFINITIONS[WorkflowKind.PROVISION] = Definition(
+PROVISION = Definition(
     kind=WorkflowKind.PROVISION,
     action="registry.create",
     steps=(

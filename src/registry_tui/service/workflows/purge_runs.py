@@ -9,8 +9,7 @@ from registry_tui.contracts.mlflow_routes import RouteError, Routes, RoutesFile,
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.service.models import registered as models
-from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.workflows.shared import give_back
 
 #: Runs of one question to MLflow.
@@ -80,7 +79,7 @@ def _pending_sources(context: StepContext) -> list[str]:
     """What versions that wait for their archive are made from."""
     if context.resource.registry_id is None:
         return []
-    registry = models.enter_registry(context.service, context.resource.registry_id, any_status=True)
+    registry = enter_registry(context.service, context.resource.registry_id, any_status=True)
     return [
         str(found.get("source", "")) for found in context.service.mlflow.search_pending_versions(registry.workspace)
     ]
@@ -93,7 +92,7 @@ def _routes(context: StepContext) -> Routes:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
 
 
-PURGE_RUNS = DEFINITIONS[WorkflowKind.PURGE_RUNS] = Definition(
+PURGE_RUNS = Definition(
     kind=WorkflowKind.PURGE_RUNS,
     action="run.purge",
     steps=(

@@ -15,7 +15,6 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
-from registry_tui.service.workflows import DEFINITIONS
 
 
 def _begin(context: StepContext) -> None:
@@ -147,7 +146,7 @@ def _cancel(context: StepContext) -> None:
     _settle(context, RegistryStatus.MODIFY_FINISHED, "cancelled")
 
 
-SYNCHRONIZE = DEFINITIONS[WorkflowKind.SYNCHRONIZE] = Definition(
+SYNCHRONIZE = Definition(
     kind=WorkflowKind.SYNCHRONIZE,
     action="registry.synchronize",
     steps=(

@@ -11,8 +11,7 @@ from registry_tui.service.deployments import model_files
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
 from registry_tui.service.publishing import gateway as gateway_link
-from registry_tui.service.workflows import DEFINITIONS
-from registry_tui.service.workflows.stop import end_replicas, not_stopped, withdraw
+from registry_tui.service.workflows.shared import end_replicas, not_stopped, withdraw
 
 
 def _withdraw(context: StepContext) -> None:
@@ -38,7 +37,7 @@ def _failed(context: StepContext) -> None:
         not_stopped(context, context.error or "deleting it was cancelled")
 
 
-UNDEPLOY = DEFINITIONS[WorkflowKind.UNDEPLOY] = Definition(
+UNDEPLOY = Definition(
     kind=WorkflowKind.UNDEPLOY,
     action="deployment.delete",
     steps=(

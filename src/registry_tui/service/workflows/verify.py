@@ -7,17 +7,17 @@ from typing import Any
 
 from registry_tui.schemas.models import ArchiveCheck
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.engine.steps import Advancing, Definition, Step, StepContext
+from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import WrongState
 from registry_tui.service.models import archives as version_archives
-from registry_tui.service.models import registered as models
+from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives
-from registry_tui.service.workflows import DEFINITIONS
+from registry_tui.service.workflows.advancing import Advancing
 
 
 def _read(context: StepContext) -> Mapping[str, Any]:
     arguments = context.arguments
-    place = models.enter_registry(context.service, arguments["registry_id"])
+    place = enter_registry(context.service, arguments["registry_id"])
     archive = place.archive(context.service, arguments["model_id"], arguments["version_id"])
     check = archives.check_archive(
         archive, progress=lambda files: Advancing(context, files), check=context.check_cancelled
@@ -28,7 +28,7 @@ def _read(context: StepContext) -> Mapping[str, Any]:
 def _note(context: StepContext) -> None:
     """Raises WrongState when the archive is not as it was stored."""
     arguments, check = context.arguments, ArchiveCheck.model_validate(context.state["check"])
-    place = models.enter_registry(context.service, arguments["registry_id"])
+    place = enter_registry(context.service, arguments["registry_id"])
     version_archives.note_check(context.service, place, arguments["model"], arguments["version"], check)
     if not check.sound:
         raise WrongState(
@@ -38,7 +38,7 @@ def _note(context: StepContext) -> None:
     context.log(f"all {check.files} files are as they were stored, {check.bytes} bytes")
 
 
-VERIFY = DEFINITIONS[WorkflowKind.VERIFY] = Definition(
+VERIFY = Definition(
     kind=WorkflowKind.VERIFY,
     steps=(Step("read archive", _read), Step("note", _note)),
 )

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from fastapi.responses import StreamingResponse
 
-from registry_tui.service.tracking.artifacts import Content
+from registry_tui.service.stores.content import Content
 
 
 def content_response(content: Content, path: str) -> StreamingResponse:

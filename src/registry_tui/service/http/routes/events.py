@@ -9,9 +9,9 @@ from fastapi import Path, Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
-from registry_tui.service.core import events
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.operations import events
 
 router = new_router("events")
 

@@ -20,6 +20,7 @@ from registry_tui.service.core import idempotency, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.idempotency import Answered, Keyed
 from registry_tui.service.errors import KeyReused, ServiceError, StillUnderWay
+from registry_tui.service.http import resuming
 
 HEADER = "Idempotency-Key"
 #: Tells that an answer is the one that was given before.
@@ -134,8 +135,6 @@ class KeyedRoute(APIRoute):
         return Response(body, status, {REPLAYED: "true"}, media_type="application/json" if body else None)
 
     def _resume(self, service: Service, user: str | None, request: Request, made: str) -> bytes | None:
-        from registry_tui.service.http import resuming
-
         principal = identity.acting_principal(service, user, request.state.request_id)
         answer = resuming.answer_from(service, principal, made, self.response_model)
         return None if answer is None else answer.model_dump_json().encode()

@@ -24,9 +24,9 @@ from registry_tui.service.http.routes.dependencies import Acting, PageIn, Servic
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.tracking import RangeIn
 from registry_tui.service.models import archives as version_archives
+from registry_tui.service.models import deleting, versions
 from registry_tui.service.models import listing as model_list
 from registry_tui.service.models import registered as models
-from registry_tui.service.models import versions
 from registry_tui.service.registering import register as registering
 
 router = new_router("models")
@@ -97,7 +97,7 @@ def delete_model(
     keep_archives: Annotated[bool, Query(description="Leaves the files in the object store")] = False,
 ) -> None:
     """Deletes a model with all versions, and their archives unless told to keep them; for its owner."""
-    versions.delete_model(service, principal, registry, model, keep_archives=keep_archives)
+    deleting.delete_model(service, principal, registry, model, keep_archives=keep_archives)
 
 
 @router.put(f"{_MODEL}/aliases/{{alias}}")
@@ -170,7 +170,7 @@ def delete_version(
     keep_archive: Annotated[bool, Query(description="Leaves the files in the object store")] = False,
 ) -> None:
     """Deletes a version and its archive; its number is never issued again."""
-    versions.delete_version(service, principal, registry, model, version, keep_archive=keep_archive)
+    deleting.delete_version(service, principal, registry, model, version, keep_archive=keep_archive)
 
 
 @router.get(f"{_VERSION}/manifest")

@@ -19,8 +19,7 @@ from registry_tui.schemas.places import (
     Workspace,
     WorkspaceCreate,
 )
-from registry_tui.service.access import collaborators
-from registry_tui.service.core import identity
+from registry_tui.service.access import collaborators, people
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.places import environments, projects, workspaces
@@ -155,16 +154,16 @@ def get_credentials(service: ServiceIn, principal: Acting, project: str) -> Proj
 @router.get("/users", tags=["users"])
 def list_users(service: ServiceIn, principal: Acting, page: PageIn) -> Page[User]:
     """Everybody who is known here, by name."""
-    return identity.list_users(service, principal, page_size=page.page_size, page_token=page.page_token)
+    return people.list_users(service, principal, page_size=page.page_size, page_token=page.page_token)
 
 
 @router.put("/users/{user}", tags=["users"])
 def put_user(service: ServiceIn, principal: Acting, user: str) -> User:
     """Makes a user known; for administrators."""
-    return identity.put_user(service, principal, user)
+    return people.put_user(service, principal, user)
 
 
 @router.get("/user", tags=["users"])
 def whoami(service: ServiceIn, principal: Acting) -> User:
     """You."""
-    return identity.whoami(service, principal)
+    return people.whoami(service, principal)

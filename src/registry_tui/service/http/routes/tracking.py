@@ -29,8 +29,11 @@ from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
 from registry_tui.service.lineage import run_versions
+from registry_tui.service.lineage import runs as run_lineage
 from registry_tui.service.tracking import artifacts, experiments, metric_curves, run_groups
 from registry_tui.service.tracking import purging as run_purging
+from registry_tui.service.tracking import runs as tracked_runs
+from registry_tui.service.tracking.top_level_runs import top_level_runs
 
 router = new_router("tracking")
 
@@ -67,7 +70,8 @@ def get_experiment(service: ServiceIn, principal: Acting, project: str, experime
 @router.post("/projects/{project}/runs/search", response_model=Page[Run], openapi_extra=READS_ONLY)
 def search_runs(service: ServiceIn, principal: Acting, project: str, request: RunSearch) -> Response:
     """One page of runs, in MLflow's filter language and order."""
-    page = experiments.search_runs(service, principal, project, request)
+    search = top_level_runs if request.top_level else tracked_runs.search_runs
+    page = search(service, principal, project, request)
     # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
     return Response(page.model_dump_json(), media_type="application/json")
 
@@ -93,7 +97,7 @@ def group_runs(service: ServiceIn, principal: Acting, project: str, request: Run
 @router.get("/projects/{project}/runs/{run}")
 def get_run(service: ServiceIn, principal: Acting, project: str, run: str) -> RunDetails:
     """One run with parameters, metrics, tags, datasets, and the versions registered from it."""
-    return experiments.get_run(service, principal, project, run)
+    return run_lineage.get_run(service, principal, project, run)
 
 
 @router.get("/projects/{project}/runs/{run}/metric-history")
@@ -106,7 +110,7 @@ def metric_history(
     metric: Annotated[str, Query(min_length=1, max_length=250)],
 ) -> Page[MetricPoint]:
     """Every value of one metric."""
-    return experiments.metric_history(
+    return tracked_runs.metric_history(
         service, principal, project, run, metric, page_size=page.page_size, page_token=page.page_token
     )
 

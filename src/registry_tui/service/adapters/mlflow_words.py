@@ -1,0 +1,72 @@
+"""MLflow's words: its filter language, orders, times, page tokens and numbers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.service.errors import InvalidInput
+
+
+def moment(milliseconds: Any) -> datetime:
+    """MLflow's time: milliseconds since 1970."""
+    return datetime.fromtimestamp(int(milliseconds or 0) / 1000, UTC)
+
+
+def offset_token(offset: int) -> str:
+    """MLflow's page token for a place in a list of models or versions (`SearchUtils.create_page_token`)."""
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
+
+
+#: MLflow keeps infinities as the largest floats (`SqlAlchemyStore._sanitize_metric_value`).
+_LARGEST = sys.float_info.max
+
+
+def mlflow_order(order_by: str, fields: Mapping[str, str]) -> str:
+    """`-field` as MLflow's `column DESC`. Raises InvalidInput for a field that `fields` does not have."""
+    name = order_by.removeprefix("-")
+    if name not in fields:
+        message = f"{name!r} is none of: {', '.join(fields)} (with - in front: descending)"
+        raise InvalidInput(
+            f"It cannot be sorted so: {message}", errors=[FieldProblem(field="order_by", message=message)]
+        )
+    return f"{fields[name]} {'DESC' if order_by.startswith('-') else 'ASC'}"
+
+
+def quoted(text: str) -> str:
+    """A string in MLflow's filter language, which knows no escapes: what it cannot hold matches any character."""
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "_") + "'"
+
+
+def unquotable(text: str) -> bool:
+    """Whether `quoted` finds more than this text, so that it must be asked for with LIKE and looked at again."""
+    return "'" in text and '"' in text
+
+
+def metric_value(value: Any) -> float:
+    """A metric's value from JSON: a number, "NaN", "Infinity", "-Infinity"; MLflow's largest floats are infinities."""
+    number = float(value)
+    if number >= _LARGEST:
+        return float("inf")
+    return float("-inf") if number <= -_LARGEST else number
+
+
+def moment_or_none(milliseconds: Any) -> datetime | None:
+    """MLflow's time: milliseconds since 1970; 0 and values out of range are None."""
+    try:
+        return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def pairs(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {entry["key"]: entry.get("value", "") for entry in entries}

@@ -1,0 +1,53 @@
+"""Finding a deployment by name or ID, for who may see or change it."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.schemas.places import Role
+from registry_tui.service.core import permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_project
+from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.errors import InvalidInput, Missing
+
+
+def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentRow:
+    """A deployment by ID, name, `project/name` or `workspace/project/name`, with its project and revisions.
+
+    Of several with one name, those of projects that are not the principal's do not count. Raises Missing, InvalidInput.
+    """
+    parent, _, name = name_or_id.rpartition("/")
+    query = select(DeploymentRow).options(
+        selectinload(DeploymentRow.revisions),
+        selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+    )
+    if parent:
+        project = resolve_project(session, parent)
+        query = query.where(DeploymentRow.project_id == project.id, DeploymentRow.name == name)
+    else:
+        query = query.where((DeploymentRow.id == name_or_id) | (DeploymentRow.name == name_or_id))
+    found = session.scalars(query).all()
+    if not found:
+        raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
+    own = [row for row in found if permissions.is_collaborator(session, principal, row.project)]
+    if len(own) > 1:
+        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in own))
+        raise InvalidInput(
+            f"Several deployments are named {name_or_id!r}: {listed}", action="Use one of these, or an ID"
+        )
+    return (own or found)[0]
+
+
+def find_for(service: Service, principal: Principal, name_or_id: str, role: Role) -> DeploymentRow:
+    """As `find`, when the principal has `role` in its project. Raises Missing, InvalidInput, NotPermitted."""
+    with service.database.reading() as session:
+        row = find(session, principal, name_or_id)
+        permissions.check_project(session, principal, row.project, role)
+    return row
+
+
+def resource_of(row: DeploymentRow) -> Resource:
+    """A deployment as events and workflows name it."""
+    return Resource("deployment", row.id, row.name, row.registry_id)

@@ -1,0 +1,120 @@
+"""Beginning to store the archives of versions."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from sqlalchemy import select
+
+from registry_tui.schemas.models import ModelVersion, VersionStatus
+from registry_tui.schemas.operations import Workflow, WorkflowKind
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import RegistryRow, UserRow, WorkflowRow
+from registry_tui.service.engine.rows import ACTIVE, to_schema
+from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.models import changes as model_changes
+from registry_tui.service.models import registered as models
+from registry_tui.service.models import versions
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+
+#: Versions that a request is registering just now, as (registry ID, name): the request itself starts their workflow.
+_registering: dict[tuple[str, str], int] = {}
+_guard = threading.Lock()
+
+
+def start(service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion) -> Workflow:
+    """Begins to store a version's archive; gives the workflow that does so already, or did."""
+    if version.status is not VersionStatus.PENDING_REGISTRATION and (before := _newest_of(service, version)):
+        return to_schema(before)
+    try:
+        return service.workflows.start(
+            principal,
+            WorkflowKind.ARCHIVE,
+            resource=versions.resource_of(registry, version),
+            arguments={
+                "registry_id": registry.id,
+                "model": version.model_name,
+                "model_id": version.model_id,
+                "version": version.version,
+                "version_id": version.id,
+                "source": version.origin.source,
+            },
+        )
+    except WrongState:
+        found = _newest_of(service, version)
+        if found is None:
+            raise
+        return to_schema(found)
+
+
+def _newest_of(service: Service, version: ModelVersion) -> WorkflowRow | None:
+    """The newest workflow of a version, when it is one that stores its archive."""
+    query = select(WorkflowRow).where(WorkflowRow.resource_type == "version", WorkflowRow.resource_id == version.id)
+    with service.database.reading() as session:
+        found = session.scalars(query.order_by(WorkflowRow.created_at.desc())).first()
+    return None if found is None or found.kind != WorkflowKind.ARCHIVE.value else found
+
+
+def start_pending(service: Service) -> int:
+    """Starts a workflow for every version that waits for its archive and has none; returns how many."""
+    started = 0
+    with service.database.reading() as session:
+        live = [row.id for row in session.scalars(select(RegistryRow)) if RegistryStatus(row.status).live]
+    for registry_id in live:
+        with suppress(Missing, WrongState):  # a registry that went away meanwhile
+            started += _start_pending_of(service, enter_registry(service, registry_id))
+    return started
+
+
+def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
+    pending = service.mlflow.search_pending_versions(registry.workspace)
+    if not pending:
+        return 0
+    model_changes.changed(registry.id)
+    query = select(WorkflowRow.resource_id).where(
+        WorkflowRow.status.in_(ACTIVE), WorkflowRow.resource_type == "version", WorkflowRow.registry_id == registry.id
+    )
+    with service.database.reading() as session:
+        active = set(session.scalars(query))
+    started = 0
+    for found in pending:
+        with _guard:
+            if (registry.id, found["name"]) in _registering:
+                continue
+        model = models.fetch_model(service, registry, found["name"])
+        if model is None:
+            continue
+        version = versions.to_version(model, found)
+        if version.id not in active:
+            start(service, _creator(service, version), registry, version)
+            started += 1
+    return started
+
+
+@contextmanager
+def being_registered(registry_id: str, name: str) -> Iterator[None]:
+    """While a request registers under a name, `start_pending` leaves the versions of that name to it."""
+    key = (registry_id, name)
+    with _guard:
+        _registering[key] = _registering.get(key, 0) + 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _registering[key] -= 1
+            if not _registering[key]:
+                del _registering[key]
+
+
+def _creator(service: Service, version: ModelVersion) -> Principal:
+    """Who registered a version, under a request ID of its own."""
+    with service.database.reading() as session:
+        row = session.get(UserRow, version.creator)
+    if row is None:
+        return identity.owner_principal(service)
+    return Principal(row.name, row.crn, str(uuid.uuid4()))

@@ -1,0 +1,61 @@
+"""A Model Registry as its rules enter it: its MLflow workspace, and where its archives lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas.registries import (
+    RegistryStatus,
+)
+from registry_tui.service.core.context import Service
+from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.errors import WrongState
+from registry_tui.service.stores.archives import Place
+
+
+@dataclass(frozen=True, repr=False)
+class RegistryPlace:
+    """A live Model Registry: its MLflow workspace, and where its archives lie."""
+
+    id: str
+    name: str
+    workspace: str
+    bucket: str
+    prefix: str
+    key: AccessKey | None
+
+    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Place:
+        """A version's archive, or all of a model's, reached with the registry's own key. Raises WrongState."""
+        if self.key is None:
+            raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
+        ids = model_id if version_id is None else f"{model_id}/{version_id}"
+        return Place(service.object_store.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
+
+
+def enter_registry(service: Service, registry: str, *, any_status: bool = False) -> RegistryPlace:
+    """A Model Registry that answers. Raises Missing, WrongState while it is being made or taken away."""
+    with service.database.reading() as session:
+        row = resolve_registry(session, registry)
+        status = RegistryStatus(row.status)
+        if not (status.live or any_status):
+            raise WrongState(
+                f"Model Registry {row.name} is not available: {status.label}",
+                action="`registry-tui registries show` tells what it waits for",
+            )
+        return RegistryPlace(
+            id=row.id,
+            name=row.name,
+            workspace=row.mlflow_workspace,
+            bucket=row.environment.bucket,
+            prefix=row.prefix,
+            key=machine_key(row),
+        )
+
+
+def machine_key(row: RegistryRow) -> AccessKey | None:
+    """The machine user's key on the object store, once it has one."""
+    if not (row.machine_user_access_key_id and row.machine_user_secret_access_key):
+        return None
+    return AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)
