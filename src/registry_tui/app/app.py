@@ -22,6 +22,7 @@ from textual.screen import Screen
 from registry_tui.app.watching import Watching
 from registry_tui.screens.base.changes import Changes
 from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
 from registry_tui.terminal.preferences import Preferences, Terminal
@@ -229,6 +230,13 @@ class RegistryApp(TypingAhead, Watching, Changes):
             answer, self._early = self._early.answer, None
             self.frame.show_early(answer)
 
+    def show_help(self) -> None:
+        """Shows every action of the place in view."""
+        # Read with the first help, not before the first paint.
+        from registry_tui.screens.base.help import Help
+
+        self.push_screen(Help(self.frame))
+
     def start_platform(self) -> None:
         """Shows the platform's parts coming up."""
         from registry_tui.screens.activity.start import StartScreen
@@ -417,6 +425,11 @@ class RegistryApp(TypingAhead, Watching, Changes):
         """Copies over OSC 52, which answers nothing: so the text is shown too."""
         self.copy_to_clipboard(text)
         self.frame.flash(f"copied: {text}" if can_copy() else f"this terminal takes no copies; select it: {text}")
+
+
+if TYPE_CHECKING:
+    #: The type checker sees here whether the program provides everything that screens ask of it.
+    _: type[Program] = RegistryApp
 
 
 def can_copy(environment: Mapping[str, str] = os.environ) -> bool:

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output
+from registry_tui.demo import load
+from registry_tui.demo import remove as remove_demo
+from registry_tui.demo.progress import Progress
 from registry_tui.platform.paths import Home
 
 
@@ -18,11 +21,9 @@ def demo(
 
     Again, it makes only what is missing. Takes under a minute.
     """
-    from registry_tui import demo as the_demo
-
     status = output.Status()
 
-    def tell(progress: the_demo.Progress) -> None:
+    def tell(progress: Progress) -> None:
         if progress.lasting:
             status.close()
             output.note(progress.text)
@@ -30,7 +31,7 @@ def demo(
             status.show(progress.text)
 
     try:
-        (the_demo.remove if remove else the_demo.load)(Home.resolve(), tell)
+        (remove_demo if remove else load)(Home.resolve(), tell)
     except BaseExceptionGroup as group:
         # Projects are loaded side by side: the first failure is what is told.
         raise group.exceptions[0] from group

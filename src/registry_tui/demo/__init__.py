@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
 
+from registry_tui.demo.progress import Tell
 from registry_tui.platform.paths import Home
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the demo is doing; `lasting` tells what is done, otherwise how far something is."""
-
-    text: str
-    lasting: bool
-
-
-Tell = Callable[[Progress], None]
 
 
 def load(home: Home, tell: Tell) -> None:
     """Loads the demo into a running platform, or repairs it. Raises PlatformError, RegistryError."""
-    import asyncio
-
+    # Not at the top: the training processes import this package too, and need no client.
     from registry_tui.demo import loading
 
     asyncio.run(loading.load(home, tell))
@@ -30,8 +18,7 @@ def load(home: Home, tell: Tell) -> None:
 
 def remove(home: Home, tell: Tell) -> None:
     """Removes what the demo made, and nothing else. Raises PlatformError, RegistryError."""
-    import asyncio
-
+    # As above.
     from registry_tui.demo import removing
 
     asyncio.run(removing.remove(home, tell))

@@ -7,7 +7,6 @@ import importlib.util
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
-from registry_tui.demo import Progress, Tell
 from registry_tui.demo.plan import (
     ENVIRONMENTS,
     MARK,
@@ -19,6 +18,7 @@ from registry_tui.demo.plan import (
     Version,
     describe,
 )
+from registry_tui.demo.progress import Progress, Tell
 from registry_tui.demo.state import State
 from registry_tui.demo.subprocesses import Training
 from registry_tui.platform.errors import PlatformError

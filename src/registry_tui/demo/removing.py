@@ -9,8 +9,8 @@ import httpx
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
-from registry_tui.demo import Progress, Tell
 from registry_tui.demo.plan import ENVIRONMENTS, MARK, PROJECTS, DemoProject
+from registry_tui.demo.progress import Progress, Tell
 from registry_tui.demo.state import Kind, State
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import Workflow, WorkflowStatus

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from registry_tui.demo import Progress, Tell
+from registry_tui.demo.progress import Progress, Tell
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PlatformError
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textual.message import Message
+from textual.widget import Widget
 
 if TYPE_CHECKING:
     from registry_tui.widgets.table_layout import Column
-    from registry_tui.widgets.table_view import TableView
 
 
 #: Handlers are called `on_virtual_table_…`, as if the messages were the widget's own classes.
@@ -24,22 +24,28 @@ class Empty:
     lines: tuple[str, ...] = ()
 
 
+class Table(Protocol):
+    """The table that sends a message; `VirtualTable` is one."""
+
+    marked: dict[str, Any]
+
+
 class TableMessage(Message):
     """Any message of a table."""
 
-    def __init__(self, table: TableView[Any]) -> None:
+    def __init__(self, table: Table) -> None:
         super().__init__()
         self.table = table
 
     @property
-    def control(self) -> TableView[Any]:
-        return self.table
+    def control(self) -> Widget:
+        return cast(Widget, self.table)
 
 
 class RowMessage(TableMessage):
     """A message about one row."""
 
-    def __init__(self, table: TableView[Any], row: Any) -> None:
+    def __init__(self, table: Table, row: Any) -> None:
         super().__init__(table)
         self.row = row
 
@@ -66,7 +72,7 @@ class Collapse(RowMessage, namespace=NAMESPACE):
 class SortAsked(TableMessage, namespace=NAMESPACE):
     """A column's header was clicked; `add` when it shall count after those sorted already."""
 
-    def __init__(self, table: TableView[Any], column: Column[Any], add: bool) -> None:
+    def __init__(self, table: Table, column: Column[Any], add: bool) -> None:
         super().__init__(table)
         self.column, self.add = column, add
 
@@ -74,7 +80,7 @@ class SortAsked(TableMessage, namespace=NAMESPACE):
 class Marked(TableMessage, namespace=NAMESPACE):
     """Rows were marked, or their marks taken away; `count` are marked now."""
 
-    def __init__(self, table: TableView[Any]) -> None:
+    def __init__(self, table: Table) -> None:
         super().__init__(table)
         self.count = len(table.marked)
 
@@ -89,6 +95,6 @@ class Loaded(TableMessage, namespace=NAMESPACE):
 class Failed(TableMessage, namespace=NAMESPACE):
     """A page could not be fetched; what is shown stays."""
 
-    def __init__(self, table: TableView[Any], error: Exception) -> None:
+    def __init__(self, table: Table, error: Exception) -> None:
         super().__init__(table)
         self.error = error

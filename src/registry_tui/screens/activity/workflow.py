@@ -130,7 +130,7 @@ class WorkflowScreen(FrameScreen):
         self.program.copy_text(self.place.args["workflow"])
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         assert self.work is not None
         self.app.push_screen(View(f"workflow {self.work.id}", self.work.model_dump_json(indent=2)))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from registry_tui.screens.base.program import Frame, Owner
+
 if TYPE_CHECKING:
     from registry_tui.client import Intent
-    from registry_tui.screens.base.dialogs import Dialog
-    from registry_tui.screens.base.frame import FrameScreen
-
-    Owner: TypeAlias = FrameScreen | Dialog[Any]
 
 #: Seconds between looks at how long an answer has been waited for.
 EVERY = 1.0
@@ -85,7 +83,7 @@ class Changes(App[None]):
         self.look_now()
 
     @property
-    def frame(self) -> FrameScreen:
+    def frame(self) -> Frame:
         """The screen whose frame is seen."""
         raise NotImplementedError
 

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from textual.css.query import NoMatches
+
+from registry_tui.screens.base.asking import Question
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-    from registry_tui.screens.base.frame import FrameScreen
+    from registry_tui.screens.base.program import Program
 
 #: A pause is at least so many times as long as the last answer took, so that a slow service is asked less.
 REST = 1.0
 #: Seconds of the longest pause, also after errors, each of which doubles it.
 LONGEST = 30.0
+
+
+class Asker(Protocol):
+    """A place that asks the service; every `FrameScreen` is one."""
+
+    @property
+    def program(self) -> Program: ...
+
+    @property
+    def is_attached(self) -> bool: ...
+
+    @property
+    def is_current(self) -> bool: ...
+
+    def ask(self, question: Question, group: str, *, again: bool = True) -> None:
+        """Asks, unless the group's last question is under way."""
+
+    def asks(self, group: str) -> bool:
+        """Whether a question of the group is under way."""
+
+    def set_timer(self, delay: float, callback: Callable[[], None] | None = None, *, name: str | None = None) -> Timer:
+        """Calls back after so many seconds."""
 
 
 class Every:
@@ -26,7 +50,7 @@ class Every:
 
     def __init__(
         self,
-        frame: FrameScreen,
+        frame: Asker,
         seconds: float,
         ask: Callable[[], Awaitable[None]],
         *,

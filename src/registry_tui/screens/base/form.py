@@ -184,7 +184,7 @@ class Form(Dialog[Result]):
         if self.SENDS:
             self._show_sending()
             # The app's work, not the form's: leaving the form must not cut the request off.
-            self.program.run_worker(self._send(), group="forms", exclusive=False, exit_on_error=False)
+            self.app.run_worker(self._send(), group="forms", exclusive=False, exit_on_error=False)
         else:
             self.query_one("#ok", Button).disabled = True
             self.work_on(self._send(), "send")
@@ -264,12 +264,12 @@ class Form(Dialog[Result]):
         """Leaving does not stop what was sent."""
         if self.busy and self.SENDS:
             self.left = True
-            self.program.notify(f"{self.WORK} goes on; {self.AFTERWARDS}", markup=False)
+            self.app.notify(f"{self.WORK} goes on; {self.AFTERWARDS}", markup=False)
         self.dismiss(None)
 
     def answered_late(self, result: Result) -> None:
         """The service took it after the form was left."""
-        self.program.notify(f"{safe(self.title_text(), 200)}: done", markup=False)
+        self.app.notify(f"{safe(self.title_text(), 200)}: done", markup=False)
         self.program.frame.refresh_soon()
 
     def sent(self, result: Result) -> None:

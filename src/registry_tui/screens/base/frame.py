@@ -1,10 +1,8 @@
-"""What every screen is: the frame around its content, its actions, and work that never blocks."""
+"""What every screen is: the frame around its content, its actions, and its place in the program."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -14,14 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from registry_tui.screens.base.asking import Asking
 from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
+from registry_tui.screens.base.working import Working
 from registry_tui.terminal.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.compositing import SeenCompositor
 
 if TYPE_CHECKING:
-    from registry_tui.app.app import RegistryApp
     from registry_tui.client import RegistryClient
 
 
@@ -43,37 +40,6 @@ CONCERNS: dict[str, frozenset[str]] = {
 GATHER = 0.3
 #: Seconds until what could not be asked for is asked for again.
 RETRY = 2.0
-
-
-def _close_unstarted(*works: Coroutine[Any, Any, None]) -> None:
-    for work in works:
-        if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-            work.close()
-
-
-class Working(Asking):
-    """For screens and dialogs: coroutines in named worker groups, with one place for errors."""
-
-    def work_on(self, work: Coroutine[Any, Any, None], group: str, *, exclusive: bool = True) -> None:
-        """Runs it; the group's earlier work is cancelled first, so that no stale answer arrives."""
-        guarded = self._guarded(work)
-        self.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)  # type: ignore[attr-defined]
-        # Behind the worker's first step: what was cancelled before it is closed, not left for Python to warn of.
-        asyncio.get_running_loop().call_soon(_close_unstarted, guarded, work)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self.failed(error)
-
-    def change(self, words: str, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
-        """Sends what changes something, once: see `changes.Changes.send_change`."""
-        self.app.send_change(words, self, send, then)  # type: ignore[attr-defined]
-
-    def failed(self, error: Exception) -> None:
-        """The one handler of errors; dialogs show them in place."""
-        self.app.report(error)  # type: ignore[attr-defined]
 
 
 class FrameScreen(Working, Screen[None]):
@@ -163,14 +129,6 @@ class FrameScreen(Working, Screen[None]):
     @property
     def client(self) -> RegistryClient:
         return self.program.client
-
-    @property
-    def program(self) -> RegistryApp:
-        """The app, by its own type."""
-        from registry_tui.app.app import RegistryApp
-
-        assert isinstance(self.app, RegistryApp)
-        return self.app
 
     def compose(self) -> ComposeResult:
         yield Breadcrumbs(id="breadcrumbs")
@@ -305,9 +263,7 @@ class FrameScreen(Working, Screen[None]):
         """Gives the keys to the main widget."""
 
     def do_help(self) -> None:
-        from registry_tui.screens.base.dialogs import Help
-
-        self.app.push_screen(Help(self))
+        self.program.show_help()
 
     def do_back(self) -> None:
         self.program.back()

@@ -1,4 +1,4 @@
-"""What the tabs of a Model Registry's page share, and its registered models."""
+"""What the tabs of a Model Registry's page share: a filter bar and a table."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
-from registry_tui.terminal.commands import Place
+from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
-    from registry_tui.screens.base.frame import FrameScreen
 
 
 class ListPane(Vertical):
@@ -59,8 +58,6 @@ class ListPane(Vertical):
 
     @property
     def frame(self) -> FrameScreen:
-        from registry_tui.screens.base.frame import FrameScreen
-
         assert isinstance(self.screen, FrameScreen)
         return self.screen
 
@@ -158,37 +155,3 @@ class ListPane(Vertical):
         if source is not None:
             shown = f"{source.seen:,}+" if source.total is None else f"{source.total:,}"
             self.query_one(FilterBar).show_count(shown)
-
-
-class ModelsPane(ListPane):
-    """The registered models of a registry."""
-
-    FILTERS = (Filter("search", "search", placeholder="names, descriptions, owners, tags"),)
-    SORT = (("name", False),)
-    EMPTY = Empty(
-        "No registered model",
-        (
-            "Register one: 2 Projects, then a run, its Artifacts, a model folder, and R;",
-            'or in code: mlflow.sklearn.log_model(…, registered_model_name="MyModel")',
-        ),
-    )
-
-    def __init__(self) -> None:
-        from registry_tui.screens.models.models import ModelsScreen
-
-        super().__init__()
-        self.COLUMNS = ModelsScreen.COLUMNS
-
-    def fetch(self, registry: ModelRegistry) -> Fetch[Any]:
-        client, search, order = self.frame.client, self.filters.get("search"), self.order
-
-        async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.models(registry.id, search=search, order_by=order, page_token=token)
-
-        return fetch
-
-    def open_row(self, row: Any) -> None:
-        self.frame.program.open(Place("model", {"registry": row.registry_id, "model": row.name}))
-
-    def copied(self, row: Any) -> str:
-        return f"models:/{row.name}/{row.latest_version or 1}"

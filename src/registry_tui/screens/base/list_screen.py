@@ -247,7 +247,7 @@ class ListScreen(FrameScreen):
         self.program.copy_text(self.copied(self.current))
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         self.app.push_screen(
             View(str(getattr(self.current, "name", self.key_of(self.current))), self.current.model_dump_json(indent=2))

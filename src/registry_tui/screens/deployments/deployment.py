@@ -347,7 +347,7 @@ class DeploymentScreen(DeploymentActions):
         self.program.open(Place("keys"))
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         assert self.found is not None
         self.app.push_screen(View(self.found.name, self.found.model_dump_json(indent=2)))

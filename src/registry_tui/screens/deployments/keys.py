@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.app import App
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -19,7 +20,6 @@ from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.words import Cell, absolute, ago
 
 if TYPE_CHECKING:
-    from registry_tui.app.app import RegistryApp
     from registry_tui.schemas.deployments import ApiKey, NewApiKey
 
 
@@ -79,7 +79,7 @@ class KeysScreen(ListScreen):
     def _made(self, made: NewApiKey | None) -> None:
         if made is not None:
             self.refresh_data()
-            show_key(self.program, made)
+            show_key(self.app, made)
 
     def do_revoke(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
@@ -98,12 +98,12 @@ class KeysScreen(ListScreen):
         self.refresh_data()
 
 
-def show_key(program: RegistryApp, made: NewApiKey) -> None:
+def show_key(app: App[Any], made: NewApiKey) -> None:
     """Shows a new key, which is seen only once."""
-    from registry_tui.screens.base.dialogs import View
+    from registry_tui.screens.base.viewer import View
 
     note = f"The API key {made.api_key.name}. It is shown only now: copy it with c and keep it somewhere safe."
-    program.push_screen(View("API key", made.key, note=note))
+    app.push_screen(View("API key", made.key, note=note))
 
 
 class NewKey(Form["NewApiKey"]):
@@ -135,4 +135,4 @@ class NewKey(Form["NewApiKey"]):
 
     def answered_late(self, result: NewApiKey) -> None:
         """The key is shown all the same: nobody can see it later."""
-        show_key(self.program, result)
+        show_key(self.app, result)

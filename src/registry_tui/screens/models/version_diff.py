@@ -119,7 +119,7 @@ class DiffScreen(FrameScreen):
         self.program.copy_text(" ".join(f"models:/{name}/{side.version.version}" for side in self.sides))
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         text = "[\n" + ",\n".join(side.version.model_dump_json(indent=2) for side in self.sides) + "\n]"
         self.app.push_screen(View("two versions", text))

@@ -155,7 +155,7 @@ class EnvironmentsScreen(ListScreen):
         self.program.copy_text(self.workspace.crn if self.workspace is not None else self.current.crn)
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         shown = self.workspace or self.current
         self.app.push_screen(View(shown.name, shown.model_dump_json(indent=2)))

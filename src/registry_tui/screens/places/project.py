@@ -267,7 +267,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
             super().do_copy()
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         if self.deployment is not None:
             self.app.push_screen(View(self.deployment.name, self.deployment.model_dump_json(indent=2)))

@@ -140,7 +140,7 @@ def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable
 
 def show_credentials(screen: FrameScreen, project: Project) -> None:
     """Shows the exports that make stock MLflow code work in a project. The password is not on the screen."""
-    from registry_tui.screens.base.dialogs import View
+    from registry_tui.screens.base.viewer import View
 
     command = f'eval "$(registry-tui env --project {project.name})"'
     text = (

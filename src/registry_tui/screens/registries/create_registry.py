@@ -13,8 +13,8 @@ from textual.widgets import Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.form import Tick, row
+from registry_tui.screens.base.names import name_problem
 from registry_tui.screens.base.working_form import WorkingForm
-from registry_tui.screens.places.create_place import name_problem
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.screens.base.list_pane import ListPane, ModelsPane
+from registry_tui.screens.base.list_pane import ListPane
+from registry_tui.screens.registries.models_pane import ModelsPane
 from registry_tui.screens.registries.registries import CLOUDS, registry_why_not
 from registry_tui.screens.registries.registry_actions import (
     confirm_delete,
@@ -271,7 +272,7 @@ class RegistryScreen(FrameScreen):
             self.program.copy_text(self.values[str(option.id)])
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         assert self.registry is not None
         shown = self.registry if self.pane is None or self.pane.current is None else self.pane.current

@@ -169,7 +169,7 @@ class EventsPane(ListPane):
         if not self.reading:
             self.log_table.focus()
             return
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         line = self.log_table.current
         if line is not None:

@@ -201,7 +201,7 @@ class CompareScreen(CurveScreen):
             self.flash(f"saved in {path}")
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         text = "[\n" + ",\n".join(run.model_dump_json(indent=2) for run in self.runs) + "\n]"
         self.app.push_screen(View(f"{len(self.runs)} runs", text))

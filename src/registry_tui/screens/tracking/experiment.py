@@ -14,8 +14,9 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.tracking.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
 from registry_tui.screens.tracking.run_following import Following
+from registry_tui.screens.tracking.run_list import RunView
 from registry_tui.screens.tracking.run_registered import REGISTERED, Registered
-from registry_tui.screens.tracking.run_views import RunView, default_view
+from registry_tui.screens.tracking.run_views import default_view
 from registry_tui.terminal.actions import EXPERIMENT, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.filter_field import FilterLine

@@ -248,7 +248,7 @@ class RunScreen(CurveScreen):
             self.flash(f"saved in {path}")
 
     def do_view(self) -> None:
-        from registry_tui.screens.base.dialogs import View
+        from registry_tui.screens.base.viewer import View
 
         assert self.run is not None
         self.app.push_screen(View(f"run {self.run.id}", self.run.model_dump_json(indent=2)))

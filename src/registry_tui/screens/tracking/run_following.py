@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.screens.base.every import Every
+from registry_tui.screens.tracking.run_list import RunList
 
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
-    from registry_tui.screens.tracking.experiment import ExperimentScreen
 
 #: Seconds between two looks while a run in view runs; over SSH so many times as long.
 EVERY, OVER_SSH = 3.0, 3
@@ -23,7 +23,7 @@ UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 class Following:
     """Asks for what is in view again; the table repaints only what is different, and keeps cursor, marks and scroll."""
 
-    def __init__(self, screen: ExperimentScreen) -> None:
+    def __init__(self, screen: RunList) -> None:
         self._screen = screen
         self._looks = 0
 

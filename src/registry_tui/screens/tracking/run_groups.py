@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
+from registry_tui.screens.tracking.run_list import RunList
 from registry_tui.widgets.filter_language import quoted
 from registry_tui.wording.words import number
 
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import RunGroup, RunGroups
-    from registry_tui.screens.tracking.experiment import ExperimentScreen
 
 #: How groups can be ordered, by what a person chooses.
 ORDERS = ("most runs", "value", "lowest", "mean", "highest")
@@ -28,7 +28,7 @@ class Grouping:
     order: str = ORDERS[0]
 
 
-def choose_group(screen: ExperimentScreen) -> None:
+def choose_group(screen: RunList) -> None:
     """Asks for the param, then shows its groups."""
     if not screen.seen_params:
         screen.flash("no run here has params", "$warning")
@@ -47,7 +47,7 @@ def _keys(seen: dict[str, int]) -> list[MenuItem]:
     return [MenuItem(key, key, note=f"in {count} of the runs seen") for key, count in sorted(seen.items())]
 
 
-async def _show(screen: ExperimentScreen, by: Grouping) -> None:
+async def _show(screen: RunList, by: Grouping) -> None:
     from registry_tui.schemas.tracking import RunGrouping
 
     assert screen.experiment is not None
@@ -57,7 +57,7 @@ async def _show(screen: ExperimentScreen, by: Grouping) -> None:
     _list(screen, by, await screen.client.group_runs(screen.place.args["project"], request))
 
 
-def _list(screen: ExperimentScreen, by: Grouping, grouped: RunGroups) -> None:
+def _list(screen: RunList, by: Grouping, grouped: RunGroups) -> None:
     """Lists the groups under what can be changed about them."""
     groups = ordered(grouped.groups, by.order)
     items = [MenuItem("order", f"Order: {by.order} …")]

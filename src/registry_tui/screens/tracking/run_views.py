@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 from textual.widget import Widget
 from textual.widgets import Input
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
 from registry_tui.screens.base.form import Form, row
-
-if TYPE_CHECKING:
-    from registry_tui.screens.tracking.experiment import ExperimentScreen
-
-
-@dataclass(frozen=True)
-class RunView:
-    """How a list of runs is shown. `columns`: None for those that most runs have."""
-
-    filter: str = ""
-    sort: tuple[tuple[str, bool], ...] = ()
-    columns: list[str] | None = None
-    nested: bool = False
+from registry_tui.screens.tracking.run_list import RunList, RunView
 
 
 def views_of(memory: Any, experiment: str) -> dict[str, RunView]:
@@ -58,7 +46,7 @@ def _view(value: Any) -> RunView | None:
         return None
 
 
-def open_views(screen: ExperimentScreen) -> None:
+def open_views(screen: RunList) -> None:
     """Offers the kept views, to keep the present one, and to delete one."""
     experiment = screen.place.args["experiment"]
     memory = screen.program.memory

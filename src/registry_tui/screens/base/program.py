@@ -1,0 +1,129 @@
+"""What a screen asks of the program. `app.RegistryApp` provides it; screens import only this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from registry_tui.terminal.commands import Place
+from registry_tui.terminal.memory import Memory
+from registry_tui.terminal.preferences import Preferences
+
+if TYPE_CHECKING:
+    # Pydantic and httpx take longer to import than the first paint does.
+    from registry_tui.client import RegistryClient
+
+
+class Owner(Protocol):
+    """The screen or dialog that asked for a change."""
+
+    @property
+    def is_attached(self) -> bool: ...
+
+    def failed(self, error: Exception) -> None:
+        """Shows what went wrong."""
+
+
+class Frame(Protocol):
+    """The place in view, as dialogs see it."""
+
+    def flash(self, text: str, style: str = "$accent") -> None:
+        """Shows a short message in the status line."""
+
+    def refresh_soon(self) -> None:
+        """Asks the service again in a moment."""
+
+
+class Program(Protocol):
+    """The running program: client, settings, memory, history, messages."""
+
+    preferences: Preferences
+    memory: Memory
+    #: Names to offer when a command is typed, by kind of argument.
+    names: dict[str, Sequence[str]]
+    #: Whether the service answered the last time it was asked.
+    answering: bool
+
+    @property
+    def client(self) -> RegistryClient:
+        """The service's client. Raises RuntimeError before it is connected."""
+
+    @property
+    def frame(self) -> Frame:
+        """The place in view, below any dialog."""
+
+    # -- places -------------------------------------------------------------------------------------
+
+    def open(self, place: Place) -> None:
+        """Drills into a place; esc comes back from it."""
+
+    def jump(self, place: Place) -> None:
+        """Goes somewhere else; esc goes up from there."""
+
+    def back(self) -> None:
+        """Goes to where the place was opened from, else one up."""
+
+    def step_history(self, by: int) -> None:
+        """Goes through the places seen."""
+
+    def missing(self, place: Place, error: Exception) -> None:
+        """Leaves a place that does not exist, and shows why."""
+
+    def show_early(self) -> None:
+        """Shows the first page if it was requested before the client existed."""
+
+    # -- commands and keys --------------------------------------------------------------------------
+
+    @property
+    def commands_given(self) -> list[str]:
+        """Commands typed before, the last one first."""
+
+    def known_names(self) -> dict[str, Sequence[str]]:
+        """Names to complete commands with, by kind of argument."""
+
+    def learn_names(self) -> None:
+        """Asks the service for names to complete commands with."""
+
+    def remember_command(self, text: str) -> None:
+        """Keeps a typed command."""
+
+    def obey(self, text: str) -> None:
+        """Does what a `:` command says."""
+
+    def hold_keys(self) -> None:
+        """Keeps the keys typed until the next screen is shown, which gets them."""
+
+    def show_help(self) -> None:
+        """Shows every action of the place in view."""
+
+    # -- the service --------------------------------------------------------------------------------
+
+    @property
+    def who(self) -> str:
+        """The acting user."""
+
+    @property
+    def running(self) -> int:
+        """How many workflows run now."""
+
+    def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
+        """(part, style, words) for the status line."""
+
+    def look_now(self) -> None:
+        """Checks the platform's health now."""
+
+    def send_change(
+        self, words: str, owner: Owner, send: Callable[[], Awaitable[Any]], then: Callable[[Any], None]
+    ) -> None:
+        """Sends a change once; `then` gets the answer while the owner is shown."""
+
+    # -- messages -----------------------------------------------------------------------------------
+
+    def report(self, error: Exception) -> None:
+        """Shows what failed, and what to do."""
+
+    def copy_text(self, text: str) -> None:
+        """Copies to the terminal's clipboard, and shows what was copied."""
+
+    def paint_anew(self) -> None:
+        """Sends the whole screen again."""
