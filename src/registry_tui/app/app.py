@@ -210,10 +210,11 @@ class RegistryApp(TypingAhead, Watching, Changes):
             self._client = module.RegistryClient()
         else:
             self._client = self._connect()
-        # Garbage is looked for again from here on, in what is made from here on.
-        gc.freeze()
-        gc.set_threshold(5_000, 4, 20)
-        gc.enable()
+        if not gc.isenabled():
+            # Whoever opened the program put this off until now: what was made so far stays as long as the process.
+            gc.freeze()
+            gc.set_threshold(5_000, 4, 20)
+            gc.enable()
         self.watch_for_slowness()
         await self._look()
         # Not before: a screen that is still being made has no place for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -43,6 +44,8 @@ def open_terminal_program(early: EarlyPage | None = None) -> int:
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
 
+    # What the program builds until its first paint stays; it looks for garbage from then on.
+    gc.disable()
     from registry_tui.app.app import RegistryApp
 
     app = RegistryApp(early=early, preferences=preferences, memory=Memory(home.terminal_memory))

@@ -1,0 +1,33 @@
+"""A program that ended leaves nothing behind in the process that opened it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Mapping
+
+from registry_tui.app.app import RegistryApp
+from registry_tui.client import RegistryClient
+from support.program import Driver
+from support.recorded import Answer, Replay
+from support.scenes import SCENES
+
+
+async def test_programs_that_ended_are_garbage(answers: Mapping[str, Answer]) -> None:
+    frozen = gc.get_freeze_count()
+    ended = [await opened_and_closed(answers) for _ in range(3)]
+    gc.collect()
+    # The last one may be held by what awaited it.
+    assert [program() for program in ended[:-1]] == [None, None]
+    assert gc.get_freeze_count() == frozen
+
+
+async def opened_and_closed(answers: Mapping[str, Answer]) -> weakref.ref[RegistryApp]:
+    replay = Replay(answers)
+    app = RegistryApp(lambda: RegistryClient(transport=replay), start_platform=False)
+    async with app.run_test(size=(110, 34)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.rows("registries")
+        await SCENES["registry"](driver)
+        await driver.settled()
+    return weakref.ref(app)
