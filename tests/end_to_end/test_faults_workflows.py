@@ -18,7 +18,7 @@ import pytest
 
 from registry_tui.client.errors import NotFound, ServiceUnavailable
 from registry_tui.platform import supervisor
-from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.platform.paths import PART_VARIABLE
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import Event, EventOutcome, Workflow, WorkflowKind, WorkflowStatus

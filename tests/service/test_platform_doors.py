@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from registry_tui.platform import processes
@@ -15,17 +16,19 @@ from registry_tui.platform.ports import LOOPBACK
 from registry_tui.service.settings import FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT
 from support.platforms import Platform
 
-#: 127.0.0.1 as /proc/net/tcp writes it on a little-endian machine.
-_LOOPBACK_HEX = "0100007F"
-
 #: The ports that only the object store itself uses, by their protocol.
 INNER_HTTP = ("master", "volume", "filer", "admin")
 INNER_GRPC = ("master_grpc", "volume_grpc", "filer_grpc", "s3_grpc", "admin_grpc")
 
 
 def test_everything_listens_on_loopback_and_on_known_ports(platform: Platform) -> None:
-    listening = processes.listening_of(processes.ours(platform.home))
-    assert {address for address, _ in listening} == {_LOOPBACK_HEX}
+    ours = processes.ours(platform.home)
+    listening = {
+        (each.laddr[0], each.laddr[1])
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and each.pid in ours
+    }
+    assert {address for address, _ in listening} == {LOOPBACK}
     deployments = range(FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT + 1)
     assert {port for _, port in listening} - set(deployments) <= set(asdict(platform.ports).values())
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from registry_tui.platform import supervisor
-from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.platform.paths import PART_VARIABLE
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted, WorkflowStatus

@@ -22,9 +22,8 @@ from typing import TypeVar
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform import lifecycle, supervisor
 from registry_tui.platform.errors import Busy
-from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, PART_VARIABLE, Home
 from registry_tui.platform.ports import Ports, load_ports
-from registry_tui.platform.processes import PART_VARIABLE
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.places import Project, ProjectCreate
 

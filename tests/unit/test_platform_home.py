@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import pytest
 
 from registry_tui.platform import lifecycle, object_store, ports, processes, space, supervisor
 from registry_tui.platform.errors import BinaryMissing, Damaged, HomeUnusable, PlatformError, PortTaken
-from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, MAX_SOCKET_PATH, PART_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
+from support.platforms import wait_for
 
 
 @pytest.fixture
@@ -165,3 +168,17 @@ def test_ports_name_their_addresses() -> None:
     numbers = Ports(*range(1, 13))
     assert numbers.s3_endpoint == "http://127.0.0.1:1"
     assert numbers.mlflow_url == "http://127.0.0.1:11"
+
+
+def test_a_process_is_found_by_its_variables_and_an_ended_one_is_not_alive(home: Home) -> None:
+    variables = {**os.environ, ENVIRONMENT_VARIABLE: str(home.root), PART_VARIABLE: "gateway"}
+    with subprocess.Popen([sys.executable, "-c", "input()"], env=variables, stdin=subprocess.PIPE) as child:
+        wait_for(lambda: processes.ours(home) == {child.pid: "gateway"}, what="the process to have its variables")
+        assert processes.alive(child.pid) and (processes.memory(child.pid) or 0) > 0
+        assert 0 <= (processes.uptime(child.pid) or 0) < 600
+        assert list(processes.parents(child.pid))[:2] == [child.pid, os.getpid()]
+        child.kill()
+        wait_for(lambda: not processes.alive(child.pid), what="the process to end")  # nobody has reaped it yet
+        assert processes.ours(home) == {} and processes.memory(child.pid) is None
+    assert processes.uptime(child.pid) is None and not processes.alive(child.pid)
+    assert processes.part_of(1, home) is None, "another user's process, or one that is not ours"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ENVIRONMENT_VARIABLE = "REGISTRY_TUI_HOME"
+#: Set by the supervisor for every part: with the home it identifies the platform's processes.
+PART_VARIABLE = "REGISTRY_TUI_PART"
 
 #: A unix socket's path holds at most 107 bytes on Linux (`sun_path`, unix(7)).
 MAX_SOCKET_PATH = 107

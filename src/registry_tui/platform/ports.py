@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields
 
 from registry_tui.platform.errors import Damaged, PortTaken
 from registry_tui.platform.paths import Home
-from registry_tui.platform.processes import holder_of_port
 from registry_tui.platform.secrets import write_private
 
 LOOPBACK = "127.0.0.1"
@@ -105,6 +104,8 @@ def require_free(ports: Ports, besides: Collection[str] = (), patience: float = 
 
     Where nobody is seen to listen, it waits: the kernel closes the sockets of a process that was killed a moment later.
     """
+    from registry_tui.platform.processes import holder_of_port  # psutil: the terminal program alone goes without it
+
     until = time.monotonic() + patience
     for field in fields(ports):
         if field.name in besides:

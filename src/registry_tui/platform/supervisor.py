@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
-from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, Home
-from registry_tui.platform.processes import PART_VARIABLE
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, PART_VARIABLE, Home
 from registry_tui.platform.secrets import write_private
 
 #: The parts in the order of their start, with the module that each runs.
