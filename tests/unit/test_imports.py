@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service.workflows import catalog
+from support.import_graph import circles, import_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
@@ -57,3 +62,32 @@ def test_the_service_knows_no_terminal() -> None:
     loaded = loaded_by("import registry_tui.service.__main__")
     assert not {name for name in loaded if name.split(".")[0] == "textual"}
     assert "mlflow" not in loaded
+
+
+def test_no_imports_go_in_a_circle_not_even_in_functions_or_for_types() -> None:
+    graph = import_graph(ROOT / "src")
+    assert len(graph) > 300 and "registry_tui.service.core.context" in graph["registry_tui.service.engine.engine"]
+    assert circles(graph) == []
+
+
+def test_the_walker_finds_circles_in_functions_and_for_types(tmp_path: Path) -> None:
+    package = tmp_path / "house"
+    package.mkdir()
+    for name, text in {
+        "__init__": "",
+        "a": "def f():\n    from house.b import g\n",
+        "b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house import c\n",
+        "c": "import house.a\n",
+        "d": "from house import a\n",
+    }.items():
+        (package / f"{name}.py").write_text(text)
+    assert circles(import_graph(tmp_path)) == [["house.a", "house.b", "house.c"]]
+
+
+def test_every_kind_of_workflow_stands_alone() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    alone = next(each["modules"] for each in contracts if each["name"].startswith("Kinds of workflow"))
+    files = {path.stem for path in Path(catalog.__file__).parent.glob("*.py")}
+    shared = {"__init__", "catalog", "shared", "advancing"}
+    assert {name.rpartition(".")[2] for name in alone} == files - shared
+    assert set(catalog.DEFINITIONS) == set(WorkflowKind)
