@@ -234,6 +234,40 @@ def purge(place: Place) -> Call:
     return Call(f"/projects/{place.project.id}/runs/purge", body, count)
 
 
+def new_experiment(place: Place) -> str:
+    made = place.send(f"/projects/{place.project.id}/experiments", {"name": unique("x")}).raise_for_status()
+    return str(made.json()["id"])
+
+
+def experiment(place: Place) -> Call:
+    path, name = f"/projects/{place.project.id}/experiments", unique("x")
+    return Call(path, {"name": name}, lambda: len(place.items(path, name=name)))
+
+
+def changed_experiment(place: Place, verb: str) -> Call:
+    """A call that deletes or restores an experiment: with an event of one deletion or restoration."""
+    path, id_ = f"/projects/{place.project.id}/experiments", new_experiment(place)
+    body = {"experiment_ids": [id_]}
+    if verb == "restore":
+        place.send(f"{path}/delete", body).raise_for_status()
+    return Call(f"{path}/{verb}", body, lambda: len(changes_of(place, f"experiment.{verb}", id_)))
+
+
+def changed_run(place: Place, verb: str) -> Call:
+    """The same with a run, which is also renamed."""
+    path, run = f"/projects/{place.project.id}/runs", place.run.run_id
+    state = place.get(f"{path}/{run}")["lifecycle_stage"]
+    if (state == "deleted") != (verb == "restore"):
+        place.send(f"{path}/{'delete' if verb == 'restore' else 'restore'}", {"run_ids": [run]}).raise_for_status()
+    before = len(changes_of(place, f"run.{verb}", run))
+    body = {"run_ids": [run]} | ({"name": unique("run")} if verb == "update" else {})
+    return Call(f"{path}/{verb}", body, lambda: len(changes_of(place, f"run.{verb}", run)) - before)
+
+
+def changes_of(place: Place, action: str, resource: str) -> Items:
+    return [each for each in place.items("/events", action=action) if each["resource_id"] == resource]
+
+
 #: How each POST of the API is called.
 POSTS: dict[str, Callable[[Place], Call]] = {
     "/environments": environment,
@@ -253,6 +287,12 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/deployments/{deployment}/stop": lambda place: rollout(place, "stop", "stop"),
     "/workflows/{workflow}/cancel": cancel,
     "/workflows/{workflow}/retry": retry,
+    "/projects/{project}/experiments": experiment,
+    "/projects/{project}/experiments/delete": lambda place: changed_experiment(place, "delete"),
+    "/projects/{project}/experiments/restore": lambda place: changed_experiment(place, "restore"),
+    "/projects/{project}/runs/update": lambda place: changed_run(place, "update"),
+    "/projects/{project}/runs/delete": lambda place: changed_run(place, "delete"),
+    "/projects/{project}/runs/restore": lambda place: changed_run(place, "restore"),
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
 }

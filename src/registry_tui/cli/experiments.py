@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import item_changes, output, session
 from registry_tui.cli.output import Column
-from registry_tui.schemas.tracking import Experiment
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import NotFound
+from registry_tui.schemas.tracking import Experiment, ExperimentCreate, ExperimentsChosen, ExperimentUpdate
 
 app = session.new_app("Experiments of a project; they hold runs.")
+
+ExperimentsArgument = Annotated[list[str], typer.Argument(metavar="EXPERIMENT...", help="Names or IDs.")]
 
 COLUMNS = [
     Column[Experiment]("ID", lambda each: each.id, right=True),
@@ -26,6 +30,7 @@ def list_(
     project: session.ProjectOption,
     name: Annotated[str | None, typer.Option(help="A part of the name.")] = None,
     order_by: Annotated[str | None, typer.Option(help="name, created_at, updated_at or id; -FIELD descending.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted experiments instead.")] = False,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -35,7 +40,10 @@ def list_(
     """
     session.ask(
         lambda client: output.print_list(
-            partial(client.experiments, project, name=name, order_by=order_by), COLUMNS, as_json=as_json, limit=limit
+            partial(client.experiments, project, name=name, order_by=order_by, deleted=deleted),
+            COLUMNS,
+            as_json=as_json,
+            limit=limit,
         )
     )
 
@@ -58,3 +66,81 @@ def show(
         "tags": found.tags,
     }
     output.print_one(found, fields, as_json=as_json)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the new experiment.")],
+    project: session.ProjectOption,
+    note: Annotated[str, typer.Option(help="What it is about.")] = "",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Create an experiment.
+
+    Example: registry-tui experiments create "elastic nets" --project default
+    """
+    request = session.build(ExperimentCreate, name=name, note=note)
+    made = session.ask(lambda client: client.create_experiment(project, request))
+    if as_json:
+        output.print_json(made)
+    else:
+        output.note(f"Created experiment {made.name} with the ID {made.id}")
+
+
+@app.command()
+def rename(
+    experiment: Annotated[str, typer.Argument(help="Name or ID.")],
+    new_name: Annotated[str, typer.Argument(help="Its new name.")],
+    project: session.ProjectOption,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Rename an experiment; its ID and its runs stay."""
+    request = session.build(ExperimentUpdate, name=new_name)
+    changed = session.ask(lambda client: client.update_experiment(project, experiment, request))
+    if as_json:
+        output.print_json(changed)
+    else:
+        output.note(f"Renamed experiment {changed.id} to {changed.name}")
+
+
+@app.command()
+def delete(
+    experiments: ExperimentsArgument,
+    project: session.ProjectOption,
+    yes: session.YesOption = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Delete experiments with their runs; `experiments restore` brings them back."""
+    item_changes.confirm("delete", "experiment", experiments, project, "with all runs", yes=yes)
+
+    async def run(client: RegistryClient) -> None:
+        request = session.build(ExperimentsChosen, experiment_ids=await _ids(client, project, experiments))
+        item_changes.report(await client.delete_experiments(project, request), "Deleted", "experiment", as_json=as_json)
+
+    session.ask(run)
+
+
+@app.command()
+def restore(
+    experiments: ExperimentsArgument, project: session.ProjectOption, as_json: session.JsonOption = False
+) -> None:
+    """Restore deleted experiments with their runs; `experiments list --deleted` shows them."""
+
+    async def run(client: RegistryClient) -> None:
+        request = session.build(ExperimentsChosen, experiment_ids=await _ids(client, project, experiments))
+        item_changes.report(
+            await client.restore_experiments(project, request), "Restored", "experiment", as_json=as_json
+        )
+
+    session.ask(run)
+
+
+async def _ids(client: RegistryClient, project: str, named: list[str]) -> list[str]:
+    """The IDs of experiments. A name that no experiment has stays, so that the answer tells of it."""
+    found = []
+    for name in named:
+        try:
+            found.append((await client.experiment(project, name)).id)
+        except NotFound:
+            found.append(name)
+    return found

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import artifacts, output, session
+from registry_tui.cli import artifacts, changing_runs, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.base import Page
@@ -195,3 +195,6 @@ def metrics(
             empty=f"The run has no metric {metric!r}",
         )
     )
+
+
+changing_runs.add_to(app)

@@ -14,6 +14,10 @@ from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
     Experiment,
+    ExperimentCreate,
+    ExperimentsChosen,
+    ExperimentUpdate,
+    ItemChanges,
     MetricCurve,
     MetricPoint,
     Run,
@@ -21,7 +25,9 @@ from registry_tui.schemas.tracking import (
     RunGrouping,
     RunGroups,
     RunPurge,
+    RunsChosen,
     RunSearch,
+    RunsUpdate,
     RunVersions,
     RunVersionsAsked,
 )
@@ -31,14 +37,51 @@ class Tracking(Transport):
     """Calls about experiments, runs and their artifacts."""
 
     async def experiments(
-        self, project: str, *, name: str | None = None, order_by: str | None = None, **page: Any
+        self,
+        project: str,
+        *,
+        name: str | None = None,
+        order_by: str | None = None,
+        deleted: bool = False,
+        **page: Any,
     ) -> Page[Experiment]:
-        params = {"name": name, "order_by": order_by, **page}
+        params = {"name": name, "order_by": order_by, "deleted": deleted or None, **page}
         return await self._ask(Page[Experiment], "GET", f"/projects/{segment(project)}/experiments", params=params)
 
     async def experiment(self, project: str, experiment: str) -> Experiment:
         path = f"/projects/{segment(project)}/experiments/{segment(experiment)}"
         return await self._ask(Experiment, "GET", path)
+
+    async def create_experiment(self, project: str, request: ExperimentCreate) -> Experiment:
+        path = f"/projects/{segment(project)}/experiments"
+        return await self._ask(Experiment, "POST", path, body=request)
+
+    async def update_experiment(self, project: str, experiment: str, change: ExperimentUpdate) -> Experiment:
+        """Renames an experiment."""
+        path = f"/projects/{segment(project)}/experiments/{segment(experiment)}"
+        return await self._ask(Experiment, "PATCH", path, body=change)
+
+    async def delete_experiments(self, project: str, request: ExperimentsChosen) -> ItemChanges:
+        """Deletes experiments with their runs; `restore_experiments` brings them back."""
+        path = f"/projects/{segment(project)}/experiments/delete"
+        return await self._ask(ItemChanges, "POST", path, body=request)
+
+    async def restore_experiments(self, project: str, request: ExperimentsChosen) -> ItemChanges:
+        """Restores deleted experiments with their runs."""
+        path = f"/projects/{segment(project)}/experiments/restore"
+        return await self._ask(ItemChanges, "POST", path, body=request)
+
+    async def update_runs(self, project: str, request: RunsUpdate) -> ItemChanges:
+        """Renames runs, and changes their notes and tags."""
+        return await self._ask(ItemChanges, "POST", f"/projects/{segment(project)}/runs/update", body=request)
+
+    async def delete_runs(self, project: str, request: RunsChosen) -> ItemChanges:
+        """Deletes runs; `restore_runs` brings them back."""
+        return await self._ask(ItemChanges, "POST", f"/projects/{segment(project)}/runs/delete", body=request)
+
+    async def restore_runs(self, project: str, request: RunsChosen) -> ItemChanges:
+        """Restores deleted runs."""
+        return await self._ask(ItemChanges, "POST", f"/projects/{segment(project)}/runs/restore", body=request)
 
     async def search_runs(self, project: str, request: RunSearch) -> Page[Run]:
         path = f"/projects/{segment(project)}/runs/search"

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, RequestSchema, Schema
+from registry_tui.schemas.models import Tag
 
 
 class Experiment(Schema):
@@ -18,6 +19,74 @@ class Experiment(Schema):
     created_at: datetime | None
     updated_at: datetime | None
     tags: dict[str, str] = {}
+
+
+#: MLflow's own limits.
+MAX_EXPERIMENT_NAME = 500
+MAX_RUN_NAME = 250
+MAX_NOTE = 8000
+#: Runs or experiments that one request may change.
+MAX_CHANGED = 1000
+
+ItemId = Annotated[str, Field(min_length=1, max_length=MAX_EXPERIMENT_NAME)]
+
+
+class ExperimentCreate(RequestSchema):
+    name: str = Field(min_length=1, max_length=MAX_EXPERIMENT_NAME)
+    note: str = Field(default="", max_length=MAX_NOTE)
+
+
+class ExperimentUpdate(RequestSchema):
+    name: str = Field(min_length=1, max_length=MAX_EXPERIMENT_NAME)
+
+
+class ExperimentsChosen(RequestSchema):
+    """Experiments to delete or restore, by ID."""
+
+    experiment_ids: list[ItemId] = Field(min_length=1, max_length=MAX_CHANGED)
+
+
+class RunsChosen(RequestSchema):
+    """Runs to delete or restore, by ID."""
+
+    run_ids: list[ItemId] = Field(min_length=1, max_length=MAX_CHANGED)
+
+
+class RunsUpdate(RunsChosen):
+    """Changes the same in every run that is named. What is None or empty stays; an empty note takes the note away."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=MAX_RUN_NAME)
+    note: str | None = Field(default=None, max_length=MAX_NOTE)
+    set_tags: list[Tag] = Field(default=[], max_length=100)
+    delete_tags: list[Annotated[str, Field(min_length=1, max_length=250)]] = Field(default=[], max_length=100)
+
+
+class ItemProblem(Schema):
+    """Why one item was left as it was; `code` is that of problem details."""
+
+    code: str
+    detail: str
+    action: str | None = None
+
+
+class ItemChange(Schema):
+    """One item of a request about several: changed, or left as it was because of a problem."""
+
+    id: str
+    #: Empty when it was not found.
+    name: str
+    problem: ItemProblem | None = None
+
+
+class ItemChanges(Schema):
+    """An entry for each item that a request named, in its order; some may be changed and others not."""
+
+    items: list[ItemChange]
+
+    @property
+    def failed(self) -> list[ItemChange]:
+        """The items that were left as they were."""
+        return [each for each in self.items if each.problem is not None]
 
 
 class RegisteredAs(Schema):

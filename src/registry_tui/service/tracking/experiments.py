@@ -28,22 +28,26 @@ def list_experiments(
     *,
     name: str | None = None,
     order_by: str | None = None,
+    deleted: bool = False,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Experiment]:
     """Experiments of a project, newest first; `name` is a part of the name, `order_by` is `field` or `-field`.
 
+    `deleted` lists the deleted ones instead.
+
     Raises Missing, NotPermitted, InvalidInput, PartUnavailable.
     """
     place = enter_project(service, principal, project)
     body: dict[str, Any] = {"max_results": paging.check_page_size(page_size), "page_token": page_token or ""}
+    body["view_type"] = "DELETED_ONLY" if deleted else "ACTIVE_ONLY"
     if name:
         body["filter"] = f"name ILIKE {quoted(f'%{name}%')}"
     body["order_by"] = [mlflow_order(order_by or "-created_at", _EXPERIMENT_ORDER)]
     with page_token_of(page_token):
         answer = service.mlflow.call("POST", "experiments/search", workspace=place.workspace, json=body)
     return Page(
-        items=[_experiment(found) for found in answer.get("experiments", ())],
+        items=[to_experiment(found) for found in answer.get("experiments", ())],
         next_page_token=answer.get("next_page_token") or None,
     )
 
@@ -59,14 +63,15 @@ def get_experiment(service: Service, principal: Principal, project: str, experim
             found = service.mlflow.call("GET", path, workspace=place.workspace, params=params)
         except Missing:
             continue
-        return _experiment(found["experiment"])
+        return to_experiment(found["experiment"])
     raise Missing(
         f"Project {place.name} has no experiment {experiment!r}",
         action=f"See `registry-tui experiments list --project {place.name}`",
     )
 
 
-def _experiment(found: Mapping[str, Any]) -> Experiment:
+def to_experiment(found: Mapping[str, Any]) -> Experiment:
+    """MLflow's `Experiment` as ours."""
     return Experiment(
         id=found["experiment_id"],
         name=found.get("name", ""),

@@ -14,6 +14,10 @@ from registry_tui.schemas.tracking import (
     ArtifactFolder,
     ArtifactTotals,
     Experiment,
+    ExperimentCreate,
+    ExperimentsChosen,
+    ExperimentUpdate,
+    ItemChanges,
     MetricCurve,
     MetricPoint,
     Run,
@@ -21,7 +25,9 @@ from registry_tui.schemas.tracking import (
     RunGrouping,
     RunGroups,
     RunPurge,
+    RunsChosen,
     RunSearch,
+    RunsUpdate,
     RunVersions,
     RunVersionsAsked,
 )
@@ -30,7 +36,14 @@ from registry_tui.service.http.routes.dependencies import Acting, PageIn, Servic
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
 from registry_tui.service.lineage import run_versions
 from registry_tui.service.lineage import runs as run_lineage
-from registry_tui.service.tracking import artifacts, experiments, metric_curves, run_groups
+from registry_tui.service.tracking import (
+    artifacts,
+    changing_experiments,
+    changing_runs,
+    experiments,
+    metric_curves,
+    run_groups,
+)
 from registry_tui.service.tracking import purging as run_purging
 from registry_tui.service.tracking import runs as tracked_runs
 from registry_tui.service.tracking.top_level_runs import top_level_runs
@@ -48,6 +61,7 @@ def list_experiments(
     project: str,
     name: Annotated[str | None, Query(max_length=500, description="A part of the name")] = None,
     order_by: Annotated[str | None, Query(description="name, created_at, updated_at or id; with - descending")] = None,
+    deleted: Annotated[bool, Query(description="The deleted ones instead")] = False,
 ) -> Page[Experiment]:
     """Experiments of a project, newest first unless told otherwise."""
     return experiments.list_experiments(
@@ -56,15 +70,42 @@ def list_experiments(
         project,
         name=name,
         order_by=order_by,
+        deleted=deleted,
         page_size=page.page_size,
         page_token=page.page_token,
     )
+
+
+@router.post("/projects/{project}/experiments", status_code=201)
+def create_experiment(service: ServiceIn, principal: Acting, project: str, request: ExperimentCreate) -> Experiment:
+    """Makes an experiment; for contributors."""
+    return changing_experiments.create_experiment(service, principal, project, request)
+
+
+@router.post("/projects/{project}/experiments/delete")
+def delete_experiments(service: ServiceIn, principal: Acting, project: str, request: ExperimentsChosen) -> ItemChanges:
+    """Deletes experiments with their runs, so that they can be restored; for contributors."""
+    return changing_experiments.delete_experiments(service, principal, project, request)
+
+
+@router.post("/projects/{project}/experiments/restore")
+def restore_experiments(service: ServiceIn, principal: Acting, project: str, request: ExperimentsChosen) -> ItemChanges:
+    """Restores deleted experiments with their runs; for contributors."""
+    return changing_experiments.restore_experiments(service, principal, project, request)
 
 
 @router.get("/projects/{project}/experiments/{experiment}")
 def get_experiment(service: ServiceIn, principal: Acting, project: str, experiment: str) -> Experiment:
     """One experiment, by ID or name."""
     return experiments.get_experiment(service, principal, project, experiment)
+
+
+@router.patch("/projects/{project}/experiments/{experiment}")
+def update_experiment(
+    service: ServiceIn, principal: Acting, project: str, experiment: str, request: ExperimentUpdate
+) -> Experiment:
+    """Renames an experiment; for contributors."""
+    return changing_experiments.rename_experiment(service, principal, project, experiment, request)
 
 
 @router.post("/projects/{project}/runs/search", response_model=Page[Run], openapi_extra=READS_ONLY)
@@ -74,6 +115,24 @@ def search_runs(service: ServiceIn, principal: Acting, project: str, request: Ru
     page = search(service, principal, project, request)
     # Without FastAPI's second look at every field: the page must not cost much more than MLflow's own answer.
     return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.post("/projects/{project}/runs/update")
+def update_runs(service: ServiceIn, principal: Acting, project: str, request: RunsUpdate) -> ItemChanges:
+    """Renames runs, and changes their notes and tags; for contributors."""
+    return changing_runs.update_runs(service, principal, project, request)
+
+
+@router.post("/projects/{project}/runs/delete")
+def delete_runs(service: ServiceIn, principal: Acting, project: str, request: RunsChosen) -> ItemChanges:
+    """Deletes runs, so that they can be restored; for contributors."""
+    return changing_runs.delete_runs(service, principal, project, request)
+
+
+@router.post("/projects/{project}/runs/restore")
+def restore_runs(service: ServiceIn, principal: Acting, project: str, request: RunsChosen) -> ItemChanges:
+    """Restores deleted runs; for contributors."""
+    return changing_runs.restore_runs(service, principal, project, request)
 
 
 @router.post("/projects/{project}/runs/purge", status_code=202)

@@ -1,0 +1,99 @@
+"""`runs rename|tag|untag|note|delete|restore`: each on one run or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from registry_tui.cli import item_changes, session
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.tracking import ItemChanges, RunsChosen, RunsUpdate
+
+RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN...", help="IDs of runs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands to `runs`."""
+    for command in (rename, tag, untag, note, delete, restore):
+        app.command()(command)
+
+
+def rename(
+    runs: RunsArgument,
+    name: Annotated[str, typer.Option("--name", "-n", help="The new name.")],
+    project: session.ProjectOption,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Rename runs; several get the same name.
+
+    Example: registry-tui runs rename RUN --name "best so far" --project default
+    """
+    _update(project, session.build(RunsUpdate, run_ids=runs, name=name), "Renamed", as_json)
+
+
+def tag(
+    runs: RunsArgument,
+    given: Annotated[list[str], typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeatable.")],
+    project: session.ProjectOption,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Set tags of runs.
+
+    Example: registry-tui runs tag RUN1 RUN2 --tag reviewed=yes --project default
+    """
+    _update(project, session.build(RunsUpdate, run_ids=runs, set_tags=session.tags(given)), "Tagged", as_json)
+
+
+def untag(
+    runs: RunsArgument,
+    keys: Annotated[list[str], typer.Option("--tag", metavar="KEY", help="A tag's key; repeatable.")],
+    project: session.ProjectOption,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Take tags from runs; those without the tag stay as they are."""
+    _update(project, session.build(RunsUpdate, run_ids=runs, delete_tags=keys), "Untagged", as_json)
+
+
+def note(
+    runs: RunsArgument,
+    text: Annotated[str, typer.Option("--text", "-t", help="The note; empty: take it away.")],
+    project: session.ProjectOption,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Write the note of runs, in place of the one before.
+
+    Example: registry-tui runs note RUN --text "Trained on last week's data" --project default
+    """
+    _update(project, session.build(RunsUpdate, run_ids=runs, note=text), "Noted at", as_json)
+
+
+def delete(
+    runs: RunsArgument,
+    project: session.ProjectOption,
+    yes: session.YesOption = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Delete runs; `runs restore` brings them back until they are purged.
+
+    Versions that were registered from them keep their archives.
+    """
+    request = session.build(RunsChosen, run_ids=runs)
+    remark = "(versions registered from them keep their archives)"
+    item_changes.confirm("delete", "run", runs, project, remark, yes=yes)
+    _change(lambda client: client.delete_runs(project, request), "Deleted", as_json)
+
+
+def restore(runs: RunsArgument, project: session.ProjectOption, as_json: session.JsonOption = False) -> None:
+    """Restore deleted runs; `runs list --deleted` shows them."""
+    request = session.build(RunsChosen, run_ids=runs)
+    _change(lambda client: client.restore_runs(project, request), "Restored", as_json)
+
+
+def _update(project: str, request: RunsUpdate, done: str, as_json: bool) -> None:
+    _change(lambda client: client.update_runs(project, request), done, as_json)
+
+
+def _change(ask: Callable[[RegistryClient], Coroutine[Any, Any, ItemChanges]], done: str, as_json: bool) -> None:
+    item_changes.report(session.ask(ask), done, "run", as_json=as_json)

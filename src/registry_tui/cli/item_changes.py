@@ -1,0 +1,39 @@
+"""What commands about several runs or experiments share: asking before, and reporting each item's outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.schemas.tracking import ItemChanges
+
+#: Names that a question lists.
+_LISTED = 5
+
+
+def confirm(verb: str, noun: str, named: Sequence[str], project: str, remark: str, *, yes: bool) -> None:
+    """Asks before items are changed, with their number and the first names."""
+    count = f"{len(named)} {noun}s" if len(named) > 1 else f"the {noun}"
+    more = ", …" if len(named) > _LISTED else ""
+    shown = ", ".join(output.cell(each) for each in named[:_LISTED])
+    session.confirm(f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?", yes=yes)
+
+
+def report(changes: ItemChanges, done: str, noun: str, *, as_json: bool) -> None:
+    """Prints which items were changed and why others were not; ends the command with 1 when any was not."""
+    failed = changes.failed
+    if as_json:
+        output.print_json(changes)
+    else:
+        changed = [each for each in changes.items if each.problem is None]
+        if changed:
+            names = ", ".join(output.cell(each.name or each.id) for each in changed)
+            output.note(f"{done} {len(changed)} {noun}{'s' if len(changed) > 1 else ''}: {names}")
+    for each in failed:
+        if each.problem is not None:
+            action = f". {each.problem.action}" if each.problem.action else ""
+            output.note(f"{output.cell(each.name or each.id)}: {each.problem.detail}{action}")
+    if failed:
+        raise typer.Exit(1)
