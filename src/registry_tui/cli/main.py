@@ -137,6 +137,7 @@ def _use_key(key: str) -> None:
 def run() -> None:
     """Runs the command line and turns every failure into words and an exit code."""
     from registry_tui.platform.errors import PlatformError
+    from registry_tui.platform.extras import missing_of
 
     try:
         app()
@@ -153,6 +154,8 @@ def run() -> None:
     except Exception as error:
         from registry_tui.client.errors import RegistryError
 
+        if isinstance(error, ModuleNotFoundError) and (missing := missing_of(error)):
+            fail(missing.message, missing.action)
         if isinstance(error, RegistryError):
             fields = [f"{each.field}: {each.message}" for each in _problems(error) if each.message not in error.message]
             fail("\n  ".join([error.message, *fields]), error.action, error.request_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry_tui.platform import extras
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 
@@ -52,12 +53,18 @@ def up(
     With --json each change is a line {"part", "state", "detail"}; the last line is
     {"done": true, "healthy", "error", "action"}.
     """
-    from registry_tui.platform import lifecycle
-
     home = Home.resolve()
-    _tell(lifecycle.up(home, new_ports=new_ports), as_json)
+    _tell(_up(home, new_ports), as_json)
     if not as_json:
         print(f"The platform is up. Its data is in {home.root}", file=sys.stderr)
+
+
+def _up(home: Home, new_ports: bool) -> Iterator[PartProgress]:
+    """Starts the platform; a missing one is reported as any other failure."""
+    extras.require("platform")
+    from registry_tui.platform import lifecycle
+
+    yield from lifecycle.up(home, new_ports=new_ports)
 
 
 def restart(part: Annotated[Part, typer.Argument(help="Which part.")], as_json: JsonOption = False) -> None:
@@ -144,7 +151,7 @@ def logs(
     home = Home.resolve()
     path = home.logs / f"{part.value}.log"
     if not path.exists():
-        raise PlatformError(f"{part.value} has written no log yet", action="Start the platform with `registry-tui up`")
+        raise PlatformError(f"{part.value} has written no log yet", action=extras.how_to_start())
     print(supervisor.tail(home, part.value, lines))
     if follow:
         _follow(path)

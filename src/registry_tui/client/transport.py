@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.contracts import names
+from registry_tui.platform.extras import how_to_start
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.base import Problem
 
@@ -208,7 +209,7 @@ def unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
     if isinstance(error, httpx.TimeoutException):
         message, action = "The service did not answer in time", "Try again; see `registry-tui logs service`"
     else:
-        message, action = "The service is not running", "Start it with `registry-tui up`"
+        message, action = "The service is not running", how_to_start()
     return ServiceUnavailable(message, action=action, request_id=request_id)
 
 

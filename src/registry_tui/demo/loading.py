@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
@@ -21,6 +20,7 @@ from registry_tui.demo.plan import (
 from registry_tui.demo.progress import Progress, Tell
 from registry_tui.demo.state import State
 from registry_tui.demo.subprocesses import Training
+from registry_tui.platform import extras
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.deployments import DeploymentCreate
@@ -46,11 +46,7 @@ ARCHIVE_TIMEOUT = 120
 
 async def load(home: Home, tell: Tell) -> None:
     """Makes what is missing of the demo. Raises PlatformError, RegistryError."""
-    if missing := [name for name in ("mlflow", "sklearn", "matplotlib") if importlib.util.find_spec(name) is None]:
-        raise PlatformError(
-            f"The demo trains models, for which {', '.join(missing)} must be installed",
-            action="pip install 'registry-tui[platform,demo]'",
-        )
+    extras.require("platform", "demo")
     state = State.load(home)
     async with RegistryClient(home) as client:
         projects = await _ensure_places(client, state, tell)

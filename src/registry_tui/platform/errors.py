@@ -32,6 +32,10 @@ class BinaryMissing(PlatformError):
     """A program that a part runs is not installed."""
 
 
+class ExtraMissing(BinaryMissing):
+    """An optional part of the installation is missing: the platform, or what the demo needs."""
+
+
 class PartFailed(PlatformError):
     """A part did not come up."""
 

