@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test compatibility install install-dev check format bench screenshots lock clean
+.PHONY: help demo test compatibility install install-dev check format bench screenshots lock release clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -59,6 +59,9 @@ lock: install-dev ## make the lock files again; UPGRADE=--upgrade takes newer ve
 	$(COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) -o requirements/platform.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in $(EXTRAS) --group dev -c requirements/platform.txt -o requirements/dev.txt
+
+release: install-dev ## build wheel and source distribution, install each into a new environment, and run both
+	$(BIN)/python requirements/release.py
 
 clean: ## remove .venv and caches; platforms and their data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
