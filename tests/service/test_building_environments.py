@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from registry_tui.service.core.kept import Locks
 from registry_tui.service.deployments import python_environments
 from registry_tui.service.deployments.model_requirements import read_wanted
 from registry_tui.service.errors import InvalidInput
@@ -25,7 +26,7 @@ print(mine.x, version("iniconfig"))
 @pytest.fixture
 def service(tmp_path: Path) -> Any:
     settings = SimpleNamespace(package_indexes=())
-    return SimpleNamespace(home=SimpleNamespace(serving=tmp_path / "serving home"), settings=settings)
+    return SimpleNamespace(home=SimpleNamespace(serving=tmp_path / "serving home"), settings=settings, locks=Locks())
 
 
 def make_wheel(folder: Path) -> Path:

@@ -32,19 +32,29 @@ from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
 
-_buckets: dict[str, S3ArtifactRepository] = {}
-_buckets_lock = threading.Lock()
+
+class Buckets:
+    """MLflow's own S3 repositories on whole buckets, with the server's key; each is made once."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._repositories: dict[str, S3ArtifactRepository] = {}
+
+    def of(self, bucket: str) -> S3ArtifactRepository:
+        """The repository of a bucket."""
+        with self._guard:
+            if bucket not in self._repositories:
+                key = load_secrets(Home.resolve()).object_store_mlflow
+                self._repositories[bucket] = S3ArtifactRepository(
+                    f"s3://{bucket}", access_key_id=key.access_key_id, secret_access_key=key.secret_access_key
+                )
+            return self._repositories[bucket]
 
 
 def bucket_repository(bucket: str) -> S3ArtifactRepository:
-    """MLflow's own S3 repository on a whole bucket, kept, with the server's key."""
-    with _buckets_lock:
-        if bucket not in _buckets:
-            key = load_secrets(Home.resolve()).object_store_mlflow
-            _buckets[bucket] = S3ArtifactRepository(
-                f"s3://{bucket}", access_key_id=key.access_key_id, secret_access_key=key.secret_access_key
-            )
-        return _buckets[bucket]
+    """MLflow's own S3 repository on a whole bucket."""
+    # MLflow makes an artifact repository for each request; its server has one registry store, which keeps these.
+    return _registry_store().buckets.of(bucket)
 
 
 class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
@@ -182,10 +192,14 @@ def _sees(location: Location) -> bool:
     """Whether the request may see what lies there: archives of models that it may not see do not exist for it."""
     if location.registry is None or location.model_id is None:
         return True
+    return bool(_registry_store().sees_archives(location.registry, location.model_id))
+
+
+def _registry_store() -> Any:
     # MLflow's handlers import the stores, and the registry's store imports this module.
     from mlflow.server.handlers import _get_model_registry_store
 
-    return bool(_get_model_registry_store().sees_archives(location.registry, location.model_id))
+    return _get_model_registry_store()
 
 
 def load_routes(file: RoutesFile) -> Routes:

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
-from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository, load_routes
+from registry_tui.mlflow_plugin.artifacts import Buckets, EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.model_uris import parse_model_uri
@@ -66,6 +66,7 @@ class EnvironmentRegistryStore(OwnedStore):
         self._home = home
         self._routes_file = RoutesFile(home.routes_file)
         self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
+        self.buckets = Buckets()
         self._waiting = Waiting()
 
     # -- reading ----------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from registry_tui.service.core.kept import Kept, Locks
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -97,3 +99,5 @@ class Service:
     object_store: ObjectStore
     access: Access
     workflows: Workflows
+    locks: Locks = field(default_factory=Locks)
+    kept: Kept = field(default_factory=Kept)

@@ -15,8 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -45,9 +44,6 @@ _SERVING = ("uvicorn", "httptools", "uvloop")
 LONGEST, CHECK_EVERY = 1800.0, 0.5
 #: The name of the environment that the platform itself runs in.
 PLATFORM = "platform"
-
-_locks: dict[str, threading.Lock] = {}
-_guard = threading.Lock()
 
 Log = Callable[[str], None]
 
@@ -79,7 +75,8 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
     key = key_of(wanted, service.settings.package_indexes)
     folder = service.home.serving / "environments" / key
     python = folder / "bin" / "python"
-    with _alone(key):
+    # One build of an environment at a time; the second finds what the first has made.
+    with service.locks.of(f"environment {key}"):
         if (folder / _MARK).is_file():
             log(f"environment {key} was made earlier from the same requirements")
             return PythonEnvironment(key, python)
@@ -271,12 +268,3 @@ def _name(line: str) -> str:
         return canonicalize_name(Requirement(line).name)
     except InvalidRequirement:
         return ""
-
-
-@contextmanager
-def _alone(key: str) -> Iterator[None]:
-    """One build of an environment at a time; the second finds what the first has made."""
-    with _guard:
-        lock = _locks.setdefault(key, threading.Lock())
-    with lock:
-        yield

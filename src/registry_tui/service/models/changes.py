@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
-_changes: dict[str, int] = {}
-_changes_guard = threading.Lock()
+from registry_tui.service.core.context import Service
 
 
-def changed(registry_id: str) -> None:
+class ModelChanges:
+    """Counts the changes to the models of each registry."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, registry_id: str) -> None:
+        """Counts one more change."""
+        with self._guard:
+            self._counts[registry_id] += 1
+
+    def count(self, registry_id: str) -> int:
+        """The changes so far."""
+        with self._guard:
+            return self._counts[registry_id]
+
+
+def changed(service: Service, registry_id: str) -> None:
     """Notes that a registry's models changed: what was read of them for searches is not used any more."""
-    with _changes_guard:
-        _changes[registry_id] = _changes.get(registry_id, 0) + 1
+    service.kept.of(ModelChanges).add(registry_id)
 
 
-def changes(registry_id: str) -> int:
+def changes(service: Service, registry_id: str) -> int:
     """A number that grows with each change that this service knows of."""
-    with _changes_guard:
-        return _changes.get(registry_id, 0)
+    return service.kept.of(ModelChanges).count(registry_id)

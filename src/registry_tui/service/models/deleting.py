@@ -79,7 +79,7 @@ def _delete(
     number = None if version is None else version.version
     if keep_archive:
         forget(service, place.workspace, model.name, number)
-        model_changes.changed(place.id)
+        model_changes.changed(service, place.id)
         return
     # The workflow is there first, so that what follows is done even when the service is killed in between.
     service.workflows.start(
@@ -96,7 +96,7 @@ def _delete(
     )
     with suppress(PartUnavailable):  # the workflow tries again
         forget(service, place.workspace, model.name, number)
-    model_changes.changed(place.id)
+    model_changes.changed(service, place.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:

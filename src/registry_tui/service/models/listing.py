@@ -111,26 +111,29 @@ def _ordered_page(
 class _Snapshot:
     """All models of a registry that a person may see, as they were at a time (monotonic) and after so many changes."""
 
-    registry_id: str
-    seen_by: str | None
+    #: The registry's ID, who sees them, and the count of changes.
+    of: tuple[str, str | None, int]
     taken: float
-    changes: int
     models: tuple[RegisteredModel, ...]
 
 
-#: Of the registry that was searched last.
-_last: list[_Snapshot] = []
-_guard = threading.Lock()
+class _LastSnapshot:
+    """The models of the registry that was searched last."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.snapshot: _Snapshot | None = None
 
 
 def _all_models(service: Service, place: RegistryPlace, seen_by: str | None) -> tuple[RegisteredModel, ...]:
-    now, changes = time.monotonic(), model_changes.changes(place.id)
-    with _guard:
-        for known in _last:
-            fresh = now - known.taken < _SNAPSHOT_SECONDS and known.changes == changes
-            if (known.registry_id, known.seen_by) == (place.id, seen_by) and fresh:
-                return known.models
+    now, changes = time.monotonic(), model_changes.changes(service, place.id)
+    last = service.kept.of(_LastSnapshot)
+    with last.guard:
+        known = last.snapshot
+    wanted = (place.id, seen_by, changes)
+    if known is not None and known.of == wanted and now - known.taken < _SNAPSHOT_SECONDS:
+        return known.models
     found = tuple(model for _, model in models.scan(service, place, seen_by=seen_by))
-    with _guard:
-        _last[:] = [_Snapshot(place.id, seen_by, now, changes, found)]
+    with last.guard:
+        last.snapshot = _Snapshot(wanted, now, found)
     return found

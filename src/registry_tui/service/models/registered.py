@@ -152,7 +152,7 @@ def changing(
         try:
             yield found
         finally:
-            changed(place.id)
+            changed(service, place.id)
 
 
 def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:

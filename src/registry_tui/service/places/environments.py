@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 
 from sqlalchemy import func, select
@@ -21,14 +20,14 @@ from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable
 logger = logging.getLogger(__name__)
 
 #: Creating and deleting touch two systems each; one at a time, so that an unfinished row is surely an abandoned one.
-_changing = threading.Lock()
+_LOCK = "environments"
 
 
 def create_environment(service: Service, principal: Principal, request: EnvironmentCreate) -> Environment:
     """Makes an environment with its bucket. Raises NotPermitted, AlreadyThere, PartUnavailable."""
     id_ = new_id()
     resource = Resource("environment", id_, request.name)
-    with events.recording(service, principal, "environment.create", resource), _changing:
+    with events.recording(service, principal, "environment.create", resource), service.locks.of(_LOCK):
         permissions.require_administrator(principal, "create environments")
         _clean_up(service)
         try:
@@ -87,7 +86,7 @@ def delete_environment(service: Service, principal: Principal, environment: str)
     with service.database.reading() as session:
         row = resolve_environment(session, environment)
     resource = Resource("environment", row.id, row.name)
-    with events.recording(service, principal, "environment.delete", resource), _changing:
+    with events.recording(service, principal, "environment.delete", resource), service.locks.of(_LOCK):
         permissions.require_administrator(principal, "delete environments")
         with service.database.reading() as session:
             _require_empty(resolve_environment(session, row.id))
@@ -110,7 +109,7 @@ def delete_environment(service: Service, principal: Principal, environment: str)
 
 def clean_up(service: Service) -> None:
     """Takes away environments that were cut off while being made or deleted. Raises PartUnavailable."""
-    with _changing:
+    with service.locks.of(_LOCK):
         _clean_up(service)
 
 

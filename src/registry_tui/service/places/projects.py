@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,7 +43,7 @@ _ORDER: Mapping[str, InstrumentedAttribute[Any]] = {
 }
 
 #: Creating and deleting touch several systems; one at a time, so that an unfinished row is surely an abandoned one.
-_changing = threading.Lock()
+_LOCK = "projects"
 
 
 def create_project(
@@ -56,7 +55,10 @@ def create_project(
     is taken away again. Raises InvalidInput, Missing for the workspace, AlreadyThere, PartUnavailable.
     """
     id_ = new_id()
-    with events.recording(service, principal, "project.create", Resource("project", id_, request.name)), _changing:
+    with (
+        events.recording(service, principal, "project.create", Resource("project", id_, request.name)),
+        service.locks.of(_LOCK),
+    ):
         _check_name(request.name)
         _clean_up(service)
         with service.database.session() as session:
@@ -148,7 +150,10 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
     """
     with service.database.reading() as session:
         row = resolve_project(session, project)
-    with events.recording(service, principal, "project.delete", Resource("project", row.id, row.name)), _changing:
+    with (
+        events.recording(service, principal, "project.delete", Resource("project", row.id, row.name)),
+        service.locks.of(_LOCK),
+    ):
         with service.database.reading() as session:
             row = resolve_project(session, row.id)
             permissions.check_project(session, principal, row, Role.ADMIN)
@@ -175,7 +180,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
 
 def clean_up(service: Service) -> None:
     """Takes away projects that were cut off while being made or deleted. Raises PartUnavailable."""
-    with _changing:
+    with service.locks.of(_LOCK):
         _clean_up(service)
 
 

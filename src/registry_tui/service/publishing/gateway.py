@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from registry_tui.service.database.tables import ApiKeyRow, DeploymentRow, Proje
 from registry_tui.service.errors import PartUnavailable
 
 #: One writer at a time: what is written last was read last.
-_publishing = threading.Lock()
+_LOCK = "publish to the gateway"
 _TIMEOUT = 2.0
 
 
@@ -33,7 +32,7 @@ def publish(service: Service) -> None:
 
     Raises PartUnavailable when the file cannot be written.
     """
-    with _publishing, service.database.reading() as session:
+    with service.locks.of(_LOCK), service.database.reading() as session:
         rows = session.scalars(
             select(DeploymentRow).options(
                 selectinload(DeploymentRow.revisions),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
@@ -17,7 +15,7 @@ from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, Reg
 from registry_tui.service.errors import PartUnavailable
 
 #: One writer at a time: what is written last was read last.
-_publishing = threading.Lock()
+_LOCK = "publish to MLflow"
 
 
 def registry_of(project: ProjectRow) -> RegistryRow | None:
@@ -34,7 +32,7 @@ def publish(service: Service) -> None:
 
     Raises PartUnavailable when the file cannot be written.
     """
-    with _publishing, service.database.reading() as session:
+    with service.locks.of(_LOCK), service.database.reading() as session:
         projects = session.scalars(
             select(ProjectRow)
             .where(ProjectRow.state != "deleting")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from sqlalchemy import select
 
@@ -22,9 +23,33 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
-#: Versions that a request is registering just now, as (registry ID, name): the request itself starts their workflow.
-_registering: dict[tuple[str, str], int] = {}
-_guard = threading.Lock()
+
+class _Registering:
+    """Names that requests are registering versions under just now, with how many requests do.
+
+    The requests start the workflows of these versions themselves.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._requests: Counter[tuple[str, str]] = Counter()
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        with self._guard:
+            return key in self._requests
+
+    @contextmanager
+    def counted(self, key: tuple[str, str]) -> Iterator[None]:
+        """Counts one more request while the block runs."""
+        with self._guard:
+            self._requests[key] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._requests[key] -= 1
+                if not self._requests[key]:
+                    del self._requests[key]
 
 
 def start(service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion) -> Workflow:
@@ -75,7 +100,7 @@ def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
     pending = service.mlflow.search_pending_versions(registry.workspace)
     if not pending:
         return 0
-    model_changes.changed(registry.id)
+    model_changes.changed(service, registry.id)
     query = select(WorkflowRow.resource_id).where(
         WorkflowRow.status.in_(ACTIVE), WorkflowRow.resource_type == "version", WorkflowRow.registry_id == registry.id
     )
@@ -83,9 +108,8 @@ def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
         active = set(session.scalars(query))
     started = 0
     for found in pending:
-        with _guard:
-            if (registry.id, found["name"]) in _registering:
-                continue
+        if (registry.id, found["name"]) in service.kept.of(_Registering):
+            continue
         model = models.fetch_model(service, registry, found["name"])
         if model is None:
             continue
@@ -96,19 +120,9 @@ def _start_pending_of(service: Service, registry: RegistryPlace) -> int:
     return started
 
 
-@contextmanager
-def being_registered(registry_id: str, name: str) -> Iterator[None]:
+def being_registered(service: Service, registry_id: str, name: str) -> AbstractContextManager[None]:
     """While a request registers under a name, `start_pending` leaves the versions of that name to it."""
-    key = (registry_id, name)
-    with _guard:
-        _registering[key] = _registering.get(key, 0) + 1
-    try:
-        yield
-    finally:
-        with _guard:
-            _registering[key] -= 1
-            if not _registering[key]:
-                del _registering[key]
+    return service.kept.of(_Registering).counted((registry_id, name))
 
 
 def _creator(service: Service, version: ModelVersion) -> Principal:

@@ -63,7 +63,7 @@ def register_model(
             _check_known(principal, known, request)
         source = _source(service, place, request)
 
-        with archiving.being_registered(registry.id, request.name):
+        with archiving.being_registered(service, registry.id, request.name):
             created = _create_model(service, principal, place, registry, request) if known is None else None
             if not created:
                 _update_known(service, principal, registry, request)
@@ -82,7 +82,7 @@ def register_model(
             event.resource = versions.resource_of(registry, version)
             event.detail = f"from project {place.name}"
             workflow = archiving.start(service, principal, registry, version)
-            model_changes.changed(registry.id)
+            model_changes.changed(service, registry.id)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 
 

@@ -81,23 +81,29 @@ class Measuring:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-_known: dict[str, Measuring] = {}
-_guard = threading.Lock()
+class _Measurements:
+    """The measurement of each registry that is under way, or its last one, by the registry's ID."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.known: dict[str, Measuring] = {}
 
 
-def latest(registry_id: str) -> Measuring | None:
-    """The measurement of a registry that is under way, or the last one of this process."""
-    with _guard:
-        return _known.get(registry_id)
+def latest(service: Service, registry_id: str) -> Measuring | None:
+    """The measurement of a registry that is under way, or the last one since the service started."""
+    measurements = service.kept.of(_Measurements)
+    with measurements.guard:
+        return measurements.known.get(registry_id)
 
 
 def begin(service: Service, place: RegistryPlace) -> Measuring:
     """Measures in a thread of its own; one that measures this registry already is joined."""
-    with _guard:
-        running = _known.get(place.id)
+    measurements = service.kept.of(_Measurements)
+    with measurements.guard:
+        running = measurements.known.get(place.id)
         if running is not None and not running.done.is_set():
             return running
-        begun = _known[place.id] = Measuring()
+        begun = measurements.known[place.id] = Measuring()
     name = f"storage-{place.id[:8]}"
     threading.Thread(target=_measure, args=(service, place, begun), name=name, daemon=True).start()
     return begun

@@ -118,7 +118,7 @@ def _enter(service: Service, principal: Principal, registry: str) -> RegistryPla
 
 def _totals(service: Service, place: RegistryPlace) -> StorageUsage:
     found = StorageUsage(registry_id=place.id)
-    if (now := storage_measuring.latest(place.id)) is not None:
+    if (now := storage_measuring.latest(service, place.id)) is not None:
         under_way = not now.done.is_set()
         found = found.model_copy(update={"measuring": under_way, "seen": now.seen, "error": now.error})
     with _opened(service, place.id) as database:

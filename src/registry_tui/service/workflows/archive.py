@@ -196,7 +196,7 @@ def _set_status(context: StepContext, status: VersionStatus, message: str) -> No
     service.mlflow.set_version_status(
         registry.workspace, arguments["model"], arguments["version"], status.value, message
     )
-    model_changes.changed(registry.id)
+    model_changes.changed(service, registry.id)
 
 
 def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:

@@ -67,7 +67,7 @@ def _remove_versions(context: StepContext) -> None:
                 context.log(f"removed {shown}, which had no archive")
         context.progress(Progress(files_done=number, files_total=len(chosen)))
     if chosen:
-        model_changes.changed(place.id)
+        model_changes.changed(service, place.id)
 
 
 def _give_back(context: StepContext) -> None:

@@ -21,7 +21,7 @@ def _forget(context: StepContext) -> None:
         if found is None or found.id != arguments["model_id"]:
             return
     forget(service, registry.workspace, arguments["model"], arguments["version"])
-    model_changes.changed(registry.id)
+    model_changes.changed(service, registry.id)
 
 
 def _delete_files(context: StepContext) -> None:

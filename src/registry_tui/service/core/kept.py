@@ -1,0 +1,38 @@
+"""What a running service keeps in memory: one object of each class that a capability needs, and locks by name."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Kept:
+    """Objects that live as long as the service; each is made when it is asked for first."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._objects: dict[type[Any], Any] = {}
+
+    def of(self, kind: type[T]) -> T:
+        """The service's one object of a class that is constructed without arguments."""
+        with self._guard:
+            if kind not in self._objects:
+                self._objects[kind] = kind()
+            found: T = self._objects[kind]
+            return found
+
+
+class Locks:
+    """One lock a name, for work of which this service does one piece at a time."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def of(self, name: str) -> threading.Lock:
+        """The lock of this name; use it in a `with`."""
+        with self._guard:
+            return self._locks[name]
