@@ -44,7 +44,7 @@ WALK: tuple[tuple[tuple[str, ...], str], ...] = (
     (("Ready",), "4"),
     (("alcohol-api", "deployed"), "\r"),
     (("1/1 replicas",), "T"),
-    (("dataframe_split",), "\x13"),
+    (("dataframe_split",), "\x14"),
     (("200", "predictions"), "u"),
     (("Test",), "6"),
     (("deploy", "succeeded"), "\x11"),

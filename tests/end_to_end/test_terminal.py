@@ -124,8 +124,8 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
         screen.press("enter")
         screen.shows("deployed", "1/1 replicas", "Authorization: Bearer", timeout=120)
         screen.press("T")
-        screen.shows("ctrl+s sends", "inputs")
-        screen.press("\x13")  # ctrl+s
+        screen.shows("ctrl+t sends", "inputs")
+        screen.press("\x14")  # ctrl+t
         screen.shows("200", "predictions")
         screen.press("c")
         curl = wait_for(lambda: copied(screen) if copied(screen).startswith("curl") else "", what="the curl line")

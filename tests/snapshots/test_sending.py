@@ -399,7 +399,7 @@ async def test_a_confirmed_change_is_sent_once(answers: Mapping[str, Answer]) ->
         await the_version(see)
         await see.press("ctrl+d")
         await see.shows("Delete version")
-        await see.press("enter", "enter", "enter")
+        await see.press("right", "enter", "enter", "enter")
         await see.until(lambda: held.sent, "the request")
         held.refuse()
         await see.until(lambda: held.answered, "the answer")

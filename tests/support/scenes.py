@@ -171,7 +171,7 @@ async def trial(see: Driver) -> None:
     await deployments(see)
     await see.press("T")
     await see.shows("dataframe_split")
-    await see.press("ctrl+s")
+    await see.press("ctrl+t")
     await see.shows("predictions")
 
 
@@ -229,13 +229,13 @@ async def deploy_from_project(see: Driver) -> None:
 
 async def columns(see: Driver) -> None:
     await experiment(see)
-    await see.press("C")
+    await see.press("f")
     await see.shows("alpha", "validation_rmse")
 
 
 async def views(see: Driver) -> None:
     await experiment(see)
-    await see.press("v")
+    await see.press("V")
     await see.shows("view")
 
 

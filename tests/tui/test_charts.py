@@ -109,13 +109,13 @@ async def every_key(driver: Driver, lines: int, points: int) -> None:
     assert chart(driver).cursor is None
     await changes(driver, "L", "log")
     await changes(driver, "L")
-    await changes(driver, "s", "smoothing 0.6")
+    await changes(driver, "z", "smoothing 0.6")
     for _ in range(3):
-        await changes(driver, "s")
+        await changes(driver, "z")
     assert "smoothing" not in drawn(driver)
-    await changes(driver, "t", "time since the first point")
-    await changes(driver, "t", "wall time")
-    await changes(driver, "t", "step")
+    await changes(driver, "h", "time since the first point")
+    await changes(driver, "h", "wall time")
+    await changes(driver, "h", "step")
 
 
 async def test_every_key_of_the_chart_of_a_run(open_program: Open, run: tuple[Project, str]) -> None:
@@ -139,9 +139,9 @@ async def test_every_key_of_the_chart_of_compared_runs(open_program: Open, runs:
     async with open_program(size=(80, 24)) as driver:
         await compare(driver, runs, ids)
         await driver.shows("first", "second", "0.6 ▲")
-        await driver.press("d")
+        await driver.press("B")
         await driver.shows("+0.1 (+20.0%) ▲")
-        await driver.press("d")
+        await driver.press("B")
         await driver.shows("0.6 ▲")
         await driver.press("tab")
         await driver.until(lambda: "first" in drawn(driver) and "second" in drawn(driver), "both curves")

@@ -42,13 +42,13 @@ async def test_logs_are_filtered_turned_and_saved(
     async with open_program(size=(80, 24)) as driver:
         await go(driver, changed)
         await driver.press("l")
-        await driver.shows("replica 2-0, v2, following", "n next (1 of 2)", "startup complete")
+        await driver.shows("replica 2-0, v2, following", ". next (1 of 2)", "startup complete")
         await driver.press("slash")
         await driver.type("loaded in")
         await driver.press("enter")
         await driver.until(lambda: "startup complete" not in driver.text and "loaded in" in driver.text, "the filter")
-        await driver.press("n")
-        await driver.shows("replica 1-0, v1, gone", "n next (2 of 2)", "INFO loaded in")
+        await driver.press("full_stop")
+        await driver.shows("replica 1-0, v1, gone", ". next (2 of 2)", "INFO loaded in")
         await driver.press("w")
         await driver.shows("Save the log of replica 1-0")
         await driver.press("enter")
@@ -82,14 +82,14 @@ async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deploy
         await go(driver, changed)
         assert driver.screen.reason("python") == "send a test first"
         await driver.press("T")
-        await driver.shows("dataframe_split", "ctrl+s sends   the model's input example")
-        await driver.press("ctrl+s")
+        await driver.shows("dataframe_split", "ctrl+t sends   the model's input example")
+        await driver.press("ctrl+t")
         await driver.shows("200", "23.0")
         await driver.press("c")
         await driver.until(lambda: "curl" in driver.app.clipboard, "the curl command line")
         await driver.press("T", "ctrl+a")
         await driver.type("{")
-        await driver.press("ctrl+s")
+        await driver.press("ctrl+t")
         await driver.shows("400")
 
 
@@ -132,5 +132,5 @@ async def test_what_served_before_is_one_key_away(open_program: Open, platform: 
             await driver.press("tab")
         await driver.shows("● active", "○ replaced")
         assert driver.screen.reason("redeploy") == "revision 4 serves already"
-        await driver.press("down", "R")
+        await driver.press("down", "D")
         await driver.shows("rolled back to revision 3", "v2", "● deployed")

@@ -63,7 +63,7 @@ async def test_anything_is_read_as_yaml_or_json_searched_and_saved(open_program:
         await driver.press("enter")
         await driver.until(lambda: len(driver.screen.found) >= 2)
         await driver.shows(f"1 of {len(driver.screen.found)}")
-        await driver.press("n")
+        await driver.press("full_stop")
         await driver.shows(f"2 of {len(driver.screen.found)}")
         await driver.press("ctrl+s")
         await driver.shows("Save this text")

@@ -87,7 +87,7 @@ async def test_people_deployments_and_differences(
         assert [each["role"] for each in people] == ["admin"]
         await driver.press("escape")
         await driver.at("project")
-        await driver.press("d")
+        await driver.press("M")
         await driver.until(lambda: driver.screen.deployed.source is not None, "the deployments")
         titles, *rows = await exported(driver, "deployments.csv")
         assert titles[:3] == ["Name", "Status", "Source"] and rows == []

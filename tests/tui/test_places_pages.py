@@ -48,7 +48,7 @@ async def test_a_projects_page_says_where_it_is_and_who_works_there(
         driver.app.jump(Place("project", {"project": project.id}))
         await driver.at("project")
         await driver.shows(f"workspace {project.workspace_name}", "✓ synchronized", "1 person")
-        await driver.press("e")
+        await driver.press("dollar_sign")
         await driver.shows(f'eval "$(registry-tui env --project {project.name})"')
         await driver.press("escape", "tab")
         await driver.shows("Nothing is deployed from this project")
@@ -70,9 +70,9 @@ async def test_a_projects_page_says_where_it_is_and_who_works_there(
         await driver.press("enter")
         await driver.until(lambda: {each.user: each.role for each in people.people}.get(person) == "viewer")
         people.query_one("#people").highlighted = at
-        await driver.press("d")
+        await driver.press("ctrl+d")
         await driver.shows("can no longer enter")
-        await driver.press("enter")
+        await driver.press("right", "enter")
         await driver.until(lambda: person not in {each.user for each in people.people})
         # The service's refusal is shown in place.
         await driver.press("n")
@@ -93,7 +93,7 @@ async def test_a_project_that_cannot_register_says_why(open_program: Open, platf
     async with open_program() as driver:
         driver.app.jump(Place("project", {"project": project.id}))
         await driver.shows("cannot register models", f"{environment} has no Model Registry")
-        await driver.press("ctrl+d")
+        await driver.press("ctrl+x")
         await driver.shows("Delete project", "Stays: every version")
         driver.app.screen.query_one("#typed", Input).value = project.name
         await driver.press("enter")
@@ -113,7 +113,7 @@ async def test_environments_show_workspaces_and_both_can_go(open_program: Open, 
         driver.screen.table.go_to((at, rows[at].id))
         await driver.shows(f"{environment} has no workspace yet")
         assert "no Model Registry" in str(driver.screen.reason("open"))
-        await driver.press("w")
+        await driver.press("N")
         await driver.shows(f"Create workspace in {environment}")
         await driver.type(workspace)
         await driver.press("enter")

@@ -211,7 +211,7 @@ async def test_storage_is_measured_and_cleaned_up(
         driver.app.jump(Place("registry", {"registry": registry.id}))
         await driver.shows("Workload user name")
         await to_tab(driver, "storage")
-        await driver.press("M")
+        await driver.press("r")
         pane = driver.screen.pane
         await driver.until(lambda: pane.usage and not pane.usage.measuring and pane.usage.orphaned)
         pane.query_one("#f-model", Input).value = name
@@ -230,10 +230,10 @@ async def test_storage_is_measured_and_cleaned_up(
         await driver.press("enter")
         await driver.until(lambda: target.exists() and "no version" in target.read_text(), "the export")
         await driver.at("registry")
-        await driver.press("u")
+        await driver.press("U")
         await driver.shows("Clean up the storage", name[:30], "Stays:")
         assert not driver.app.screen.query(Checkbox) or not driver.app.screen.query_one(Checkbox).value
-        await driver.press("enter")
+        await driver.press("tab", "enter")
         await driver.at("workflow")
         await driver.until(lambda: driver.screen.work.status is WorkflowStatus.SUCCEEDED)
     assert object_names(platform, registry.bucket, f"{registry.prefix}/{version.model_id}/") == []

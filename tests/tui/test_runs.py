@@ -175,7 +175,7 @@ async def choose(driver: Driver, text: str) -> None:
 async def test_columns_are_chosen_by_keys_in_a_small_terminal(open_program: Open, sweep: tuple[Project, str]) -> None:
     async with open_program(size=(80, 24)) as driver:
         await go(driver, sweep)
-        await driver.press("C")
+        await driver.press("f")
         await driver.shows("[x] ", "[ ] attribute source", "Cancel", "OK")
         await driver.type("source")
         await driver.until(lambda: driver.screen.query_one("#keys").option_count == 1, "one key")
@@ -274,7 +274,7 @@ async def test_a_view_is_kept_and_shown_again(open_program: Open, sweep: tuple[P
         driver.screen.do_filter()
         await driver.press("enter")
         await names(driver, 3)
-        await driver.press("v")
+        await driver.press("V")
         await driver.shows("Keep this view")
         await driver.press("enter")
         await driver.until(lambda: driver.app.screen.query("#name"), "the form")
@@ -285,7 +285,7 @@ async def test_a_view_is_kept_and_shown_again(open_program: Open, sweep: tuple[P
         driver.screen.do_filter()
         await driver.press("enter")
         await names(driver, 7)
-        await driver.press("v")
+        await driver.press("V")
         await driver.shows("odd ones", "params.alpha = '1'")
         await driver.press("enter")
         await names(driver, 3)
@@ -390,14 +390,14 @@ async def test_an_experiment_opens_with_its_default_view(open_program: Open, swe
         await driver.press("enter")
         await names(driver, 3)
         driver.screen.sort_by([("metric rmse", False)])
-        await driver.press("v", "enter")
+        await driver.press("V", "enter")
         await driver.until(lambda: driver.app.screen.query("#name"), "the form")
         await driver.type("odd")
         await driver.press("enter")
         await driver.at("experiment")
 
         async def choose(label: str) -> None:
-            await driver.press("v")
+            await driver.press("V")
             await driver.shows("Views of this experiment", label)
             choices = driver.app.screen.query_one("#choices")
             shown = [str(option.prompt) for option in choices.options]
@@ -413,7 +413,7 @@ async def test_an_experiment_opens_with_its_default_view(open_program: Open, swe
         await driver.at("experiment")
         assert await names(driver, 3) == ["child-3", "child-1", "child-5"]
         assert driver.screen.query_one("#filter").value == "params.alpha = '1'"
-        await driver.press("v")
+        await driver.press("V")
         await driver.shows("opens by itself")
         await driver.press("escape")
         await choose("Open without a view")

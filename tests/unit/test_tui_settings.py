@@ -96,7 +96,7 @@ def test_keys_are_for_all_screens_or_for_one_and_may_be_swapped(tmp_path: Path) 
 def test_a_key_that_means_something_else_is_told_with_what_it_means(tmp_path: Path) -> None:
     found = settings(tmp_path, '[keys]\nactivity.cancel = "r"\nkeys.revoke = "1"\n')
     told = " ".join(found.problems)
-    assert "r is retry on the screen activity already; it stays x" in told
+    assert "r is retry on the screen activity already; it stays S" in told
     assert "section Registries" in told
     assert found.keys == {}
 

@@ -238,6 +238,13 @@ class RegistryApp(TypingAhead, Watching, Changes):
 
         self.push_screen(Help(self.frame))
 
+    def show_actions_menu(self) -> None:
+        """Shows what can be done with the selection or the place in view."""
+        # Read with the first menu, not before the first paint.
+        from registry_tui.screens.base.actions_menu import open_menu
+
+        open_menu(self.frame)
+
     def start_platform(self) -> None:
         """Shows the platform's parts coming up."""
         from registry_tui.screens.activity.start import StartScreen

@@ -1,4 +1,6 @@
-"""Every action of the terminal program: one registry that feeds keys, the status line, `?` help and the palette.
+"""Every action of the terminal program: one registry that feeds keys, status line, Actions menu, `?` and palette.
+
+A key means the same on every page: actions with the same key have the same verb (`terminal/keys.py` lists them).
 
 A screen names its actions in `ACTIONS`, has a method `do_<id>` for each, and says in `why_not(id)` why one is not
 possible now; such an action stays visible, dimmed, and says the reason when it is asked for.
@@ -22,6 +24,22 @@ class Action:
     help: str
     #: Whether the status line has room for it.
     footer: bool = True
+    #: Its word in the Actions menu, where that is not the label. Actions with one come first there.
+    menu: str = ""
+    #: The meaning of its key, the same on every page; by default the action's own name.
+    meaning: str = ""
+    #: Whether it ends or removes something: its question starts on Cancel.
+    danger: bool = False
+
+    @property
+    def verb(self) -> str:
+        """The meaning of its key."""
+        return self.meaning or self.id
+
+    @property
+    def menu_word(self) -> str:
+        """Its word in the Actions menu."""
+        return self.menu or self.label[:1].upper() + self.label[1:]
 
 
 #: The left navigation: number key, place, word, short word for narrow terminals.
@@ -45,66 +63,140 @@ EVERYWHERE = (
     Action("quit", "ctrl+q", "quit", "Leave; the platform goes on (registry-tui down stops it)", footer=False),
 )
 
+MENU = Action("menu", "a", "actions", "Everything that can be done with the selection or the page, with its key")
+NEXT_TAB = "tab_next", "tab", "next tab"
+PREVIOUS_TAB = Action("tab_previous", "shift+tab", "previous tab", "The tab before", footer=False)
 OPEN = Action("open", "enter", "open", "Open what is selected")
 COPY = Action("copy", "c", "copy", "Copy the selected thing's name for other programs (CRN, ID or URI)", footer=False)
 VIEW = Action("view", "y", "YAML", "Everything the service knows about it, as YAML or JSON", footer=False)
 EXPORT = Action("export", "ctrl+s", "export", "Save the table's rows in a file, as CSV or JSON", footer=False)
 ORDER = Action("order", "o", "order", "Choose what the list is sorted by", footer=False)
+SYNCHRONIZE = Action(
+    "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", False, "Synchronize"
+)
+DELETE_REGISTRY = Action("delete", "ctrl+d", "delete", "Delete the registry", False, "Delete", danger=True)
+PEOPLE = Action(
+    "collaborators",
+    "p",
+    "people",
+    "Who works here, in which role: list, add, change, remove",
+    True,
+    "Collaborators",
+    meaning="access",
+)
+CREDENTIALS = Action(
+    "credentials",
+    "dollar_sign",
+    "environment",
+    "What stock MLflow code needs to log into this project",
+    True,
+    "Environment",
+)
+KEYS_PAGE = Action("keys", "K", "API keys", "API keys: make, list, revoke")
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 
 REGISTRIES = (
     OPEN,
     Action("create", "n", "create", "Create a Model Registry in an environment"),
-    Action("menu", "a", "actions", "The actions of the selected registry"),
-    Action(
-        "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", footer=False
-    ),
-    Action("delete", "ctrl+d", "delete", "Delete the registry", footer=False),
+    MENU,
+    SYNCHRONIZE,
+    replace(COPY, menu="Copy CRN"),
+    DELETE_REGISTRY,
     Action("activity", "i", "progress", "The workflow that is changing it now", footer=False),
     ORDER,
-    COPY,
     VIEW,
     EXPORT,
 )
 REGISTRY = (
-    Action("tab_next", "tab", "next tab", "The next tab: details, events and logs, models, storage", footer=False),
-    Action("tab_previous", "shift+tab", "previous tab", "The tab before", footer=False),
-    Action("menu", "a", "actions", "The actions of this registry"),
+    Action(*NEXT_TAB, "The next tab: details, events and logs, models, storage", footer=False),
+    PREVIOUS_TAB,
+    MENU,
+    SYNCHRONIZE,
+    Action("copy_crn", "I", "copy CRN", "Copy the registry's CRN", False, "Copy CRN"),
+    replace(DELETE_REGISTRY, help="Delete the registry, or under Models the selected model"),
     Action("copy", "c", "copy", "Copy the selected field, log line, model's URI, or archive's place"),
     Action("open", "enter", "open", "The event's log lines, all of a line, or the selected model", footer=False),
     Action("save", "w", "save log", "Save all log lines of the selected event in a file"),
-    Action("clean_up", "u", "clean up", "Remove archives without a version, after listing them"),
-    Action("measure", "M", "measure", "Measure the storage again now", footer=False),
+    Action("clean_up", "U", "clean up", "Remove archives without a version, after listing them", danger=True),
+    Action("measure", "r", "measure", "Measure the storage again now", False, meaning="again"),
     ORDER,
     EXPORT,
-    Action("grant", "t", "storage access", "Grant or revoke the machine user's access to its prefix"),
-    Action("models", "m", "models", "The registered models of this registry"),
     Action(
-        "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", footer=False
+        "grant",
+        "p",
+        "storage access",
+        "Grant or revoke the machine user's access to its prefix",
+        meaning="access",
+        danger=True,
     ),
-    Action("delete", "ctrl+d", "delete", "Delete the registry", footer=False),
+    Action("models", "m", "models", "The registered models of this registry", meaning="model"),
     VIEW,
 )
 PROJECTS = (
     OPEN,
     Action("create", "n", "create", "Create a project in a workspace"),
-    Action("credentials", "e", "environment", "What stock MLflow code needs to log into this project", footer=False),
-    Action("collaborators", "p", "people", "Who works in the selected project, in which role", footer=False),
-    Action("delete", "ctrl+d", "delete", "Delete the selected project", footer=False),
+    MENU,
+    replace(CREDENTIALS, menu=""),
+    replace(PEOPLE, help="Who works in the selected project, in which role", footer=False, menu=""),
+    Action("delete", "ctrl+d", "delete", "Delete the selected project", footer=False, danger=True),
     ORDER,
     COPY,
     VIEW,
     EXPORT,
 )
+#: What can be done to one deployment.
+ON_DEPLOYMENT = (
+    Action("test", "T", "test", "Send a request, and see answer, latency and replica", menu="Test"),
+    Action("logs", "l", "logs", "The log of each replica; kept over restarts", menu="Logs"),
+    Action(
+        "scale",
+        "number_sign",
+        "scale",
+        "Change the number of replicas; those that stay are not restarted",
+        menu="Scale",
+    ),
+    Action(
+        "change",
+        "e",
+        "change",
+        "Change version, resources, environment, authentication; rolled out unnoticed",
+        menu="Change",
+        meaning="edit",
+    ),
+    Action("rollback", "u", "roll back", "Go back to what served before, with this one key", menu="Roll back"),
+    Action(
+        "restart",
+        "r",
+        "restart",
+        "Replace all replicas by new ones, or start a stopped deployment",
+        False,
+        "Restart",
+        meaning="again",
+    ),
+    Action(
+        "stop", "S", "stop", "End all replicas once they have answered what is under way", False, "Stop", danger=True
+    ),
+    Action("delete", "ctrl+d", "delete", "Delete the deployment with its history", False, "Delete", danger=True),
+)
 PROJECT = (
     OPEN,
-    Action("tab_next", "tab", "next tab", "Experiments, or Model Deployments", footer=False),
-    Action("menu", "a", "actions", "The actions of the project, or of the selected deployment"),
-    Action("deployments", "d", "deployments", "The project's Model Deployments"),
-    Action("deploy", "D", "deploy", "Deploy a registered model from this project"),
-    Action("credentials", "e", "environment", "What stock MLflow code needs to log into this project"),
-    Action("collaborators", "p", "people", "Who works here, in which role: list, add, change, remove"),
-    Action("delete_project", "ctrl+d", "delete", "Delete the project with its experiments", footer=False),
+    Action(*NEXT_TAB, "Experiments, or Model Deployments"),
+    PREVIOUS_TAB,
+    MENU,
+    Action("deployments", "M", "deployments", "The project's Model Deployments"),
+    PEOPLE,
+    CREDENTIALS,
+    Action("deploy", "D", "deploy", "Deploy a registered model from this project", menu="Deploy registered model"),
+    *(replace(each, footer=False) for each in ON_DEPLOYMENT),
+    Action(
+        "delete_project",
+        "ctrl+x",
+        "delete project",
+        "Delete the project with its experiments",
+        False,
+        "Delete project",
+        danger=True,
+    ),
     ORDER,
     COPY,
     VIEW,
@@ -112,52 +204,64 @@ PROJECT = (
 )
 EXPERIMENT = (
     OPEN,
+    MENU,
     ORDER,
-    Action("columns", "C", "columns", "Choose the columns among params, metrics, tags and attributes"),
+    Action("columns", "f", "columns", "Choose the columns (fields) among params, metrics, tags and attributes"),
     Action("mark", "space", "mark", "Mark the run, to compare it", footer=False),
     Action("compare", "equals_sign", "compare", "Compare the marked runs: params, metrics and their curves"),
-    Action("views", "v", "views", "Keep filter, sort and columns under a name, and show them again", footer=False),
+    Action(
+        "views",
+        "V",
+        "views",
+        "Keep filter, sort and columns under a name, and show them again",
+        False,
+        meaning="show_another",
+    ),
     Action("tree", "t", "tree", "Nested runs below their parents, or all in one list", footer=False),
     Action("group", "b", "group by", "Group the runs by a param", footer=False),
-    Action("sort_started", "S", "by start", "Sort by start time", footer=False),
+    Action("sort_started", "O", "newest first", "Sort by start time, the newest first", footer=False),
     COPY,
     VIEW,
     EXPORT,
 )
 #: What is done to the chart beside metrics' names; the names have the other keys.
 CHART = (
-    Action("time", "t", "x axis", "Curves by step, by the time since each one's first point, or by wall time"),
+    Action("time", "h", "x axis", "Curves by step, by the time since each one's first point, or by wall time"),
     Action("chart_left", "left", "cursor left", "Curves: the cursor to the left; the legend has the values", False),
     Action("chart_right", "right", "cursor right", "Curves: the cursor to the right", footer=False),
-    Action("zoom_in", "plus,equals_sign", "zoom in", "Curves: half as much of x, around the cursor", footer=False),
+    Action("zoom_in", "plus", "zoom in", "Curves: half as much of x, around the cursor", footer=False),
     Action("zoom_out", "minus", "zoom out", "Curves: twice as much of x", footer=False),
     Action("pan_left", "shift+left", "earlier part", "Curves: the part of x before, when zoomed", footer=False),
     Action("pan_right", "shift+right", "later part", "Curves: the part of x behind, when zoomed", footer=False),
     Action("whole", "0", "whole curve", "Curves: all of x again, without the cursor", footer=False),
     Action("log", "L", "log scale", "Curves: logarithmic values, or as they are", footer=False),
-    Action("smooth", "s", "smoothing", "Curves: the next smoothing, by a moving average; then none", footer=False),
+    Action("smooth", "z", "smoothing", "Curves: the next smoothing, by a moving average; then none", footer=False),
 )
 COMPARE = (
-    Action("tab_next", "tab", "next tab", "Values, or curves"),
+    Action(*NEXT_TAB, "Values, or curves"),
+    PREVIOUS_TAB,
+    MENU,
     Action("equal", "x", "equal ones", "Show or hide what is the same in all runs"),
-    Action("difference", "d", "difference", "Metrics as their difference to the first run, or as they are"),
+    Action("difference", "B", "difference", "Metrics as their difference to the first run (the base), or as they are"),
     *CHART,
     Action("copy", "c", "copy", "Copy the runs' IDs", footer=False),
     VIEW,
     EXPORT,
 )
 RUN = (
-    Action("tab_next", "tab", "next tab", "The next tab: overview, metrics, artifacts, params, tags, datasets"),
+    Action(*NEXT_TAB, "The next tab: overview, metrics, artifacts, params, tags, datasets"),
+    PREVIOUS_TAB,
     Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
-    REGISTER,
+    MENU,
+    replace(REGISTER, menu="Register model"),
     Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
-    Action("preview_down", "J", "preview down", "Artifacts: the next page of the preview", footer=False),
-    Action("preview_up", "K", "preview up", "Artifacts: the page before in the preview", footer=False),
+    Action("preview_down", "full_stop", "preview down", "Artifacts: the next page of the preview", False, "", "onward"),
+    Action("preview_up", "comma", "preview up", "Artifacts: the page before in the preview", False, meaning="backward"),
     Action(
         "preview_right", "greater_than_sign", "preview right", "Artifacts: what is to the right in the preview", False
     ),
     Action("preview_left", "less_than_sign", "preview left", "Artifacts: the left part of the preview", False),
-    Action("registered", "v", "registered version", "The version that was registered from this run"),
+    Action("registered", "m", "registered model", "The model that was registered from this run", meaning="model"),
     *CHART,
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
     VIEW,
@@ -165,8 +269,9 @@ RUN = (
 )
 MODELS = (
     OPEN,
-    Action("registry", "r", "registry", "Choose the Model Registry whose models are shown"),
-    Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False),
+    MENU,
+    Action("registry", "V", "registry", "Choose the Model Registry whose models are shown", meaning="show_another"),
+    Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False, danger=True),
     ORDER,
     COPY,
     VIEW,
@@ -174,64 +279,67 @@ MODELS = (
 )
 MODEL = (
     Action("open", "enter", "details", "Open the side panel; it follows the cursor"),
+    MENU,
+    Action("deploy", "D", "deploy", "Serve the version as an endpoint from a project", menu="Deploy"),
     Action("alias", "A", "alias", "Name this version with an alias, or take one away"),
     Action("edit", "e", "edit", "Edit notes and tags of the version"),
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
-    Action("deploy", "D", "deploy", "Serve the version as an endpoint from a project"),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
-    Action("diff", "equals_sign", "diff", "What differs between the two marked versions", footer=False),
+    Action("diff", "equals_sign", "diff", "What differs between the two marked versions", False, meaning="compare"),
     Action("download", "d", "download", "Save the whole archive, with its sums checked", footer=False),
-    Action("run", "r", "run", "The run it came from"),
-    Action("experiment", "x", "experiment", "The experiment it came from", footer=False),
-    Action("project", "p", "project", "The project it came from", footer=False),
-    Action("delete", "ctrl+d", "delete", "Delete the version", footer=False),
+    Action("run", "F", "from run", "The run it came from"),
+    Action("experiment", "X", "from experiment", "The experiment it came from", footer=False),
+    Action("project", "P", "from project", "The project it came from", footer=False),
+    Action("delete", "ctrl+d", "delete", "Delete the version", footer=False, danger=True),
     Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
     VIEW,
     EXPORT,
 )
 DIFF = (
+    MENU,
     Action("equal", "x", "equal ones", "Show or hide what is the same in both versions"),
     COPY,
     VIEW,
     EXPORT,
 )
-_DEPLOYMENT = (
-    Action("test", "T", "test", "Send a request, and see answer, latency and replica"),
-    Action("scale", "+", "scale", "Change the number of replicas; those that stay are not restarted"),
-    Action("change", "e", "change", "Change version, resources, environment, authentication; rolled out unnoticed"),
-    Action("rollback", "u", "roll back", "Go back to what served before, with this one key"),
-    Action("restart", "r", "restart", "Replace all replicas by new ones, or start a stopped deployment", footer=False),
-    Action("stop", "S", "stop", "End all replicas once they have answered what is under way", footer=False),
-    Action("logs", "l", "logs", "The log of each replica; kept over restarts"),
-    Action("delete", "ctrl+d", "delete", "Delete the deployment with its history", footer=False),
-)
 DEPLOYMENTS: tuple[Action, ...] = (
     OPEN,
     Action("create", "n", "deploy", "Deploy a registered model from a project"),
-    *_DEPLOYMENT,
-    Action("keys", "K", "API keys", "API keys: make, list, revoke"),
+    MENU,
+    *ON_DEPLOYMENT,
+    KEYS_PAGE,
     COPY,
     VIEW,
     EXPORT,
 )
 DEPLOYMENT = (
-    Action("tab_next", "tab", "next tab", "The next tab: overview, test, logs, builds, history, settings"),
-    *_DEPLOYMENT,
+    Action(*NEXT_TAB, "The next tab: overview, test, logs, builds, history, settings"),
+    PREVIOUS_TAB,
+    MENU,
+    *ON_DEPLOYMENT,
     Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
-    Action("redeploy", "R", "re-deploy", "History: serve again with the selected revision's settings", footer=False),
-    Action("send", "ctrl+s", "send", "Test: send the request", footer=False),
-    Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False),
-    Action("python", "p", "Python", "Copy the request as Python", footer=False),
-    Action("replica", "n", "next replica", "Logs: of the next replica", footer=False),
+    Action(
+        "redeploy",
+        "D",
+        "re-deploy",
+        "History: serve again with the selected revision's settings",
+        False,
+        meaning="deploy",
+    ),
+    Action("send", "ctrl+t", "send", "Test: send the request", footer=False),
+    Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False, meaning="copy"),
+    Action("python", "C", "Python", "Copy the request as Python", footer=False, meaning="copy_code"),
+    Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
     Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
     Action("model", "m", "model", "The registered model whose version serves", footer=False),
-    Action("keys", "K", "API keys", "API keys: make, list, revoke", footer=False),
+    replace(KEYS_PAGE, footer=False),
     VIEW,
 )
 KEYS = (
     Action("create", "n", "create", "Make an API key; it is shown once"),
-    Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once"),
+    MENU,
+    Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once", meaning="delete", danger=True),
     COPY,
     VIEW,
     EXPORT,
@@ -239,26 +347,39 @@ KEYS = (
 ENVIRONMENTS = (
     OPEN,
     Action("create", "n", "create", "Create an environment"),
-    Action("create_workspace", "w", "workspace", "Create a workspace in the selected environment"),
+    Action("create_workspace", "N", "workspace", "Create a workspace in the selected environment"),
     Action("tab_next", "tab", "workspaces", "To the workspaces of the selected environment, and back"),
-    Action("synchronize", "s", "synchronize", "Tell each workspace of it about its Model Registry"),
-    Action("delete", "ctrl+d", "delete", "Delete the selected environment or workspace, which is empty", footer=False),
+    replace(PREVIOUS_TAB, help="To the environments, and back"),
+    MENU,
+    replace(SYNCHRONIZE, help="Tell each workspace of it about its Model Registry", footer=True, menu=""),
+    Action(
+        "delete",
+        "ctrl+d",
+        "delete",
+        "Delete the selected environment or workspace, which is empty",
+        False,
+        danger=True,
+    ),
     COPY,
     VIEW,
     EXPORT,
 )
+_CANCEL = Action("cancel", "S", "cancel", "Cancel the workflow; finished steps are undone", meaning="stop")
+_RETRY = Action("retry", "r", "retry", "Start a failed or cancelled workflow's work again", meaning="again")
 ACTIVITY = (
     OPEN,
-    Action("cancel", "x", "cancel", "Cancel the selected workflow; finished steps are undone"),
-    Action("retry", "r", "retry", "Start a failed or cancelled workflow's work again"),
+    MENU,
+    _CANCEL,
+    _RETRY,
     COPY,
     VIEW,
     EXPORT,
 )
 WORKFLOW = (
-    Action("cancel", "x", "cancel", "Cancel the workflow; finished steps are undone"),
-    Action("retry", "r", "retry", "Start its work again, when it failed or was cancelled"),
-    Action("resource", "enter", "resource", "What it works on"),
+    MENU,
+    _CANCEL,
+    _RETRY,
+    Action("resource", "enter", "resource", "What it works on", meaning="open"),
     COPY,
     VIEW,
 )
@@ -267,6 +388,12 @@ WORKFLOW = (
 OPEN_FORMS = frozenset(
     {"create", "create_workspace", "register", "edit", "edit_model", "alias", "deploy", "scale", "change", "delete"}
     | {"synchronize", "verify", "clean_up", "grant", "revoke", "order", "columns", "menu", "registry", "export"}
+)
+
+#: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
+MOVES = frozenset(
+    {"menu", "open", "resource", "tab_next", "tab_previous", "mark", "preview_down", "preview_up"}
+    | {"preview_right", "preview_left", "chart_left", "chart_right", "zoom_in", "zoom_out", "pan_left", "pan_right"}
 )
 
 #: All of them by screen, for the tests and the documentation.
@@ -311,6 +438,7 @@ _SHOWN = {
     "asterisk": "*",
     "greater_than_sign": ">",
     "less_than_sign": "<",
+    "dollar_sign": "$",
     "backslash": "\\",
 }
 

@@ -56,13 +56,13 @@ class LineChart(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "Cursor left", show=False),
         Binding("right", "move(1)", "Cursor right", show=False),
-        Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", show=False),
+        Binding("plus", "zoom(0.5)", "Zoom in", show=False),
         Binding("minus", "zoom(2.0)", "Zoom out", show=False),
         Binding("shift+left", "pan(-0.5)", "Pan left", show=False),
         Binding("shift+right", "pan(0.5)", "Pan right", show=False),
         Binding("0", "reset", "Whole chart", show=False),
         Binding("L", "log", "Log scale", show=False),
-        Binding("s", "smooth", "Smoothing", show=False),
+        Binding("z", "smooth", "Smoothing", show=False),
     ]
 
     class Zoomed(Message):

@@ -111,6 +111,9 @@ class ActivityScreen(ListScreen):
     def open_row(self, row: Workflow) -> None:
         self.program.open(Place("workflow", {"workflow": row.id}))
 
+    def named(self, row: Workflow) -> str:
+        return f"{row.kind.value} of {row.resource_name}"
+
     def copied(self, row: Workflow) -> str:
         return row.id
 

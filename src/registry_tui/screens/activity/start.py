@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from registry_tui.platform.children import isolated
 from registry_tui.screens.base.dialogs import Dialog
+from registry_tui.terminal.keys import START_BOX, box_bindings
 from registry_tui.wording.text import safe
 
 _MARKS = {
@@ -29,7 +29,7 @@ _MARKS = {
 class StartScreen(Dialog[None]):
     """Runs `up` in a process of its own, so that leaving the program stops nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Try again", show=False)]
+    BINDINGS = box_bindings(START_BOX)
 
     def __init__(self) -> None:
         super().__init__()

@@ -108,6 +108,10 @@ class WorkflowScreen(FrameScreen):
             return f"there is no page of a {self.work.resource_type}"
         return workflow_why_not(action, self.work)
 
+    @property
+    def menu_of(self) -> str:
+        return "" if self.work is None else f"{self.work.kind.value} of {self.work.resource_name}"
+
     def do_cancel(self) -> None:
         client, id_ = self.client, self.place.args["workflow"]
         self.change(f"workflow {id_}: cancel", lambda: client.cancel_workflow(id_), lambda _: self.refresh_data())

@@ -118,12 +118,28 @@ class Menu(Dialog[str]):
         self.query_one(OptionList).action_cursor_up()
 
 
-class Confirm(Dialog[bool]):
-    """Says what will happen, and asks. `type_name` has to be typed before OK works."""
+def first_button(danger: bool) -> str:
+    """The button that has the keys first in every question: Cancel, where OK ends or removes something."""
+    return "#cancel" if danger else "#ok"
 
-    def __init__(self, title: str, lines: Sequence[str], ok: str = "OK", type_name: str | None = None) -> None:
+
+class Confirm(Dialog[bool]):
+    """Says what will happen, and asks. `type_name` has to be typed before OK works.
+
+    With `danger` it starts on Cancel, so that Enter alone ends or removes nothing.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "app.focus_previous", "To the left", show=False),
+        Binding("right", "app.focus_next", "To the right", show=False),
+    ]
+
+    def __init__(
+        self, title: str, lines: Sequence[str], ok: str = "OK", type_name: str | None = None, *, danger: bool
+    ) -> None:
         super().__init__()
         self.title_text, self.lines, self.ok, self.type_name = title, lines, ok, type_name
+        self.danger = danger
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
@@ -135,10 +151,17 @@ class Confirm(Dialog[bool]):
                 yield Input(compact=True, id="typed")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self.ok, id="ok", variant="primary", compact=True, disabled=self.type_name is not None)
+                yield Button(
+                    self.ok,
+                    id="ok",
+                    variant="error" if self.danger else "primary",
+                    compact=True,
+                    disabled=self.type_name is not None,
+                )
 
     def on_mount(self) -> None:
-        self.query_one("#typed" if self.type_name is not None else "#ok").focus()
+        first = "#typed" if self.type_name is not None else first_button(self.danger)
+        self.query_one(first).focus()
 
     @on(Input.Changed, "#typed")
     def _typed(self, event: Input.Changed) -> None:

@@ -14,7 +14,16 @@ from textual.widget import Widget
 
 from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
 from registry_tui.screens.base.working import Working
-from registry_tui.terminal.actions import EVERYWHERE, OPEN_FORMS, SECTIONS, Action, bindings, key_shown, with_keys
+from registry_tui.terminal.actions import (
+    EVERYWHERE,
+    MOVES,
+    OPEN_FORMS,
+    SECTIONS,
+    Action,
+    bindings,
+    key_shown,
+    with_keys,
+)
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.compositing import SeenCompositor
 
@@ -36,6 +45,10 @@ CONCERNS: dict[str, frozenset[str]] = {
     "keys": frozenset({"key", "api-key", "api_key"}),
     "environments": frozenset({"environment", "workspace"}),
 }
+#: Actions that are possible whatever is selected, and also while the service does not answer.
+_ALWAYS = frozenset(
+    {"command", "help", "quit", "back", "previous", "next", "refresh", "menu", "tab_next", "tab_previous"}
+)
 #: Seconds in which several changes bring about one refresh.
 GATHER = 0.3
 #: Seconds until what could not be asked for is asked for again.
@@ -213,7 +226,7 @@ class FrameScreen(Working, Screen[None]):
 
     def reason(self, action: str) -> str | None:
         """Why an action is not possible now, or None."""
-        if action in ("command", "help", "quit", "back", "previous", "next", "refresh", "tab_next"):
+        if action in _ALWAYS:
             return None
         if not self.program.answering:
             return "the service does not answer"
@@ -231,6 +244,19 @@ class FrameScreen(Working, Screen[None]):
         if action in OPEN_FORMS:
             self.program.hold_keys()
         getattr(self, f"do_{action}")()
+
+    @property
+    def menu_of(self) -> str:
+        """The name of what the Actions menu acts on: the selection's, or the page's; empty while unknown."""
+        return ""
+
+    def in_menu(self, action: str) -> bool:
+        """Whether the Actions menu lists an action for what is in view."""
+        return action not in MOVES
+
+    def do_menu(self) -> None:
+        """Lists what can be done with the selection or the page, with its keys."""
+        self.program.show_actions_menu()
 
     def action_jump(self, section: str) -> None:
         self.program.jump(Place(section))

@@ -17,7 +17,7 @@ from registry_tui.widgets.virtual_table import Column, Empty, Sort, VirtualTable
 from registry_tui.wording.words import Cell
 
 #: Actions of list screens that need a row.
-NEED_ROW = frozenset({"open", "copy", "view", "menu", "delete", "mark"})
+NEED_ROW = frozenset({"open", "copy", "view", "delete", "mark"})
 
 
 class ListScreen(FrameScreen):
@@ -243,15 +243,21 @@ class ListScreen(FrameScreen):
     def can_filter(self) -> bool:
         return bool(self.FILTERS)
 
+    @property
+    def menu_of(self) -> str:
+        return "" if self.current is None else self.named(self.current)
+
+    def named(self, row: Any) -> str:
+        """What a row is called."""
+        return str(getattr(row, "name", self.key_of(row)))
+
     def do_copy(self) -> None:
         self.program.copy_text(self.copied(self.current))
 
     def do_view(self) -> None:
         from registry_tui.screens.base.viewer import View
 
-        self.app.push_screen(
-            View(str(getattr(self.current, "name", self.key_of(self.current))), self.current.model_dump_json(indent=2))
-        )
+        self.app.push_screen(View(self.named(self.current), self.current.model_dump_json(indent=2)))
 
     def do_export(self) -> None:
         from registry_tui.screens.base.save import Export

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static, TextArea
 from textual.widgets.text_area import Selection
 
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.screens.base.save import Save
+from registry_tui.terminal.keys import VIEWER, box_bindings
 from registry_tui.widgets.exporting import as_yaml, occurrences
 from registry_tui.wording.text import safe, safe_lines
 
@@ -21,17 +20,7 @@ from registry_tui.wording.text import safe, safe_lines
 class View(Dialog[None]):
     """Text to read: everything about something as YAML or JSON, logs, commands; with search, copy and save."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "Copy", show=False),
-        Binding("y", "turn", "YAML or JSON", show=False),
-        Binding("slash", "search", "Search", show=False),
-        Binding("n", "next(1)", "Next", show=False),
-        Binding("N", "next(-1)", "Previous", show=False),
-        Binding("ctrl+s", "save", "Save", show=False),
-        Binding("g,home", "top", "Top", show=False),
-        Binding("G,end", "bottom", "Bottom", show=False),
-        Binding("q", "leave", "Close", show=False),
-    ]
+    BINDINGS = box_bindings(VIEWER)
 
     def __init__(self, title: str, text: str, *, note: str = "") -> None:
         super().__init__()
@@ -65,7 +54,7 @@ class View(Dialog[None]):
 
     def _show_keys(self, said: str = "") -> None:
         turn = "" if self.other is None else f"y {'JSON' if self.form == 'YAML' else 'YAML'} · "
-        found = f"{self.at + 1} of {len(self.found)} · n next · " if self.found else ""
+        found = f"{self.at + 1} of {len(self.found)} · . next · " if self.found else ""
         box = self.query_one(".view")
         box.border_subtitle = f"{said or found}{turn}/ search · c copy · ^s save · esc close"
 

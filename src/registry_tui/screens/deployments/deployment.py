@@ -323,9 +323,15 @@ class DeploymentScreen(DeploymentActions):
         self.focus_content()
 
     def do_tab_next(self) -> None:
+        self._turn(1)
+
+    def do_tab_previous(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, by: int) -> None:
         tabs = self.query_one("#tabs", TabbedContent)
         order = [str(pane.id) for pane in tabs.query(TabPane)]
-        self._turn_to(order[(order.index(tabs.active) + 1) % len(order)])
+        self._turn_to(order[(order.index(tabs.active) + by) % len(order)])
 
     def do_test(self) -> None:
         self._turn_to("test")
@@ -342,6 +348,10 @@ class DeploymentScreen(DeploymentActions):
     def do_model(self) -> None:
         assert self.found is not None
         self.program.open(Place("model", {"registry": self.found.registry_id, "model": self.found.model_name}))
+
+    @property
+    def menu_of(self) -> str:
+        return "" if self.found is None else self.found.name
 
     def do_keys(self) -> None:
         self.program.open(Place("keys"))

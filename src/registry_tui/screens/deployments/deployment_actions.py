@@ -46,7 +46,7 @@ class DeploymentActions(FrameScreen):
     def _confirmed(self, title: str, lines: tuple[str, ...], ok: str, then: Callable[[], None]) -> None:
         from registry_tui.screens.base.dialogs import Confirm
 
-        self.app.push_screen(Confirm(title, lines, ok), lambda yes: then() if yes else None)
+        self.app.push_screen(Confirm(title, lines, ok, danger=True), lambda yes: then() if yes else None)
 
     def do_stop(self) -> None:
         found = self.deployment

@@ -86,7 +86,9 @@ class KeysScreen(ListScreen):
 
         found: ApiKey = self.current
         lines = (f"Calls with the key {found.name} ({found.id}) are refused from now on.",)
-        self.app.push_screen(Confirm("Revoke API key", lines, "Revoke"), lambda yes: self._revoke(found, yes))
+        self.app.push_screen(
+            Confirm("Revoke API key", lines, "Revoke", danger=True), lambda yes: self._revoke(found, yes)
+        )
 
     def _revoke(self, found: ApiKey, confirmed: bool | None) -> None:
         if confirmed:

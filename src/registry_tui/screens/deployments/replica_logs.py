@@ -86,7 +86,7 @@ class ReplicaLogs(Vertical):
         at = names.index(self.shown)
         file = self.files[at]
         how = "following" if file.serving else f"gone, {absolute(file.updated_at)}"
-        others = f"  n next ({at + 1} of {len(names)})" if len(names) > 1 else ""
+        others = f"  . next ({at + 1} of {len(names)})" if len(names) > 1 else ""
         self._say(f"replica {file.name}, v{file.version}, {how}{others}  w save", "$foreground-muted")
 
     def _say(self, text: str, style: str) -> None:

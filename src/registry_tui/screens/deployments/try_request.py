@@ -51,7 +51,7 @@ class TryRequest(Horizontal):
         suggestion = await client.deployment_example(self._deployment)
         if not self.request:
             self.query_one("#request", TextArea).text = suggestion.example
-        words = f"ctrl+s sends   {suggestion.example_from}"
+        words = f"ctrl+t sends   {suggestion.example_from}"
         self.query_one("#request-words", Static).update(Content.assemble((safe(words, 200), "$foreground-muted")))
 
     @property
@@ -80,7 +80,7 @@ class TryRequest(Horizontal):
         self._words(
             (f"{answer.status}", "bold $success" if answer.status == 200 else "bold $error"),
             (f"   {milliseconds(answer.seconds)}   replica {safe(answer.replica, 40)}", ""),
-            ("\nc curl  p Python  T edit", "$foreground-muted"),
+            ("\nc curl  C Python  T edit", "$foreground-muted"),
         )
         self.query_one("#answer", Static).update(safe_lines(_pretty(answer.body), 20_000))
 

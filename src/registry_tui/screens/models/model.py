@@ -217,6 +217,9 @@ class ModelScreen(ListScreen):
             return f"it cannot be served: {safe(row.not_servable_reason or '', 300)}"
         return None
 
+    def named(self, row: ModelVersion) -> str:
+        return f"{row.model_name} v{row.version}"
+
     def why_not(self, action: str) -> str | None:
         if action == "diff":
             marked = len(self.table.marked)
@@ -293,7 +296,7 @@ class ModelScreen(ListScreen):
 
         row: ModelVersion = self.current
         lines = (f"Version {row.version} of {row.model_name} goes, with its archive.", "Its number is not used again.")
-        self.app.push_screen(Confirm("Delete version", lines, "Delete"), lambda ok: self._delete(row, ok))
+        self.app.push_screen(Confirm("Delete version", lines, "Delete", danger=True), lambda ok: self._delete(row, ok))
 
     def _delete(self, row: ModelVersion, confirmed: bool | None) -> None:
         if confirmed:

@@ -122,27 +122,6 @@ class ModelsScreen(ListScreen):
             self.program.jump(Place("models", {"registry": registry}))
 
     def do_delete(self) -> None:
-        from registry_tui.screens.base.dialogs import Confirm
+        from registry_tui.screens.base.delete_model import confirm_delete_model
 
-        row: RegisteredModel = self.current
-        lines = (
-            f"{row.name} and all its versions go, with their archives.",
-            "Runs stay. Version numbers are never used again.",
-        )
-        self.app.push_screen(
-            Confirm("Delete registered model", lines, "Delete", row.name), lambda ok: self._delete(row, ok)
-        )
-
-    def _delete(self, row: RegisteredModel, confirmed: bool | None) -> None:
-        if confirmed:
-            client = self.client
-            self.change(
-                f"{row.name}: delete",
-                lambda: client.delete_model(row.registry_id, row.id),
-                lambda _: self._deleted(row),
-            )
-
-    def _deleted(self, row: RegisteredModel) -> None:
-        self.flash(f"{row.name} is being deleted")
-        self.program.look_now()
-        self.refresh_data()
+        confirm_delete_model(self, self.current)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.suggester import SuggestFromList
@@ -17,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.dialogs import Confirm, Dialog, title
 from registry_tui.screens.base.form import Form, row
+from registry_tui.terminal.keys import PEOPLE_BOX, box_bindings
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ ROLES = (
 class Collaborators(Dialog[None]):
     """The list; its keys stand below it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "add", "Add", show=False),
-        Binding("r", "change", "Role", show=False),
-        Binding("d,delete", "remove", "Remove", show=False),
-        Binding("ctrl+s", "export", "Export", show=False),
-        Binding("q", "leave", "Close", show=False),
-    ]
+    BINDINGS = box_bindings(PEOPLE_BOX)
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -49,7 +43,7 @@ class Collaborators(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = title(f"Collaborators of {self.project.name}", 60)
-            box.border_subtitle = "n add · ↵ role · d remove · ctrl+s export · esc close"
+            box.border_subtitle = "n add · e role · ctrl+d remove · ctrl+s export · esc close"
             yield OptionList(id="people", compact=True)
             yield Static("", id="problem", classes="problem", markup=False)
 
@@ -111,7 +105,7 @@ class Collaborators(Dialog[None]):
                 send = lambda: client.remove_collaborator(self.project.id, user)  # noqa: E731
                 self.change(words, send, lambda _: self._changed(user))
 
-        self.app.push_screen(Confirm("Remove collaborator", lines, "Remove"), answered)
+        self.app.push_screen(Confirm("Remove collaborator", lines, "Remove", danger=True), answered)
 
     def action_export(self) -> None:
         from registry_tui.screens.base.save import ExportRows, file_name

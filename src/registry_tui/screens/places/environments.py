@@ -104,7 +104,7 @@ class EnvironmentsScreen(ListScreen):
             return
         self.shown = row.id
         client, environment = self.client, row.id
-        self.workspaces.empty = Empty(f"{row.name} has no workspace yet", ("w creates one: projects live in it.",))
+        self.workspaces.empty = Empty(f"{row.name} has no workspace yet", ("N creates one: projects live in it.",))
 
         async def fetch(token: str | None, backwards: bool) -> Any:
             return await client.workspaces(environment, page_token=token)
@@ -126,7 +126,7 @@ class EnvironmentsScreen(ListScreen):
     # -- actions --------------------------------------------------------------------------------------
 
     def why_not(self, action: str) -> str | None:
-        if action == "tab_next" or (action in ("open", "copy", "view") and self.workspace is not None):
+        if action in ("open", "copy", "view") and self.workspace is not None:
             return None
         return super().why_not(action)
 
@@ -134,6 +134,13 @@ class EnvironmentsScreen(ListScreen):
         if action in _OF_REGISTRY and row is not None and row.registry_id is None:
             return "the environment has no Model Registry yet: 1, then n creates one"
         return None
+
+    @property
+    def menu_of(self) -> str:
+        return self.workspace.name if self.workspace is not None else super().menu_of
+
+    def do_tab_previous(self) -> None:
+        self.do_tab_next()
 
     def do_tab_next(self) -> None:
         (self.table if self.workspaces.has_focus else self.workspaces).focus()
@@ -215,4 +222,4 @@ class EnvironmentsScreen(ListScreen):
                 self.change(f"{name}: delete", delete, deleted)
 
         kind = "environment" if workspace is None else "workspace"
-        self.app.push_screen(Confirm(f"Delete {kind}", lines, "Delete", name), answered)
+        self.app.push_screen(Confirm(f"Delete {kind}", lines, "Delete", name, danger=True), answered)

@@ -12,14 +12,13 @@ from textual.widget import Widget
 from textual.widgets import Static, TabbedContent, TabPane
 
 from registry_tui.screens.base.bars import Crumb
-from registry_tui.screens.base.dialogs import Menu, MenuItem
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments.deployments import DeploymentsScreen
 from registry_tui.screens.places.projects import confirm_delete_project, show_credentials
-from registry_tui.terminal.actions import PROJECT, Action, bindings
+from registry_tui.terminal.actions import ON_DEPLOYMENT, PROJECT, Action, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.pages import Pages
@@ -34,17 +33,9 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at the deployments while they are in view.
 EVERY = 2.0
-#: A deployment's actions in its menu.
-_DEPLOYMENT = (
-    ("test", "Test", "send it a request"),
-    ("logs", "Logs", "of each replica"),
-    ("scale", "Scale", "change the number of replicas"),
-    ("change", "Change", "version, resources, environment, authentication"),
-    ("rollback", "Roll back", "to what served before"),
-    ("restart", "Restart", "all replicas, or start a stopped one"),
-    ("stop", "Stop", "callers get 503"),
-    ("delete", "Delete", "with its history"),
-)
+#: Actions on the selected deployment, and those on the project, by ID.
+OF_DEPLOYMENT = frozenset(action.id for action in ON_DEPLOYMENT)
+OF_PROJECT = frozenset({"deployments", "collaborators", "credentials", "deploy", "delete_project"})
 
 
 class ProjectScreen(DeploymentActions, ListScreen):
@@ -96,7 +87,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
                 "Log one with stock MLflow code:",
                 f'  eval "$(registry-tui env --project {project.name})"',
                 "  python train.py",
-                "e shows these lines to copy.",
+                "$ shows these lines to copy.",
             ),
         )
         self._show_facts(project, "", None)
@@ -162,6 +153,9 @@ class ProjectScreen(DeploymentActions, ListScreen):
     def do_tab_next(self) -> None:
         self.query_one("#tabs", TabbedContent).active = "experiments" if self.tab == "deployments" else "deployments"
         self.focus_content()
+
+    def do_tab_previous(self) -> None:
+        self.do_tab_next()
 
     def do_deployments(self) -> None:
         self.query_one("#tabs", TabbedContent).active = "deployments"
@@ -242,12 +236,16 @@ class ProjectScreen(DeploymentActions, ListScreen):
     def why_not(self, action: str) -> str | None:
         if self.project is None:
             return "the project is not known yet"
-        if action in ("tab_next", "deployments", "credentials", "collaborators", "delete_project"):
-            return None
         if action == "deploy":
             return None if self.project.registry_id else "the project cannot register models yet"
-        if action == "menu":
+        if action in OF_PROJECT:
             return None
+        if action in OF_DEPLOYMENT:
+            if self.tab != "deployments":
+                return "it belongs to Model Deployments (tab)"
+            return (
+                "nothing is selected" if self.deployment is None else self.deployment_why_not(action, self.deployment)
+            )
         if self.tab == "deployments" and action != "export":
             if action in ("filter", "order"):
                 return "it belongs to Experiments (tab)"
@@ -274,29 +272,16 @@ class ProjectScreen(DeploymentActions, ListScreen):
         else:
             super().do_view()
 
-    def do_menu(self) -> None:
-        """The actions of the selected deployment, or of the project."""
-        found, project = self.deployment, self.project
-        assert project is not None
-        if found is not None:
-            items = [
-                MenuItem(id_, label, self.deployment_why_not(id_, found), note) for id_, label, note in _DEPLOYMENT
-            ]
-            title = f"Actions of {found.name}"
-        else:
-            title = f"Actions of {project.name}"
-            items = [
-                MenuItem("collaborators", "Collaborators", None, "who works here, in which role"),
-                MenuItem("credentials", "Environment", None, "what stock MLflow code needs to log here"),
-                MenuItem("deploy", "Deploy registered model", self.reason("deploy")),
-                MenuItem("delete_project", "Delete project", None, "with its experiments and run artifacts"),
-            ]
+    @property
+    def menu_of(self) -> str:
+        """The selected deployment, else the project: its experiments are looked at, not changed, from here."""
+        if self.deployment is not None:
+            return self.deployment.name
+        return "" if self.project is None else self.project.name
 
-        def chosen(action: str | None) -> None:
-            if action is not None:
-                getattr(self, f"do_{action}")()
-
-        self.app.push_screen(Menu(title, items), chosen)
+    def in_menu(self, action: str) -> bool:
+        hidden = OF_PROJECT if self.deployment is not None else OF_DEPLOYMENT
+        return super().in_menu(action) and action not in hidden
 
     def do_deploy(self) -> None:
         from registry_tui.screens.deployments.deploy import DeployForm, open_form

@@ -93,7 +93,7 @@ class ProjectsScreen(ListScreen):
 
         found = (await self.client.workspaces(page_size=1000)).items
         if not found:
-            self.flash("There is no workspace yet: 5, then w makes one", "$warning")
+            self.flash("There is no workspace yet: 5, then N makes one", "$warning")
             return
         choices = [(f"{each.name} ({each.environment_name})", each.id) for each in found]
         self.app.push_screen(CreateProject(choices), self._made)
@@ -135,7 +135,7 @@ def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable
             words = f"{project.name}: delete"
             screen.change(words, lambda: client.delete_project(project.id, force=True), deleted)
 
-    screen.app.push_screen(Confirm("Delete project", lines, "Delete", project.name), answered)
+    screen.app.push_screen(Confirm("Delete project", lines, "Delete", project.name, danger=True), answered)
 
 
 def show_credentials(screen: FrameScreen, project: Project) -> None:

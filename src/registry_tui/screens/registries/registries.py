@@ -130,11 +130,6 @@ class RegistriesScreen(ListScreen):
 
         self.app.push_screen(CreateRegistry(), self._created)
 
-    def do_menu(self) -> None:
-        from registry_tui.screens.registries.registry_actions import registry_menu
-
-        registry_menu(self, self.current)
-
     def do_synchronize(self) -> None:
         from registry_tui.screens.registries.registry_actions import confirm_synchronize
 

@@ -13,6 +13,7 @@ from textual.widgets import OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.bars import Crumb
+from registry_tui.screens.base.delete_model import confirm_delete_model
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
@@ -22,7 +23,6 @@ from registry_tui.screens.registries.registries import CLOUDS, registry_why_not
 from registry_tui.screens.registries.registry_actions import (
     confirm_delete,
     confirm_synchronize,
-    registry_menu,
     sync_line,
 )
 from registry_tui.screens.registries.registry_events import EventsPane
@@ -46,6 +46,11 @@ _TABS = {
     "save": ("events",),
     "clean_up": ("storage",),
     "measure": ("storage",),
+}
+#: Why the rows of a tab cannot be deleted one by one.
+_STAY = {
+    "events": "events are kept; the registry is deleted under Details (tab)",
+    "storage": "an archive goes with its version; the registry is deleted under Details (tab)",
 }
 _TAB_WORDS = {"events": "Events & Logs", "models": "Models", "storage": "Storage"}
 
@@ -166,6 +171,10 @@ class RegistryScreen(FrameScreen):
         if tabs is not None and self.tab not in tabs:
             return f"it belongs to {' and '.join(_TAB_WORDS[tab] for tab in tabs)} (tab)"
         pane = self.pane
+        if action == "delete" and pane is not None:
+            if not isinstance(pane, ModelsPane):
+                return _STAY[self.tab]
+            return None if pane.current is not None else "nothing is selected"
         if action in ("open", "copy", "save") and pane is not None and pane.current is None:
             return "nothing is selected"
         if action == "clean_up" and isinstance(pane, StoragePane):
@@ -223,17 +232,28 @@ class RegistryScreen(FrameScreen):
         assert isinstance(self.pane, StoragePane)
         self.pane.measure()
 
-    def do_menu(self) -> None:
+    @property
+    def menu_of(self) -> str:
+        return "" if self.registry is None else self.registry.name
+
+    def in_menu(self, action: str) -> bool:
+        return super().in_menu(action) and self.tab in _TABS.get(action, (self.tab,))
+
+    def do_copy_crn(self) -> None:
         assert self.registry is not None
-        registry_menu(self, self.registry)
+        self.program.copy_text(self.registry.crn)
 
     def do_synchronize(self) -> None:
         assert self.registry is not None
         confirm_synchronize(self, self.registry)
 
     def do_delete(self) -> None:
+        """Deletes what is selected: the registry, or the model under Models."""
         assert self.registry is not None
-        confirm_delete(self, self.registry)
+        if isinstance(self.pane, ModelsPane):
+            confirm_delete_model(self, self.pane.current)
+        else:
+            confirm_delete(self, self.registry)
 
     def do_models(self) -> None:
         self.program.open(Place("models", {"registry": self.place.args["registry"]}))
@@ -251,7 +271,8 @@ class RegistryScreen(FrameScreen):
             "Nothing can be registered until it is granted again." if granted else "and read run artifacts.",
         )
         title = "Revoke storage access" if granted else "Grant storage access"
-        self.app.push_screen(Confirm(title, lines), lambda ok: self._grant(granted, ok))
+        confirm = Confirm(title, lines, "Revoke" if granted else "Grant", danger=granted)
+        self.app.push_screen(confirm, lambda ok: self._grant(granted, ok))
 
     def _grant(self, granted: bool, confirmed: bool | None) -> None:
         if confirmed:
@@ -313,5 +334,5 @@ def _access(registry: ModelRegistry) -> str:
         return "granted"
     if registry.raz_enabled:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
-        return f"not granted: t lets the workload user in ({policies} · all - bucket, path)"
-    return "not granted: t maps the machine user to the Data Access Role"
+        return f"not granted: p lets the workload user in ({policies} · all - bucket, path)"
+    return "not granted: p maps the machine user to the Data Access Role"

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
-from registry_tui.screens.base.dialogs import Dialog, Menu, MenuItem, title
+from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.working_form import WorkingForm
@@ -22,25 +22,6 @@ from registry_tui.wording.words import ago, size
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Accepted
     from registry_tui.schemas.registries import ModelRegistry, WorkspaceSync
-
-
-def registry_menu(screen: FrameScreen, registry: ModelRegistry) -> None:
-    """The *Actions* menu."""
-    items = [
-        MenuItem("synchronize", "Synchronize", screen.reason("synchronize"), "tell each workspace about the registry"),
-        MenuItem("copy", "Copy CRN", None, registry.crn),
-        MenuItem("delete", "Delete", screen.reason("delete"), "with its registered models"),
-    ]
-
-    def chosen(action: str | None) -> None:
-        if action == "synchronize":
-            confirm_synchronize(screen, registry)
-        elif action == "delete":
-            confirm_delete(screen, registry)
-        elif action == "copy":
-            screen.program.copy_text(registry.crn)
-
-    screen.app.push_screen(Menu(f"Actions of {registry.name}", items), chosen)
 
 
 def confirm_synchronize(screen: FrameScreen, registry: ModelRegistry) -> None:
@@ -124,7 +105,7 @@ class Synchronize(WorkingForm[bool]):
 
     def _show(self) -> None:
         lines = [part for sync in self.registry.workspaces for part in (sync_line(sync), Content("\n"))]
-        none = f"{self.registry.environment_name} has no workspace yet; 5 Environments, then w makes one."
+        none = f"{self.registry.environment_name} has no workspace yet; 5 Environments, then N makes one."
         self.query_one("#workspaces", Static).update(Content.assemble(*lines[:-1]) if lines else safe(none))
         self.check()
 

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from registry_tui.screens.base.dialogs import Dialog, title
+from registry_tui.screens.base.dialogs import Dialog, first_button, title
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.list_pane import ListPane
@@ -282,7 +282,7 @@ class ConfirmCleanUp(Dialog[bool]):
                 yield Button("Clean up", id="ok", variant="error", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#ok").focus()
+        self.query_one(first_button(danger=True)).focus()
         self._check()
 
     def on_checkbox_changed(self) -> None:

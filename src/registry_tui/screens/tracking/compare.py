@@ -186,6 +186,9 @@ class CompareScreen(CurveScreen):
     def do_tab_next(self) -> None:
         self.tabs.active = "curves" if self.tabs.active == "values" else "values"
 
+    def do_tab_previous(self) -> None:
+        self.do_tab_next()
+
     def do_copy(self) -> None:
         self.program.copy_text(self.place.args["runs"].replace(",", " "))
 

@@ -84,7 +84,7 @@ class ExperimentScreen(ListScreen):
             self.filter_text, self.chosen, self.nested = view.filter, view.columns, view.nested
             self.query_one("#filter", Input).value = view.filter
             self.place.state["sort"] = view.sort
-            self.flash(f"view {name}; v shows others")
+            self.flash(f"view {name}; V shows others")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         project = Place("project", {"project": self.place.args["project"]})

@@ -172,9 +172,19 @@ class RunScreen(CurveScreen):
         return super().why_not(action)
 
     def do_tab_next(self) -> None:
+        self._turn(1)
+
+    def do_tab_previous(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, by: int) -> None:
         tabs = self.query_one("#tabs", TabbedContent)
         order = list(_MAIN)
-        tabs.active = order[(order.index(tabs.active) + 1) % len(order)]
+        tabs.active = order[(order.index(tabs.active) + by) % len(order)]
+
+    @property
+    def menu_of(self) -> str:
+        return "" if self.run is None else self.run.name or self.run.id
 
     def do_open(self) -> None:
         """Enter acts in the widget that has the focus."""

@@ -86,7 +86,7 @@ def open_views(screen: RunList) -> None:
     def named(name: str | None) -> None:
         if name is not None:
             keep(memory, experiment, {**views, name: screen.view_now()})
-            screen.flash(f"view {name} is kept; v shows it again")
+            screen.flash(f"view {name} is kept; V shows it again")
 
     screen.app.push_screen(Menu("Views of this experiment", items), chosen)
 

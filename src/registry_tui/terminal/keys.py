@@ -1,0 +1,175 @@
+"""The meaning of each key, the same on every page: `python -m registry_tui.terminal.keys > docs/keys.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from textual.binding import Binding, BindingType
+
+from registry_tui.terminal.actions import ALL, SECTIONS, Action, key_shown
+
+#: Keys of the boxes that open over a page and have actions of their own. They cannot be changed in `config.toml`.
+VIEWER = (
+    Action("copy", "c", "copy", "Copy the whole text"),
+    Action("turn", "y", "YAML or JSON", "Show it as YAML, or as JSON", meaning="view"),
+    Action("search", "slash", "search", "Search in the text", meaning="filter"),
+    Action("next(1)", "full_stop", "next", "The next place that was found", meaning="onward"),
+    Action("next(-1)", "comma", "previous", "The place found before", meaning="backward"),
+    Action("save", "ctrl+s", "save", "Save the text in a file", meaning="export"),
+    Action("top", "g,home", "top", "The first line", meaning="first"),
+    Action("bottom", "G,end", "bottom", "The last line", meaning="last"),
+    Action("leave", "q", "close", "Close the box", meaning="close"),
+)
+PEOPLE_BOX = (
+    Action("add", "n", "add", "Add a person", meaning="create"),
+    Action("change", "e", "role", "Change the selected person's role", meaning="edit"),
+    Action("remove", "ctrl+d,delete", "remove", "Take the selected person off the project", meaning="delete"),
+    Action("export", "ctrl+s", "export", "Save the list in a file"),
+    Action("leave", "q", "close", "Close the box", meaning="close"),
+)
+START_BOX = (Action("again", "r", "try again", "Start the platform again after a failure"),)
+BOXES: Mapping[str, tuple[Action, ...]] = {"text": VIEWER, "people": PEOPLE_BOX, "start": START_BOX}
+
+#: The meaning of each verb, and so of its key.
+VERBS: Mapping[str, str] = {
+    "open": "Open the selection",
+    "menu": "Actions of the selection or the page",
+    "create": "Make a new one",
+    "create_workspace": "Make a new workspace",
+    "edit": "Edit, change",
+    "edit_model": "Edit the registered model itself",
+    "delete": "Delete, revoke or remove the selection, after a question",
+    "delete_project": "Delete the project that the page shows, after a question",
+    "mark": "Mark, for comparing",
+    "compare": "Compare the marked ones",
+    "copy": "Copy the selection's name, address or text",
+    "copy_code": "Copy as code",
+    "copy_crn": "Copy the CRN of what the page shows",
+    "view": "Everything known about it, as YAML or JSON",
+    "export": "Save what is listed or shown in a file",
+    "save": "Save the log in a file",
+    "download": "Download files",
+    "order": "Choose the order",
+    "sort_started": "Order by start, the newest first",
+    "columns": "Choose the columns (fields)",
+    "show_another": "Choose what the list shows: a kept view, another registry",
+    "tree": "Tree or list",
+    "group": "Group by a param",
+    "equal": "Show or hide equal lines",
+    "difference": "Values as difference to the first run (the base)",
+    "register": "Register a model",
+    "alias": "Set or remove an alias",
+    "verify": "Verify the archive",
+    "deploy": "Deploy",
+    "test": "Try a deployment",
+    "send": "Send the request",
+    "scale": "Number of replicas",
+    "rollback": "Roll back",
+    "again": "Do it again: restart, retry, measure",
+    "stop": "Stop what runs: a deployment, a workflow",
+    "logs": "Logs",
+    "keys": "API keys",
+    "synchronize": "Synchronize with the workspaces",
+    "access": "Who may use it: collaborators, storage access",
+    "credentials": "Shell lines for stock MLflow code",
+    "clean_up": "Remove unused archives",
+    "activity": "Progress of the change under way",
+    "model": "Go to the registered model",
+    "deployments": "Go to the project's Model Deployments",
+    "run": "Go to the run it came from",
+    "experiment": "Go to the experiment it came from",
+    "project": "Go to the project it came from",
+    "onward": "The next one: page, replica, place found",
+    "backward": "The one before: page, place found",
+    "preview_right": "Preview: to the right",
+    "preview_left": "Preview: to the left",
+    "tab_next": "The next tab or table",
+    "tab_previous": "The tab or table before",
+    "time": "Curves: what the horizontal axis shows",
+    "chart_left": "Curves: the cursor to the left",
+    "chart_right": "Curves: the cursor to the right",
+    "zoom_in": "Curves: zoom in",
+    "zoom_out": "Curves: zoom out",
+    "pan_left": "Curves: the part before",
+    "pan_right": "Curves: the part behind",
+    "whole": "Curves: the whole",
+    "log": "Curves: logarithmic values",
+    "smooth": "Curves: smoothing",
+    "filter": "Filter the list, search the text",
+    "command": "Go anywhere by name",
+    "help": "Every key of the page",
+    "back": "Back, or up",
+    "previous": "The place before, in the history",
+    "next": "The place after, in the history",
+    "refresh": "Ask the service again",
+    "quit": "Leave the program",
+    "close": "Close the box",
+    "first": "The first line",
+    "last": "The last line",
+}
+
+_INTRODUCTION = """\
+# Keys
+
+Each key means the same on every page where it does anything. This page is made from the registry of actions, by
+`python -m registry_tui.terminal.keys > docs/keys.md`; a test keeps it so, and another that no key has two meanings.
+
+- `?` lists the keys of the page in view, `a` the actions of the selection or the page.
+- What acts on one thing acts on the selection. A question before something is deleted, stopped or revoked starts on
+  Cancel; where a name has to be typed, it starts in that field, and Enter does nothing until the name is right.
+- In a text field, letters are text; `esc` leaves it.
+- All keys of pages can be changed: [configuration.md](configuration.md) lists the actions of each page by name.
+
+In every list: `↑` `↓` or `k` `j` a row, `pgup` `pgdn` a page, `g` `G` or `home` `end` the first and the last row;
+`←` `→` columns that do not fit, and in a tree close and open; `shift+↑` `shift+↓` mark.
+"""
+
+
+def meanings() -> dict[str, dict[str, str]]:
+    """The verb of each key (Textual's names), by page or box."""
+    return {
+        page: {key: action.verb for action in actions for key in action.key.split(",")}
+        for page, actions in {**ALL, **BOXES}.items()
+    }
+
+
+def box_bindings(actions: Iterable[Action]) -> list[BindingType]:
+    """The key bindings of a box with these actions: each calls the box's method `action_<id>`."""
+    return [Binding(action.key, action.id, action.label, tooltip=action.help, show=False) for action in actions]
+
+
+def _rows(pages: Iterable[str]) -> Iterator[str]:
+    found = meanings()
+    listed = list(pages)
+    keys: dict[str, str] = {}
+    for page in listed:
+        for key, verb in found[page].items():
+            keys.setdefault(key, verb)
+    yield "| key | | " + " | ".join(listed) + " |"
+    yield "|---|---|" + ":-:|" * len(listed)
+    place = {verb: number for number, verb in enumerate(VERBS)}
+    for key, verb in sorted(keys.items(), key=lambda item: place[item[1]]):
+        marks = " | ".join("●" if key in found[page] else "" for page in listed)
+        shown = key_shown(key).replace("|", "&#124;")
+        yield f"| `{shown}` | {VERBS[verb]} | {marks} |"
+
+
+def render() -> str:
+    """The whole page as Markdown."""
+    everywhere = [f"| `{key_shown(action.key)}` | {action.help} |" for action in ALL["everywhere"]]
+    sections = [f"| `{number}` | {word} |" for number, _, word in SECTIONS]
+    pages = [page for page in ALL if page != "everywhere"]
+    parts = [
+        _INTRODUCTION,
+        "## On every page\n",
+        *("| key | |", "|---|---|", *everywhere, *sections, "| `ctrl+p` | The palette: every action by name |"),
+        "\n## On pages\n",
+        *_rows(pages),
+        "\n## In boxes over a page\n",
+        *_rows(BOXES),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(render(), end="")
