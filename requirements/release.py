@@ -62,20 +62,8 @@ def main() -> int:
 def build() -> tuple[Path, Path]:
     """The wheel, built from the source distribution, and the source distribution."""
     shutil.rmtree(DIST, ignore_errors=True)
-    run(
-        [
-            UV,
-            "build",
-            "--quiet",
-            "--offline",
-            "--no-build-isolation",
-            "--python",
-            sys.executable,
-            "--out-dir",
-            DIST,
-            ROOT,
-        ]
-    )
+    with_the_locks_hatchling = ["--offline", "--no-build-isolation", "--python", sys.executable]
+    run([UV, "build", "--quiet", *with_the_locks_hatchling, "--out-dir", DIST, ROOT])
     (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
     return wheel, sdist
 
