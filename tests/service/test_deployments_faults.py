@@ -19,7 +19,8 @@ from registry_tui.platform import lifecycle, processes, supervisor
 from registry_tui.platform.paths import GATEWAYS
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
+from registry_tui.service.backends.base import ReplicaName
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.deployments import machine
 from support.load import Load
 from support.platforms import Platform, wait_for

@@ -17,6 +17,8 @@ from sqlalchemy import func, select, update
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.base import Schema
+from registry_tui.service.backends.base import Backends
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import idempotency
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
@@ -105,6 +107,7 @@ def database(tmp_path: Path) -> Database:
 
 def _app(tmp_path: Path, database: Database, work: Work, secrets: Secrets | None = None) -> FastAPI:
     nothing = cast(Any, None)
+    local = LocalReplicas(Home(tmp_path))
     service = Service(
         home=Home(tmp_path),
         ports=nothing,
@@ -113,6 +116,7 @@ def _app(tmp_path: Path, database: Database, work: Work, secrets: Secrets | None
         database=database,
         mlflow=nothing,
         object_store=nothing,
+        backends=Backends(local, local),
         access=nothing,
         workflows=nothing,
     )

@@ -15,6 +15,8 @@ from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.operations import EventOutcome, WorkflowKind
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, RegistryStatus
+from registry_tui.service.backends.base import Backends
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.database import Database
@@ -31,6 +33,7 @@ def make_service(folder: Path, settings: Settings) -> Service:
     database = Database.at(folder / "service.db")
     database.migrate()
     nothing = cast(Any, None)
+    local = LocalReplicas(Home(folder))
     engine = Engine(folder / "workflows.db", DEFINITIONS)
     service = Service(
         home=Home(folder),
@@ -40,6 +43,7 @@ def make_service(folder: Path, settings: Settings) -> Service:
         database=database,
         mlflow=nothing,
         object_store=nothing,
+        backends=Backends(local, local),
         access=nothing,
         workflows=engine,
     )

@@ -15,6 +15,8 @@ from fastapi import FastAPI, Request
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.base import Problem
+from registry_tui.service.backends.base import Backends
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.errors import PartUnavailable
@@ -28,6 +30,7 @@ def app(tmp_path: Path) -> FastAPI:
     database = Database.at(tmp_path / "service.db")
     database.migrate()
     nothing = cast(Any, None)
+    local = LocalReplicas(Home(tmp_path))
     service = Service(
         home=Home(tmp_path),
         ports=nothing,
@@ -36,6 +39,7 @@ def app(tmp_path: Path) -> FastAPI:
         database=database,
         mlflow=nothing,
         object_store=nothing,
+        backends=Backends(local, local),
         access=nothing,
         workflows=nothing,
     )

@@ -23,6 +23,8 @@ from registry_tui.platform.ports import load_ports
 from registry_tui.platform.secrets import load_secrets
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.backends.base import Backends
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.engine.engine import Engine
@@ -56,6 +58,7 @@ def build(home: Home) -> Service:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
     mlflow = Mlflow(ports, secrets)
+    local = LocalReplicas(home)
     workflows = Engine(
         home.workflows_database,
         DEFINITIONS,
@@ -71,6 +74,7 @@ def build(home: Home) -> Service:
         mlflow=mlflow,
         object_store=ObjectStore(ports, secrets),
         access=Access(mlflow, secrets),
+        backends=Backends(replicas=local, logs=local),
         workflows=workflows,
     )
     workflows.attach(service)

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from registry_tui.contracts.replica_spec import (
@@ -25,6 +24,7 @@ from registry_tui.platform.children import isolated
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
+from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.calls import Calls
 
@@ -39,39 +39,6 @@ _PING_SECONDS = 2.0
 LOOKED_AT_ONCE = 16
 #: Bytes of a log that are looked at or told at once.
 LOG_CHUNK = 256 * 1024
-
-
-@dataclass(frozen=True, order=True)
-class ReplicaName:
-    """A replica of a deployment: the generation of its settings and its number among its equals."""
-
-    deployment: str
-    generation: int
-    index: int
-
-    @property
-    def program(self) -> str:
-        """Its name for supervisord, callers and people."""
-        return f"{self.deployment[:12].replace('-', '')}-{self.generation}-{self.index}"
-
-
-@dataclass(frozen=True)
-class ReplicaProcess:
-    """What is known of a replica's process. `state` is supervisord's."""
-
-    name: ReplicaName
-    state: str
-    pid: int | None
-    #: What it said when it could not serve.
-    reason: str
-    starts: int
-    memory_bytes: int | None
-    uptime_seconds: float | None
-    ready: bool
-    #: Whether its requests share calls of the model, and why.
-    batching: str = ""
-    #: Why the last calls of its model were not answered.
-    trouble: str = ""
 
 
 class LocalReplicas:
@@ -109,6 +76,10 @@ class LocalReplicas:
     def configured(self, name: ReplicaName) -> bool:
         """Whether supervisord is told to keep it running."""
         return self._configuration(name).exists()
+
+    def read(self, name: ReplicaName, offset: int | None, *, lines: int = 1000) -> tuple[list[str], int]:
+        """Whole lines of a log from a byte `offset`, or the last ones; and the offset behind them. Raises OSError."""
+        return read_log(self.log(name), offset, lines=lines)
 
     # -- changing -------------------------------------------------------------------------------------
 

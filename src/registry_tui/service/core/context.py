@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow, WorkflowKind
     from registry_tui.service.adapters.access import Access
     from registry_tui.service.adapters.mlflow import Mlflow
+    from registry_tui.service.backends.base import Backends
     from registry_tui.service.database.database import Database
     from registry_tui.service.settings import Settings
     from registry_tui.service.stores.seaweedfs import ObjectStore
@@ -98,6 +99,7 @@ class Service:
     mlflow: Mlflow
     object_store: ObjectStore
     access: Access
+    backends: Backends
     workflows: Workflows
     locks: Locks = field(default_factory=Locks)
     kept: Kept = field(default_factory=Kept)

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from registry_tui.schemas.deployments import RevisionState
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.service.backends.supervisord import LocalReplicas
+from registry_tui.service.backends.base import Backend
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
@@ -25,7 +25,7 @@ HUNG, DIED, RAISED = 1, 2, 3
 RAISED_WITH_EXAMPLE = 10
 
 
-def judge(service: Service, local: LocalReplicas, row: DeploymentRow) -> bool:
+def judge(service: Service, local: Backend, row: DeploymentRow) -> bool:
     """Looks at what the replicas of the serving revision noted; whether the deployment goes back.
 
     Raises ServiceError, when going back cannot begin.

@@ -7,25 +7,27 @@ import json
 from contextlib import suppress
 from http import HTTPStatus
 
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName, read_log
+from registry_tui.service.backends.base import Backends, ReplicaName
 from registry_tui.service.errors import WrongState
 
 _SEE_LOG = "See its log: `registry-tui deployments logs`"
 
 
-def ask(local: LocalReplicas, name: ReplicaName, example: bytes, seconds: float) -> str | None:
+def ask(backends: Backends, name: ReplicaName, example: bytes, seconds: float) -> str | None:
     """None when the replica answers the example, or what is wrong with the example: status and reason.
 
     Raises WrongState when the replica ends over it, hangs, or its model fails.
     """
     try:
         # The replica itself says when the time is over; a little more is for one that says nothing.
-        status, body = local.ask(name, "POST", "/invocations", example, "application/json", seconds + 5.0, trial=True)
+        status, body = backends.replicas.ask(
+            name, "POST", "/invocations", example, "application/json", seconds + 5.0, trial=True
+        )
     except TimeoutError:
         status, body = HTTPStatus.GATEWAY_TIMEOUT, b""
     except (OSError, http.client.HTTPException) as error:
         raise WrongState(
-            f"The replica {name.program} ended over the model's own input example. {last_words(local, name)}",
+            f"The replica {name.program} ended over the model's own input example. {last_words(backends, name)}",
             action=_SEE_LOG,
         ) from error
     if status == HTTPStatus.OK:
@@ -50,10 +52,10 @@ def cause(body: bytes) -> str:
     return lines[-1].strip()[:500] if lines else "it says nothing"
 
 
-def last_words(local: LocalReplicas, name: ReplicaName) -> str:
+def last_words(backends: Backends, name: ReplicaName) -> str:
     """The end of a replica's log, for whom it did not tell why it ended."""
     with suppress(OSError):
-        lines, _ = read_log(local.log(name), None, lines=3)
+        lines, _ = backends.logs.read(name, None, lines=3)
         if lines:
             return "The last lines of its log: " + " | ".join(lines)
     return "Its log is empty"

@@ -14,7 +14,6 @@ from registry_tui.contracts.bounded_yaml import InvalidYaml
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
 from registry_tui.schemas.places import Role
-from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.deployments import machine, model_requirements
@@ -97,7 +96,7 @@ def send(service: Service, principal: Principal, deployment: str, request: TestR
     """Sends a request to a replica, as somebody who may use the project. Raises Missing, NotPermitted, WrongState."""
     row = find_for(service, principal, deployment, Role.VIEWER)
     revision = gateway_link.active_revision(row)
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     names = [] if revision is None else gateway_link.replica_names(row, revision)
     shown = deployment_views.show(service, row.id)
     seconds = service.settings.prediction_seconds

@@ -26,7 +26,7 @@ from registry_tui.schemas.deployments import (
     RevisionState,
 )
 from registry_tui.schemas.places import Role
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName, ReplicaProcess, read_log
+from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project
@@ -122,11 +122,11 @@ def revisions(service: Service, principal: Principal, deployment: str) -> list[R
 def replica_logs(service: Service, principal: Principal, deployment: str) -> list[ReplicaLogFile]:
     """The logs of a deployment's replicas: of those that are there first, then of the gone, newest first."""
     row = _find(service, principal, deployment)
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     there = set(local.names(row.id))
     versions = {revision.generation: revision.version for revision in row.revisions}
     found = []
-    for name, status in local.logs(row.id):
+    for name, status in service.backends.logs.logs(row.id):
         found.append(
             ReplicaLogFile(
                 name=f"{name.generation}-{name.index}",
@@ -152,7 +152,7 @@ def replica_log(
 ) -> ReplicaLog:
     """Lines of one replica's log, by its name or number; also of replicas that are gone. Raises Missing."""
     row = _find(service, principal, deployment)
-    logs = LocalReplicas(service.home)
+    logs = service.backends.logs
     known = {f"{name.generation}-{name.index}" for name, _ in logs.logs(row.id)}
     active = gateway_link.active_revision(row)
     wanted = replica.split("-", 1)[-1] if replica.count("-") == 2 else replica
@@ -164,7 +164,7 @@ def replica_log(
     generation, _, index = wanted.partition("-")
     name = ReplicaName(row.id, int(generation), int(index))
     try:
-        found, following = read_log(logs.log(name), offset, lines=lines)
+        found, following = logs.read(name, offset, lines=lines)
     except FileNotFoundError as error:
         raise Missing(f"The log of {replica} is gone") from error
     return ReplicaLog(lines=found, next_offset=following)
@@ -266,7 +266,7 @@ def to_revision(row: RevisionRow) -> Revision:
 
 def all_processes(service: Service, rows: Sequence[DeploymentRow]) -> dict[str, list[ReplicaProcess]]:
     """The replicas of each deployment; none are known while the supervisor does not answer."""
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     names = [name for row in rows for name in local.names(row.id)]
     found: dict[str, list[ReplicaProcess]] = {}
     if names:

@@ -18,7 +18,7 @@ from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.access import api_keys
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
+from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, UserRow
@@ -45,7 +45,7 @@ class Minder:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._local = LocalReplicas(service.home)
+        self._local = service.backends.replicas
         self._due = {"aliases": 0.0, "keys": 0.0, "rows": 0.0, "processes": 0.0}
         self._rows: Sequence[DeploymentRow] = ()
         self._known: Mapping[str, supervisor.ProcessInfo] = {}

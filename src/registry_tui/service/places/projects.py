@@ -11,7 +11,6 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
-from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import events, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_project, resolve_workspace
@@ -227,7 +226,7 @@ def _deployed(service: Service, project_id: str) -> list[str]:
 
 def _undeploy(service: Service, project_id: str) -> None:
     """Ends what a project serves, and forgets it. Raises PartUnavailable."""
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     query = select(DeploymentRow).where(DeploymentRow.project_id == project_id)
     with service.database.reading() as session:
         ids = [row.id for row in session.scalars(query)]

@@ -16,7 +16,7 @@ from registry_tui.contracts.gateway_routes import Key, Replica, Route, Routes
 from registry_tui.gateway import counts
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName
+from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import ApiKeyRow, DeploymentRow, ProjectRow, RevisionRow
@@ -70,7 +70,7 @@ def replica_names(row: DeploymentRow, revision: RevisionRow) -> list[ReplicaName
 
 def has_replicas(service: Service, row: DeploymentRow, revision: RevisionRow) -> bool:
     """Whether all replicas of a revision are kept running, whatever the rows say."""
-    replicas = LocalReplicas(service.home)
+    replicas = service.backends.replicas
     return all(replicas.configured(name) for name in replica_names(row, revision))
 
 
@@ -82,7 +82,7 @@ def serves(row: DeploymentRow) -> bool:
 
 
 def _route(service: Service, row: DeploymentRow) -> Route:
-    replicas = LocalReplicas(service.home)
+    replicas = service.backends.replicas
     revision = active_revision(row)
     names = replica_names(row, revision) if revision is not None and serves(row) else []
     return Route(

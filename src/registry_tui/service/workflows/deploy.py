@@ -14,7 +14,7 @@ from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service.backends.supervisord import LocalReplicas, ReplicaName, ReplicaProcess
+from registry_tui.service.backends.base import Backend, Backends, ReplicaName, ReplicaProcess
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
@@ -148,7 +148,7 @@ def _start(context: StepContext) -> None:
     """Starts the replicas that are missing, and waits until all answer. Raises WrongState when one cannot serve."""
     service, row = context.service, _row(context)
     revision = _revision(context, row)
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     wanted = replica_names(row, revision)
     present = {name for name in local.names(row.id) if local.configured(name)}
     python = python_environments.of_key(service, context.state["environment"])
@@ -158,11 +158,11 @@ def _start(context: StepContext) -> None:
     except OSError as error:
         raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
     context.log(f"{len(missing)} replicas start, {len(wanted) - len(missing)} are there")
-    _wait(context, local, wanted, set(missing))
+    _wait(context, wanted, set(missing))
 
 
 def _spec(
-    service: Service, row: DeploymentRow, revision: RevisionRow, local: LocalReplicas, name: ReplicaName
+    service: Service, row: DeploymentRow, revision: RevisionRow, local: Backend, name: ReplicaName
 ) -> ReplicaSpec:
     settings = service.settings
     return ReplicaSpec(
@@ -180,16 +180,15 @@ def _spec(
     )
 
 
-def _wait(
-    context: StepContext, local: LocalReplicas, names: Sequence[ReplicaName], started: Collection[ReplicaName]
-) -> None:
+def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collection[ReplicaName]) -> None:
     """Waits until all answer. One that was there may be on its way back from an earlier end: only new ones are judged
     by the first.
     """
+    backends = context.service.backends
     until = time.monotonic() + context.service.settings.replica_patience
     told = -1
     while True:
-        processes = local.look(names)
+        processes = backends.replicas.look(names)
         ready = sum(process.ready for process in processes)
         if ready != told:
             told = ready
@@ -199,25 +198,25 @@ def _wait(
             return
         for process in processes:
             if process.name in started or process.state == "FATAL":
-                _require_hope(local, process)
+                _require_hope(backends, process)
         if time.monotonic() > until:
             slow = next(process for process in processes if not process.ready)
             raise WrongState(
                 f"The replica {slow.name.program} does not answer after "
-                f"{context.service.settings.replica_patience:g} seconds. {last_words(local, slow.name)}",
+                f"{context.service.settings.replica_patience:g} seconds. {last_words(backends, slow.name)}",
                 action="See its log: `registry-tui deployments logs`",
             )
         context.check_cancelled()
         time.sleep(_LOOK_EVERY)
 
 
-def _require_hope(local: LocalReplicas, process: ReplicaProcess) -> None:
+def _require_hope(backends: Backends, process: ReplicaProcess) -> None:
     """Raises WrongState when a replica said that it cannot serve, or ended too often."""
     if process.reason:
         raise WrongState(process.reason, action="See its log: `registry-tui deployments logs`")
     if process.state == "FATAL" or (process.starts > 1 and process.state in ("BACKOFF", "EXITED")):
         raise WrongState(
-            f"The replica {process.name.program} ends while it starts. {last_words(local, process.name)}",
+            f"The replica {process.name.program} ends while it starts. {last_words(backends, process.name)}",
             action="See its log: `registry-tui deployments logs`",
         )
 
@@ -231,8 +230,8 @@ def _check(context: StepContext) -> None:
     if not example.is_file():
         context.log("the model has no input example to try: its first calls decide whether it stays", "info")
         return
-    local, name = LocalReplicas(service.home), replica_names(row, revision)[0]
-    wrong = input_example.ask(local, name, example.read_bytes(), service.settings.prediction_seconds)
+    backends, name = service.backends, replica_names(row, revision)[0]
+    wrong = input_example.ask(backends, name, example.read_bytes(), service.settings.prediction_seconds)
     if wrong is None:
         context.log("the model's own input example is answered")
     else:
@@ -296,7 +295,7 @@ def _retire(context: StepContext) -> None:
 def _take_old_away(context: StepContext) -> None:
     """Ends the old replicas once they have answered what they were asked."""
     service, row = context.service, _row(context)
-    local = LocalReplicas(service.home)
+    local = service.backends.replicas
     kept = set(replica_names(row, _revision(context, row)))
     gone = [name for name in local.names(row.id) if name not in kept]
     if gone:
@@ -311,7 +310,7 @@ def _remove_new(context: StepContext) -> None:
     service = context.service
     with suppress(Missing):
         row = _row(context)
-        revision, local = _revision(context, row), LocalReplicas(service.home)
+        revision, local = _revision(context, row), service.backends.replicas
         if _reached(row, revision):
             return
         old = _old(context, row)

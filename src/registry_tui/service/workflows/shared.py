@@ -6,7 +6,6 @@ import time
 
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.service.adapters import vacuum
-from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.database.tables import DeploymentRow, now
 from registry_tui.service.engine.steps import StepContext
 from registry_tui.service.errors import Missing, PartUnavailable
@@ -52,7 +51,7 @@ def withdraw(context: StepContext) -> None:
 
 def end_replicas(context: StepContext) -> None:
     """Takes away every replica, once it has answered what it was asked."""
-    local = LocalReplicas(context.service.home)
+    local = context.service.backends.replicas
     names = local.names(context.resource.id)
     if names:
         time.sleep(SETTLE)
