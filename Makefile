@@ -2,11 +2,12 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test compatibility install install-dev check format bench screenshots lock release clean
+.PHONY: help demo test test-fast compatibility install install-dev check format bench screenshots lock release clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Test processes at a time. A module's tests stay together: they share its platform.
+# Test processes at a time. A module's tests stay together: they share its platform. The slow folders come first by
+# their names (end_to_end, service), and the quick modules of unit/ last: they fill what is left of both processes.
 WORKERS ?= 2
 BIN := .venv/bin
 
@@ -22,7 +23,10 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
 test: check ## install what tests need, check, and run all tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+
+test-fast: ## run the tests that need no platform, without the slow ones; under a minute
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not platform and not slow" tests/unit tests/snapshots
 
 compatibility: install-dev ## try MLflow's clients of six generations; MLFLOW_SOURCE=DIR adds MLflow's own client tests
 	$(BIN)/python tests/compatibility/run.py

@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +15,22 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
 from support import served
+from support.memory import MEMORY_LIMIT, peak_memory
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 
 #: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
 SHARED = "REGISTRY_TUI_TEST_PLATFORM"
 _made_here = pytest.StashKey[Path]()
+#: The most memory that each worker used, in MiB, as the controlling process learns it.
+_peaks = pytest.StashKey[dict[str, int]]()
+#: The fixtures that start a platform.
+PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
     let_children_be_interrupted()
+    config.stash[_peaks] = {}
     os.environ.pop("REGISTRY_TUI_HOME", None)
     os.environ.pop("REGISTRY_TUI_USER", None)
     if SHARED not in os.environ and not hasattr(config, "workerinput"):
@@ -37,6 +44,41 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ.pop(SHARED, None)
         Platform(Home(folder / "h")).down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that need a platform, by the fixtures that they use."""
+    for item in items:
+        if PLATFORMS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("platform")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Learns what a worker used, from the worker that ends."""
+    if peak := getattr(node, "workeroutput", {}).get("peak_memory"):
+        node.config.stash[_peaks][node.gateway.id] = peak
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails the run when one of its processes needed more memory than tests may need."""
+    config, peak = session.config, peak_memory()
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["peak_memory"] = peak
+        return
+    config.stash[_peaks].setdefault("this process", peak)
+    if max(config.stash[_peaks].values()) > MEMORY_LIMIT and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the most memory that each process used, with the limit when one is over it."""
+    peaks = terminalreporter.config.stash[_peaks]
+    used = ", ".join(f"{name} {peak} MiB" for name, peak in sorted(peaks.items()))
+    over = any(peak > MEMORY_LIMIT for peak in peaks.values())
+    words = f"peak memory: {used}" + (f"; a test process may use {MEMORY_LIMIT} MiB" if over else "")
+    terminalreporter.write_line(words, red=over)
 
 
 def let_children_be_interrupted() -> None:

@@ -24,6 +24,8 @@ from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
 from support.scenes import REGISTRY, SCENES, Scene
 
+pytestmark = pytest.mark.slow
+
 FASTER = 20.0
 
 #: A scene of each kind of place, and of tabs that ask by themselves.

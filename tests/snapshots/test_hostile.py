@@ -26,6 +26,8 @@ from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import EXPERIMENT, MODEL, PROJECT, REGISTRY
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "[/bold]",
     "[@click=app.exit]quit[/]",

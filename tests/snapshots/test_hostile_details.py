@@ -17,6 +17,8 @@ from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import EXPERIMENT, PROJECT, REGISTRY
 
+pytestmark = pytest.mark.slow
+
 METRICS = 12_000
 MEGABYTE = "é\u202e[/x]\x1b" * 150_000
 TABS = ["down", "tab"] * 6

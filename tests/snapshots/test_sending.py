@@ -35,6 +35,8 @@ from support import scenes
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
 
+pytestmark = pytest.mark.slow
+
 SIZE = (100, 34)
 
 

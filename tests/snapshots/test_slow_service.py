@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Mapping
 
 import httpx
+import pytest
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import REGISTRY
+
+pytestmark = pytest.mark.slow
 
 
 class Slow(Replay):

@@ -15,8 +15,12 @@ from support.recorded import SIZES, Answer, Replay
 from support.scenes import SCENES
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "size",
+    [SIZES[0], *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES[1:])],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_scene_looks_as_before(
     scene: str, size: tuple[int, int], theme: str, answers: Mapping[str, Answer], snap_compare: Callable[..., bool]

@@ -105,6 +105,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any,
     return made
 
 
+@pytest.mark.slow
 def test_requests_share_calls_only_where_a_model_is_known_to_answer_row_by_row(load: Any) -> None:
     decisions = {name: load(name)[2] for name in [*LEARNT, "dates"]}
     assert [name for name, decision in decisions.items() if decision.together][:2] == ["forest", "boosted"]
@@ -123,6 +124,7 @@ class Centring(StandardScaler):
         return centred(super().transform(X, copy))
 
 
+@pytest.mark.slow
 def test_a_subclass_of_a_known_class_is_not_known(tmp_path: Path) -> None:
     model, table = _on_numbers(make_pipeline(Centring(), LinearRegression()))
     mlflow.sklearn.save_model(

@@ -1,0 +1,22 @@
+"""How much memory a process of the tests may use."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+#: MiB. Half of it is MLflow with scikit-learn, which some tests import.
+MEMORY_LIMIT = 700
+
+
+def peak_memory() -> int:
+    """The most memory in MiB that this process has had resident."""
+    try:
+        # What `getrusage` returns begins with the peak of the process that started this one.
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except FileNotFoundError:  # macOS
+        found = None
+    if found is not None:
+        return int(found[1]) >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
