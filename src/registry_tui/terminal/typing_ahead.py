@@ -44,6 +44,11 @@ class TypingAhead(App[None]):
                 self._held.append(event)
                 return
             self._aimed_at[event] = self.screen, self.focused
+        elif isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.focused, Input):
+            # Textual's field takes the first line and drops the others.
+            lines = event.text.splitlines()
+            if len(lines) > 1:
+                event.text = " ".join(line.strip() for line in lines if line.strip())
         await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
