@@ -19,14 +19,13 @@ from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.screen import Screen
 
-from registry_tui.app.watching import Watching
+from registry_tui.app.playing import Playing
 from registry_tui.screens.base.changes import Changes
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
 from registry_tui.terminal.preferences import Preferences, Terminal
-from registry_tui.terminal.typing_ahead import TypingAhead
 from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from textual.filter import LineFilter
 
     from registry_tui.client import RegistryClient
+    from registry_tui.demo.walk import Scene
     from registry_tui.terminal.early import EarlyPage
 
 #: Places kept in the history.
@@ -51,7 +51,7 @@ STYLES = Path(__file__).parent.parent / "styles/base"
 PLAIN_STYLES = STYLES / "plain.tcss"
 
 
-class RegistryApp(TypingAhead, Watching, Changes):
+class RegistryApp(Playing, Changes):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
@@ -71,11 +71,12 @@ class RegistryApp(TypingAhead, Watching, Changes):
         early: EarlyPage | None = None,
         memory: Memory | None = None,
         preferences: Preferences | None = None,
+        walk: Sequence[Scene] = (),
     ) -> None:
         #: Settings; by default, and in tests, nothing is remembered.
         self.preferences = preferences or Preferences(terminal=Terminal(remember=False))
         plain = self.preferences.terminal.plain
-        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None)
+        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None, walk=walk)
         self._line_filters = self._filters_wanted()
         self.shown = Shown()
         self._early = early

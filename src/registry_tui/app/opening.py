@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from registry_tui.platform.paths import Home
@@ -13,6 +15,7 @@ from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.preferences import load_preferences
 
 if TYPE_CHECKING:
+    from registry_tui.demo.walk import Scene
     from registry_tui.terminal.early import EarlyPage
 
 #: Terminals that cannot place a cursor.
@@ -21,8 +24,11 @@ CANNOT_SHOW = ("dumb", "unknown")
 LAST_RESORT = 5.0
 
 
-def open_terminal_program(early: EarlyPage | None = None) -> int:
-    """Opens the terminal program; returns the exit code. A terminal that cannot show it is told what works there."""
+def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] = ()) -> int:
+    """Opens the terminal program; returns the exit code. A terminal that cannot show it is told what works there.
+
+    With `walk` the program plays it first; what somebody keeps between runs is then neither read nor changed.
+    """
     term = os.environ.get("TERM", "")
     if term in CANNOT_SHOW or not (sys.stdin.isatty() and sys.stdout.isatty()):
         where = f"A terminal of the kind TERM={term}" if term in CANNOT_SHOW else "What is no terminal"
@@ -48,7 +54,10 @@ def open_terminal_program(early: EarlyPage | None = None) -> int:
     gc.disable()
     from registry_tui.app.app import RegistryApp
 
-    app = RegistryApp(early=early, preferences=preferences, memory=Memory(home.terminal_memory))
+    if walk:
+        preferences = replace(preferences, terminal=replace(preferences.terminal, remember=False, start="registries"))
+    memory = Memory() if walk else Memory(home.terminal_memory)
+    app = RegistryApp(early=early, preferences=preferences, memory=memory, walk=walk)
     app.last_resort = _end_at_last
     app.run(mouse=preferences.terminal.mouse)
     return app.return_code or 0

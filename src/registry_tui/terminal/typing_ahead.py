@@ -64,7 +64,11 @@ class TypingAhead(App[None]):
         elif isinstance(field, Input) and aimed is not field:
             event.prevent_default()
             # As the app itself sends keys on; it does not take a key that was sent on for a new one.
-            field._forward_event(events.Key(event.key, event.character))
+            field._forward_event(self.again(event))
+
+    def again(self, event: events.Key) -> events.Key:
+        """The same key, to be sent once more: the app does not take a key that was sent on for a new one."""
+        return events.Key(event.key, event.character)
 
     def _screen_changed(self, screen: Screen[Any]) -> None:
         if self._holding:
@@ -75,7 +79,7 @@ class TypingAhead(App[None]):
         held = sorted(self._held, key=lambda event: event.time)
         self._drop()
         for event in held:
-            self.post_message(events.Key(event.key, event.character))
+            self.post_message(self.again(event))
 
     def _drop(self) -> None:
         self._holding = False

@@ -1,0 +1,185 @@
+"""Plays a walk: presses keys as a person does, with captions, and hands over when somebody presses one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from textual import events
+from textual.keys import REPLACED_KEYS
+from textual.widgets import Static
+
+from registry_tui.app.watching import Watching
+from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.terminal.typing_ahead import TypingAhead
+
+if TYPE_CHECKING:
+    from registry_tui.demo.walk import Scene
+
+#: Seconds between two keys, before the first key of a scene, and for each character of its caption.
+KEY_GAP, LOOK, READING = 0.35, 1.0, 0.045
+#: Seconds between two looks at whether a page is complete, and how many quiet ones in a row say that it is.
+GLANCE, QUIET = 0.1, 4
+#: Seconds that a page may take to appear before the walk gives up.
+PATIENCE = 120.0
+#: How many times faster or slower than at first.
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+CONTROLS = "space pause · → next · + faster · - slower · any other key: you take over"
+
+
+class Caption(Static):
+    """The caption of a scene, with the keys that control the walk."""
+
+
+class Playing(TypingAhead, Watching):
+    """The part of the program that plays a walk."""
+
+    def __init__(self, *arguments: Any, walk: Sequence[Scene] = (), **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._scenes = walk
+        #: Keys that the walk pressed; all others are a person's.
+        self._pressed: WeakSet[events.Key] = WeakSet()
+        self._caption = ""
+        self._speed = SPEEDS.index(1.0)
+        self._paused = False
+        self._next = asyncio.Event()
+        self._playing: asyncio.Task[None] | None = None
+
+    @property
+    def plays(self) -> bool:
+        """Whether the walk has the keys."""
+        return self._playing is not None and not self._playing.done()
+
+    def on_mount(self) -> None:
+        self.screen_change_signal.subscribe(self, lambda _: self._show_caption())
+        if self._scenes:
+            self._playing = asyncio.create_task(self._play(), name="walk")
+
+    async def on_event(self, event: events.Event) -> None:
+        if self.plays and isinstance(event, events.Key) and not event.is_forwarded and event not in self._pressed:
+            self._control(event.key)
+        else:
+            await super().on_event(event)
+
+    def again(self, event: events.Key) -> events.Key:
+        copy = super().again(event)
+        if event in self._pressed:
+            self._pressed.add(copy)
+        return copy
+
+    # -- the person at the keys ---------------------------------------------------------------------
+
+    def _control(self, key: str) -> None:
+        if key == "space":
+            self._paused = not self._paused
+        elif key == "right":
+            self._next.set()
+        elif key in ("plus", "minus"):
+            by = 1 if key == "plus" else -1
+            self._speed = min(max(self._speed + by, 0), len(SPEEDS) - 1)
+        elif key == "ctrl+q":
+            self.exit()
+            return
+        else:
+            self._hand_over("The walk has stopped. The keys are yours.")
+            return
+        self._show_caption()
+
+    def _hand_over(self, words: str) -> None:
+        """Gives the keys to the person."""
+        if self._playing is not None:
+            self._playing.cancel()
+        self._caption = ""
+        self._show_caption()
+        self.notify(words, markup=False)
+
+    # -- the walk -----------------------------------------------------------------------------------
+
+    async def _play(self) -> None:
+        total = len(self._scenes)
+        for number, scene in enumerate(self._scenes, 1):
+            if not await self._arrived(scene.at):
+                self._hand_over(f"The walk stopped: the page {scene.at} did not appear. The keys are yours.")
+                return
+            self._caption = f"{number}/{total}  {scene.caption}"
+            self._show_caption()
+            await self._wait(LOOK + READING * len(scene.caption))
+            for part in scene.keys:
+                await self._press_part(part)
+        self._hand_over("That was the walk. The keys are yours.")
+
+    async def _press_part(self, part: str) -> None:
+        if part.startswith('"'):
+            for character in part[1:]:
+                self._press(character)
+                await self._wait(KEY_GAP / 4, reading=False)
+        else:
+            self._press(self._key_of(part[1:]) if part.startswith("!") else part)
+            await self._wait(KEY_GAP, reading=False)
+
+    def _key_of(self, action: str) -> str:
+        """The key that does an action on the page in view."""
+        screen = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen))
+        return next(known.key for known in screen.all_actions() if known.id == action).split(",")[0]
+
+    def _press(self, key: str) -> None:
+        character = key if len(key) == 1 else " " if key == "space" else None
+        if character is not None and not character.isalnum():
+            name = unicodedata.name(character).lower().replace("-", "_").replace(" ", "_")
+            key = REPLACED_KEYS.get(name, name)
+        event = events.Key(key, character)
+        self._pressed.add(event)
+        self.post_message(event)
+
+    async def _arrived(self, at: str) -> bool:
+        """Waits until a kind of place is in view and nothing is being loaded. Returns whether it came about."""
+        until, quiet = time.monotonic() + PATIENCE, 0
+        while quiet < QUIET:
+            await asyncio.sleep(GLANCE)
+            quiet = quiet + 1 if self._complete(at) else 0
+            if time.monotonic() > until:
+                return False
+        return True
+
+    def _complete(self, at: str) -> bool:
+        screen = self.screen
+        if at == "dialog":
+            return not isinstance(screen, FrameScreen)
+        here = isinstance(screen, FrameScreen) and screen.is_mounted and screen.place.kind == at
+        return self.answering and here and all(worker.is_finished for worker in self.workers)
+
+    async def _wait(self, seconds: float, *, reading: bool = True) -> None:
+        """Waits so long at the speed that was chosen. Waits for reading last while it is paused; stepping ends them."""
+        left = seconds
+        while left > 0 or (reading and self._paused):
+            if reading and self._next.is_set():
+                break
+            before = time.monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._next.wait() if reading else asyncio.Event().wait(), GLANCE / 2)
+            if not (reading and self._paused):
+                left -= (time.monotonic() - before) * SPEEDS[self._speed]
+        if reading:
+            self._next.clear()
+
+    # -- the caption --------------------------------------------------------------------------------
+
+    def _show_caption(self) -> None:
+        """Puts the caption on the screen that is in view, and takes it from all others."""
+        for screen in self.screen_stack:
+            if not self._caption or screen is not self.screen:
+                screen.query(Caption).remove()
+        if not self._caption or not self.screen.is_mounted:
+            return
+        state = "❚❚ paused" if self._paused else f"▶ {SPEEDS[self._speed]:g}×"
+        text = f"{self._caption}\n{state} · {CONTROLS}"
+        shown = next(iter(self.screen.query(Caption)), None)
+        if shown is None:
+            self.screen.mount(Caption(text, markup=False, classes="caption"))
+        else:
+            shown.update(text)
