@@ -1,4 +1,4 @@
-"""Records a walk through the terminal program as an asciinema cast (asciicast v2), driven by keys in a pseudo-terminal.
+"""Records the walk of `registry-tui demo --play` as an asciinema cast (asciicast v2), in a pseudo-terminal.
 
     python docs/recording.py --home HOME [--to docs/screenshots/walk.cast]
 
@@ -12,7 +12,6 @@ import argparse
 import codecs
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -21,34 +20,12 @@ from pathlib import Path
 import pexpect
 import pyte
 
-COLUMNS, ROWS = 110, 30
-#: Seconds for a text to appear, and to look at what has appeared.
-PATIENCE, LOOK = 30.0, 1.2
+from registry_tui.app.playing import END
+from registry_tui.demo.walk import WALK
 
-#: What is to be seen, then what is pressed.
-WALK: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("registry-aws", "Available"), "2"),
-    (("wine-quality",), ":project wine-quality\r"),
-    (("alcohol-elasticnet",), ":runs wine-quality alcohol-elasticnet\r"),
-    (("finished",), "   "),
-    (("●",), "="),
-    (("compare 3 runs", "rmse"), "\t"),
-    (("Curves",), "\x1b[B\x1b[B"),
-    (("train_rmse",), "\x1b"),
-    (("finished",), "3"),
-    (("WineAlcoholRegressor", "Ready"), ":model registry-aws WineAlcoholRegressor\r"),
-    (("champion", "Ready"), "\r"),
-    (("Version 3", "all sums"), "\x1b"),
-    (("Ready",), "  ="),
-    (("version 2", "version 3"), "\x1b"),
-    (("Ready",), "4"),
-    (("alcohol-api", "deployed"), "\r"),
-    (("1/1 replicas",), "T"),
-    (("dataframe_split",), "\x14"),
-    (("200", "predictions"), "u"),
-    (("Test",), "6"),
-    (("deploy", "succeeded"), "\x11"),
-)
+COLUMNS, ROWS = 110, 30
+#: Seconds for a scene to begin, and to look at the last one.
+PATIENCE, LOOK = 120.0, 2.0
 
 
 class Recorder:
@@ -63,7 +40,11 @@ class Recorder:
         self.events: list[tuple[float, str]] = []
         self._began = time.monotonic()
         self.process = pexpect.spawn(
-            sys.executable, ["-m", "registry_tui"], env=environment, dimensions=(ROWS, COLUMNS), timeout=None
+            sys.executable,
+            ["-m", "registry_tui", "demo", "--play"],
+            env=environment,
+            dimensions=(ROWS, COLUMNS),
+            timeout=None,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -87,12 +68,6 @@ class Recorder:
                 raise TimeoutError(f"{texts} did not appear on:\n" + "\n".join(self._screen.display))
             time.sleep(0.05)
 
-    def press(self, keys: str) -> None:
-        """Types as a person does: a key that is a sequence goes in one piece."""
-        for key in re.findall(r"\x1b\[[A-Z]|.", keys, re.DOTALL):
-            self.process.send(key)
-            time.sleep(0.12)
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,10 +76,11 @@ def main() -> None:
     arguments = parser.parse_args()
     recorder = Recorder(arguments.home)
     try:
-        for texts, keys in WALK:
-            recorder.sees(*texts)
-            time.sleep(LOOK)
-            recorder.press(keys)
+        for number in range(1, len(WALK) + 1):
+            recorder.sees(f"{number}/{len(WALK)}")
+        recorder.sees(END)
+        time.sleep(LOOK)
+        recorder.process.send("\x11")
         recorder.process.expect(pexpect.EOF)
     finally:
         recorder.process.close(force=True)

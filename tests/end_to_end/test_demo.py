@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.demo.plan import MARK, PROJECTS
+from registry_tui.demo.walk import WALK
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.places import ProjectCreate
 from registry_tui.schemas.tracking import RunSearch
 from support.platforms import Platform, run_python
+from support.terminal import terminal
 
 LOAD = """
 import mlflow
@@ -80,8 +83,35 @@ def test_somebody_elses_environment_of_that_name_is_left_alone(own_platform: Pla
     own_platform.command("environments", "delete", "demo-aws", "--yes")
 
 
+def watch_the_walk(platform: Platform) -> None:
+    """Every scene of the walk comes about on a small terminal, step by step; then the keys are the person's."""
+    command = [sys.executable, "-m", "registry_tui", "demo", "--play"]
+    with terminal(command, platform.environment(), 80, 24) as screen:
+        screen.shows(f"1/{len(WALK)}")
+        screen.press(" ")
+        screen.shows("paused")
+        for number, scene in enumerate(WALK, 1):
+            screen.shows(f"{number}/{len(WALK)}", " ".join(scene.caption.split()[:4]), timeout=120)
+            if "answer" in scene.caption:
+                screen.shows("200", "predictions")
+            screen.press("\x1b[C")
+        screen.shows("That was the walk")
+        screen.press("1")
+        screen.shows("registry-aws", "registry-azure")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    with terminal(command, platform.environment(), 80, 24) as screen:
+        screen.shows(f"1/{len(WALK)}", "registry-aws")
+        screen.press("3")
+        assert "registry-aws" in screen.shows("The walk has stopped")
+        screen.press("3")
+        screen.shows("WineAlcoholRegressor")
+
+
 def test_the_demo_from_loading_to_removing(own_platform: Platform) -> None:
     before = own_platform.ask(everything)
+    missing = own_platform.command("demo", "--play", check=False)
+    assert missing.returncode == 1 and "The demo is not loaded" in missing.stderr
     first = own_platform.command("demo", timeout=600)
     assert "The demo is loaded" in first.stderr
     loaded = own_platform.ask(everything)
@@ -90,6 +120,7 @@ def test_the_demo_from_loading_to_removing(own_platform: Platform) -> None:
     )
     assert all(len(loaded[project.name]) >= 8 for project in PROJECTS)
     own_platform.ask(look_closely)
+    watch_the_walk(own_platform)
     assert run_python(LOAD, own_platform.exports("digit-recognition")).split("RESULT ")[1].strip() == "20"
 
     again = own_platform.command("demo", timeout=600)

@@ -29,7 +29,10 @@ GLANCE, QUIET = 0.1, 4
 PATIENCE = 120.0
 #: How many times faster or slower than at first.
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-CONTROLS = "space pause · → next · + faster · - slower · any other key: you take over"
+CONTROLS = "space pause · → next · + - speed · any other key: you take over"
+
+#: The last words.
+END = "That was the walk. The keys are yours."
 
 
 class Caption(Static):
@@ -111,7 +114,7 @@ class Playing(TypingAhead, Watching):
             await self._wait(LOOK + READING * len(scene.caption))
             for part in scene.keys:
                 await self._press_part(part)
-        self._hand_over("That was the walk. The keys are yours.")
+        self._hand_over(END)
 
     async def _press_part(self, part: str) -> None:
         if part.startswith('"'):

@@ -41,14 +41,14 @@ WALK: tuple[Scene, ...] = (
         "Runs with their params and metrics. Space marks three of them …",
         ("!mark", "!mark", "!mark", "!compare"),
     ),
-    Scene("compare", "… and they stand side by side, only where they differ. Tab shows their curves.", ("!tab_next",)),
+    Scene("compare", "… and they stand side by side where they differ. Tab shows curves.", ("!tab_next",)),
     Scene("compare", "Curves of every metric, also of runs that are still training.", ("down", "down", "escape")),
     Scene("experiment", "Back, and on to the registered models of all registries.", ("3",)),
     Scene("models", "Registered models, with their latest versions.", (":", f'"model {REGISTRY} {MODEL}', "enter")),
     Scene("model", "Versions of one model. Each has an archive whose checksums are kept.", ("enter",)),
     Scene("model", "A version's run, params, metrics, files and checksums.", ("escape",)),
     Scene("model", "Two marked versions …", ("!mark", "!mark", "!diff")),
-    Scene("diff", "… compared: what differs in their settings, requirements and files.", ("escape", "4")),
+    Scene("diff", "… compared: settings, requirements, files and metrics that differ.", ("escape", "4")),
     Scene(
         "deployments",
         "Model Deployments serve a version behind an API key.",
@@ -57,5 +57,5 @@ WALK: tuple[Scene, ...] = (
     Scene("deployment", "Replicas, calls, latency and memory of one deployment.", ("!test",)),
     Scene("deployment", "A test request, prepared from the model's own example.", ("!send",)),
     Scene("deployment", "The answer, with its time and the replica that gave it.", ("6",)),
-    Scene("activity", "Activity: every change is a durable workflow, with steps, logs and retries."),
+    Scene("activity", "Activity: changes are durable workflows with steps, logs and retries."),
 )
