@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, WrongState
-from registry_tui.service.stores.seaweedfs import ObjectStore, Usage, machine_policy
+from registry_tui.service.stores.base import Usage
+from registry_tui.service.stores.seaweedfs import ObjectStore, machine_policy
 from support.platforms import Platform, unique
 
 PREFIX = "modelregistry"

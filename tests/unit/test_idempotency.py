@@ -115,7 +115,7 @@ def _app(tmp_path: Path, database: Database, work: Work, secrets: Secrets | None
         settings=cast(Any, type("Settings", (), {"max_request_bytes": 1 << 20, "entitlements": ()})),
         database=database,
         mlflow=nothing,
-        object_store=nothing,
+        stores=nothing,
         backends=Backends(local, local),
         access=nothing,
         workflows=nothing,

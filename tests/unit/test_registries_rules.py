@@ -42,7 +42,7 @@ def make_service(folder: Path, settings: Settings) -> Service:
         settings=settings,
         database=database,
         mlflow=nothing,
-        object_store=nothing,
+        stores=nothing,
         backends=Backends(local, local),
         access=nothing,
         workflows=engine,

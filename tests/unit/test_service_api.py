@@ -38,7 +38,7 @@ def app(tmp_path: Path) -> FastAPI:
         settings=Settings(max_request_bytes=2048),
         database=database,
         mlflow=nothing,
-        object_store=nothing,
+        stores=nothing,
         backends=Backends(local, local),
         access=nothing,
         workflows=nothing,

@@ -33,6 +33,7 @@ from registry_tui.service.http.middleware import RequestIdFilter
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
+from registry_tui.service.stores.base import Stores
 from registry_tui.service.stores.seaweedfs import ObjectStore
 from registry_tui.service.workflows.catalog import DEFINITIONS
 
@@ -59,6 +60,7 @@ def build(home: Home) -> Service:
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
     mlflow = Mlflow(ports, secrets)
     local = LocalReplicas(home)
+    store = ObjectStore(ports, secrets)
     workflows = Engine(
         home.workflows_database,
         DEFINITIONS,
@@ -72,7 +74,7 @@ def build(home: Home) -> Service:
         settings=settings,
         database=database,
         mlflow=mlflow,
-        object_store=ObjectStore(ports, secrets),
+        stores=Stores(objects=store, users=store),
         access=Access(mlflow, secrets),
         backends=Backends(replicas=local, logs=local),
         workflows=workflows,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from registry_tui.service.backends.base import Backends
     from registry_tui.service.database.database import Database
     from registry_tui.service.settings import Settings
-    from registry_tui.service.stores.seaweedfs import ObjectStore
+    from registry_tui.service.stores.base import Stores
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Service:
     settings: Settings
     database: Database
     mlflow: Mlflow
-    object_store: ObjectStore
+    stores: Stores
     access: Access
     backends: Backends
     workflows: Workflows

@@ -46,7 +46,7 @@ def create_environment(service: Service, principal: Principal, request: Environm
             raise AlreadyThere(
                 f"There is an environment {request.name!r} already", action="Choose another name"
             ) from error
-        service.object_store.create_bucket(row.bucket)
+        service.stores.objects.create_bucket(row.bucket)
         with service.database.session() as session:
             session.get_one(EnvironmentRow, id_).state = "ready"
     return get_environment(service, principal, id_)
@@ -90,7 +90,7 @@ def delete_environment(service: Service, principal: Principal, environment: str)
         permissions.require_administrator(principal, "delete environments")
         with service.database.reading() as session:
             _require_empty(resolve_environment(session, row.id))
-        if service.object_store.bucket_holds_objects(row.bucket):
+        if service.stores.objects.bucket_holds_objects(row.bucket):
             raise InUse(
                 f"Environment {row.name} still stores objects in its bucket {row.bucket}: "
                 "archives that were kept when its Model Registry was deleted",
@@ -117,7 +117,7 @@ def _clean_up(service: Service) -> None:
     with service.database.reading() as session:
         unfinished = list(session.scalars(select(EnvironmentRow).where(EnvironmentRow.state != "ready")))
     for row in unfinished:
-        service.object_store.delete_bucket(row.bucket)
+        service.stores.objects.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
 

@@ -213,7 +213,7 @@ def _clean_up(service: Service) -> None:
         service.access.remove_project(row.mlflow_workspace)
         if row.state == "deleting" or row.mlflow_workspace != MLFLOW_DEFAULT:
             service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
-        service.object_store.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
+        service.stores.objects.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
         with service.database.session() as session:
             session.delete(session.get_one(ProjectRow, row.id))
 

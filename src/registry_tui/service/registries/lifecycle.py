@@ -238,9 +238,9 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
         require_live(row)
         assert row.machine_user_workload_name is not None
         if access is StorageAccess.GRANTED:
-            service.object_store.put_policy(row.machine_user_workload_name, policy_of(row))
+            service.stores.users.put_policy(row.machine_user_workload_name, policy_of(row))
         else:
-            service.object_store.delete_policy(row.machine_user_workload_name)
+            service.stores.users.delete_policy(row.machine_user_workload_name)
         change(service, row.id, storage_access=access.value, grant_storage_access=access is StorageAccess.GRANTED)
     return get_registry(service, principal, row.id)
 

@@ -173,7 +173,7 @@ def _list_archives(
                 current,
             )
 
-    for entry in service.object_store.listing(place.bucket, prefix):
+    for entry in service.stores.objects.listing(place.bucket, prefix):
         now.seen += 1
         parts = entry.key.removeprefix(prefix).split("/", 2)
         if len(parts) < 3 or not all(ID_PATTERN.fullmatch(part) for part in parts[:2]):

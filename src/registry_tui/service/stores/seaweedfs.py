@@ -11,14 +11,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.stores.base import StoredObject, Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -29,23 +28,6 @@ PROBE_BUCKET = "registry-tui-probe"
 _POLICY = "storage"
 #: Objects that one DeleteObjects request takes (S3 API).
 _DELETE_BATCH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """One object of a listing; its size in bytes."""
-
-    key: str
-    size: int
-    modified: datetime
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What lies below a prefix."""
-
-    objects: int
-    bytes: int
 
 
 def machine_policy(bucket: str, prefix: str) -> dict[str, Any]:

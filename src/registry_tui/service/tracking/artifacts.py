@@ -196,7 +196,7 @@ def locate(service: Service, uri: str) -> Place:
         raise InvalidInput(f"The artifacts are not in the object store of this installation: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    client = service.object_store.s3(service.secrets.object_store_mlflow)
+    client = service.stores.objects.s3(service.secrets.object_store_mlflow)
     return Place(client, location.bucket, f"{location.key.rstrip('/')}/")
 
 

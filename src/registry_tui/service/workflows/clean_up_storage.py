@@ -40,7 +40,7 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
         if why := _why_archive_stays(service, place, model_id, version_id):
             context.log(f"kept {uri}: {why}", "warning")
         else:
-            gone = service.object_store.delete_prefix(place.bucket, f"{place.prefix}/{archive}/")
+            gone = service.stores.objects.delete_prefix(place.bucket, f"{place.prefix}/{archive}/")
             bytes_, removed = bytes_ + gone.bytes, removed + 1
             context.log(f"removed {uri}: {gone.objects} objects, {gone.bytes} bytes")
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
@@ -95,7 +95,7 @@ def _why_version_stays(service: Service, place: RegistryPlace, archive: str, fou
     used = storage_measuring.users(service, place.id)
     if version_id in used.versions or model_id in used.models:
         return "a workflow or a deployment uses it"
-    if service.object_store.holds(place.bucket, f"{place.prefix}/{archive}/{MANIFEST}"):
+    if service.stores.objects.holds(place.bucket, f"{place.prefix}/{archive}/{MANIFEST}"):
         return "it has an archive"
     return None
 

@@ -117,7 +117,7 @@ def _remove_archives(context: StepContext) -> None:
     if not context.arguments["delete_archives"]:
         context.log(f"archives stay in {place}")
         return
-    gone = context.service.object_store.delete_prefix(row.environment.bucket, f"{row.prefix}/")
+    gone = context.service.stores.objects.delete_prefix(row.environment.bucket, f"{row.prefix}/")
     context.log(f"{gone.objects} objects, {gone.bytes} bytes removed from {place}")
 
 
@@ -125,7 +125,7 @@ def _remove_user(context: StepContext) -> Mapping[str, Any]:
     """Before the archives, so that a registration that is still under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
-        context.service.object_store.delete_user(row.machine_user_workload_name)
+        context.service.stores.users.delete_user(row.machine_user_workload_name)
         context.log(f"machine user {row.machine_user_workload_name} removed")
     return _EMPTIED
 

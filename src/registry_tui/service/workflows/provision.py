@@ -45,27 +45,27 @@ def _begin(context: StepContext) -> None:
 
 def _check_environment(context: StepContext) -> None:
     row = _row(context)
-    context.service.object_store.create_bucket(row.environment.bucket)
+    context.service.stores.objects.create_bucket(row.environment.bucket)
     context.log(f"environment {row.environment.name}, bucket {row.environment.bucket}")
 
 
 def _create_user(context: StepContext) -> None:
     name = _user(_row(context))
-    context.service.object_store.create_user(name)
+    context.service.stores.users.create_user(name)
     context.log(f"machine user {name}")
 
 
 def _delete_user(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
     if row is not None:
-        context.service.object_store.delete_user(_user(row))
+        context.service.stores.users.delete_user(_user(row))
         registries.change(context.service, row.id, machine_user_access_key_id=None, machine_user_secret_access_key=None)
         context.log(f"machine user {_user(row)} deleted again")
 
 
 def _create_key(context: StepContext) -> None:
     row = _row(context)
-    key = context.service.object_store.create_access_key(_user(row))
+    key = context.service.stores.users.create_access_key(_user(row))
     registries.change(
         context.service,
         row.id,
@@ -95,7 +95,7 @@ def _grant(context: StepContext) -> None:
     if not row.grant_storage_access:
         context.log("storage access is not granted yet: `registry-tui registries grant-storage` does", "warning")
         return
-    context.service.object_store.put_policy(_user(row), registries.policy_of(row))
+    context.service.stores.users.put_policy(_user(row), registries.policy_of(row))
     registries.change(context.service, row.id, storage_access=StorageAccess.GRANTED.value)
     context.log(f"may use s3://{row.environment.bucket}/{row.prefix}/ and read run artifacts")
 
@@ -103,7 +103,7 @@ def _grant(context: StepContext) -> None:
 def _revoke(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
     if row is not None:
-        context.service.object_store.delete_policy(_user(row))
+        context.service.stores.users.delete_policy(_user(row))
         registries.change(context.service, row.id, storage_access=StorageAccess.NOT_GRANTED.value)
 
 
@@ -115,7 +115,7 @@ def _verify(context: StepContext) -> Mapping[str, Any] | None:
     if key is None:
         raise WrongState("The machine user has no key", action="Retry the workflow")
     with room.storing(context.service):
-        context.service.object_store.probe_prefix(key, row.environment.bucket, row.prefix)
+        context.service.stores.users.probe_prefix(key, row.environment.bucket, row.prefix)
     context.log("the machine user put, got and deleted an object")
     return None
 

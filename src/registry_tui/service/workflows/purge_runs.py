@@ -52,7 +52,7 @@ def _remove_bytes(context: StepContext, routes: Routes, uri: str) -> int:
     if location.workspace != context.arguments["workspace"] or not location.writable:
         context.log(f"left {uri}, which is not in this project's storage", "warning")
         return 0
-    found = context.service.object_store.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")
+    found = context.service.stores.objects.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")
     if found.objects:
         context.log(f"removed {uri}: {found.objects} objects, {found.bytes} bytes")
     return found.bytes
