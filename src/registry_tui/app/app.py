@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual._compositor import CompositorUpdate
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
 from textual.screen import Screen
 
 from registry_tui.app.playing import Playing
@@ -26,6 +24,7 @@ from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
 from registry_tui.terminal.preferences import Preferences, Terminal
+from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, keep_parsed
 from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
@@ -51,7 +50,7 @@ STYLES = Path(__file__).parent.parent / "styles/base"
 PLAIN_STYLES = STYLES / "plain.tcss"
 
 
-class RegistryApp(Playing, Changes):
+class RegistryApp(Playing, Changes, PaintingApp):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
@@ -100,8 +99,7 @@ class RegistryApp(Playing, Changes):
         self.theme = PREFIX + ("monochrome" if self.preferences.colorless else self.preferences.terminal.theme)
         self._styled_with = self.get_css_variables()
         self.stylesheet.set_variables(self._styled_with)
-        # Textual keeps 64, and goes through all in turn: with more, each new screen would have every one parsed again.
-        self.stylesheet._parse_cache = LRUCache(STYLES_KEPT)
+        keep_parsed(self.stylesheet, STYLES_KEPT)
 
     def _filters_wanted(self) -> list[LineFilter]:
         wanted: list[LineFilter] = [OnlyVisible()]
@@ -122,10 +120,8 @@ class RegistryApp(Playing, Changes):
 
     # -- painting -----------------------------------------------------------------------------------
 
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        if isinstance(renderable, CompositorUpdate):
-            renderable = self.shown.only_changes(renderable)
-        super()._display(screen, renderable)
+    def painted(self, update: CompositorUpdate) -> CompositorUpdate:
+        return self.shown.only_changes(update)
 
     def on_resize(self) -> None:
         """A terminal may lose what it showed when its size changes."""
@@ -148,15 +144,6 @@ class RegistryApp(Playing, Changes):
         if variables != self._styled_with:
             self._styled_with = variables
             super().refresh_css(animate)
-
-    def _load_screen_css(self, screen: Screen[Any]) -> None:
-        """Adds the screen's styles to those that are parsed; Textual would parse all anew, and style every widget."""
-        for path in screen.css_path:
-            if not self.stylesheet.has_source(str(path)):
-                self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))
-        # The program itself, whose colours all others take over; they are styled when they are mounted.
-        self.stylesheet.apply(self)
-        super()._load_screen_css(screen)
 
     # -- start --------------------------------------------------------------------------------------
 

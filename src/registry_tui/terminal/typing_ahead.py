@@ -10,6 +10,8 @@ from textual.app import App
 from textual.screen import Screen
 from textual.widgets import Input
 
+from registry_tui.terminal.textual_private import forward_key
+
 if TYPE_CHECKING:
     from textual.timer import Timer
     from textual.widget import Widget
@@ -63,8 +65,7 @@ class TypingAhead(App[None]):
                 self._screen_changed(self.screen)
         elif isinstance(field, Input) and aimed is not field:
             event.prevent_default()
-            # As the app itself sends keys on; it does not take a key that was sent on for a new one.
-            field._forward_event(self.again(event))
+            forward_key(field, self.again(event))
 
     def again(self, event: events.Key) -> events.Key:
         """The same key, to be sent once more: the app does not take a key that was sent on for a new one."""

@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Markdown, Static
 
+from registry_tui.terminal.textual_private import write_raw
 from registry_tui.widgets.previews import (
     BinaryPreview,
     EmptyPreview,
@@ -117,9 +118,7 @@ class ArtifactPreview(VerticalScroll):
         return sixels
 
     def _write(self, sequences: str) -> None:
-        driver = self.app._driver
-        if driver is not None:
-            driver.write(sequences)
+        write_raw(self.app, sequences)
 
     def _forget(self) -> None:
         """Nobody need keep an image that nobody sees."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.strip import Strip
 
+from registry_tui.terminal.textual_private import DrawingCompositor
 
-class SeenCompositor(Compositor):
+
+class SeenCompositor(DrawingCompositor):
     """Draws the same as Textual's, which also draws what lies behind, and what only shares a line with the change.
 
     That is an eighth of the work of a page in a long table.
     """
 
-    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
-        """Each widget's region, the part of it to be drawn, and that part's lines, from the front to the back."""
+    def drawn(self, crop: Region | None) -> Iterable[tuple[Region, Region, list[Strip]]]:
         whole = self.size.region
         crop = whole if crop is None else crop
         lines = Region(whole.x, crop.y, whole.width, crop.height)

@@ -15,6 +15,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from registry_tui.terminal.textual_private import suggestion_of
 from registry_tui.widgets import filter_language
 from registry_tui.wording.text import safe, safe_lines
 
@@ -169,7 +170,7 @@ class FilterField(Input):
     def action_cursor_right(self, select: bool = False) -> None:
         at_end = self.cursor_position == len(self.value) and not select
         chosen = self._open and self.choices.highlighted is not None
-        if self._open and at_end and (chosen or not self._suggestion):
+        if self._open and at_end and (chosen or not suggestion_of(self)):
             self.action_take()
         else:
             super().action_cursor_right(select)

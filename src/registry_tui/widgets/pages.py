@@ -12,6 +12,6 @@ class Pages(TabbedContent):
     after the next tab was chosen, and would go back.
     """
 
-    def _on_tab_pane_focused(self, event: TabPane.Focused) -> None:
+    def on_tab_pane_focused(self, event: TabPane.Focused) -> None:
         event.stop()
         event.prevent_default()

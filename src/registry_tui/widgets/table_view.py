@@ -11,6 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
+from registry_tui.terminal.textual_private import own_scroll_bar
 from registry_tui.widgets.line_filters import filtered
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.scroll_bar import TableScrollBar
@@ -153,11 +154,9 @@ class TableView(ScrollView, Generic[Row]):
 
     @property
     def vertical_scrollbar(self) -> ScrollBar:
-        if self._vertical_scrollbar is None:
-            self._vertical_scrollbar = bar = TableScrollBar(name="vertical", thickness=self.scrollbar_size_vertical)
-            bar.display = False
-            self.app._start_widget(self, bar)
-        return self._vertical_scrollbar
+        thickness = self.scrollbar_size_vertical
+        bar = own_scroll_bar(self, lambda: TableScrollBar(name="vertical", thickness=thickness))
+        return super().vertical_scrollbar if bar is None else bar
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines as they are: without border, padding and tint, Textual's steps would only copy them."""

@@ -17,6 +17,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Static, TextArea
 
 from registry_tui.screens.base.changes import SAFE_AGAIN
 from registry_tui.screens.base.dialogs import Dialog, title
+from registry_tui.terminal.textual_private import BoxedTick
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -37,14 +38,13 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
-class Tick(Checkbox):
+class Tick(BoxedTick, Checkbox):
     """A checkbox that also shows without colours whether it is ticked."""
 
     def __init__(self, label: str, value: bool = False, *, id: str) -> None:
         super().__init__(Content(label), value, compact=True, id=id)
 
-    @property
-    def _button(self) -> Content:
+    def box(self) -> Content:
         style = self.get_visual_style("toggle--button")
         return Content.assemble(("[", style), ("x" if self.value else " ", style), ("]", style))
 
@@ -65,13 +65,11 @@ class Lines(TextArea):
             id=id,
         )
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             event.stop()
             event.prevent_default()
             self.post_message(self.Given())
-        else:
-            await super()._on_key(event)
 
     class Given(Message):
         """Enter was pressed."""

@@ -9,7 +9,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 
 from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
@@ -25,6 +24,7 @@ from registry_tui.terminal.actions import (
     with_keys,
 )
 from registry_tui.terminal.commands import Place
+from registry_tui.terminal.textual_private import LowestScreen
 from registry_tui.widgets.compositing import SeenCompositor
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ GATHER = 0.3
 RETRY = 2.0
 
 
-class FrameScreen(Working, Screen[None]):
+class FrameScreen(Working, LowestScreen):
     """A place of the program. Subclasses give `ACTIONS`, `compose_content`, `crumbs` and `start`."""
 
     SECTION: ClassVar[str] = ""
@@ -69,7 +69,7 @@ class FrameScreen(Working, Screen[None]):
 
     def __init__(self, place: Place) -> None:
         super().__init__(classes="frame")
-        self._compositor = SeenCompositor()
+        self.compose_with(SeenCompositor())
         self.place = place
         self._refresh_waits = False
         #: Whether what it shows was there once.
@@ -133,11 +133,6 @@ class FrameScreen(Working, Screen[None]):
         return None
 
     # -- the frame ----------------------------------------------------------------------------------
-
-    def _pop_result_callback(self) -> None:
-        # Textual gives its lowest screen none, and takes one from it when it is switched.
-        if self._result_callbacks:
-            super()._pop_result_callback()
 
     @property
     def client(self) -> RegistryClient:

@@ -1,0 +1,146 @@
+"""The private names of Textual that the program uses: all of them, here only.
+
+`tests/unit/test_textual_private.py` compares `USED` with the installed Textual and finds uses elsewhere. Where a name
+can be missing, the public behaviour beside it takes over: the program works, but draws or sends more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
+from textual.app import App
+from textual.cache import LRUCache
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.strip import Strip
+
+if TYPE_CHECKING:
+    # Widgets that the first paint does not need.
+    from textual.content import Content
+    from textual.css.stylesheet import Stylesheet
+    from textual.scrollbar import ScrollBar
+    from textual.widget import Widget
+    from textual.widgets import Input
+
+__all__ = ["ChopsUpdate", "CompositorUpdate", "LayoutUpdate"]
+
+#: `module:class.name`, with the parameters of a method; None for an attribute that instances have, () for a property.
+USED: dict[str, tuple[str, ...] | None] = {
+    "textual._compositor:Compositor._get_renders": ("self", "crop"),
+    "textual._compositor:LayoutUpdate.__init__": ("self", "strips", "region"),
+    "textual._compositor:ChopsUpdate.__init__": ("self", "chops", "spans", "chop_ends"),
+    "textual._compositor:CompositorUpdate.render_segments": ("self", "console"),
+    "textual.app:App._display": ("self", "screen", "renderable"),
+    "textual.app:App._load_screen_css": ("self", "screen"),
+    "textual.app:App._start_widget": ("self", "parent", "widget"),
+    "textual.app:App._driver": None,
+    "textual.css.stylesheet:Stylesheet._parse_cache": None,
+    "textual.screen:Screen._compositor": None,
+    "textual.screen:Screen._pop_result_callback": ("self",),
+    "textual.screen:Screen._result_callbacks": None,
+    "textual.widget:Widget._forward_event": ("self", "event"),
+    "textual.widget:Widget._vertical_scrollbar": None,
+    "textual.widgets:Input._suggestion": None,
+    "textual.widgets:Checkbox._button": (),
+}
+
+
+class PaintingApp(App[None]):
+    """An app that sends less than Textual would, and parses each screen's styles once."""
+
+    def painted(self, update: CompositorUpdate) -> CompositorUpdate:
+        """What is sent in place of an update of the terminal."""
+        raise NotImplementedError
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self.painted(renderable)
+        super()._display(screen, renderable)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Adds the screen's styles to those that are parsed; Textual would parse all anew, and style every widget."""
+        for path in screen.css_path:
+            if not self.stylesheet.has_source(str(path)):
+                self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))
+        # The program itself, whose colours all others take over; they are styled when they are mounted.
+        self.stylesheet.apply(self)
+        super()._load_screen_css(screen)
+
+
+def keep_parsed(stylesheet: Stylesheet, count: int) -> None:
+    """Keeps so many parsed sources. Textual caches 64 (LRU): with more, each new screen would reparse all of them."""
+    if hasattr(stylesheet, "_parse_cache"):
+        stylesheet._parse_cache = LRUCache(count)
+
+
+class LowestScreen(Screen[None]):
+    """A screen that may be the lowest of its stack and be switched there, with a compositor of its own."""
+
+    def compose_with(self, compositor: Compositor) -> None:
+        """Draws with this compositor from now on."""
+        self._compositor = compositor
+
+    def _pop_result_callback(self) -> None:
+        # Textual gives its lowest screen none, and takes one from it when it is switched.
+        if self._result_callbacks:
+            super()._pop_result_callback()
+
+
+class DrawingCompositor(Compositor):
+    """A compositor whose subclass chooses which widgets are drawn."""
+
+    def drawn(self, crop: Region | None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        """Each widget's region, the part of it to be drawn, and that part's lines, from the front to the back."""
+        raise NotImplementedError
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        return self.drawn(crop)
+
+
+class BoxedTick:
+    """A checkbox, of whose box a subclass says how it looks. Without the name, Textual's own box shows."""
+
+    def box(self) -> Content:
+        """The box as it is now."""
+        raise NotImplementedError
+
+    @property
+    def _button(self) -> Content:
+        return self.box()
+
+
+def forward_key(field: Input, key: events.Key) -> None:
+    """Sends a key on as the app does, which does not take it for a new one; else as any message."""
+    forward = getattr(field, "_forward_event", None)
+    if forward is not None:
+        forward(key)
+    else:
+        field.post_message(key)
+
+
+def suggestion_of(field: Input) -> str:
+    """The completion that a field shows behind its text; empty when there is none, or it cannot be known."""
+    return str(getattr(field, "_suggestion", ""))
+
+
+def write_raw(app: App[Any], sequences: str) -> None:
+    """Writes to the terminal beside what Textual draws; nothing where there is no terminal."""
+    driver = getattr(app, "_driver", None)
+    if driver is not None:
+        driver.write(sequences)
+
+
+def own_scroll_bar(widget: Widget, make: Callable[[], ScrollBar]) -> ScrollBar | None:
+    """The widget's vertical scrollbar, made by `make`; None where Textual has to make its own."""
+    start = getattr(widget.app, "_start_widget", None)
+    if start is None or not hasattr(widget, "_vertical_scrollbar"):
+        return None
+    if widget._vertical_scrollbar is None:
+        widget._vertical_scrollbar = bar = make()
+        bar.display = False
+        start(widget, bar)
+    return widget._vertical_scrollbar
