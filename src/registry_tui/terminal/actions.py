@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 from textual.binding import Binding, BindingType
 
+from registry_tui.terminal.commands import SCREENS
+
 
 @dataclass(frozen=True)
 class Action:
@@ -396,25 +398,10 @@ MOVES = frozenset(
     | {"preview_right", "preview_left", "chart_left", "chart_right", "zoom_in", "zoom_out", "pan_left", "pan_right"}
 )
 
-#: All of them by screen, for the tests and the documentation.
+#: All of them by kind of screen, for settings, tests and the documentation. A kind's actions have its name in capitals.
 ALL: dict[str, tuple[Action, ...]] = {
     "everywhere": EVERYWHERE,
-    "registries": REGISTRIES,
-    "registry": REGISTRY,
-    "projects": PROJECTS,
-    "project": PROJECT,
-    "experiment": EXPERIMENT,
-    "compare": COMPARE,
-    "run": RUN,
-    "models": MODELS,
-    "model": MODEL,
-    "diff": DIFF,
-    "deployments": DEPLOYMENTS,
-    "deployment": DEPLOYMENT,
-    "keys": KEYS,
-    "environments": ENVIRONMENTS,
-    "activity": ACTIVITY,
-    "workflow": WORKFLOW,
+    **{kind: globals()[kind.upper()] for kind in SCREENS},
 }
 
 _SHOWN = {

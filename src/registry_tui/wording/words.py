@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Tone = Literal["", "good", "busy", "warn", "bad", "dim", "accent"]
 
+#: Names of the clouds.
+CLOUDS = {"aws": "AWS", "azure": "Azure"}
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

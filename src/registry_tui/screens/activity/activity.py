@@ -17,6 +17,7 @@ from registry_tui.wording.words import Cell, ago, bar, duration, work_status
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow
 
+#: As `WorkflowKind`, which a screen does not import: pydantic takes longer than the first paint.
 KINDS = tuple(
     (kind, kind.replace("-", " "))
     for kind in (

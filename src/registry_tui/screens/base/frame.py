@@ -31,20 +31,6 @@ if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
 
 
-#: Kinds of resources whose changes concern a kind of place.
-CONCERNS: dict[str, frozenset[str]] = {
-    "registries": frozenset({"registry"}),
-    "registry": frozenset({"registry", "model", "version"}),
-    "projects": frozenset({"project", "workspace"}),
-    "project": frozenset({"project", "deployment"}),
-    "run": frozenset({"version"}),
-    "models": frozenset({"model", "version", "alias"}),
-    "model": frozenset({"model", "version", "alias", "deployment"}),
-    "deployments": frozenset({"deployment"}),
-    "deployment": frozenset({"deployment"}),
-    "keys": frozenset({"key", "api-key", "api_key"}),
-    "environments": frozenset({"environment", "workspace"}),
-}
 #: Actions that are possible whatever is selected, and also while the service does not answer.
 _ALWAYS = frozenset(
     {"command", "help", "quit", "back", "previous", "next", "refresh", "menu", "tab_next", "tab_previous"}
@@ -60,6 +46,8 @@ class FrameScreen(Working, LowestScreen):
 
     SECTION: ClassVar[str] = ""
     ACTIONS: ClassVar[tuple[Action, ...]] = ()
+    #: Kinds of resources whose changes concern what it shows.
+    CONCERNS: ClassVar[frozenset[str]] = frozenset()
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(EVERYWHERE),
@@ -108,7 +96,7 @@ class FrameScreen(Working, LowestScreen):
 
     def follows(self, resource_type: str) -> bool:
         """Whether a change of such a resource concerns what is shown."""
-        return resource_type in CONCERNS.get(self.place.kind, ())
+        return resource_type in self.CONCERNS
 
     def follows_workflow(self, workflow: str) -> bool:
         """Whether this workflow's progress concerns what is shown."""

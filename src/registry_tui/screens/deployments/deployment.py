@@ -52,6 +52,7 @@ class DeploymentScreen(DeploymentActions):
 
     SECTION = "deployments"
     ACTIONS = DEPLOYMENT
+    CONCERNS = frozenset({"deployment"})
     BINDINGS = bindings(DEPLOYMENT)
     CSS_PATH = "../../styles/deployments/deployment.tcss"
 

@@ -39,6 +39,7 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
 
     SECTION = "deployments"
     ACTIONS = DEPLOYMENTS
+    CONCERNS = frozenset({"deployment"})
     BINDINGS = bindings(DEPLOYMENTS)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("name", "Name", lambda row: row.name, 0, max_width=30),

@@ -36,6 +36,7 @@ class KeysScreen(ListScreen):
 
     SECTION = "deployments"
     ACTIONS = KEYS
+    CONCERNS = frozenset({"api-key", "api_key", "key"})
     BINDINGS = bindings(KEYS)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("name", "Name", lambda row: row.name, 0, max_width=40),

@@ -42,6 +42,7 @@ class ModelScreen(ListScreen):
 
     SECTION = "models"
     ACTIONS = MODEL
+    CONCERNS = frozenset({"alias", "deployment", "model", "version"})
     BINDINGS = bindings(MODEL)
     CSS_PATH = "../../styles/models/model.tcss"
     FILTERS = (

@@ -33,6 +33,7 @@ class ModelsScreen(ListScreen):
 
     SECTION = "models"
     ACTIONS = MODELS
+    CONCERNS = frozenset({"alias", "model", "version"})
     BINDINGS = bindings(MODELS)
     FILTERS = (Filter("search", "search", placeholder="names, descriptions, owners, tags"),)
     SORT = ("name", False)

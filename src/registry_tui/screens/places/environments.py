@@ -36,6 +36,7 @@ class EnvironmentsScreen(ListScreen):
 
     SECTION = "environments"
     ACTIONS = ENVIRONMENTS
+    CONCERNS = frozenset({"environment", "workspace"})
     BINDINGS = bindings(ENVIRONMENTS)
     CSS_PATH = "../../styles/places/environments.tcss"
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (

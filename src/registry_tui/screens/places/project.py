@@ -43,6 +43,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
 
     SECTION = "projects"
     ACTIONS = PROJECT
+    CONCERNS = frozenset({"deployment", "project"})
     BINDINGS = bindings(PROJECT)
     CSS_PATH = "../../styles/places/project.tcss"
     FILTERS = (Filter("name", "name"),)

@@ -27,6 +27,7 @@ class ProjectsScreen(ListScreen):
 
     SECTION = "projects"
     ACTIONS = PROJECTS
+    CONCERNS = frozenset({"project", "workspace"})
     BINDINGS = bindings(PROJECTS)
     CSS_PATH = "../../styles/places/project.tcss"
     SORT = ("name", False)

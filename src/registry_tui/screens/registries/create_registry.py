@@ -16,13 +16,13 @@ from registry_tui.screens.base.form import Tick, row
 from registry_tui.screens.base.names import name_problem
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.wording.text import safe
+from registry_tui.wording.words import CLOUDS
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Environment
 
 #: What the service asks the account for.
 ENTITLEMENT = "ML_MODEL_REGISTRY"
-CLOUDS = {"aws": "AWS", "azure": "Azure"}
 
 
 class CreateRegistry(WorkingForm[str]):

@@ -15,12 +15,11 @@ from registry_tui.terminal.actions import REGISTRIES, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache, Rows
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.wording.words import Cell, ago, registry_status
+from registry_tui.wording.words import CLOUDS, Cell, ago, registry_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
 
-CLOUDS = {"aws": "AWS", "azure": "Azure"}
 STATUSES = (
     ("Available", "Available"),
     ("Provisioning", "Provisioning"),
@@ -58,6 +57,7 @@ class RegistriesScreen(ListScreen):
     SECTION = "registries"
     CSS_PATH = "../../styles/registries/registries.tcss"
     ACTIONS = REGISTRIES
+    CONCERNS = frozenset({"registry"})
     BINDINGS = bindings(REGISTRIES)
     SORT = ("name", False)
     FILTERS = (

@@ -19,7 +19,7 @@ from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.list_pane import ListPane
 from registry_tui.screens.registries.models_pane import ModelsPane
-from registry_tui.screens.registries.registries import CLOUDS, registry_why_not
+from registry_tui.screens.registries.registries import registry_why_not
 from registry_tui.screens.registries.registry_actions import (
     confirm_delete,
     confirm_synchronize,
@@ -31,7 +31,7 @@ from registry_tui.terminal.actions import REGISTRY, Action, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.text import safe
-from registry_tui.wording.words import both, registry_status
+from registry_tui.wording.words import CLOUDS, both, registry_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
@@ -60,6 +60,7 @@ class RegistryScreen(FrameScreen):
 
     SECTION = "registries"
     ACTIONS = REGISTRY
+    CONCERNS = frozenset({"model", "registry", "version"})
     BINDINGS = bindings(REGISTRY)
     CSS_PATH = "../../styles/registries/registry.tcss"
 

@@ -43,6 +43,7 @@ class ExperimentScreen(ListScreen):
 
     SECTION = "projects"
     ACTIONS = EXPERIMENT
+    CONCERNS = frozenset({"version"})
     BINDINGS = bindings(EXPERIMENT)
     CSS_PATH = "../../styles/tracking/experiment.tcss"
     SORT = ("attribute started", True)
@@ -317,9 +318,6 @@ class ExperimentScreen(ListScreen):
         if await self.registered.learn(runs):
             self._show_columns()
             self.table.cells_came()
-
-    def follows(self, resource_type: str) -> bool:
-        return resource_type == "version"
 
     def refresh_data(self) -> None:
         self.registered.ask_again()

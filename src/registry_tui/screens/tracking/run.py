@@ -47,6 +47,7 @@ class RunScreen(CurveScreen):
 
     SECTION = "projects"
     ACTIONS = RUN
+    CONCERNS = frozenset({"version"})
     BINDINGS = bindings(RUN)
     CSS_PATH = "../../styles/tracking/run.tcss"
     CHART_TAB = "metrics"
