@@ -1,75 +1,60 @@
-"""Registered models by the name that is being typed: which there are, and completion of the rest."""
+"""Registered models by the name that is being typed: which exist, and whose names are like it."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from textual.suggester import Suggester
+from registry_tui.screens.base.name_field import Choice
+from registry_tui.terminal.matching import best
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.models import RegisteredModel
 
-#: Names that are offered while typing, and seconds without a key before the service is asked for them.
-MAX_NAMES, PAUSE = 6, 0.2
+#: Names in a hint, those that are asked for at first, and those for what is typed where there are more.
+MAX_NAMES, FIRST, MORE = 6, 500, 20
 #: Letters of a name that are asked for.
 MAX_LENGTH = 250
 
 
 class KnownModels:
-    """What the service said of the names that were typed."""
+    """What the service answered about the names that were typed."""
 
     def __init__(self) -> None:
-        #: The model of a name, or None where there is none.
+        #: The model of a name, or None where none exists.
         self.found: dict[str, RegisteredModel | None] = {}
-        #: Names that begin like the last one that was asked for.
-        self.similar: list[str] = []
+        #: Whether the first names were asked for, and whether these are all.
+        self._listed = self._complete = False
 
     async def ask(self, client: RegistryClient, registry: str, name: str) -> None:
-        """Asks for a model of this name, and for names that begin so. Raises RegistryError."""
+        """Asks for a model of this name, and for names like it. Raises RegistryError."""
         from registry_tui.client import NotFound
 
-        if name and len(name) <= MAX_LENGTH:
-            try:
-                model = await client.model(registry, name)
-                self.found[name] = model if model.name == name else None  # it may be another's ID
-            except NotFound:
-                self.found[name] = None
-        page = await client.models(registry, name=name[:MAX_LENGTH] or None, page_size=MAX_NAMES)
-        self.similar = [model.name for model in page.items]
-
-    def completion(self, typed: str) -> str | None:
-        """The first name that begins like this, in any case, and goes on."""
-        begin = (name for name in self.similar if name.casefold().startswith(typed.casefold()))
-        return next((name for name in begin if name != typed), None)
-
-
-class AsksForModels(Protocol):
-    """A form with a field for a model's name."""
-
-    names: KnownModels
+        if not self._listed:
+            first = await client.models(registry, page_size=FIRST)
+            self._listed, self._complete = True, first.next_page_token is None
+            self.found.update((model.name, model) for model in first.items)
+        if not name or len(name) > MAX_LENGTH:
+            return
+        try:
+            model = await client.model(registry, name)
+            self.found[name] = model if model.name == name else None  # it may be another's ID
+        except NotFound:
+            self.found[name] = None
+        if not self._complete:
+            page = await client.models(registry, name=name, page_size=MORE)
+            self.found.update((model.name, model) for model in page.items)
 
     @property
-    def typed_name(self) -> str:
-        """What stands in the field now."""
-        ...
+    def choices(self) -> list[Choice]:
+        """The models that exist, each with its newest version."""
+        return [
+            Choice(name, "without a version" if model.latest_version is None else f"version {model.latest_version}")
+            for name, model in self.found.items()
+            if model is not None
+        ]
 
-    async def learn(self, name: str) -> None:
-        """Asks for a name, and shows what is known then; tells in the form when that fails."""
-        ...
-
-
-class KnownNames(Suggester):
-    """Completes the names of registered models, as the service finds them."""
-
-    def __init__(self, form: AsksForModels) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._form = form
-
-    async def get_suggestion(self, value: str) -> str | None:
-        await asyncio.sleep(PAUSE)
-        if self._form.typed_name != value:
-            return None
-        await self._form.learn(value)
-        return self._form.names.completion(value)
+    def similar_to(self, typed: str) -> list[str]:
+        """A few names like what is typed, the best first."""
+        names = [name for name, model in self.found.items() if model is not None and name != typed]
+        return best(typed, names, str, MAX_NAMES)

@@ -11,7 +11,9 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Static
 
 from registry_tui.screens.base.form import Lines, Tick, row, whole
+from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
 from registry_tui.screens.deployments.deploy import ServingForm, size_text
+from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import parse_size
@@ -37,7 +39,7 @@ class ChangeForm(ServingForm):
     def compose_fields(self) -> Iterable[Widget]:
         found = self.deployment
         version = found.alias if found.follow_alias and found.alias else str(found.version)
-        yield row("Version or alias", Input(version, compact=True, id="version"))
+        yield named_row("Version or alias", NameField(version, id="version", find=once(self._versions)))
         follow = Tick("roll to its version when it moves", found.follow_alias, id="follow")
         yield row("Follow the alias", follow)
         yield row("Description", Lines(found.description, id="description"))
@@ -61,6 +63,10 @@ class ChangeForm(ServingForm):
 
     def on_mount(self) -> None:
         self.query_one("#version").focus()
+
+    async def _versions(self) -> list[Choice]:
+        found = self.deployment
+        return await version_choices(self.program.client, found.registry_id, found.model_name)
 
     def problem_of(self) -> str | None:
         typed = self.text("version")

@@ -11,8 +11,10 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Select, Static
 
 from registry_tui.screens.base.form import Lines, Tick, row, whole
-from registry_tui.screens.base.model_names import KnownModels, KnownNames
+from registry_tui.screens.base.model_names import KnownModels
+from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import memory, parse_size
@@ -140,14 +142,11 @@ class DeployForm(ServingForm):
     def compose_fields(self) -> Iterable[Widget]:
         if self.model is None:
             yield row("Model", Tick("Deploy registered model", True, id="registered"))
-            field = Input(compact=True, id="model", placeholder="type its name", suggester=KnownNames(self))
-            yield row("Registered Model", field)
-        yield row(
-            "Version or alias",
-            Input(
-                "" if self.version is None else str(self.version), compact=True, id="version", placeholder="3, champion"
-            ),
-        )
+            field = NameField(id="model", find=self._find_models, must_exist=True, placeholder="type its name")
+            yield named_row("Registered Model", field)
+        typed = "" if self.version is None else str(self.version)
+        version = NameField(typed, id="version", find=self._find_versions, placeholder="3, champion")
+        yield named_row("Version or alias", version)
         yield Static("", id="about", classes="hint", markup=False)
         yield row("Follow the alias", Tick("roll to its version when it moves", id="follow"))
         yield row("Name", Input(compact=True, id="name", placeholder="wine-api"))
@@ -175,15 +174,16 @@ class DeployForm(ServingForm):
         """The model's name as far as it is typed."""
         return self.text("model")
 
-    async def learn(self, name: str) -> None:
-        """Asks for a model of this name, and for names that begin so; says in the form when that fails."""
-        await self._guarded(self._learn_name(name))
-
-    async def _learn_name(self, name: str) -> None:
+    async def _find_models(self, name: str) -> list[Choice]:
         if self.project.registry_id is not None:
             await self.names.ask(self.program.client, self.project.registry_id, name)
-            await self._suggest()
+            self.work_on(self._suggest(), "suggest")
             self.check()
+        return self.names.choices
+
+    async def _find_versions(self, _: str) -> list[Choice]:
+        model = self.chosen_model
+        return [] if model is None else await version_choices(self.program.client, model.registry_id, model.name)
 
     async def _suggest(self) -> None:
         """Fills in what the version says, where nothing was typed."""
@@ -227,7 +227,9 @@ class DeployForm(ServingForm):
 
     @on(Input.Changed, "#model")
     @on(Input.Changed, "#version")
-    def _version_typed(self) -> None:
+    def _version_typed(self, event: Input.Changed) -> None:
+        if event.input.id == "model":  # its versions are others
+            self.query_one("#version", NameField).forget()
         self.work_on(self._suggest(), "suggest")
 
     def _version_problem(self) -> str | None:
@@ -249,13 +251,13 @@ class DeployForm(ServingForm):
 
     def _model_problem(self) -> str:
         """Why no model is chosen yet, with the names that could be meant."""
-        name, similar = self.typed_name, [safe(each, 40) for each in self.names.similar]
+        name = self.typed_name
+        similar = [safe(each, 40) for each in self.names.similar_to(name)]
         if not name:
             return "Registered Model: " + (f"there are {', '.join(similar)}" if similar else "none is registered yet")
         if name not in self.names.found:
-            return "looking whether it is there …"
-        completion = self.names.completion(name)
-        return f"→ takes {safe(completion, 60)}" if completion else f"no model is named {name}, and none begins so"
+            return "checking the name …"
+        return f"→ takes {similar[0]}" if similar else f"no model is named {name}, and none is like it"
 
     @on(Checkbox.Changed)
     def _ticked(self) -> None:

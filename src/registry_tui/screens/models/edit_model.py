@@ -10,6 +10,8 @@ from textual.widgets import Input, Select, Static
 
 from registry_tui.schemas.names import alias_problem
 from registry_tui.screens.base.form import Form, Lines, row
+from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
+from registry_tui.screens.base.user_names import every_user
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class EditModel(_Tagged):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield row("Description", Lines(self.model.description, id="description"))
-        yield row("Owner", Input(self.model.owner, compact=True, id="owner"))
+        yield named_row("Owner", NameField(self.model.owner, id="owner", find=every_user(self)))
         choices = (("private", "private"), ("public", "public"))
         value = self.model.visibility.value
         yield row("Visibility", Select(choices, value=value, allow_blank=False, compact=True, id="visibility"))
@@ -140,8 +142,15 @@ class SetAlias(Form[bool]):
     def title_text(self) -> str:
         return f"Alias for version {self.version.version}"
 
+    async def _aliases(self) -> list[Choice]:
+        model = await self.program.client.model(self.version.registry_id, self.version.model_name)
+        return [Choice(alias, self._becomes(number)) for alias, number in sorted(model.aliases.items())]
+
+    def _becomes(self, number: int) -> str:
+        return "taken away from this version" if number == self.version.version else f"moves here from version {number}"
+
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Alias", Input(compact=True, id="alias", placeholder="champion"))
+        yield named_row("Alias", NameField(id="alias", find=once(self._aliases), placeholder="champion"))
         if self.version.aliases:
             now = ", ".join(self.version.aliases)
             yield Static(safe(f"it has {now}; typing one of these takes it away", 300), classes="hint", markup=False)

@@ -1,4 +1,4 @@
-"""The Register Model dialog: a name with completion, notes, tags, visibility; then the archive's progress."""
+"""The Register Model dialog: a new name or a known one, notes, tags, visibility; then the archive's progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from textual.widgets import Input, Select, Static
 
 from registry_tui.schemas.names import model_name_problem
 from registry_tui.screens.base.form import Lines, row
-from registry_tui.screens.base.model_names import KnownModels, KnownNames
+from registry_tui.screens.base.model_names import KnownModels
+from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.screens.models.edit_model import parse_tags
 from registry_tui.terminal.commands import Place
@@ -30,7 +31,7 @@ class RegisterModelForm(WorkingForm[Place]):
 
     # Of one height, so that nothing moves while typing.
     DEFAULT_CSS = """
-    RegisterModelForm #adds { height: 2; margin: 0 0 1 18; text-wrap: nowrap; text-overflow: ellipsis; }
+    RegisterModelForm #adds { height: 2; margin: 0 0 0 18; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     TITLE_TEXT = "Register Model"
     TELLS_ITSELF = True
@@ -42,11 +43,8 @@ class RegisterModelForm(WorkingForm[Place]):
         self.names = KnownModels()
 
     def compose_fields(self) -> Iterable[Widget]:
-        placeholder = "a new name, or one that is there"
-        name_row = row("Name", Input(compact=True, id="name", placeholder=placeholder, suggester=KnownNames(self)))
-        name_row.styles.margin = 0
-        yield name_row
-        yield Static("", id="adds", classes="hint", markup=False)
+        name = NameField(id="name", find=self._find, placeholder="a new name, or one from the list")
+        yield named_row("Name", name, Static("", id="adds", classes="hint", markup=False))
         yield row("Description", Lines(id="description"))
         yield row("Version notes", Lines(id="notes"))
         yield row("Version tags", Input(compact=True, id="tags", placeholder="stage=candidate, team=fraud"))
@@ -57,7 +55,6 @@ class RegisterModelForm(WorkingForm[Place]):
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()
-        self.work_on(self.learn(""), "names")
         self.work_on(self._count(), "count")
 
     def _from(self) -> str:
@@ -79,14 +76,14 @@ class RegisterModelForm(WorkingForm[Place]):
                 text += f"\n⚠ not part of the model: {named}" + (f" and {others} more" if others > 0 else "")
             self.query_one("#from", Static).update(text)
 
-    async def learn(self, name: str) -> None:
-        """Asks for a model of this name, and for names that begin so; says in the form when that fails."""
-        await self._guarded(self._learn(name))
+    async def _find(self, name: str) -> list[Choice]:
+        await self._learn(name)
+        return self.names.choices
 
     async def _learn(self, name: str) -> None:
         assert self.project.registry_id is not None
-        if self._name_problem(name) is None or not name:
-            await self.names.ask(self.program.client, self.project.registry_id, name)
+        known = name if self._name_problem(name) is None else ""
+        await self.names.ask(self.program.client, self.project.registry_id, known)
         self.check()
 
     # -- input --------------------------------------------------------------------------------------
@@ -101,15 +98,15 @@ class RegisterModelForm(WorkingForm[Place]):
         typed = self.typed_name
         model = self.names.found.get(typed)
         why = self.problem_of()
-        others = ", ".join(safe(name, 40) for name in self.names.similar if name != typed)
+        others = ", ".join(safe(name, 40) for name in self.names.similar_to(typed))
         if model is not None:
-            text, style = f"adds version {(model.latest_version or 0) + 1}", "-good"
+            text, style = f"adds version {(model.latest_version or 0) + 1} to {safe(typed, 60)}", "-good"
         elif why is not None and typed:
             text, style = why, "-bad"
         elif not typed:
             text, style = (f"there are {others}" if others else ""), ""
         elif typed not in self.names.found:
-            text, style = "looking whether it is there …", ""
+            text, style = "checking the name …", ""
         else:
             text, style = "a new model, version 1" + (f"\nsimilar: {others}" if others else ""), ""
         hint.update(text)

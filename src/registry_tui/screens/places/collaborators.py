@@ -9,13 +9,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.dialogs import Confirm, Dialog, title
 from registry_tui.screens.base.form import Form, row
+from registry_tui.screens.base.name_field import NameField, named_row
+from registry_tui.screens.base.user_names import every_user
 from registry_tui.terminal.keys import PEOPLE_BOX, box_bindings
 from registry_tui.wording.text import safe
 
@@ -131,19 +132,14 @@ class SetCollaborator(Form[str]):
 
     def compose_fields(self) -> Iterable[Widget]:
         if self.known is None:
-            yield row("User", Input(compact=True, id="user", max_length=200, placeholder="a user's name"))
+            user = NameField(id="user", find=every_user(self), max_length=200, placeholder="a user's name")
+            yield named_row("User", user)
         roles = [(f"{role}: {words}", role) for role, words in ROLES]
         now = "contributor" if self.known is None else self.known.role.value
         yield row("Role", Select(roles, value=now, allow_blank=False, compact=True, id="role"))
 
     def on_mount(self) -> None:
         self.query_one("#user" if self.known is None else "#role").focus()
-        if self.known is None:
-            self.work_on(self._learn_users(), "users")
-
-    async def _learn_users(self) -> None:
-        found = (await self.program.client.users(page_size=1000)).items
-        self.query_one("#user", Input).suggester = SuggestFromList([user.name for user in found])
 
     @property
     def user(self) -> str:

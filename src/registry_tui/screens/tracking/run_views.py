@@ -10,7 +10,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
-from registry_tui.screens.base.form import Form, row
+from registry_tui.screens.base.form import Form
+from registry_tui.screens.base.name_field import Choice, NameField, at_once, named_row
 from registry_tui.screens.tracking.run_list import RunList, RunView
 
 
@@ -102,7 +103,8 @@ class NameView(Form[str]):
         self.known = known
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Name", Input(compact=True, id="name", placeholder="best runs"))
+        known = [Choice(name, "kept anew") for name in self.known]
+        yield named_row("Name", NameField(id="name", find=at_once(known), placeholder="best runs"))
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()

@@ -1,0 +1,69 @@
+"""Fuzzy matching of names: letters in order, best matches first. Linear in the length of each name.
+
+`textual.fuzzy` tries every way in which the letters may be spread, which takes minutes for long names of few letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
+#: Ranks of a match, the best first.
+_SAME, _BEGINS, _WORD, _WITHIN, _SPREAD = range(5)
+
+
+def match(typed: str, name: str) -> tuple[int, int, tuple[int, ...]] | None:
+    """The rank of a match (less is better), how far its letters are spread, and their positions; None without one.
+
+    Case does not count. Without typed text everything matches alike.
+    """
+    wanted, text = _folded(typed.strip()), _folded(name)
+    if not wanted:
+        return _BEGINS, 0, ()
+    at = text.find(wanted)
+    if at >= 0:
+        word = _at_word(name, text, wanted)
+        at = at if word is None else word
+        rank = _SAME if text == wanted else _BEGINS if at == 0 else _WORD if word is not None else _WITHIN
+        return rank, at, tuple(range(at, at + len(wanted)))
+    places = _spread(wanted.replace(" ", ""), text)
+    return None if places is None else (_SPREAD, places[-1] - places[0], places)
+
+
+def best(typed: str, things: Iterable[Thing], name: Callable[[Thing], str], most: int | None = None) -> list[Thing]:
+    """The things whose name matches, the best first; equally good ones keep their order."""
+    found = [(key[:2], index, thing) for index, thing in enumerate(things) if (key := match(typed, name(thing)))]
+    found.sort(key=lambda each: each[:2])
+    return [thing for _, _, thing in found[:most]]
+
+
+def _folded(text: str) -> str:
+    """Lowercase, of the same length, so that positions stay true."""
+    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+
+
+def _at_word(name: str, text: str, wanted: str) -> int | None:
+    """Where the wanted text begins a word of the name, as `Regressor` in `WineAlcoholRegressor`."""
+    at = text.find(wanted)
+    while at >= 0:
+        if at == 0 or not name[at - 1].isalnum() or (name[at].isupper() and not name[at - 1].isupper()):
+            return at
+        at = text.find(wanted, at + 1)
+    return None
+
+
+def _spread(wanted: str, text: str) -> tuple[int, ...] | None:
+    """Positions of the wanted letters, in order: found from the left, then drawn together from the right."""
+    at = -1
+    for letter in wanted:
+        at = text.find(letter, at + 1)
+        if at < 0:
+            return None
+    places: list[int] = []
+    at += 1
+    for letter in reversed(wanted):
+        at = text.rfind(letter, 0, at)
+        places.append(at)
+    return tuple(reversed(places))
