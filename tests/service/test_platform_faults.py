@@ -21,8 +21,9 @@ import boto3
 import psutil
 import pytest
 
-from registry_tui.platform import lifecycle, processes, supervisor
+from registry_tui.platform import endings, lifecycle, processes, supervisor
 from registry_tui.platform.errors import PortTaken, StillRunning
+from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.operations import PartState
@@ -195,6 +196,12 @@ def test_a_taken_port_is_an_error_and_others_can_be_chosen(own_platform: Platfor
         assert_kept(own_platform)
 
 
+def started_again(home: Home) -> bool:
+    """Whether the service's process is another one than the one that left the reason."""
+    info = supervisor.processes(home)["service"]
+    return info.running and not endings.is_ending(home, "service", info.pid)
+
+
 def test_a_part_that_cannot_start_is_told_with_its_log(own_platform: Platform) -> None:
     own_platform.down()
     database = own_platform.home.service_database
@@ -212,6 +219,7 @@ def test_a_part_that_cannot_start_is_told_with_its_log(own_platform: Platform) -
         assert str(database) in last["error"] and "registry-tui logs service" in last["action"]
         states = {part.name: part.state for part in platform_status(own_platform.home).parts}
         assert states["object-store"] is PartState.HEALTHY and states["service"] is PartState.FAILED
+        wait_for(lambda: started_again(own_platform.home), what="supervisord to start the part again by itself")
     finally:
         database.rmdir()
         shutil.move(kept, database)

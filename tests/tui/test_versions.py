@@ -37,7 +37,7 @@ async def test_the_panel_tells_deployments_and_requirements(
         await driver.shows("Deployed", deployment.name)
         await driver.press("down", "enter")
         await driver.shows("Version 1", "● deployed", "Requirements", "mlflow", "No signature")
-        await driver.press("x")
+        await driver.press("X")
         await driver.at("experiment")
         await driver.press("escape")
         await driver.at("model")

@@ -90,8 +90,9 @@ def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> It
             ends = bool(info.pid) and endings.is_ending(home, part, info.pid)
             if ends:
                 supervisor.stop_part(home, program)
+            # Also beside a process that supervisord started again by itself: the reason is its predecessor's.
+            endings.works(home, part)
             if ends or not info.running:
-                endings.works(home, part)
                 supervisor.start_part(home, program)
         yield from _until_healthy(home, ports, secrets, tuple(supervisor.PARTS), patience)
         yield from _hand_over(home, patience)
