@@ -23,7 +23,7 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
 test: check ## install what tests need, check, and run all tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope
 
 test-fast: ## run the tests that need no platform, without the slow ones; under a minute
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not platform and not slow" tests/unit tests/snapshots

@@ -46,6 +46,10 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def two(platform: Platform) -> Served:
     """Version 1 adds 10, version 2 adds 20; this is version 2."""
+    return two_versions(platform)
+
+
+def two_versions(platform: Platform) -> Served:
     project = platform.new_project()
     first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
     return register(platform, project, first.version.model_name, add=20)
@@ -178,8 +182,9 @@ def test_api_keys(platform: Platform, two: Served) -> None:
     assert outcome(again) == (403, "api-key-foreign")
 
 
-def test_nobody_notices_a_killed_replica_a_rollout_and_a_killed_service(platform: Platform, two: Served) -> None:
-    deployment = deploy(platform, two, version=1, replicas=2)
+def test_nobody_notices_a_killed_replica_a_rollout_and_a_killed_service(own_platform: Platform) -> None:
+    platform = own_platform
+    deployment = deploy(platform, two_versions(platform), version=1, replicas=2)
     with Load(deployment) as load:
         victim = replicas(platform, deployment)[0]
         assert victim.pid is not None
