@@ -280,7 +280,7 @@ async def press_ok(see: Driver, form: Form[Any]) -> None:
         if not isinstance(see.app.focused, Input):
             form.query_one("#ok").focus()
         await see.press("enter")
-    await see.press("enter", "enter", "ctrl+s")
+    await see.press("enter", "enter", "ctrl+t")
     await see.pilot.click("#ok")
 
 
