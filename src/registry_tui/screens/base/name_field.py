@@ -136,7 +136,7 @@ class NameField(Input):
             self.show_choices()
 
     def forget(self) -> None:
-        """Asks anew when it is used next: what the names belong to is another one now."""
+        """Drops the names, because they belong to something else now; the next use asks for the new ones."""
         self._known.clear()
         self._answered.clear()
         self._offer([])

@@ -20,7 +20,7 @@ from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 
 def forget(service: Service, registry_workspace: str, model: str, version: int | None) -> None:
-    """Takes a version, or a whole model, out of MLflow; one that is gone is no error. Raises PartUnavailable."""
+    """Takes a version, or a whole model, out of MLflow; does nothing when it is gone. Raises PartUnavailable."""
     body = {"name": model}
     with suppress(Missing):
         if version is None:
