@@ -242,11 +242,6 @@ class RegistryApp(Playing, Changes, PaintingApp):
 
     # -- places -------------------------------------------------------------------------------------
 
-    @property
-    def frame(self) -> FrameScreen:
-        """The place in view, below any dialog."""
-        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen))
-
     def open(self, place: Place) -> None:
         """Drills into a place; esc comes back from it."""
         place.came_from = self.frame.place

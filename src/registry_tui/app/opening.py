@@ -25,7 +25,7 @@ LAST_RESORT = 5.0
 
 
 def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] = ()) -> int:
-    """Opens the terminal program; returns the exit code. A terminal that cannot show it is told what works there.
+    """Opens the terminal program; returns the exit code. Where no terminal can show it, a message says so.
 
     With `walk` the program plays it first; what somebody keeps between runs is then neither read nor changed.
     """

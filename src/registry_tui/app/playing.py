@@ -58,9 +58,14 @@ class Playing(TypingAhead, Watching):
         """Whether the walk has the keys."""
         return self._playing is not None and not self._playing.done()
 
+    @property
+    def frame(self) -> FrameScreen:
+        """The place in view, below any dialog."""
+        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen))
+
     def on_mount(self) -> None:
-        self.screen_change_signal.subscribe(self, lambda _: self._show_caption())
         if self._scenes:
+            self.screen_change_signal.subscribe(self, lambda _: self._show_caption())
             self._playing = asyncio.create_task(self._play(), name="walk")
 
     async def on_event(self, event: events.Event) -> None:
@@ -111,7 +116,7 @@ class Playing(TypingAhead, Watching):
                 return
             self._caption = f"{number}/{total}  {scene.caption}"
             self._show_caption()
-            await self._wait(LOOK + READING * len(scene.caption))
+            await self._read(LOOK + READING * len(scene.caption))
             for part in scene.keys:
                 await self._press_part(part)
         self._hand_over(END)
@@ -120,15 +125,14 @@ class Playing(TypingAhead, Watching):
         if part.startswith('"'):
             for character in part[1:]:
                 self._press(character)
-                await self._wait(KEY_GAP / 4, reading=False)
+                await asyncio.sleep(KEY_GAP / 4 / SPEEDS[self._speed])
         else:
             self._press(self._key_of(part[1:]) if part.startswith("!") else part)
-            await self._wait(KEY_GAP, reading=False)
+            await asyncio.sleep(KEY_GAP / SPEEDS[self._speed])
 
     def _key_of(self, action: str) -> str:
         """The key that does an action on the page in view."""
-        screen = next(screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen))
-        return next(known.key for known in screen.all_actions() if known.id == action).split(",")[0]
+        return next(known.key for known in self.frame.all_actions() if known.id == action).split(",")[0]
 
     def _press(self, key: str) -> None:
         character = key if len(key) == 1 else " " if key == "space" else None
@@ -151,24 +155,19 @@ class Playing(TypingAhead, Watching):
 
     def _complete(self, at: str) -> bool:
         screen = self.screen
-        if at == "dialog":
-            return not isinstance(screen, FrameScreen)
         here = isinstance(screen, FrameScreen) and screen.is_mounted and screen.place.kind == at
         return self.answering and here and all(worker.is_finished for worker in self.workers)
 
-    async def _wait(self, seconds: float, *, reading: bool = True) -> None:
-        """Waits so long at the speed that was chosen. Waits for reading last while it is paused; stepping ends them."""
+    async def _read(self, seconds: float) -> None:
+        """Waits so long at the speed that was chosen, and while it is paused; stepping on ends it."""
         left = seconds
-        while left > 0 or (reading and self._paused):
-            if reading and self._next.is_set():
-                break
+        while (left > 0 or self._paused) and not self._next.is_set():
             before = time.monotonic()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._next.wait() if reading else asyncio.Event().wait(), GLANCE / 2)
-            if not (reading and self._paused):
+                await asyncio.wait_for(self._next.wait(), GLANCE / 2)
+            if not self._paused:
                 left -= (time.monotonic() - before) * SPEEDS[self._speed]
-        if reading:
-            self._next.clear()
+        self._next.clear()
 
     # -- the caption --------------------------------------------------------------------------------
 
@@ -183,6 +182,6 @@ class Playing(TypingAhead, Watching):
         text = f"{self._caption}\n{state} · {CONTROLS}"
         shown = next(iter(self.screen.query(Caption)), None)
         if shown is None:
-            self.screen.mount(Caption(text, markup=False, classes="caption"))
+            self.screen.mount(Caption(text, markup=False))
         else:
             shown.update(text)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class Scene:
     """One step of the walk.
 
-    `at` is the kind of place that has to be in view (`registry_tui.terminal.commands.SCREENS`), or "dialog" for a
-    dialog over it. Each part of `keys` is Textual's name of a key, `!action` for the key that does an action there
-    (also one that somebody gave it in `config.toml`), or `"text` for text that is typed.
+    `at` is the kind of place that has to be in view (`registry_tui.terminal.commands.SCREENS`). Each part of `keys` is
+    Textual's name of a key, `!action` for the key that does an action there (also one that somebody gave it in
+    `config.toml`), or `"text` for text that is typed.
     """
 
     at: str
