@@ -15,7 +15,7 @@ from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
 from registry_tui.service.adapters.mlflow_words import moment, offset_token, quoted, unquotable
-from registry_tui.service.core import events, identity
+from registry_tui.service.core import events, identity, tag_rules
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
@@ -165,22 +165,9 @@ def require_owner(principal: Principal, model: RegisteredModel, doing: str, also
     )
 
 
-def check_tags(tags: Iterable[Tag], delete: Iterable[str] = ()) -> None:
-    """Raises InvalidInput for a tag that is given twice, is to be set and deleted, or is one of ours."""
-    seen: set[str] = set()
-    for key in [tag.key for tag in tags] + list(delete):
-        problem = None
-        if key in seen:
-            problem = f"{key!r} is given twice"
-        elif key.startswith(mlflow_tags.PREFIX):
-            problem = f"{key!r}: the registry keeps tags under {mlflow_tags.PREFIX} for itself"
-        elif key.startswith("mlflow.prompt."):
-            problem = f"{key!r} would make it a prompt"
-        elif key != key.strip() or any(ord(sign) < 32 for sign in key):
-            problem = f"{key!r} holds spaces around it, or control characters"
-        if problem:
-            raise InvalidInput(f"The tag {problem}", errors=[FieldProblem(field="tags", message=problem)])
-        seen.add(key)
+def check_tags(given: Iterable[Tag], delete: Iterable[str] = ()) -> None:
+    """Raises InvalidInput for a tag that models and versions cannot have; MLflow marks prompts by tags."""
+    tag_rules.check_tags(given, delete, "mlflow.prompt.", " would make it a prompt")
 
 
 def reread(service: Service, place: RegistryPlace, model: RegisteredModel) -> RegisteredModel:

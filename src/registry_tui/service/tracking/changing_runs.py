@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import FieldProblem
-from registry_tui.schemas.tracking import ItemChanges, RunsChosen, RunsUpdate
+from registry_tui.schemas.tracking import Experiment, ItemChanges, RunsChosen, RunsUpdate
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.tag_rules import check_tags
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.tracking import item_changes
 from registry_tui.service.tracking.changing_experiments import NOTE, fetch_experiment
@@ -76,10 +77,14 @@ def restore_runs(service: Service, principal: Principal, project: str, request: 
     """
     place = item_changes.enter_to_change(service, principal, project, "run.restore")
 
+    @cache
+    def experiment_of(id_: str) -> Experiment:
+        return fetch_experiment(service, place, id_)
+
     def change(run: dict[str, Any]) -> None:
         if not _deleted(run):
             raise WrongState(f"Run {_name(run)} is not deleted")
-        experiment = fetch_experiment(service, place, run["info"]["experiment_id"])
+        experiment = experiment_of(run["info"]["experiment_id"])
         if experiment.lifecycle_stage == "deleted":
             raise WrongState(
                 f"The experiment of run {_name(run)}, {experiment.name}, is deleted too",
@@ -133,22 +138,8 @@ def _check(request: RunsUpdate) -> None:
         raise InvalidInput("Nothing is to be changed", action="Give a name, a note, or tags")
     if request.name is not None and not request.name.strip():
         raise InvalidInput("The name is empty", errors=[FieldProblem(field="name", message="The name is empty")])
-    seen: set[str] = set()
-    for key in [*(each.key for each in request.set_tags), *request.delete_tags]:
-        problem = None
-        if key in seen:
-            problem = f"{key!r} is given twice"
-        elif key.startswith(mlflow_tags.PREFIX):
-            problem = f"{key!r}: the registry keeps tags under {mlflow_tags.PREFIX} for itself"
-        elif key.startswith("mlflow."):
-            problem = (
-                f"{key!r}: MLflow keeps tags under mlflow. for itself; a run's name and note have their own fields"
-            )
-        elif key != key.strip() or any(ord(sign) < 32 for sign in key):
-            problem = f"{key!r} holds spaces around it, or control characters"
-        seen.add(key)
-        if problem:
-            raise InvalidInput(f"The tag {problem}", errors=[FieldProblem(field="tags", message=problem)])
+    reason = ": MLflow keeps tags under mlflow. for itself; a run's name and note have their own fields"
+    check_tags(request.set_tags, request.delete_tags, "mlflow.", reason)
     for tag in request.set_tags:
         if len(tag.value) > _LONGEST_VALUE:
             problem = f"{tag.key!r} has {len(tag.value)} characters; at most {_LONGEST_VALUE} are possible"
