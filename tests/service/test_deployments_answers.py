@@ -15,7 +15,7 @@ from registry_tui.platform import lifecycle
 from registry_tui.schemas.deployments import Batching, Deployment, DeploymentUpdate, RevisionState, TestRequest
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from support.platforms import Platform, wait_for
-from support.served import Served, answer, call, deploy, finish, register, split
+from support.served import Served, answer, call, deploy, finish, register, split, update
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,6 @@ def adder(platform: Platform) -> Served:
 
 def shown(platform: Platform, deployment: Deployment) -> str:
     return platform.command("deployments", "show", deployment.name).stdout
-
-
-def update(platform: Platform, deployment: Deployment, **fields: object) -> Deployment:
-    request = DeploymentUpdate.model_validate(fields)
-    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, request))
-    assert isinstance(accepted, Accepted)
-    finish(platform, accepted.workflow)
-    return platform.ask(lambda client: client.deployment(deployment.id))
 
 
 def test_whether_requests_share_calls_is_set_and_shown_with_the_reason(platform: Platform, adder: Served) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from registry_tui.client.errors import RegistryError
-from registry_tui.schemas.deployments import Deployment, DeploymentCreate
+from registry_tui.schemas.deployments import Deployment, DeploymentCreate, DeploymentUpdate, ReplicaStatus
 from registry_tui.schemas.models import ModelVersion, RegisterModel
-from registry_tui.schemas.operations import Workflow, WorkflowStatus
+from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, unique
 from support.registered import mlflow_client
@@ -142,6 +142,13 @@ def finish(platform: Platform, workflow: Workflow, status: WorkflowStatus = Work
     return ended
 
 
+def two_versions(platform: Platform) -> Served:
+    """Registers version 1, which adds 10, and version 2, which adds 20; returns version 2."""
+    project = platform.new_project()
+    first = register(platform, project, add=10, example=split(a=[1.0], b=[2.0]))
+    return register(platform, project, first.version.model_name, add=20)
+
+
 def deploy(platform: Platform, served: Served, **fields: Any) -> Deployment:
     """Deploys a version, without authentication unless told otherwise, and waits until it answers."""
     request = DeploymentCreate(
@@ -158,6 +165,25 @@ def deploy(platform: Platform, served: Served, **fields: Any) -> Deployment:
     DEPLOYED.append((platform, accepted.resource.id))
     finish(platform, accepted.workflow)
     return platform.ask(lambda client: client.deployment(accepted.resource.id))
+
+
+def now(platform: Platform, deployment: Deployment) -> Deployment:
+    return platform.ask(lambda client: client.deployment(deployment.id))
+
+
+def replicas(platform: Platform, deployment: Deployment) -> list[ReplicaStatus]:
+    return platform.ask(lambda client: client.replicas(deployment.id))
+
+
+def update(
+    platform: Platform, deployment: Deployment, status: WorkflowStatus = WorkflowStatus.SUCCEEDED, **fields: Any
+) -> Deployment:
+    """Rolls a change out; its workflow must end with `status`. Returns the deployment afterwards."""
+    request = DeploymentUpdate.model_validate(fields)
+    accepted = platform.ask(lambda client: client.update_deployment(deployment.id, request))
+    assert isinstance(accepted, Accepted)
+    finish(platform, accepted.workflow, status)
+    return now(platform, deployment)
 
 
 def take_away(made: list[tuple[Platform, str]]) -> None:
