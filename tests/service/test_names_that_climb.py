@@ -46,6 +46,7 @@ MAKES = {("set_alias", "alias"), ("set_collaborator", "user")}
 #: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
 SEARCHED_IN = {
+    ("/search", "q"),
     ("/registries", "environment"),
     ("/registries/{registry}/storage/archives", "model"),
     ("/registries/{registry}/storage/models", "model"),

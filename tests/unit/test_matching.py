@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry_tui.terminal.matching import best, match
+from registry_tui.contracts.matching import best, match
 
 MODELS = ["DiabetesProgression", "TumourScreening", "WineAlcoholRegressor", "WineCultivarClassifier", "my-wine"]
 
@@ -54,7 +54,7 @@ def test_long_names_of_few_letters_are_matched_letter_by_letter() -> None:
             looked += 1
             return super().find(*arguments)  # type: ignore[arg-type]
 
-    from registry_tui.terminal.matching import _spread
+    from registry_tui.contracts.matching import _spread
 
     assert _spread("a" * 30 + "b", Counted("a" * 250)) is None
     assert looked <= 31

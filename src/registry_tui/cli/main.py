@@ -40,6 +40,7 @@ COMMANDS = {
     "models": "models:app",
     "deployments": "deployments:app",
     "keys": "keys:app",
+    "search": "search:search",
     "events": "events:app",
     "workflows": "workflows:app",
     "env": "projects:env",

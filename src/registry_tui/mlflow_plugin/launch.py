@@ -108,7 +108,16 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     from mlflow.server import artifact_router, auth, handlers
 
     from registry_tui.contracts.mlflow_routes import RoutesFile
-    from registry_tui.mlflow_plugin import analysis, artifact_paths, client_faults, curves, hooks, model_uris, purging
+    from registry_tui.mlflow_plugin import (
+        analysis,
+        artifact_paths,
+        client_faults,
+        curves,
+        finding,
+        hooks,
+        model_uris,
+        purging,
+    )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
@@ -125,6 +134,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     model_uris.install(auth, handlers)
     curves.install(mlflow.server.app, home.mlflow_database)
     purging.install(mlflow.server.app)
+    finding.install(mlflow.server.app)
     analysis.keep_analysed(home.mlflow_database)
     routes = RoutesFile(home.routes_file)
     membership = Membership(auth, routes)

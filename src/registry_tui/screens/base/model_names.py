@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry_tui.contracts.matching import best
 from registry_tui.screens.base.name_field import Choice
-from registry_tui.terminal.matching import best
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient

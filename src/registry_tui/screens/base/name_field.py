@@ -15,8 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from registry_tui.contracts.matching import best, match
 from registry_tui.screens.base.form import row
-from registry_tui.terminal.matching import best, match
 from registry_tui.wording.text import fit, safe
 
 if TYPE_CHECKING:

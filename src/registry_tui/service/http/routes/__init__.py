@@ -10,7 +10,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from registry_tui.contracts import names
 from registry_tui.service.errors import InvalidInput
 
-MODULES = ("system", "places", "registries", "tracking", "models", "deployments", "events", "workflows")
+MODULES = ("system", "places", "registries", "tracking", "models", "deployments", "search", "events", "workflows")
 
 
 class Segment(StringConvertor):

@@ -1,17 +1,24 @@
 """Fuzzy matching of names: letters in order, best matches first. Linear in the length of each name.
 
+The terminal program ranks what it shows by it; databases find candidates by `like_patterns`, and rank them by it.
+
 `textual.fuzzy` tries every way in which the letters may be spread, which takes minutes for long names of few letters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
 #: Ranks of a match, the best first.
 _SAME, _BEGINS, _WORD, _WITHIN, _SPREAD = range(5)
+#: The worst rank: the letters are in order, but not together.
+SPREAD = _SPREAD
+#: Stands in `like_patterns` before a letter that would mean something else there.
+ESCAPE = "\\"
 
 
 def match(typed: str, name: str) -> tuple[int, int, tuple[int, ...]] | None:
@@ -37,6 +44,37 @@ def best(typed: str, things: Iterable[Thing], name: Callable[[Thing], str], most
     found = [(key[:2], index, thing) for index, thing in enumerate(things) if (key := match(typed, name(thing)))]
     found.sort(key=lambda each: each[:2])
     return [thing for _, _, thing in found[:most]]
+
+
+@dataclass(frozen=True)
+class LikePatterns:
+    """Patterns of SQL's LIKE without case: each group finds better matches than the next, the last one every match."""
+
+    same: tuple[str, ...]
+    begins: tuple[str, ...]
+    within: tuple[str, ...]
+    spread: str
+
+
+def like_patterns(typed: str) -> LikePatterns:
+    """What a database is asked for, so that it finds every name that matches.
+
+    It may find more: SQLite knows the cases of ASCII letters only, so any letter stands for one that is not ASCII.
+    """
+    wanted = typed.strip()
+    ways = sorted({wanted} if wanted.isascii() else {wanted, wanted.lower(), wanted.upper(), wanted.title()})
+    escaped = [_escaped(way) for way in ways]
+    letters = [_escaped(letter) if letter.isascii() else "_" for letter in wanted if letter != " "]
+    return LikePatterns(
+        tuple(escaped),
+        tuple(f"{way}%" for way in escaped),
+        tuple(f"%{way}%" for way in escaped),
+        "%".join(["", *letters, ""]) or "%",
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(ESCAPE + letter if letter in (ESCAPE, "%", "_") else letter for letter in text)
 
 
 def _folded(text: str) -> str:
