@@ -20,6 +20,7 @@ from pathlib import Path
 from budgets import Judge
 from servers import temporary_folder
 
+from registry_tui.client import RegistryClient
 from registry_tui.platform import processes
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.models import RegisterModel
@@ -76,8 +77,8 @@ def use(platform: Platform, models: int) -> None:
     for _ in range(models):
         run = log_model(platform, project)
         request = RegisterModel(name=unique("used"), run_id=run.run_id, artifact_path=run.artifact_path)
-        accepted = platform.ask(lambda client, request=request: client.register_model(project.id, request))
-        platform.ask(lambda client, id_=accepted.workflow.id: client.wait_for_workflow(id_))
+        accepted = platform.call(RegistryClient.register_model, project.id, request)
+        platform.call(RegistryClient.wait_for_workflow, accepted.workflow.id)
         platform.command("models", "list", project.name, check=False)
 
 

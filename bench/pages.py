@@ -24,7 +24,7 @@ from support.platforms import Platform
 from support.registered import mlflow_client
 
 PAGE = 100
-ORDERS = ([], ["metrics.m0 DESC"])
+ORDERS: tuple[list[str], ...] = ([], ["metrics.m0 DESC"])
 
 
 def timed(ask: Callable[[], httpx.Response]) -> tuple[float, httpx.Response]:
@@ -62,8 +62,8 @@ def measure(platform: Platform, runs: int, repeat: int) -> int:
         mlflow_client(credentials) as mlflow,
     ):
         for order in ORDERS:
-            ours_body = {"experiment_ids": [experiment], "order_by": order, "page_size": PAGE}
-            raw_body = {"experiment_ids": [experiment], "order_by": order, "max_results": PAGE}
+            ours_body: dict[str, object] = {"experiment_ids": [experiment], "order_by": order, "page_size": PAGE}
+            raw_body: dict[str, object] = {"experiment_ids": [experiment], "order_by": order, "max_results": PAGE}
 
             def through_service(body: dict[str, object] = ours_body) -> httpx.Response:
                 return service.post(f"/api/v1/projects/{project.id}/runs/search", json=body)

@@ -64,7 +64,8 @@ def _comments(module: ModuleType, name: str) -> dict[str, str]:
     found, text = {}, ""
     for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            above, at = [], node.lineno - 2
+            above: list[str] = []
+            at = node.lineno - 2
             while lines[at].strip().startswith("#:"):
                 above.insert(0, lines[at].strip().removeprefix("#:").strip())
                 at -= 1

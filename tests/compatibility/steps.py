@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import tempfile
 import time
 import traceback
 import uuid
 import warnings
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -163,8 +163,8 @@ class Story:
         if VERSION < (2, 21):
             raise NotInThisGeneration("since 2.21")
         # MLflow 3.0 still has them at the top, as 2.21 has.
-        genai = getattr(mlflow, "genai", None)
-        prompts = genai if hasattr(genai, "register_prompt") else mlflow
+        genai: Any = getattr(mlflow, "genai", None)
+        prompts: Any = genai if hasattr(genai, "register_prompt") else mlflow
         made = prompts.register_prompt(name=PROMPT, template="Hello {{name}}", commit_message="first")
         assert int(made.version) == 1
         prompts.register_prompt(name=PROMPT, template="Good day {{name}}")
@@ -270,4 +270,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import defaultdict
 from multiprocessing.connection import Client
 from typing import Any
 
@@ -31,14 +30,14 @@ _left_out = pytest.StashKey[dict[str, list[str]]]()
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what cannot run against a platform, and keeps why."""
-    left_out = config.stash.setdefault(_left_out, defaultdict(list))
+    left_out = config.stash.setdefault(_left_out, {})
     kept, dropped = [], []
     for item in items:
         reason = _reason(item)
         if reason is None:
             kept.append(item)
         else:
-            left_out[reason].append(item.name)
+            left_out.setdefault(reason, []).append(item.name)
             dropped.append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
@@ -81,7 +80,7 @@ def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> obj
     return client
 
 
-class _Registering(MlflowClient):
+class _Registering(MlflowClient):  # type: ignore[misc]
     """Registers a model that a run logged where a test names a source and a run that do not exist.
 
     Stock MLflow stores any text as the source; the platform copies the files of a model.

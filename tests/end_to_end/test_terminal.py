@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.platform.processes import alive
 from registry_tui.schemas.places import Project
 from support.platforms import Platform, clean_environment, unique, wait_for
 from support.terminal import Terminal, terminal
@@ -159,7 +158,7 @@ def test_it_ends_when_its_terminal_goes_away_while_the_platform_starts(own_platf
         screen.shows("Starting the platform")
         screen.process.kill(signal.SIGHUP)
         os.close(screen.process.child_fd)
-        wait_for(lambda: not alive(screen.process.pid), what="its end")
+        wait_for(lambda: not screen.process.isalive(), what="its end")
         screen.process.closed = True
     own_platform.up()
 

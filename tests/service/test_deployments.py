@@ -93,7 +93,7 @@ def test_what_is_not_possible_is_said(platform: Platform, two: Served) -> None:
     for name in ("LD_PRELOAD", "PYTHONPATH", "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"):
         refused(WrongInput, "belong to the platform", environment=[EnvironmentVariable(name=name, value="x")])
     for count in (0, 10_000):
-        body = {"name": "d", "project": two.project.id, "model": "m", "version": 1, "replicas": count}
+        body: dict[str, Any] = {"name": "d", "project": two.project.id, "model": "m", "version": 1, "replicas": count}
         with pytest.raises(ValueError, match="replicas"):
             DeploymentCreate(**body)
     outsider = unique("outsider")

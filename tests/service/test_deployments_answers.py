@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from registry_tui.client import RegistryClient
 from registry_tui.platform import lifecycle
 from registry_tui.schemas.deployments import Batching, Deployment, DeploymentUpdate, RevisionState, TestRequest
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
@@ -175,7 +176,7 @@ def test_a_version_that_fails_over_its_example_is_rolled_back_with_the_last_line
     deployment = deploy(soon, good)
     for version, said in ((2, "own input example: no such column"), (3, "does not answer its input example within 2")):
         request = DeploymentUpdate(version=version)
-        accepted = soon.ask(lambda client, request=request: client.update_deployment(deployment.id, request))
+        accepted = soon.call(RegistryClient.update_deployment, deployment.id, request)
         assert isinstance(accepted, Accepted)
         assert said in str(finish(soon, accepted.workflow, WorkflowStatus.FAILED).error)
     assert answer(deployment) == [4.0]

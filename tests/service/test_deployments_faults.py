@@ -13,12 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from registry_tui.client import RegistryClient
 from registry_tui.client.errors import Conflict
 from registry_tui.contracts.replica_spec import ReplicaSpec
 from registry_tui.platform import lifecycle, processes, supervisor
 from registry_tui.platform.paths import GATEWAYS
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate, EnvironmentVariable
-from registry_tui.schemas.operations import Workflow, WorkflowStatus
+from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.deployments import machine
@@ -82,7 +83,8 @@ def test_room_is_given_once_also_while_rollouts_run(own_platform: Platform) -> N
     accepted = platform.ask(lambda client: client.update_deployment(one.id, change))
     with pytest.raises(Conflict, match="other deployments have"):
         platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
-    platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))
+    assert isinstance(accepted, Accepted)
+    platform.call(RegistryClient.cancel_workflow, accepted.workflow.id)
     finish(platform, accepted.workflow, WorkflowStatus.CANCELLED)
     # What was held is free again.
     platform.ask(lambda client: client.update_deployment(other.id, DeploymentUpdate(memory_bytes=share)))
@@ -129,7 +131,8 @@ def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_t
     accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
     # The old one answers what it was asked before, so that there is time while it is on its way out.
     wait_for(lambda: not local.configured(old), what="the old replica to be told to go")
-    platform.ask(lambda client: client.cancel_workflow(accepted.workflow.id))
+    assert isinstance(accepted, Accepted)
+    platform.call(RegistryClient.cancel_workflow, accepted.workflow.id)
     platform.kill("service")
     caller.join()
     assert [each.status_code for each in slow] == [200]

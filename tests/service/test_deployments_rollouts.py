@@ -6,10 +6,12 @@ import os
 import signal
 import sqlite3
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
 
+from registry_tui.client import RegistryClient
 from registry_tui.schemas.deployments import BuildState, DeploymentCreate, DeploymentState, RevisionState
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.service.adapters.mlflow import Mlflow
@@ -151,12 +153,11 @@ def test_an_environment_is_made_once_from_the_same_requirements(platform: Platfo
     second = register(platform, two.project, add=6, requirements="iniconfig<2\nmlflow==3.17.2\n")
     made = [deploy(platform, each) for each in (first, second)]
     assert [answer(each) for each in made] == [[8.0], [9.0]]
-    builds = [platform.ask(lambda client, each=each: client.revisions(each.id))[0] for each in made]
+    builds = [platform.call(RegistryClient.revisions, each.id)[0] for each in made]
     assert builds[0].python_environment == builds[1].python_environment != "platform"
     found = platform.ask(lambda client: client.workflows(kind="deploy", page_size=2)).items
-    logs = [
-        platform.ask(lambda client, each=each: client.workflow_logs(each.id, page_size=1000)).items for each in found
-    ]
+    asked = [partial(RegistryClient.workflow_logs, workflow=each.id, page_size=1000) for each in found]
+    logs = [platform.ask(question).items for question in asked]
     later, earlier = ([line.text for line in lines] for lines in logs)
     assert any("iniconfig<2 (here" in line for line in earlier) and any("+ mlflow==3.17.2" in line for line in earlier)
     assert any("was made earlier" in line for line in later)

@@ -21,7 +21,8 @@ def raw(platform: Platform, project: Project) -> RawMlflow:
 
 def start_run(raw: RawMlflow, **body: str) -> dict[str, str]:
     made = raw.ask("POST", "runs/create", json={"start_time": 1, **body}).raise_for_status()
-    return made.json()["run"]["info"]
+    info: dict[str, str] = made.json()["run"]["info"]
+    return info
 
 
 def test_env_prints_the_address_of_the_project(platform: Platform, project: Project) -> None:

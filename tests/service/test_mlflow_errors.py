@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from boto3.exceptions import RetriesExceededError, S3UploadFailedError
+from boto3.exceptions import Boto3Error, RetriesExceededError, S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 from mlflow.exceptions import MlflowException
 from mlflow.server import app as flask_app
@@ -257,5 +257,5 @@ def test_the_object_stores_errors_are_translated_for_reads_and_uploads(
 
 def test_a_download_that_is_given_up_is_the_stores_fault() -> None:
     with pytest.raises(MlflowException) as refused, clear_errors(Location("w", "bucket", "key", writable=True)):
-        raise RetriesExceededError(OSError("gone"))
+        raise RetriesExceededError(Boto3Error("gone"))
     assert refused.value.error_code == "TEMPORARILY_UNAVAILABLE"

@@ -198,7 +198,7 @@ def test_the_service_deletes_a_model_of_its_own_only_while_it_has_no_version(par
 
     def id_of(name: str) -> str:
         answer = parts.mlflow.call("GET", "registered-models/get", workspace=REGISTRY, params={"name": name})
-        return next(tag["value"] for tag in answer["registered_model"]["tags"] if tag["key"].endswith("model_id"))
+        return next(str(tag["value"]) for tag in answer["registered_model"]["tags"] if tag["key"].endswith("model_id"))
 
     make(parts, "ann", "Taken back", description="only of this request").raise_for_status()
     withdraw("Taken back", "another-id")
@@ -261,7 +261,7 @@ def test_no_answer_to_a_client_holds_our_facts(parts: Parts, logged: Logged) -> 
         ("POST", "registered-models/rename", {"json": {"name": "Facts 2", "new_name": "Facts"}}),
         ("POST", "/graphql", {"json": {"query": VERSIONS_IN_GRAPHQL}}),
     ):
-        answers.append(parts.ask("ann", method, path, **request))
+        answers.append(parts.ask("ann", method, path, project="wine", **request))
     for answer in answers:
         assert answer.is_success, (answer.url, answer.text)
         assert "registry_tui." not in answer.text, answer.url

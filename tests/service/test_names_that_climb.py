@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -275,5 +276,5 @@ def test_the_gateway_knows_no_other_spelling_of_a_deployment(platform: Platform,
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
         with socket.create_connection(("127.0.0.1", platform.ports.gateway), timeout=30) as connection:
             connection.sendall(head.encode())
-            received = b"".join(iter(lambda connection=connection: connection.recv(1 << 16), b""))
+            received = b"".join(iter(partial(connection.recv, 1 << 16), b""))
         assert received.split(b" ", 2)[1] == b"404", f"{path}: {received[:300]!r}"

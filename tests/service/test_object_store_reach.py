@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, WrongState
@@ -36,8 +39,8 @@ def place(platform: Platform) -> Iterator[Place]:
     bucket, other, user = unique("reach"), unique("other"), unique("srv")
     for name in (bucket, other):
         store.create_bucket(name)
-        for key in ("workspaces/w/model.pkl", f"{PREFIX}/m/v/manifest.json", f"{PREFIX}2/x", "secret/x"):
-            store.s3().put_object(Bucket=name, Key=key, Body=b"content")
+        for path in ("workspaces/w/model.pkl", f"{PREFIX}/m/v/manifest.json", f"{PREFIX}2/x", "secret/x"):
+            store.s3().put_object(Bucket=name, Key=path, Body=b"content")
     store.create_user(user)
     key = store.create_access_key(user)
     store.put_policy(user, machine_policy(bucket, PREFIX))
@@ -58,7 +61,7 @@ def refused(act: Callable[[], object]) -> int:
 def test_the_machine_user_works_below_its_prefix_and_reads_artifacts(place: Place) -> None:
     s3, bucket = place.store.s3(place.key), place.bucket
     place.store.probe_prefix(place.key, bucket, PREFIX)
-    source = {"Bucket": bucket, "Key": "workspaces/w/model.pkl"}
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": "workspaces/w/model.pkl"}
     s3.copy_object(Bucket=bucket, Key=f"{PREFIX}/copy", CopySource=source)
     assert s3.get_object(Bucket=bucket, Key=f"{PREFIX}/copy")["Body"].read() == b"content"
     upload = s3.create_multipart_upload(Bucket=bucket, Key=f"{PREFIX}/large")["UploadId"]

@@ -24,9 +24,9 @@ INNER_GRPC = ("master_grpc", "volume_grpc", "filer_grpc", "s3_grpc", "admin_grpc
 def test_everything_listens_on_loopback_and_on_known_ports(platform: Platform) -> None:
     ours = processes.ours(platform.home)
     listening = {
-        (each.laddr[0], each.laddr[1])
+        (each.laddr.ip, each.laddr.port)
         for each in psutil.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN and each.pid in ours
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.pid in ours
     }
     assert {address for address, _ in listening} == {LOOPBACK}
     deployments = range(FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT + 1)

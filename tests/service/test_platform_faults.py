@@ -161,7 +161,7 @@ def test_down_leaves_no_process_port_or_socket_and_no_lost_byte(own_platform: Pl
     assert not any(map(processes.alive, left))
     numbers = set(asdict(own_platform.ports).values())
     listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
-    assert not [each for each in listening if each.laddr[1] in numbers]
+    assert not [each for each in listening if each.laddr and each.laddr.port in numbers]
     assert not [path for path in own_platform.home.run.iterdir() if path.is_socket()]
     assert not [path for number in numbers for path in Path("/tmp").glob(f"seaweedfs-*-{number}.sock")]
     assert lifecycle.down(own_platform.home) == []

@@ -66,7 +66,7 @@ async def in_the_middle(client: RegistryClient, workflow: str, step: str) -> Wor
         assert not found.status.finished, found
         return found if found.step == step and found.progress.files_done else None
 
-    return await eventually(part_done, what=f"a part of {step!r}")  # type: ignore[return-value]
+    return await eventually(part_done, what=f"a part of {step!r}")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.client import RegistryClient
 from registry_tui.client.errors import Refused, WrongInput
 from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.platform.paths import Home
@@ -83,7 +84,7 @@ print(run.info.run_id)
     elsewhere = platform.new_project()
     for name, run in ((project.id, alive), (elsewhere.id, deleted), (project.id, "no-such-run")):
         with pytest.raises(WrongInput, match="Not among the runs"):
-            platform.ask(lambda client, name=name, run=run: client.purge_runs(name, RunPurge(run_ids=[run])))
+            platform.call(RegistryClient.purge_runs, name, RunPurge(run_ids=[run]))
     young = platform.command("runs", "purge", "--project", project.id, "--older-than", "1", "--yes")
     assert "0 of 0 runs removed" in young.stderr
     assert "1 of 1 runs removed" in platform.command("runs", "purge", "--project", project.id, "--yes").stderr

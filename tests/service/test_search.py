@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -43,10 +45,9 @@ def stage(platform: Platform) -> Iterator[Stage]:
     made = Stage(word, platform.new_project(prefix=f"{word}-mine"), platform.new_project(prefix=f"{word}-theirs"), {})
     change, public = CollaboratorChange(role=Role.ADMIN), ModelUpdate(visibility=Visibility.PUBLIC)
     for project, lead in ((made.mine, MINE), (made.theirs, THEIRS)):
-        platform.ask(lambda client, p=project, u=lead: client.set_collaborator(p.id, u, change))
-        exports = wait_for(
-            lambda p=project, u=lead: platform.ask(lambda client: client.credentials(p.id), user=u), what="the account"
-        )
+        platform.call(RegistryClient.set_collaborator, project.id, lead, change)
+        credentials = partial(RegistryClient.credentials, project=project.id)
+        exports = wait_for(partial(platform.ask, credentials, user=lead), what="the account")
         with mlflow_client(exports) as http:
             body = {"name": made.name("experiment", project)}
             id_ = http.post("/api/2.0/mlflow/experiments/create", json=body).raise_for_status().json()["experiment_id"]
@@ -57,11 +58,11 @@ def stage(platform: Platform) -> Iterator[Stage]:
                 body = {"name": made.name(what, project), "description": "for searching"}
                 http.post("/api/2.0/mlflow/registered-models/create", json=body).raise_for_status()
         registry = project.registry_id or ""
-        platform.ask(lambda client, p=project, r=registry: client.update_model(r, made.name("public", p), public))
+        platform.call(RegistryClient.update_model, registry, made.name("public", project), public)
     yield made
 
 
-def search(platform: Platform, text: str, user: str | None = None, **options: object) -> SearchAnswer:
+def search(platform: Platform, text: str = "", user: str | None = None, **options: object) -> SearchAnswer:
     return platform.ask(lambda client: client.search(text, **options), user=user)  # type: ignore[arg-type]
 
 
@@ -111,7 +112,7 @@ def test_better_matches_come_first_and_letters_may_be_apart(platform: Platform, 
     word, project = unique("rank"), platform.new_project()
     wanted = [word, f"{word}-begins", f"a-{word}-word", f"a{word}within", "-".join(f"{word}s")]
     for name in reversed(wanted):
-        platform.ask(lambda client, n=name: client.create_experiment(project.id, ExperimentCreate(name=n)))
+        platform.call(RegistryClient.create_experiment, project.id, ExperimentCreate(name=name))
     for text in (word, f"  {word.upper()} "):
         found = search(platform, text, kinds=[EXPERIMENT])
         assert [each.name for each in found.items] == wanted
@@ -140,9 +141,10 @@ def test_an_answer_has_limits_and_says_of_which_kinds_there_is_more(platform: Pl
     counts = {kind: len([each for each in found.items if each.kind is kind]) for kind in FoundKind}
     assert max(counts.values()) == 1
     assert {RUN, MODEL, EXPERIMENT, FoundKind.PROJECT} <= set(found.more)
-    for wrong in ({"limit": 0}, {"limit": MAX_LIMIT + 1}, {"text": "x" * (MAX_TEXT + 1)}):
+    refused: list[dict[str, Any]] = [{"limit": 0}, {"limit": MAX_LIMIT + 1}, {"text": "x" * (MAX_TEXT + 1)}]
+    for wrong in refused:
         with pytest.raises(WrongInput):
-            platform.ask(lambda client, w=wrong: client.search(**w))  # type: ignore[arg-type]
+            search(platform, **wrong)
     with pytest.raises(NotFound):
         search(platform, "x", project=unique("nowhere"))
     with pytest.raises(NotFound):
@@ -172,7 +174,7 @@ def test_deleted_runs_and_experiments_are_not_found(platform: Platform) -> None:
 def test_without_words_the_newest_come_first(platform: Platform) -> None:
     project = platform.new_project()
     for name in ("older", "newer"):
-        platform.ask(lambda client, n=name: client.create_experiment(project.id, ExperimentCreate(name=n)))
+        platform.call(RegistryClient.create_experiment, project.id, ExperimentCreate(name=name))
     found = [each.name for each in search(platform, "", kinds=[EXPERIMENT], project=project.id).items]
     assert found.index("newer") < found.index("older")
     assert search(platform, "", kinds=[FoundKind.PROJECT], limit=1).items[0].name == project.name

@@ -220,9 +220,7 @@ def test_only_administrators_and_only_real_archives(place: Place) -> None:
         platform.ask(lambda client: client.storage(registry), user=unique("guest"))
     for wrong in ("", "x", "../../../etc", "aaaa-bbbb-cccc-dddd", "aaaa-bbbb-cccc-dddd/", "a/b/c", "\x1b]0;x\x07/y"):
         with pytest.raises(WrongInput, match="model ID"):
-            platform.ask(
-                lambda client, wrong=wrong: client.clean_up_storage(registry, StorageCleanUp(archives=[wrong]))
-            )
+            platform.call(RegistryClient.clean_up_storage, registry, StorageCleanUp(archives=[wrong]))
     with pytest.raises(WrongInput, match="Nothing was chosen"):
         platform.ask(lambda client: client.clean_up_storage(registry, StorageCleanUp()))
     with pytest.raises(WrongInput):

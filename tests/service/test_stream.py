@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import pytest
 
@@ -37,6 +37,7 @@ async def test_changes_are_told_and_what_was_missed_is_told_later(client: Regist
     await client.create_project(ProjectCreate(name=names[0], workspace="default"))
     last = (await until(changes, about(names[0])))[-1]
     assert last.event is not None and last.event.action == "project.create"
+    assert isinstance(changes, AsyncGenerator)
     await changes.aclose()
 
     await client.create_project(ProjectCreate(name=names[1], workspace="default"))

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from test_hostile import HOSTILE, Alike, Hostile, check
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.terminal.commands import Place
+from support.hostile import HOSTILE, Alike, Hostile, check
 from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import EXPERIMENT, PROJECT, REGISTRY

@@ -252,12 +252,12 @@ async def opened(see: Driver, form: Form[Any], **fields: str) -> None:
     form.query_one(f"#{next(iter(fields))}").focus()
 
 
-def typed(form: Form[Any]) -> dict[str, Any]:
+def typed(form: Form[Any]) -> dict[str | None, Any]:
     """All that is in the fields."""
-    inputs = {each.id: each.value for each in form.query(Input)}
-    areas = {each.id: each.text for each in form.query(TextArea)}
-    ticks = {each.id: each.value for each in form.query(Checkbox)}
-    return {**inputs, **areas, **ticks, **{each.id: each.value for each in form.query(Select)}}
+    found: dict[str | None, Any] = {each.id: each.value for each in form.query(Input)}
+    found |= {each.id: each.text for each in form.query(TextArea)}
+    found |= {each.id: each.value for each in form.query(Checkbox)}
+    return found | {each.id: each.value for each in form.query(Select)}
 
 
 @asynccontextmanager
@@ -376,7 +376,12 @@ async def test_what_a_screen_sends_is_sent_once(answers: Mapping[str, Answer], m
         name = see.screen.current.name
         said: list[str] = []
         flash = see.screen.flash
-        monkeypatch.setattr(see.screen, "flash", lambda text, *style: (said.append(text), flash(text, *style)))
+
+        def listen(text: str, *style: str) -> None:
+            said.append(text)
+            flash(text, *style)
+
+        monkeypatch.setattr(see.screen, "flash", listen)
         await see.press("r", "r", "r")
         await see.until(lambda: held.sent, "the request")
         await see.until(lambda: "waiting for the answer" in "".join(said), "what is said of the second")

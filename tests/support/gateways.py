@@ -145,7 +145,8 @@ class Gateways:
                 found.append(self.ask(name, "GET", "/stats").json())
             except httpx.HTTPError:
                 found.append(counts.read(file))
-        return counts.summed(found)["deployments"].get("d", {})
+        counted: dict[str, Any] = counts.summed(found)["deployments"].get("d", {})
+        return counted
 
     def raw(self, *pieces: bytes, timeout: float = 30) -> bytes:
         """Sends bytes on a connection of their own, and returns all that comes until it is closed."""

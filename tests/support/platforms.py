@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform import lifecycle, supervisor
@@ -28,6 +28,7 @@ from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.places import Project, ProjectCreate
 
 Answer = TypeVar("Answer")
+Arguments = ParamSpec("Arguments")
 
 #: What the first start makes.
 ENVIRONMENT, WORKSPACE = "local", "default"
@@ -66,6 +67,17 @@ class Platform:
 
         with ThreadPoolExecutor(1) as own_loop:
             return own_loop.submit(asyncio.run, answer()).result()
+
+    def call(
+        self,
+        method: Callable[Concatenate[RegistryClient, Arguments], Awaitable[Answer]],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Answer:
+        """Calls one method of the client. In loops, where a lambda would see the last item only:
+        `call(RegistryClient.project, name)`.
+        """
+        return self.ask(lambda client: method(client, *arguments, **named))
 
     def environment(self) -> dict[str, str]:
         """The variables with which a command works on this platform."""

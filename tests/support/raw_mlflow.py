@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from registry_tui.client import RegistryClient
 from registry_tui.platform.secrets import mlflow_password
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support.platforms import Platform, unique
@@ -40,9 +41,7 @@ def contributor(platform: Platform, *projects: str, role: Role = Role.CONTRIBUTO
     """A new user who works in these projects only, at the first one's tracking URI."""
     user = unique("u")
     for project in projects:
-        platform.ask(
-            lambda client, project=project: client.set_collaborator(project, user, CollaboratorChange(role=role))
-        )
+        platform.call(RegistryClient.set_collaborator, project, user, CollaboratorChange(role=role))
     uri = platform.ask(lambda client: client.credentials(projects[0]), user).tracking_uri if projects else ""
     return RawMlflow(platform, uri or platform.ports.mlflow_url, user)
 

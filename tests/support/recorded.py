@@ -27,6 +27,8 @@ import httpx
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from functools import partial
+
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
@@ -112,6 +114,10 @@ def save(answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = A
 
 async def record(home: Home) -> dict[str, Answer]:
     """Opens every scene on a platform with the demo; what was asked, and answered last."""
+
+    def answered(app: RegistryApp) -> bool:
+        return app.status is not None
+
     recorder = Recorder(home)
     for name, scene in SCENES.items():
         for size in SIZES:
@@ -120,7 +126,7 @@ async def record(home: Home) -> dict[str, Answer]:
                 driver = Driver(app, pilot)
                 await driver.rows("registries")
                 await scene(driver)
-                await driver.until(lambda app=app: app.status is not None, "the parts' health")
+                await driver.until(partial(answered, app), "the parts' health")
                 await pilot.pause(1.2)  # what is asked again and again was asked once more
         print(f"{name}: {len(recorder.answers)} answers", flush=True)
     return recorder.answers

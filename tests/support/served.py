@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from registry_tui.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import Deployment, DeploymentCreate, DeploymentUpdate, ReplicaStatus
 from registry_tui.schemas.models import ModelVersion, RegisterModel
@@ -190,7 +191,7 @@ def take_away(made: list[tuple[Platform, str]]) -> None:
     """Begins to delete deployments; those whose platform is down, or that are gone, stay as they are."""
     for platform, id_ in made:
         with suppress(RegistryError):
-            platform.ask(lambda client, id_=id_: client.delete_deployment(id_, force=True))
+            platform.call(RegistryClient.delete_deployment, id_, force=True)
 
 
 def split(**columns: list[Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry_tui.schemas.deployments import Deployment, DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.operations import Accepted
 from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
@@ -25,6 +26,7 @@ def changed(platform: Platform) -> Deployment:
     )
     deployment = deploy(platform, second, version=1, environment=variables)
     accepted = platform.ask(lambda client: client.update_deployment(deployment.id, DeploymentUpdate(version=2)))
+    assert isinstance(accepted, Accepted)
     finish(platform, accepted.workflow)
     return deployment
 

@@ -56,7 +56,7 @@ async def test_registries_show_before_the_client_is_there_and_stay(platform: Pla
         key = driver.screen.table.place[1]
         # What a row cannot do yet is said, not tried.
         await driver.press("y")
-        assert driver.screen is app.frame
+        assert driver.screen == app.frame
         RegistryApp._begin(app)
         await driver.until(lambda: app.answering and hasattr(driver.screen.current, "crn"), "the client's rows")
         assert driver.screen.table.place[1] == key

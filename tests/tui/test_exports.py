@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from registry_tui.client import RegistryClient
 from registry_tui.terminal.commands import Place
 from support.platforms import Platform
 from support.program import Driver, Open
@@ -24,11 +25,12 @@ def logged(platform: Platform) -> Served:
     served = register(platform, project, first.version.model_name, add=2, requirements="mlflow\nnumpy\n")
     run = {"run_id": served.version.origin.run_id}
     with mlflow_client(platform.ask(lambda client: client.credentials(project.id))) as http:
-        for path, body in {
+        changes: dict[str, dict[str, object]] = {
             "log-metric": {"key": "rmse", "value": 0.5, "timestamp": 1, "step": 0},
             "log-parameter": {"key": "alpha", "value": "=1+1"},
             "set-tag": {"key": "team", "value": "wine, red"},
-        }.items():
+        }
+        for path, body in changes.items():
             http.post(f"/api/2.0/mlflow/runs/{path}", json={**run, **body}).raise_for_status()
     return served
 
@@ -82,7 +84,7 @@ async def test_people_deployments_and_differences(
         await driver.rows("project")
         await driver.press("p")
         await driver.shows("Collaborators of")
-        await driver.until(lambda: driver.app.screen.people, "the people")
+        await driver.until(lambda: driver.screen.people, "the people")
         people = await exported(driver, "people.json")
         assert [each["role"] for each in people] == ["admin"]
         await driver.press("escape")
@@ -101,8 +103,7 @@ async def test_people_deployments_and_differences(
         differences = await exported(driver, "differences.json")
         assert {"kind": "requirement", "key": "numpy", "version 1": None, "version 2": "any"} in differences
         first, second = (
-            platform.ask(lambda client, number=number: client.version(logged.registry, model["model"], number)).origin
-            for number in (1, 2)
+            platform.call(RegistryClient.version, logged.registry, model["model"], number).origin for number in (1, 2)
         )
         runs = f"{first.run_id},{second.run_id}"
         where = {"project": logged.project.id, "experiment": second.experiment_id or "", "runs": runs}

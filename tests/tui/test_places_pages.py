@@ -55,12 +55,12 @@ async def test_a_projects_page_says_where_it_is_and_who_works_there(
         assert driver.screen.reason("deploy") is None
         await driver.press("p")
         await driver.shows("Collaborators of", "admin")
-        people = driver.app.screen
+        people = driver.screen
         await driver.press("n")
         await driver.shows("Add collaborator")
         await driver.type(person)
         await driver.press("enter")
-        await driver.until(lambda: driver.app.screen is people and len(people.people) == 2, "the new person")
+        await driver.until(lambda: driver.screen is people and len(people.people) == 2, "the new person")
         at = [each.user for each in people.people].index(person)
         people.query_one("#people").highlighted = at
         await driver.press("enter")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Checkbox, Input, OptionList, Static
 
+from registry_tui.client import RegistryClient
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
@@ -243,14 +244,14 @@ async def test_an_azure_registry_needs_an_existing_nfs(open_program: Open, platf
     name, taken = unique("az"), unique("taken")
     for each in (name, taken):
         request = EnvironmentCreate(name=each, cloud=Cloud.AZURE)
-        platform.ask(lambda client, request=request: client.create_environment(request))
+        platform.call(RegistryClient.create_environment, request)
     there = RegistryCreate(environment=taken, existing_nfs="10.0.0.4:/x", nfs_protocol_version="3")
     made = platform.ask(lambda client: client.create_registry(there))
     platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
     async with open_program(size=(120, 50)) as driver:
         await driver.rows("registries")
         await driver.press("n")
-        form = driver.app.screen
+        form = driver.screen
         await driver.until(lambda: form.environments)
         environments = form.query_one("#environment", OptionList)
         index = [each.name for each in form.environments].index(taken)

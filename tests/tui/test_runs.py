@@ -165,7 +165,8 @@ async def choose(driver: Driver, text: str) -> None:
         return choices, next(index for index, label in enumerate(labels) if text in label)
 
     await driver.until(found, f"the choice {text}")
-    choices, choices.highlighted = found() or pytest.fail("the menu closed by itself")
+    choices, at = found() or pytest.fail("the menu closed by itself")
+    choices.highlighted = at
     choices.focus()
     before = driver.app.screen
     await driver.press("enter")
@@ -399,7 +400,7 @@ async def test_an_experiment_opens_with_its_default_view(open_program: Open, swe
         async def choose(label: str) -> None:
             await driver.press("V")
             await driver.shows("Views of this experiment", label)
-            choices = driver.app.screen.query_one("#choices")
+            choices = driver.screen.query_one("#choices")
             shown = [str(option.prompt) for option in choices.options]
             choices.highlighted = next(index for index, text in enumerate(shown) if text.startswith(label))
             await driver.press("enter")

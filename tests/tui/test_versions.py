@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,17 +113,22 @@ async def test_an_alias_is_set_and_taken_away(open_program: Open, platform: Plat
         return platform.ask(lambda client: client.model(two.registry, two.version.model_name)).aliases
 
     async with open_program() as driver:
+
+        def has(expected: dict[str, int]) -> bool:
+            return aliases() == expected
+
+        def shows(expected: dict[str, int]) -> bool:
+            return bool(driver.screen.table.source.row(0).aliases == list(expected))
+
         await go(driver, two)
         for expected in ({"champion": 2}, {}):
             await driver.press("A")
             await driver.until(lambda: driver.app.screen.query("#alias"), "the form")
             await driver.type("champion")
             await driver.press("enter")
-            await driver.until(lambda expected=expected: aliases() == expected, str(expected))
+            await driver.until(partial(has, expected), str(expected))
             await driver.at("model")
-            await driver.until(
-                lambda expected=expected: driver.screen.table.source.row(0).aliases == list(expected), "the row"
-            )
+            await driver.until(partial(shows, expected), "the row")
 
 
 async def test_verifying_shows_how_far_it_is_and_what_is_wrong(

@@ -45,7 +45,8 @@ def test_a_benchmark_ends_as_the_judge_says(budgets: ModuleType, benchmark: str)
     assert [ast.literal_eval(judge.args[0]) for judge in judges] == [benchmark]
     # What it measures is what it has budgets for, and its exit code is the judge's.
     literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    templates = {part.value for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values[:1]}
+    strings = [node.values[:1] for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    templates = {part.value for first in strings for part in first if isinstance(part, ast.Constant)}
     for name in budgets.BUDGETS[benchmark]:
         assert name in literals or any(isinstance(each, str) and name.startswith(each) for each in templates), name
     assert calls(tree, "end") and text.endswith('\nif __name__ == "__main__":\n    sys.exit(main())\n')

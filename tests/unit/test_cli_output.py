@@ -86,7 +86,8 @@ def test_text_from_outside_reaches_no_terminal_raw(capsys: pytest.CaptureFixture
 
 
 def test_values_read_well() -> None:
-    assert [output.cell(each) for each in (None, "", True, {}, [], math.nan, {"champion": 2}, "one\ntwo")] == [
+    values: list[object] = [None, "", True, {}, [], math.nan, {"champion": 2}, "one\ntwo"]
+    assert [output.cell(each) for each in values] == [
         "-",
         "-",
         "yes",

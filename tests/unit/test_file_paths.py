@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ async def test_such_files_are_neither_archived_nor_fetched_nor_saved(paths: list
     async def fetch(target: Path, _: object) -> None:
         raise AssertionError(target)
 
-    async def files():  # type: ignore[no-untyped-def]
+    async def files() -> AsyncIterator[Remote]:
         for path in paths:
             yield Remote(path, 1, fetch)
 

@@ -49,7 +49,7 @@ def test_long_names_of_few_letters_are_matched_letter_by_letter() -> None:
     looked = 0
 
     class Counted(str):
-        def find(self, *arguments: object) -> int:  # type: ignore[override]
+        def find(self, *arguments: object) -> int:
             nonlocal looked
             looked += 1
             return super().find(*arguments)  # type: ignore[arg-type]

@@ -142,7 +142,7 @@ def test_a_full_disk_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_missing_program_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store.sys, "executable", "/nonexistent/bin/python")
+    monkeypatch.setattr(sys, "executable", "/nonexistent/bin/python")
     monkeypatch.setenv("PATH", "/nonexistent")
     error = refusal(home)
     assert isinstance(error, BinaryMissing) and "`weed`" in error.message

@@ -19,6 +19,7 @@ from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, WorkspaceRow
 from registry_tui.service.engine.engine import Engine
@@ -196,7 +197,7 @@ def test_lists_are_filtered_ordered_and_paged(
     create("west")
     create("blue", existing_nfs="h:/x", nfs_protocol_version="3")
     with service.database.reading() as session:
-        west = registries.resolve_registry(session, "registry-west")
+        west = resolve_registry(session, "registry-west")
     registries.change(service, west.id, status=RegistryStatus.PROVISION_FAILED.value)
 
     def names(**filters: Any) -> list[str]:

@@ -98,7 +98,7 @@ async def test_a_large_body_is_refused_announced_or_not(http: httpx.AsyncClient)
 async def test_request_ids_are_kept_when_they_are_harmless(http: httpx.AsyncClient) -> None:
     assert (await http.get("/health", headers={"X-Request-ID": "abc-1"})).headers["X-Request-ID"] == "abc-1"
     for odd in ("", "a b", "x" * 200, "a\u00e4"):
-        answer = await http.get("/health", headers={"X-Request-ID": odd.encode("latin-1")})
+        answer = await http.get("/health", headers={b"X-Request-ID": odd.encode("latin-1")})
         assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["X-Request-ID"])
 
 

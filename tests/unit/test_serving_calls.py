@@ -22,7 +22,7 @@ from registry_tui.serving.scorer import Scorer
 from support.platforms import wait_for
 
 
-class Odd(mlflow.pyfunc.PythonModel):
+class Odd(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Does what a test wants of it."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def model(saved: Any) -> Any:
 
 
 def odd(model: Any) -> Odd:
-    found = model.unwrap_python_model()
+    found: Odd = model.unwrap_python_model()
     assert type(found).__name__ == "Odd"
     return found
 

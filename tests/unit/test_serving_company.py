@@ -39,7 +39,7 @@ def centred(table: Any) -> Any:
     return table - table.mean(axis=0)
 
 
-class Dates(mlflow.pyfunc.PythonModel):
+class Dates(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers with the dates that it was given, as text."""
 
     def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> list[str]:
@@ -117,7 +117,7 @@ def test_requests_share_calls_only_where_a_model_is_known_to_answer_row_by_row(l
     assert "flavour mlflow.pyfunc.model are not known" in decide(load("dates")[0], None, "auto").why
 
 
-class Centring(StandardScaler):
+class Centring(StandardScaler):  # type: ignore[misc]
     """Called as a known class is, and does something else."""
 
     def transform(self, X: Any, copy: Any = None) -> Any:
@@ -227,7 +227,8 @@ def test_no_answer_depends_on_who_else_asks(name: str, load: Any) -> None:
         calls.append(len(data))
         return whole(data, params=params)
 
-    mixed, asked, together = [], 0, 0
+    mixed: list[object] = []
+    asked, together = 0, 0
 
     @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(callers(COLUMNS.get(name, NUMBERS)))

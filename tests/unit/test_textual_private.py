@@ -13,6 +13,7 @@ import pytest
 from textual._compositor import Compositor
 from textual.app import App
 from textual.css.stylesheet import Stylesheet
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -57,7 +58,7 @@ def test_the_installed_textual_has_the_name_as_it_is_used(use: str) -> None:
 
 def test_updates_and_compositor_have_the_fields_that_are_read() -> None:
     updates = importlib.import_module("textual._compositor")
-    assert {"strips", "region"} <= set(vars(updates.LayoutUpdate([], textual_private.Region())))
+    assert {"strips", "region"} <= set(vars(updates.LayoutUpdate([], Region())))
     assert {"chops", "spans", "chop_ends"} <= set(vars(updates.ChopsUpdate([], [], [])))
     assert hasattr(Compositor(), "size") and hasattr(Compositor, "visible_widgets")
 
@@ -70,7 +71,10 @@ def test_no_other_module_uses_a_private_name_of_textual(path: Path) -> None:
     used += [
         node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("textual.") and "._" in str(node.module)
+        if isinstance(node, ast.ImportFrom)
+        and node.module is not None
+        and node.module.startswith("textual.")
+        and "._" in node.module
     ]
     module = importlib.import_module(".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"))
     for each in vars(module).values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from io import BytesIO, StringIO
 
 import pytest
@@ -65,7 +66,7 @@ def image(monkeypatch: pytest.MonkeyPatch) -> TerminalImage:
 def page(image: TerminalImage, top: int, box: tuple[int, int] | None = None) -> LayoutUpdate:
     """The image with its first row at line `top` and a column beside it; perhaps a box over columns of each line."""
     style, rows = Style(color=Color.parse(image.colour)), image.text.split("\n")
-    strips = []
+    strips: list[Iterable[Strip]] = []
     for y in range(HEIGHT):
         row = rows[y - top] if 0 <= y - top < len(rows) else None
         if row is None:

@@ -112,9 +112,9 @@ def test_a_list_that_cannot_be_reversed_is_walked_until_stopped() -> None:
     cache = cache_of(Source(list(range(5000))), reversible=False)
     settle(cache)
     assert not cache.go_to_end()
-    assert cache.seeking
+    seeking = cache.seeking
     cache.stop_seeking()
-    assert not cache.seeking
+    assert (seeking, cache.seeking) == (True, False)
     cache.go_to_end()
     settle(cache)
     assert cache.total == 5000
