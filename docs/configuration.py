@@ -44,8 +44,13 @@ _AFTER_TERMINAL = """
 `NO_COLOR`, and a terminal without colours (`vt100`, `xterm-mono`), take away every colour; what stands out is reversed.
 `TERM=dumb` cannot show the program. Over SSH (`SSH_CONNECTION`) fewer frames are drawn by themselves; nothing is ever
 animated. `registry-tui --plain` is `plain = true` for once: a screen reader meets no frames and no glyphs, and every
-state as a word. Copying uses the terminal's clipboard (OSC 52), which not every terminal allows: what was copied is
-shown, too.
+state as a word.
+
+Copying uses the terminal's clipboard (OSC 52), which not every terminal allows: what was copied is shown, too. Inside
+tmux a copy also is in tmux's newest buffer (`prefix ]`); over SSH tmux needs `set -g set-clipboard on`. GNU screen
+passes copies on by itself. At most 74 KB are copied. Notifications reach the terminal around tmux with
+`set -g allow-passthrough on`, and tmux tells who has the focus with `set -g focus-events on`. iTerm2 is not asked to
+report all keys, since dead keys and input methods are lost then; `TEXTUAL_DISABLE_KITTY_KEY=1` does so elsewhere.
 """
 
 _KEYS = """

@@ -50,3 +50,10 @@ def test_commands_are_parsed_completed_and_corrected() -> None:
     names = [name for each in COMMANDS for name in (each.name, *each.aliases)]
     assert len(names) == len(set(names))
     assert {each.kind for each in COMMANDS if each.kind} <= set(SCREENS)
+
+
+def test_the_settings_are_read_before_textual_is_imported() -> None:
+    """Textual reads its own when it is imported: frames a second, and how keys are reported."""
+    code = "import sys, registry_tui.app.opening; print('textual' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["False"]

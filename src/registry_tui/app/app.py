@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,10 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from registry_tui.app.copying import Copying
+from registry_tui.app.notifying import Notifying
 from registry_tui.app.playing import Playing
+from registry_tui.app.suspending import Suspending
 from registry_tui.screens.base.changes import Changes
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.program import Program
@@ -50,7 +52,7 @@ STYLES = Path(__file__).parent.parent / "styles/base"
 PLAIN_STYLES = STYLES / "plain.tcss"
 
 
-class RegistryApp(Playing, Changes, PaintingApp):
+class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
@@ -412,17 +414,7 @@ class RegistryApp(Playing, Changes, PaintingApp):
             lines = [f"{type(error).__name__}: {error}", "This is a defect of the program; please report it."]
         self.notify("\n".join(safe(line, 500) for line in lines if line), severity="error", markup=False, timeout=10)
 
-    def copy_text(self, text: str) -> None:
-        """Copies over OSC 52, which answers nothing: so the text is shown too."""
-        self.copy_to_clipboard(text)
-        self.frame.flash(f"copied: {text}" if can_copy() else f"this terminal takes no copies; select it: {text}")
-
 
 if TYPE_CHECKING:
     #: The type checker sees here whether the program provides everything that screens ask of it.
     _: type[Program] = RegistryApp
-
-
-def can_copy(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the terminal may take copies; those that are known not to are the Linux console and Apple's Terminal."""
-    return environment.get("TERM") != "linux" and environment.get("TERM_PROGRAM") != "Apple_Terminal"

@@ -6,12 +6,13 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from registry_tui.platform.paths import Home
 from registry_tui.terminal.memory import Memory
+from registry_tui.terminal.multiplexers import Inside, inside
 from registry_tui.terminal.preferences import load_preferences
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
     home = Home.resolve()
     preferences = load_preferences(home)
     os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))
+    if swallows_dead_keys():
+        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
     # Movement is never animated: it costs bytes over SSH and tells nothing.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     # Ours goes further than Textual's greys, which are colours too.
@@ -61,6 +64,15 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
     app.last_resort = _end_at_last
     app.run(mouse=preferences.terminal.mouse)
     return app.return_code or 0
+
+
+def swallows_dead_keys(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal is iTerm2, which loses dead keys and input methods' text when asked to report all keys.
+
+    Inside tmux, tmux reports the keys.
+    """
+    iterm = environment.get("TERM_PROGRAM") == "iTerm.app" or environment.get("LC_TERMINAL") == "iTerm2"
+    return iterm and inside(environment) is not Inside.TMUX
 
 
 def _end_at_last() -> None:

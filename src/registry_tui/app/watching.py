@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
@@ -13,7 +13,7 @@ from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
-    from registry_tui.schemas.operations import PlatformStatus
+    from registry_tui.schemas.operations import PlatformStatus, Workflow
     from registry_tui.schemas.stream import Change
     from registry_tui.terminal.preferences import Preferences
 
@@ -110,6 +110,7 @@ class Watching(App[None]):
             self._show_status()
         elif change.workflow is not None:
             work, before = change.workflow, self.active
+            self.work_seen(work)
             self.active = before - {work.id} if work.status.finished else before | {work.id}
             if self.active != before:
                 self._show_status()
@@ -117,6 +118,12 @@ class Watching(App[None]):
         elif change.event is not None:
             kind = change.event.resource_type
             self._refresh_frames(lambda screen: screen.follows(kind))
+
+    def work_seen(self, work: Workflow) -> None:
+        """The service told how a workflow is now."""
+
+    async def works_seen(self, active: Sequence[Workflow]) -> None:
+        """The service told all workflows that run now."""
 
     def _frames(self) -> list[FrameScreen]:
         """The places that are whole: made already, and not being taken apart as the program ends."""
@@ -151,8 +158,10 @@ class Watching(App[None]):
             if not self.user:
                 self.user = (await self.client.whoami()).name
                 self._answered()
-            active = frozenset(work.id for work in (await self.client.workflows(status="active", page_size=100)).items)
+            works = (await self.client.workflows(status="active", page_size=100)).items
+            active = frozenset(work.id for work in works)
             self._answered()
+            await self.works_seen(works)
             finished = bool(self.active - active) or bool(active - self.active)
             self.active = active
             self.status = await self.client.status()

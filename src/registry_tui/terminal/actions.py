@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING
 
 from registry_tui.terminal.commands import SCREENS
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ EVERYWHERE = (
     Action("previous", "left_square_bracket", "previous", "The place before, in your history", footer=False),
     Action("next", "right_square_bracket", "next", "The place after, in your history", footer=False),
     Action("refresh", "ctrl+r", "refresh", "Ask the service again, keeping your place", footer=False),
+    Action("suspend", "ctrl+z", "suspend", "Back to the shell; its command fg brings the program back", footer=False),
     Action("quit", "ctrl+q", "quit", "Leave; the platform goes on (registry-tui down stops it)", footer=False),
 )
 
@@ -438,6 +441,9 @@ def key_shown(key: str, *, plain: bool = False) -> str:
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:
     """The key bindings of a screen with these actions."""
+    # Textual reads its settings when it is imported; those of the program are read with this module, and set them.
+    from textual.binding import Binding
+
     return [
         Binding(action.key, f"act('{action.id}')", action.label, id=action.id, tooltip=action.help, show=False)
         for action in actions

@@ -102,6 +102,7 @@ VERBS: Mapping[str, str] = {
     "previous": "The place before, in the history",
     "next": "The place after, in the history",
     "refresh": "Ask the service again",
+    "suspend": "Back to the shell, until fg",
     "quit": "Leave the program",
     "close": "Close the box",
     "first": "The first line",
@@ -117,7 +118,7 @@ Each key means the same on every page where it does anything. This page is made 
 - `?` lists the keys of the page in view, `a` the actions of the selection or the page.
 - What acts on one thing acts on the selection. A question before something is deleted, stopped or revoked starts on
   Cancel; where a name has to be typed, it starts in that field, and Enter does nothing until the name is right.
-- In a text field, letters are text; `esc` leaves it.
+- In a text field, letters are text; `esc` leaves it, `ctrl+_` undoes what was typed.
 - All keys of pages can be changed: [configuration.md](configuration.md) lists the actions of each page by name.
 
 In every list: `↑` `↓` or `k` `j` a row, `pgup` `pgdn` a page, `g` `G` or `home` `end` the first and the last row;

@@ -18,6 +18,8 @@ from registry_tui.terminal.commands import PLAIN_PLACES
 
 #: Ways to show images: as the terminal's name tells, or always the same.
 IMAGES = ("auto", "kitty", "sixel", "blocks")
+#: How the end of somebody's own work is told while the terminal has no focus.
+NOTIFY = ("auto", "osc", "bell", "off")
 BUILT_IN_THEMES = ("dark", "light", "high-contrast", "monochrome")
 #: Colours of a theme of one's own; those left out are taken from the built-in theme that `dark` chooses.
 COLORS = ("primary", "accent", "foreground", "background", "surface", "panel", "success", "warning", "error")
@@ -63,6 +65,9 @@ class Terminal:
     start: str = "registries"
     #: Whether the program starts where it was left.
     remember: bool = True
+    #: When work that you started ends while the terminal has no focus: `osc` for the terminal's notification, `bell`,
+    #: `off`, or `auto` for the notification where the terminal is known to show it.
+    notify: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,8 @@ def _wrong(name: str, kind: type[Any], value: Any) -> str | None:
         return "write a number from 0 (by itself) to 120"
     if name == "images" and value not in IMAGES:
         return f"write one of {', '.join(IMAGES)}"
+    if name == "notify" and value not in NOTIFY:
+        return f"write one of {', '.join(NOTIFY)}"
     if name == "start" and value not in PLAIN_PLACES:
         return f"there is no place {value!r} to start at; there are {', '.join(PLAIN_PLACES)}"
     return None

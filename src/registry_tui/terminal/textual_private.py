@@ -38,6 +38,7 @@ USED: dict[str, tuple[str, ...] | None] = {
     "textual.app:App._load_screen_css": ("self", "screen"),
     "textual.app:App._start_widget": ("self", "parent", "widget"),
     "textual.app:App._driver": None,
+    "textual.app:App._clipboard": None,
     "textual.css.stylesheet:Stylesheet._parse_cache": None,
     "textual.screen:Screen._compositor": None,
     "textual.screen:Screen._pop_result_callback": ("self",),
@@ -132,6 +133,12 @@ def write_raw(app: App[Any], sequences: str) -> None:
     driver = getattr(app, "_driver", None)
     if driver is not None:
         driver.write(sequences)
+
+
+def keep_copied(app: App[Any], text: str) -> None:
+    """Keeps a copied text, which Textual's fields paste; nothing where Textual keeps it otherwise."""
+    if hasattr(app, "_clipboard"):
+        app._clipboard = text
 
 
 def own_scroll_bar(widget: Widget, make: Callable[[], ScrollBar]) -> ScrollBar | None:

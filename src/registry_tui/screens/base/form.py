@@ -38,6 +38,10 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
+#: In a text of several lines; Textual's own key, ctrl+z, suspends the program.
+UNDO = Binding("ctrl+underscore", "undo", "Undo", show=False)
+
+
 class Tick(BoxedTick, Checkbox):
     """A checkbox that also shows without colours whether it is ticked."""
 
@@ -52,7 +56,10 @@ class Tick(BoxedTick, Checkbox):
 class Lines(TextArea):
     """A field for a text of several lines: enter gives the form, alt+enter begins a line, tab goes on."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+enter,ctrl+j", "new_line", "New line", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("alt+enter,ctrl+j", "new_line", "New line", show=False),
+        UNDO,
+    ]
 
     def __init__(self, text: str = "", *, id: str, placeholder: str = "") -> None:
         super().__init__(

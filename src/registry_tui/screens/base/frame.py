@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Actions that are possible whatever is selected, and also while the service does not answer.
 _ALWAYS = frozenset(
-    {"command", "help", "quit", "back", "previous", "next", "refresh", "menu", "tab_next", "tab_previous"}
+    {"command", "help", "quit", "suspend", "back", "previous", "next", "refresh", "menu", "tab_next", "tab_previous"}
 )
 #: Seconds in which several changes bring about one refresh.
 GATHER = 0.3
@@ -286,6 +286,9 @@ class FrameScreen(Working, LowestScreen):
     def do_refresh(self) -> None:
         self.program.paint_anew()
         self.refresh_data()
+
+    def do_suspend(self) -> None:
+        self.app.action_suspend_process()
 
     def do_quit(self) -> None:
         self.app.exit()

@@ -125,8 +125,8 @@ class Program(Protocol):
     def report(self, error: Exception) -> None:
         """Shows what failed, and what to do."""
 
-    def copy_text(self, text: str) -> None:
-        """Copies to the terminal's clipboard, and shows what was copied."""
+    def copy_text(self, text: str, tell: Callable[[str], None] | None = None) -> None:
+        """Copies to the terminal's clipboard, and shows what was copied; with `tell` only that gets the words."""
 
     def paint_anew(self) -> None:
         """Sends the whole screen again."""

@@ -69,8 +69,7 @@ class View(Dialog[None]):
         self._show_keys()
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self.text)
-        self._show_keys("copied, where the terminal allows it · ")
+        self.program.copy_text(self.text, lambda words: self._show_keys(f"{words} · "))
 
     def action_search(self) -> None:
         field = self.query_one("#search", Input)

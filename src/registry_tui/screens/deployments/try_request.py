@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
+from registry_tui.screens.base.form import UNDO
 from registry_tui.wording.text import safe, safe_lines
 from registry_tui.wording.words import milliseconds
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
     from registry_tui.schemas.deployments import TestAnswer
+
+
+class Request(TextArea):
+    """The field for the request's body."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [UNDO]
 
 
 class TryRequest(Horizontal):
@@ -33,7 +41,7 @@ class TryRequest(Horizontal):
     def compose(self) -> Iterable[Widget]:
         with Vertical(id="request-side"):
             yield Static("", id="request-words", markup=False)
-            yield TextArea(self._typed, id="request", language=None, soft_wrap=True, compact=True)
+            yield Request(self._typed, id="request", language=None, soft_wrap=True, compact=True)
         with Vertical(id="answer-side"):
             yield Static("", id="answer-words", markup=False)
             with VerticalScroll(id="answer-scroll"):
