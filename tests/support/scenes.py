@@ -5,7 +5,8 @@ Screenshots, snapshots and recordings are made from these.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import httpx
@@ -14,6 +15,35 @@ from textual.widgets import Input, OptionList
 from support.program import Driver
 
 PROJECT, EXPERIMENT, MODEL, REGISTRY = "wine-quality", "alcohol-elasticnet", "WineAlcoholRegressor", "registry-aws"
+
+
+def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The arguments of a place of each kind, of which the answers to these requests tell (`recorded.load`)."""
+
+    def first(pattern: str) -> str:
+        return next(found[1] for each in answers if (found := re.match(f"GET /api/v1/{pattern}$", each)))
+
+    experiment = {"project": PROJECT, "experiment": EXPERIMENT}
+    model = {"registry": REGISTRY, "model": MODEL}
+    runs = sorted({found[1] for each in answers if (found := re.search(r"/runs/(\w{32})/metric-curve", each))})
+    return {
+        "registries": {},
+        "registry": {"registry": REGISTRY},
+        "projects": {},
+        "project": {"project": PROJECT},
+        "experiment": experiment,
+        "compare": {**experiment, "runs": ",".join(runs[1:3])},
+        "run": {"project": PROJECT, "run": first(rf"projects/{PROJECT}/runs/(\w{{32}})")},
+        "models": {"registry": REGISTRY},
+        "model": model,
+        "diff": {**model, "one": "2", "other": "3"},
+        "deployments": {},
+        "deployment": {"deployment": first(r"deployments/([\w-]{36})")},
+        "keys": {},
+        "environments": {},
+        "activity": {},
+        "workflow": {"workflow": first(r"workflows/([\w-]{36})")},
+    }
 
 
 async def registries(see: Driver) -> None:

@@ -89,6 +89,8 @@ class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp)
         self._watching: asyncio.Task[None] | None = None
         self._history: list[Place] = [self._first_place()]
         self._here = 0
+        #: The place to show once the one that is being made is there.
+        self._waits_to_be_shown: Place | None = None
         self.add_mode("places", lambda: self._screen_of(self._history[0]))
         #: Names to offer when a command is typed, by kind of argument.
         self.names: dict[str, Sequence[str]] = {}
@@ -279,10 +281,20 @@ class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp)
             self._show(self._history[step])
 
     def _show(self, place: Place) -> None:
+        if not self.frame.is_mounted:
+            # A place that is still being made cannot be taken away: it would look for what it consists of.
+            self._waits_to_be_shown = place
+            self.set_timer(0.01, self._show_waiting, name="show")
+            return
+        self._waits_to_be_shown = None
         self.frame.leave()
         while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
             self.pop_screen()
         self.switch_screen(self._screen_of(place))
+
+    def _show_waiting(self) -> None:
+        if self._waits_to_be_shown is not None:
+            self._show(self._waits_to_be_shown)
 
     def _screen_of(self, place: Place) -> FrameScreen:
         self.set_keymap(dict(self.preferences.keys.get(place.kind, {})))

@@ -19,6 +19,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from registry_tui.widgets.awaited import LOADING, Awaiting
 from registry_tui.widgets.axes import Axis, x_labels, x_text
 from registry_tui.widgets.plotting import (
     MAX_SMOOTHING,
@@ -49,7 +50,7 @@ _SMOOTHINGS = (0.0, 0.6, 0.9, MAX_SMOOTHING)
 _OVERVIEW_BUCKETS = 2048
 
 
-class LineChart(Widget, can_focus=True):
+class LineChart(Awaiting, Widget, can_focus=True):
     """Draws series over one x axis. `show` replaces what is drawn; zoom and cursor stay."""
 
     DEFAULT_CSS = "LineChart { width: 1fr; height: 1fr; min-height: 6; }"
@@ -89,9 +90,16 @@ class LineChart(Widget, can_focus=True):
         #: Finer points of a part of x, and that part.
         self._detail: tuple[float, float, tuple[Series, ...]] | None = None
         self._strips: list[Strip] | None = None
+        #: Said until the first series, or the answer that there is none, is here; then None.
+        self._waiting: str | None = LOADING
         #: The lines as dots, the window they show, and what of the series is in it, until one of them changes.
         self._canvas: Canvas | None = None
         self._view: tuple[Window | None, tuple[Series, ...]] | None = None
+
+    def wait(self, words: str) -> None:
+        if self._waiting is not None and words != self._waiting:
+            self._waiting, self._strips = words, None
+            self.refresh()
 
     def show(self, series: Sequence[Series], *, axis: Axis | None = None, x_name: str | None = None) -> None:
         """Draws these series, each in order of x, in place of the earlier ones; says again which part is in view.
@@ -103,6 +111,7 @@ class LineChart(Widget, can_focus=True):
             self.show_all()
         if x_name is not None:
             self.x_name = x_name
+        self._waiting = None
         if len(series) != len(self._series):
             self._detail = None
         self._series = tuple(series)
@@ -278,7 +287,9 @@ class LineChart(Widget, can_focus=True):
             if hidden:
                 text = f"  No value is above 0: L shows {hidden} without the log scale"
                 return [Strip([Segment(text, Style(dim=True))])]
-            reason = f"No finite values ({undrawable} NaN or infinite)" if undrawable else "No values yet"
+            reason = self._waiting or "No values yet"
+            if undrawable:
+                reason = f"No finite values ({undrawable} NaN or infinite)"
             return [Strip([Segment(f"  {reason}", Style(dim=True))])]
         legend = self._legend()
         rows = max(2, self.size.height - _AXIS_ROWS - len(legend))

@@ -12,6 +12,7 @@ from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from registry_tui.terminal.textual_private import own_scroll_bar
+from registry_tui.widgets.awaited import LOADING, Awaiting
 from registry_tui.widgets.line_filters import filtered
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.scroll_bar import TableScrollBar
@@ -28,7 +29,7 @@ TONES = ("good", "busy", "warn", "bad", "dim", "accent", "mark")
 KEPT_LINES = 1000
 
 
-class TableView(ScrollView, Generic[Row]):
+class TableView(Awaiting, ScrollView, Generic[Row]):
     """The table as it is drawn."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -76,8 +77,8 @@ class TableView(ScrollView, Generic[Row]):
         #: The sorted columns, the first counts most: (key, downwards).
         self.sorted_by: tuple[Sort, ...] = ()
         self.empty = empty or Empty("Nothing here")
-        #: Said in place of rows while there is no source.
-        self.waiting = "…"
+        #: Said in place of rows until the first of them, or the answer that there is none, is here.
+        self.waiting = LOADING
         self.message: Empty | None = None
 
     @property
@@ -105,6 +106,12 @@ class TableView(ScrollView, Generic[Row]):
         """Shows a message in place of rows, e.g. why there are none."""
         self.message = message
         self._redraw()
+
+    def wait(self, words: str) -> None:
+        if words != self.waiting:
+            self.waiting = words
+            if self._source is None or not self._source.started:
+                self.refresh()
 
     # -- layout -------------------------------------------------------------------------------------
 

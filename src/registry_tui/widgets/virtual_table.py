@@ -14,6 +14,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from registry_tui.widgets import table_messages as messages
+from registry_tui.widgets.awaited import LOADING, NOT_LOADED
 from registry_tui.widgets.page_cache import PageCache, PageLike, Step
 from registry_tui.widgets.table_drawing import Sort
 from registry_tui.widgets.table_layout import INDENT, LEAD, Column
@@ -124,6 +125,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         top = self.scroll_offset.y
         self._source.demand(top, top + max(1, self.size.height - 2))
         if (self._pump is None or self._pump.done()) and self._source.next_step() is not None:
+            self.wait(LOADING)
             self._pump = asyncio.create_task(self._run_pump(self._source), name="pages")
 
     async def _run_pump(self, source: PageCache[Row] | TreeCache[Row]) -> None:
@@ -131,6 +133,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             try:
                 answer = await step.fetch()
             except Exception as error:
+                self.wait(NOT_LOADED)
                 self.post_message(self.Failed(self, error))
                 return
             if source is not self._source:

@@ -16,6 +16,7 @@ from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.terminal.actions import WORKFLOW, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.pace import Paces
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import absolute, bar, both, duration, work_status
@@ -48,9 +49,9 @@ class WorkflowScreen(FrameScreen):
         self._paces = Paces()
 
     def compose_content(self) -> Iterable[Widget]:
-        yield Static("", id="facts", markup=False)
+        yield Awaited(id="facts")
         with VerticalScroll(id="log"):
-            yield Static("", id="lines", markup=False)
+            yield Awaited(id="lines")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = "…" if self.work is None else f"{self.work.kind.value} of {self.work.resource_name}"

@@ -135,7 +135,9 @@ class CurveScreen(FrameScreen):
             return
         names.clear_options()
         names.add_options(options)
-        if options:
+        if not options:
+            self.chart.show(())
+        else:
             names.highlighted = next((place for place, option in enumerate(options) if option.id == at), 0)
 
     def follow(self, statuses: Iterable[str]) -> None:

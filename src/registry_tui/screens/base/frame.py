@@ -25,6 +25,7 @@ from registry_tui.terminal.actions import (
 )
 from registry_tui.terminal.commands import Place
 from registry_tui.terminal.textual_private import LowestScreen
+from registry_tui.widgets.awaited import LOADING, NOT_LOADED, say_waiting
 from registry_tui.widgets.compositing import SeenCompositor
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class FrameScreen(Working, LowestScreen):
     async def _ask(self) -> None:
         from registry_tui.client import NotFound
 
+        say_waiting(self, LOADING)
         try:
             await self.start()
             self._found = True
@@ -160,6 +162,9 @@ class FrameScreen(Working, LowestScreen):
             if self._found:
                 raise
             self.program.missing(self.place, error)
+        except Exception:
+            say_waiting(self, NOT_LOADED)
+            raise
 
     def show_crumbs(self) -> None:
         """Shows `crumbs` again, after a name became known."""

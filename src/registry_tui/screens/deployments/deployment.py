@@ -22,6 +22,7 @@ from registry_tui.screens.deployments.replica_logs import ReplicaLogs
 from registry_tui.screens.deployments.try_request import TryRequest
 from registry_tui.terminal.actions import DEPLOYMENT, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
@@ -69,19 +70,19 @@ class DeploymentScreen(DeploymentActions):
 
     def compose_content(self) -> Iterable[Widget]:
         id_ = self.place.args["deployment"]
-        yield Static("", id="headline", markup=False)
+        yield Awaited(id="headline")
         initial = self.place.state.get("tab", self.place.args.get("tab", "overview"))
         with Pages(id="tabs", initial=initial):
             with TabPane("Overview", id="overview"):
                 with Horizontal(id="charts"):
                     with Vertical():
-                        yield Static("", id="rate-words", markup=False)
+                        yield Awaited(id="rate-words")
                         yield LineChart(axis="time", id="rate")
                     with Vertical():
-                        yield Static("", id="latency-words", markup=False)
+                        yield Awaited(id="latency-words")
                         yield LineChart(axis="time", id="latency")
                 yield VirtualTable(REPLICAS, id="replicas", empty=Empty("No replicas", ("r starts it.",)))
-                yield Static("", id="addresses", markup=False)
+                yield Awaited(id="addresses")
             with TabPane("Test", id="test"):
                 yield TryRequest(id_, self.place.state.get("request", ""))
             with TabPane("Logs", id="logs"):
@@ -91,7 +92,7 @@ class DeploymentScreen(DeploymentActions):
             with TabPane("History", id="history"):
                 yield VirtualTable(HISTORY, id="revisions", empty=Empty("No history yet"))
             with TabPane("Settings", id="settings"), VerticalScroll(id="settings-scroll"):
-                yield Static("", id="facts", markup=False)
+                yield Awaited(id="facts")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = "…" if self.found is None else self.found.name

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Log, Static
 
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import absolute
 
@@ -37,7 +38,7 @@ class ReplicaLogs(Vertical):
 
     def compose(self) -> Iterable[Widget]:
         with Horizontal(classes="bar"):
-            yield Static("", id="log-words", markup=False)
+            yield Awaited(id="log-words")
             yield Input(placeholder="only lines with …", compact=True, id="match")
         yield Log(id="log", max_lines=MAX_LINES, highlight=False)
 

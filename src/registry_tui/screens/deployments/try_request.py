@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
 from registry_tui.screens.base.form import UNDO
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.wording.text import safe, safe_lines
 from registry_tui.wording.words import milliseconds
 
@@ -40,7 +41,7 @@ class TryRequest(Horizontal):
 
     def compose(self) -> Iterable[Widget]:
         with Vertical(id="request-side"):
-            yield Static("", id="request-words", markup=False)
+            yield Awaited(id="request-words")
             yield Request(self._typed, id="request", language=None, soft_wrap=True, compact=True)
         with Vertical(id="answer-side"):
             yield Static("", id="answer-words", markup=False)
@@ -55,11 +56,15 @@ class TryRequest(Horizontal):
     async def fill(self, client: RegistryClient) -> None:
         """Begins with the model's own example, unless something is typed. Raises RegistryError."""
         if self.request:
+            self._tell_how("")
             return
         suggestion = await client.deployment_example(self._deployment)
         if not self.request:
             self.query_one("#request", TextArea).text = suggestion.example
-        words = f"ctrl+t sends   {suggestion.example_from}"
+        self._tell_how(suggestion.example_from)
+
+    def _tell_how(self, example: str) -> None:
+        words = f"ctrl+t sends   {example}".rstrip()
         self.query_one("#request-words", Static).update(Content.assemble((safe(words, 200), "$foreground-muted")))
 
     @property

@@ -19,6 +19,7 @@ from registry_tui.screens.base.list_screen import ListScreen, turned
 from registry_tui.screens.models.version_panel import Fitted, panel
 from registry_tui.terminal.actions import MODEL, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.wording.text import safe
@@ -69,9 +70,11 @@ class ModelScreen(ListScreen):
         self.described: dict[int, DeploymentSuggestion] = {}
         #: The deployments of each version.
         self.deployed: dict[int, list[Deployment]] = {}
+        #: The version of which more is being asked.
+        self._asked_about: int | None = None
 
     def compose_content(self) -> Iterable[Widget]:
-        yield Static("", id="facts", markup=False)
+        yield Awaited(id="facts")
         bar, table = super().compose_content()
         yield bar  # across, as the panel leaves the list little room
         with Horizontal(id="split"):
@@ -167,6 +170,20 @@ class ModelScreen(ListScreen):
 
     async def _learn(self, row: ModelVersion) -> None:
         """The panel also shows the version's signature and what its run measured, when they are still there."""
+        self._ask_about(row, row.version)
+        try:
+            await self._learn_more(row)
+        except Exception:
+            self._ask_about(row, None)
+            raise
+        self._ask_about(row, None)
+
+    def _ask_about(self, row: ModelVersion, version: int | None) -> None:
+        """Shows whether more is being asked about a row."""
+        self._asked_about = version
+        self._show_again(row)
+
+    async def _learn_more(self, row: ModelVersion) -> None:
         from registry_tui.client import ServiceProblem
 
         project, run = row.origin.project_id, row.origin.run_id
@@ -194,6 +211,7 @@ class ModelScreen(ListScreen):
                 run=self.runs.get(row.origin.run_id or ""),
                 described=self.described.get(row.version),
                 deployments=self.deployed.get(row.version, ()),
+                asking=self._asked_about == row.version,
             )
         )
 

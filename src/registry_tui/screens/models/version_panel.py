@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.differences import column_text
 from registry_tui.wording.text import safe, safe_lines
 from registry_tui.wording.words import absolute, both, deployment_state, number, size, version_status
@@ -56,8 +57,12 @@ def panel(
     run: RunDetails | None = None,
     described: DeploymentSuggestion | None = None,
     deployments: Sequence[Deployment] = (),
+    asking: bool = False,
 ) -> Content:
-    """Everything about a version in lines of `room` cells; with run, signature and deployments once they are known."""
+    """Everything about a version in lines of `room` cells; with run, signature and deployments once they are known.
+
+    `asking`: whether some of that is being asked for.
+    """
     status = version_status(row.status)
     tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
     parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
@@ -111,6 +116,8 @@ def panel(
                 parts.append((f"\n\n{title} of its run", "bold $accent"))
                 for key in sorted(values)[:20]:
                     parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
+    if asking and (described is None or run is None):
+        parts.append((f"\n\n{LOADING}", "$foreground-muted"))
     return Content.assemble(*parts)
 
 

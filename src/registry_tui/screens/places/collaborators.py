@@ -18,6 +18,7 @@ from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import every_user
 from registry_tui.terminal.keys import PEOPLE_BOX, box_bindings
+from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Collaborators(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = title(f"Collaborators of {self.project.name}", 60)
             box.border_subtitle = "n add · e role · ctrl+d remove · ctrl+s export · esc close"
-            yield OptionList(id="people", compact=True)
+            yield AwaitedList(id="people")
             yield Static("", id="problem", classes="problem", markup=False)
 
     def on_mount(self) -> None:

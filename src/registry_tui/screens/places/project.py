@@ -20,6 +20,7 @@ from registry_tui.screens.deployments.deployments import DeploymentsScreen
 from registry_tui.screens.places.projects import confirm_delete_project, show_credentials
 from registry_tui.terminal.actions import ON_DEPLOYMENT, PROJECT, Action, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
@@ -60,7 +61,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
         self.project: Project | None = None
 
     def compose_content(self) -> Iterable[Widget]:
-        yield Static("", id="facts", markup=False)
+        yield Awaited(id="facts")
         columns = [column for column in DeploymentsScreen.COLUMNS if column.key != "project"]
         with Pages(id="tabs", initial=self.place.state.get("tab", "experiments")):
             with TabPane("Experiments", id="experiments"):

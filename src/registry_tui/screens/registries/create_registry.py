@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from registry_tui.screens.base.form import Tick, row
 from registry_tui.screens.base.names import name_problem
 from registry_tui.screens.base.working_form import WorkingForm
+from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS
 
@@ -42,8 +43,8 @@ class CreateRegistry(WorkingForm[str]):
         self.refusal: str | None = None
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield row("Environment", OptionList(id="environment", compact=True))
-        yield Static("reading environments …", id="hint", classes="hint", markup=False)
+        yield row("Environment", AwaitedList(id="environment"))
+        yield Static("", id="hint", classes="hint", markup=False)
         yield row("Name", Input(compact=True, id="name", max_length=49))
         nfs = row("Existing NFS", Input(compact=True, id="nfs", placeholder="host:/path"))
         yield nfs.add_class("-tight")
@@ -62,7 +63,7 @@ class CreateRegistry(WorkingForm[str]):
         if ENTITLEMENT not in (await client.whoami()).entitlements:
             self.refusal = f"this account is not entitled to Model Registries: {ENTITLEMENT} is missing"
         self.environments = [each async for each in client.every(client.environments, page_size=1000)]
-        choices = self.query_one("#environment", OptionList)
+        choices = self.query_one("#environment", OptionList).clear_options()
         width = min(24, max((len(each.name) for each in self.environments), default=0))
         for each in self.environments:
             why = f"has {each.registry_name} already" if each.registry_name else ""

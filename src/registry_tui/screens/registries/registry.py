@@ -29,6 +29,7 @@ from registry_tui.screens.registries.registry_events import EventsPane
 from registry_tui.screens.registries.registry_storage import StoragePane
 from registry_tui.terminal.actions import REGISTRY, Action, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited, AwaitedList
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
@@ -71,10 +72,10 @@ class RegistryScreen(FrameScreen):
         self.values: dict[str, str] = {}
 
     def compose_content(self) -> Iterable[Widget]:
-        yield Static("", id="headline", markup=False)
+        yield Awaited(id="headline")
         with Pages(id="tabs", initial=self.place.state.get("tab", "details")):
             with TabPane("Details", id="details"):
-                yield OptionList(id="fields", compact=True)
+                yield AwaitedList(id="fields")
             with TabPane("Events & Logs", id="events"):
                 yield EventsPane()
             with TabPane("Models", id="models"):

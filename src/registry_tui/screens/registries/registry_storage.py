@@ -17,6 +17,7 @@ from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.list_pane import ListPane
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.wording.text import safe
@@ -88,7 +89,7 @@ class StoragePane(ListPane):
         self._again: Timer | None = None
 
     def compose(self) -> Iterable[Widget]:
-        yield Static("", id="totals", markup=False)
+        yield Awaited(id="totals")
         yield FilterBar(self.FILTERS, {"each": "version"})
         yield VirtualTable(self.COLUMNS, id="table", empty=self.EMPTY)
 

@@ -11,7 +11,7 @@ from textual import on
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import OptionList, TabbedContent, TabPane
+from textual.widgets import TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.bars import Crumb
@@ -19,6 +19,7 @@ from registry_tui.screens.base.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.tracking.run_columns import took
 from registry_tui.terminal.actions import COMPARE, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
@@ -85,7 +86,7 @@ class CompareScreen(CurveScreen):
             with TabPane("Values", id="values"):
                 yield VirtualTable((), id="table", empty=Empty("Nothing differs", ("x shows what is equal, too.",)))
             with TabPane("Curves", id="curves"), Horizontal():
-                yield OptionList(id="metric-names", compact=True)
+                yield AwaitedList(id="metric-names")
                 yield LineChart(id="chart")
 
     def crumbs(self) -> tuple[Crumb, ...]:

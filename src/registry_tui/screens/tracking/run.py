@@ -10,7 +10,7 @@ from textual import on
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import OptionList, Static, TabbedContent, TabPane
+from textual.widgets import Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.bars import Crumb
@@ -19,6 +19,7 @@ from registry_tui.screens.tracking.run_artifacts import RunArtifacts, download_f
 from registry_tui.screens.tracking.run_datasets import datasets_text
 from registry_tui.terminal.actions import RUN, bindings
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import Awaited, AwaitedList
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.text import safe
@@ -61,18 +62,18 @@ class RunScreen(CurveScreen):
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
             with TabPane("Overview", id="overview"), VerticalScroll(id="overview-scroll"):
-                yield Static("", id="facts", markup=False)
+                yield Awaited(id="facts")
             with TabPane("Metrics", id="metrics"), Horizontal():
-                yield OptionList(id="metric-names", compact=True)
+                yield AwaitedList(id="metric-names")
                 yield LineChart(id="chart")
             with TabPane("Artifacts", id="artifacts"):
                 yield RunArtifacts(self.place.args["project"], self.place.args["run"])
             with TabPane("Params", id="params"), VerticalScroll(id="params-scroll"):
-                yield Static("", id="params-text", markup=False)
+                yield Awaited(id="params-text")
             with TabPane("Tags", id="tags"), VerticalScroll(id="tags-scroll"):
-                yield Static("", id="tags-text", markup=False)
+                yield Awaited(id="tags-text")
             with TabPane("Datasets", id="datasets"), VerticalScroll(id="datasets-scroll"):
-                yield Static("", id="datasets-text", markup=False)
+                yield Awaited(id="datasets-text")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         project = self.place.args["project"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -15,6 +16,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from registry_tui.widgets.artifact_preview import ArtifactPreview
+from registry_tui.widgets.awaited import LOADING, NOT_LOADED
 from registry_tui.widgets.previews import BESIDE_BYTES, beside_model, bytes_wanted
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import size
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Folders of one listing whose sizes are asked for by themselves; of others when they are selected.
 MAX_MEASURED = 30
+#: Seconds that a preview may take before its place says that it is being loaded.
+PATIENCE = 0.2
 
 
 class RunArtifacts(Horizontal):
@@ -40,6 +44,8 @@ class RunArtifacts(Horizontal):
         self.folders: dict[str, ArtifactFolder] = {}
         #: What is in folders and below, by path, once it was counted.
         self.totals: dict[str, ArtifactTotals] = {}
+        #: The entry whose preview is being asked for.
+        self._entry_wanted: Artifact | None = None
 
     def compose(self) -> Iterable[Widget]:
         tree = Tree[Any]("artifacts", id="tree")
@@ -47,6 +53,9 @@ class RunArtifacts(Horizontal):
         tree.guide_depth = 2
         yield tree
         yield ArtifactPreview(id="preview")
+
+    def on_mount(self) -> None:
+        self.query_one(ArtifactPreview).say(LOADING)
 
     @property
     def frame(self) -> FrameScreen:
@@ -127,16 +136,34 @@ class RunArtifacts(Horizontal):
     def _expanded(self, event: Tree.NodeExpanded[Any]) -> None:
         entry: Artifact | None = event.node.data
         if entry is not None and not event.node.children:
+            event.node.add_leaf(Text(LOADING, "dim"))
             self.frame.work_on(self._fill(event.node, entry.path), f"folder {entry.path}")
 
     @on(Tree.NodeHighlighted, "#tree")
     def _highlighted(self, event: Tree.NodeHighlighted[Any]) -> None:
         entry: Artifact | None = event.node.data
         if entry is not None:
+            self._entry_wanted = entry
             self.frame.work_on(self._preview(entry, event.node), "preview")
+            self.set_timer(PATIENCE, partial(self._say_loading, entry), name="preview")
         self.frame.show_actions()
 
+    def _say_loading(self, entry: Artifact) -> None:
+        """What was shown before is not of what is selected now."""
+        if self._entry_wanted is entry:
+            self.query_one(ArtifactPreview).say(f"{safe(entry.name, 80)}: {LOADING}")
+
     async def _preview(self, entry: Artifact, node: TreeNode[Any]) -> None:
+        try:
+            await self._show_preview(entry, node)
+        except Exception:
+            self.query_one(ArtifactPreview).say(NOT_LOADED)
+            raise
+        finally:
+            if self._entry_wanted is entry:
+                self._entry_wanted = None
+
+    async def _show_preview(self, entry: Artifact, node: TreeNode[Any]) -> None:
         pane = self.query_one(ArtifactPreview)
         path, bytes_ = entry.path, entry.size
         if entry.is_folder:

@@ -1,0 +1,70 @@
+"""What is asked for and not here yet says so in words, and says when it could not be had: no empty space, no "nothing".
+
+Texts and lists of options are here; tables (`table_view.py`) and charts (`chart.py`) are `Awaiting` too.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from textual.content import Content
+from textual.visual import VisualType
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+LOADING = "loading …"
+NOT_LOADED = "not loaded; ctrl+r asks again"
+
+
+def loading(words: str = LOADING) -> Content:
+    """The words as they are written in a panel."""
+    return Content.assemble((words, "$foreground-muted"))
+
+
+class Awaiting:
+    """A widget that shows an answer of the service."""
+
+    def wait(self, words: str) -> None:
+        """Says how it stands with the answer, until it is here."""
+        raise NotImplementedError
+
+
+class Awaited(Awaiting, Static):
+    """A text that is asked for: the first `update` replaces the words."""
+
+    def __init__(self, *, id: str, classes: str | None = None) -> None:
+        super().__init__(loading(), id=id, classes=classes, markup=False)
+        self.here = False
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        self.here = True
+        super().update(content, layout=layout)
+
+    def wait(self, words: str) -> None:
+        if not self.here:
+            super().update(loading(words))
+
+
+class AwaitedList(Awaiting, OptionList):
+    """Options that are asked for: the first `clear_options` takes the words away."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(Option(loading(), disabled=True), id=id, compact=True)
+        self.here = False
+
+    def clear_options(self) -> Self:
+        self.here = True
+        super().clear_options()
+        return self
+
+    def wait(self, words: str) -> None:
+        if not self.here:
+            self.replace_option_prompt_at_index(0, loading(words))
+
+
+def say_waiting(within: Widget, words: str) -> None:
+    """Has everything in a place that is not here yet say how it stands."""
+    for widget in within.walk_children(Widget):
+        if isinstance(widget, Awaiting):
+            widget.wait(words)

@@ -1,0 +1,43 @@
+"""A service that answers when the test says so, in front of recorded answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import httpx
+
+from support.recorded import STREAM, Answer, Replay
+
+
+class Gated(Replay):
+    """Answers as recorded; while it is shut, questions wait."""
+
+    def __init__(
+        self,
+        answers: Mapping[str, Answer],
+        waits: Callable[[httpx.Request], bool] = lambda request: True,
+    ) -> None:
+        super().__init__(answers)
+        self._waits = waits
+        self._open = asyncio.Event()
+        self._open.set()
+        #: Questions that wait, in the order in which they came.
+        self.waiting: list[httpx.URL] = []
+        self.asked: list[httpx.URL] = []
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url)
+        if request.url.path != STREAM and not self._open.is_set() and self._waits(request):
+            self.waiting.append(request.url)
+            try:
+                await self._open.wait()
+            finally:
+                self.waiting.remove(request.url)
+        return await super().handle_async_request(request)
