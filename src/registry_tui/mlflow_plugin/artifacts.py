@@ -16,18 +16,14 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    INVALID_PARAMETER_VALUE,
-    PERMISSION_DENIED,
-    TEMPORARILY_UNAVAILABLE,
-)
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import Location, RouteError, Routes, RoutesFile
+from registry_tui.mlflow_plugin.mlflow_private import OneFileRepository, download_key, registry_store, s3_client
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
@@ -54,10 +50,10 @@ class Buckets:
 def bucket_repository(bucket: str) -> S3ArtifactRepository:
     """MLflow's own S3 repository on a whole bucket."""
     # MLflow makes an artifact repository for each request; its server has one registry store, which keeps these.
-    return _registry_store().buckets.of(bucket)
+    return registry_store().buckets.of(bucket)
 
 
-class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
+class EnvironmentArtifactRepository(OneFileRepository):
     """Artifacts by their path behind MLflow's proxy. Raises MlflowException with a text for people."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
@@ -101,14 +97,14 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
                     raise no_artifact(location)
                 return str(repository.download_artifacts(location.key, folder, **options))
             # One file, which is what clients of the proxy ask for: without MLflow's listing of a folder first.
-            local = self._create_download_destination(src_artifact_path=artifact_path, dst_local_dir_path=folder)
-            repository._download_file(location.key, local)
-            return str(local)
+            local = self.new_local_path(artifact_path, folder)
+            download_key(repository, location.key, local)
+            return local
 
-    def _download_file(self, remote_file_path: str, local_path: str) -> None:
-        location = self._locate_seen(remote_file_path)
+    def download_file(self, path: str, local_path: str) -> None:
+        location = self._locate_seen(path)
         with clear_errors(location):
-            bucket_repository(location.bucket)._download_file(location.key, local_path)
+            download_key(bucket_repository(location.bucket), location.key, local_path)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         location = self._locate(artifact_path, write=True)
@@ -126,7 +122,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
     @staticmethod
     def _has(location: Location) -> bool:
         try:
-            bucket_repository(location.bucket)._get_s3_client().head_object(Bucket=location.bucket, Key=location.key)
+            s3_client(bucket_repository(location.bucket)).head_object(Bucket=location.bucket, Key=location.key)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
                 return False
@@ -167,7 +163,7 @@ class EnvironmentArtifactRepository(ArtifactRepository):  # type: ignore[misc]
 
     @staticmethod
     def _has_files_below(location: Location, folder: str) -> bool:
-        client = bucket_repository(location.bucket)._get_s3_client()
+        client = s3_client(bucket_repository(location.bucket))
         return bool(client.list_objects_v2(Bucket=location.bucket, Prefix=f"{folder}/", MaxKeys=1).get("Contents"))
 
     def _locate(self, path: str | None, *, write: bool = False) -> Location:
@@ -192,14 +188,7 @@ def _sees(location: Location) -> bool:
     """Whether the request may see what lies there: archives of models that it may not see do not exist for it."""
     if location.registry is None or location.model_id is None:
         return True
-    return bool(_registry_store().sees_archives(location.registry, location.model_id))
-
-
-def _registry_store() -> Any:
-    # MLflow's handlers import the stores, and the registry's store imports this module.
-    from mlflow.server.handlers import _get_model_registry_store
-
-    return _get_model_registry_store()
+    return bool(registry_store().sees_archives(location.registry, location.model_id))
 
 
 def load_routes(file: RoutesFile) -> Routes:

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, asked, read_body, replayed
+from registry_tui.mlflow_plugin.mlflow_private import make_default_experiment
 
 _logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class DefaultExperiments:
         with self._tracking.ManagedSessionMaker(read_only=False) as session:
             found = self._known(session, workspace)
             if found is None:
-                self._tracking._create_default_experiment(session, workspace_override=workspace)
+                make_default_experiment(self._tracking, session, workspace)
                 experiment = session.execute(
                     select(SqlExperiment.experiment_id, SqlExperiment.creation_time).where(
                         SqlExperiment.workspace == workspace, SqlExperiment.name == Experiment.DEFAULT_EXPERIMENT_NAME

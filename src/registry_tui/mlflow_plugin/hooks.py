@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, PERMISSION_DENIED
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
-from registry_tui.mlflow_plugin import borders, grants
+from registry_tui.mlflow_plugin import borders, grants, mlflow_private
 from registry_tui.mlflow_plugin.identity import adds_version, current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
@@ -58,10 +58,10 @@ def install(app: Flask, auth: Any) -> None:
     app.before_request(_guard_access)
     app.before_request(_refuse_unreadable_graphql)
     app.after_request(_mark_model_of_refused_version)
-    auth._RESOURCE_WORKSPACE_CACHE = _Forgetful()
+    mlflow_private.replace_workspace_memory(auth, _Forgetful())
     borders.install()
     grants.install(auth)
-    auth._can_create_in_workspace = partial(_may_create, auth, auth._can_create_in_workspace)
+    mlflow_private.wrap_may_create(auth, lambda allowed: partial(_may_create, auth, allowed))
 
 
 def _may_create(auth: Any, allowed: Callable[[str], bool], username: str) -> bool:
@@ -69,7 +69,7 @@ def _may_create(auth: Any, allowed: Callable[[str], bool], username: str) -> boo
     if not allowed(username):
         return False
     workspace, user = get_request_workspace(), auth.store.get_user(username)
-    permission = auth._role_grant_for_resource(user.id, "experiment", "*", workspace)
+    permission = mlflow_private.role_permission(auth, user.id, "experiment", workspace)
     return permission is not None and bool(permission.can_update)
 
 
@@ -132,10 +132,7 @@ def _finds_nothing_to_register(response: Response, refused: bool) -> bool:
 
 
 def _registry_store() -> EnvironmentRegistryStore | None:
-    # MLflow's handlers import the stores.
-    from mlflow.server.handlers import _get_model_registry_store
-
-    store = _get_model_registry_store()
+    store = mlflow_private.registry_store()
     return store if isinstance(store, EnvironmentRegistryStore) else None
 
 

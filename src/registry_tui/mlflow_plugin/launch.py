@@ -115,6 +115,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
         curves,
         finding,
         hooks,
+        mlflow_private,
         model_uris,
         purging,
     )
@@ -128,7 +129,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     )
     artifact_paths.install(handlers, artifact_router, auth)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
-    stores = (handlers._get_tracking_store(), handlers._get_model_registry_store())
+    stores = (mlflow_private.tracking_store(), mlflow_private.registry_store())
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)
@@ -139,7 +140,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
     routes = RoutesFile(home.routes_file)
     membership = Membership(auth, routes)
     membership.install(mlflow.server.app)
-    defaults = DefaultExperiments(handlers._get_tracking_store(), routes)
+    defaults = DefaultExperiments(mlflow_private.tracking_store(), routes)
     defaults.make_all()
     return ApiErrors(ProjectAddresses(ExperimentZero(app, defaults), routes), membership.explain), ports
 
@@ -151,14 +152,15 @@ def main() -> None:
         app, ports = _prepared(home)
     works(home, "mlflow")
     # MLflow reads its environment while it is imported.
-    import mlflow.server
     import uvicorn
+
+    from registry_tui.mlflow_plugin.mlflow_private import uvicorn_log_config
 
     uvicorn.run(
         app,
         host=LOOPBACK,
         port=ports.mlflow,
-        log_config=str(mlflow.server._UVICORN_LOG_CONFIG),
+        log_config=uvicorn_log_config(),
         timeout_graceful_shutdown=_GRACE_SECONDS,
         server_header=False,
     )

@@ -7,7 +7,7 @@ workspace, and a resource that its store cannot find has no permissions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flask import Flask, Response, request
@@ -17,6 +17,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, Asked, asked
+from registry_tui.mlflow_plugin.mlflow_private import role_permission, wrap_authentication, wrap_stores
 
 #: Addresses of the REST API that are about no project.
 _ABOUT_NO_PROJECT = ("/mlflow/users/", "/mlflow/roles/", "/mlflow/workspaces", "/mlflow/server-info")
@@ -33,9 +34,8 @@ class Membership:
     def install(self, app: Flask) -> None:
         """Adds the watching to the auth app, and a hook to MLflow's Flask app, behind the auth app's own."""
         auth = self._auth
-        auth._authenticate_cached = _noting_user(auth._authenticate_cached)
-        auth._get_tracking_store = _watching(auth._get_tracking_store, in_registry=False)
-        auth._get_model_registry_store = _watching(auth._get_model_registry_store, in_registry=True)
+        wrap_authentication(auth, _noting_user)
+        wrap_stores(auth, partial(_watching, in_registry=False), partial(_watching, in_registry=True))
         app.before_request(self._require_project)
 
     def explain(self, request: Asked) -> MlflowException | None:
@@ -60,7 +60,7 @@ class Membership:
     def _misses_project(self, request: Asked) -> bool:
         if request.names_project or request.user is None or request.user.is_admin:
             return False
-        permission = self._auth._role_grant_for_resource(request.user.id, "workspace", "*", DEFAULT_WORKSPACE)
+        permission = role_permission(self._auth, request.user.id, "workspace", DEFAULT_WORKSPACE)
         return permission is None or not permission.can_use
 
     def _may_read(self, request: Asked) -> bool:
@@ -69,7 +69,7 @@ class Membership:
             return False
         registry = load_routes(self._routes).registry_of(request.workspace) if request.in_registry else None
         workspace, kind = (request.workspace, "experiment") if registry is None else (registry, "registered_model")
-        permission = self._auth._role_grant_for_resource(request.user.id, kind, "*", workspace)
+        permission = role_permission(self._auth, request.user.id, kind, workspace)
         return permission is not None and bool(permission.can_read)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, ErrorCode
-from mlflow.store.artifact.utils import models
+
+from registry_tui.mlflow_plugin.mlflow_private import read_model_uri, replace_model_uri_reader
 
 
 def _as_client_fault(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,10 +28,10 @@ def _as_client_fault(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: What a `models:/` URI names. Raises MlflowException for the client.
-parse_model_uri = _as_client_fault(models._parse_model_uri)
+parse_model_uri = _as_client_fault(read_model_uri)
 
 
 def install(auth: Any, handlers: Any) -> None:
     """Makes MLflow's auth app and its handlers read model URIs so."""
-    auth._parse_model_uri = parse_model_uri
+    replace_model_uri_reader(auth, parse_model_uri)
     handlers.get_model_name_and_version = _as_client_fault(handlers.get_model_name_and_version)

@@ -7,8 +7,8 @@ import string
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
-from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
 
+from registry_tui.mlflow_plugin.mlflow_private import check_alias_name
 from registry_tui.schemas.names import alias_problem, model_name_problem
 
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -27,7 +27,6 @@ def check_model_name(name: str) -> None:
 
 def check_alias(alias: str) -> None:
     """Raises MlflowException with what is wrong with an alias, in MLflow's words where it has any."""
-    _validate_model_alias_name(alias)
-    _validate_model_alias_name_reserved(alias)
+    check_alias_name(alias)
     if problem := alias_problem(alias):
         raise MlflowException(f"{problem}.", error_code=INVALID_PARAMETER_VALUE)

@@ -71,7 +71,7 @@ class OwnedStore(SeenStore):
 
     def _refuse_failed(self, name: str, version: str, doing: str) -> None:
         with self.ManagedSessionMaker() as session:
-            found = self._get_sql_model_version(session, name, version)
+            found = self.version_row(session, name, version)
             refuse_failed(name, version, found.status, found.status_message, doing)
 
     def _given_tags(self, tags: Iterable[Any] | None) -> dict[str, str]:
@@ -98,7 +98,7 @@ class OwnedStore(SeenStore):
             return self._model_tags(session, name, doing)
 
     def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
-        found = _tags(self._get_registered_model(session, name).registered_model_tags)
+        found = _tags(self.model_row(session, name).registered_model_tags)
         if prompts.is_prompt(found):
             return found
         owner, user = found.get(tags_.OWNER), current_user()
@@ -111,7 +111,7 @@ class OwnedStore(SeenStore):
     def _require_creator(self, name: str, version: str, doing: str) -> dict[str, str]:
         """The version's tags, when the caller made it or owns the model, or acts for everyone, or it is a prompt."""
         with self.ManagedSessionMaker() as session:
-            found = _tags(self._get_sql_model_version(session, name, version).model_version_tags)
+            found = _tags(self.version_row(session, name, version).model_version_tags)
             self._model_tags(session, name, doing, also=found.get(tags_.CREATOR))
             return found
 

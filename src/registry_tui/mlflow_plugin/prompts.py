@@ -14,6 +14,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS
 
+from registry_tui.mlflow_plugin import mlflow_private
+
 
 def is_prompt(tags: Mapping[str, str]) -> bool:
     """Whether the tags of a registered model, or of a version, make it a prompt."""
@@ -32,7 +34,7 @@ def check_given(tags: Mapping[str, str]) -> None:
 def check_version(model: RegisteredModel, tags: Mapping[str, str]) -> None:
     """Raises MlflowException when a model's version is added to a prompt, or a prompt's to a model."""
     check_given(tags)
-    of_prompt = model._is_prompt()
+    of_prompt = mlflow_private.is_prompt(model)
     if of_prompt and not is_prompt(tags):
         raise _taken(model.name, "a prompt", "a model")
     if is_prompt(tags) and not of_prompt:

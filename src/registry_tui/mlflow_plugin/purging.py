@@ -12,11 +12,11 @@ from flask import Flask, Response, jsonify, request
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.server.handlers import _get_tracking_store
 from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
 from sqlalchemy import select
 
 from registry_tui.mlflow_plugin.identity import is_administrator
+from registry_tui.mlflow_plugin.mlflow_private import deleted_runs, remove_logged_model, remove_run, tracking_store
 
 #: The service knows them by these paths, below MLflow's own.
 DELETED_PATH = "/api/2.0/mlflow/registry-tui/deleted-runs"
@@ -47,7 +47,7 @@ def _deleted() -> Response | tuple[Response, int]:
         older_than = int(request.args.get("older_than", "0"))
     except ValueError:
         return _invalid("older_than is a number of milliseconds")
-    return jsonify({"run_ids": sorted(_get_tracking_store()._get_deleted_runs(older_than=older_than))})
+    return jsonify({"run_ids": deleted_runs(tracking_store(), older_than)})
 
 
 def _purge() -> Response | tuple[Response, int]:
@@ -61,7 +61,7 @@ def _purge() -> Response | tuple[Response, int]:
         return _invalid("run_ids is a list of IDs")
     if not 0 < len(run_ids) <= MAX_RUNS:
         return _invalid(f"run_ids are 1 to {MAX_RUNS} IDs")
-    store, found, kept = _get_tracking_store(), [], {}
+    store, found, kept = tracking_store(), [], {}
     for run_id in dict.fromkeys(run_ids):
         try:
             run = store.get_run(run_id)
@@ -75,8 +75,8 @@ def _purge() -> Response | tuple[Response, int]:
         models = _models_of(store, run)
         if asked.get("execute"):
             for model in models:
-                store._hard_delete_logged_model(model["model_id"])
-            store._hard_delete_run(run_id)
+                remove_logged_model(store, model["model_id"])
+            remove_run(store, run_id)
         found.append(
             {
                 "run_id": run_id,

@@ -25,9 +25,8 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelTag,
 )
 from mlflow.utils.time import get_current_time_millis
-from mlflow.utils.validation import _validate_model_version_tag
 from sqlalchemy import false, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
@@ -35,6 +34,7 @@ from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.artifacts import Buckets, EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
+from registry_tui.mlflow_plugin.mlflow_private import check_version_tag, is_prompt, tracking_store
 from registry_tui.mlflow_plugin.model_uris import parse_model_uri
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
@@ -69,44 +69,21 @@ class EnvironmentRegistryStore(OwnedStore):
         self.buckets = Buckets()
         self._waiting = Waiting()
 
-    # -- reading ----------------------------------------------------------------------------------
-
-    # MLflow loads tags and aliases with a second query that repeats the first one's filter. A change between the two,
-    # for which SQLite's driver begins no transaction, leaves entities without any tag. By primary keys none is lost.
-
-    @staticmethod
-    def _get_eager_registered_model_query_options() -> list[Any]:
-        return [
-            selectinload(SqlRegisteredModel.registered_model_tags),
-            selectinload(SqlRegisteredModel.registered_model_aliases),
-        ]
-
-    @staticmethod
-    def _get_eager_model_version_query_options() -> list[Any]:
-        return [selectinload(SqlModelVersion.model_version_tags)]
-
     # -- which registry -----------------------------------------------------------------------
 
-    def _get_active_workspace(self) -> str:
-        """The registry's MLflow workspace for the project that asks."""
-        asking, routes = self._asking_workspace(), self._routes()
+    def registry_workspace(self) -> str:
+        """The registry's MLflow workspace for the project that asks. Raises MlflowException."""
+        asking, routes = self.asking_workspace(), self._routes()
         registry = routes.registry_of(asking)
         if registry is None:
             raise MlflowException(routes.refusal_of(asking), error_code=INVALID_PARAMETER_VALUE)
         return registry
 
-    def registry_workspace(self) -> str:
-        """The MLflow workspace whose models this request is about."""
-        return self._get_active_workspace()
-
-    def _asking_workspace(self) -> str:
-        return str(super()._get_active_workspace())
-
     def _routes(self) -> Routes:
         return load_routes(self._routes_file)
 
     def _asking_project(self) -> ProjectRoute:
-        asking, routes = self._asking_workspace(), self._routes()
+        asking, routes = self.asking_workspace(), self._routes()
         if asking in routes.registries:
             raise MlflowException(
                 "Models are registered from a project. Set MLFLOW_WORKSPACE to the project's workspace "
@@ -122,11 +99,11 @@ class EnvironmentRegistryStore(OwnedStore):
     def create_registered_model(
         self, name: str, tags: Any = None, description: str | None = None, deployment_job_id: str | None = None
     ) -> RegisteredModel:
-        registry = self._get_active_workspace()
+        registry = self.registry_workspace()
         self._check_new_name(registry, name)
         given = self._given_tags(tags)
         prompts.check_given(given)
-        project = self._routes().projects.get(self._asking_workspace())
+        project = self._routes().projects.get(self.asking_workspace())
         ours = {
             tags_.MODEL_ID: new_id(),
             tags_.OWNER: current_user() or "",
@@ -155,7 +132,7 @@ class EnvironmentRegistryStore(OwnedStore):
 
     def mark_left_behind(self, name: str | None) -> None:
         """Marks a bare model that this user made moments ago, the one of a name or else the newest, as not wanted."""
-        registry, user = self._get_active_workspace(), current_user()
+        registry, user = self.registry_workspace(), current_user()
         if user is not None and not is_administrator():
             with self.ManagedSessionMaker(read_only=False) as session:
                 leftovers.mark(session, registry, user, name)
@@ -164,26 +141,24 @@ class EnvironmentRegistryStore(OwnedStore):
         self._refuse_reserved([tag.key])
         if tag.key == tags_.WITHDRAW:
             with self.ManagedSessionMaker(read_only=False) as session:
-                leftovers.withdraw(session, self._get_active_workspace(), name, tag.value)
+                leftovers.withdraw(session, self.registry_workspace(), name, tag.value)
             return
         super().set_registered_model_tag(name, tag)
 
-    def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
+    def model_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
         """Understands `mlflow_tags.SEARCH`, and leaves out models that a refused registration left behind."""
         searches, filters = split_filters(parsed_filters, tags_.SEARCH)
-        query = super()._get_search_registered_model_filter_query(session, filters, dialect)
-        for each in searches:
-            query = query.where(models_with(each["value"]))
+        conditions = [models_with(each["value"]) for each in searches]
         if asks_for_ours(parsed_filters):
-            query = query.where(false())
-        return query.where(~leftovers.is_left_behind())
+            conditions.append(false())
+        return filters, [*conditions, ~leftovers.is_left_behind()]
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         check_model_name(new_name)
         tags = self._require_owner(name, "rename it")
         model_id = None if prompts.is_prompt(tags) else tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
-            model = self._get_registered_model(session, name)
+            model = self.model_row(session, name)
             renaming.rename(session, model, new_name, model_id)
             return model.to_mlflow_entity()
 
@@ -194,7 +169,7 @@ class EnvironmentRegistryStore(OwnedStore):
             return
         model_id = tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
-            model = self._get_registered_model(session, name)
+            model = self.model_row(session, name)
             numbers.retire_name(session, model.workspace, name, model_id)
             session.delete(model)
         nudge_service(self._home.service_socket)
@@ -219,13 +194,13 @@ class EnvironmentRegistryStore(OwnedStore):
         given = self._given_tags(tags)
         model = self.get_registered_model(name)
         prompts.check_version(model, given)
-        if model._is_prompt():
+        if is_prompt(model):
             return super().create_model_version(
                 name, source, run_id, tags, run_link, description, local_model_path, model_id
             )
-        self.require_may_add(self._get_active_workspace(), name, model.tags)
+        self.require_may_add(self.registry_workspace(), name, model.tags)
         for key, value in given.items():
-            _validate_model_version_tag(key, value)
+            check_version_tag(key, value)
         if len(source) > _MAX_SOURCE:
             raise _invalid(f"The source has {len(source)} characters; at most {_MAX_SOURCE} are possible.")
         found, origin = self._find_source(project, source, run_id, model_id)
@@ -249,7 +224,7 @@ class EnvironmentRegistryStore(OwnedStore):
         return version
 
     def _insert_version(self, name: str, tags: dict[str, str], **columns: Any) -> ModelVersion:
-        registry, now = self._get_active_workspace(), get_current_time_millis()
+        registry, now = self.registry_workspace(), get_current_time_millis()
         with self.ManagedSessionMaker(read_only=False) as session:
             # The write comes first: it holds the model's row (all of SQLite) until the end, so that versions that are
             # made at the same time get one number after the other.
@@ -290,10 +265,7 @@ class EnvironmentRegistryStore(OwnedStore):
         self, project: ProjectRoute, source: str, run_id: str | None, model_id: str | None
     ) -> tuple[Source, dict[str, Any]]:
         """Where the model lies, and its `schemas.models.Origin`. Raises MlflowException."""
-        # MLflow's handlers import the stores.
-        from mlflow.server.handlers import _get_tracking_store
-
-        tracking = _get_tracking_store()
+        tracking = tracking_store()
         if copied := _copied_version(source):
             return self._find_copied(*copied)
         found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
@@ -311,7 +283,7 @@ class EnvironmentRegistryStore(OwnedStore):
         model_tags, version_tags = self.get_registered_model(name).tags, found.tags
         if tags_.MODEL_ID not in model_tags or tags_.VERSION_ID not in version_tags:
             return str(super().get_model_version_download_uri(name, version))
-        asking = self._asking_workspace()
+        asking = self.asking_workspace()
         if found.status == PENDING:
             if copied := self._stored_original(found.source):
                 return archive_uri(asking, *copied)
@@ -336,31 +308,24 @@ class EnvironmentRegistryStore(OwnedStore):
         ids = model.tags.get(tags_.MODEL_ID), original.tags.get(tags_.VERSION_ID)
         return None if original.status != READY or None in ids else (str(ids[0]), str(ids[1]))
 
-    def _get_search_model_versions_filter_clauses(self, parsed_filters: Any, dialect: str) -> Any:
+    def version_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
         """Understands `mlflow_tags.SEARCH` and `mlflow_tags.STATUS`."""
         ours, filters = split_filters(parsed_filters, tags_.SEARCH, tags_.STATUS)
-        query = super()._get_search_model_versions_filter_clauses(filters, dialect)
-        for each in ours:
-            query = query.where(versions_with(each["key"], each["value"]))
-        return query.where(false()) if asks_for_ours(parsed_filters) else query
+        conditions = [versions_with(each["key"], each["value"]) for each in ours]
+        return filters, [*conditions, false()] if asks_for_ours(parsed_filters) else conditions
 
-    def _get_model_version_from_db(
-        self, session: Session, name: str, version: int, conditions: Any, query_options: Any = None
-    ) -> Any:
+    def explained(self, error: MlflowException, session: Session, name: str, version: int) -> MlflowException:
         """Says of a number that was issued under this name before that it is not issued again."""
-        try:
-            return super()._get_model_version_from_db(session, name, version, conditions, query_options)
-        except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                raise
-            last = numbers.last_of_earlier_model(session, self._get_active_workspace(), name)
-            if not 1 <= version <= last:
-                raise
-            raise MlflowException(
-                f"{error.message}. It belonged to an earlier model of this name; "
-                f"versions of this name go on at {last + 1}.",
-                error_code=RESOURCE_DOES_NOT_EXIST,
-            ) from error
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return error
+        last = numbers.last_of_earlier_model(session, self.registry_workspace(), name)
+        if not 1 <= version <= last:
+            return error
+        return MlflowException(
+            f"{error.message}. It belonged to an earlier model of this name; "
+            f"versions of this name go on at {last + 1}.",
+            error_code=RESOURCE_DOES_NOT_EXIST,
+        )
 
     def delete_model_version(self, name: str, version: str) -> None:
         self._require_creator(name, version, "delete it")
@@ -385,7 +350,7 @@ class EnvironmentRegistryStore(OwnedStore):
         if status not in (PENDING, READY, FAILED):
             raise _invalid(f"'{status}' is no status of a model version.")
         with self.ManagedSessionMaker(read_only=False) as session:
-            found = self._get_sql_model_version(session, name, version)
+            found = self.version_row(session, name, version)
             found.status = status
             found.status_message = message[:_MAX_STATUS_MESSAGE]
             found.last_updated_time = get_current_time_millis()

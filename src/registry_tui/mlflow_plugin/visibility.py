@@ -26,12 +26,12 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
-from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
 from registry_tui.contracts.mlflow_routes import Routes
 from registry_tui.mlflow_plugin.identity import acting_user, adds_version, is_service
+from registry_tui.mlflow_plugin.mlflow_private import RegistryStore
 from registry_tui.schemas import mlflow_tags as tags_
 
 #: Tables whose rows belong to one registered model, by `workspace` and `name`.
@@ -123,21 +123,13 @@ def note_projects(engine: Engine) -> None:
         connection.execute(insert(SqlModelVersionTag).from_select([*columns, "key", "value"], missing))
 
 
-class SeenStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+class SeenStore(RegistryStore):
     """MLflow's store without the models that a request may not see. Methods raise MlflowException."""
 
     def _routes(self) -> Routes:
         raise NotImplementedError
 
-    # MLflow's store asks these two for the rows of the present workspace, in every query.
-
-    def _get_query(self, session: Session, model: Any) -> Any:
-        return super()._get_query(session, model).filter(*self._seen(model))
-
-    def _get_workspace_clauses(self, model: Any) -> list[Any]:
-        return [*super()._get_workspace_clauses(model), *self._seen(model)]
-
-    def _seen(self, table: Any) -> list[Any]:
+    def row_conditions(self, table: Any) -> list[Any]:
         if table not in _TABLES:
             return []
         sight = sight_of_request(self._routes())

@@ -1,0 +1,291 @@
+"""The private names of MLflow that the plugin uses: all of them, here only.
+
+`tests/unit/test_mlflow_private.py` compares `USED` with the installed MLflow and finds uses elsewhere. There is nothing
+to fall back on: without one of these names the server would answer wrongly, so a newer MLflow that lacks one needs
+changes here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+from mlflow.store.artifact.utils import models
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.utils.validation import (
+    _validate_model_alias_name,
+    _validate_model_alias_name_reserved,
+    _validate_model_version_tag,
+)
+from sqlalchemy.orm import Session, selectinload
+
+_STORE = "mlflow.store.model_registry.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
+_TRACKING = "mlflow.store.tracking.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
+_HANDLERS = "mlflow.server.handlers"
+_AUTH = "mlflow.server.auth"
+_VALIDATION = "mlflow.utils.validation"
+
+#: `module:name` or `module:class.name`, with the parameters of a function or method; None for another kind of value.
+USED: dict[str, tuple[str, ...] | None] = {
+    f"{_STORE}._get_query": ("self", "session", "model"),
+    f"{_STORE}._get_workspace_clauses": ("self", "model"),
+    f"{_STORE}._get_active_workspace": (),
+    f"{_STORE}._get_eager_registered_model_query_options": (),
+    f"{_STORE}._get_eager_model_version_query_options": (),
+    f"{_STORE}._get_search_registered_model_filter_query": ("self", "session", "parsed_filters", "dialect"),
+    f"{_STORE}._get_search_model_versions_filter_clauses": ("self", "parsed_filters", "dialect"),
+    f"{_STORE}._get_model_version_from_db": ("self", "session", "name", "version", "conditions", "query_options"),
+    f"{_STORE}._get_registered_model": ("self", "session", "name", "eager"),
+    f"{_STORE}._get_sql_model_version": ("self", "session", "name", "version", "eager"),
+    f"{_TRACKING}._get_deleted_runs": ("self", "older_than"),
+    f"{_TRACKING}._hard_delete_run": ("self", "run_id"),
+    f"{_TRACKING}._hard_delete_logged_model": ("self", "model_id"),
+    f"{_TRACKING}._create_default_experiment": ("self", "session", "workspace_override"),
+    f"{_HANDLERS}:_get_tracking_store": ("backend_store_uri", "default_artifact_root"),
+    f"{_HANDLERS}:_get_model_registry_store": ("registry_store_uri",),
+    f"{_AUTH}:_get_tracking_store": ("backend_store_uri", "default_artifact_root"),
+    f"{_AUTH}:_get_model_registry_store": ("registry_store_uri",),
+    f"{_AUTH}:_authenticate_cached": ("username", "password"),
+    f"{_AUTH}:_can_create_in_workspace": ("username",),
+    f"{_AUTH}:_role_grant_for_resource": ("user_id", "resource_type", "resource_key", "workspace_name"),
+    f"{_AUTH}:_parse_model_uri": ("uri", "scheme"),
+    f"{_AUTH}:_RESOURCE_WORKSPACE_CACHE": None,
+    f"{_VALIDATION}:_validate_model_alias_name": ("model_alias_name",),
+    f"{_VALIDATION}:_validate_model_alias_name_reserved": ("model_alias_name",),
+    f"{_VALIDATION}:_validate_model_version_tag": ("key", "value"),
+    "mlflow.entities.model_registry:RegisteredModel._is_prompt": ("self",),
+    "mlflow.store.artifact.utils.models:_parse_model_uri": ("uri", "scheme"),
+    "mlflow.store.artifact.artifact_repo:ArtifactRepository._download_file": (
+        "self",
+        "remote_file_path",
+        "local_path",
+    ),
+    "mlflow.store.artifact.artifact_repo:ArtifactRepository._create_download_destination": (
+        "self",
+        "src_artifact_path",
+        "dst_local_dir_path",
+    ),
+    "mlflow.store.artifact.s3_artifact_repo:S3ArtifactRepository._get_s3_client": ("self",),
+    "mlflow.server:_UVICORN_LOG_CONFIG": None,
+}
+
+#: What a `models:/` URI names. Raises MlflowException.
+read_model_uri: Callable[..., Any] = models._parse_model_uri
+
+
+# -- the registry's store ----------------------------------------------------------------------------
+
+
+class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+    """MLflow's registry store with public methods in place of the private ones that a store of ours changes."""
+
+    def registry_workspace(self) -> str:
+        """The MLflow workspace whose models this request is about. Raises MlflowException."""
+        raise NotImplementedError
+
+    def row_conditions(self, table: Any) -> list[Any]:
+        """Conditions on the rows of a table, for every query of models, versions and aliases."""
+        raise NotImplementedError
+
+    def model_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
+        """The filters of a search of models that MLflow understands, and conditions in place of the others."""
+        raise NotImplementedError
+
+    def version_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
+        """The filters of a search of versions that MLflow understands, and conditions in place of the others."""
+        raise NotImplementedError
+
+    def explained(self, error: MlflowException, session: Session, name: str, version: int) -> MlflowException:
+        """The error to raise for a version that MLflow does not find: `error`, or one that says more."""
+        raise NotImplementedError
+
+    def asking_workspace(self) -> str:
+        """The MLflow workspace that the request names."""
+        return str(super()._get_active_workspace())
+
+    def model_row(self, session: Session, name: str) -> SqlRegisteredModel:
+        """A model of this request's registry. Raises MlflowException when it is missing."""
+        return self._get_registered_model(session, name)
+
+    def version_row(self, session: Session, name: str, version: str) -> SqlModelVersion:
+        """A version of this request's registry. Raises MlflowException when it is missing."""
+        return self._get_sql_model_version(session, name, version)
+
+    def _get_active_workspace(self) -> str:
+        return self.registry_workspace()
+
+    # MLflow's store asks these two for the rows of the present workspace, in every query.
+
+    def _get_query(self, session: Session, model: Any) -> Any:
+        return super()._get_query(session, model).filter(*self.row_conditions(model))
+
+    def _get_workspace_clauses(self, model: Any) -> list[Any]:
+        return [*super()._get_workspace_clauses(model), *self.row_conditions(model)]
+
+    # MLflow loads tags and aliases with a second query that repeats the first one's filter. A change between the two,
+    # for which SQLite's driver begins no transaction, leaves entities without any tag. By primary keys none is lost.
+
+    @staticmethod
+    def _get_eager_registered_model_query_options() -> list[Any]:
+        return [
+            selectinload(SqlRegisteredModel.registered_model_tags),
+            selectinload(SqlRegisteredModel.registered_model_aliases),
+        ]
+
+    @staticmethod
+    def _get_eager_model_version_query_options() -> list[Any]:
+        return [selectinload(SqlModelVersion.model_version_tags)]
+
+    def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
+        filters, conditions = self.model_search(parsed_filters)
+        return super()._get_search_registered_model_filter_query(session, filters, dialect).where(*conditions)
+
+    def _get_search_model_versions_filter_clauses(self, parsed_filters: Any, dialect: str) -> Any:
+        filters, conditions = self.version_search(parsed_filters)
+        return super()._get_search_model_versions_filter_clauses(filters, dialect).where(*conditions)
+
+    def _get_model_version_from_db(
+        self, session: Session, name: str, version: int, conditions: Any, query_options: Any = None
+    ) -> Any:
+        try:
+            return super()._get_model_version_from_db(session, name, version, conditions, query_options)
+        except MlflowException as error:
+            if (explained := self.explained(error, session, name, version)) is error:
+                raise
+            raise explained from error
+
+
+# -- the server's stores -----------------------------------------------------------------------------
+
+
+def tracking_store() -> Any:
+    """The tracking store of MLflow's server."""
+    # MLflow's handlers import the stores, and ours imports this module.
+    from mlflow.server.handlers import _get_tracking_store
+
+    return _get_tracking_store()
+
+
+def registry_store() -> Any:
+    """The registry store of MLflow's server."""
+    # MLflow's handlers import the stores, and ours imports this module.
+    from mlflow.server.handlers import _get_model_registry_store
+
+    return _get_model_registry_store()
+
+
+def deleted_runs(tracking: Any, older_than: int) -> list[str]:
+    """IDs of the runs of the request's workspace that were deleted at least `older_than` milliseconds ago."""
+    return sorted(tracking._get_deleted_runs(older_than=older_than))
+
+
+def remove_run(tracking: Any, run_id: str) -> None:
+    """Removes the rows of a deleted run."""
+    tracking._hard_delete_run(run_id)
+
+
+def remove_logged_model(tracking: Any, model_id: str) -> None:
+    """Removes the rows of a logged model."""
+    tracking._hard_delete_logged_model(model_id)
+
+
+def make_default_experiment(tracking: Any, session: Session, workspace: str) -> None:
+    """Inserts the experiment *Default* of a workspace. Raises MlflowException."""
+    tracking._create_default_experiment(session, workspace_override=workspace)
+
+
+# -- MLflow's auth app (the module `mlflow.server.auth`) -----------------------------------------------
+
+
+def role_permission(auth: Any, user_id: int, resource: str, workspace: str) -> Any:
+    """The permission of a user's roles on all resources of a kind in a workspace, or None."""
+    return auth._role_grant_for_resource(user_id, resource, "*", workspace)
+
+
+def replace_workspace_memory(auth: Any, memory: MutableMapping[str, str | None]) -> None:
+    """Has the auth app remember in `memory` which workspace a resource is in."""
+    auth._RESOURCE_WORKSPACE_CACHE = memory
+
+
+def wrap_may_create(auth: Any, wrap: Callable[[Callable[[str], bool]], Callable[[str], bool]]) -> None:
+    """Replaces the check whether a user (by name) may make experiments and models in the request's workspace."""
+    auth._can_create_in_workspace = wrap(auth._can_create_in_workspace)
+
+
+def wrap_authentication(auth: Any, wrap: Callable[[Callable[[str, str], Any]], Callable[[str, str], Any]]) -> None:
+    """Replaces the function that turns a name and a password into a user or None."""
+    auth._authenticate_cached = wrap(auth._authenticate_cached)
+
+
+def wrap_stores(
+    auth: Any,
+    tracking: Callable[[Callable[[], Any]], Callable[[], Any]],
+    registry: Callable[[Callable[[], Any]], Callable[[], Any]],
+) -> None:
+    """Replaces the functions with which the auth app gets the server's stores."""
+    auth._get_tracking_store = tracking(auth._get_tracking_store)
+    auth._get_model_registry_store = registry(auth._get_model_registry_store)
+
+
+def replace_model_uri_reader(auth: Any, read: Callable[..., Any]) -> None:
+    """Has the auth app read `models:/` URIs with `read`, which takes what `read_model_uri` takes."""
+    auth._parse_model_uri = read
+
+
+# -- artifacts ---------------------------------------------------------------------------------------
+
+
+class OneFileRepository(ArtifactRepository):  # type: ignore[misc]
+    """MLflow's artifact repository with a public method for the file that `download_artifacts` fetches."""
+
+    def download_file(self, path: str, local_path: str) -> None:
+        """Downloads one file to `local_path`. Raises MlflowException."""
+        raise NotImplementedError
+
+    def new_local_path(self, path: str, folder: str) -> str:
+        """Where a file is downloaded to below a folder, after making the folders between."""
+        return str(self._create_download_destination(src_artifact_path=path, dst_local_dir_path=folder))
+
+    def _download_file(self, remote_file_path: str, local_path: str) -> None:
+        self.download_file(remote_file_path, local_path)
+
+
+def download_key(repository: S3ArtifactRepository, key: str, local_path: str) -> None:
+    """Downloads the object with a key. Raises ClientError."""
+    repository._download_file(key, local_path)
+
+
+def s3_client(repository: S3ArtifactRepository) -> Any:
+    """The S3 client that a repository works with."""
+    return repository._get_s3_client()
+
+
+# -- rules and settings ------------------------------------------------------------------------------
+
+
+def is_prompt(model: Any) -> bool:
+    """Whether MLflow takes a registered model for a prompt."""
+    return bool(model._is_prompt())
+
+
+def check_alias_name(alias: str) -> None:
+    """Raises MlflowException for an alias that MLflow refuses."""
+    _validate_model_alias_name(alias)
+    _validate_model_alias_name_reserved(alias)
+
+
+def check_version_tag(key: str, value: Any) -> None:
+    """Raises MlflowException for a version's tag that MLflow refuses."""
+    _validate_model_version_tag(key, value)
+
+
+def uvicorn_log_config() -> str:
+    """Path of the log settings with which `mlflow server` runs uvicorn."""
+    # MLflow reads its environment while it is imported.
+    import mlflow.server
+
+    return str(mlflow.server._UVICORN_LOG_CONFIG)
