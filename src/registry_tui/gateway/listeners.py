@@ -8,16 +8,12 @@ process: the other one accepts what waits.
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import logging
 import socket
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager, suppress
 
+from registry_tui.platform.locks import only_one
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK
 
@@ -102,20 +98,10 @@ class Listeners:
                     else:
                         socket.send_fds(connection, [_FOUND], [found.fileno()])
 
-    @contextmanager
-    def _only_one(self) -> Iterator[None]:
+    def _only_one(self) -> AbstractContextManager[None]:
         """Lets one process at a time open ports: two that start together then share one socket. Raises OSError."""
-        with Path(self._home.run / "gateway.lock").open("w") as lock:
-            until = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise TimeoutError(errno.ETIMEDOUT, "another gateway process is opening its ports") from None
-                    time.sleep(0.02)
-            yield
+        lock = self._home.run / "gateway.lock"
+        return only_one(lock, _LOCK_SECONDS, "another gateway process is opening its ports")
 
 
 def _listen(port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import resource
@@ -23,6 +22,7 @@ from registry_tui.platform.errors import (
     StillRunning,
     SupervisorUnavailable,
 )
+from registry_tui.platform.locks import Locked, only_one
 from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
@@ -317,17 +317,9 @@ def _words(home: Home) -> Iterator[None]:
 def _only_one(home: Home, patience: float = PATIENCE + _STOP_SECONDS) -> Iterator[None]:
     """Lets one command at a time change the platform; another waits for it. Raises Busy."""
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home.run / "lifecycle.lock").open("w") as lock:
-        until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Busy(
-                        "Another command has been starting or stopping this platform for minutes",
-                        action="Wait for it, or look with `registry-tui status`",
-                    ) from None
-                time.sleep(0.1)
-        yield
+    busy = "Another command has been starting or stopping this platform for minutes"
+    try:
+        with only_one(home.run / "lifecycle.lock", patience, busy):
+            yield
+    except Locked as error:
+        raise Busy(busy, action="Wait for it, or look with `registry-tui status`") from error

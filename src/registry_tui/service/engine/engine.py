@@ -23,6 +23,7 @@ from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WorkflowRow, new_id, now
+from registry_tui.service.engine.dbos_private import background_stops
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
 from registry_tui.service.engine.runner import Observer, Runner
 from registry_tui.service.engine.steps import Definition, Interrupted
@@ -73,7 +74,7 @@ class Engine:
         self._cancels: dict[str, threading.Event] = {}
         self._running = 0
         self._resting = False
-        self._unused: tuple[list[threading.Event], threading.Event] = ([], threading.Event())
+        self._instance: DBOS | None = None
         self._idle = threading.Condition(self._guard)
 
     # -- life ------------------------------------------------------------------------------------
@@ -101,8 +102,8 @@ class Engine:
 
     def launch(self) -> None:
         """Starts DBOS, goes on with every workflow that was cut off, and starts the queued ones."""
-        from dbos import DBOS, DBOSConfig
-        from dbos._serialization import DBOSPortableJSONSerializer
+        # dbos takes a second to import; the service's address answers before.
+        from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
         logging.getLogger("dbos").propagate = False
         _prefer_wal(self._path)
@@ -125,8 +126,7 @@ class Engine:
 
         DBOS.launch()
         self._dbos = DBOS
-        # What makes its threads for queues and schedules end, and the one for delays and time limits.
-        self._unused = (instance.background_thread_stop_events, instance._background_jobs_stop_event)
+        self._instance = instance
         with self._guard:
             self._run = run
         self._resume()
@@ -142,7 +142,7 @@ class Engine:
             self._run = None
         if self._dbos is not None:
             self._dbos.destroy(destroy_registry=True)
-            self._dbos, self._resting = None, False
+            self._dbos, self._instance, self._resting = None, None, False
 
     # -- work ------------------------------------------------------------------------------------
 
@@ -301,9 +301,9 @@ class Engine:
             if session.scalars(select(WorkflowRow.id).where(WorkflowRow.status.in_(ACTIVE)).limit(1)).first():
                 return
         self._resting = True
-        others, jobs = self._unused
-        for stop in (*others, jobs):
-            stop.set()
+        if self._instance is not None:
+            for stop in background_stops(self._instance):
+                stop.set()
 
     def _body(self, workflow_id: str, abandon: str | None) -> None:
         """The one DBOS workflow that runs every definition."""

@@ -1,0 +1,23 @@
+"""The private names of DBOS that the engine uses: all of them, here only (`tests/unit/test_dbos_private.py`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbos import DBOS
+
+#: Attributes of a `DBOS` object.
+USED = ("_background_jobs_stop_event",)
+
+
+def background_stops(instance: DBOS) -> Iterable[threading.Event]:
+    """Events that end the threads of a launched DBOS for queues, schedules, delays and time limits.
+
+    Where a newer DBOS lacks one, its threads stay: they cost a query a second each.
+    """
+    yield from getattr(instance, "background_thread_stop_events", ())
+    if (jobs := getattr(instance, USED[0], None)) is not None:
+        yield jobs
