@@ -16,10 +16,11 @@ import boto3
 import httpx
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Routes
-from registry_tui.mlflow_plugin.launch import server_command
+from registry_tui.platform.children import isolated
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, mlflow_password, write_private
+from registry_tui.platform.supervisor import PARTS
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
@@ -180,7 +181,7 @@ def running_parts() -> Iterator[Parts]:
     mlflow = Mlflow(ports, secrets)
     processes = {
         "object-store": _start_object_store(home),
-        "mlflow": _start(home, "mlflow", *server_command(home, ports, secrets)),
+        "mlflow": _start(home, "mlflow", isolated(PARTS["mlflow"]), {ENVIRONMENT_VARIABLE: str(home.root)}),
     }
     parts = Parts(home, ports, secrets, mlflow, Access(mlflow, secrets), processes)
     try:

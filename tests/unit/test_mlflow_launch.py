@@ -10,10 +10,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from registry_tui.mlflow_plugin import analysis
-from registry_tui.mlflow_plugin.launch import prepare_database, server_command, server_environment, write_auth_config
+from registry_tui.mlflow_plugin.launch import prepare_database, server_environment, write_auth_config
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import load_secrets
+from registry_tui.platform.supervisor import configuration
 
 PORTS = Ports(*range(20001, 20001 + len(fields(Ports))))
 
@@ -22,13 +23,13 @@ def test_no_secret_is_in_the_command_or_its_environment(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.create()
     secrets = load_secrets(home)
-    command, extra = server_command(home, PORTS, secrets)
     write_auth_config(home)
-    seen = " ".join([*command, *extra.values(), (home.mlflow / "auth.ini").read_text()])
+    seen = configuration(home) + (home.mlflow / "auth.ini").read_text()
     kept = [secrets.mlflow_admin_password, secrets.mlflow_flask_secret, secrets.mlflow_crypto_passphrase]
     kept += [
         value for key in (secrets.object_store_admin, secrets.object_store_mlflow) for value in asdict(key).values()
     ]
+    assert "registry_tui.mlflow_plugin.launch" in seen
     assert not [secret for secret in kept if secret in seen]
     assert (home.mlflow / "auth.ini").stat().st_mode & 0o777 == 0o600
 

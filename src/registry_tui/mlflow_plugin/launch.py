@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
-from registry_tui.platform.children import isolated
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
@@ -28,11 +27,6 @@ _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
 
 #: Seconds that requests under way get when the server is told to stop.
 _GRACE_SECONDS = 5
-
-
-def server_command(home: Home, ports: Ports, secrets: Secrets) -> tuple[list[str], dict[str, str]]:
-    """The command line of the server and what to add to its environment; neither holds a secret."""
-    return isolated("registry_tui.mlflow_plugin.launch"), {ENVIRONMENT_VARIABLE: str(home.root)}
 
 
 def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:

@@ -16,9 +16,6 @@ from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, Sort, VirtualTable
 from registry_tui.wording.words import Cell
 
-#: Actions of list screens that need a row.
-NEED_ROW = frozenset({"open", "copy", "view", "delete", "mark"})
-
 
 class ListScreen(FrameScreen):
     """Subclasses give `COLUMNS`, `EMPTY`, `fetch_for` and `open_row`."""
@@ -160,7 +157,7 @@ class ListScreen(FrameScreen):
         if action == "export":
             return None if self.exported.source is not None else "the list is not here yet"
         row = self.current
-        if row is None and (action in NEED_ROW or action not in ("sort_started",)):
+        if row is None and action != "sort_started":
             return "nothing is selected"
         return self.row_why_not(action, row)
 

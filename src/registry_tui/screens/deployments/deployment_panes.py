@@ -63,10 +63,6 @@ HISTORY: tuple[Column[Any], ...] = (
 )
 
 
-def _build_error(revision: Revision) -> Cell:
-    return Cell(revision.error if revision.build == "build failed" else "", "bad")
-
-
 def addresses(found: Deployment) -> Content:
     """Where callers find it."""
     gateway = found.model_url.removesuffix("/model")

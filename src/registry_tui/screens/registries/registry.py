@@ -20,11 +20,7 @@ from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.list_pane import ListPane
 from registry_tui.screens.registries.models_pane import ModelsPane
 from registry_tui.screens.registries.registries import registry_why_not
-from registry_tui.screens.registries.registry_actions import (
-    confirm_delete,
-    confirm_synchronize,
-    sync_line,
-)
+from registry_tui.screens.registries.registry_actions import confirm_delete, confirm_synchronize, sync_line
 from registry_tui.screens.registries.registry_events import EventsPane
 from registry_tui.screens.registries.registry_storage import StoragePane
 from registry_tui.terminal.actions import REGISTRY, Action, bindings

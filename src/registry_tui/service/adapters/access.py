@@ -112,13 +112,6 @@ class Access:
                 if role["workspace"] == workspace or role["name"].startswith(_prefix(workspace))
             )
 
-    def remove_user(self, user: str) -> None:
-        """Deletes the MLflow user with all roles. One that is gone is no error."""
-        with self._lock:
-            self._proved.discard(user)
-            with suppress(Missing):
-                self._mlflow.call("DELETE", "users/delete", json={"username": user})
-
     def _mirror_role(self, wanted: _WantedRole, known: list[dict[str, Any]], members: Mapping[int, set[str]]) -> None:
         found = next((r for r in known if (r["workspace"], r["name"]) == (wanted.workspace, wanted.name)), None)
         if found is None:

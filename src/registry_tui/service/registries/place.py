@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry_tui.platform.secrets import AccessKey
-from registry_tui.schemas.registries import (
-    RegistryStatus,
-)
+from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow
