@@ -35,12 +35,13 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
 from registry_tui.platform.secrets import load_secrets
 from registry_tui.schemas.models import Manifest
-from registry_tui.service.stores import archives
-from registry_tui.service.stores.archives import FILES, Place
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.archives import FILES
+from registry_tui.service.stores.bucket_files import Place
 
 BUCKET = "bench-archive"
 START_SECONDS = 60
-PIECE = 8 * archives.MIB
+PIECE = 8 * bucket_files.MIB
 
 
 @contextmanager
@@ -109,12 +110,12 @@ def upload(client: Any, total: int, files: int) -> Place:
 def bare_copy(source: Place, target: Place, threads: int) -> None:
     """`client.copy` for every object."""
 
-    def one(file: archives.StoredFile) -> None:
+    def one(file: bucket_files.StoredFile) -> None:
         source.client.copy(
             {"Bucket": source.bucket, "Key": source.key(file.path)}, target.bucket, target.key(file.path)
         )
 
-    files = archives.list_files(source)
+    files = bucket_files.list_files(source)
     if threads == 1:
         for file in files:
             one(file)
@@ -125,9 +126,9 @@ def bare_copy(source: Place, target: Place, threads: int) -> None:
 
 def archive(source: Place, target: Place) -> None:
     """What the workflow does: list, copy, read back, write the manifest."""
-    files = archives.list_files(source)
+    files = bucket_files.list_files(source)
     archives.copy_files(files, source, target.below(FILES))
-    entries = archives.hash_files(archives.list_files(target.below(FILES)), target.below(FILES))
+    entries = archives.hash_files(bucket_files.list_files(target.below(FILES)), target.below(FILES))
     ids = {"model_id": "m", "model_name": "bench", "version_id": "v", "version": 1}
     manifest = Manifest(**ids, source=source.uri, created_at=datetime.now(UTC), files=entries)  # type: ignore[arg-type]
     archives.write_manifest(target, manifest)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size, _slices, in_parallel
+from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size
+from registry_tui.service.stores.bucket_files import in_parallel, slices
 from registry_tui.service.stores.content import RangeNotSatisfiable, clean_path, parse_range
 
 
@@ -52,7 +53,7 @@ def test_parts_cover_the_file_within_s3_limits(size: int) -> None:
 
 @given(st.integers(min_value=0, max_value=10_000), st.integers(min_value=1, max_value=999))
 def test_slices_cover_every_byte_once(size: int, step: int) -> None:
-    covered = [byte for first, last in _slices(size, step) for byte in range(first, last + 1)]
+    covered = [byte for first, last in slices(size, step) for byte in range(first, last + 1)]
     assert covered == list(range(size))
 
 

@@ -16,7 +16,7 @@ from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.models import Manifest
 from registry_tui.service.deployments.model_files import _require_possible as require_possible_manifest
 from registry_tui.service.errors import InvalidInput, WrongState
-from registry_tui.service.stores.archives import Place, StoredFile
+from registry_tui.service.stores.bucket_files import Place, StoredFile
 from registry_tui.service.workflows.archive import _require_possible
 from support.file_names import KEPT_ENCODED
 from unit.test_mlflow_routes import ROUTES

@@ -18,8 +18,8 @@ from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import RevisionRow
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
-from registry_tui.service.stores import archives
-from registry_tui.service.stores.archives import Place, StoredFile
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.bucket_files import Place, StoredFile
 
 #: Bytes that stay free on the disk when an archive is fetched.
 SPARE_BYTES = 256 * 1024 * 1024
@@ -122,7 +122,7 @@ def _fetch_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, written = hashlib.sha256(), 0
     with target.open("wb") as file:
-        for piece in archives.read_pieces(StoredFile(path, size, ""), files):
+        for piece in bucket_files.read_pieces(StoredFile(path, size, ""), files):
             file.write(piece)
             digest.update(piece)
             written += len(piece)

@@ -24,8 +24,8 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.registries.place import enter_registry
-from registry_tui.service.stores import archives
-from registry_tui.service.stores.archives import Place
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.bucket_files import Place
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
@@ -163,7 +163,7 @@ def _name_of(model: str) -> str:
 def _read(files: Place, path: str, limit: int = _MAX_EXAMPLE) -> str | None:
     """A small text file of an archive; None when it is missing or has more than `limit` bytes."""
     try:
-        with archives.clear_errors(files):
+        with bucket_files.clear_errors(files):
             found = files.client.get_object(Bucket=files.bucket, Key=files.key(path))
             if found["ContentLength"] > limit:
                 return None

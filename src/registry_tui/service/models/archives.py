@@ -12,7 +12,7 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives, content
-from registry_tui.service.stores.archives import Place
+from registry_tui.service.stores.bucket_files import Place
 
 #: Characters kept of what was wrong with an archive.
 _MAX_DAMAGE = 1000

@@ -10,7 +10,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import WrongState
-from registry_tui.service.stores.archives import Place
+from registry_tui.service.stores.bucket_files import Place
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,42 +14,43 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
-from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import Missing, ServiceError, WrongState
+from registry_tui.service.stores.bucket_files import (
+    MIB,
+    RANGE_BYTES,
+    READERS,
+    Place,
+    StoredFile,
+    clear_errors,
+    get,
+    in_parallel,
+    list_files,
+    read_pieces,
+    slices,
+)
 
 logger = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 MANIFEST = "manifest.json"
 FILES = "files"
 
-MIB = 1 << 20
 #: Larger files are copied in parts. S3 takes parts from 5 MiB, at most 10 000 of them. Small parts cost SeaweedFS least
 #: (`bench/archive.py`: larger ones make its garbage collector work).
 PART_BYTES = 5 * MIB
 MAX_PARTS = 10_000
-#: Files up to this size are read in one request each, larger ones in ranges of this size.
-RANGE_BYTES = 8 * MIB
-#: Requests under way at the same time, and what is kept of them in memory: (`READERS` + 1) × `RANGE_BYTES`.
+#: Copies under way at the same time.
 COPIERS = 4
-READERS = 3
 #: S3's limit on the keys of one DeleteObjects.
 DELETE_BATCH = 1000
-#: More files make no model; it bounds the manifest and what a workflow keeps.
-MAX_FILES = 100_000
 
 #: Called with bytes and files done since the last call.
 Advance = Callable[[int, int], None]
@@ -57,52 +58,9 @@ Advance = Callable[[int, int], None]
 Check = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A folder in a bucket, and the client to reach it with. `prefix` ends with `/`."""
-
-    client: Any
-    bucket: str
-    prefix: str
-
-    def key(self, path: str) -> str:
-        return f"{self.prefix}{path}"
-
-    def below(self, folder: str) -> Place:
-        return Place(self.client, self.bucket, f"{self.prefix}{folder.rstrip('/')}/")
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file below a place: its path there, size in bytes, and the store's ETag."""
-
-    path: str
-    size: int
-    etag: str
-
-
 def same_store(source: Place, target: Place) -> bool:
     """Whether the target's store can copy from the source by itself."""
     return bool(source.client.meta.endpoint_url == target.client.meta.endpoint_url)
-
-
-def list_files(place: Place) -> list[StoredFile]:
-    """Every file below a place, by path. Raises ServiceError."""
-    files: list[StoredFile] = []
-    with clear_errors(place):
-        pages = place.client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix)
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                path = entry["Key"].removeprefix(place.prefix)
-                if path and not path.endswith("/"):  # a marker of an empty folder
-                    files.append(StoredFile(path, entry["Size"], entry["ETag"]))
-            if len(files) > MAX_FILES:
-                raise InvalidInput(f"{place.uri} holds more than {MAX_FILES:,} files", action="Store them as one file")
-    return sorted(files, key=lambda file: file.path)
 
 
 def copy_files(
@@ -161,7 +119,7 @@ def hash_files(
 
     def hash_small(file: StoredFile) -> ManifestEntry:
         with clear_errors(place):
-            body = _get(place, file.path)["Body"].read()
+            body = get(place, file.path)["Body"].read()
         return ManifestEntry(path=file.path, size=len(body), sha256=hashlib.sha256(body).hexdigest())
 
     entries = []
@@ -247,70 +205,9 @@ def delete_archive(archive: Place, advance: Advance = lambda _bytes, _files: Non
         advance(sum(sizes[key] for key in batch), len(batch))
 
 
-def in_parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = 0
-) -> Iterator[Result]:
-    """Results in the order of the items; at most `threads` run, and `threads + ahead` are begun and not yet taken.
-
-    Stops at the first exception, and when the caller stops asking.
-    """
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="archive") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= threads + ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-@contextmanager
-def clear_errors(place: Place) -> Iterator[None]:
-    """Turns the object store's errors into ServiceErrors that say what to do: PartUnavailable when waiting helps."""
-    try:
-        yield
-    except ClientError as error:
-        raise _service_error(error, place) from error
-    except (BotoCoreError, OSError) as error:
-        raise PartUnavailable(
-            "The object store does not answer", action="See `registry-tui status` and `registry-tui logs object-store`"
-        ) from error
-
-
-def _service_error(error: ClientError, place: Place) -> ServiceError:
-    answer = error.response.get("Error", {})
-    code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{error.operation_name}: {code} {message}".strip()
-    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch") or status == 403:
-        return NotPermitted(
-            f"The object store refuses access to {place.uri} ({said})",
-            action="Let the registry's machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
-        )
-    if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
-        return WrongState(
-            f"Files of {place.uri} changed or went away while they were read ({said})",
-            action="Look whether the model is still there, and register it again",
-        )
-    if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
-        return PartUnavailable(
-            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
-        )
-    return WrongState(f"The object store refuses to work on {place.uri} ({said})")
-
-
 def _part_size(size: int) -> int:
     """Bytes of each part of a file, so that S3's number of parts suffices."""
     return max(PART_BYTES, math.ceil(size / MAX_PARTS / MIB) * MIB)
-
-
-def _slices(size: int, step: int) -> Iterator[tuple[int, int]]:
-    """First and last byte of each piece."""
-    return ((start, min(start + step, size) - 1) for start in range(0, size, step))
 
 
 def _copy_large(file: StoredFile, source: Place, target: Place, advance: Advance, check: Check) -> None:
@@ -333,7 +230,7 @@ def _copy_large(file: StoredFile, source: Place, target: Place, advance: Advance
 
         parts = []
         for part, size in in_parallel(
-            copy_part, enumerate(_slices(file.size, _part_size(file.size)), 1), COPIERS, COPIERS
+            copy_part, enumerate(slices(file.size, _part_size(file.size)), 1), COPIERS, COPIERS
         ):
             parts.append(part)
             advance(size, 0)
@@ -347,7 +244,7 @@ def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, ch
     client, key, sha = target.client, target.key(file.path), hashlib.sha256()
     if file.size <= PART_BYTES:
         with clear_errors(source):
-            body = _get(source, file.path, etag=file.etag)["Body"].read()
+            body = get(source, file.path, etag=file.etag)["Body"].read()
         with clear_errors(target):
             client.put_object(Bucket=target.bucket, Key=key, Body=body)
         sha.update(body)
@@ -369,29 +266,6 @@ def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, ch
         _complete(target, key, upload, parts)
     advance(0, 1)
     return sha.hexdigest()
-
-
-def read_pieces(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
-    """A file's bytes in pieces, a few of which are read ahead; of the listed state, where its ETag is given.
-
-    Raises ServiceError.
-    """
-
-    def fetch(piece: tuple[int, int]) -> bytes:
-        first, last = piece
-        with clear_errors(place):
-            found = _get(place, file.path, etag=file.etag or None, Range=f"bytes={first}-{last}")["Body"].read()
-        if len(found) != last - first + 1:
-            raise PartUnavailable(f"The object store broke off reading {place.uri}{file.path}")
-        return bytes(found)
-
-    return in_parallel(fetch, _slices(file.size, step), READERS, 1)
-
-
-def _get(place: Place, path: str, *, etag: str | None = None, **options: Any) -> Any:
-    if etag is not None:
-        options["IfMatch"] = etag
-    return place.client.get_object(Bucket=place.bucket, Key=place.key(path), **options)
 
 
 @contextmanager

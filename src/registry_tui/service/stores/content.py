@@ -10,7 +10,7 @@ from registry_tui.contracts import file_paths
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
-from registry_tui.service.stores.archives import MIB, Place, clear_errors
+from registry_tui.service.stores.bucket_files import MIB, Place, clear_errors
 
 #: Bytes that one file's reading keeps in memory.
 CHUNK = MIB

@@ -21,7 +21,7 @@ from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
-from registry_tui.service.stores.archives import Place, clear_errors
+from registry_tui.service.stores.bucket_files import Place, clear_errors
 from registry_tui.service.stores.content import Content, clean_path, entries_of, open_file
 from registry_tui.service.tracking.project import ProjectPlace, enter_project
 from registry_tui.service.tracking.runs import fetch_run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from registry_tui.schemas.operations import Progress
 from registry_tui.service.engine.steps import StepContext
-from registry_tui.service.stores.archives import StoredFile
+from registry_tui.service.stores.bucket_files import StoredFile
 
 
 class Advancing:

@@ -19,8 +19,9 @@ from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, Par
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import enter_registry
-from registry_tui.service.stores import archives
-from registry_tui.service.stores.archives import FILES, Place, StoredFile
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.archives import FILES
+from registry_tui.service.stores.bucket_files import Place, StoredFile
 from registry_tui.service.workflows.advancing import Advancing
 
 # -- steps -----------------------------------------------------------------------------------------------
@@ -36,7 +37,7 @@ def _begin(context: StepContext) -> None:
 
 def _list(context: StepContext) -> Mapping[str, Any]:
     source, archive = _places(context)
-    files = archives.list_files(source)
+    files = bucket_files.list_files(source)
     _require_possible(files, archive.below(FILES))
     described = next((file for file in files if file.path == MODEL_FILE), None)
     if described is None:
@@ -57,7 +58,7 @@ def _check_model(source: Place, described: StoredFile, files: Sequence[StoredFil
     """Why the model cannot be served; empty when it can. Raises InvalidInput when MLflow cannot load it."""
     if described.size > ml_model.MAX_BYTES:
         raise ml_model.too_large(described.size)
-    content = b"".join(archives.read_pieces(described, source)) if described.size else b""
+    content = b"".join(bucket_files.read_pieces(described, source)) if described.size else b""
     return ml_model.check(content, [file.path for file in files])
 
 
@@ -105,7 +106,7 @@ def _remove_copies(context: StepContext) -> None:
 def _verify(context: StepContext) -> None:
     _, archive = _places(context)
     files = _files(context)
-    stored = archives.list_files(archive.below(FILES))
+    stored = bucket_files.list_files(archive.below(FILES))
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
         raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
     entries = archives.hash_files(

@@ -1,0 +1,153 @@
+"""Files below a folder of a bucket: how to list and read them, and what the store's errors mean."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MIB = 1 << 20
+#: Files up to this size are read in one request each, larger ones in ranges of this size.
+RANGE_BYTES = 8 * MIB
+#: Requests under way at the same time; what is kept of them in memory is (`READERS` + 1) × `RANGE_BYTES`.
+READERS = 3
+#: A model never has more files. It bounds the manifest and what a workflow keeps.
+MAX_FILES = 100_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in a bucket, and the client to reach it with. `prefix` ends with `/`."""
+
+    client: Any
+    bucket: str
+    prefix: str
+
+    def key(self, path: str) -> str:
+        return f"{self.prefix}{path}"
+
+    def below(self, folder: str) -> Place:
+        return Place(self.client, self.bucket, f"{self.prefix}{folder.rstrip('/')}/")
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a place: its path there, size in bytes, and the store's ETag."""
+
+    path: str
+    size: int
+    etag: str
+
+
+def list_files(place: Place) -> list[StoredFile]:
+    """Every file below a place, by path. Raises ServiceError."""
+    files: list[StoredFile] = []
+    with clear_errors(place):
+        pages = place.client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix)
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                path = entry["Key"].removeprefix(place.prefix)
+                if path and not path.endswith("/"):  # a marker of an empty folder
+                    files.append(StoredFile(path, entry["Size"], entry["ETag"]))
+            if len(files) > MAX_FILES:
+                raise InvalidInput(f"{place.uri} holds more than {MAX_FILES:,} files", action="Store them as one file")
+    return sorted(files, key=lambda file: file.path)
+
+
+def read_pieces(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
+    """A file's bytes in pieces, a few of which are read ahead; of the listed state, where its ETag is given.
+
+    Raises ServiceError.
+    """
+
+    def fetch(piece: tuple[int, int]) -> bytes:
+        first, last = piece
+        with clear_errors(place):
+            found = get(place, file.path, etag=file.etag or None, Range=f"bytes={first}-{last}")["Body"].read()
+        if len(found) != last - first + 1:
+            raise PartUnavailable(f"The object store broke off reading {place.uri}{file.path}")
+        return bytes(found)
+
+    return in_parallel(fetch, slices(file.size, step), READERS, 1)
+
+
+def get(place: Place, path: str, *, etag: str | None = None, **options: Any) -> Any:
+    """The store's answer with a file, of the state with that ETag where one is given. Raises ClientError."""
+    if etag is not None:
+        options["IfMatch"] = etag
+    return place.client.get_object(Bucket=place.bucket, Key=place.key(path), **options)
+
+
+def slices(size: int, step: int) -> Iterator[tuple[int, int]]:
+    """First and last byte of each piece."""
+    return ((start, min(start + step, size) - 1) for start in range(0, size, step))
+
+
+def in_parallel(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = 0
+) -> Iterator[Result]:
+    """Results in the order of the items; at most `threads` run, and `threads + ahead` are begun and not yet taken.
+
+    Stops at the first exception, and when the caller stops asking.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="archive") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= threads + ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def clear_errors(place: Place) -> Iterator[None]:
+    """Turns the object store's errors into ServiceErrors that say what to do: PartUnavailable when waiting helps."""
+    try:
+        yield
+    except ClientError as error:
+        raise _service_error(error, place) from error
+    except (BotoCoreError, OSError) as error:
+        raise PartUnavailable(
+            "The object store does not answer", action="See `registry-tui status` and `registry-tui logs object-store`"
+        ) from error
+
+
+def _service_error(error: ClientError, place: Place) -> ServiceError:
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"{error.operation_name}: {code} {message}".strip()
+    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch") or status == 403:
+        return NotPermitted(
+            f"The object store refuses access to {place.uri} ({said})",
+            action="Let the registry's machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
+        )
+    if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
+        return WrongState(
+            f"Files of {place.uri} changed or went away while they were read ({said})",
+            action="Look whether the model is still there, and register it again",
+        )
+    if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
+        return PartUnavailable(
+            f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
+        )
+    return WrongState(f"The object store refuses to work on {place.uri} ({said})")
