@@ -13,6 +13,17 @@ import typer
 
 from registry_tui.cli import deployment_tables as tables
 from registry_tui.cli import output, session
+from registry_tui.cli.deployment_options import (
+    BatchingOption,
+    DeploymentArgument,
+    MemoryOption,
+    SecretOption,
+    StrictJsonOption,
+    VariableOption,
+    bytes_of,
+    changed_variables,
+    variables_of,
+)
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import (
@@ -25,78 +36,9 @@ from registry_tui.schemas.deployments import (
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
-from registry_tui.wording import text, words
+from registry_tui.wording import text
 
 app = session.new_app("Deployments: versions of registered models served as endpoints.")
-
-DeploymentArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Name, ID, PROJECT/NAME or WORKSPACE/PROJECT/NAME of a deployment.",
-        autocompletion=session.completes(lambda client: _names(client)),
-    ),
-]
-MemoryOption = Annotated[
-    str | None, typer.Option("--memory", metavar="SIZE", help="Of each replica: 512M, 2G …; default: suggested.")
-]
-VariableOption = Annotated[
-    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of the replicas; repeatable.")
-]
-SecretOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--secret-env", metavar="NAME=VALUE", help="One whose value is never told again; NAME=@FILE reads it."
-    ),
-]
-BatchingOption = Annotated[
-    Batching,
-    typer.Option(
-        help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it."
-    ),
-]
-StrictJsonOption = Annotated[
-    bool,
-    typer.Option("--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."),
-]
-
-
-async def _names(client: RegistryClient) -> list[str]:
-    return [each.name for each in (await client.deployments()).items]
-
-
-def _bytes(given: str | None) -> int | None:
-    """Bytes from `512M`, `1.5 GiB` or a plain number."""
-    if given is None:
-        return None
-    try:
-        return words.parse_size(given)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--memory") from error
-
-
-def _variables(plain: list[str] | None, secret: list[str] | None) -> list[EnvironmentVariable]:
-    found = []
-    for given, is_secret in [*((each, False) for each in plain or []), *((each, True) for each in secret or [])]:
-        name, equals, value = given.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{given!r} is no NAME=VALUE", param_hint="--secret-env" if is_secret else "--env")
-        if is_secret and value.startswith("@"):
-            # A command line can be seen by others of this machine; a file of one's own cannot.
-            value = Path(value[1:]).read_text(encoding="utf-8").rstrip("\n")
-        found.append(session.build(EnvironmentVariable, name=name, value=value, secret=is_secret))
-    return found
-
-
-async def _changed_variables(
-    client: RegistryClient, deployment: str, given: Sequence[EnvironmentVariable], unset: Sequence[str]
-) -> list[EnvironmentVariable]:
-    """The variables of the deployment now, with what is given set and the others' values kept, also secret ones."""
-    found, history = await client.deployment(deployment), await client.revisions(deployment)
-    kept = {each.name: each for each in found.among(history).environment}
-    if unknown := sorted(set(unset) - kept.keys()):
-        raise typer.BadParameter(f"no variable is named {', '.join(unknown)}", param_hint="--unset-env")
-    wanted = {**kept, **{each.name: each for each in given}}
-    return [each for name, each in wanted.items() if name not in unset]
 
 
 async def _finish(client: RegistryClient, accepted: Accepted[Deployment], wait: bool, as_json: bool) -> None:
@@ -183,8 +125,8 @@ def create(
         follow_alias=follow,
         replicas=replicas,
         cpu=cpu,
-        memory_bytes=_bytes(memory),
-        environment=_variables(env, secret_env),
+        memory_bytes=bytes_of(memory),
+        environment=variables_of(env, secret_env),
         authentication=authentication,
         batching=batching,
         strict_json=strict_json,
@@ -210,7 +152,7 @@ def _update(
     async def run(client: RegistryClient) -> None:
         wanted = request
         if variables or unset:
-            environment = await _changed_variables(client, deployment, variables, unset)
+            environment = await changed_variables(client, deployment, variables, unset)
             wanted = request.model_copy(update={"environment": environment})
         answer = await client.update_deployment(deployment, wanted)
         if isinstance(answer, Deployment):
@@ -254,14 +196,14 @@ def update(
         follow_alias=follow,
         replicas=replicas,
         cpu=cpu,
-        memory_bytes=_bytes(memory),
+        memory_bytes=bytes_of(memory),
         authentication=authentication,
         batching=batching,
         strict_json=strict_json,
         description=description,
         comment=comment,
     )
-    _update(deployment, request, wait, as_json, _variables(env, secret_env), unset_env or [])
+    _update(deployment, request, wait, as_json, variables_of(env, secret_env), unset_env or [])
 
 
 @app.command()

@@ -65,7 +65,7 @@ BatchingField = Annotated[Batching, BeforeValidator(_batching)]
 
 
 class EnvironmentVariable(Schema):
-    """A variable of the replicas' environment. The value of a secret one is never told again."""
+    """A variable of the replicas' environment. The value of a secret one is never shown again."""
 
     name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
     value: str | None = Field(default=None, max_length=30_000)

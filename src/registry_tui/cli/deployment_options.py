@@ -1,0 +1,86 @@
+"""Arguments and options of `deployments`, and what they mean: sizes in bytes, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import session
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.deployments import Batching, EnvironmentVariable
+from registry_tui.wording import words
+
+DeploymentArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Name, ID, PROJECT/NAME or WORKSPACE/PROJECT/NAME of a deployment.",
+        autocompletion=session.completes(lambda client: _names(client)),
+    ),
+]
+MemoryOption = Annotated[
+    str | None, typer.Option("--memory", metavar="SIZE", help="Of each replica: 512M, 2G …; default: suggested.")
+]
+VariableOption = Annotated[
+    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of the replicas; repeatable.")
+]
+SecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret-env", metavar="NAME=VALUE", help="A variable whose value is never shown again; NAME=@FILE reads it."
+    ),
+]
+BatchingOption = Annotated[
+    Batching,
+    typer.Option(
+        help="Whether requests that wait together share a call of the model; auto: where no answer can differ by it."
+    ),
+]
+StrictJsonOption = Annotated[
+    bool,
+    typer.Option("--strict-json/--no-strict-json", help="Answer null where MLflow answers NaN or an infinity."),
+]
+
+
+async def _names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.deployments()).items]
+
+
+def bytes_of(given: str | None) -> int | None:
+    """Bytes from `512M`, `1.5 GiB` or a plain number."""
+    if given is None:
+        return None
+    try:
+        return words.parse_size(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from error
+
+
+def variables_of(plain: list[str] | None, secret: list[str] | None) -> list[EnvironmentVariable]:
+    """The variables of `--env` and `--secret-env`. Raises typer.BadParameter, OSError."""
+    found = []
+    for given, is_secret in [*((each, False) for each in plain or []), *((each, True) for each in secret or [])]:
+        name, equals, value = given.partition("=")
+        if not equals:
+            raise typer.BadParameter(
+                f"{given!r} is not NAME=VALUE", param_hint="--secret-env" if is_secret else "--env"
+            )
+        if is_secret and value.startswith("@"):
+            # A command line can be seen by others of this machine; a file of one's own cannot.
+            value = Path(value[1:]).read_text(encoding="utf-8").rstrip("\n")
+        found.append(session.build(EnvironmentVariable, name=name, value=value, secret=is_secret))
+    return found
+
+
+async def changed_variables(
+    client: RegistryClient, deployment: str, given: Sequence[EnvironmentVariable], unset: Sequence[str]
+) -> list[EnvironmentVariable]:
+    """The variables of the deployment now, with what is given set and the others' values kept, also secret ones."""
+    found, history = await client.deployment(deployment), await client.revisions(deployment)
+    kept = {each.name: each for each in found.among(history).environment}
+    if unknown := sorted(set(unset) - kept.keys()):
+        raise typer.BadParameter(f"no variable is named {', '.join(unknown)}", param_hint="--unset-env")
+    wanted = {**kept, **{each.name: each for each in given}}
+    return [each for name, each in wanted.items() if name not in unset]
