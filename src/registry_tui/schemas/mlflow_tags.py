@@ -1,4 +1,4 @@
-"""The MLflow tags that hold our facts about registered models and versions.
+"""The MLflow tags that hold our facts about registered models and versions, and one of MLflow's own.
 
 Only the service's own MLflow account may write tags under `PREFIX`; the plugin refuses everyone else.
 """
@@ -50,6 +50,9 @@ ACTING_USER = "X-Registry-Tui-Acting-User"
 
 #: Not stored: writing it sets the version's status. Value: JSON object with `status` and `message`.
 SET_STATUS = PREFIX + "set_status"
+
+#: MLflow's own, on runs: the ID of the run that a run is nested in.
+PARENT_RUN = "mlflow.parentRunId"
 
 
 def search_value(text: str) -> str:

@@ -18,6 +18,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.models import infer_signature
 
 from registry_tui.demo.plan import MARK, ROLE, describe
+from registry_tui.schemas.mlflow_tags import PARENT_RUN
 
 #: Parts of scikit-learn's models that skops, which stores them without pickles, does not trust by itself.
 TRUSTED = ["sklearn.tree._tree.Tree", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"]
@@ -126,7 +127,7 @@ def _log_run(experiment_id: str, data: Data, trained: Trained, role: str | None,
     if role is not None:
         tags[ROLE] = role
     if trained.parent is not None:
-        tags["mlflow.parentRunId"] = known[trained.parent].info.run_id
+        tags[PARENT_RUN] = known[trained.parent].info.run_id
     with mlflow.start_run(experiment_id=experiment_id, run_name=trained.key, tags=tags) as run:
         now = int(time.time() * 1000)
         points = [

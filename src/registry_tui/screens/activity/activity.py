@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter
@@ -65,8 +65,18 @@ def workflow_why_not(action: str, work: Workflow) -> str | None:
     return None
 
 
-#: One for all looks at the list.
-_PACES = Paces()
+def columns(paces: Paces) -> tuple[Column[Any], ...]:
+    """The list's columns; `paces` remembers how running steps got on."""
+    return (
+        Column("status", "Status", lambda row: work_status(row.status), 0, min_width=11),
+        Column("kind", "Kind", lambda row: row.kind.value, 1),
+        Column("resource", "Resource", lambda row: row.resource_name, 0),
+        Column("progress", "Progress", progress_cell, 1, min_width=14),
+        Column("took", "Took", lambda row: took(row, paces), 3, max_width=60),
+        Column("who", "Who", lambda row: row.actor, 4),
+        Column("started", "Started", lambda row: Cell(ago(row.created_at), "dim"), 2),
+        Column("error", "Error", lambda row: Cell(row.error or "", "bad"), 5, max_width=60),
+    )
 
 
 class ActivityScreen(ListScreen):
@@ -76,20 +86,15 @@ class ActivityScreen(ListScreen):
     ACTIONS = ACTIVITY
     BINDINGS = bindings(ACTIVITY)
     FILTERS = (Filter("kind", "kind", KINDS), Filter("status", "status", STATUSES))
-    COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("status", "Status", lambda row: work_status(row.status), 0, min_width=11),
-        Column("kind", "Kind", lambda row: row.kind.value, 1),
-        Column("resource", "Resource", lambda row: row.resource_name, 0),
-        Column("progress", "Progress", progress_cell, 1, min_width=14),
-        Column("took", "Took", lambda row: took(row, _PACES), 3, max_width=60),
-        Column("who", "Who", lambda row: row.actor, 4),
-        Column("started", "Started", lambda row: Cell(ago(row.created_at), "dim"), 2),
-        Column("error", "Error", lambda row: Cell(row.error or "", "bad"), 5, max_width=60),
-    )
     EMPTY = Empty(
         "Nothing has been done yet",
         ("Whatever takes long is shown here: creating registries, storing archives.",),
     )
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        # What was seen of running steps is kept with the place, so that coming back shows their rates at once.
+        return columns(self.place.state.setdefault("paces", Paces()))
 
     def crumbs(self) -> tuple[Crumb, ...]:
         return (("Activity", None),)

@@ -14,6 +14,7 @@ from registry_tui.screens.activity.activity import workflow_why_not
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.tones import styled
 from registry_tui.terminal.actions import WORKFLOW, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 EVERY = 1.0
 #: Log lines that are kept in view.
 MAX_LINES = 2000
-_TONES = {"good": "$success", "busy": "$accent", "warn": "$warning", "bad": "$error", "dim": "$foreground-muted"}
 _LEVELS = {"error": "$error", "warning": "$warning"}
 
 
@@ -155,7 +155,7 @@ def _facts(work: Workflow, pace: str) -> Content:
     parts: list[tuple[str, str]] = [
         (f"{work.kind.value} of {safe(work.resource_name, 200)}", "bold"),
         ("    ", ""),
-        (status.text, _TONES.get(status.tone, "")),
+        styled(status),
         ("\n", ""),
         (f"started by {safe(work.actor, 80)}, {both(work.created_at)}", "$foreground-muted"),
     ]

@@ -31,13 +31,18 @@ class ListScreen(FrameScreen):
     def compose_content(self) -> Iterable[Widget]:
         if self.FILTERS:
             yield FilterBar(self.FILTERS, self.place.state.get("filters"))
-        yield VirtualTable(self.COLUMNS, id="table", empty=self.EMPTY)
+        yield VirtualTable(self.columns, id="table", empty=self.EMPTY)
 
     # -- for subclasses -----------------------------------------------------------------------------
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         """A function that fetches pages of the list as it is filtered and ordered now."""
         raise NotImplementedError
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns of the table: `COLUMNS`, where a screen has no own."""
+        return self.COLUMNS
 
     def key_of(self, row: Any) -> str:
         """What names a row over refreshes."""

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static, TabbedContent, TabPane, TextArea
 
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
+from registry_tui.screens.base.tones import styled
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, settings
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at replicas and traffic, and at a log that is followed.
 EVERY, LOG_EVERY = 1.0, 0.7
-_TONES = {"good": "$success", "busy": "$accent", "bad": "$error", "warn": "$warning"}
 #: What has the focus in each tab.
 _FOCUS = {
     "overview": "#replicas",
@@ -178,7 +178,7 @@ class DeploymentScreen(DeploymentActions):
         parts: list[tuple[str, str]] = [
             (safe(found.name, 60), "bold"),
             ("   ", ""),
-            (state.text, _TONES.get(state.tone, "$foreground-muted")),
+            styled(state),
             (f"   {safe(found.model_name, 60)} v{found.version}{follows}", ""),
             (f"   {found.replicas_ready}/{found.replicas_wanted} replicas", "$foreground-muted"),
         ]

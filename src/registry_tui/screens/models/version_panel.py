@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.screens.base.tones import styled
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.differences import column_text
 from registry_tui.wording.text import safe, safe_lines
@@ -64,8 +65,7 @@ def panel(
     `asking`: whether some of that is being asked for.
     """
     status = version_status(row.status)
-    tones = {"good": "$success", "busy": "$accent", "bad": "$error"}
-    parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), (status.text, tones.get(status.tone, ""))]
+    parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), styled(status)]
     if row.archive_bytes is not None:
         parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$foreground-muted"))
     parts.append(("\n", ""))
@@ -102,7 +102,7 @@ def panel(
             state = deployment_state(each.state)
             parts += [
                 (f"\n  {safe(each.name, 40):<22}", ""),
-                (state.text, tones.get(state.tone, "$foreground-muted")),
+                styled(state),
                 (f"  {safe(each.project_name, 30)}", "$foreground-muted"),
             ]
     if described is not None:

@@ -18,6 +18,7 @@ from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.list_pane import ListPane
+from registry_tui.screens.base.tones import styled
 from registry_tui.screens.registries.models_pane import ModelsPane
 from registry_tui.screens.registries.registries import registry_why_not
 from registry_tui.screens.registries.registry_actions import confirm_delete, confirm_synchronize, sync_line
@@ -33,7 +34,6 @@ from registry_tui.wording.words import CLOUDS, both, registry_status
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
 
-_TONES = {"good": "$success", "busy": "$accent", "bad": "$error"}
 #: Actions that belong to some tabs only.
 _TABS = {
     "open": ("events", "models", "storage"),
@@ -130,9 +130,7 @@ class RegistryScreen(FrameScreen):
 
     def _show(self, registry: ModelRegistry) -> None:
         status = registry_status(registry.status, registry.status.label)
-        headline = Content.assemble(
-            (safe(registry.name, 60), "bold"), "   ", (status.text, _TONES.get(status.tone, ""))
-        )
+        headline = Content.assemble((safe(registry.name, 60), "bold"), "   ", styled(status))
         self.query_one("#headline", Static).update(headline)
         fields = self.query_one("#fields", OptionList)
         at = fields.highlighted

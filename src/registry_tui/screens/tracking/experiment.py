@@ -10,6 +10,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from registry_tui.schemas.mlflow_tags import PARENT_RUN
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.tracking.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Experiment, Run
 
 #: The tag that names a nested run's parent.
-PARENT = "mlflow.parentRunId"
 #: Pages of nested runs that are read to learn which runs are parents.
 PARENT_PAGES = 10
 #: Parents in such a page that are left out of the next question, and in all questions.
@@ -180,7 +180,7 @@ class ExperimentScreen(ListScreen):
     # -- nested runs --------------------------------------------------------------------------------
 
     def _children_of(self, run: str) -> PageCache[Any]:
-        return PageCache(self._fetch(f"tags.`{PARENT}` = '{run}'"), self.key_of)
+        return PageCache(self._fetch(f"tags.`{PARENT_RUN}` = '{run}'"), self.key_of)
 
     def do_tree(self) -> None:
         """Between all runs in one list, and nested runs below their parents."""
@@ -192,12 +192,12 @@ class ExperimentScreen(ListScreen):
 
     async def _learn_parents(self) -> None:
         """Which runs have nested ones, from the newest of those; MLflow cannot be asked for parents."""
-        nested = f"tags.`{PARENT}` IS NOT NULL"
+        nested = f"tags.`{PARENT_RUN}` IS NOT NULL"
         token: str | None = None
         left_out: set[str] = set()
         for _ in range(PARENT_PAGES):
             page = await self._fetch(nested)(token, False)
-            found = {run.tags[PARENT] for run in page.items}
+            found = {run.tags[PARENT_RUN] for run in page.items}
             before = len(self.parents)
             self.parents |= found
             if len(self.parents) != before:
@@ -208,7 +208,7 @@ class ExperimentScreen(ListScreen):
             if len(found) <= FEW_PARENTS and len(left_out) + len(found) <= MANY_LEFT_OUT:
                 # The runs of one large parent do not hide those of others.
                 left_out |= found
-                nested += "".join(f" and tags.`{PARENT}` != '{each}'" for each in sorted(found))
+                nested += "".join(f" and tags.`{PARENT_RUN}` != '{each}'" for each in sorted(found))
                 token = None
 
     # -- the filter ---------------------------------------------------------------------------------

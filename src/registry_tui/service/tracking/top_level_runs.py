@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.mlflow_tags import PARENT_RUN
 from registry_tui.schemas.tracking import Run, RunSearch
 from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.core import paging
@@ -10,7 +11,6 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.tracking import runs
 
 #: The tag that names a nested run's parent (`mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID`).
-PARENT = "mlflow.parentRunId"
 #: How a token of the second part begins; the rest is MLflow's, behind the number of pages before.
 _SECOND = "nested:"
 #: Pages of nested runs, and runs in each, that are looked at for such whose parent is not there.
@@ -35,7 +35,7 @@ def _without_parent(service: Service, principal: Principal, project: str, reques
     if not number.isdigit() or len(number) > 2:
         raise paging.wrong_token()
     page = _ask(service, principal, project, request, "IS NOT NULL", page_size=_RUNS, page_token=given or None)
-    wanted = sorted({run.tags[PARENT] for run in page.items})
+    wanted = sorted({run.tags[PARENT_RUN] for run in page.items})
     items = page.items
     if wanted:
         named = ", ".join(mlflow_words.quoted(each) for each in wanted)
@@ -46,7 +46,7 @@ def _without_parent(service: Service, principal: Principal, project: str, reques
             page_size=len(wanted),
         )
         there = {run.id for run in runs.search_runs(service, principal, project, search).items}
-        items = [run for run in page.items if run.tags[PARENT] not in there]
+        items = [run for run in page.items if run.tags[PARENT_RUN] not in there]
     following = page.next_page_token if int(number) + 1 < _PAGES else None
     return Page(items=items, next_page_token=following and f"{_SECOND}{int(number) + 1}:{following}")
 
@@ -54,7 +54,7 @@ def _without_parent(service: Service, principal: Principal, project: str, reques
 def _ask(
     service: Service, principal: Principal, project: str, request: RunSearch, parent: str, **changed: object
 ) -> Page[Run]:
-    changed = {"filter": _joined(request.filter, f"tags.`{PARENT}` {parent}"), "top_level": False, **changed}
+    changed = {"filter": _joined(request.filter, f"tags.`{PARENT_RUN}` {parent}"), "top_level": False, **changed}
     return runs.search_runs(service, principal, project, request.model_copy(update=changed))
 
 
