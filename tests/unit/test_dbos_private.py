@@ -32,7 +32,7 @@ def test_the_installed_dbos_has_the_names(instance: DBOS) -> None:
 
 
 def test_without_the_names_nothing_is_ended() -> None:
-    assert list(background_stops(object())) == []  # type: ignore[arg-type]
+    assert list(background_stops(object())) == []
 
 
 def test_no_other_module_of_the_service_uses_a_private_name_of_dbos() -> None:

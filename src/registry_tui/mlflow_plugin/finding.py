@@ -13,7 +13,6 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from mlflow.entities import LifecycleStage
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
-from mlflow.server.handlers import _get_model_registry_store, _get_tracking_store
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel, SqlRegisteredModelTag
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
 from sqlalchemy import Select, and_, case, func, or_, select, tuple_
@@ -22,6 +21,7 @@ from sqlalchemy.orm import aliased
 from registry_tui.contracts.matching import ESCAPE, LikePatterns, like_patterns
 from registry_tui.mlflow_plugin import leftovers
 from registry_tui.mlflow_plugin.identity import is_administrator
+from registry_tui.mlflow_plugin.mlflow_private import registry_store, tracking_store
 from registry_tui.mlflow_plugin.searching import model_has
 from registry_tui.mlflow_plugin.visibility import seen, sight_of_request
 from registry_tui.schemas import mlflow_tags as tags_
@@ -70,7 +70,7 @@ def _is_names(value: Any) -> bool:
 
 
 def _models(text: str, patterns: LikePatterns, workspaces: Sequence[str], limit: int) -> list[dict[str, Any]]:
-    store, model, id_ = _get_model_registry_store(), SqlRegisteredModel, aliased(SqlRegisteredModelTag)
+    store, model, id_ = registry_store(), SqlRegisteredModel, aliased(SqlRegisteredModelTag)
     rows = [model.workspace, id_.value.label("id"), model.name, model.last_updated_time.label("updated")]
     visible = [
         ~model_has(
@@ -109,7 +109,7 @@ def _experiments(text: str, patterns: LikePatterns, workspaces: Sequence[str], l
         table.workspace, table.experiment_id.label("id"), table.name, table.last_update_time.label("updated")
     ).where(table.workspace.in_(workspaces), table.lifecycle_stage == LifecycleStage.ACTIVE)
     order = _Order(table.name, None, table.last_update_time, patterns if text else None)
-    return _rows(_get_tracking_store(), order.of(query).limit(limit))
+    return _rows(tracking_store(), order.of(query).limit(limit))
 
 
 def _runs(text: str, patterns: LikePatterns, workspaces: Sequence[str], limit: int) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def _runs(text: str, patterns: LikePatterns, workspaces: Sequence[str], limit: i
         )
     )
     order = _Order(run.name, _by_id(run.run_uuid, text), run.start_time, patterns if text else None)
-    return _rows(_get_tracking_store(), order.of(query).limit(limit))
+    return _rows(tracking_store(), order.of(query).limit(limit))
 
 
 _FINDERS: dict[str, Callable[[str, LikePatterns, Sequence[str], int], list[dict[str, Any]]]] = {

@@ -54,6 +54,8 @@ class PythonEnvironment:
 
     key: str
     python: Path
+    #: Whether it had to be made now.
+    built: bool = False
 
 
 def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None] = lambda: None) -> PythonEnvironment:
@@ -88,7 +90,7 @@ def ensure(service: Service, wanted: Wanted, log: Log, check: Callable[[], None]
             raise
         lines = [required.text for required in wanted.requirements.required]
         (folder / _MARK).write_text(json.dumps({"requirements": lines}), encoding="utf-8")
-    return PythonEnvironment(key, python)
+    return PythonEnvironment(key, python, built=True)
 
 
 def of_key(service: Service, key: str) -> Path:
