@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -91,3 +92,16 @@ def test_every_kind_of_workflow_stands_alone() -> None:
     shared = {"__init__", "catalog", "shared", "advancing"}
     assert {name.rpartition(".")[2] for name in alone} == files - shared
     assert set(catalog.DEFINITIONS) == set(WorkflowKind)
+
+
+def test_no_function_of_the_service_imports_another_module_of_it() -> None:
+    """But for migrations: importing Alembic takes a third of a second, and most starts have nothing to migrate."""
+    found = {
+        (path.stem, node.module)
+        for path in (ROOT / "src/registry_tui/service").rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("registry_tui.service")
+    }
+    assert found == {("database", "registry_tui.service.database.migrations")}

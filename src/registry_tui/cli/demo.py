@@ -1,4 +1,7 @@
-"""`demo`: something to look at."""
+"""`demo`: something to look at.
+
+Functions import what they need: Textual for `--play` only.
+"""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> N
 
     Example: registry-tui completion bash > ~/.local/share/bash-completion/completions/registry-tui
     """
+    # A private name of typer: only this command fails where it is missing.
     from typer._completion_shared import get_completion_script
 
     script = get_completion_script(prog_name="registry-tui", complete_var="_REGISTRY_TUI_COMPLETE", shell=shell.value)

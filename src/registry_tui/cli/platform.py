@@ -1,4 +1,7 @@
-"""`up`, `down`, `status`, `logs`, `restart`: the platform of one home."""
+"""`up`, `down`, `status`, `logs`, `restart`: the platform of one home.
+
+Functions import what they need, so that the help and errors of a missing extra come without the platform.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,15 @@ from registry_tui.platform import extras
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.deployments import DeploymentCreate
-from registry_tui.schemas.models import ModelUpdate, ModelVersion, RegisteredModel, RegisterModel, Tag, VersionStatus
+from registry_tui.schemas.models import (
+    ModelUpdate,
+    ModelVersion,
+    RegisteredModel,
+    RegisterModel,
+    Tag,
+    VersionStatus,
+    VersionUpdate,
+)
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.schemas.places import (
     CollaboratorChange,
@@ -259,8 +267,6 @@ async def _register(
 
 async def _dress(client: RegistryClient, registry: str, model: DemoModel) -> None:
     """Gives a model its description, its visibility, its versions' tags and its aliases, where they are missing."""
-    from registry_tui.schemas.models import VersionUpdate
-
     found: RegisteredModel = await client.model(registry, model.name)
     if found.description != model.description or found.visibility is not model.visibility:
         change = ModelUpdate(description=model.description, visibility=model.visibility)

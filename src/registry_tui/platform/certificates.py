@@ -21,6 +21,7 @@ def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
 
     Returns the paths of the authority's certificate, the certificate and its key. Raises OSError.
     """
+    # cryptography: only the object store makes certificates.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

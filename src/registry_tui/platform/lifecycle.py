@@ -29,6 +29,7 @@ from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState
 
 if TYPE_CHECKING:
+    # httpx: `down` needs no probes.
     from registry_tui.platform.probes import Probe
 
 #: Open files that supervisord and the object store need (`minfds` of supervisord's configuration).
@@ -207,6 +208,7 @@ def restart(home: Home, part: str, patience: float = PATIENCE) -> Iterator[PartP
 def _until_healthy(
     home: Home, ports: Ports, secrets: Secrets, parts: Sequence[str], patience: float
 ) -> Iterator[PartProgress]:
+    # httpx: `down` needs no probes.
     from registry_tui.platform.probes import Probe
 
     told: dict[str, PartProgress] = {}

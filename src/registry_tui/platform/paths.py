@@ -33,6 +33,7 @@ class Home:
         chosen = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
         if chosen:
             return cls(Path(chosen).expanduser().absolute())
+        # Commands that name a home do not need it.
         from platformdirs import user_data_path
 
         return cls(user_data_path("registry-tui", appauthor=False))

@@ -29,6 +29,7 @@ class Probe:
     """Asks the parts of one platform; keeps its connections until `close`."""
 
     def __init__(self, home: Home, ports: Ports, secrets: Secrets) -> None:
+        # httpx takes as long to import as all of this package.
         import httpx
 
         self._home, self._ports, self._secrets = home, ports, secrets

@@ -25,6 +25,7 @@ def s3_client(
     A profile in `AWS_PROFILE` that does not exist, or another endpoint, would otherwise reach every client of the
     process (botocore's documentation, Configuration Overview).
     """
+    # boto3: the terminal program imports this package and has no use for it.
     import boto3
     import botocore.session
     from botocore.config import Config

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -101,9 +104,5 @@ def _damaged(path: Path) -> Damaged:
 
 def mlflow_password(secrets_: Secrets, user: str) -> str:
     """The MLflow password of a person: HMAC-SHA256 (RFC 2104) of the name under this installation's seed."""
-    import base64
-    import hashlib
-    import hmac
-
     digest = hmac.new(secrets_.user_password_seed.encode(), user.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -77,6 +77,7 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
     logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, checked - began)
     try:
         preloading.import_server_modules()
+        # An error of importing MLflow is the reason that the replica gives.
         import mlflow.pyfunc
 
         model = mlflow.pyfunc.load_model(str(folder))
@@ -89,6 +90,7 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
 
 def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
     """Answers requests on the spec's socket until SIGTERM."""
+    # As in `load`, which has imported MLflow by now.
     import mlflow
     import uvicorn
 
@@ -181,6 +183,7 @@ def _example(folder: Path) -> bytes | None:
 
 def _warm_up(model: Any, example: bytes | None) -> None:
     """Predicts the model's own example once, so that the first caller does not wait for lazy imports."""
+    # As in `load`.
     from registry_tui.serving.answers import score_alone
 
     if example is None:

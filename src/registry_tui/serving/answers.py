@@ -1,4 +1,7 @@
-"""One request's answer: MLflow's own function parses, predicts and words the errors that it has words for."""
+"""One request's answer: MLflow's own function parses, predicts and words the errors that it has words for.
+
+Functions import MLflow and pandas, which take seconds; in a replica, `load` has imported them by then.
+"""
 
 from __future__ import annotations
 

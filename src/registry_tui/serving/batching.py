@@ -2,6 +2,8 @@
 
 Each request is parsed by itself, as if nobody else had asked. Only then are tables put together, and only tables with
 exactly the same columns and dtypes: no value can change because of another caller's rows.
+
+Functions import MLflow and pandas, which take seconds; in a replica, `load` has imported them by then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Whether a model's requests may share calls: by the deployment's setting, or as its parts and a trial decide."""
+"""Whether a model's requests may share calls: by the deployment's setting, or as its parts and a trial decide.
+
+Functions import MLflow and pandas, which take seconds; in a replica, `load` has imported them by then.
+"""
 
 from __future__ import annotations
 

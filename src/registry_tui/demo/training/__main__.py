@@ -13,6 +13,7 @@ import warnings
 
 def main(project: str, *versions: str) -> None:
     """Trains one project's models and registers the wanted versions."""
+    # MLflow and scikit-learn; only after warnings are turned off.
     from registry_tui.demo.training import sweeps, tracking
 
     sweeps.run(project)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK, Ports
 from registry_tui.service.errors import PartUnavailable
@@ -31,8 +33,6 @@ def reclaim(home: Home, ports: Ports, deleted: int, *, pause: Callable[[float], 
 
     Raises PartUnavailable.
     """
-    import httpx
-
     context = ssl.create_default_context(cafile=str(home.run / "authority.pem"))
     context.load_cert_chain(home.run / "object-store.pem", home.run / "object-store-key.pem")
     before, freed = _used(home.object_store), 0

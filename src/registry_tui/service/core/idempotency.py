@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
@@ -154,15 +155,11 @@ def note(session: Session, made: Sequence[object]) -> None:
 
 
 def _encrypt(request: Keyed, body: bytes) -> bytes:
-    from cryptography.fernet import Fernet
-
     return Fernet(base64.urlsafe_b64encode(request.secret)).encrypt(body)
 
 
 def _decrypt(request: Keyed, answer: bytes) -> bytes | None:
     """None when the installation's secrets are not those that it was encrypted with."""
-    from cryptography.fernet import Fernet, InvalidToken
-
     try:
         return Fernet(base64.urlsafe_b64encode(request.secret)).decrypt(answer)
     except InvalidToken:

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
+import uv
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -123,8 +124,6 @@ def _serving_requirements() -> list[str]:
 
 def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], indexes: Sequence[str] = ()) -> None:
     """Makes an environment with uv, whose cache all environments share. Raises InvalidInput."""
-    import uv
-
     program = uv.find_uv_bin()
     named = wanted.requirements
     for required in named.required:

@@ -265,6 +265,7 @@ class Engine:
             return  # queued: `launch` starts it
 
         def submit() -> None:
+            # As in `launch`.
             from dbos import SetWorkflowID
 
             name, number = workflow_id, 0

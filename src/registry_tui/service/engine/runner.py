@@ -128,6 +128,7 @@ class Runner:
     # -- one step ----------------------------------------------------------------------------------
 
     def _durably(self, label: str, name: str, function: StepFunction, *, cancellable: bool) -> Outcome:
+        # As in `Engine.launch`.
         from dbos import DBOS
 
         self._cancellable = cancellable

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets
@@ -210,8 +212,6 @@ class ObjectStore:
 @contextmanager
 def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
     """Turns boto3's errors into service errors; codes that are `fine` pass in silence."""
-    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-
     try:
         yield
     except ClientError as error:

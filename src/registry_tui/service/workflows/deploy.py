@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import selectinload
+
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
@@ -40,8 +42,6 @@ _LOOK_EVERY = 0.2
 
 def _row(context: StepContext) -> DeploymentRow:
     """The deployment with its revisions. Raises Missing."""
-    from sqlalchemy.orm import selectinload
-
     with context.service.database.reading() as session:
         row = session.get(DeploymentRow, context.resource.id, options=(selectinload(DeploymentRow.revisions),))
     if row is None:

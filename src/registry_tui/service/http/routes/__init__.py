@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter
@@ -38,6 +39,4 @@ register_url_convertor("str", Segment())
 
 def routers() -> list[APIRouter]:
     """The routers of all modules, in the order of the API's pages."""
-    import importlib
-
     return [importlib.import_module(f"{__name__}.{module}").router for module in MODULES]
