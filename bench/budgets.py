@@ -61,6 +61,10 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
         "bytes of a cursor move": Budget(most=1024, unit="B"),
         "largest frame": Budget(most=32 << 10, unit="B"),
         "bytes while nobody does anything": Budget(most=0, unit="B"),
+        "time beside the revision before": Budget(most=1.1, unit="×"),
+        "memory beside the revision before": Budget(most=1.05, unit="×"),
+        "work beside the revision before": Budget(most=1.1, unit="×"),
+        "bytes beside the revision before": Budget(most=1.1, unit="×"),
     },
 }
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import ioctl
@@ -27,7 +27,6 @@ UP, DOWN, PAGE_UP, PAGE_DOWN = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~"
 QUIET = 0.03
 #: Seconds without a byte that tell one frame from the next; a frame is written at once.
 FRAME = 0.004
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -109,9 +108,9 @@ class Program:
 
     @property
     def worked(self) -> float:
-        """Milliseconds of the processor used so far (proc(5))."""
-        times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(times[11]) + int(times[12])) * 1000 / _TICKS
+        """Milliseconds of the processor used so far."""
+        # The clock of another process: what clock_getcpuclockid(3) computes, and Python has no function for.
+        return time.clock_gettime((~self.pid << 3) | 2) * 1000
 
 
 @contextmanager
@@ -148,22 +147,24 @@ class Keys:
     largest: int
 
 
-def press(one: Program, keys: Sequence[bytes], pause: float = 0.0) -> Keys:
-    """Presses keys one after the other, each when what the one before made it write is over."""
-    began = one.worked
-    seen = []
+def press(programs: Sequence[Program], keys: Sequence[bytes], pause: float = 0.0) -> list[Keys]:
+    """Presses each key in each program in turn, each when what the one before made it write is over."""
+    seen: list[list[tuple[float, int, float]]] = [[] for _ in programs]
     for key in keys:
-        seen.append(one.key(key))
-        if pause:
-            one.settle(pause)
-    times, sizes = sorted(each for each, _ in seen), sorted(count for _, count in seen)
-    return Keys(
-        statistics.median(times),
-        times[int(len(times) * 0.99)],
-        (one.worked - began) / len(keys),
-        statistics.median(sizes),
-        sizes[-1],
-    )
+        for one, pressed in zip(programs, seen, strict=True):
+            began = one.worked
+            milliseconds, count = one.key(key)
+            if pause:
+                one.settle(pause)
+            pressed.append((milliseconds, count, one.worked - began))
+    return [_summary(pressed) for pressed in seen]
+
+
+def _summary(pressed: Sequence[tuple[float, int, float]]) -> Keys:
+    times, sizes, work = (sorted(each) for each in zip(*pressed, strict=True))
+    largest = int(sizes[-1])
+    at_99 = times[int(len(times) * 0.99)]
+    return Keys(statistics.median(times), at_99, statistics.median(work), statistics.median(sizes), largest)
 
 
 class Report:
@@ -203,10 +204,3 @@ class Report:
 
 def _or_dash(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
-
-
-def medians(measured: Callable[[], dict[str, float]], repeat: int) -> dict[str, float]:
-    """The median of each value over several measurements, after one that warms up."""
-    measured()
-    every = [measured() for _ in range(repeat)]
-    return {name: statistics.median(each[name] for each in every) for name in every[0]}

@@ -1,23 +1,28 @@
-"""The terminal program in a real pseudo-terminal, beside a bare Textual app, and beside Textual's DataTable.
+"""The terminal program in a pseudo-terminal, beside a bare Textual app, a DataTable, and an earlier revision of itself.
 
-`python bench/tui.py` (about six minutes)   `--runs 50 10000 --models 1000 --idle 5` is quicker
+`python bench/tui.py` (about ten minutes)   `--runs 50 10000 --models 1000 --idle 5` is quicker
+`--only-start` measures the start alone; `--against REVISION` chooses the earlier revision, `none` leaves it out
 
-All run on the same 170 × 50 pseudo-terminal, both sides in one go. The bare app is one empty table of Textual's. The
-DataTable has its rows in memory; ours asks the service for pages. Key to paint is the time from writing a key to the
-last byte of what it makes the program write; "work" is what it costs the processor, also on a busy machine.
+All run on pseudo-terminals of 170 × 50, all sides in one go: starts take turns, and so does each key of the two
+revisions. The bare app is one empty table of Textual's. The DataTable has its rows in memory; ours asks the service for
+pages. The earlier revision asks the same service. Key to paint is the time from writing a key to the last byte of what
+it makes the program write; "work" is what it costs the processor, also on a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from revisions import BEFORE, variables_of
 from servers import compile_project, environment, temporary_folder
-from terminal import DOWN, PAGE_DOWN, PAGE_UP, UP, Keys, Program, Report, medians, press, program
+from terminal import DOWN, PAGE_DOWN, PAGE_UP, UP, Keys, Program, Report, press, program
 
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from support.many_models import MANY, fill_models
@@ -55,47 +60,63 @@ class Listed:
     largest: int
 
 
-def first_paints(variables: Mapping[str, str], repeat: int, report: Report) -> None:
-    """Starts both in turns: until something is painted, and ours until data is."""
+def started(command: Sequence[str], variables: Mapping[str, str], first: bytes, data: bytes) -> dict[str, float]:
+    """Starts a program once: milliseconds until it paints, the processor's for it, until data, and its megabytes."""
+    began = time.perf_counter()
+    with program(command, variables) as one:
+        paint = one.wait_for(first) - began
+        work = one.worked
+        with_data = one.wait_for(data, since=0) - began
+        one.settle(1.5)
+        return {"paint": paint * 1000, "work": work, "data": with_data * 1000, "memory": one.memory}
 
-    def measured() -> dict[str, float]:
-        found = {}
-        began = time.perf_counter()
-        with program([sys.executable, "-c", BARE], variables) as one:
-            found["bare"] = one.wait_for(b"bare-app") - began
-            one.settle()
-            found["bare MB"] = one.memory
-        began = time.perf_counter()
-        with program(OURS, variables) as one:
-            found["paint"] = one.wait_for(b"Registries") - began
-            found["data"] = one.wait_for(b"registry-local", since=0) - began
-            one.settle(1.5)
-            found["MB"] = one.memory
-        return found
 
-    middle = medians(measured, repeat)
+def starts(sides: Sequence[Mapping[str, str]], repeat: int, report: Report) -> None:
+    """Starts a bare app and each revision in turns."""
+    bare = [sys.executable, "-c", BARE]
+    rounds = []
+    for _ in range(repeat + 1):
+        found = [started(bare, sides[0], b"bare-app", b"bare-app")]
+        found += [started(OURS, variables, b"Registries", b"registry-local") for variables in sides]
+        rounds.append(found)
+    # The first round warms up.
+    other, ours, *before = [
+        {name: statistics.median(each[name] for each in measured) for name in measured[0]}
+        for measured in zip(*rounds[1:], strict=True)
+    ]
     report.head("Start, beside a bare app")
-    report.say("first paint", "ms", middle["paint"] * 1000, middle["bare"] * 1000, budget="first paint")
-    report.say(
-        "first paint with data",
-        "ms",
-        middle["data"] * 1000,
-        middle["bare"] * 1000,
-        budget="first paint",
-    )
-    report.say("memory", "MB", middle["MB"], middle["bare MB"], budget="memory")
+    report.say("first paint", "ms", ours["paint"], other["paint"], budget="first paint")
+    report.say("first paint: work", "ms", ours["work"], other["work"])
+    report.say("first paint with data", "ms", ours["data"], other["paint"], budget="first paint")
+    report.say("memory", "MB", ours["memory"], other["memory"], budget="memory")
+    for earlier in before:
+        report.head("Start, beside the revision before")
+        report.say("first paint", "ms", ours["paint"], earlier["paint"], budget="time beside the revision before")
+        report.say("first paint: work", "ms", ours["work"], earlier["work"], budget="work beside the revision before")
+        report.say("first paint with data", "ms", ours["data"], earlier["data"])
+        report.say("memory", "MB", ours["memory"], earlier["memory"], budget="memory beside the revision before")
 
 
-def our_runs(one: Program, project: str, experiment: int, runs: int) -> Listed:
-    """Opens an experiment's runs and works in them."""
+def work_in_runs(sides: Sequence[Mapping[str, str]], project: str, experiment: int, runs: int) -> list[Listed]:
+    """Opens an experiment's runs in each revision and works in them, by turns."""
     newest, oldest = f"run-{runs - 1} ".encode(), b"run-0 "
-    opened = one.send(f":runs {project} {experiment}\r".encode(), newest)
-    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
-    to_end, to_start = one.send(b"G", oldest), one.send(b"g", newest)
-    sorted_ = _jump(one, one.click("Run  "), oldest)
-    memory = one.memory
-    filtered = one.send(b'/attributes.run_name LIKE "run-_" AND attributes.run_name LIKE "%-7"\r', b"run-7 ")
-    return Listed(opened, moves, pages, to_end, to_start, sorted_, filtered, memory, one.largest)
+    with ExitStack() as stack:
+        programs = [stack.enter_context(program(OURS, variables)) for variables in sides]
+        for one in programs:
+            one.wait_for(b"registry-local")
+            one.settle(1.5)
+        opened = [one.send(f":runs {project} {experiment}\r".encode(), newest) for one in programs]
+        moves, pages = press(programs, MOVES), press(programs, PAGES, 0.1)
+        found = []
+        for number, one in enumerate(programs):
+            to_end, to_start = one.send(b"G", oldest), one.send(b"g", newest)
+            sorted_ = _jump(one, one.click("Run  "), oldest)
+            memory = one.memory
+            query = b'/attributes.run_name LIKE "run-_" AND attributes.run_name LIKE "%-7"\r'
+            filtered = one.send(query, b"run-7 ")
+            its_keys = moves[number], pages[number]
+            found.append(Listed(opened[number], *its_keys, to_end, to_start, sorted_, filtered, memory, one.largest))
+    return found
 
 
 def data_table(runs: int, variables: Mapping[str, str]) -> Listed:
@@ -105,7 +126,7 @@ def data_table(runs: int, variables: Mapping[str, str]) -> Listed:
         one.wait_for(b"Started")
         one.settle()
         opened = one.send(b"o", newest)
-        moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+        (moves,), (pages,) = press([one], MOVES), press([one], PAGES, 0.1)
         to_end, to_start = _jump(one, b"\x1b[1;5F", oldest), _jump(one, b"\x1b[1;5H", newest)
         sorted_ = one.send(b"s", oldest)
         memory = one.memory
@@ -149,12 +170,30 @@ def say_list(ours: Listed, other: Listed, most: str, report: Report) -> None:
     report.say("memory", "MB", ours.memory, other.memory, budget=most)
 
 
+def say_before(ours: Listed, before: Listed, report: Report) -> None:
+    """Prints both revisions of a list."""
+    for name, mine, its in (("move", ours.moves, before.moves), ("page", ours.pages, before.pages)):
+        report.say(f"{name}: key to paint, p50", "ms", mine.p50, its.p50, budget="time beside the revision before")
+        report.say(f"{name}: key to paint, p99", "ms", mine.p99, its.p99)
+        report.say(f"{name}: work of a key", "ms", mine.work, its.work, budget="work beside the revision before")
+        report.say(f"{name}: bytes", "B", mine.bytes, its.bytes, budget="bytes beside the revision before")
+    for what, mine_ms, its_ms in (
+        ("open the list", ours.opened, before.opened),
+        ("to the end", ours.to_end, before.to_end),
+        ("to the start", ours.to_start, before.to_start),
+        ("sorted by another column", ours.sorted, before.sorted),
+        ("filtered", ours.filtered, before.filtered),
+    ):
+        report.say(what, "ms", mine_ms, its_ms)
+    report.say("memory", "MB", ours.memory, before.memory, budget="memory beside the revision before")
+
+
 def models(one: Program, count: int, versions: int, other: Listed, report: Report) -> None:
     """Registered models and the versions of one, beside the DataTable with as many rows."""
     first, second = b"model-000000", f"model-{count - 2:06d}".encode()
     report.head(f"{count} registered models, beside a DataTable of as many rows")
     report.say("open the list", "ms", one.send(b":models\r", first), other.opened)
-    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+    (moves,), (pages,) = press([one], MOVES), press([one], PAGES, 0.1)
     report.say("move: key to paint, p99", "ms", moves.p99, other.moves.p99, budget="key to paint, p99")
     report.say("page: key to paint, p99", "ms", pages.p99, other.pages.p99, budget="key to paint, p99")
     report.say("move: bytes", "B", moves.bytes, other.moves.bytes, budget="bytes of a cursor move")
@@ -163,7 +202,7 @@ def models(one: Program, count: int, versions: int, other: Listed, report: Repor
     report.say("searched in names, owners, tags", "ms", one.send(b"/MODEL-MANY-VERSIONS IS FOR\r", MANY.encode()))
     report.head(f"One model with {versions} versions")
     report.say("open the list", "ms", one.send(f":model registry-local {MANY}\r".encode(), f"note {versions}".encode()))
-    moves, pages = press(one, MOVES), press(one, PAGES, 0.1)
+    (moves,), (pages,) = press([one], MOVES), press([one], PAGES, 0.1)
     report.say("move: key to paint, p99", "ms", moves.p99, other.moves.p99, budget="key to paint, p99")
     report.say("page: key to paint, p99", "ms", pages.p99, other.pages.p99, budget="key to paint, p99")
     report.say("to the end", "ms", one.send(b"G", b"note 1 "), other.to_end)
@@ -181,12 +220,17 @@ def idle(one: Program, seconds: float, report: Report) -> None:
     report.say("work", "ms", one.worked - worked)
 
 
-def measure(platform: Platform, asked: argparse.Namespace) -> int:
-    """Prints every measurement; returns the exit code."""
+def measure(platform: Platform, before: Path, asked: argparse.Namespace) -> int:
+    """Prints every measurement; returns the exit code. `before` is a folder for the earlier revision's sources."""
     variables = environment({ENVIRONMENT_VARIABLE: str(platform.home.root)})
+    sides = [variables]
+    if asked.against != "none":
+        sides.append(variables_of(asked.against, before, variables))
     database = platform.home.mlflow_database
     report = Report("tui")
-    first_paints(variables, asked.repeat, report)
+    starts(sides, asked.repeat, report)
+    if asked.only_start:
+        return report.end()
     project = platform.new_project()
     registry = platform.ask(lambda client: client.registry("registry-local"))
     experiments = {
@@ -197,12 +241,12 @@ def measure(platform: Platform, asked: argparse.Namespace) -> int:
     # MLflow looks at its database's growth from time to time; starting it anew looks now.
     platform.command("restart", "mlflow")
     for runs, experiment in experiments.items():
-        with program(OURS, variables) as one:
-            one.wait_for(b"registry-local")
-            one.settle(1.5)
-            ours = our_runs(one, project.name, experiment, runs)
+        ours, *earlier = work_in_runs(sides, project.name, experiment, runs)
         report.head(f"{runs} runs, beside a DataTable of as many rows")
         say_list(ours, data_table(runs, variables), "memory with 100 000 runs" if runs > 10_000 else "memory", report)
+        for each in earlier:
+            report.head(f"{runs} runs, beside the revision before")
+            say_before(ours, each, report)
     other = data_table(asked.models, variables)
     with program(OURS, variables) as one:
         one.wait_for(b"registry-local")
@@ -217,6 +261,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, nargs="+", default=[50, 10_000, 100_000])
     parser.add_argument("--models", type=int, default=10_000, help="models, and versions of one of them")
     parser.add_argument("--repeat", type=int, default=5, help="starts of each side")
+    parser.add_argument("--against", default=BEFORE, help="the earlier revision, or none")
+    parser.add_argument("--only-start", action="store_true", help="measure the start alone")
     parser.add_argument("--idle", type=float, default=30, help="seconds")
     asked = parser.parse_args()
     compile_project()
@@ -224,7 +270,7 @@ def main() -> int:
         platform = Platform(Home(folder / "h"))
         platform.command("up")
         try:
-            return measure(platform, asked)
+            return measure(platform, folder / "before", asked)
         finally:
             platform.command("down")
 

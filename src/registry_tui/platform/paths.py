@@ -5,7 +5,6 @@ Only the standard library and platformdirs are imported, so that the terminal pr
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +117,9 @@ class Home:
         inside = self.root / "run"
         if len(os.fsencode(inside / "replicas" / "12345678901-1234-99.sock")) <= MAX_SOCKET_PATH:
             return inside
+        # Only here, because it loads OpenSSL, and the terminal program paints its first page without it.
+        import hashlib
+
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         # No variable has a say: every process of this user must find the same folder.
         return Path(f"/tmp/registry-tui-{os.getuid()}") / digest
