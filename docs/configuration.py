@@ -21,6 +21,10 @@ Settings are in `config.toml` in the platform's home (`registry-tui status` says
 `[terminal]` and `[service]` can also be given as an environment variable, which wins. A wrong setting of the terminal
 program is told when it opens, and its default is taken; the service does not start with one.
 
+The terminal program reads the file again when it changes: themes, keys, images and notifications change at once,
+`plain`, `frame_rate` and `mouse` with the next start. When something is newly wrong in the file, the program says what,
+and all stays as it was.
+
 ```toml
 [terminal]
 theme = "light"

@@ -18,6 +18,7 @@ from textual.widgets import Label
 from registry_tui.screens.base.dialogs import Confirm
 from registry_tui.terminal.actions import ALL, EVERYWHERE, MOVES, OPEN_FORMS, SECTIONS, key_shown
 from registry_tui.terminal.keys import BOXES, VERBS, meanings
+from registry_tui.terminal.presets import LISTS, PRESETS, Preset, with_preset
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.virtual_table import VirtualTable
 
@@ -25,11 +26,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = {page: actions for page, actions in ALL.items() if page != "everywhere"}
 
 
-def test_each_key_has_one_meaning_and_each_meaning_its_keys() -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_key_has_one_meaning_and_each_meaning_its_keys(preset: str) -> None:
     verbs: dict[str, set[str]] = defaultdict(set)
     keys: dict[str, set[frozenset[str]]] = defaultdict(set)
     for page, actions in {**ALL, **BOXES}.items():
-        for action in actions:
+        for action in with_preset(actions, PRESETS[preset]):
             for key in action.key.split(","):
                 verbs[key].add(action.verb)
             if page in PAGES:
@@ -39,9 +41,11 @@ def test_each_key_has_one_meaning_and_each_meaning_its_keys() -> None:
     assert {verb for found in verbs.values() for verb in found} == set(VERBS)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("page", PAGES)
-def test_no_key_is_given_twice_on_a_page(page: str) -> None:
-    here = [key for action in (*PAGES[page], *EVERYWHERE) for key in action.key.split(",")]
+def test_no_key_is_given_twice_on_a_page(page: str, preset: str) -> None:
+    actions = with_preset((*PAGES[page], *EVERYWHERE), PRESETS[preset])
+    here = [key for action in actions for key in action.key.split(",")]
     here += [number for number, _, _ in SECTIONS]
     assert len(here) == len(set(here)), sorted(here)
 
@@ -54,15 +58,26 @@ def test_each_page_has_actions_and_goes_through_its_tabs_in_both_directions(page
     assert found.get("tab_next", "tab") == "tab" and found.get("tab_previous", "shift+tab") == "shift+tab"
 
 
-def test_no_action_takes_a_key_that_moves_in_lists() -> None:
-    moving = {
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_action_takes_a_key_that_moves_in_lists(preset: str) -> None:
+    chosen = PRESETS[preset]
+    bindings = [cast(Binding, each) for each in VirtualTable.BINDINGS]
+    assert set(chosen.lists) <= {each.id for each in bindings} >= set(LISTS) >= set(chosen.lists)
+    moving = {key for each in bindings for key in chosen.lists.get(each.id or "", each.key).split(",")}
+    # To the left and to the right is the same for lists and charts; what has the focus moves.
+    aside = {key for verb in ("chart_left", "chart_right", "pan_left", "pan_right") for key in _keys_of(verb, chosen)}
+    taken = {key for actions in ALL.values() for each in with_preset(actions, chosen) for key in each.key.split(",")}
+    assert moving & taken - aside == set()
+
+
+def _keys_of(verb: str, preset: Preset) -> set[str]:
+    return {
         key
-        for binding in VirtualTable.BINDINGS
-        for key in cast(Binding, binding).key.split(",")
-        if not key.endswith(("left", "right"))
+        for actions in ALL.values()
+        for each in with_preset(actions, preset)
+        if each.verb == verb
+        for key in each.key.split(",")
     }
-    taken = {key for actions in ALL.values() for action in actions for key in action.key.split(",")}
-    assert moving & taken == set()
 
 
 def test_a_chart_has_the_keys_of_its_actions() -> None:

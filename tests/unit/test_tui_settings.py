@@ -18,7 +18,7 @@ from textual.color import Color
 from registry_tui.client.stream import EventParser
 from registry_tui.platform.paths import Home
 from registry_tui.terminal.memory import Memory
-from registry_tui.terminal.preferences import Preferences, Terminal, load_preferences
+from registry_tui.terminal.preferences import Preferences, PreferencesFile, Terminal, load_preferences
 from registry_tui.widgets.exporting import TableWriter, as_yaml, csv_text, occurrences
 from registry_tui.widgets.line_filters import WithoutColors, plain_text
 from registry_tui.widgets.table_layout import Column
@@ -68,6 +68,8 @@ def test_settings_are_read_and_the_environment_wins(tmp_path: Path) -> None:
         ("[terminal]\ntheme = 'pink'", "no theme 'pink'; there are dark"),
         ("[themes.dark]\nprimary = '#aabbcc'", "choose another name"),
         ("[themes.own]\nprimary = 'blue'", "write a colour"),
+        ("[terminal]\nkeymap = 'emacs'", "write one of default, vim"),
+        ("[terminal]\nnotify = 'mail'", "write one of auto, osc, bell, off"),
         ("[keys]\nhelp = 'ctrl+'", "no key 'ctrl+'"),
         ("[keys]\nhlep = 'x'", "no action 'hlep'"),
         ("[keys]\nmodls.delete = 'x'", "no screen 'modls'"),
@@ -99,6 +101,34 @@ def test_a_key_that_means_something_else_is_told_with_what_it_means(tmp_path: Pa
     assert "r is retry on the screen activity already; it stays S" in told
     assert "section Registries" in told
     assert found.keys == {}
+
+
+def test_a_preset_gives_keys_and_own_keys_go_before_it(tmp_path: Path) -> None:
+    found = settings(tmp_path, '[terminal]\nkeymap = "vim"\n[keys]\nmodels.delete = "x"\nrun.time = "ctrl+u"\n')
+    assert found.keys["environments"] == {"delete": "ctrl+k,delete"}
+    assert found.keys["models"] == {"delete": "x"}
+    assert found.keymap("models")["list.half-down"] == "ctrl+down,ctrl+d"
+    assert found.keymap("models")["box.people.remove"] == "ctrl+k,delete"
+    assert found.problems == ("keys.time: ctrl+u is moving in lists on the screen run already; it stays H",)
+    assert found.keys["run"]["time"] == "H"
+    found = settings(tmp_path, '[terminal]\nkeymap = "vim"\n[keys]\nmodels.copy = "h"\n')
+    assert found.problems == ("keys.copy: h is moving in lists on the screen models already; it stays c",)
+
+
+def test_a_changed_file_is_noticed_once_it_is_whole(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    file = PreferencesFile(home, {})
+    assert file.load() == Preferences()
+    assert not file.changed() and not file.changed()
+    home.config_file.write_text("[termin")
+    assert not file.changed(), "somebody may be writing it"
+    home.config_file.write_text('[terminal]\ntheme = "light"\n')
+    assert not file.changed()
+    assert file.changed() and file.load().terminal.theme == "light"
+    assert not file.changed()
+    home.config_file.unlink()
+    assert not file.changed()
+    assert file.changed() and file.load() == Preferences()
 
 
 def test_memory_outlives_the_program_and_a_broken_file(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from textual.screen import Screen
 from registry_tui.app.copying import Copying
 from registry_tui.app.notifying import Notifying
 from registry_tui.app.playing import Playing
+from registry_tui.app.reloading import Reloading
 from registry_tui.app.suspending import Suspending
 from registry_tui.screens.base.changes import Changes
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
-from registry_tui.terminal.preferences import Preferences, Terminal
+from registry_tui.terminal.preferences import Preferences, PreferencesFile, Terminal
 from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, keep_parsed
 from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
@@ -52,7 +53,7 @@ STYLES = Path(__file__).parent.parent / "styles/base"
 PLAIN_STYLES = STYLES / "plain.tcss"
 
 
-class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp):
+class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, PaintingApp):
     """The program. `connect` makes the client; tests give their own."""
 
     TITLE = "registry-tui"
@@ -72,12 +73,13 @@ class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp)
         early: EarlyPage | None = None,
         memory: Memory | None = None,
         preferences: Preferences | None = None,
+        settings: PreferencesFile | None = None,
         walk: Sequence[Scene] = (),
     ) -> None:
-        #: Settings; by default, and in tests, nothing is remembered.
+        #: Settings, and the file that is watched for others; by default, and in tests, nothing is remembered.
         self.preferences = preferences or Preferences(terminal=Terminal(remember=False))
         plain = self.preferences.terminal.plain
-        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None, walk=walk)
+        super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None, walk=walk, settings=settings)
         self._line_filters = self._filters_wanted()
         self.shown = Shown()
         self._early = early
@@ -297,7 +299,7 @@ class RegistryApp(Notifying, Playing, Changes, Copying, Suspending, PaintingApp)
             self._show(self._waits_to_be_shown)
 
     def _screen_of(self, place: Place) -> FrameScreen:
-        self.set_keymap(dict(self.preferences.keys.get(place.kind, {})))
+        self.set_keymap(self.preferences.keymap(place.kind))
         module, name = SCREENS[place.kind].split(":")
         screen: FrameScreen = getattr(importlib.import_module(module), name)(place)
         # As it will be at this width: a change of classes styles every widget again.

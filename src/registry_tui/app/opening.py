@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from registry_tui.platform.paths import Home
 from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.multiplexers import Inside, inside
-from registry_tui.terminal.preferences import load_preferences
+from registry_tui.terminal.preferences import PreferencesFile
 
 if TYPE_CHECKING:
     from registry_tui.demo.walk import Scene
@@ -40,7 +40,8 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
         )
         return 1
     home = Home.resolve()
-    preferences = load_preferences(home)
+    settings = PreferencesFile(home, os.environ)
+    preferences = settings.load()
     os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))
     if swallows_dead_keys():
         os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
@@ -60,7 +61,7 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
     if walk:
         preferences = replace(preferences, terminal=replace(preferences.terminal, remember=False, start="registries"))
     memory = Memory() if walk else Memory(home.terminal_memory)
-    app = RegistryApp(early=early, preferences=preferences, memory=memory, walk=walk)
+    app = RegistryApp(early=early, preferences=preferences, settings=settings, memory=memory, walk=walk)
     app.last_resort = _end_at_last
     app.run(mouse=preferences.terminal.mouse)
     return app.return_code or 0

@@ -67,9 +67,10 @@ class Watching(App[None]):
 
     def watch_for_slowness(self) -> None:
         """Has the status line count the seconds of an answer that takes long."""
-        self.set_interval(TICK, self._see_slowness, name="slowness")
+        self.set_interval(TICK, self.each_second, name="slowness")
 
-    def _see_slowness(self) -> None:
+    def each_second(self) -> None:
+        """Looks at what is seen by looking: whether an answer takes long."""
         slow = self.waiting >= SLOW
         if slow or self._was_slow:
             self._show_status()

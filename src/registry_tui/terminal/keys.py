@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from textual.binding import Binding, BindingType
 
 from registry_tui.terminal.actions import ALL, SECTIONS, Action, key_shown
+from registry_tui.terminal.presets import LISTS, PRESETS, Preset, with_preset
 
 #: Keys of the boxes that open over a page and have actions of their own. They cannot be changed in `config.toml`.
 VIEWER = (
@@ -121,22 +122,46 @@ Each key means the same on every page where it does anything. This page is made 
 - In a text field, letters are text; `esc` leaves it, `ctrl+_` undoes what was typed.
 - All keys of pages can be changed: [configuration.md](configuration.md) lists the actions of each page by name.
 
-In every list: `↑` `↓` or `k` `j` a row, `pgup` `pgdn` a page, `g` `G` or `home` `end` the first and the last row;
-`←` `→` columns that do not fit, and in a tree close and open; `shift+↑` `shift+↓` mark.
+In every list: `↑` `↓` or `k` `j` a row, `pgup` `pgdn` a page, `ctrl+↑` `ctrl+↓` half a page, `g` `G` or `home` `end`
+the first and the last row; `←` `→` columns that do not fit, and in a tree close and open; `shift+↑` `shift+↓` mark.
 """
 
 
-def meanings() -> dict[str, dict[str, str]]:
+def meanings(preset: Preset = PRESETS["default"]) -> dict[str, dict[str, str]]:
     """The verb of each key (Textual's names), by page or box."""
     return {
-        page: {key: action.verb for action in actions for key in action.key.split(",")}
+        page: {key: action.verb for action in with_preset(actions, preset) for key in action.key.split(",")}
         for page, actions in {**ALL, **BOXES}.items()
     }
 
 
-def box_bindings(actions: Iterable[Action]) -> list[BindingType]:
-    """The key bindings of a box with these actions: each calls the box's method `action_<id>`."""
-    return [Binding(action.key, action.id, action.label, tooltip=action.help, show=False) for action in actions]
+def box_bindings(box: str) -> list[BindingType]:
+    """The key bindings of a box: each calls the box's method `action_<id>`."""
+    return [
+        Binding(action.key, action.id, action.label, id=box_binding_id(box, action), tooltip=action.help, show=False)
+        for action in BOXES[box]
+    ]
+
+
+def box_keys(box: str, preset: Preset) -> str:
+    """A box's keys with their words, in one line."""
+    shown = [f"{key_shown(each.key)} {each.label}" for each in with_preset(BOXES[box], preset) if each.id != "leave"]
+    return " · ".join([*shown, "esc close"])
+
+
+def box_keymap(preset: Preset) -> dict[str, str]:
+    """The keys that a preset gives to the boxes' actions, by the IDs of their bindings."""
+    return {
+        box_binding_id(box, action): preset.verbs[action.verb]
+        for box, actions in BOXES.items()
+        for action in actions
+        if action.verb in preset.verbs
+    }
+
+
+def box_binding_id(box: str, action: Action) -> str:
+    """The ID by which a preset gives a box's action another key."""
+    return f"box.{box}.{action.id}"
 
 
 def _rows(pages: Iterable[str]) -> Iterator[str]:
@@ -155,6 +180,25 @@ def _rows(pages: Iterable[str]) -> Iterator[str]:
         yield f"| `{shown}` | {VERBS[verb]} | {marks} |"
 
 
+def _preset(name: str, preset: Preset) -> Iterator[str]:
+    """What differs with a preset."""
+    usual = {action.verb: action.key for actions in {**BOXES, **ALL}.values() for action in actions}
+    yield f"\n## The preset `{name}`\n"
+    yield f'With `keymap = "{name}"` in `[terminal]` of `config.toml` these keys differ from those above.'
+    yield "`g` goes to the first row at once, and so does `gg`.\n"
+    yield "| keys | | otherwise |"
+    yield "|---|---|---|"
+    for verb, keys in preset.verbs.items():
+        yield f"| {_shown(keys)} | {VERBS[verb]} | {_shown(usual[verb])} |"
+    for id_, keys in preset.lists.items():
+        first = keys.split(",")[0]
+        yield f"| {_shown(keys)} | Lists: {LISTS[id_].lower()} | {_shown(first)} |"
+
+
+def _shown(keys: str) -> str:
+    return " ".join(f"`{key_shown(key)}`" for key in keys.split(","))
+
+
 def render() -> str:
     """The whole page as Markdown."""
     everywhere = [f"| `{key_shown(action.key)}` | {action.help} |" for action in ALL["everywhere"]]
@@ -168,6 +212,7 @@ def render() -> str:
         *_rows(pages),
         "\n## In boxes over a page\n",
         *_rows(BOXES),
+        *(line for name, preset in PRESETS.items() if preset.verbs for line in _preset(name, preset)),
     ]
     return "\n".join(parts) + "\n"
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from registry_tui.platform.paths import Home
-from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS, key_shown
+from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS, Action, key_shown
 from registry_tui.terminal.commands import PLAIN_PLACES
+from registry_tui.terminal.presets import PRESETS, Preset, with_preset
 
 #: Ways to show images: as the terminal's name tells, or always the same.
 IMAGES = ("auto", "kitty", "sixel", "blocks")
@@ -68,6 +69,8 @@ class Terminal:
     #: When work that you started ends while the terminal has no focus: `osc` for the terminal's notification, `bell`,
     #: `off`, or `auto` for the notification where the terminal is known to show it.
     notify: str = "auto"
+    #: The set of keys: `default` or `vim` ([keys.md](keys.md) has both). Keys of your own, below, go before it.
+    keymap: str = "default"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,18 @@ class Preferences:
     colorless: bool = False
     over_ssh: bool = False
 
+    def keymap(self, kind: str) -> dict[str, str]:
+        """The keys that differ from the usual ones on a kind of screen, in lists and boxes, by their bindings' IDs."""
+        # Textual is imported once the settings are read.
+        from registry_tui.terminal.keys import box_keymap
+
+        return {**self.preset.lists, **box_keymap(self.preset), **self.keys.get(kind, {})}
+
+    @property
+    def preset(self) -> Preset:
+        """The chosen set of keys."""
+        return PRESETS[self.terminal.keymap]
+
     @property
     def frame_rate(self) -> int:
         """Frames a second at most."""
@@ -92,6 +107,33 @@ class Preferences:
     def theme_names(self) -> tuple[str, ...]:
         """The themes to choose from."""
         return (*BUILT_IN_THEMES, *(theme.name for theme in self.themes))
+
+
+class PreferencesFile:
+    """A home's settings, and whether their file has changed since they were read."""
+
+    def __init__(self, home: Home, environment: Mapping[str, str]) -> None:
+        self._home = home
+        # The program changes its own environment.
+        self._environment = dict(environment)
+        self._read = self._seen = self._stamp()
+
+    def load(self) -> Preferences:
+        """The settings as they are now. Never raises: what is wrong is in `problems`."""
+        self._read = self._seen = self._stamp()
+        return load_preferences(self._home, self._environment)
+
+    def changed(self) -> bool:
+        """Whether the file differs from the one that was read, and has been written whole: two looks find it alike."""
+        before, self._seen = self._seen, self._stamp()
+        return self._seen == before and self._seen != self._read
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._home.config_file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def load_preferences(home: Home, environment: Mapping[str, str] = os.environ) -> Preferences:
@@ -106,7 +148,7 @@ def load_preferences(home: Home, environment: Mapping[str, str] = os.environ) ->
     return Preferences(
         terminal=terminal,
         themes=themes,
-        keys=_keys(_table(tables, "keys", problems), problems),
+        keys=_keys(_table(tables, "keys", problems), PRESETS[terminal.keymap], problems),
         problems=tuple(problems),
         colorless=bool(environment.get("NO_COLOR")) or _monochrome(environment.get("TERM", "")),
         over_ssh="SSH_CONNECTION" in environment or "SSH_TTY" in environment,
@@ -189,6 +231,8 @@ def _wrong(name: str, kind: type[Any], value: Any) -> str | None:
         return f"write one of {', '.join(IMAGES)}"
     if name == "notify" and value not in NOTIFY:
         return f"write one of {', '.join(NOTIFY)}"
+    if name == "keymap" and value not in PRESETS:
+        return f"write one of {', '.join(PRESETS)}"
     if name == "start" and value not in PLAIN_PLACES:
         return f"there is no place {value!r} to start at; there are {', '.join(PLAIN_PLACES)}"
     return None
@@ -236,8 +280,11 @@ def _theme(name: str, values: Mapping[str, Any], problems: list[str]) -> UserThe
 # -- [keys] -------------------------------------------------------------------------------------------
 
 
-def _keys(table: Mapping[str, Any], problems: list[str]) -> dict[str, dict[str, str]]:
-    """Keys by kind of screen. `help = "f1"` is for every screen with that action, `models.delete = "x"` for one."""
+def _keys(table: Mapping[str, Any], preset: Preset, problems: list[str]) -> dict[str, dict[str, str]]:
+    """Keys by kind of screen, where they are not the usual ones.
+
+    `help = "f1"` is for every screen with that action, `models.delete = "x"` for one.
+    """
     general: dict[str, str] = {}
     special: dict[tuple[str, str], str] = {}
     everyone = {action.id for actions in ALL.values() for action in actions}
@@ -256,17 +303,26 @@ def _keys(table: Mapping[str, Any], problems: list[str]) -> dict[str, dict[str, 
         else:
             problems.append(f"keys.{name}: {parsed[0]}")
     screens = [screen for screen in ALL if screen != "everywhere"]
-    return {screen: keys for screen in screens if (keys := _of_screen(screen, general, special, problems))}
+    return {screen: keys for screen in screens if (keys := _of_screen(screen, preset, general, special, problems))}
 
 
 def _of_screen(
-    screen: str, general: Mapping[str, str], special: Mapping[tuple[str, str], str], problems: list[str]
+    screen: str,
+    preset: Preset,
+    general: Mapping[str, str],
+    special: Mapping[tuple[str, str], str],
+    problems: list[str],
 ) -> dict[str, str]:
     """The keys that differ on a screen. One that means something else there already is told, and stays as it was."""
-    actions = {action.id: action.key for action in _actions_of(screen)}
+    usual = _actions_of(screen)
+    actions = {action.id: action.key for action in with_preset(usual, preset)}
+    moves = {key for keys in preset.lists.values() for key in keys.split(",")}
+    moves -= {key for keys in actions.values() for key in keys.split(",")}
+    chosen = {action.id: actions[action.id] for action in usual if actions[action.id] != action.key}
     asked = {id_: keys for id_ in actions if (keys := special.get((screen, id_), general.get(id_))) is not None}
     while asked:
         taken: dict[str, str] = {number: f"section {word}" for number, _, word in SECTIONS}
+        taken |= dict.fromkeys(moves, "moving in lists")
         clash = None
         # What stays as it was has its key first.
         for id_, default in sorted(actions.items(), key=lambda item: item[0] in asked):
@@ -280,10 +336,10 @@ def _of_screen(
         stays = key_shown(actions[id_])
         problems.append(f"keys.{id_}: {key_shown(key)} is {other} on the screen {screen} already; it stays {stays}")
         del asked[id_]
-    return asked
+    return chosen | asked
 
 
-def _actions_of(screen: str) -> list[Any]:
+def _actions_of(screen: str) -> list[Action]:
     own = ALL[screen]
     return [*own, *(EVERYWHERE if screen != "everywhere" else ())]
 

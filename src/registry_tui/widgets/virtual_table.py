@@ -46,8 +46,10 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "start", "First", show=False),
         Binding("end,G", "end", "Last", show=False),
-        Binding("left", "left", "Close, or columns left", show=False),
-        Binding("right", "right", "Open, or columns right", show=False),
+        Binding("ctrl+up", "page(-0.5)", "Half a page up", id="list.half-up", show=False),
+        Binding("ctrl+down", "page(0.5)", "Half a page down", id="list.half-down", show=False),
+        Binding("left", "left", "Close, or columns left", id="list.left", show=False),
+        Binding("right", "right", "Open, or columns right", id="list.right", show=False),
         Binding("shift+up", "extend(-1)", "Mark upwards", show=False),
         Binding("shift+down", "extend(1)", "Mark downwards", show=False),
     ]
@@ -199,8 +201,8 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
     def action_move(self, rows: int) -> None:
         self._move_to(self._cursor + rows)
 
-    def action_page(self, pages: int) -> None:
-        self._move_to(self._cursor + pages * max(1, self.size.height - 2))
+    def action_page(self, pages: float) -> None:
+        self._move_to(self._cursor + round(pages * max(2, self.size.height - 2)))
 
     def action_start(self) -> None:
         if self._source is not None:

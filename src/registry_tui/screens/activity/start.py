@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from registry_tui.platform.children import isolated
 from registry_tui.screens.base.dialogs import Dialog
-from registry_tui.terminal.keys import START_BOX, box_bindings
+from registry_tui.terminal.keys import box_bindings
 from registry_tui.wording.text import safe
 
 _MARKS = {
@@ -29,7 +29,7 @@ _MARKS = {
 class StartScreen(Dialog[None]):
     """Runs `up` in a process of its own, so that leaving the program stops nothing."""
 
-    BINDINGS = box_bindings(START_BOX)
+    BINDINGS = box_bindings("start")
 
     def __init__(self) -> None:
         super().__init__()

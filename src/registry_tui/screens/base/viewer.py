@@ -12,7 +12,7 @@ from textual.widgets.text_area import Selection
 
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.screens.base.save import Save
-from registry_tui.terminal.keys import VIEWER, box_bindings
+from registry_tui.terminal.keys import box_bindings
 from registry_tui.widgets.exporting import as_yaml, occurrences
 from registry_tui.wording.text import safe, safe_lines
 
@@ -20,7 +20,7 @@ from registry_tui.wording.text import safe, safe_lines
 class View(Dialog[None]):
     """Text to read: everything about something as YAML or JSON, logs, commands; with search, copy and save."""
 
-    BINDINGS = box_bindings(VIEWER)
+    BINDINGS = box_bindings("text")
 
     def __init__(self, title: str, text: str, *, note: str = "") -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from registry_tui.screens.base.dialogs import Confirm, Dialog, title
 from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import every_user
-from registry_tui.terminal.keys import PEOPLE_BOX, box_bindings
+from registry_tui.terminal.keys import box_bindings, box_keys
 from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.wording.text import safe
 
@@ -35,7 +35,7 @@ ROLES = (
 class Collaborators(Dialog[None]):
     """The list; its keys stand below it."""
 
-    BINDINGS = box_bindings(PEOPLE_BOX)
+    BINDINGS = box_bindings("people")
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Collaborators(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = title(f"Collaborators of {self.project.name}", 60)
-            box.border_subtitle = "n add · e role · ctrl+d remove · ctrl+s export · esc close"
+            box.border_subtitle = box_keys("people", self.program.preferences.preset)
             yield AwaitedList(id="people")
             yield Static("", id="problem", classes="problem", markup=False)
 
