@@ -9,8 +9,9 @@ from textual import on
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from registry_tui.screens.base.filter_bar import Filter, FilterBar
+from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.table_list import TableList
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
 
 
-class ListPane(Vertical):
+class ListPane(TableList, Vertical):
     """A tab with a filter bar and a table. Subclasses give `fetch`, `key_of` and `open_row`."""
 
-    FILTERS: tuple[Filter, ...] = ()
     COLUMNS: Sequence[Column[Any]] = ()
-    EMPTY = Empty("Nothing here")
     #: Column and direction at first, when the source can sort.
     SORT: tuple[tuple[str, bool], ...] = ()
 
@@ -44,12 +43,6 @@ class ListPane(Vertical):
         """A function that fetches pages of the list as it is filtered and ordered now."""
         raise NotImplementedError
 
-    def key_of(self, row: Any) -> str:
-        return str(row.id)
-
-    def open_row(self, row: Any) -> None:
-        """Enter on a row."""
-
     def copied(self, row: Any) -> str:
         """What `c` copies of a row."""
         return self.key_of(row)
@@ -62,25 +55,8 @@ class ListPane(Vertical):
         return self.screen
 
     @property
-    def table(self) -> VirtualTable[Any]:
-        return self.query_one("#table", VirtualTable)
-
-    @property
-    def current(self) -> Any:
-        return self.table.current
-
-    @property
     def filters(self) -> dict[str, str]:
         return {name: value for name, value in self.query_one(FilterBar).values.items() if value}
-
-    @property
-    def order(self) -> str | None:
-        """`field` or `-field` of the sorted column."""
-        for key, down in self.table.sorted_by:
-            field = next((column.sort for column in self.table.columns if column.key == key), None)
-            if field is not None:
-                return f"-{field}" if down else field
-        return None
 
     def show(self, registry: ModelRegistry) -> None:
         """Shows the list of a registry, or asks for it again."""
@@ -101,18 +77,9 @@ class ListPane(Vertical):
         self.frame.flash(text)
 
     def restart(self) -> None:
-        """Asks for the list anew, because filter or order changed."""
+        """Fetches the list again from its start, once there is a registry."""
         if self.registry is not None:
             self.table.set_source(PageCache(self.fetch(self.registry), self.key_of))
-
-    def focus_content(self) -> None:
-        self.table.focus()
-
-    def sort(self, key: str, down: bool | None = None) -> None:
-        """Sorts by a column; by the same again turns the direction."""
-        now = dict(self.table.sorted_by)
-        self.table.sorted_by = ((key, down if down is not None else not now.get(key, True)),)
-        self.restart()
 
     @on(FilterBar.Changed)
     def _filtered(self, event: FilterBar.Changed) -> None:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
 from textual.widget import Widget
 
-from registry_tui.screens.base.filter_bar import Filter, FilterBar
+from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.widgets.page_cache import Fetch, PageCache
+from registry_tui.screens.base.table_list import TableList
+from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, Sort, VirtualTable
 from registry_tui.wording.words import Cell
 
 
-class ListScreen(FrameScreen):
+class ListScreen(TableList, FrameScreen):
     """Subclasses give `COLUMNS`, `EMPTY`, `fetch_for` and `open_row`."""
 
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = ()
-    FILTERS: ClassVar[tuple[Filter, ...]] = ()
-    EMPTY: ClassVar[Empty] = Empty("Nothing here")
     #: Column and direction (True: downwards) at first, when the source can sort.
     SORT: ClassVar[Sort | None] = None
-    #: By how many columns at once the source can sort.
-    SORT_COLUMNS: ClassVar[int] = 1
 
     def compose_content(self) -> Iterable[Widget]:
         if self.FILTERS:
@@ -35,26 +32,15 @@ class ListScreen(FrameScreen):
 
     # -- for subclasses -----------------------------------------------------------------------------
 
-    def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        """A function that fetches pages of the list as it is filtered and ordered now."""
-        raise NotImplementedError
-
     @property
     def columns(self) -> tuple[Column[Any], ...]:
         """The columns of the table: `COLUMNS`, where a screen has no own."""
         return self.COLUMNS
 
-    def key_of(self, row: Any) -> str:
-        """What names a row over refreshes."""
-        return str(row.id)
-
     @property
     def reversible(self) -> bool:
         """Whether the list can be asked for in reversed order."""
         return False
-
-    def open_row(self, row: Any) -> None:
-        """Enter on a row."""
 
     def copied(self, row: Any) -> str:
         """What `c` copies of a row."""
@@ -67,17 +53,9 @@ class ListScreen(FrameScreen):
     # -- the table ----------------------------------------------------------------------------------
 
     @property
-    def table(self) -> VirtualTable[Any]:
-        return self.query_one("#table", VirtualTable)
-
-    @property
     def exported(self) -> VirtualTable[Any]:
         """The table that is exported: the one in view, where there are several."""
         return self.table
-
-    @property
-    def current(self) -> Any:
-        return self.table.current
 
     @property
     def filters(self) -> dict[str, str]:
@@ -110,39 +88,9 @@ class ListScreen(FrameScreen):
         return PageCache(self.fetch_for(self.filters, self.order), self.key_of, reversible=self.reversible)
 
     def restart(self) -> None:
-        """Asks for the list anew, because filter or order changed; `start` asks with them when it has yet to."""
+        """Fetches the list again from its start, unless `start` has yet to fetch it."""
         if self.program.answering and self.table.source is not None:
             self.table.set_source(self.new_source())
-
-    @property
-    def orders(self) -> list[str]:
-        """`field` or `-field` of each sorted column, the first counts most."""
-        fields = {column.key: column.sort for column in self.table.columns}
-        return [
-            f"-{field}" if down else field
-            for key, down in self.table.sorted_by
-            if (field := fields.get(key)) is not None
-        ]
-
-    @property
-    def order(self) -> str | None:
-        """`field` or `-field` of the first sorted column."""
-        return next(iter(self.orders), None)
-
-    def sort(self, key: str, down: bool | None = None, *, add: bool = False) -> None:
-        """Sorts by a column, with `add` after those sorted already; by the same again turns its direction."""
-        now = dict(self.table.sorted_by)
-        down = down if down is not None else now.get(key) is False
-        if add and self.SORT_COLUMNS > 1:
-            now[key] = down
-            self.sort_by(list(now.items())[-self.SORT_COLUMNS :])
-        else:
-            self.sort_by([(key, down)])
-
-    def sort_by(self, columns: Sequence[Sort]) -> None:
-        """Sorts by several columns, the first counts most."""
-        self.table.sorted_by = tuple(columns)
-        self.restart()
 
     def leave(self) -> None:
         state = self.place.state
@@ -151,9 +99,6 @@ class ListScreen(FrameScreen):
         if self.table.source is not None:
             self.table.source.trim()
             state["source"] = self.table.source
-
-    def focus_content(self) -> None:
-        self.table.focus()
 
     def why_not(self, action: str) -> str | None:
         needs = next((known for known in self.ACTIONS if known.id == action), None)
