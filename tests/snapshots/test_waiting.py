@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
-from textual.widgets import TabbedContent, TabPane
+from textual.widgets import Input, TabbedContent, TabPane
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
@@ -15,16 +16,21 @@ from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import SCREENS, Place
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.widgets.virtual_table import VirtualTable
+from support import scenes
 from support.gate import Gated
 from support.program import Driver
 from support.recorded import Answer
-from support.scenes import arguments
+from support.scenes import REGISTRY, arguments
 
 pytestmark = pytest.mark.slow
 
 SIZE = (110, 34)
 #: The kinds of pages that have tabs.
 TABBED = [kind for kind in SCREENS if any(action.id == "tab_next" for action in ALL[kind])]
+#: The kinds of pages that are a list with its rows' details behind `y`; there is no API key in the answers.
+LISTS = [
+    kind for kind in SCREENS if kind not in ("keys", "registry", "compare", "run", "diff", "deployment", "workflow")
+]
 
 
 @asynccontextmanager
@@ -118,3 +124,108 @@ async def test_a_tab_whose_own_answer_has_not_come_says_so(kind: str, answers: M
         for tab in (*others, first):
             turn(frame, tab)
             await see.until(lambda: LOADING not in see.text, f"what {kind} shows {tab}")
+
+
+@pytest.mark.parametrize("kind", LISTS)
+async def test_keys_pressed_before_the_rows_are_there_act_on_them(kind: str, answers: Mapping[str, Answer]) -> None:
+    """Down and up again, then a look at the row, as if it had been there."""
+    async with program(answers) as (see, gate):
+        see.go("keys" if kind == "activity" else "activity")
+        await see.settled()
+        gate.shut()
+        frame: Any = await opened(see, place_of(kind, answers))
+        await see.press("down", "down", "up", "y")
+        await see.shows("kept until it is loaded: down down up y")
+        assert see.screen is frame
+        gate.open()
+        await see.until(lambda: see.screen is not frame, "the box")
+        rows = frame.table.source.loaded_rows()
+        assert frame.table.cursor == max(0, min(2, len(rows) - 1) - 1)
+        await see.shows(frame.named(rows[frame.table.cursor])[:20])
+        assert "kept until" not in see.text
+
+
+@pytest.mark.parametrize("kind", ["registry", "run", "workflow", "deployment"])
+async def test_a_key_pressed_before_its_page_is_known_acts_then(kind: str, answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        gate.shut()
+        frame = await opened(see, place_of(kind, answers))
+        await see.press("y")
+        await see.shows("kept until it is loaded: y")
+        gate.open()
+        await see.until(lambda: see.screen is not frame, "the box")
+        await see.shows(frame.crumbs()[-1][0][:20])
+
+
+async def test_what_is_typed_behind_a_kept_key_belongs_to_what_it_opens(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        gate.shut()
+        frame = await opened(see, place_of("model", answers))
+        await see.press("down", "A", "q", "1")
+        await see.shows("kept until it is loaded: down A q 1")
+        gate.open()
+        await see.until(lambda: see.screen is not frame and see.screen.query_one("#alias", Input).value == "q1", "form")
+        assert see.screen.version.version == 2
+
+
+async def test_kept_keys_act_on_each_place_that_they_open(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        see.go("activity")
+        await see.settled()
+        gate.shut()
+        await opened(see, place_of("registries", answers))
+        await see.press("enter", "tab", "tab")
+        gate.open()
+        await see.at("registry")
+        await see.until(lambda: see.screen.tab == "models", "the third tab")
+        assert see.screen.registry.name == REGISTRY
+
+
+@pytest.mark.parametrize(("kind", "key"), [("models", "ctrl+d"), ("deployments", "S"), ("activity", "r")])
+async def test_what_changes_or_ends_something_is_not_kept(kind: str, key: str, answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        see.go("keys")
+        await see.settled()
+        gate.shut()
+        frame: Any = await opened(see, place_of(kind, answers))
+        await see.press("down", key)
+        await see.shows("not now, it is still loading")
+        gate.open()
+        await see.until(lambda: frame.table.current is not None, "the rows")
+        await see.settled()
+        assert see.screen is frame and frame.table.cursor == 0
+
+
+async def test_escape_drops_kept_keys_and_leaves(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        see.go("models", registry=REGISTRY)
+        await see.rows("models")
+        gate.shut()
+        await see.press("enter")
+        await see.at("model")
+        await see.press("down", "e")
+        await see.shows("kept until it is loaded: down e")
+        await see.press("escape")
+        await see.at("models")
+        gate.open()
+        await see.settled()
+        assert see.app.screen is see.app.frame and see.app.frame.place.kind == "models"
+        assert see.screen.table.cursor == 0 and "kept until" not in see.text
+
+
+async def test_a_form_that_opens_behind_a_question_gets_what_was_typed_meanwhile(
+    answers: Mapping[str, Answer],
+) -> None:
+    """The question takes longer than keys are held for a form that opens at once."""
+    async with program(answers) as (see, gate):
+        await scenes.deployments(see)
+        frame = see.screen
+        gate.shut()
+        await see.press("e", "9")
+        await see.shows("asking the service for what the form needs")
+        assert see.app.holds_keys
+        see.app._give_up()  # as its timer does
+        assert see.app.holds_keys
+        gate.open()
+        await see.until(lambda: see.screen is not frame, "the form")
+        await see.until(lambda: "9" in str(see.screen.focused.value), "what was typed")

@@ -14,9 +14,9 @@ from textual import events
 from textual.keys import REPLACED_KEYS
 from textual.widgets import Static
 
+from registry_tui.app.kept_keys import KeptKeys
 from registry_tui.app.watching import Watching
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.terminal.typing_ahead import TypingAhead
 
 if TYPE_CHECKING:
     from registry_tui.demo.walk import Scene
@@ -39,7 +39,7 @@ class Caption(Static):
     """The caption of a scene, with the keys that control the walk."""
 
 
-class Playing(TypingAhead, Watching):
+class Playing(KeptKeys, Watching):
     """The part of the program that plays a walk."""
 
     def __init__(self, *arguments: Any, walk: Sequence[Scene] = (), **options: Any) -> None:

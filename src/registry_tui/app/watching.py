@@ -54,6 +54,11 @@ class Watching(App[None]):
         """The service's client."""
         raise NotImplementedError
 
+    @property
+    def connecting(self) -> bool:
+        """Whether nobody knows yet whether the service answers."""
+        return not self.answering and self._trouble is None
+
     def lost(self, message: str) -> None:
         """The service did not answer a question."""
         self.answering, self._trouble = False, message

@@ -395,6 +395,10 @@ OPEN_FORMS = frozenset(
     | {"synchronize", "verify", "clean_up", "grant", "revoke", "order", "columns", "menu", "registry", "export"}
 )
 
+#: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a
+#: selection that is not in view yet.
+AT_ONCE = frozenset({"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send"})
+
 #: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
 MOVES = frozenset(
     {"menu", "open", "resource", "tab_next", "tab_previous", "mark", "preview_down", "preview_up"}

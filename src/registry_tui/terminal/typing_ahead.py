@@ -31,6 +31,19 @@ class TypingAhead(App[None]):
         self._held: list[events.Key] = []
         self._holding = False
         self._hold_timer: Timer | None = None
+        #: Questions that have no answer yet, behind which a form opens.
+        self._openings = 0
+
+    @property
+    def holds_keys(self) -> bool:
+        """Whether keys wait for a form that is being opened."""
+        return self._holding
+
+    def opening(self, begins: bool) -> None:
+        """A question begins or ended, behind which a form opens: keys wait as long as it does."""
+        self._openings += 1 if begins else -1
+        if not begins and self._holding and not self._openings:
+            self.hold_keys()
 
     def on_mount(self) -> None:
         self.screen_change_signal.subscribe(self, self._screen_changed)
@@ -38,11 +51,19 @@ class TypingAhead(App[None]):
     def hold_keys(self) -> None:
         """From here on keys wait for the form that is being opened; without one, they are dropped in a moment."""
         self._holding = True
-        self._hold_timer = self.set_timer(OPENING, self._drop, name="hold-keys")
+        if self._hold_timer is not None:
+            self._hold_timer.stop()
+        self._hold_timer = self.set_timer(OPENING, self._give_up, name="hold-keys")
+
+    def _give_up(self) -> None:
+        if not self._openings:
+            self._drop()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._holding and event.key not in ("escape", "ctrl+q"):
+            if self._holding and event.key in ("escape", "ctrl+q"):
+                self._drop()
+            if self._holding:
                 self._held.append(event)
                 return
             self._aimed_at[event] = self.screen, self.focused

@@ -25,6 +25,11 @@ def loading(words: str = LOADING) -> Content:
 class Awaiting:
     """A widget that shows an answer of the service."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the answer is under way."""
+        raise NotImplementedError
+
     def wait(self, words: str) -> None:
         """Says how it stands with the answer, until it is here."""
         raise NotImplementedError
@@ -35,13 +40,18 @@ class Awaited(Awaiting, Static):
 
     def __init__(self, *, id: str, classes: str | None = None) -> None:
         super().__init__(loading(), id=id, classes=classes, markup=False)
-        self.here = False
+        self.here, self._words = False, LOADING
+
+    @property
+    def waits(self) -> bool:
+        return not self.here and self._words == LOADING
 
     def update(self, content: VisualType = "", *, layout: bool = True) -> None:
         self.here = True
         super().update(content, layout=layout)
 
     def wait(self, words: str) -> None:
+        self._words = words
         if not self.here:
             super().update(loading(words))
 
@@ -51,7 +61,11 @@ class AwaitedList(Awaiting, OptionList):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(Option(loading(), disabled=True), id=id, compact=True)
-        self.here = False
+        self.here, self._words = False, LOADING
+
+    @property
+    def waits(self) -> bool:
+        return not self.here and self._words == LOADING
 
     def clear_options(self) -> Self:
         self.here = True
@@ -59,6 +73,7 @@ class AwaitedList(Awaiting, OptionList):
         return self
 
     def wait(self, words: str) -> None:
+        self._words = words
         if not self.here:
             self.replace_option_prompt_at_index(0, loading(words))
 

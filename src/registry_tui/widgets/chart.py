@@ -96,6 +96,10 @@ class LineChart(Awaiting, Widget, can_focus=True):
         self._canvas: Canvas | None = None
         self._view: tuple[Window | None, tuple[Series, ...]] | None = None
 
+    @property
+    def waits(self) -> bool:
+        return self._waiting == LOADING
+
     def wait(self, words: str) -> None:
         if self._waiting is not None and words != self._waiting:
             self._waiting, self._strips = words, None

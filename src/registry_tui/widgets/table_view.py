@@ -107,6 +107,12 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self.message = message
         self._redraw()
 
+    @property
+    def waits(self) -> bool:
+        if self.message is not None or self.waiting != LOADING:
+            return False
+        return self._source is None or not self._source.started
+
     def wait(self, words: str) -> None:
         if words != self.waiting:
             self.waiting = words

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
-from registry_tui.screens.base.working import Working
+from registry_tui.screens.base.loading import Loading
 from registry_tui.terminal.actions import (
     EVERYWHERE,
     MOVES,
@@ -42,7 +42,7 @@ GATHER = 0.3
 RETRY = 2.0
 
 
-class FrameScreen(Working, LowestScreen):
+class FrameScreen(Loading, LowestScreen):
     """A place of the program. Subclasses give `ACTIONS`, `compose_content`, `crumbs` and `start`."""
 
     SECTION: ClassVar[str] = ""
@@ -61,8 +61,6 @@ class FrameScreen(Working, LowestScreen):
         self.compose_with(SeenCompositor())
         self.place = place
         self._refresh_waits = False
-        #: Whether what it shows was there once.
-        self._found = False
 
     # -- for subclasses -----------------------------------------------------------------------------
 
@@ -155,6 +153,7 @@ class FrameScreen(Working, LowestScreen):
         from registry_tui.client import NotFound
 
         say_waiting(self, LOADING)
+        self._not_had = False
         try:
             await self.start()
             self._found = True
@@ -163,6 +162,7 @@ class FrameScreen(Working, LowestScreen):
                 raise
             self.program.missing(self.place, error)
         except Exception:
+            self._not_had = True
             say_waiting(self, NOT_LOADED)
             raise
 
@@ -200,6 +200,12 @@ class FrameScreen(Working, LowestScreen):
         line = self.query_one(StatusLine)
         if line.message is not None and line.message[0] == text:
             line.message = None
+
+    def show_kept(self, keys: str) -> None:
+        """Shows the keys that are kept in place of those that can be pressed; none: the latter again."""
+        if self.is_attached:
+            shown = f"kept until it is loaded: {keys}   esc drops them"
+            self.query_one(StatusLine).message = (shown, "$accent") if keys else None
 
     # -- actions ------------------------------------------------------------------------------------
 

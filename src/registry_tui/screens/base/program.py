@@ -45,6 +45,10 @@ class Program(Protocol):
     answering: bool
 
     @property
+    def connecting(self) -> bool:
+        """Whether it is not known yet whether the service answers."""
+
+    @property
     def client(self) -> RegistryClient:
         """The service's client. Raises RuntimeError before it is connected."""
 
@@ -92,6 +96,9 @@ class Program(Protocol):
 
     def hold_keys(self) -> None:
         """Keeps the keys typed until the next screen is shown, which gets them."""
+
+    def opening(self, begins: bool) -> None:
+        """Says that a question begins or ended, behind which a screen opens: keys wait as long as it does."""
 
     def show_help(self) -> None:
         """Shows every action of the place in view."""

@@ -306,7 +306,7 @@ class DeployForm(ServingForm):
 
 def choose_project(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:
     """Select Project, then the form: the version's own project or any other of the environment."""
-    screen.work_on(_choose(screen, model, version), "deploy", exclusive=False)
+    screen.opening(_choose(screen, model, version), "deploy")
 
 
 async def _choose(screen: FrameScreen, model: RegisteredModel, version: ModelVersion) -> None:

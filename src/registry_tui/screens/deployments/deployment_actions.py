@@ -83,7 +83,7 @@ class DeploymentActions(FrameScreen):
     def do_change(self) -> None:
         found = self.deployment
         if found is not None:
-            self.work_on(self._change(found), "form", exclusive=False)
+            self.opening(self._change(found), "form")
 
     async def _change(self, found: Deployment) -> None:
         from registry_tui.screens.deployments.change_deployment import ChangeForm

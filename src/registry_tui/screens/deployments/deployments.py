@@ -112,7 +112,7 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
         return None if action in ("create", "keys") else super().why_not(action)
 
     def do_create(self) -> None:
-        self.work_on(self._create(), "create", exclusive=False)
+        self.opening(self._create(), "create")
 
     async def _create(self) -> None:
         """From the destination project: choose it unless this is its list, then the model in the form."""

@@ -184,7 +184,7 @@ class EnvironmentsScreen(ListScreen):
             self.refresh_data()
 
     def do_synchronize(self) -> None:
-        self.work_on(self._synchronize(self.current.registry_id), "synchronize")
+        self.opening(self._synchronize(self.current.registry_id), "synchronize")
 
     async def _synchronize(self, registry: str) -> None:
         from registry_tui.screens.registries.registry_actions import confirm_synchronize

@@ -179,7 +179,7 @@ class StoragePane(ListPane):
 
     def clean_up(self) -> None:
         """Lists what would go, and asks."""
-        self.frame.work_on(self._ask(), "clean-up", exclusive=False)
+        self.frame.opening(self._ask(), "clean-up")
 
     async def _ask(self) -> None:
         from registry_tui.schemas.storage import MAX_CLEAN_UP

@@ -1,0 +1,98 @@
+"""Keys that are pressed before a place shows what they act on: kept, and pressed again once it does."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+
+from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.base.loading import takes_text
+from registry_tui.terminal.actions import key_shown
+from registry_tui.terminal.typing_ahead import TypingAhead
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+#: Seconds between looks whether what kept keys act on is here; nobody looks while no key is kept.
+LOOK = 0.03
+
+
+class KeptKeys(TypingAhead):
+    """The part of the program that keeps keys while a place loads.
+
+    `FrameScreen.keeps` decides which: movements, and actions that the missing answer makes impossible. Whatever is
+    pressed behind them waits too, so that the order stays. Esc drops them and leaves.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kept: deque[events.Key] = deque()
+        self._kept_timer: Timer | None = None
+        self._pressing = False
+        #: The place that shows which keys are kept.
+        self._tells: FrameScreen | None = None
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if event.key in ("escape", "ctrl+q"):
+                self.drop_kept()
+            elif self._kept or self._pressing or self._keeps(event.key):
+                self._keep(event)
+                return
+        await super().on_event(event)
+
+    def _keeps(self, key: str) -> bool:
+        screen = self.screen
+        return isinstance(screen, FrameScreen) and screen.keeps(key)
+
+    def _keep(self, event: events.Key) -> None:
+        screen = self.screen
+        if isinstance(screen, FrameScreen) and screen.is_mounted and screen.unsafe(event.key):
+            # What acts on a row that nobody has seen may be another row than meant.
+            self.drop_kept()
+            screen.refuse_unseen(event.key)
+            return
+        self._kept.append(event)
+        self._show_kept()
+        if self._kept_timer is None:
+            self._kept_timer = self.set_interval(LOOK, self._press_kept, name="kept-keys")
+
+    async def _press_kept(self) -> None:
+        """Presses the kept keys in turn, as far as what they act on is here."""
+        if self._pressing:
+            return
+        self._pressing = True
+        try:
+            while self._kept and not self._keeps(self._kept[0].key):
+                await self._press_now(self._kept.popleft())
+        finally:
+            self._pressing = False
+        if self._kept:
+            self._show_kept()
+        else:
+            self.drop_kept()
+
+    async def _press_now(self, event: events.Key) -> None:
+        found = self.screen.active_bindings.get(event.key)
+        if self.holds_keys or found is None or not found.enabled or takes_text(self.focused):
+            await super().on_event(self.again(event))
+        else:
+            await self.run_action(found.binding.action, found.node)
+
+    def drop_kept(self) -> None:
+        """Forgets the kept keys."""
+        self._kept.clear()
+        if self._kept_timer is not None:
+            self._kept_timer.stop()
+            self._kept_timer = None
+        if self._tells is not None:
+            self._tells.show_kept("")
+            self._tells = None
+
+    def _show_kept(self) -> None:
+        screen = self.screen
+        if isinstance(screen, FrameScreen) and screen.is_mounted:
+            self._tells = screen
+            screen.show_kept(" ".join(key_shown(event.key) for event in self._kept))

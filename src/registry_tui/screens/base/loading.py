@@ -1,0 +1,87 @@
+"""A place that is still loading: which keys wait for what they act on, and forms that open behind a question."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from textual.widget import Widget
+
+from registry_tui.screens.base.working import Working
+from registry_tui.terminal.actions import AT_ONCE, Action
+from registry_tui.widgets.awaited import Awaiting
+
+#: Keys that move about a list (`virtual_table.VirtualTable`).
+MOVEMENTS = frozenset(
+    {"up", "k", "down", "j", "pageup", "ctrl+b", "pagedown", "ctrl+f", "home", "g", "end", "G", "left", "right"}
+    | {"shift+up", "shift+down", "space"}
+)
+
+
+def takes_text(widget: Widget | None) -> bool:
+    """Whether a widget is a field: text is typed into it, or a value chosen."""
+    return hasattr(widget, "cursor_blink") or hasattr(widget, "expanded")
+
+
+class Loading(Working):
+    """What a place knows of its first answer; the base of `FrameScreen`."""
+
+    if TYPE_CHECKING:
+        # From Textual's `Screen` and from `FrameScreen`, which every subclass is.
+        is_mounted: bool
+        focused: Widget | None
+
+        def all_actions(self) -> list[Action]: ...
+        def reason(self, action: str) -> str | None: ...
+        def flash(self, text: str, style: str = "$accent") -> None: ...
+
+    #: Whether what it shows was there once, and whether it could not be had the last time it was asked for.
+    _found = False
+    _not_had = False
+
+    @property
+    def still_loads(self) -> bool:
+        """Whether the first answer, or the list that has the keys, is still under way."""
+        if not self.program.answering:
+            return self.program.connecting
+        focused: object = self.focused
+        return not (self._found or self._not_had) or (isinstance(focused, Awaiting) and focused.waits)
+
+    def keeps(self, key: str) -> bool:
+        """Whether a key that is pressed now waits for what it acts on."""
+        if not self.is_mounted:
+            return True
+        if takes_text(self.focused) or not self.still_loads:
+            return False
+        if key in MOVEMENTS:
+            return True
+        action = self._action_of(key)
+        return action is not None and self.reason(action.id) is not None
+
+    def unsafe(self, key: str) -> bool:
+        """Whether a key must not act on what is not in view yet."""
+        action = self._action_of(key)
+        return self.still_loads and action is not None and (action.danger or action.id in AT_ONCE)
+
+    def refuse_unseen(self, key: str) -> None:
+        """Says that a key is not kept."""
+        action = self._action_of(key)
+        if action is not None:
+            self.flash(
+                f"{action.label}: not now, it is still loading; press it once you see what it is for", "$warning"
+            )
+
+    def _action_of(self, key: str) -> Action | None:
+        return next((action for action in self.all_actions() if key in action.key.split(",")), None)
+
+    def opening(self, work: Coroutine[Any, Any, None], group: str) -> None:
+        """Asks what a form needs before it opens; says so, and keys wait for the form."""
+        self.flash("asking the service for what the form needs …")
+        self.work_on(self._until_open(work), group, exclusive=False)
+
+    async def _until_open(self, work: Coroutine[Any, Any, None]) -> None:
+        self.program.opening(True)
+        try:
+            await work
+        finally:
+            self.program.opening(False)
