@@ -1,1 +1,1 @@
-"""The edge: MLflow, the object store, access control."""
+"""The edge: MLflow, its users and roles, and the compaction of volumes."""
