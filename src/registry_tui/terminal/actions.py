@@ -55,6 +55,8 @@ SECTIONS = (
     ("5", "environments", "Environments"),
     ("6", "activity", "Activity"),
 )
+#: Names of sections where there is room for them, when they are longer.
+WHOLE_NAMES = {"registries": "Model Registries", "models": "Registered Models", "deployments": "Model Deployments"}
 
 EVERYWHERE = (
     Action("filter", "slash", "filter", "Filter this list", footer=True),

@@ -90,14 +90,16 @@ def row_line(
     return line.strip(width, pen.base)
 
 
+def sort_sign(sorted_by: Sequence[Sort], number: int) -> str:
+    """The sign behind the title of the sorted column with this number."""
+    return f" {'▼' if sorted_by[number][1] else '▲'}{number + 1 if len(sorted_by) > 1 else ''}"
+
+
 def header_line(layout: Layout, sorted_by: Sequence[Sort], plain: Style, accent: Style, width: int) -> Strip:
     """The titles; sorted columns show their direction, and their number when there are several."""
     line = _Line(width)
     line.add("  ", 2, plain)
-    marks = {
-        key: f" {'▼' if down else '▲'}{number if len(sorted_by) > 1 else ''}"
-        for number, (key, down) in enumerate(sorted_by, 1)
-    }
+    marks = {key: sort_sign(sorted_by, number) for number, (key, _) in enumerate(sorted_by)}
     gap = ""
     for column, size in layout.columns:
         line.add(gap, len(gap), plain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,8 +17,16 @@ Row = TypeVar("Row")
 LEAD = 2
 #: Cells a level of a tree is moved to the right; the glyph that opens a row takes as many.
 INDENT = 2
-#: Cells of the header kept for saying that there are more columns.
+#: Cells of the header kept for the sign that there are more columns, on the left or on the right.
 MORE = 5
+#: Cells between columns: at least, and at most where every column shows.
+GAP = 2
+WIDEST_GAP = 4
+#: Cells that the first column, and any other with text, keep before a column has to leave.
+FIRST_FLOOR = 20
+FLOOR = 16
+#: Cells that a column keeps when even those that always show do not fit.
+SMALLEST = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Layout:
     """The columns that show, with their widths in cells."""
 
     columns: tuple[tuple[Column[Any], int], ...] = ()
-    gap: int = 2
+    gap: int = GAP
     #: Columns that were scrolled out on the left, and that have no room on the right.
     offset: int = 0
     hidden: int = 0
@@ -67,7 +75,7 @@ def cell_of(column: Column[Row], row: Row) -> Cell:
 def measure(columns: Iterable[Column[Row]], rows: Sequence[Row], widths: dict[str, int]) -> None:
     """Widens `widths`, by column key, to these rows; nothing ever shrinks, so that a list does not jump about."""
     for column in columns:
-        least = _least(column)
+        least = cell_len(column.title)
         width = max(widths.get(column.key, column.min_width), least)
         for row in rows:
             if width >= column.max_width:
@@ -76,57 +84,79 @@ def measure(columns: Iterable[Column[Row]], rows: Sequence[Row], widths: dict[st
         widths[column.key] = max(least, min(width, column.max_width))
 
 
-def _least(column: Column[Row]) -> int:
-    """Cells that the title takes with the sign of a sort order."""
-    return cell_len(column.title) + 2
-
-
 def lay_out(
-    columns: Sequence[Column[Row]], natural: dict[str, int], available: int, offset: int = 0, indent: int = 0
+    columns: Sequence[Column[Row]],
+    natural: Mapping[str, int],
+    available: int,
+    offset: int = 0,
+    indent: int = 0,
+    signs: Mapping[str, int] | None = None,
 ) -> Layout:
     """Which columns show in `available` cells, the first `offset` scrollable ones scrolled out.
 
-    The first column gets `indent` more, for a tree. Columns leave by priority, but for those that still fit beside what
+    The first column gets `indent` more, for a tree; `signs` are the cells that a sort order's sign takes, by column.
+    Long texts are shortened before a column leaves. Columns leave by priority, but for those that still fit beside what
     stays; scrolled, the rightmost ones leave.
     """
-    layout = _lay_out(columns, natural, available, offset, indent)
-    return _lay_out(columns, natural, available - MORE, offset, indent) if layout.hidden else layout
-
-
-def _lay_out(
-    columns: Sequence[Column[Row]], natural: dict[str, int], available: int, offset: int, indent: int
-) -> Layout:
     fixed = [column for column in columns if column.priority == 0][:1] if offset else []
-    chosen = fixed + [column for column in columns if column not in fixed][offset:]
-    widths = {column.key: natural.get(column.key) or max(column.min_width, _least(column)) for column in chosen}
-    if chosen:
-        widths[chosen[0].key] += indent
-    gap = 2
+    wanted = fixed + [column for column in columns if column not in fixed][offset:]
+    signs = signs or {}
+    sizes: dict[str, tuple[int, int]] = {}
+    for number, column in enumerate(wanted):
+        title = cell_len(column.title) + signs.get(column.key, 0)
+        width = max(natural.get(column.key) or column.min_width, title)
+        floor = width if column.right else min(width, max(title, FIRST_FLOOR if number == 0 else FLOOR))
+        more = indent if number == 0 else 0
+        sizes[column.key] = (width + more, floor + more)
+    chosen = _chosen(wanted, sizes, available, scrolled=bool(offset))
+    if offset or len(chosen) < len(wanted):
+        available -= MORE
+        chosen = _chosen(wanted, sizes, available, scrolled=bool(offset))
+    widths = {column.key: sizes[column.key][0] for column in chosen}
+    floors = {column.key: sizes[column.key][1] for column in chosen}
+    excess = sum(widths.values()) + GAP * (len(chosen) - 1) - available
+    excess = _shorten(widths, floors, excess)
+    excess = _shorten(widths, dict.fromkeys(widths, SMALLEST), excess)
+    hidden, gap = len(wanted) - len(chosen), GAP
+    if len(chosen) > 1 and excess < 0 and not hidden:
+        gap = min(WIDEST_GAP, GAP + -excess // (len(chosen) - 1))
+    return Layout(tuple((column, widths[column.key]) for column in chosen), gap, offset, hidden)
 
-    def needed() -> int:
-        return sum(widths[column.key] + gap for column in chosen) - gap
 
-    while len(chosen) > 1 and needed() > available:
-        if offset:
-            chosen.pop()
-            continue
-        worst = max(column.priority for column in chosen)
-        if worst == 0:
+def _chosen(
+    wanted: Sequence[Column[Row]], sizes: Mapping[str, tuple[int, int]], available: int, *, scrolled: bool
+) -> list[Column[Row]]:
+    """The columns that fit when each is as short as it may be."""
+    room = available + GAP - sum(sizes[column.key][1] + GAP for column in wanted)
+    if scrolled:
+        chosen = list(wanted)
+        while len(chosen) > 1 and room < 0:
+            room += sizes[chosen.pop().key][1] + GAP
+        return chosen
+    leaving = sorted(range(1, len(wanted)), key=lambda at: (wanted[at].priority, at), reverse=True)
+    gone: list[int] = []
+    for at in leaving:
+        if room >= 0 or wanted[at].priority == 0:
             break
-        chosen.remove([column for column in chosen if column.priority == worst][-1])
-    if not offset:
-        # A narrow one may fit where a wide one had to leave.
-        for column in sorted((each for each in columns if each not in chosen), key=lambda each: each.priority):
-            if needed() + gap + widths[column.key] <= available:
-                chosen = [each for each in columns if each in chosen or each is column]
-    widths = {column.key: widths[column.key] for column in chosen}
-    while widths and needed() > available:
-        widest = max(widths, key=lambda key: widths[key])
-        if widths[widest] <= 4:
+        gone.append(at)
+        room += sizes[wanted[at].key][1] + GAP
+    # A narrow one may fit where a wide one had to leave.
+    for at in sorted(gone, key=lambda at: (wanted[at].priority, at)):
+        needed = sizes[wanted[at].key][1] + GAP
+        if needed <= room:
+            gone.remove(at)
+            room -= needed
+    left = set(gone)
+    return [column for at, column in enumerate(wanted) if at not in left]
+
+
+def _shorten(widths: dict[str, int], floors: Mapping[str, int], excess: int) -> int:
+    """Shortens the widest columns, cell by cell, down to their floors; returns the cells still too many."""
+    while excess > 0:
+        longer = [key for key, width in widths.items() if width > floors[key]]
+        if not longer:
             break
+        widest = max(longer, key=lambda key: widths[key])
         widths[widest] -= 1
-    slack = available - needed()
-    if len(chosen) > 1 and slack > 0:
-        gap = min(4, gap + slack // (len(chosen) - 1))
-    hidden = len(columns) - len(chosen) - offset
-    return Layout(tuple((column, widths[column.key]) for column in chosen), gap, offset, max(0, hidden))
+        excess -= 1
+    return excess

@@ -16,7 +16,7 @@ from registry_tui.widgets.awaited import LOADING, Awaiting
 from registry_tui.widgets.line_filters import filtered
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.scroll_bar import TableScrollBar
-from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, text_line, waiting_line
+from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, sort_sign, text_line, waiting_line
 from registry_tui.widgets.table_layout import INDENT, Column, Layout, lay_out, measure
 from registry_tui.widgets.table_messages import Empty
 from registry_tui.widgets.tree_cache import TreeCache
@@ -74,8 +74,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self._pens: dict[str, Pen] = {}
         #: Marked rows by key.
         self.marked: dict[str, Row] = {}
-        #: The sorted columns, the first counts most: (key, downwards).
-        self.sorted_by: tuple[Sort, ...] = ()
+        self._sorted_by: tuple[Sort, ...] = ()
         self.empty = empty or Empty("Nothing here")
         #: Said in place of rows until the first of them, or the answer that there is none, is here.
         self.waiting = LOADING
@@ -89,6 +88,17 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
     @property
     def columns(self) -> list[Column[Row]]:
         return self._columns
+
+    @property
+    def sorted_by(self) -> tuple[Sort, ...]:
+        """The sorted columns, the first counts most: (key, downwards)."""
+        return self._sorted_by
+
+    @sorted_by.setter
+    def sorted_by(self, columns: tuple[Sort, ...]) -> None:
+        if columns != self._sorted_by:
+            self._sorted_by = columns
+            self._lay_out()
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
         """Shows other columns of the same rows."""
@@ -128,7 +138,9 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
 
     def _lay_out(self) -> None:
         indent = self._source.levels * INDENT if isinstance(self._source, TreeCache) else 0
-        layout = lay_out(self._columns, self._natural, max(10, self.size.width - 3), self._offset, indent)
+        signs = {key: len(sort_sign(self.sorted_by, number)) for number, (key, _) in enumerate(self.sorted_by)}
+        available = max(10, self.size.width - 3)
+        layout = lay_out(self._columns, self._natural, available, self._offset, indent, signs)
         if layout != self._layout:
             self._layout = layout
             self._lines.clear()

@@ -9,13 +9,14 @@ from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input
 
-from registry_tui.terminal.actions import SECTIONS
+from registry_tui.terminal.actions import SECTIONS, WHOLE_NAMES
 from registry_tui.terminal.commands import Place, complete
 from registry_tui.wording.text import fit, safe
 
@@ -76,8 +77,14 @@ class Breadcrumbs(Widget):
             x += width + 3
 
 
+#: Cells of the side bar with numbers only, with short names, and with whole names.
+NUMBERS, SHORT, WHOLE = 4, 15, 21
+#: Terminals narrower than these do not show short names, and whole names.
+SHORT_FROM, WHOLE_FROM = 76, 130
+
+
 class Navigation(Widget):
-    """The sections by number; the badge counts running workflows."""
+    """The sections by number and name; the badge counts running workflows."""
 
     section: reactive[str] = reactive("")
     badge: reactive[int] = reactive(0)
@@ -87,16 +94,23 @@ class Navigation(Widget):
             super().__init__()
             self.section = section
 
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as the names that the terminal has room for."""
+        if viewport.width < SHORT_FROM:
+            return NUMBERS
+        return SHORT if viewport.width < WHOLE_FROM else WHOLE
+
     def render(self) -> Content:
-        narrow = self.size.width < 8
+        width = self.size.width
         lines: list[Content] = []
         for number, section, word in SECTIONS:
             here = section == self.section
             badge = f" ●{self.badge}" if section == "activity" and self.badge else ""
-            if narrow:
-                text = fit(f"{number}{'●' if badge else ''}", self.size.width - 1)
+            if width < SHORT:
+                text = fit(f"{number}{'●' if badge else ''}", width - 1)
             else:
-                text = fit(f"{number} {word}", self.size.width - 1 - len(badge)) + badge
+                name = word if width < WHOLE else WHOLE_NAMES.get(section, word)
+                text = fit(f"{number} {name}", width - 1 - len(badge)) + badge
             edge = "▌" if here else " "
             lines.append(Content.assemble((edge, "$accent"), (text, "bold $accent" if here else "$foreground-muted")))
         return Content("\n").join(lines)
@@ -161,14 +175,15 @@ class StatusLine(Widget):
         parts: list[tuple[str, str]] = []
         if self.who and width >= 100:
             parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
-        if len(self.parts) > 1 and width < 100 and all(words == "ok" for _, _, words in self.parts):
-            return Content.assemble(("all ok  ", self.parts[0][1]))
-        for name, style, words in self.parts:
-            parts.append(("● ", style))
-            if words:
-                parts.append((f"{name} {words}  ", style))
+        well = [words in ("", "ok") for _, _, words in self.parts]
+        if len(self.parts) > 1 and width < 100 and all(well):
+            return Content.assemble(("● all ok  ", self.parts[0][1]))
+        for (name, style, words), is_well in zip(self.parts, well, strict=True):
+            if not is_well:
+                parts.append((f"● {name} {words}  ", style))
             elif width >= 100:
-                parts.append((f"{name}  ", "$foreground-muted"))
+                parts.append(("● ", style))
+                parts.append((f"{name} {words or 'ok'}  ", "$foreground-muted"))
         return Content.assemble(*parts) if parts else Content("")
 
 
