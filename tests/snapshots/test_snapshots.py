@@ -14,6 +14,9 @@ from support.program import Driver
 from support.recorded import SIZES, Answer, Replay
 from support.scenes import SCENES
 
+#: Lists that are also drawn in a terminal of middle size, where columns are about to leave.
+MIDDLE, LISTS = (100, 30), ("registries", "models", "model", "deployments", "experiment", "compare")
+
 
 @pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
@@ -37,3 +40,11 @@ def test_a_scene_looks_as_before(
         assert not replay.unknown
 
     assert snap_compare(app, terminal_size=size, run_before=begin)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", LISTS)
+def test_a_list_of_middle_size_looks_as_before(
+    scene: str, answers: Mapping[str, Answer], snap_compare: Callable[..., bool]
+) -> None:
+    test_a_scene_looks_as_before(scene, MIDDLE, "dark", answers, snap_compare)

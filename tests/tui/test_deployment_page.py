@@ -124,7 +124,7 @@ async def test_a_change_keeps_variables_with_commas_and_can_be_left_by_its_butto
 
 
 async def test_what_served_before_is_one_key_away(open_program: Open, platform: Platform, changed: Deployment) -> None:
-    async with open_program(size=(110, 34)) as driver:
+    async with open_program(size=(150, 34)) as driver:
         await go(driver, changed)
         await driver.press("u")
         await driver.until(lambda: platform.ask(lambda client: client.deployment(changed.id)).version == 1, "version 1")

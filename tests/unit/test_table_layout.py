@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.style import Style
 
+from registry_tui.widgets.table_drawing import Pen, row_line
 from registry_tui.widgets.table_layout import FIRST_FLOOR, FLOOR, GAP, MORE, Column, Layout, lay_out
 
 
@@ -74,3 +76,23 @@ def test_a_sorted_columns_title_has_room_for_its_sign() -> None:
     columns = [Column[None]("name", "Long title", lambda row: ""), _column(1, 1)]
     layout = lay_out(columns, {"name": 5, "1": 5}, 80, signs={"name": 2})
     assert layout.columns[0][1] == len("Long title ▲")
+
+
+def test_a_column_with_its_own_floor_is_shortened_to_it_before_another_leaves() -> None:
+    numbers = [Column[None](str(number), "", lambda row: "", number, right=True, floor=16) for number in (1, 2)]
+    layout = lay_out([_column(0, 0), *numbers], {"0": 10, "1": 26, "2": 26}, 10 + 2 * (16 + GAP))
+    assert [width for _, width in layout.columns] == [10, 16, 16]
+
+
+def test_a_name_that_is_too_long_keeps_its_end() -> None:
+    name, style = Column[str]("name", "Name", lambda row: row, 0, keeps_end=True), Style()
+    drawn = row_line(
+        "elasticnet-a0.001-l0.9",
+        Layout(((name, 12),)),
+        Pen(style, {"accent": style}, style),
+        14,
+        at_cursor=False,
+        marked=False,
+        branch=None,
+    )
+    assert drawn.text == "  elast…1-l0.9"

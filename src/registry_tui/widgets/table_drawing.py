@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from registry_tui.widgets.table_layout import INDENT, Layout, cell_of
 from registry_tui.widgets.tree_cache import Branch
-from registry_tui.wording.text import fit, safe
+from registry_tui.wording.text import fit, safe, shortened
 
 #: One sorted column: its key, and whether downwards.
 Sort = tuple[str, bool]
@@ -84,9 +84,11 @@ def row_line(
             before = min(size - 1, branch.depth * INDENT)
             glyph = ("▾ " if branch.is_open else "▸ ") if branch.can_open else "  "
             line.add(" " * before, before, style)
-            line.add(fit(glyph + cell.text, size - before), size - before, style)
+            text = glyph + (shortened(cell.text, size - before - 2) if column.keeps_end else cell.text)
+            line.add(fit(text, size - before), size - before, style)
         else:
-            line.add(fit(cell.text, size, right=column.right), size, style)
+            text = shortened(cell.text, size) if column.keeps_end else cell.text
+            line.add(fit(text, size, right=column.right), size, style)
     return line.strip(width, pen.base)
 
 
@@ -105,8 +107,8 @@ def header_line(layout: Layout, sorted_by: Sequence[Sort], plain: Style, accent:
         line.add(gap, len(gap), plain)
         gap = " " * layout.gap
         mark = marks.get(column.key, "")
-        title = fit(safe(column.title), max(1, size - len(mark))) if mark else safe(column.title)
-        shown = fit(title.rstrip() + mark, size, right=column.right)
+        cut = shortened if column.keeps_end else fit
+        shown = fit(cut(safe(column.title), max(1, size - len(mark))).rstrip() + mark, size, right=column.right)
         line.add(shown, size, accent if mark else plain)
     more = ("‹ " if layout.offset else "") + (f"+{layout.hidden} ›" if layout.hidden else "")
     if more and len(more) < line.room:

@@ -42,6 +42,10 @@ class Column(Generic[Row]):
     max_width: int = 40
     #: The source's name of it in `order_by`; None when it cannot be sorted.
     sort: str | None = None
+    #: Whether what is too long keeps its end: names often differ only there.
+    keeps_end: bool = False
+    #: Cells that it keeps before a column has to leave; None: the rule for numbers and texts.
+    floor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,12 @@ def lay_out(
     for number, column in enumerate(wanted):
         title = cell_len(column.title) + signs.get(column.key, 0)
         width = max(natural.get(column.key) or column.min_width, title)
-        floor = width if column.right else min(width, max(title, FIRST_FLOOR if number == 0 else FLOOR))
+        if column.floor is not None:
+            floor = min(width, column.floor)
+        elif column.right:
+            floor = width
+        else:
+            floor = min(width, max(title, FIRST_FLOOR if number == 0 else FLOOR))
         more = indent if number == 0 else 0
         sizes[column.key] = (width + more, floor + more)
     chosen = _chosen(wanted, sizes, available, scrolled=bool(offset))

@@ -70,7 +70,7 @@ def columns(paces: Paces) -> tuple[Column[Any], ...]:
     return (
         Column("status", "Status", lambda row: work_status(row.status), 0, min_width=11),
         Column("kind", "Kind", lambda row: row.kind.value, 1),
-        Column("resource", "Resource", lambda row: row.resource_name, 0),
+        Column("resource", "Resource", lambda row: row.resource_name, 0, keeps_end=True),
         Column("progress", "Progress", progress_cell, 1, min_width=14),
         Column("took", "Took", lambda row: took(row, paces), 3, max_width=60),
         Column("who", "Who", lambda row: row.actor, 4),

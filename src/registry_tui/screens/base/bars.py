@@ -78,7 +78,7 @@ class Breadcrumbs(Widget):
 
 
 #: Cells of the side bar with numbers only, with short names, and with whole names.
-NUMBERS, SHORT, WHOLE = 4, 15, 21
+NUMBERS, SHORT, WHOLE = 4, 16, 22
 #: Terminals narrower than these do not show short names, and whole names.
 SHORT_FROM, WHOLE_FROM = 76, 130
 
@@ -133,13 +133,15 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        right = self._right(width)
-        room = width - right.cell_length - 2
-        # What can be done, or what is said, goes before who one is, and before the names of parts that are well.
+        # What can be done, or a message, goes before who one is, and before the names of parts that are well.
+        # A message goes before everything: it is gone in a moment.
         wanted = self._keys_length() if self.message is None else cell_len(safe(self.message[0])) + 2
-        if wanted > room:
+        right = self._right(width)
+        if wanted > width - right.cell_length - 2:
             right = self._right(0)
-            room = width - right.cell_length - 2
+        if self.message is not None and wanted > width - right.cell_length - 2:
+            right = Content("")
+        room = width - right.cell_length - 2
         if self.message is not None:
             text, style = self.message
             left = Content.assemble((" " + fit(safe(text), max(0, room - 1)).rstrip(), style))

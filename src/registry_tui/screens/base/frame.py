@@ -54,7 +54,7 @@ class FrameScreen(Loading, LowestScreen):
         *bindings(EVERYWHERE),
         *[Binding(number, f"jump('{section}')", word, show=False) for number, section, word in SECTIONS],
     ]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (120, "-roomy")]
 
     def __init__(self, place: Place) -> None:
         super().__init__(classes="frame")

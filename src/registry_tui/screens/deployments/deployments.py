@@ -42,17 +42,17 @@ class DeploymentsScreen(DeploymentActions, ListScreen):
     CONCERNS = frozenset({"deployment"})
     BINDINGS = bindings(DEPLOYMENTS)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Name", lambda row: row.name, 0, max_width=30),
+        Column("name", "Name", lambda row: row.name, 0, max_width=30, keeps_end=True),
         Column("state", "Status", lambda row: deployment_state(row.state), 0, min_width=11),
-        Column("source", "Source", lambda row: f"{row.model_name} v{row.version}", 1, max_width=34),
+        Column("source", "Source", lambda row: f"{row.model_name} v{row.version}", 1, max_width=34, keeps_end=True),
         Column("alias", "Follows", lambda row: Cell(row.alias if row.follow_alias else "", "accent"), 5),
-        Column("project", "Project", lambda row: Cell(row.project_name, "dim"), 3, max_width=24),
+        Column("project", "Project", lambda row: Cell(row.project_name, "dim"), 4, max_width=24, keeps_end=True),
         Column("replicas", "Replicas", _replicas, 1, right=True),
-        Column("memory", "Memory", lambda row: memory(row.memory_used_bytes), 3, right=True),
+        Column("memory", "Memory", lambda row: memory(row.memory_used_bytes), 2, right=True),
         Column("rate", "Req/s", lambda row: f"{row.traffic.per_second:.1f}", 2, right=True),
         Column("errors", "Errors", _errors, 2, right=True),
-        Column("p50", "p50", lambda row: milliseconds(row.traffic.p50), 4, right=True),
-        Column("p95", "p95", lambda row: milliseconds(row.traffic.p95), 2, right=True),
+        Column("p50", "p50", lambda row: milliseconds(row.traffic.p50), 5, right=True),
+        Column("p95", "p95", lambda row: milliseconds(row.traffic.p95), 3, right=True),
         Column("updated", "Updated", lambda row: Cell(ago(row.updated_at), "dim"), 6),
     )
     EMPTY = Empty(

@@ -38,7 +38,7 @@ class ModelsScreen(ListScreen):
     FILTERS = (Filter("search", "search", placeholder="names, descriptions, owners, tags"),)
     SORT = ("name", False)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Name", lambda row: row.name, 0, max_width=44, sort="name"),
+        Column("name", "Name", lambda row: row.name, 0, max_width=44, sort="name", keeps_end=True),
         Column("latest", "Latest", _latest, 0, right=True, sort="latest_version"),
         Column("status", "Status", lambda row: version_status(row.latest_status), 2, min_width=9),
         Column("aliases", "Aliases", _aliases, 4),

@@ -50,7 +50,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
     FILTERS = (Filter("name", "name"),)
     SORT = ("updated", True)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Experiment", lambda row: row.name, 0, max_width=60, sort="name"),
+        Column("name", "Experiment", lambda row: row.name, 0, max_width=60, sort="name", keeps_end=True),
         Column("id", "ID", lambda row: Cell(row.id, "dim"), 3, right=True),
         Column("updated", "Last updated", lambda row: Cell(ago(row.updated_at), "dim"), 1, sort="updated_at"),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2, sort="created_at"),

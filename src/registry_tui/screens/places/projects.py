@@ -37,7 +37,7 @@ class ProjectsScreen(ListScreen):
         Filter("environment", "environment", ()),
     )
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Name", lambda row: row.name, 0, sort="name"),
+        Column("name", "Name", lambda row: row.name, 0, sort="name", keeps_end=True),
         Column("workspace", "Workspace", lambda row: row.workspace_name, 1),
         Column("environment", "Environment", lambda row: row.environment_name, 2),
         Column("registry", "Registers into", lambda row: row.registry_name or Cell("–", "dim"), 1),

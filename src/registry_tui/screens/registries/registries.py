@@ -66,12 +66,12 @@ class RegistriesScreen(ListScreen):
         Filter("environment", "environment", ()),
     )
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
-        Column("name", "Name", lambda row: row.name, 0, sort="name"),
+        Column("name", "Name", lambda row: row.name, 0, sort="name", keeps_end=True),
         Column("environment", "Environment", lambda row: row.environment_name, 1, sort="environment"),
-        Column("cloud", "Cloud", lambda row: CLOUDS.get(row.cloud, row.cloud), 4, sort="cloud"),
-        Column("status", "Status", _status, 0, min_width=13, sort="status"),
-        Column("owner", "Owner", lambda row: row.owner, 3, sort="owner"),
-        Column("location", "Location", lambda row: Cell(row.location, "dim"), 5, sort="location"),
+        Column("cloud", "Cloud", lambda row: CLOUDS.get(row.cloud, row.cloud), 5, sort="cloud"),
+        Column("status", "Status", _status, 0, min_width=11, sort="status"),
+        Column("owner", "Owner", lambda row: row.owner, 2, sort="owner"),
+        Column("location", "Location", lambda row: Cell(row.location, "dim"), 3, sort="location"),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 6, sort="created_at"),
         Column("updated", "Last updated", lambda row: Cell(ago(row.updated_at), "dim"), 2, sort="updated_at"),
     )

@@ -51,7 +51,7 @@ class EventsPane(ListPane):
         Column("time", "Time", lambda row: Cell(absolute(row.created_at), "dim"), 0),
         Column("who", "Who", lambda row: row.actor, 1),
         Column("action", "Action", lambda row: row.action, 0),
-        Column("resource", "Resource", lambda row: row.resource_name, 2),
+        Column("resource", "Resource", lambda row: row.resource_name, 2, keeps_end=True),
         Column("outcome", "Outcome", lambda row: work_status(row.outcome), 0, min_width=11),
         Column("took", "Took", lambda row: "" if row.duration_ms is None else duration(row.duration_ms / 1000), 4),
         Column("detail", "Detail", lambda row: Cell(row.detail, "dim"), 3, max_width=60),

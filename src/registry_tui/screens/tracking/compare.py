@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
     from registry_tui.schemas.tracking import Experiment, RunDetails
 
-#: Most cells of a key's and of a run's column; on narrow terminals, where two runs have to fit.
-_WIDTHS = {"-wide": (34, 26), "-narrow": (18, 19)}
+#: Most cells of a key's column; on narrow terminals, where two runs have to fit.
+_OF_KEY = {"-wide": 34, "-narrow": 18}
+#: Cells of a run's column: at least, before another run has to leave, and at most.
+_OF_RUN = (16, 26)
 
 
 def compared(runs: Sequence[RunDetails], *, to_first: bool = False) -> list[Line]:
@@ -140,20 +142,27 @@ class CompareScreen(CurveScreen):
         from registry_tui.schemas.base import Page
 
         lines = [line for line in compared(self.runs, to_first=self.to_first) if self.all_lines or not line.same]
-        of_key, of_run = _WIDTHS["-narrow" if self.has_class("-narrow") else "-wide"]
+        of_key = _OF_KEY["-narrow" if self.has_class("-narrow") else "-wide"]
+        least, most = _OF_RUN
         table = self.query_one("#table", VirtualTable)
 
         def value(place: int) -> Column[Any]:
             run = self.runs[place]
-            title = shortened(safe(run.name or run.id), of_run - 2)
             return Column(
-                f"run {place}", title, lambda line: line.cells[place], place + 1, right=True, max_width=of_run
+                f"run {place}",
+                shortened(safe(run.name or run.id), most - 2),
+                lambda line: line.cells[place],
+                place + 1,
+                right=True,
+                max_width=most,
+                keeps_end=True,
+                floor=least,
             )
 
         table.set_columns(
             [
-                Column("key", "", lambda line: line.key, 0, max_width=of_key),
-                Column("kind", "", lambda line: Cell(line.kind, "dim"), 0),
+                Column("key", "", lambda line: line.key, 0, max_width=of_key, keeps_end=True),
+                Column("kind", "", lambda line: Cell(line.kind, "dim"), len(self.runs) + 1),
                 *(value(place) for place in range(len(self.runs))),
             ]
         )

@@ -25,7 +25,9 @@ def took(run: Run) -> str:
 
 
 #: Always first.
-NAME: Column[Any] = Column("name", "Run", lambda row: row.name or row.id, 0, max_width=36, sort="attributes.run_name")
+NAME: Column[Any] = Column(
+    "name", "Run", lambda row: row.name or row.id, 0, max_width=36, sort="attributes.run_name", keeps_end=True
+)
 #: By the key that a person chooses them with.
 ATTRIBUTES: dict[str, Column[Any]] = {
     "attribute status": Column(

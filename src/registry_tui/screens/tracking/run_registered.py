@@ -28,7 +28,7 @@ class Registered:
         self._words: dict[str, str] = {}
         self._asked: set[str] = set()
         self._different = False
-        self.column: Column[Any] = Column(REGISTERED, "Registered as", self._cell, 2, max_width=30)
+        self.column: Column[Any] = Column(REGISTERED, "Registered as", self._cell, 2, max_width=30, keeps_end=True)
 
     @property
     def any(self) -> bool:

@@ -1,0 +1,89 @@
+"""What shows in terminals of usual widths: documented columns, names of sections, messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from registry_tui.app.app import RegistryApp
+from registry_tui.client import RegistryClient
+from registry_tui.screens.base.bars import StatusLine
+from support.program import Driver
+from support.recorded import Answer, Replay
+from support.scenes import SCENES
+
+#: The columns that a list is documented to have.
+DOCUMENTED = {
+    "registries": ("Name", "Environment", "Owner", "Location", "Last updated"),
+    "models": ("Name", "Owner", "Location", "Last updated"),
+    "model": ("Version", "Status", "Aliases", "Created"),
+    "deployments": ("Name", "Status", "Source", "Replicas", "Memory"),
+    "deployment": ("Replica", "State", "Memory", "Requests"),
+}
+
+
+@asynccontextmanager
+async def scene(name: str, answers: Mapping[str, Answer], size: tuple[int, int]) -> AsyncIterator[Driver]:
+    app = RegistryApp(lambda: RegistryClient(transport=Replay(answers)), start_platform=False)
+    async with app.run_test(size=size) as pilot:
+        see = Driver(app, pilot)
+        await see.rows("registries")
+        await SCENES[name](see)
+        await see.settled()
+        yield see
+
+
+def runs_shown(see: Driver) -> int:
+    """The runs that have a column with their values."""
+    status = next(line for line in see.text.splitlines() if " status " in line)
+    return status.count("finished")
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+async def test_documented_columns_show_at_100_columns(name: str, answers: Mapping[str, Answer]) -> None:
+    async with scene(name, answers, (100, 30)) as see:
+        titles = next(line for line in see.text.splitlines() if all(word in line for word in DOCUMENTED[name][:2]))
+        assert all(word in titles for word in DOCUMENTED[name]), titles
+
+
+async def test_three_compared_runs_show_at_100_columns(answers: Mapping[str, Answer]) -> None:
+    async with scene("compare", answers, (100, 30)) as see:
+        assert runs_shown(see) == 3
+
+
+async def test_two_compared_runs_show_at_80_columns(answers: Mapping[str, Answer]) -> None:
+    async with scene("compare", answers, (80, 24)) as see:
+        assert runs_shown(see) == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (70, ()),
+        (80, ("1 Registries", "3 Models", "4 Deployments", "5 Environments")),
+        (140, ("1 Model Registries", "3 Registered Models", "4 Model Deployments", "5 Environments")),
+    ],
+)
+async def test_sections_have_names_where_there_is_room(
+    columns: int, names: tuple[str, ...], answers: Mapping[str, Answer]
+) -> None:
+    async with scene("run", answers, (columns, 30)) as see:
+        bar = see.screen.query_one("#navigation").size.width
+        shown = [line[:bar] for line in see.text.splitlines()]
+        # A cell stays free, so that a name and what is right of it do not touch.
+        assert all(any(line.strip("▌ ") == name and line.endswith(" ") for line in shown) for name in names)
+        assert names or bar < 6
+
+
+async def test_a_message_goes_before_the_words_for_parts(answers: Mapping[str, Answer]) -> None:
+    async with scene("registries", answers, (80, 24)) as see:
+        message = "Register: not now, " + "x" * 50 + " end"
+        for parts in ((("service", "$success", "ok"), ("gateway", "$success", "ok")), (("gateway", "$error", "gone"),)):
+            line = see.screen.query_one(StatusLine)
+            line.parts = parts
+            line.message = (message, "$warning")
+            await see.shows(message)
+            line.message = None
+            await see.shows("all ok" if len(parts) > 1 else "gateway gone")
