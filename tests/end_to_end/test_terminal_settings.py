@@ -71,8 +71,8 @@ def test_the_terminals_size_is_asked_of_the_terminal(platform: Platform) -> None
     with terminal(PROGRAM, environment, columns=120, rows=36) as screen:
         screen.shows("registry-local", "Last updated", "6 Activity")
         screen.resize(80, 24)
-        narrow = lambda: "Last updated" not in screen.text and "● all ok" in screen.text  # noqa: E731
-        wait_for(lambda: narrow() and "registry-local" in screen.text, what="the narrow screen")
+        screen.shows("● all ok", "registry-local")
+        wait_for(lambda: "Last updated" not in screen.text and "registry-local" in screen.text, what="fewer columns")
         screen.press("ctrl+q")
         assert screen.ended() == 0
 
