@@ -60,38 +60,38 @@ def named(path: str) -> list[str]:
     return [file for file in files() if file.endswith(f"/{path}")]
 
 
-def defined(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def defined(tree: ast.AST) -> Iterator[str]:
     """The names that the body of a module or class gives to something."""
     for node in getattr(tree, "body", []):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, node
+            yield node.name
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 attributes = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
-                yield from ((each.attr, each) for each in attributes if isinstance(each.ctx, ast.Store))
+                yield from (each.attr for each in attributes if isinstance(each.ctx, ast.Store))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id, node
+            yield node.target.id
         elif isinstance(node, ast.Assign):
-            yield from ((target.id, node) for target in node.targets if isinstance(target, ast.Name))
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.If | ast.Try):
             yield from defined(node)
 
 
 @cache
-def contents() -> dict[str, list[dict[str, ast.AST]]]:
+def contents() -> dict[str, list[set[str]]]:
     """What modules, packages and classes of each name define."""
-    found: dict[str, list[dict[str, ast.AST]]] = defaultdict(list)
+    found: dict[str, list[set[str]]] = defaultdict(list)
     for file in files():
         if not file.endswith(".py"):
             continue
         path = ROOT / file[1:]
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = dict(defined(tree))
+        names = set(defined(tree))
         if path.name == "__init__.py":
-            names |= {each.stem: tree for each in path.parent.iterdir() if each.suffix == ".py" or each.is_dir()}
+            names |= {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or each.is_dir()}
         found[path.parent.name if path.name == "__init__.py" else path.stem].append(names)
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                found[node.name.lower()].append(dict(defined(node)))
+                found[node.name.lower()].append(set(defined(node)))
     return found
 
 
@@ -99,7 +99,7 @@ def names_in(file: str) -> set[str]:
     """The names that a file's module and its classes define."""
     tree = ast.parse((ROOT / file[1:]).read_text(encoding="utf-8"))
     classes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
-    return {name for each in classes for name, _ in defined(each)}
+    return {name for each in classes for name in defined(each)}
 
 
 def leads_somewhere(dotted: str) -> bool:
@@ -115,18 +115,18 @@ def paths_in(document: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def homes_folders() -> set[str]:
-    """The folders of a platform's home, as they are named below it."""
+def home() -> set[str]:
+    """The files and folders of a platform's home, as they are named below it."""
     from registry_tui.platform.paths import Home
 
-    home = Home(Path("/home"))
-    kept = [getattr(home, name) for name, kind in vars(Home).items() if isinstance(kind, property)]
+    its = Home(Path("/home"))
+    kept = [getattr(its, name) for name, kind in vars(Home).items() if isinstance(kind, property)]
     paths = [each.relative_to("/home") for each in kept if isinstance(each, Path) and each.is_relative_to("/home")]
-    return {f"{folder}/" for path in paths for folder in (path, *path.parents)}
+    return {str(path) for path in paths} | {f"{folder}/" for path in paths for folder in (path, *path.parents)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_path_that_is_named_exists(document: str, homes_folders: set[str]) -> None:
+def test_every_path_that_is_named_exists(document: str, home: set[str]) -> None:
     folders = {f"{file.rpartition('/')[0]}/" for file in files()}
     folders |= {folder[: folder.rindex("/", 0, -1) + 1] for folder in folders if folder.count("/") > 1}
 
@@ -134,7 +134,7 @@ def test_every_path_that_is_named_exists(document: str, homes_folders: set[str])
 
     def exists(path: str) -> bool:
         if not path.endswith("/"):
-            return bool(named(path))
+            return path in home or bool(named(path))
         if (
             path == ARCHIVED
             or path in ignored
@@ -144,7 +144,7 @@ def test_every_path_that_is_named_exists(document: str, homes_folders: set[str])
             return True
         # A folder that a part makes in its own folder of the home.
         above, _, name = path.removesuffix("/").rpartition("/")
-        return f"{above}/" in homes_folders and f'"{name}"' in sources()
+        return f"{above}/" in home and f'"{name}"' in sources()
 
     assert [path for path in paths_in(document) if not exists(path)] == []
 
