@@ -138,7 +138,7 @@ def test_every_path_that_is_named_exists(document: str, home: set[str]) -> None:
         if (
             path == ARCHIVED
             or path in ignored
-            or path in homes_folders
+            or path in home
             or any(folder.endswith(f"/{path}") for folder in folders)
         ):
             return True
