@@ -19,7 +19,7 @@ _HEAD = """\
 
 Settings are in `config.toml` in the platform's home (`registry-tui status` says where that is). Each setting of
 `[terminal]` and `[service]` can also be given as an environment variable, which wins. A wrong setting of the terminal
-program is told when it opens, and its default is taken; the service does not start with one.
+program is reported when it opens, and its default is taken; the service does not start with one.
 
 The terminal program reads the file again when it changes: themes, keys, images and notifications change at once,
 `plain`, `frame_rate` and `mouse` with the next start. When something is newly wrong in the file, the program says what,
@@ -61,7 +61,7 @@ _KEYS = """
 ## `[keys]`
 An action's name with a key, or a list of keys; `SCREEN.ACTION` for one screen alone. Keys are characters (`x`, `?`),
 names (`enter`, `escape`, `tab`, `space`, `f1` … `f24`, `home`, `pgup` …), and these with `ctrl+`, `shift+` or `alt+`.
-A key that means something else on the screen already is refused and told. Status line, `?` and palette show the keys
+A key that means something else on the screen already is refused and reported. Status line, `?` and palette show the keys
 as they are."""
 
 

@@ -171,4 +171,4 @@ async def test_an_archive_is_saved_and_never_over_another(
         await driver.press("d")
         await driver.until(lambda: driver.app.screen.query_one("#ok").disabled, "OK not possible")
         await driver.press("enter")
-        await driver.shows("it is there already")
+        await driver.shows("it already exists")

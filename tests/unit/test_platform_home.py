@@ -73,7 +73,7 @@ def test_a_taken_port_is_named_with_who_has_it(home: Home) -> None:
         with pytest.raises(PortTaken, match=rf"Port {chosen.s3} \(s3\).*PID {os.getpid()}") as caught:
             require_free(chosen)
         assert caught.value.action is not None and "--new-ports" in caught.value.action
-        other = choose_ports(home, anew=True)
+        other = choose_ports(home, fresh=True)
         assert chosen.s3 not in asdict(other).values()
     require_free(other)
 

@@ -145,7 +145,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self.screen.refresh()
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Reads the styles anew when colours changed; Textual also asks for it at the start, with those just read."""
+        """Reads the styles again when colours changed; Textual also asks for it at the start, with those just read."""
         variables = self.get_css_variables()
         if variables != self._styled_with:
             self._styled_with = variables
@@ -345,7 +345,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
                 models.update(each.name for each in (await client.models(registry.id, page_size=MOST_NAMES)).items)
             self.names["model"] = sorted(models)
         except RegistryError as error:
-            # A command may be typed without completion; what is wrong is told elsewhere.
+            # A command may be typed without completion; errors are reported elsewhere.
             self.log.info(error)
 
     @property

@@ -13,7 +13,7 @@ from registry_tui.terminal.textual_private import write_raw
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow
 
-#: IDs of ended workflows that are kept, so that none is told twice.
+#: IDs of ended workflows that are kept, so that none is reported twice.
 KEPT = 200
 
 
@@ -42,7 +42,7 @@ class Notifying(Watching):
             write_raw(self, notification(text, self.preferences.terminal.notify))
 
     async def works_seen(self, active: Sequence[Workflow]) -> None:
-        """Asks how those ended that do not run any more: while there was no stream, nobody told."""
+        """Asks how those ended that do not run any more: nothing reported it while there was no stream."""
         from registry_tui.client import NotFound
 
         for work in active:

@@ -126,10 +126,10 @@ class Watching(App[None]):
             self._refresh_frames(lambda screen: screen.follows(kind))
 
     def work_seen(self, work: Workflow) -> None:
-        """The service told how a workflow is now."""
+        """Takes a workflow's present state from the service."""
 
     async def works_seen(self, active: Sequence[Workflow]) -> None:
-        """The service told all workflows that run now."""
+        """Takes all workflows that run now from the service."""
 
     def _frames(self) -> list[FrameScreen]:
         """The places that are whole: made already, and not being taken apart as the program ends."""

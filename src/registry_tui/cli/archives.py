@@ -141,7 +141,7 @@ async def _download(client: RegistryClient, version: ModelVersion, into: Path) -
     """Puts the archive's files into a new folder, all of them or none; returns how many. A further call goes on with
     what one that failed had fetched.
 
-    Raises RegistryError when the folder is there already, or when a file is not what the manifest says.
+    Raises RegistryError when the folder already exists, or when a file is not what the manifest says.
     """
     status = output.Status()
     began: list[tuple[float, int]] = []

@@ -93,7 +93,7 @@ def get(
             try:
                 below = await _tree(client, project, run, path)
             except NotFound:
-                below = []  # no folder; if it is no file either, the download says so
+                below = []  # not a folder; if it is not a file either, the download says so
             if not below:
                 place = into / PurePosixPath(path).name if into.is_dir() else into
                 await _download(client, project, run, path, place, status)

@@ -42,7 +42,7 @@ def demo(
     try:
         (remove_demo if remove else load)(Home.resolve(), tell)
     except BaseExceptionGroup as group:
-        # Projects are loaded side by side: the first failure is what is told.
+        # Projects are loaded side by side: the first failure is reported.
         raise group.exceptions[0] from group
     finally:
         status.close()

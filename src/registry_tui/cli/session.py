@@ -51,7 +51,7 @@ def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> An
 
 
 def build(schema: type[Request], **fields: Any) -> Request:
-    """A request from a command's options. A wrong value is wrong usage, told in the schema's words."""
+    """A request from a command's options. A wrong value is wrong usage, reported in the schema's words."""
     try:
         return schema(**fields)
     except ValidationError as error:
@@ -185,7 +185,7 @@ def moment(given: str | None) -> datetime | None:
     try:
         found = datetime.fromisoformat(given)
     except ValueError as error:
-        raise typer.BadParameter(f"{given!r} is no date and time such as 2026-11-22T13:00, or 2h, 3d, 1w") from error
+        raise typer.BadParameter(f"{given!r} is not a date and time such as 2026-11-22T13:00, or 2h, 3d, 1w") from error
     return found.astimezone() if found.tzinfo is None else found
 
 
@@ -269,7 +269,7 @@ def require_success(workflow: Workflow) -> None:
         return
     what = f"{workflow.kind.value} of {workflow.resource_name} {workflow.status.value}"
     raise RegistryError(
-        f"{what}: {workflow.error or 'no reason told'}",
+        f"{what}: {workflow.error or 'no reason given'}",
         action=workflow.action or f"See `registry-tui workflows logs {workflow.id}`",
         request_id=workflow.request_id,
     )

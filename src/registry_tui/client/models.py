@@ -49,7 +49,7 @@ class Models(Transport):
         return await self._ask(RegisteredModel, "PATCH", self._model(registry, model), body=request)
 
     async def delete_model(self, registry: str, model: str, *, keep_archives: bool = False) -> None:
-        """Deletes a model with all versions, and their archives unless told to keep them."""
+        """Deletes a model with all versions, and their archives unless they are kept."""
         await self._send("DELETE", self._model(registry, model), params={"keep_archives": keep_archives})
 
     async def set_alias(self, registry: str, model: str, alias: str, version: int) -> RegisteredModel:

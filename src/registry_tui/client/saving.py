@@ -38,7 +38,7 @@ class Remote:
 
 
 class Unsafe(RegistryError):
-    """A name would be written outside of the folder, something is there already, or a file is not as it should be."""
+    """A name leads out of the folder, something already exists, or a file is not as it should be."""
 
 
 class _Read(Protocol):
@@ -183,7 +183,7 @@ def _remove_others(folder: Path, wanted: Collection[Path]) -> None:
 def _require_free(target: Path) -> None:
     empty = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
     if (target.exists() or target.is_symlink()) and not empty:
-        raise Unsafe(f"{target} is there already; nothing is overwritten", action="Name a new one")
+        raise Unsafe(f"{target} already exists; nothing is overwritten", action="Name a new one")
 
 
 def _size_at(path: Path) -> int:

@@ -99,7 +99,7 @@ class RoutesFile:
         self._routes = Routes()
 
     def current(self) -> Routes:
-        """What the file says now; what it said before when it cannot be read."""
+        """The file's present routes; the ones before when it cannot be read."""
         try:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_ino, found.st_size)

@@ -53,7 +53,7 @@ def artifact_path(uri: str) -> str:
     """
     parts = urlsplit(uri)
     if parts.scheme != "mlflow-artifacts" or parts.netloc or parts.query or parts.fragment:
-        raise RouteError(f"'{uri}' is no artifact of this installation")
+        raise RouteError(f"'{uri}' is not an artifact of this installation")
     if {".", ".."} & set(_unquoted(parts.path).split("/")):
         raise RouteError(f"'{uri}' leads upwards")
     return unquote(parts.path).lstrip("/")
@@ -129,7 +129,7 @@ class Routes:
         """Why calls from `workspace` reach no registry, and what to do."""
         project = self.projects.get(workspace)
         if project is None:
-            return f"The MLflow workspace '{workspace}' is no project. `registry-tui projects list` shows the projects."
+            return f"The MLflow workspace '{workspace}' is not a project; `registry-tui projects list` shows all."
         return project.refusal or (
             f"Project '{project.project_name}' cannot register models: its workspace '{project.workspace_name}' is not "
             f"synchronized with a Model Registry of environment '{project.environment_name}'. "

@@ -1,4 +1,4 @@
-"""Removing the demo: what it made, by ID; what people added to it stays, and is told."""
+"""Removes what the demo made, by ID. Additions of people stay, and are reported."""
 
 from __future__ import annotations
 

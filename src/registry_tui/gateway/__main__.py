@@ -33,7 +33,7 @@ logger = logging.getLogger("registry_tui.gateway")
 
 #: Seconds between looks at which deployments have ports of their own, when the service does not say that they changed.
 LOOK_EVERY = 5.0
-#: Seconds that requests under way get when it is told to stop.
+#: Seconds that requests under way get after SIGTERM.
 GRACE = 20.0
 #: Seconds in which connections that are kept open are let go.
 LET_GO = 2.0
@@ -83,7 +83,7 @@ class OwnPorts:
 async def leave(gateway: Gateway, runners: Sequence[web.AppRunner]) -> None:
     """Takes no more connections, lets go those that are kept open as they are used, then ends what is left.
 
-    Whoever keeps a connection and uses it just as it is closed gets no answer; so they are told with an answer first.
+    Whoever keeps a connection and uses it just as it is closed gets no answer; so an answer says it first.
     """
     gateway.leaving.set()
     for runner in runners:

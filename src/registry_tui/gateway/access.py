@@ -42,7 +42,7 @@ def authorize(routes: Routes, route: Route, key: Key) -> None:
         raise Refusal(
             403,
             "api-key-foreign",
-            f"The API key {key.id} belongs to {key.user}, who is no collaborator of project {route.project}",
+            f"The API key {key.id} belongs to {key.user}, who is not a collaborator of project {route.project}",
             "Use the API key of a collaborator, or ask an administrator of the project to add the user",
         )
 

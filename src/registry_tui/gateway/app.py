@@ -30,7 +30,7 @@ WRAPPING = 64 * 1024
 LARGE = 256 << 10
 
 
-#: Set when the gateway is about to end: callers are told to connect anew, to the one that comes after.
+#: Set when the gateway is about to end: answers then ask callers to connect again, which leads to the next process.
 LEAVING = web.AppKey("leaving", asyncio.Event)
 
 
@@ -239,7 +239,7 @@ class Gateway:
         return web.json_response({**self.counts.dump(), "port_errors": self.port_errors})
 
     async def routes_changed(self, request: web.Request) -> web.Response:
-        """The service has written the routes anew."""
+        """Reads the routes, which the service has just written."""
         self.changed.set()
         return web.Response(status=204)
 

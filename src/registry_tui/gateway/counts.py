@@ -34,7 +34,7 @@ class Counts:
         try:
             self._absorb(kept)
         except (AttributeError, KeyError, TypeError, ValueError):
-            logger.warning("%s is damaged: counting begins anew", path)
+            logger.warning("%s is damaged: counting starts again", path)
             self.deployments, self.key_uses = {}, {}
         self.store()
 

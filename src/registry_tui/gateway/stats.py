@@ -11,7 +11,7 @@ from typing import Any
 
 #: Seconds that are kept one by one.
 KEPT = 300
-#: Seconds over which rates and percentiles are told.
+#: Seconds over which rates and percentiles are computed.
 WINDOW = 60
 #: Latency classes: the first ends at 0.1 ms, each further one is 15 % wider; the last is over 40 minutes.
 _FIRST, _GROWTH, _CLASSES = 1e-4, 1.15, 128

@@ -39,13 +39,13 @@ def size(database: sqlite3.Connection) -> int:
 
 
 def analyse(path: Path) -> int:
-    """Measures the tables and answers their size. Raises sqlite3.Error."""
+    """Measures the tables and returns their size. Raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as database:
         rows = size(database)
         database.execute(f"PRAGMA analysis_limit = {_ANALYSIS_LIMIT}")
         database.execute("BEGIN IMMEDIATE")
-        # A connection keeps the statistics that it read with the schema. Making their table anew changes the schema, so
-        # that every open connection, of whichever of MLflow's stores, reads them with its next statement.
+        # A connection keeps the statistics that it read with the schema. Making their table again changes the
+        # schema, so that every open connection, of whichever of MLflow's stores, reads them with its next statement.
         database.execute("DROP TABLE IF EXISTS sqlite_stat1")
         database.execute("ANALYZE")
         database.execute("COMMIT")

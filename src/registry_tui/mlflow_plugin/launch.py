@@ -25,7 +25,7 @@ from registry_tui.platform.secrets import Secrets, load_secrets, write_private
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
 
-#: Seconds that requests under way get when the server is told to stop.
+#: Seconds that requests under way get after SIGTERM.
 _GRACE_SECONDS = 5
 
 
@@ -140,7 +140,7 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
 
 
 def main() -> None:
-    """Runs the server in this process until it is told to stop."""
+    """Runs the server in this process until SIGTERM."""
     home = Home.resolve()
     with explained(home, "mlflow", home.mlflow_database, home.mlflow_auth_database):
         app, ports = _prepared(home)

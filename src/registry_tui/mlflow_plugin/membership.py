@@ -64,7 +64,7 @@ class Membership:
         return permission is None or not permission.can_use
 
     def _may_read(self, request: Asked) -> bool:
-        """Whether the user sees everything there, and so may hear that something is missing."""
+        """Whether the user sees everything there, and so may know that something is missing."""
         if request.user is None:
             return False
         registry = load_routes(self._routes).registry_of(request.workspace) if request.in_registry else None

@@ -25,4 +25,4 @@ def _post(socket: Path) -> None:
         ) as client:
             client.post("http://registry-tui/api/v1/internal/pending-versions")
     except httpx.HTTPError as error:
-        _logger.info("The service was not told at once (%s); it finds the version by itself.", error)
+        _logger.info("The service did not take the notice (%s); it finds the version by itself.", error)

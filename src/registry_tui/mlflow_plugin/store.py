@@ -348,7 +348,7 @@ class EnvironmentRegistryStore(OwnedStore):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _invalid(f"{tags_.SET_STATUS} takes a JSON object with `status` and `message`.") from error
         if status not in (PENDING, READY, FAILED):
-            raise _invalid(f"'{status}' is no status of a model version.")
+            raise _invalid(f"'{status}' is not a status of a model version.")
         with self.ManagedSessionMaker(read_only=False) as session:
             found = self.version_row(session, name, version)
             found.status = status

@@ -68,7 +68,7 @@ def works(home: Home, part: str) -> None:
 
 
 def ending_of(home: Home, part: str) -> Ending | None:
-    """Why a part does not work, as it said itself, or because it ends again and again; None when nothing is known."""
+    """Why a part does not work: its own reason, or that it ends again and again. None when nothing is known."""
     try:
         found = json.loads(reason_file(home, part).read_text(encoding="utf-8"))
         return Ending(str(found["detail"]), str(found["action"]))

@@ -145,17 +145,17 @@ def _supervised(home: Home) -> bool:
     return state == "running"
 
 
-def _free_ports(home: Home, anew: bool, besides: Collection[str] = ()) -> Ports:
+def _free_ports(home: Home, fresh: bool, besides: Collection[str] = ()) -> Ports:
     """This home's ports, none taken by others. Raises PortTaken when somebody took a kept one, OSError."""
     first = load_ports(home) is None
-    ports = choose_ports(home, anew=anew)
+    ports = choose_ports(home, fresh=fresh)
     try:
         require_free(ports, besides)
     except PortTaken:
         if not first:
             raise
         # Somebody was quicker; nothing knows these ports yet.
-        ports = choose_ports(home, anew=True)
+        ports = choose_ports(home, fresh=True)
         require_free(ports)
     return ports
 

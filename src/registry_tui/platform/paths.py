@@ -99,7 +99,7 @@ class Home:
 
     @property
     def serving(self) -> Path:
-        """What deployments are made of: local copies of archives, the models' environments, what replicas are told."""
+        """What deployments are made of: local copies of archives, the models' environments, the specs of replicas."""
         return self.root / "serving"
 
     @property

@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 #: by chance while the platform is down.
 _BLOCKS = 500
 _FIRST, _BLOCK_SIZE = 22_000, 16
-#: The object store's own worker looks for the admin's gRPC port 10000 above its HTTP port, whatever it is told.
+#: The object store's own worker looks for the admin's gRPC port 10000 above its HTTP port, whatever its options say.
 _FIRST_ADMIN, _ADMIN_GRPC_ABOVE = 20_000, 10_000
 
 
@@ -66,9 +66,9 @@ def load_ports(home: Home) -> Ports | None:
         ) from error
 
 
-def choose_ports(home: Home, *, anew: bool = False) -> Ports:
-    """This home's ports; chooses free ones the first time, or `anew`. Raises OSError, Damaged, PortTaken."""
-    if not anew and (known := load_ports(home)) is not None:
+def choose_ports(home: Home, *, fresh: bool = False) -> Ports:
+    """This home's ports; chooses free ones the first time, or `fresh`. Raises OSError, Damaged, PortTaken."""
+    if not fresh and (known := load_ports(home)) is not None:
         return known
     for block in secrets.SystemRandom().sample(range(_BLOCKS), _BLOCKS):
         ports = _ports_of_block(block)

@@ -84,7 +84,7 @@ def build(home: Home) -> Service:
 
 
 def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
-    """Serves until told to stop, then ends the process. `prepare` gets the service first (tests add observers).
+    """Serves until SIGTERM or SIGINT, then ends the process. `prepare` gets the service first (tests add observers).
 
     Raises CannotStart while another service has the home, OSError.
     """
@@ -156,7 +156,7 @@ def _listen(path: Path) -> socket.socket:
         raise CannotStart(f"{path} is too long for a unix socket; use a home with a shorter path")
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise CannotStart(f"{path} is in the way and is no socket; move it away")
+            raise CannotStart(f"{path} is in the way and is not a socket; move it away")
         path.unlink()
     except FileNotFoundError:
         pass

@@ -39,7 +39,7 @@ class Settings(BaseModel):
     max_prediction_bytes: int = Field(default=64 << 20, ge=1024)
     #: Seconds that a request for predictions may take.
     prediction_seconds: float = Field(default=60.0, gt=0)
-    #: How many requests may wait for one replica; more are told to come again (429).
+    #: How many requests may wait for one replica; more are refused with 429.
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.
     replica_patience: float = Field(default=300.0, gt=0)

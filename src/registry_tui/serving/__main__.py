@@ -42,7 +42,7 @@ class Unusable(Exception):
 
 
 def main() -> None:
-    """Serves the replica that the spec at `sys.argv[1]` describes, until told to stop."""
+    """Serves the replica that the spec at `sys.argv[1]` describes, until SIGTERM."""
     os.umask(0o077)
     # A model's code is in its archive, which must stay as its manifest says; also what the model starts leaves it so.
     sys.dont_write_bytecode = True
@@ -136,7 +136,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         date_header=False,
         ws="none",
         timeout_keep_alive=75,
-        # What is under way when it is told to stop has the time that it has otherwise.
+        # Requests that are under way at SIGTERM have the time that they have otherwise.
         timeout_graceful_shutdown=round(spec.limits.seconds) + 1,
         backlog=BACKLOG,
     )
@@ -159,7 +159,7 @@ def _within(seconds: float, work: Callable[[], object]) -> bool:
 
 
 def _end_when_stuck(scorer: Scorer, limits: Limits, record: CallRecord) -> None:
-    """Ends the process when a call of the model never comes back: a thread cannot be ended. supervisord starts anew."""
+    """Ends the process when a call of the model never returns: a thread cannot be ended. supervisord restarts it."""
     hangs = False
     while (taken := max(scorer.under_way(), default=0.0)) <= limits.stuck_seconds:
         if taken > limits.seconds and not hangs:

@@ -29,7 +29,7 @@ class Gone(Exception):
 
 
 class ReplicaApp:
-    """Serves one model; `name` is told in each answer's `X-Replica`."""
+    """Serves one model; each answer has its `name` in `X-Replica`."""
 
     def __init__(self, scorer: Scorer, *, name: str, mlflow_version: str, limits: Limits) -> None:
         self.scorer, self.limits = scorer, limits

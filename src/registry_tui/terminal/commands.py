@@ -82,7 +82,7 @@ PLAIN_PLACES = tuple(
 
 
 class CommandError(Exception):
-    """What was typed is no command; the message says what to type."""
+    """The input is not a command; the message says what to type."""
 
 
 def find_command(word: str) -> Command | None:

@@ -1,6 +1,6 @@
 """The terminal program's settings: `[terminal]`, `[keys]` and `[themes]` of `config.toml`, read before the first paint.
 
-Only the standard library is imported. A wrong setting is told in plain words and left at its default, so that
+Only the standard library is imported. A wrong setting is reported in plain words and left at its default, so that
 nobody is locked out of the program by a typing mistake. docs/configuration.md describes every setting.
 """
 
@@ -19,7 +19,7 @@ from registry_tui.terminal.presets import PRESETS, Preset, with_preset
 
 #: Ways to show images: as the terminal's name tells, or always the same.
 IMAGES = ("auto", "kitty", "sixel", "blocks")
-#: How the end of somebody's own work is told while the terminal has no focus.
+#: How the program reports the end of somebody's own work while the terminal has no focus.
 NOTIFY = ("auto", "osc", "bell", "off")
 BUILT_IN_THEMES = ("dark", "light", "high-contrast", "monochrome")
 #: Colours of a theme of one's own; those left out are taken from the built-in theme that `dark` chooses.
@@ -313,7 +313,7 @@ def _of_screen(
     special: Mapping[tuple[str, str], str],
     problems: list[str],
 ) -> dict[str, str]:
-    """The keys that differ on a screen. One that means something else there already is told, and stays as it was."""
+    """The keys that differ on a screen. One that already means something else there is reported, and not changed."""
     usual = _actions_of(screen)
     actions = {action.id: action.key for action in with_preset(usual, preset)}
     moves = {key for keys in preset.lists.values() for key in keys.split(",")}

@@ -63,7 +63,7 @@ class PaintingApp(App[None]):
         super()._display(screen, renderable)
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
-        """Adds the screen's styles to those that are parsed; Textual would parse all anew, and style every widget."""
+        """Adds the screen's styles to those that are parsed; Textual would parse all again, and style every widget."""
         for path in screen.css_path:
             if not self.stylesheet.has_source(str(path)):
                 self.stylesheet.add_source(Path(path).read_text("utf-8"), read_from=(str(path), ""))

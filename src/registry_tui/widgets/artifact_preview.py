@@ -81,7 +81,7 @@ class ArtifactPreview(VerticalScroll):
         if (way := self.way_of_images) is not None:
             from registry_tui.widgets.terminal_images import kitty_sent, terminal_image
 
-            # What cannot be read, or not without Pillow, is told by the half blocks.
+            # The half blocks report an image that cannot be read, or not without Pillow.
             with suppress(ImportError, OSError, ValueError):
                 image = terminal_image(data, room)
                 if way == "kitty":
@@ -198,7 +198,7 @@ def _numeric(text: str) -> bool:
 
 
 def _image(data: bytes, columns: int) -> Content:
-    """The image in half blocks, two pixels a cell; words when Pillow is missing or the bytes are no image."""
+    """The image in half blocks, two pixels a cell; words when Pillow is missing or the bytes are not an image."""
     try:
         from io import BytesIO
 
@@ -212,7 +212,7 @@ def _image(data: bytes, columns: int) -> Content:
             height = max(2, round(opened.height * width / opened.width) // 2 * 2)
             pixels = opened.convert("RGBA").resize((width, height), Image.Resampling.LANCZOS)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return Content(f"This is no image that can be shown: {safe(str(error), 200)}")
+        return Content(f"This image cannot be shown: {safe(str(error), 200)}")
     paper = Image.new("RGBA", pixels.size, "white")
     flat = list(Image.alpha_composite(paper, pixels).convert("RGB").getdata())
     parts: list[tuple[str, str]] = []

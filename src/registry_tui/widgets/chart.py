@@ -108,7 +108,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
     def show(self, series: Sequence[Series], *, axis: Axis | None = None, x_name: str | None = None) -> None:
         """Draws these series, each in order of x, in place of the earlier ones; says again which part is in view.
 
-        Finer points of that part stay until `show_detail` brings them anew.
+        Finer points of that part stay until `show_detail` replaces them.
         """
         if axis is not None and axis != self.axis:
             self.axis = axis

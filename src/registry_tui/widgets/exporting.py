@@ -81,7 +81,7 @@ class TableWriter:
     def __init__(self, path: Path, columns: Sequence[Column[Any]]) -> None:
         """Raises FileExistsError: nothing is ever written over. The rows come to be under the name at `finish`."""
         if path.exists():
-            raise FileExistsError(17, "The file is there already; choose another name", str(path))
+            raise FileExistsError(17, "The file already exists; choose another name", str(path))
         self._path = path
         self._columns = columns
         self._partial = path.with_name(f".{path.name}.part")

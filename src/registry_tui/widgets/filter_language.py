@@ -153,7 +153,7 @@ def hint(text: str, keys: Mapping[str, Iterable[str]]) -> str | None:
 
 def problem(text: str, keys: Mapping[str, Iterable[str]]) -> Problem | None:
     """What is probably wrong with a filter that MLflow refuses; None when nothing is seen."""
-    # What stands in quotes is no language; everything keeps its place.
+    # Text in quotes is not part of the language; everything keeps its place.
     bare = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: "_" * len(found[0]), text)
     for quote, name in (("'", "apostrophe"), ('"', "quotation mark"), ("`", "backtick")):
         if (at := bare.rfind(quote)) >= 0:

@@ -144,7 +144,7 @@ class PageCache(Generic[Row]):
 
     @property
     def total(self) -> int | None:
-        """All rows of the list, when the source said so or an end was reached."""
+        """The number of rows, once the source gave it or an end was reached."""
         if self._total is not None:
             return self._total
         return self._forward.end if self._forward.end is not None else self._backward.end

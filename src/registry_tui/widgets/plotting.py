@@ -237,7 +237,7 @@ def draw(series: Sequence[Series], window: Window, columns: int, rows: int, *, l
 
 
 def _mark(canvas: Canvas, dots: Sequence[tuple[int, int]], number: int, count: int) -> None:
-    """Marks a line at intervals, each of `count` lines in other columns, so that lines that meet are told apart."""
+    """Marks a line at intervals, each of `count` lines in other columns, so that meeting lines stay distinct."""
     distance = max(_MARK_COLUMNS, 2 * count)
     first, last = dots[0][0] // CELL_WIDTH, dots[-1][0] // CELL_WIDTH
     offset = distance // 2 // count + number * distance // count

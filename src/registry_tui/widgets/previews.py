@@ -87,7 +87,7 @@ class ModelPreview:
 
 @dataclass(frozen=True)
 class BinaryPreview:
-    """Bytes that are no text, as a hex dump of the first of them."""
+    """A hex dump of the first bytes of what is not text."""
 
     dump: str
 
@@ -145,7 +145,7 @@ def preview(path: str, head: bytes, size: int | None, beside: Mapping[str, bytes
 
 
 def _decode(head: bytes) -> str | None:
-    """UTF-8 text, where the last character may be cut; None for bytes that are no text."""
+    """UTF-8 text, where the last character may be cut; None for bytes that are not text."""
     if b"\0" in head:
         return None
     for cut in range(4):

@@ -112,7 +112,7 @@ class _Changes(CompositorUpdate):
 def _pieces(
     chops: Mapping[int, Strip | None], ends: Sequence[int], changed: Sequence[tuple[int, int]]
 ) -> list[tuple[int, Strip | None]]:
-    """The cell behind each piece's last, and what it shows now, None where that is not told.
+    """The cell behind each piece's last, and what it shows now, None where that is not known.
 
     Beside the changed spans a piece may hold what is *behind* a widget: only those that touch the changed region are
     drawn, and backgrounds touch every region.

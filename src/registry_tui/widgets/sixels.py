@@ -113,7 +113,7 @@ def _scaled(image: TerminalImage, size: tuple[int, int]) -> Image:
 
 
 def sixels(image: Image) -> str:
-    """An image with a palette as one sequence; colours are told in hundredths."""
+    """An image with a palette as one sequence; colours are in hundredths."""
     width, height = image.size
     pixels, palette = image.tobytes(), image.getpalette() or []
     found = [f'\x1bP0;1q"1;1;{width};{height}']

@@ -14,7 +14,7 @@ Row = TypeVar("Row")
 
 
 class MarkingView(TableView[Row], Generic[Row]):
-    """A table of which rows can be marked; `Marked` tells that some were, or are no longer."""
+    """A table of which rows can be marked; `Marked` is posted when marks change."""
 
     Marked: TypeAlias = messages.Marked
 

@@ -91,7 +91,7 @@ def way_here(wanted: str, environment: Mapping[str, str] = os.environ) -> Way | 
 def terminal_image(data: bytes, columns: int) -> TerminalImage:
     """An image file, at most `columns` cells wide, in its own proportions.
 
-    Raises ImportError without Pillow; OSError or ValueError for what is no image that can be shown.
+    Raises ImportError without Pillow; OSError or ValueError for an image that cannot be shown.
     """
     from PIL import Image
 

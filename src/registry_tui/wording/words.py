@@ -29,7 +29,7 @@ NOTHING = Cell("–", "dim")
 
 
 def present() -> datetime:
-    """The time that everything on the screen is told from."""
+    """The time from which all ages on the screen are counted."""
     return datetime.now(UTC)
 
 
@@ -119,7 +119,7 @@ def parse_size(text: str) -> int:
     """Bytes from `512M`, `1.5 GiB` or a number. Raises ValueError."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no size like 512M or 2G")
+        raise ValueError(f"{text!r} is not a size like 512M or 2G")
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 

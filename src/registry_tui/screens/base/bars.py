@@ -133,7 +133,7 @@ class StatusLine(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        # What can be done, or a message, goes before who one is, and before the names of parts that are well.
+        # Actions, or a message, go before the user's name and before the names of parts that are well.
         # A message goes before everything: it is gone in a moment.
         wanted = self._keys_length() if self.message is None else cell_len(safe(self.message[0])) + 2
         right = self._right(width)

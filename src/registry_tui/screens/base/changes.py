@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Seconds between looks at how long an answer has been waited for.
 EVERY = 1.0
-#: What is said of a request that may have been carried out although no answer came.
+#: The message about a request that may have been carried out although no answer came.
 SAFE_AGAIN = "Trying again is safe: what was carried out is not done twice."
 
 

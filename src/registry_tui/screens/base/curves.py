@@ -124,7 +124,7 @@ class CurveScreen(FrameScreen):
     # -- names ----------------------------------------------------------------------------------------
 
     def show_names(self, options: Sequence[Option]) -> None:
-        """Lists the metrics, keeping the cursor on its name; draws its curve anew."""
+        """Lists the metrics, keeping the cursor on its name; draws its curve again."""
         names, at = self.query_one("#metric-names", OptionList), self.chosen
         before = names.options
         if [option.id for option in before] == [option.id for option in options]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class DownloadForm(Form[str]):
     """Asks where to, then shows how far it is; Cancel leaves nothing behind. The result is where it was saved.
 
-    `files` begins the list anew each time that OK is pressed; `single`: it is one file rather than a folder.
+    `files` returns a new iterator each time that OK is pressed; `single`: it is one file rather than a folder.
     """
 
     OK = "Save"
@@ -49,7 +49,7 @@ class DownloadForm(Form[str]):
     def problem_of(self) -> str | None:
         if not self.query_one("#folder", Input).value.strip():
             return "type a name that is not there yet"
-        return "it is there already; nothing is overwritten" if self.target.exists() else None
+        return "it already exists; nothing is overwritten" if self.target.exists() else None
 
     @property
     def target(self) -> Path:

@@ -67,7 +67,7 @@ class Every:
         self._wait(self._seconds)
 
     def now(self) -> None:
-        """Asks at once, and begins the pause anew; a question that is under way is asked once more behind it."""
+        """Asks at once, and restarts the pause; a question that is under way is asked once more behind it."""
         if self._possible():
             self._stop()
             self._frame.ask(self._look, self._group)

@@ -98,7 +98,7 @@ class Form(Dialog[Result]):
     #: What goes on when the form is left while it sends.
     WORK = "The request"
     #: How people learn what became of it.
-    AFTERWARDS = "you are told how it ends"
+    AFTERWARDS = "a message says how it ends"
     #: Whether the form asks the service; others end with their box.
     SENDS: ClassVar[bool] = True
     #: Whether the form says beside its fields what is wrong there.

@@ -104,7 +104,7 @@ class ListPane(TableList, Vertical):
         self.failed(event.error)
 
     def failed(self, error: Exception) -> None:
-        """What the service refuses stands in place of the rows; everything else is told as everywhere."""
+        """Shows a refusal of the service in place of the rows; reports everything else as all screens do."""
         from registry_tui.client import Conflict, Refused
 
         if isinstance(error, (Conflict, Refused)):

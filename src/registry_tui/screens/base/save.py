@@ -48,7 +48,7 @@ class Save(Form[Path]):
         if self.path == Path():
             return "Type a file's name"
         if self.path.exists():
-            return f"{self.path} is there already; choose another name"
+            return f"{self.path} already exists; choose another name"
         return None if self.path.parent.is_dir() else f"There is no folder {self.path.parent}"
 
     def check(self) -> None:
@@ -83,7 +83,7 @@ class Export(Save):
     def __init__(
         self, table: VirtualTable[Any], name: str, told: Callable[[str], None], fetch: Fetch[Any] | None = None
     ) -> None:
-        """`told` gets what was done; `fetch` is how rows are asked for, where not as the table does."""
+        """`told` is called with the result; `fetch` fetches the rows, where not as the table does."""
         super().__init__("Export the table", f"{name}.csv", "")
         self._table, self._told, self._fetch = table, told, fetch
 

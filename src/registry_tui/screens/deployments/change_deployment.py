@@ -57,7 +57,7 @@ class ChangeForm(ServingForm):
         )
         secrets = ", ".join(each.name for each in self.variables if each.secret)
         if secrets:
-            yield Static(safe(f"secret now: {secrets}; they keep their values unless typed anew", 300), classes="hint")
+            yield Static(safe(f"secret now: {secrets}; they keep their values unless typed again", 300), classes="hint")
             yield row("Secrets to remove", Input(compact=True, id="removed", placeholder="TOKEN, PASSWORD"))
         yield from self.progress_rows()
 

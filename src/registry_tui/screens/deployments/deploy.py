@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from registry_tui.screens.base.frame import FrameScreen
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-#: What leaves *Deploy registered model* unticked is told.
+#: The reason shown when *Deploy registered model* stays unticked.
 FROM_A_RUN = "a model of a run is registered first: open the run, then R Register Model; deploy its version after that"
 
 
@@ -47,7 +47,7 @@ def parse_variables(text: str, *, secret: bool = False) -> list[EnvironmentVaria
         if not line.strip():
             continue
         if not separator:
-            raise ValueError(f"{line!r} is no variable: write NAME=value, one a line (alt+enter)")
+            raise ValueError(f"{line!r} is not a variable: write NAME=value, one a line (alt+enter)")
         if name.strip() in found:
             raise ValueError(f"{name.strip()} is there twice")
         found[name.strip()] = value
@@ -71,7 +71,7 @@ class ServingForm(WorkingForm[Place]):
         yield row("Environment", Lines(variables, id="variables", placeholder="LOG_LEVEL=info    alt+enter for more"))
         yield row(
             "Secret variables",
-            Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never told again"),
+            Input(compact=True, id="secrets", password=True, placeholder="TOKEN=…  never shown again"),
         )
         modes = [("auto: where no answer can differ by it", "auto"), ("on", "on"), ("off", "off")]
         yield row("Share calls", Select(modes, value=batching, allow_blank=False, compact=True, id="batching"))

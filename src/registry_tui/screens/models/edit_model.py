@@ -31,7 +31,7 @@ def parse_tags(text: str) -> dict[str, str]:
             continue
         key, separator, value = part.partition("=")
         if not separator or not key.strip():
-            raise ValueError(f"{part!r} is no tag: write key=value, with commas between")
+            raise ValueError(f"{part!r} is not a tag: write key=value, with commas between")
         if key.strip() in found:
             raise ValueError(f"the tag {key.strip()} is there twice")
         found[key.strip()] = value.strip()

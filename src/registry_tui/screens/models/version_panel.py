@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Fitted(Static):
-    """Text that is made for the cells it has, and anew when they change."""
+    """Text that is made for the cells it has, and again when they change."""
 
     def __init__(self, id: str) -> None:
         super().__init__("", id=id, markup=False)

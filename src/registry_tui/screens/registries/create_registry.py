@@ -107,7 +107,7 @@ class CreateRegistry(WorkingForm[str]):
 
     def check(self) -> None:
         super().check()
-        # Not while nothing is typed yet: that is no mistake.
+        # Not while nothing is typed yet: that is not a mistake.
         typed = self.query_one("#nfs", Input).value.strip()
         wrong = self._nfs_problem() if typed else None
         hint = self.query_one("#nfs-hint", Static)
@@ -115,7 +115,7 @@ class CreateRegistry(WorkingForm[str]):
         hint.set_class(wrong is not None, "-bad")
 
     def tell(self, problem: str | None) -> None:
-        # The export's is told beside it.
+        # The problem of the export is shown beside it.
         super().tell(None if problem == self._nfs_problem() else problem)
 
     def _nfs_problem(self) -> str | None:

@@ -89,7 +89,7 @@ class Synchronize(WorkingForm[bool]):
         return f"Synchronize {self.registry.name}"
 
     def compose_fields(self) -> Iterable[Widget]:
-        words = f"These workspaces of {self.registry.environment_name} are told about the registry:"
+        words = f"These workspaces of {self.registry.environment_name} will use the registry:"
         yield Static(safe(words), classes="note", id="words", markup=False)
         yield Static("", id="workspaces", classes="note", markup=False)
         yield from self.progress_rows()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from registry_tui.schemas.registries import ModelRegistry
     from registry_tui.schemas.storage import ArchiveUsage, StorageUsage
 
-#: Seconds after which a measurement is made anew when its tab is opened, and between looks while one is under way.
+#: Seconds after which a measurement is repeated when its tab is opened, and between looks while one is under way.
 FRESH, EVERY = 600.0, 0.5
 #: Archives that the confirmation lists by name.
 LISTED = 200

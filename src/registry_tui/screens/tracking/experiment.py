@@ -61,7 +61,7 @@ class ExperimentScreen(ListScreen):
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
-        #: The filter that was said to be wrong.
+        #: The filter that was reported as wrong.
         self._refused: str | None = None
         #: Whether nested runs are below their parents, and the runs known to have some.
         self.nested: bool = place.state.get("nested", False)
@@ -231,7 +231,7 @@ class ExperimentScreen(ListScreen):
         from registry_tui.client import WrongInput
 
         if isinstance(error, WrongInput):
-            # The list may be asked for again, e.g. after a resize; that is not said again to who is typing.
+            # The list may be asked for again, e.g. after a resize; that is not reported again while somebody is typing.
             if self._refused == self.filter_text:
                 return
             self._refused = self.filter_text

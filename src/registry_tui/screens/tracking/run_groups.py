@@ -21,7 +21,7 @@ ORDERS = ("most runs", "value", "lowest", "mean", "highest")
 
 @dataclass(frozen=True)
 class Grouping:
-    """What is grouped by, the metric that is told of each group, and the order."""
+    """The param that runs are grouped by, the metric that is shown of each group, and the order."""
 
     param: str
     metric: str | None

@@ -44,7 +44,7 @@ class Registered:
         return [run.id for run in runs if run.id not in self._asked]
 
     async def learn(self, runs: Sequence[str]) -> bool:
-        """Asks about runs; says whether something is different since this was last said. Raises as the client does."""
+        """Asks about runs; returns whether something changed since the last call. Raises as the client does."""
         if len(self._words) > REMEMBERED:
             self._words.clear()
             self._asked.clear()

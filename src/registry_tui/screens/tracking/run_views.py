@@ -103,7 +103,7 @@ class NameView(Form[str]):
         self.known = known
 
     def compose_fields(self) -> Iterable[Widget]:
-        known = [Choice(name, "kept anew") for name in self.known]
+        known = [Choice(name, "replaced") for name in self.known]
         yield named_row("Name", NameField(id="name", find=at_once(known), placeholder="best runs"))
 
     def on_mount(self) -> None:

@@ -15,7 +15,7 @@ from registry_tui.service.database.tables import ApiKeyRow, now
 from registry_tui.service.errors import InvalidInput, Missing, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 
-#: How long a key is good for when nothing else is said, and at most.
+#: How long a key is valid by default, and at most.
 DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=365), timedelta(days=3650)
 
 

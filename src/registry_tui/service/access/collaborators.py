@@ -48,7 +48,7 @@ def remove_collaborator(service: Service, principal: Principal, project: str, us
         told.detail = f"{user} has left"
         permissions.require_project(service, principal, resource.id, Role.ADMIN)
         if _change(service, resource.id, user, None) is None:
-            raise Missing(f"{user} is no collaborator of project {resource.name}")
+            raise Missing(f"{user} is not a collaborator of project {resource.name}")
 
 
 def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:

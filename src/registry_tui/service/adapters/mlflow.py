@@ -151,7 +151,7 @@ class Mlflow:
     # -- workspaces ---------------------------------------------------------------------------
 
     def create_workspace(self, name: str, description: str = "") -> None:
-        """Makes an MLflow workspace. One that is there already is kept."""
+        """Makes an MLflow workspace. One that already exists is kept."""
         if name == DEFAULT_WORKSPACE:
             return
         try:
@@ -162,7 +162,7 @@ class Mlflow:
     def delete_workspace(self, name: str, *, cascade: bool = False) -> None:
         """Deletes an MLflow workspace; with `cascade` also its experiments and models.
 
-        Raises WrongState when it holds any and `cascade` is off. One that is gone is no error. MLflow's own `default`
+        Raises WrongState when it holds any and `cascade` is off. Does nothing when it is gone. MLflow's own `default`
         cannot go; there `cascade` deletes the experiments and their runs.
         """
         if name == DEFAULT_WORKSPACE:

@@ -33,7 +33,7 @@ class ReplicaProcess:
     name: ReplicaName
     state: str
     pid: int | None
-    #: What it said when it could not serve.
+    #: Its own reason when it could not serve.
     reason: str
     starts: int
     memory_bytes: int | None

@@ -37,7 +37,7 @@ STOP_SECONDS = 10
 _PING_SECONDS = 2.0
 #: Replicas that are asked at a time.
 LOOKED_AT_ONCE = 16
-#: Bytes of a log that are looked at or told at once.
+#: Bytes of a log that are read at once.
 LOG_CHUNK = 256 * 1024
 
 
@@ -74,7 +74,7 @@ class LocalReplicas:
         return self._home.replicas / f"{name.program}.conf"
 
     def configured(self, name: ReplicaName) -> bool:
-        """Whether supervisord is told to keep it running."""
+        """Whether supervisord keeps it running."""
         return self._configuration(name).exists()
 
     def read(self, name: ReplicaName, offset: int | None, *, lines: int = 1000) -> tuple[list[str], int]:
@@ -200,7 +200,7 @@ class LocalReplicas:
             connection.close()
 
     def memory(self, pid: int) -> int | None:
-        """Bytes that a replica's process and all that it started use; None when it is no replica of ours any more."""
+        """Bytes that a replica's process and all that it started use; None when it is gone."""
         return processes.memory(pid) if processes.part_of(pid, self._home) == PART else None
 
     def _known(self) -> dict[str, str]:
@@ -235,7 +235,7 @@ def read_log(path: Path, offset: int | None, *, lines: int = 1000) -> tuple[list
         file.seek(start)
         data = file.read(LOG_CHUNK)
     end = data.rfind(b"\n") + 1
-    if not end and len(data) == LOG_CHUNK:  # one line longer than that is told in pieces
+    if not end and len(data) == LOG_CHUNK:  # one line longer than that is returned in pieces
         data, end = data[:-1] + b"\n", len(data)
     found = data[:end].split(b"\n")[:-1]
     if from_end and start:

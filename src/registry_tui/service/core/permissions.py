@@ -46,7 +46,7 @@ def check_project(session: Session, principal: Principal, row: ProjectRow, role:
     collaborator = session.get(CollaboratorRow, (row.id, principal.name))
     if collaborator is None:
         raise NotPermitted(
-            f"{principal.name} is no collaborator of project {row.name}",
+            f"{principal.name} is not a collaborator of project {row.name}",
             action=f"Ask one of its administrators for the role {role.value}",
         )
     if _RANK[Role(collaborator.role)] < _RANK[role]:

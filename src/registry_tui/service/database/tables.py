@@ -271,7 +271,7 @@ class RevisionRow(Base):
     error: Mapped[str] = mapped_column(default="")
     #: Whether a real call was answered; the first ones decide whether it stays (`first_calls.py`).
     proven: Mapped[bool] = mapped_column(default=False)
-    #: Revisions that differ only in what replicas need not be started anew for share a generation of replicas.
+    #: Revisions share a generation of replicas when their differences need no restart of replicas.
     generation: Mapped[int]
     #: A `schemas.deployments.BuildState`, the environment that it led to, and its time.
     build: Mapped[str] = mapped_column(default="pending")

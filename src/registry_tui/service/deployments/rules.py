@@ -175,7 +175,7 @@ def restart_deployment(service: Service, principal: Principal, deployment: str) 
     Raises Missing, NotPermitted, WrongState, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
-    return roll_out(service, principal, row, settings_now(service, principal, row), "restart", anew=True)
+    return roll_out(service, principal, row, settings_now(service, principal, row), "restart", fresh=True)
 
 
 def roll_back(
@@ -189,7 +189,7 @@ def roll_back(
     served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
     if revision is None:
         now_ = gateway_link.active_revision(row) or row.revisions[-1]
-        # Restarts and other numbers of replicas are no step back.
+        # A restart or another number of replicas is not a step back.
         before = [each for each in served if each.number < row.revision and not serves_the_same(each, now_)]
         if not before:
             raise WrongState(f"{row.name} has served nothing else before", action="See its history")
@@ -218,11 +218,11 @@ def roll_out(
     settings: Settings,
     comment: str,
     *,
-    anew: bool = False,
+    fresh: bool = False,
     instead_of: int | None = None,
     reason: str = "",
 ) -> Accepted[Deployment]:
-    """Begins a rollout of these settings as a new revision; `anew`: with new replicas in any case.
+    """Begins a rollout of these settings as a new revision; `fresh`: with new replicas in any case.
 
     `instead_of`: the revision that it takes the place of because that one fails, and `reason` says so afterwards.
     """
@@ -235,7 +235,7 @@ def roll_out(
             raise WrongState(f"{row.name} was changed meanwhile", action="Look at it again")
         active = gateway_link.active_revision(present)
         serves = active is not None and present.state == DeploymentState.DEPLOYED.value
-        same = active is not None and serves and not anew and same_replicas(active, settings)
+        same = active is not None and serves and not fresh and same_replicas(active, settings)
         generation = active.generation if active is not None and same else number
         present.workflow_id, present.updated_at = workflow_id, now()
         new = revision_row(present, settings, number, generation, principal, workflow_id, comment)

@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 #: The same for all versions of the program, so that a newer one goes on with what an older one began.
 _APPLICATION_VERSION = "1"
 
-#: What DBOS says of a workflow that it does not go on with.
+#: DBOS's states of a workflow that it does not go on with.
 _BROKEN = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-#: What people are told of one.
+#: The error that people see of one.
 BROKE_OFF = "The workflow broke off because of an error of the service itself"
 
 

@@ -31,7 +31,7 @@ class Step:
     name: str
     run: StepFunction
     undo: StepFunction | None = None
-    #: Whether a wish to cancel is heard here; not where the work of the steps before cannot be undone any more.
+    #: Whether this step may be cancelled. False once earlier steps can no longer be undone.
     cancellable: bool = True
 
 

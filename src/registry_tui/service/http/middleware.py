@@ -58,7 +58,7 @@ class RequestMiddleware:
         try:
             await self._app(scope, self._limited(headers, receive), send_with_id)
         except Exception as error:
-            if status:  # the answer is under way: cutting it off is all that can be told
+            if status:  # the answer is under way: all that is left is to cut it off
                 raise
             await unexpected(error, scope["path"], request_id)(scope, receive, send_with_id)
         finally:

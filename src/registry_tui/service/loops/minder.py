@@ -54,7 +54,7 @@ class Minder:
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
-        #: Why a deployment could not go back, as said last.
+        #: Why a deployment could not go back, as last reported.
         self._said: dict[str, str] = {}
 
     def look(self) -> None:
@@ -281,7 +281,7 @@ def _still(row: DeploymentRow) -> str:
 
 
 def guarded_look(minder: Minder, said: str) -> str:
-    """Looks once; an error is logged when it is not the one `said` last. Returns what was said."""
+    """Looks once; an error is logged when it differs from `said`, the last one logged. Returns the error's text."""
     try:
         minder.look()
         return ""

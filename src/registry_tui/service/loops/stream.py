@@ -1,8 +1,8 @@
 """The stream of changes: what the service's own writes tell to those who follow it, in this process.
 
 Changes are taken from the database's sessions once they are committed, so that no function has to think of it.
-Each follower has a bounded queue. One that reads too slowly, or comes back after more than is kept, is told to ask
-for everything again (`resync`) and costs nothing more.
+Each follower has a bounded queue. One that reads too slowly, or comes back after more than is kept, gets `resync`: it
+has to ask for everything again, and costs nothing more.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Follower:
 
 
 class Hub:
-    """Who follows, and what was told last. Threads may publish; followers live in the server's event loop."""
+    """The followers and the last changes. Threads may publish; followers live in the server's event loop."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -129,7 +129,7 @@ class Hub:
         missed = [change for change in self._kept if int(change.id.rpartition("-")[2]) > int(number)]
         return [change for change in missed if follower.may_see(change)]
 
-    # -- what is told -----------------------------------------------------------------------------
+    # -- changes -----------------------------------------------------------------------------
 
     def committed(self, rows: Iterable[object]) -> None:
         """Rows that a session has written."""
@@ -147,7 +147,7 @@ class Hub:
             try:
                 self._look(probes.platform_status(service.home))
             except PlatformError as error:
-                logger.debug("the parts' health cannot be told: %s", error.message)
+                logger.debug("the parts' health is not known: %s", error.message)
             self.closed.wait(HEALTH_EVERY)
 
     def _look(self, status: PlatformStatus) -> None:

@@ -10,7 +10,7 @@ from registry_tui.service.errors import PartUnavailable
 
 
 def platform_status(service: Service) -> PlatformStatus:
-    """Every part: what supervisord says, and what a probe found. Raises PartUnavailable when nothing can be told."""
+    """Every part: supervisord's state of it, and what a probe found. Raises PartUnavailable."""
     try:
         return probes.platform_status(service.home)
     except PlatformError as error:

@@ -28,7 +28,7 @@ _TIMEOUT = 2.0
 
 
 def publish(service: Service) -> None:
-    """Writes the gateway's routes anew from the database; to be called after each change of what they tell.
+    """Writes the gateway's routes from the database. Call it after each change of deployments, keys or collaborators.
 
     Raises PartUnavailable when the file cannot be written.
     """
@@ -126,7 +126,7 @@ def _gateway(socket: Path) -> httpx.Client:
 
 
 def traffic(told: Mapping[str, Any], deployment: str) -> Traffic:
-    """One deployment's counts among what `stats` told."""
+    """One deployment's counts in an answer of `stats`."""
     found = told.get("deployments", {}).get(deployment)
     return Traffic() if found is None else Traffic.model_validate(found)
 

@@ -1,4 +1,4 @@
-"""What MLflow's server is told: where each project's artifacts and registrations go, and who may enter."""
+"""Publishes to MLflow's server where each project's artifacts and registrations go, and who may enter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def registry_of(project: ProjectRow) -> RegistryRow | None:
 
 
 def publish(service: Service) -> None:
-    """Writes `routes.json` anew from the database. Call it after each change of projects, collaborators or registries.
+    """Writes `routes.json` from the database. Call it after each change of projects, collaborators or registries.
 
     Raises PartUnavailable when the file cannot be written.
     """
@@ -64,7 +64,7 @@ def publish(service: Service) -> None:
 def mirror_access(service: Service, project_id: str) -> None:
     """Makes MLflow let exactly a project's collaborators, and the installation's owner, into it and its registry.
 
-    One that is gone is no error. Raises PartUnavailable.
+    Does nothing when it is gone. Raises PartUnavailable.
     """
     with service.database.reading() as session:
         project = session.get(ProjectRow, project_id)

@@ -33,7 +33,7 @@ from registry_tui.service.registries.views import count_models, to_schema
 from registry_tui.service.stores.seaweedfs import machine_policy
 
 ENTITLEMENT = "ML_MODEL_REGISTRY"
-#: Where a registry is created from when it is no workspace.
+#: Where a registry is created from, when that is not a workspace.
 CONTROL_PLANE = "control plane"
 #: MLflow workspaces of registries are named so; no project's is.
 MLFLOW_PREFIX = "mr-"
@@ -265,7 +265,7 @@ def load(service: Service, registry_id: str) -> RegistryRow | None:
 
 
 def change(service: Service, registry_id: str, **values: Any) -> None:
-    """Sets columns of a registry's row; one that is gone is no error."""
+    """Sets columns of a registry's row, if it exists."""
     with service.database.session() as session:
         row = session.get(RegistryRow, registry_id)
         if row is not None:

@@ -72,12 +72,12 @@ class ObjectStore:
     # -- buckets -----------------------------------------------------------------------------------
 
     def create_bucket(self, bucket: str) -> None:
-        """Makes a bucket; one that is there already is kept."""
+        """Makes a bucket; one that already exists is kept."""
         with _translated(f"bucket {bucket}", ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")):
             self.s3().create_bucket(Bucket=bucket)
 
     def delete_bucket(self, bucket: str) -> None:
-        """Deletes an empty bucket; one that is gone is no error. Raises InUse when it holds objects."""
+        """Deletes an empty bucket, if it exists. Raises InUse when it holds objects."""
         if self.bucket_holds_objects(bucket):
             raise InUse(f"Bucket {bucket} still holds objects", action="Remove them first")
         with _translated(f"bucket {bucket}", ("NoSuchBucket",)):
@@ -128,7 +128,7 @@ class ObjectStore:
     # -- machine users -----------------------------------------------------------------------------
 
     def create_user(self, name: str) -> None:
-        """Makes a user who may nothing; one that is there already is kept."""
+        """Makes a user without any permission; one that already exists is kept."""
         with _translated(f"user {name}", ("EntityAlreadyExists",)):
             self._iam().create_user(UserName=name)
 
@@ -150,7 +150,7 @@ class ObjectStore:
             self._iam().delete_user_policy(UserName=name, PolicyName=_POLICY)
 
     def delete_user(self, name: str) -> None:
-        """Deletes a user with policy and keys; one that is gone is no error."""
+        """Deletes a user with policy and keys, if it exists."""
         self.delete_policy(name)
         with _translated(f"user {name}", ("NoSuchEntity",)):
             self._delete_keys(name)

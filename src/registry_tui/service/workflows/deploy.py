@@ -211,7 +211,7 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
 
 
 def _require_hope(backends: Backends, process: ReplicaProcess) -> None:
-    """Raises WrongState when a replica said that it cannot serve, or ended too often."""
+    """Raises WrongState when a replica reported that it cannot serve, or ended too often."""
     if process.reason:
         raise WrongState(process.reason, action="See its log: `registry-tui deployments logs`")
     if process.state == "FATAL" or (process.starts > 1 and process.state in ("BACKOFF", "EXITED")):

@@ -29,7 +29,7 @@ def _user(row: RegistryRow) -> str:
 
 
 def _begin(context: StepContext) -> None:
-    """An old workflow that is retried must not make anew what a later one made. Raises Missing, WrongState."""
+    """A retried old workflow must not make again what a later one made. Raises Missing, WrongState."""
     row = _row(context)
     making = (RegistryStatus.PROVISION_STARTED, RegistryStatus.INSTALLATION_STARTED)
     failed = (RegistryStatus.PROVISION_FAILED, RegistryStatus.INSTALLATION_FAILED)

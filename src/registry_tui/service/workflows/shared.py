@@ -30,7 +30,7 @@ def give_back(context: StepContext, deleted: int) -> None:
         context.log(f"{deleted - freed} more bytes lie in volumes that are in use; {LATER}")
 
 
-#: Seconds for which the gateway may still use replicas that it was told to leave.
+#: Seconds for which the gateway may still use replicas that its new routes leave out.
 SETTLE = 0.5
 
 

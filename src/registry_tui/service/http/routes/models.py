@@ -60,7 +60,7 @@ def list_models(
         Query(description="name, updated_at, created_at, owner, location or latest_version; with - descending"),
     ] = None,
 ) -> Page[RegisteredModel]:
-    """The models that you may see, by name unless told otherwise."""
+    """The models that you may see, by name by default."""
     return model_list.list_models(
         service,
         principal,
@@ -96,7 +96,7 @@ def delete_model(
     model: str,
     keep_archives: Annotated[bool, Query(description="Leaves the files in the object store")] = False,
 ) -> None:
-    """Deletes a model with all versions, and their archives unless told to keep them; for its owner."""
+    """Deletes a model with all versions, and their archives unless they are kept; for its owner."""
     deleting.delete_model(service, principal, registry, model, keep_archives=keep_archives)
 
 
@@ -132,7 +132,7 @@ def list_versions(
     status: VersionStatus | None = None,
     order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
 ) -> Page[ModelVersion]:
-    """A model's versions, newest first unless told otherwise."""
+    """A model's versions, newest first by default."""
     return versions.list_versions(
         service,
         principal,

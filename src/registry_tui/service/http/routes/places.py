@@ -89,7 +89,7 @@ def list_projects(
     environment: NameIn | None = None,
     order_by: Annotated[str | None, Query(description="name, creator or created_at; -field descending")] = None,
 ) -> Page[Project]:
-    """The projects that you may enter, by name unless told otherwise, of one workspace or environment or of all."""
+    """The projects that you may enter, by name by default, of one workspace or environment or of all."""
     return projects.list_projects(
         service,
         principal,

@@ -30,7 +30,7 @@ def list_registries(
         str | None, Query(description="name, environment, cloud, status, owner, location, created_at or updated_at")
     ] = None,
 ) -> Page[ModelRegistry]:
-    """Model Registries, by name unless told otherwise."""
+    """Model Registries, by name by default."""
     return registries.list_registries(
         service,
         principal,

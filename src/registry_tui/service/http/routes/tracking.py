@@ -63,7 +63,7 @@ def list_experiments(
     order_by: Annotated[str | None, Query(description="name, created_at, updated_at or id; with - descending")] = None,
     deleted: Annotated[bool, Query(description="The deleted ones instead")] = False,
 ) -> Page[Experiment]:
-    """Experiments of a project, newest first unless told otherwise."""
+    """Experiments of a project, newest first by default."""
     return experiments.list_experiments(
         service,
         principal,
