@@ -82,13 +82,19 @@ async def test_builds_history_and_settings(open_program: Open, changed: Deployme
 async def test_a_request_is_tried_and_copied(open_program: Open, changed: Deployment) -> None:
     async with open_program(size=(110, 34)) as driver:
         await go(driver, changed)
-        assert driver.screen.reason("python") == "send a test first"
+        await driver.press("C")
+        await driver.shows("the request in Python   send a test first", "registry-tui", "deployments show")
+        await driver.press("escape")
         await driver.press("T")
         await driver.shows("dataframe_split", "ctrl+t sends   the model's input example")
         await driver.press("ctrl+t")
         await driver.shows("200", "23.0")
         await driver.press("c")
         await driver.until(lambda: "curl" in driver.app.clipboard, "the curl command line")
+        await driver.press("C")
+        await driver.shows("the request in Python")
+        await driver.press("end", "up", "enter")
+        await driver.until(lambda: "import " in driver.app.clipboard, "the request in Python")
         await driver.press("T", "ctrl+a")
         await driver.type("{")
         await driver.press("ctrl+t")

@@ -239,6 +239,13 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
 
         open_menu(self.frame)
 
+    def show_code(self) -> None:
+        """Shows what can be copied as code at the place in view."""
+        # Read with the first copy, not before the first paint.
+        from registry_tui.screens.base.copy_code import offer
+
+        offer(self.frame)
+
     def start_platform(self) -> None:
         """Shows the platform's parts coming up."""
         from registry_tui.screens.activity.start import StartScreen

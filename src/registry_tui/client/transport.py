@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
+from registry_tui.client.outgoing import Outgoing, outgoing
 from registry_tui.contracts import names
 from registry_tui.platform.extras import how_to_start
 from registry_tui.platform.paths import Home
@@ -83,6 +84,8 @@ class Transport:
         )
         #: When questions that wait for their answer were asked (`time.monotonic`), by request ID.
         self._asked: dict[str, float] = {}
+        #: What was changed last.
+        self.last_change: Outgoing | None = None
 
     @property
     def waiting(self) -> float:
@@ -138,9 +141,11 @@ class Transport:
         sent = {"X-Request-ID": request_id, **(headers or {})}
         query = {key: value for key, value in (params or {}).items() if value is not None}
         content = None if body is None else body.model_dump_json()
+        change: Outgoing | None = None
         if content is not None:
             sent["Content-Type"] = "application/json"
         if method != "GET" and not reads:
+            change = outgoing(method, address, query, content)
             sent["Idempotency-Key"] = intents.key_for(f"{method} {address} {query} {content}".encode())
         if timeout is httpx.USE_CLIENT_DEFAULT:
             self._asked[request_id] = time.monotonic()
@@ -159,6 +164,7 @@ class Transport:
             self._asked.pop(request_id, None)
         if response.is_error:
             raise problem_of(response, request_id)
+        self.last_change = change or self.last_change
         return response
 
     async def _read(self, url: str, params: dict[str, Any], start: int, length: int | None) -> bytes:

@@ -66,6 +66,13 @@ EVERYWHERE = (
     Action("previous", "left_square_bracket", "previous", "The place before, in your history", footer=False),
     Action("next", "right_square_bracket", "next", "The place after, in your history", footer=False),
     Action("refresh", "ctrl+r", "refresh", "Ask the service again, keeping your place", footer=False),
+    Action(
+        "copy_code",
+        "C",
+        "as code",
+        "Copy the command line of the last change, of the selection, or of the page; ctrl+o in a form",
+        footer=False,
+    ),
     Action("suspend", "ctrl+z", "suspend", "Back to the shell; its command fg brings the program back", footer=False),
     Action("quit", "ctrl+q", "quit", "Leave; the platform goes on (registry-tui down stops it)", footer=False),
 )
@@ -336,7 +343,6 @@ DEPLOYMENT = (
     ),
     Action("send", "ctrl+t", "send", "Test: send the request", footer=False),
     Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False, meaning="copy"),
-    Action("python", "C", "Python", "Copy the request as Python", footer=False, meaning="copy_code"),
     Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
     Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
     Action("model", "m", "model", "The registered model whose version serves", footer=False),

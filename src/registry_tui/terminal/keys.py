@@ -44,7 +44,7 @@ VERBS: Mapping[str, str] = {
     "mark": "Mark, for comparing",
     "compare": "Compare the marked ones",
     "copy": "Copy the selection's name, address or text",
-    "copy_code": "Copy as code",
+    "copy_code": "Copy as code: a command line, or Python",
     "copy_crn": "Copy the CRN of what the page shows",
     "view": "Everything known about it, as YAML or JSON",
     "export": "Save what is listed or shown in a file",
@@ -120,6 +120,8 @@ Each key means the same on every page where it does anything. This page is made 
 - What acts on one thing acts on the selection. A question before something is deleted, stopped or revoked starts on
   Cancel; where a name has to be typed, it starts in that field, and Enter does nothing until the name is right.
 - In a text field, letters are text; `esc` leaves it, `ctrl+_` undoes what was typed.
+- `C` copies the command line that does the same: of the last change, of the selection, of the page. In a form `ctrl+o`
+  copies the one of what OK would send.
 - All keys of pages can be changed: [configuration.md](configuration.md) lists the actions of each page by name.
 
 In every list: `↑` `↓` or `k` `j` a row, `pgup` `pgdn` a page, `ctrl+↑` `ctrl+↓` half a page, `g` `G` or `home` `end`

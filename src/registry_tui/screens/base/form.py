@@ -103,6 +103,8 @@ class Form(Dialog[Result]):
     SENDS: ClassVar[bool] = True
     #: Whether the form says beside its fields what is wrong there.
     TELLS_ITSELF: ClassVar[bool] = False
+    # Where a field has the keys, C is text.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o,C", "copy_code", "Copy the command line", show=False)]
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,6 +230,21 @@ class Form(Dialog[Result]):
             self.program.report(error)
         else:  # it wanted to show something in the form
             self.log.debug(error)
+
+    def action_copy_code(self) -> None:
+        """Copies the command line that does what OK would do."""
+        why = self.problem_of() if self.SENDS else "no command does this"
+        if self.busy or why is not None:
+            self.complain(f"not copied: {why or 'it is being sent'}")
+        else:
+            self.work_on(self._copy_code(), "code")
+
+    async def _copy_code(self) -> None:
+        # Read with the first copy, not with the first form.
+        from registry_tui.screens.base.copy_code import copy_what_is_sent
+
+        self.tell(None)
+        self.app.notify(await copy_what_is_sent(self.program, self.send()), markup=False)
 
     def _show_sending(self) -> None:
         self._since, self._focused = time.monotonic(), self.focused

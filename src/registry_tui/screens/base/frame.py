@@ -298,6 +298,13 @@ class FrameScreen(Loading, LowestScreen):
         self.program.paint_anew()
         self.refresh_data()
 
+    def code(self) -> Iterable[tuple[str, str, str | None]]:
+        """What the page offers to copy as code beside command lines: words, text, and why not now."""
+        return ()
+
+    def do_copy_code(self) -> None:
+        self.program.show_code()
+
     def do_suspend(self) -> None:
         self.app.action_suspend_process()
 

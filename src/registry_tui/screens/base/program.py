@@ -103,6 +103,9 @@ class Program(Protocol):
     def show_help(self) -> None:
         """Shows every action of the place in view."""
 
+    def show_code(self) -> None:
+        """Shows what can be copied as code at the place in view."""
+
     def show_actions_menu(self) -> None:
         """Shows what can be done with the selection or the place in view."""
 

@@ -242,9 +242,11 @@ class DeploymentScreen(DeploymentActions):
         elif self.found is not None:
             self.program.copy_text(self.found.endpoint_url)
 
-    def do_python(self) -> None:
-        if self.trying.answer is not None:
-            self.program.copy_text(self.trying.answer.python)
+    def code(self) -> Iterable[tuple[str, str, str | None]]:
+        answer = self.trying.answer
+        why_not = "send a test first" if answer is None else None
+        yield "the request in Python", answer.python if answer is not None else "", why_not
+        yield "the request for curl", answer.curl if answer is not None else "", why_not
 
     # -- logs -----------------------------------------------------------------------------------------
 
@@ -277,8 +279,6 @@ class DeploymentScreen(DeploymentActions):
     def why_not(self, action: str) -> str | None:
         if self.found is None:
             return "the deployment is not known yet"
-        if action == "python" and self.trying.answer is None:
-            return "send a test first"
         if action == "save" and not self.logs.lines:
             return "the log is empty"
         if action == "open" and self.tab not in ("builds", "history"):

@@ -1,0 +1,398 @@
+"""The command lines that do what a request to the service does: `registry-tui projects create churn -w default`.
+
+`test_command_lines.py` gives each line back to the command line, and compares the request that it sends.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from registry_tui.client.outgoing import Outgoing
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+
+PROGRAM = "registry-tui"
+#: Options with their values; None: an option that takes none.
+Options = Sequence[tuple[str, Any]]
+Line = list[str]
+
+
+class NoCommand(Exception):
+    """No command line does this; the message says why."""
+
+
+def command_lines(request: Outgoing) -> list[Line]:
+    """The commands (words behind `registry-tui`) that do what the request does. Raises NoCommand."""
+    for method, pattern, make in _COMMANDS:
+        if method == request.method and (names := _matched(pattern, request.parts)) is not None:
+            return make(names, request.query, request.body)
+    raise NoCommand("no command does this")
+
+
+def showing(kind: str, names: Mapping[str, str]) -> Line | None:
+    """The command that shows a kind of place (`terminal/commands.py`) with what it shows, by name or ID."""
+    known = {name: value for name, value in names.items() if value}
+    project, registry = ("--project", known.get("project")), ("--registry", known.get("registry"))
+    made: dict[str, Callable[[], Line]] = {
+        "registries": lambda: line("registries list"),
+        "registry": lambda: line("registries show", [known["registry"]]),
+        "projects": lambda: line("projects list"),
+        "project": lambda: line("experiments list", (), [project]),
+        "experiment": lambda: line("runs list", (), [project, ("--experiment", known["experiment"])]),
+        "run": lambda: line("runs show", [known["run"]], [project]),
+        "models": lambda: line("models list", (), [registry]),
+        "model": lambda: line("models versions", [known["model"]], [registry]),
+        "diff": lambda: line("models diff", [known["model"], known["one"], known["other"]], [registry]),
+        "deployments": lambda: line("deployments list", (), [project]),
+        "deployment": lambda: line("deployments show", [known["deployment"]]),
+        "keys": lambda: line("keys list"),
+        "environments": lambda: line("environments list"),
+        "activity": lambda: line("workflows list"),
+        "workflow": lambda: line("workflows show", [known["workflow"]]),
+    }
+    return made[kind]() if kind in made else None
+
+
+def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
+    """The command that shows the selected row of a kind of list."""
+    project, registry = ("--project", names.get("project")), ("--registry", getattr(row, "registry_id", None))
+    made: dict[str, Callable[[], Line]] = {
+        "registries": lambda: line("registries show", [row.id]),
+        "projects": lambda: line("projects show", [row.id]),
+        "project": lambda: line("experiments show", [row.id], [project]),
+        "experiment": lambda: line("runs show", [row.id], [project]),
+        "models": lambda: line("models show", [row.name], [registry]),
+        "model": lambda: line("models version", [row.model_name, row.version], [registry]),
+        "deployments": lambda: line("deployments show", [row.id]),
+        "environments": lambda: line("environments show", [row.id]),
+        "activity": lambda: line("workflows show", [row.id]),
+    }
+    return made[kind]() if kind in made else None
+
+
+def as_typed(lines: Sequence[Line], environment: Mapping[str, str] = os.environ) -> str:
+    """The commands as a shell takes them, on the same platform and as the same user."""
+    options: Line = []
+    if home := environment.get(ENVIRONMENT_VARIABLE):
+        options += ["--data-dir", home]
+    if user := environment.get("REGISTRY_TUI_USER"):
+        options += ["--user", user]
+    return " && ".join(" ".join(map(quoted, (PROGRAM, *options, *line))) for line in lines)
+
+
+def quoted(word: str) -> str:
+    """A word for bash, zsh and ksh, in one line and without control characters, which a terminal would obey."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = "".join(
+        {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t"}.get(each)
+        or (each if each.isprintable() else "".join(f"\\x{byte:02x}" for byte in each.encode()))
+        for each in word
+    )
+    return f"$'{escaped}'"
+
+
+def line(words: str, arguments: Sequence[Any] = (), options: Options = ()) -> Line:
+    """A command with its arguments and options, of which those without a value are left out."""
+    made = words.split()
+    for name, value in options:
+        if value is True:
+            made.append(name)
+        elif value is not None and value is not False:
+            text = str(value)
+            # What begins with a hyphen would be read as another option.
+            made += [f"{name}={text}"] if text.startswith("-") else [name, text]
+    given = [str(each) for each in arguments if each is not None]
+    return [*made, *(["--"] if any(each.startswith("-") for each in given) else []), *given]
+
+
+def _matched(pattern: str, parts: Sequence[str]) -> tuple[str, ...] | None:
+    """What stands for the stars of a pattern, when it is the address."""
+    wanted = pattern.split("/")
+    if len(wanted) != len(parts) or any(one not in ("*", two) for one, two in zip(wanted, parts, strict=True)):
+        return None
+    return tuple(two for one, two in zip(wanted, parts, strict=True) if one == "*")
+
+
+def _tags(tags: Sequence[Mapping[str, str]]) -> Options:
+    if any("=" in each["key"] for each in tags):
+        raise NoCommand("a tag's key holds a “=”, which the command line takes for its end")
+    return [("--tag", f"{each['key']}={each['value']}") for each in tags]
+
+
+def _variables(variables: Sequence[Mapping[str, Any]]) -> Options:
+    """Secret values are read from files: other people of the machine can see a command line."""
+    given: list[tuple[str, Any]] = []
+    for each in variables:
+        if not each["secret"]:
+            given.append(("--env", f"{each['name']}={each['value'] or ''}"))
+        elif each["value"] is not None:
+            given.append(("--secret-env", f"{each['name']}=@{each['name']}.secret"))
+    return given
+
+
+def _switch(name: str, value: bool | None, usual: bool | None = None) -> Options:
+    return [] if value is None or value is usual else [(f"--{'' if value else 'no-'}{name}", True)]
+
+
+#: What stands for the stars of an address; the body's fields, or the query.
+Names = tuple[str, ...]
+Body = dict[str, Any]
+Make = Callable[[Names, Body, Body], list[Line]]
+
+
+def _simple(words: str, *options: tuple[str, Any]) -> Make:
+    """A command whose arguments are the address' names."""
+    return lambda names, query, body: [line(words, names, options)]
+
+
+def _create_environment(names: Names, query: Body, body: Body) -> list[Line]:
+    return [
+        line(
+            "environments create",
+            [body["name"]],
+            [("--cloud", body["cloud"]), *_switch("raz", body["raz_enabled"], usual=True)],
+        )
+    ]
+
+
+def _create_registry(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--name", body["name"]),
+        ("--existing-nfs", body["existing_nfs"]),
+        ("--nfs-protocol-version", body["nfs_protocol_version"]),
+        *_switch("grant-storage", body["grant_storage_access"], usual=True),
+    ]
+    return [line("registries create", [body["environment"]], options)]
+
+
+def _delete_registry(names: Names, query: Body, body: Body) -> list[Line]:
+    archives = "--delete-archives" if body["delete_archives"] else "--keep-archives"
+    return [line("registries delete", names, [("--force", body["force"]), (archives, True), ("--yes", True)])]
+
+
+def _register(names: Names, query: Body, body: Body) -> list[Line]:
+    path = body["artifact_path"]
+    options: Options = [
+        ("--project", names[0]),
+        ("--name", body["name"]),
+        ("--run", body["run_id"]),
+        ("--path", "." if path == "" else path),
+        ("--logged-model", body["logged_model_id"]),
+        ("--source", body["source"]),
+        ("--description", body["description"] or None),
+        ("--notes", body["notes"] or None),
+        *_tags(body["tags"]),
+        ("--visibility", body["visibility"]),
+    ]
+    return [line("models register", (), options)]
+
+
+def _update_model(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--registry", names[0]),
+        ("--description", body["description"]),
+        ("--visibility", body["visibility"]),
+        ("--owner", body["owner"]),
+        *_tags(body["set_tags"]),
+        *(("--untag", key) for key in body["delete_tags"]),
+    ]
+    return [line("models update", names[1:], options)]
+
+
+def _update_version(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--registry", names[0]),
+        ("--notes", body["notes"]),
+        *_tags(body["set_tags"]),
+        *(("--untag", key) for key in body["delete_tags"]),
+    ]
+    return [line("models update-version", names[1:], options)]
+
+
+def _delete_models(names: Names, query: Body, body: Body) -> list[Line]:
+    keeps = query.get("keep_archives") or query.get("keep_archive")
+    options: Options = [("--registry", names[0]), ("--keep-archives", bool(keeps)), ("--yes", True)]
+    return [line("models delete", names[1:], options)]
+
+
+def _set_alias(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("models alias set", [*names[1:], query["version"]], [("--registry", names[0])])]
+
+
+def _of_model(words: str) -> Make:
+    """A command about a model or a version, whose registry is an option."""
+    return lambda names, query, body: [line(words, names[1:], [("--registry", names[0])])]
+
+
+def _serving(body: Body) -> list[tuple[str, Any]]:
+    """The options that creating and changing a deployment have in common."""
+    return [
+        ("--version", body["version"]),
+        ("--alias", body["alias"]),
+        ("--replicas", body["replicas"]),
+        ("--cpu", body["cpu"]),
+        ("--memory", body["memory_bytes"]),
+        *_variables(body["environment"] or []),
+    ]
+
+
+def _create_deployment(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--project", body["project"]),
+        ("--model", body["model"]),
+        *_serving(body),
+        ("--follow", body["follow_alias"]),
+        ("--batching", body["batching"] if body["batching"] != "auto" else None),
+        *_switch("authentication", body["authentication"], usual=True),
+        *_switch("strict-json", body["strict_json"], usual=False),
+        ("--own-port", body["own_port"]),
+        ("--description", body["description"] or None),
+        ("--comment", body["comment"] or None),
+    ]
+    return [line("deployments create", [body["name"]], options)]
+
+
+def _update_deployment(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        *_serving(body),
+        ("--batching", body["batching"]),
+        *_switch("follow", body["follow_alias"]),
+        *_switch("authentication", body["authentication"]),
+        *_switch("strict-json", body["strict_json"]),
+        ("--description", body["description"]),
+        ("--comment", body["comment"] or None),
+    ]
+    scaled = body["comment"] == f"scaled to {body['replicas']}"
+    if scaled and all(value is None for key, value in body.items() if key not in ("replicas", "comment")):
+        return [line("deployments scale", [*names, body["replicas"]])]
+    return [line("deployments update", names, options)]
+
+
+def remark(request: Outgoing) -> str:
+    """What somebody has to know who uses the commands; empty where nothing."""
+    body = request.body
+    given = body.get("environment") if request.parts[:1] == ("deployments",) else None
+    words = []
+    if any(each["secret"] and each["value"] is not None for each in given or []):
+        words.append("put each secret value into the file NAME.secret first")
+    if given is not None and request.method == "PATCH":
+        words.append("a variable that is taken away needs --unset-env NAME")
+    return "; ".join(words)
+
+
+def _roll_back(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("deployments rollback", names, [("--revision", query.get("revision"))])]
+
+
+def _delete_deployment(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("deployments delete", names, [("--force", bool(query.get("force"))), ("--yes", True)])]
+
+
+def _create_key(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("keys create", [body["name"]], [("--expires", body["days"] or body["expires_at"])])]
+
+
+def _clean_up(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("registries clean-up", names, [("--versions", bool(body["versions"])), ("--yes", True)])]
+
+
+def _create_in(words: str, option: str, name: str, text: str = "") -> Make:
+    """A command that makes something with a name in something else."""
+
+    def make(names: Names, query: Body, body: Body) -> list[Line]:
+        options: list[tuple[str, Any]] = [(option, body[name] if name else names[0])]
+        options += [(f"--{text}", body[text] or None)] if text else []
+        return [line(words, [body["name"]], options)]
+
+    return make
+
+
+def _chosen(words: str, key: str, *options: tuple[str, Any]) -> Make:
+    """A command about several runs or experiments of a project."""
+    return lambda names, query, body: [line(words, body[key], [("--project", names[0]), *options])]
+
+
+def _update_runs(names: Names, query: Body, body: Body) -> list[Line]:
+    made, runs, project = [], body["run_ids"], ("--project", names[0])
+    if body["name"] is not None:
+        made.append(line("runs rename", runs, [("--name", body["name"]), project]))
+    if body["note"] is not None:
+        made.append(line("runs note", runs, [("--text", body["note"]), project]))
+    if body["set_tags"]:
+        made.append(line("runs tag", runs, [*_tags(body["set_tags"]), project]))
+    if body["delete_tags"]:
+        made.append(line("runs untag", runs, [*(("--tag", key) for key in body["delete_tags"]), project]))
+    return made
+
+
+def _purge_runs(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--project", names[0]),
+        ("--older-than", body["older_than_days"] or None),
+        ("--yes", True),
+    ]
+    return [line("runs purge", body["run_ids"], options)]
+
+
+_YES = ("--yes", True)
+_MODEL = "registries/*/models/*"
+_VERSION = f"{_MODEL}/versions/*"
+#: Method and address below `/api/v1`, with the command that does the same.
+_COMMANDS: tuple[tuple[str, str, Make], ...] = (
+    ("POST", "environments", _create_environment),
+    ("DELETE", "environments/*", _simple("environments delete", _YES)),
+    ("POST", "workspaces", _create_in("workspaces create", "--environment", "environment")),
+    ("DELETE", "workspaces/*", _simple("workspaces delete", _YES)),
+    ("POST", "projects", _create_in("projects create", "--workspace", "workspace", "description")),
+    (
+        "DELETE",
+        "projects/*",
+        lambda names, query, body: [line("projects delete", names, [("--force", bool(query.get("force"))), _YES])],
+    ),
+    (
+        "PUT",
+        "projects/*/collaborators/*",
+        lambda names, query, body: [line("projects collaborators set", [*names, body["role"]])],
+    ),
+    ("DELETE", "projects/*/collaborators/*", _simple("projects collaborators remove")),
+    ("POST", "registries", _create_registry),
+    ("POST", "registries/*/synchronize", _simple("registries synchronize")),
+    ("POST", "registries/*/delete", _delete_registry),
+    ("PUT", "registries/*/storage-access", _simple("registries grant-storage")),
+    ("DELETE", "registries/*/storage-access", _simple("registries revoke-storage")),
+    ("POST", "registries/*/storage/clean-up", _clean_up),
+    ("POST", "projects/*/experiments", _create_in("experiments create", "--project", "", "note")),
+    (
+        "PATCH",
+        "projects/*/experiments/*",
+        lambda names, query, body: [line("experiments rename", [names[1], body["name"]], [("--project", names[0])])],
+    ),
+    ("POST", "projects/*/experiments/delete", _chosen("experiments delete", "experiment_ids", _YES)),
+    ("POST", "projects/*/experiments/restore", _chosen("experiments restore", "experiment_ids")),
+    ("POST", "projects/*/runs/update", _update_runs),
+    ("POST", "projects/*/runs/delete", _chosen("runs delete", "run_ids", _YES)),
+    ("POST", "projects/*/runs/restore", _chosen("runs restore", "run_ids")),
+    ("POST", "projects/*/runs/purge", _purge_runs),
+    ("POST", "projects/*/register", _register),
+    ("PATCH", _MODEL, _update_model),
+    ("DELETE", _MODEL, _delete_models),
+    ("PUT", f"{_MODEL}/aliases/*", _set_alias),
+    ("DELETE", f"{_MODEL}/aliases/*", _of_model("models alias delete")),
+    ("PATCH", _VERSION, _update_version),
+    ("DELETE", _VERSION, _delete_models),
+    ("POST", f"{_VERSION}/verify", _of_model("models verify")),
+    ("POST", f"{_VERSION}/verification", _of_model("models verify")),
+    ("POST", "deployments", _create_deployment),
+    ("PATCH", "deployments/*", _update_deployment),
+    ("POST", "deployments/*/stop", _simple("deployments stop")),
+    ("POST", "deployments/*/restart", _simple("deployments restart")),
+    ("POST", "deployments/*/rollback", _roll_back),
+    ("DELETE", "deployments/*", _delete_deployment),
+    ("POST", "keys", _create_key),
+    ("DELETE", "keys/*", _simple("keys revoke", _YES)),
+    ("POST", "workflows/*/cancel", _simple("workflows cancel")),
+    ("POST", "workflows/*/retry", _simple("workflows retry")),
+)

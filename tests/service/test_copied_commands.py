@@ -1,0 +1,70 @@
+"""Copied command lines, as somebody pastes them into a shell: they do what the request would have done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_tui.client import RegistryClient
+from registry_tui.client.outgoing import NotSent, rehearsal
+from registry_tui.schemas.deployments import ApiKeyCreate
+from registry_tui.schemas.places import Project
+from registry_tui.schemas.tracking import ExperimentCreate, ExperimentsChosen, ExperimentUpdate
+from registry_tui.wording.command_lines import as_typed, command_lines
+from support.platforms import Platform, unique
+
+HOSTILE = "-n 'x' \"$(touch /tmp/never)\" `id`; é模 \\ "
+
+
+async def pasted(platform: Platform, client: RegistryClient, ask: Callable[[], Awaitable[Any]]) -> str:
+    """What the command line of a request printed, run by bash; the request itself is not sent."""
+    with rehearsal(), pytest.raises(NotSent) as rehearsed:
+        await ask()
+    line = as_typed(command_lines(rehearsed.value.request), {"REGISTRY_TUI_HOME": str(platform.home.root)})
+    environment = {**platform.environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    del environment["REGISTRY_TUI_HOME"]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-c", line],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+async def test_pasted_lines_do_what_was_asked_with_hostile_names(
+    platform: Platform, client: RegistryClient, project: Project
+) -> None:
+    name = HOSTILE + unique("x")
+    create = ExperimentCreate(name=name, note="two\nlines")
+    await pasted(platform, client, lambda: client.create_experiment(project.id, create))
+    (made,) = [each for each in (await client.experiments(project.id)).items if each.name == name]
+    await pasted(
+        platform, client, lambda: client.update_experiment(project.id, made.id, ExperimentUpdate(name=f"{name}2"))
+    )
+    assert (await client.experiment(project.id, made.id)).name == f"{name}2"
+    chosen = ExperimentsChosen(experiment_ids=[made.id])
+    await pasted(platform, client, lambda: client.delete_experiments(project.id, chosen))
+    assert made.id not in [each.id for each in (await client.experiments(project.id)).items]
+
+
+async def test_a_pasted_line_makes_and_revokes_a_key(platform: Platform, client: RegistryClient) -> None:
+    name = HOSTILE + unique("k")
+    made = await pasted(platform, client, lambda: client.create_key(ApiKeyCreate(name=name, days=2)))
+    assert made.startswith("rtk_")
+    (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
+    await pasted(platform, client, lambda: client.revoke_key(key.id))
+    (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
+    assert key.revoked_at is not None

@@ -1,0 +1,226 @@
+"""Command lines that do what a request does: given back to the command line, each sends the same request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from registry_tui.cli.main import app
+from registry_tui.client import RegistryClient
+from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
+from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
+from registry_tui.schemas.places import (
+    Cloud,
+    CollaboratorChange,
+    EnvironmentCreate,
+    ProjectCreate,
+    Role,
+    WorkspaceCreate,
+)
+from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
+from registry_tui.schemas.storage import StorageCleanUp
+from registry_tui.schemas.tracking import (
+    ExperimentCreate,
+    ExperimentsChosen,
+    ExperimentUpdate,
+    RunPurge,
+    RunsChosen,
+    RunsUpdate,
+)
+from registry_tui.terminal.commands import SCREENS
+from registry_tui.wording.command_lines import NoCommand, as_typed, command_lines, quoted, remark, showing
+
+Ask = Callable[[RegistryClient], Awaitable[Any]]
+
+NASTY = "a b'c\"d$(touch /tmp/x)`id`;#&|*~ é模"
+TEXT = "-first\nsecond\t'quoted' \\ \x1b[31m!"
+TAGS = [Tag(key="who", value=NASTY), Tag(key="-dash", value="a=b")]
+VARIABLES = [EnvironmentVariable(name="A", value=TEXT), EnvironmentVariable(name="B", value="")]
+
+#: Requests whose commands send nothing else.
+SAME: dict[str, Ask] = {
+    "an environment": lambda c: c.create_environment(
+        EnvironmentCreate(name="lab", cloud=Cloud.AZURE, raz_enabled=False)
+    ),
+    "a workspace": lambda c: c.create_workspace(WorkspaceCreate(name="team", environment="local")),
+    "a project": lambda c: c.create_project(ProjectCreate(name="churn", workspace="default", description=TEXT)),
+    "a collaborator": lambda c: c.set_collaborator("default", "-" + NASTY, CollaboratorChange(role=Role.VIEWER)),
+    "nobody": lambda c: c.remove_collaborator("default", NASTY),
+    "a registry": lambda c: c.create_registry(
+        RegistryCreate(environment="lab", existing_nfs="h:/m", nfs_protocol_version="4.1", grant_storage_access=False)
+    ),
+    "synchronize": lambda c: c.synchronize_registry("r"),
+    "grant": lambda c: c.grant_storage_access("r"),
+    "revoke": lambda c: c.revoke_storage_access("r"),
+    "a version of a run": lambda c: c.register_model(
+        "p",
+        RegisterModel(
+            name=NASTY, run_id="abc", artifact_path="-my model", notes=TEXT, tags=TAGS, visibility=Visibility.PUBLIC
+        ),
+    ),
+    "a model": lambda c: c.update_model(
+        "r", NASTY, ModelUpdate(description=TEXT, owner="ada", set_tags=TAGS, delete_tags=["-x"])
+    ),
+    "a text that goes": lambda c: c.update_model("r", "m", ModelUpdate(description="")),
+    "a version": lambda c: c.update_version("r", NASTY, 3, VersionUpdate(notes=TEXT, set_tags=TAGS, delete_tags=["y"])),
+    "an alias": lambda c: c.set_alias("r", NASTY, "-champion", 3),
+    "no alias": lambda c: c.delete_alias("r", NASTY, "champion"),
+    "a verification": lambda c: c.verify_archive("r", NASTY, 3),
+    "a deployment": lambda c: c.create_deployment(
+        DeploymentCreate(
+            name="wine",
+            project="p",
+            model=NASTY,
+            alias="champion",
+            follow_alias=True,
+            replicas=2,
+            cpu=0.5,
+            memory_bytes=1 << 30,
+            environment=VARIABLES,
+            authentication=False,
+            strict_json=True,
+            own_port=True,
+            description=TEXT,
+            comment=NASTY,
+        )
+    ),
+    "another version": lambda c: c.update_deployment(
+        "d", DeploymentUpdate(version=4, follow_alias=False, authentication=True, strict_json=False, comment=TEXT)
+    ),
+    "more replicas": lambda c: c.update_deployment("d", DeploymentUpdate(replicas=3, comment="scaled to 3")),
+    "stop": lambda c: c.stop_deployment("d"),
+    "restart": lambda c: c.restart_deployment("d"),
+    "roll back": lambda c: c.roll_back_deployment("d", 2),
+    "roll back to the last": lambda c: c.roll_back_deployment("d"),
+    "a key": lambda c: c.create_key(ApiKeyCreate(name=NASTY, days=30)),
+    "no key": lambda c: c.revoke_key("k"),
+    "an experiment": lambda c: c.create_experiment("p", ExperimentCreate(name="-" + NASTY, note=TEXT)),
+    "its name": lambda c: c.update_experiment("p", "7", ExperimentUpdate(name=NASTY)),
+    "runs away": lambda c: c.delete_runs("p", RunsChosen(run_ids=["a", "b"])),
+    "runs back": lambda c: c.restore_runs("p", RunsChosen(run_ids=["a", "b"])),
+    "the name of runs": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a", "b"], name=NASTY)),
+    "the note of runs": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], note="")),
+    "tags of runs": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], set_tags=TAGS)),
+    "tags away": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], delete_tags=["-x", "y"])),
+    "runs for good": lambda c: c.purge_runs("p", RunPurge(older_than_days=30)),
+    "cancel": lambda c: c.cancel_workflow("w"),
+    "retry": lambda c: c.retry_workflow("w"),
+}
+#: Commands that ask the service something first, as they are.
+ASKING: dict[str, tuple[Ask, str]] = {
+    "environment": (lambda c: c.delete_environment("e"), "environments delete --yes e"),
+    "workspace": (lambda c: c.delete_workspace("w"), "workspaces delete --yes w"),
+    "project": (lambda c: c.delete_project("p", force=True), "projects delete --force --yes p"),
+    "registry": (
+        lambda c: c.delete_registry("r", RegistryDelete(delete_archives=True)),
+        "registries delete --delete-archives --yes r",
+    ),
+    "model": (lambda c: c.delete_model("r", "m"), "models delete --registry r --yes m"),
+    "version": (
+        lambda c: c.delete_version("r", "m", 3, keep_archive=True),
+        "models delete --registry r --keep-archives --yes m 3",
+    ),
+    "deployment": (lambda c: c.delete_deployment("d", force=True), "deployments delete --force --yes d"),
+    "archives": (lambda c: c.clean_up_storage("r", StorageCleanUp(archives=["a"])), "registries clean-up --yes r"),
+    "verification": (lambda c: c.begin_verification("r", "m", 3), "models verify --registry r m 3"),
+    "experiments": (
+        lambda c: c.delete_experiments("p", ExperimentsChosen(experiment_ids=["7", "8"])),
+        "experiments delete --project p --yes 7 8",
+    ),
+    "experiments back": (
+        lambda c: c.restore_experiments("p", ExperimentsChosen(experiment_ids=["7"])),
+        "experiments restore --project p 7",
+    ),
+    "runs for good": (lambda c: c.purge_runs("p", RunPurge(run_ids=["a"])), "runs purge --project p --yes a"),
+}
+
+
+async def sent_by(ask: Ask) -> Outgoing:
+    async with RegistryClient(base_url="http://nowhere.invalid") as client:
+        with rehearsal(), pytest.raises(NotSent) as rehearsed:
+            await ask(client)
+    return rehearsed.value.request
+
+
+def given_back(line: list[str]) -> Outgoing:
+    with rehearsal():
+        done = CliRunner().invoke(app, line)
+    assert isinstance(done.exception, NotSent), f"{shlex.join(line)}: {done.output} {done.exception!r}"
+    return done.exception.request
+
+
+@pytest.mark.parametrize("name", SAME)
+async def test_a_command_line_sends_the_same_request(name: str) -> None:
+    request = await sent_by(SAME[name])
+    (line,) = command_lines(request)
+    # The command line runs a loop of its own.
+    again = await asyncio.to_thread(given_back, line)
+    assert (again.method, again.parts, again.query, again.body) == (
+        request.method,
+        request.parts,
+        request.query,
+        request.body,
+    )
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_a_command_line_that_asks_first_says_everything_that_was_chosen(name: str) -> None:
+    ask, expected = ASKING[name]
+    assert command_lines(await sent_by(ask)) == [expected.split()]
+
+
+async def test_several_changes_of_runs_are_several_commands() -> None:
+    change = RunsUpdate(run_ids=["a"], name="n", note="x", set_tags=TAGS, delete_tags=["y"])
+    lines = command_lines(await sent_by(lambda c: c.update_runs("p", change)))
+    assert [line[1] for line in lines] == ["rename", "note", "tag", "untag"]
+    assert as_typed(lines, {}).count(" && registry-tui runs ") == 3
+
+
+async def test_secrets_are_read_from_files_and_what_cannot_be_said_is_refused() -> None:
+    secret = [EnvironmentVariable(name="TOKEN", value="hush", secret=True), EnvironmentVariable(name="K", secret=True)]
+    request = await sent_by(lambda c: c.update_deployment("d", DeploymentUpdate(environment=secret)))
+    typed = as_typed(command_lines(request), {})
+    assert "hush" not in typed and "--secret-env TOKEN=@TOKEN.secret" in typed and " K" not in typed
+    assert "NAME.secret" in remark(request) and "--unset-env" in remark(request)
+    tagged = RunsUpdate(run_ids=["a"], set_tags=[Tag(key="a=b", value="c")])
+    with pytest.raises(NoCommand, match="tag's key"):
+        command_lines(await sent_by(lambda c: c.update_runs("p", tagged)))
+    with pytest.raises(NoCommand):
+        command_lines(Outgoing("POST", ("deployments", "d", "test")))
+
+
+def test_a_shell_reads_every_word_as_it_is() -> None:
+    words = [NASTY, TEXT, "", "-x", "it's", "\x1b]0;t\x07", "\u202e", "\u2028 \x85", "!history", "$'x'"]
+    code = "import sys, json; print(json.dumps(sys.argv[1:]))"
+    command = " ".join(map(quoted, [sys.executable, "-c", code, *words]))
+    assert command.isprintable()
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == words
+
+
+def test_a_command_is_for_the_same_platform_and_user() -> None:
+    environment = {"REGISTRY_TUI_HOME": "/tmp/a b", "REGISTRY_TUI_USER": "ada"}
+    assert as_typed([["whoami"]], environment) == "registry-tui --data-dir '/tmp/a b' --user ada whoami"
+
+
+@pytest.mark.parametrize("kind", SCREENS)
+def test_what_shows_a_page_is_a_command_that_exists(kind: str) -> None:
+    names = dict.fromkeys(("registry", "project", "experiment", "run", "model", "deployment", "workflow"), "x")
+    line = showing(kind, {**names, "one": "1", "other": "2"})
+    if kind == "compare":  # runs are compared on the screen alone
+        assert line is None
+        return
+    assert line is not None
+    done = CliRunner().invoke(app, [*line, "--help"])
+    assert done.exit_code == 0, done.output
+    for option in (word for word in line if word.startswith("--")):
+        assert option in done.output
