@@ -1,4 +1,4 @@
-"""What the program knows of the service: whether it answers, how its parts are, what runs, and what changes."""
+"""The program's view of the service: whether it answers, its parts' health, running workflows, and changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands about several runs or experiments share: asking before, and reporting each item's outcome."""
+"""Shared parts of commands about several runs or experiments: asking before, and reporting each item's outcome."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Shell(StrEnum):
 
 
 def whoami(as_json: session.JsonOption = False) -> None:
-    """Who you are to this installation."""
+    """Show your user name and entitlements in this installation."""
     found = session.ask(lambda client: client.whoami())
     fields = {
         "name": found.name,

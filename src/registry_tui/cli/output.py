@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts. Data goes to stdout, everything else to stderr.
+"""The output of commands: tables for people, JSON for scripts. Data goes to stdout, everything else to stderr.
 
 Text from outside is shown, never obeyed: control characters never reach the terminal, except in JSON, which escapes
 them itself.

@@ -1,4 +1,4 @@
-"""What commands share: one client a command, options, waiting for workflows, asking before something goes."""
+"""Shared parts of commands: one client a command, options, waiting for workflows, asking before a deletion."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
-#: What the running code wants done; None: every request is an intent of its own.
+#: The intent of the running code; None: every request is an intent of its own.
 current: ContextVar[Intent | None] = ContextVar("current_intent", default=None)
 
 

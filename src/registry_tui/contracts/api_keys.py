@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-#: What an API key begins with, so that people and secret scanners know it.
+#: The start of every API key, so that people and secret scanners know it.
 PREFIX = "rtk"
 
 

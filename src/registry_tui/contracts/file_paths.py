@@ -17,7 +17,7 @@ MAX_KEY_BYTES = 1024
 
 
 def problem(path: str, *, decode: bool = True) -> str | None:
-    """What is wrong with a file's or folder's relative path, as the end of "The path …"; None for a sound one.
+    """The problem with a file's or folder's relative path, as the end of "The path …"; None for a sound one.
 
     Without `decode`, what decoding would make of it is not looked at: for reading what was stored under any name.
     """

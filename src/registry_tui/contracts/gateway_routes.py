@@ -1,4 +1,4 @@
-"""What the service tells the gateway, in a file: deployments with their replicas, and API keys."""
+"""The file that the service writes for the gateway: deployments with their replicas, and API keys."""
 
 from __future__ import annotations
 

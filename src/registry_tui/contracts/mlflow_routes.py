@@ -60,7 +60,7 @@ def artifact_path(uri: str) -> str:
 
 
 def archive_uri(workspace: str, model_id: str, version_id: str) -> str:
-    """What a client that works in an MLflow workspace reads an archive's files through."""
+    """The URI through which a client in an MLflow workspace reads an archive's files."""
     return f"mlflow-artifacts:/workspaces/{workspace}/{_ARCHIVES}/{model_id}/{version_id}/files"
 
 
@@ -198,7 +198,7 @@ def _checked_key(parts: list[str]) -> str:
 
 
 def read_routes(path: Path) -> Routes:
-    """What the file says; nothing is routed while there is none. Raises OSError, ValueError when it is damaged."""
+    """The routes of the file; none while there is no file. Raises OSError, ValueError when it is damaged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

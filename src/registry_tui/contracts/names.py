@@ -18,7 +18,7 @@ class UnusableName(ValueError):
 
 
 def problem(name: str) -> str | None:
-    """What keeps a name out of addresses, as the end of a sentence; None for a usable name."""
+    """The reason why a name cannot be in an address, as the end of a sentence; None for a usable name."""
     if not name:
         return "is empty"
     if not is_text(name):

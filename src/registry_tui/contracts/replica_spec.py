@@ -1,4 +1,4 @@
-"""What one replica serves and how: written by the service, read by the replica. Standard library only."""
+"""The spec of one replica: written by the service, read by the replica. Standard library only."""
 
 from __future__ import annotations
 

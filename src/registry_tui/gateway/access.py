@@ -1,4 +1,4 @@
-"""Who may call a deployment: API keys, checked without asking anyone."""
+"""Checks whether a request may call a deployment, by its API key and without asking another process."""
 
 from __future__ import annotations
 

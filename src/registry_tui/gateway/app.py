@@ -234,7 +234,7 @@ class Gateway:
         return web.json_response({"healthy": True})
 
     async def tell_stats(self, request: web.Request) -> web.Response:
-        """What this process counted, for `counts.summed`, and ports that cannot be opened."""
+        """This process's counts, for `counts.summed`, and the ports that cannot be opened."""
         self.counts.store()
         return web.json_response({**self.counts.dump(), "port_errors": self.port_errors})
 

@@ -1,4 +1,4 @@
-"""What the gateway's processes count, each for itself: kept in a file of its own, and summed up for who asks.
+"""The counts of the gateway's processes: each keeps its own in a file, and sums up all when asked.
 
 What a process answers is in its file first. A killed process goes on from there, so that no total that somebody has
 seen ever becomes smaller.
@@ -89,7 +89,7 @@ class Counts:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a process's file holds; empty when there is none, or it is damaged."""
+    """The content of a process's file; empty when there is none, or it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the gateway counts: requests, failures and latencies of each deployment. Plain data."""
+"""The gateway's counts: requests, failures and latencies of each deployment. Plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our code around MLflow's two apps (FastAPI and Flask) knows about the request under way."""
+"""The request under way, for our code around MLflow's two apps (FastAPI and Flask)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class ClientFaults:
 
 
 def _call(rule: str) -> str:
-    """What a rule is about; MLflow's page asks the same below another prefix."""
+    """The call behind a rule's path; MLflow's page uses another prefix for the same call."""
     return rule.rpartition("mlflow/")[2]
 
 

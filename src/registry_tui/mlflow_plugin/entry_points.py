@@ -1,4 +1,4 @@
-"""What MLflow loads from `pyproject.toml`'s entry points.
+"""The entry points of `pyproject.toml` that MLflow loads.
 
 MLflow loads them while it is itself being imported, in every process, so nothing of MLflow is imported before a
 scheme of ours is really used.

@@ -1,4 +1,4 @@
-"""What happens around MLflow's request handlers, in its Flask app."""
+"""Hooks around MLflow's request handlers, in its Flask app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks MLflow's server, and for what: the user whom MLflow's auth app let in."""
+"""The user of a request to MLflow's server, as its auth app let them in, and the kind of request."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Membership:
         app.before_request(self._require_project)
 
     def explain(self, request: Asked) -> MlflowException | None:
-        """What is wrong with a request that was refused, when that is not a missing permission."""
+        """The reason of a refusal, when that is not a missing permission."""
         if request.user is None:
             return None
         if self._misses_project(request):

@@ -73,7 +73,7 @@ USED: dict[str, tuple[str, ...] | None] = {
     "mlflow.server:_UVICORN_LOG_CONFIG": None,
 }
 
-#: What a `models:/` URI names. Raises MlflowException.
+#: Reads a `models:/` URI. Raises MlflowException.
 read_model_uri: Callable[..., Any] = models._parse_model_uri
 
 

@@ -27,7 +27,7 @@ def _as_client_fault(read: Callable[..., Any]) -> Callable[..., Any]:
     return reading
 
 
-#: What a `models:/` URI names. Raises MlflowException for the client.
+#: Reads a `models:/` URI. Raises MlflowException for the client.
 parse_model_uri = _as_client_fault(read_model_uri)
 
 

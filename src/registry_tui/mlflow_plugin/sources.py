@@ -1,4 +1,4 @@
-"""What a registration names as its source, and whether the asking project may register it."""
+"""The source that a registration names, and whether the asking project may register it."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _knows_safe_path(python: Path) -> bool:
 def known_environment(
     added: Mapping[str, str] | None = None, *, caller: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """What a process of the platform gets: the caller's harmless variables, and those that are `added`."""
+    """The environment of a process of the platform: the caller's harmless variables, and those that are `added`."""
     kept = {
         name: value
         for name, value in caller.items()

@@ -14,7 +14,7 @@ _CORRUPT, _NOTADB = 11, 26
 
 @dataclass(frozen=True)
 class DatabaseFault:
-    """What is wrong with a database, and what to do."""
+    """The problem with a database, and its remedy."""
 
     detail: str
     action: str

@@ -115,7 +115,7 @@ def explained(home: Home, part: str, *databases: Path) -> Iterator[None]:
 
 
 def database_ending(error: BaseException, databases: tuple[Path, ...]) -> DatabaseFault | None:
-    """What is wrong with which of a part's databases; None when the error is about something else."""
+    """The problem with one of a part's databases; None when the error is about something else."""
     return database_fault(error, f"The database {_guilty(databases)}")
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the platform itself, in words for people."""
+"""Errors of the platform itself, with messages for people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SupervisorUnavailable(PlatformError):
 
 
 class StillRunning(PlatformError):
-    """What was asked for needs a stopped platform."""
+    """The command needs a stopped platform."""
 
 
 class Busy(PlatformError):

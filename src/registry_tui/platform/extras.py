@@ -49,7 +49,7 @@ def missing_of(error: ModuleNotFoundError) -> ExtraMissing | None:
 
 
 def how_to_start() -> str:
-    """What to do where no platform runs."""
+    """The remedy where no platform runs."""
     start = "Start it with `registry-tui up`"
     return start if all(map(_installed, MODULES["platform"])) else f"{advice('platform')}. {start}"
 

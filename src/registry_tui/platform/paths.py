@@ -43,7 +43,7 @@ class Home:
 
     @property
     def terminal_memory(self) -> Path:
-        """What the terminal program remembers between its runs."""
+        """The terminal program's memory between its runs."""
         return self.root / "terminal.json"
 
     @property
@@ -94,12 +94,12 @@ class Home:
 
     @property
     def storage_usage(self) -> Path:
-        """What each registry's archives took up when they were last measured, a database each."""
+        """The last measured sizes of each registry's archives, a database each."""
         return self.service / "storage"
 
     @property
     def serving(self) -> Path:
-        """What deployments are made of: local copies of archives, the models' environments, the specs of replicas."""
+        """The parts of deployments: local copies of archives, the models' environments, the specs of replicas."""
         return self.root / "serving"
 
     @property
@@ -140,7 +140,7 @@ class Home:
 
     @property
     def gateway_load_files(self) -> list[Path]:
-        """What is under way at each replica, as each process of the gateway counts it."""
+        """The requests under way at each replica, as each process of the gateway counts them."""
         return [self.run / f"{name}.load" for name in GATEWAYS]
 
     @property

@@ -44,7 +44,7 @@ class Space:
 
     @property
     def action(self) -> str:
-        """What to do about it."""
+        """The remedy, as a sentence."""
         return (
             "Free some space: `registry-tui runs purge --project PROJECT` removes deleted runs, "
             "`registry-tui registries storage REGISTRY` shows archives that nothing needs"

@@ -156,7 +156,7 @@ def start(home: Home) -> None:
 
 
 def state(home: Home) -> Literal["running", "stopping", "stopped"]:
-    """What this home's supervisord does."""
+    """The state of this home's supervisord."""
     try:
         _call(home, "supervisor.getState")
     except SupervisorUnavailable:

@@ -1,4 +1,4 @@
-"""What every schema builds on: frozen models, pages, problem details."""
+"""The base of every schema: frozen models, pages, problem details."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Page(Schema, Generic[Item]):
 
 
 class FieldProblem(Schema):
-    """What is wrong with one field of the request."""
+    """The problem with one field of the request."""
 
     field: str
     message: str

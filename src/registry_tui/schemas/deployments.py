@@ -98,7 +98,7 @@ class DeploymentCreate(RequestSchema):
 
 
 class DeploymentUpdate(RequestSchema):
-    """What is None stays. A change of version, resources or environment rolls new replicas in before old ones go.
+    """Fields that are None stay. A change of version, resources or environment starts new replicas before old ones go.
 
     Environment variables that are given replace all; a secret one without a value keeps the value it has.
     """
@@ -234,7 +234,7 @@ class Deployment(Schema):
 
 
 class DeploymentSuggestion(Schema):
-    """What the Deploy form is filled with, from the version."""
+    """The Deploy form's suggestions, from the version."""
 
     name: str
     description: str
@@ -263,7 +263,7 @@ class TestRequest(RequestSchema):
 
 
 class TestAnswer(Schema):
-    """What a deployment answered; `body` is the replica's answer as text."""
+    """A deployment's answer; `body` is the replica's answer as text."""
 
     __test__ = False
 

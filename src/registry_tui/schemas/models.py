@@ -60,7 +60,7 @@ class RegisteredModel(Schema):
     #: Alias to version number.
     aliases: dict[str, int] = {}
     tags: dict[str, str] = {}
-    #: Who registered versions of it.
+    #: People who registered versions of it.
     contributors: list[str] = []
 
 
@@ -136,7 +136,7 @@ class ManifestEntry(Schema):
 
 
 class Manifest(Schema):
-    """What an archive holds; stored beside it as `manifest.json`."""
+    """The content of an archive; stored beside it as `manifest.json`."""
 
     format: int = 1
     model_id: str
@@ -153,7 +153,7 @@ class Manifest(Schema):
 
 
 class ArchiveCheck(Schema):
-    """What reading a whole archive again found."""
+    """The result of reading a whole archive again."""
 
     checked_at: datetime
     files: int
@@ -168,7 +168,7 @@ class ArchiveCheck(Schema):
 
     @property
     def damage(self) -> str:
-        """What is wrong, with the names of the first files; empty when nothing is."""
+        """The damage, with the names of the first files; empty for a sound archive."""
         kinds = (("missing", self.missing), ("changed", self.changed), ("unexpected", self.unexpected))
         return "; ".join(
             f"{len(paths)} {kind}: {', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}"

@@ -21,7 +21,7 @@ _VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
 
 
 def model_name_problem(name: str) -> str | None:
-    """What is wrong with the name of a new registered model, to follow "the name"; None when nothing is."""
+    """The problem with the name of a new registered model, to follow "the name"; None for a valid one."""
     if not name:
         return "is empty"
     if len(name) > MAX_MODEL_NAME:
@@ -38,7 +38,7 @@ def model_name_problem(name: str) -> str | None:
 
 
 def alias_problem(alias: str) -> str | None:
-    """What is wrong with a new alias, as a sentence; None when nothing is. The rule is MLflow's own."""
+    """The problem with a new alias, as a sentence; None for a valid one. The rule is MLflow's own."""
     if not _ALIAS.fullmatch(alias):
         return "An alias has 1 to 255 letters, digits, _ and -"
     if alias.lower() == "latest":

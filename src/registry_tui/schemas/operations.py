@@ -66,7 +66,7 @@ class Workflow(Schema):
     updated_at: datetime
     finished_at: datetime | None = None
     error: str | None = None
-    #: What to do about the error.
+    #: The remedy of the error.
     action: str | None = None
 
 
@@ -90,7 +90,7 @@ class EventOutcome(StrEnum):
 
 
 class Event(Schema):
-    """Who did what, when, to which resource, with which outcome."""
+    """One action of a person or the service: its time, actor, resource and outcome."""
 
     id: int
     created_at: datetime
@@ -111,7 +111,7 @@ class Event(Schema):
 
 
 class EventChoices(Schema):
-    """What events can be filtered by: the actors and actions that there are, sorted."""
+    """The actors and actions that events can be filtered by, sorted."""
 
     actors: list[str]
     actions: list[str]

@@ -93,7 +93,7 @@ class ProjectCreate(RequestSchema):
 
 
 class Role(StrEnum):
-    """What a collaborator may do in a project; mirrored to MLflow's READ, EDIT and MANAGE."""
+    """A collaborator's permissions in a project; mirrored to MLflow's READ, EDIT and MANAGE."""
 
     VIEWER = "viewer"
     CONTRIBUTOR = "contributor"
@@ -110,7 +110,7 @@ class CollaboratorChange(RequestSchema):
 
 
 class ProjectCredentials(Schema):
-    """What makes stock MLflow code work in a project (`registry-tui env`)."""
+    """The settings with which stock MLflow code works in a project (`registry-tui env`)."""
 
     tracking_uri: str
     mlflow_workspace: str

@@ -1,4 +1,4 @@
-"""What a Model Registry's archives take up on the object store, and cleaning up what belongs to nothing."""
+"""Sizes of a Model Registry's archives in the object store, and cleaning up those without a version."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ModelUsage(Schema):
 
 
 class StorageCleanUp(RequestSchema):
-    """What is to go, by `<model ID>/<version ID>`. Each is looked at again right before, and kept when it is used."""
+    """The archives to remove, by `<model ID>/<version ID>`. Each is checked again before, and kept when it is used."""
 
     #: Archives without a version.
     archives: list[str] = Field(default=[], max_length=MAX_CLEAN_UP)

@@ -1,4 +1,4 @@
-"""What the service tells those who follow it."""
+"""Changes that the service streams to its followers."""
 
 from __future__ import annotations
 

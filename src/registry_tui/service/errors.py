@@ -1,4 +1,4 @@
-"""What service functions raise; `problems.py` turns it into problem details.
+"""Errors that service functions raise; `problems.py` turns them into problem details.
 
 ServiceError
  ├─ InvalidInput      422

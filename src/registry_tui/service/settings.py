@@ -19,11 +19,11 @@ _LISTS = ("entitlements", "package_indexes")
 
 
 class Settings(BaseModel):
-    """What may be set in the table `[service]` of `config.toml`, or as `REGISTRY_TUI_<NAME>` (lists as a,b,c)."""
+    """The settings in the table `[service]` of `config.toml`, or as `REGISTRY_TUI_<NAME>` (lists as a,b,c)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: What the account may use.
+    #: The account's entitlements.
     entitlements: tuple[str, ...] = ("ML_MODEL_REGISTRY",)
     #: Empty: SQLite in the home. PostgreSQL: postgresql+psycopg://…
     database_url: str = ""

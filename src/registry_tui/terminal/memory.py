@@ -1,4 +1,4 @@
-"""What the terminal program remembers between its runs: the last place, saved views, columns, typed commands."""
+"""The terminal program's memory between its runs: the last place, saved views, columns, typed commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Memory:
         self._values: dict[str, Any] | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """What was kept under a key, as JSON gives it back: tuples are lists, keys are text."""
+        """The value of a key, as JSON returns it: tuples are lists, keys are text."""
         return self._read().get(key, default)
 
     def set(self, key: str, value: Any) -> None:

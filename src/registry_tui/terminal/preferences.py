@@ -50,7 +50,7 @@ class UserTheme:
 
 @dataclass(frozen=True)
 class Terminal:
-    """What may be set in `[terminal]`, or as `REGISTRY_TUI_<NAME>`."""
+    """The settings of `[terminal]`, or as `REGISTRY_TUI_<NAME>`."""
 
     #: One of the themes below, or one of your own.
     theme: str = "dark"

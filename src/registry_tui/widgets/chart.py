@@ -253,7 +253,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         return self._in_view()[0]
 
     def _in_view(self) -> tuple[Window | None, tuple[Series, ...]]:
-        """What the chart shows of the plane, None when there is nothing, and the points to draw it from."""
+        """The part of the plane that the chart shows, None without points, and the points to draw."""
         if self._view is None:
             visible = self._points()
             whole = extent(self._overview, log_y=self.log_y)

@@ -115,7 +115,7 @@ class FilterField(Input):
 
     @property
     def choices(self) -> _Choices:
-        """What can come next."""
+        """The list of possible continuations."""
         return self.screen.query_one(_Choices)
 
     @property
@@ -189,7 +189,7 @@ class FilterField(Input):
 
 
 class _Choices(OptionList, can_focus=False):
-    """What can come next, below the word that is typed."""
+    """Shows the possible continuations below the word that is typed."""
 
     def fill(self, texts: Iterable[str], x: int) -> None:
         """Offers texts, from a column of the screen on; none is chosen yet."""

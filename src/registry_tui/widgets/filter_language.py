@@ -44,7 +44,7 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Choices:
-    """What can stand from `start` on, in place of what is typed there."""
+    """Continuations from `start` on, in place of the text there."""
 
     start: int
     texts: tuple[str, ...]
@@ -52,7 +52,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is probably wrong, in plain words, and at which character."""
+    """A probable mistake, in plain words, and its character."""
 
     position: int
     words: str
@@ -86,7 +86,7 @@ def complete(text: str, keys: Mapping[str, Iterable[str]]) -> str | None:
 
 
 def choices(text: str, keys: Mapping[str, Iterable[str]]) -> Choices:
-    """What can come where `text`, which is the filter up to the cursor, ends. `keys` has the known keys by kind."""
+    """Continuations at the end of `text`, which is the filter up to the cursor. `keys` has the known keys by kind."""
     expected, kind, name = "key", "", ""
     words = list(_WORD.finditer(text))
     typed = words.pop() if words and words[-1].end() == len(text) else None
@@ -152,7 +152,7 @@ def hint(text: str, keys: Mapping[str, Iterable[str]]) -> str | None:
 
 
 def problem(text: str, keys: Mapping[str, Iterable[str]]) -> Problem | None:
-    """What is probably wrong with a filter that MLflow refuses; None when nothing is seen."""
+    """The probable mistake in a filter that MLflow refuses; None when none is found."""
     # Text in quotes is not part of the language; everything keeps its place.
     bare = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: "_" * len(found[0]), text)
     for quote, name in (("'", "apostrophe"), ('"', "quotation mark"), ("`", "backtick")):
@@ -175,7 +175,7 @@ def problem(text: str, keys: Mapping[str, Iterable[str]]) -> Problem | None:
 
 
 def _term_problem(part: str, keys: Mapping[str, Iterable[str]]) -> Problem | None:
-    """What is wrong with one condition."""
+    """The mistake in one condition."""
     term = part.strip()
     indent = len(part) - len(part.lstrip())
     if not term:

@@ -1,4 +1,4 @@
-"""What every line goes through before it is written: plain characters, and no colours where none are wanted."""
+"""Filters of every line before it is written: plain characters, and no colours where none are wanted."""
 
 from __future__ import annotations
 

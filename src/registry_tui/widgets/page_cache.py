@@ -18,7 +18,7 @@ RowT = TypeVar("RowT", covariant=True)
 
 
 class PageLike(Protocol[RowT]):
-    """What `schemas.base.Page` looks like from here."""
+    """The protocol of `schemas.base.Page`, which needs no pydantic."""
 
     @property
     def items(self) -> Sequence[RowT]: ...

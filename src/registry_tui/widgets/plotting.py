@@ -26,7 +26,7 @@ MAX_SMOOTHING = 0.99
 
 
 def mark(number: int) -> str:
-    """What tells one line from the others without colours, in the legend and on the line."""
+    """The sign that distinguishes a line without colours, in the legend and on the line."""
     return _MARKS[number % len(_MARKS)]
 
 

@@ -1,4 +1,4 @@
-"""What an artifact looks like: its first bytes turned into something to show. Plain functions, no terminal."""
+"""Previews of artifacts, from their first bytes. Plain functions, no terminal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ImagePreview:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What an `MLmodel` file says (MLflow's model format): names with the detail beside each."""
+    """The content of an `MLmodel` file (MLflow's model format): names with the detail beside each."""
 
     flavours: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
@@ -119,7 +119,7 @@ def beside_model(names: Collection[str]) -> tuple[str, ...]:
 
 
 def preview(path: str, head: bytes, size: int | None, beside: Mapping[str, bytes] | None = None) -> Preview:
-    """What to show of a file, from its name and first bytes. Takes anything, never raises.
+    """The preview of a file, from its name and first bytes. Takes anything, never raises.
 
     `beside`: the first bytes of the files that `beside_model` names, for an `MLmodel`.
     """

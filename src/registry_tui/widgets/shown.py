@@ -1,4 +1,4 @@
-"""What the terminal shows already, so that only what is different is sent.
+"""The present content of the terminal, so that only differences are sent.
 
 Textual writes whole screens whenever their layout changes, four or five times while a place opens, and whole regions
 when a widget is painted again. Over a slow line that is seconds; most of it is on the screen already.

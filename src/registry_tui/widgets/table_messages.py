@@ -1,4 +1,4 @@
-"""What a table tells its screen, and what it says itself when it has no rows."""
+"""Messages of a table to its screen, and its text while it has no rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMESPACE = "virtual_table"
 
 @dataclass(frozen=True)
 class Empty:
-    """What a table without rows says: what there is not, and what to do next."""
+    """The text of a table without rows: a title, and lines about what to do next."""
 
     title: str
     lines: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a table shows: columns, styles, the lines in view. `VirtualTable` adds fetching, moving and marking."""
+"""The view of a table: columns, styles, the lines in view. `VirtualTable` adds fetching, moving and marking."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def placeholders(text: str) -> list[tuple[int, int]]:
 
 
 def kitty_sent(image: TerminalImage) -> str:
-    """What stores the image in kitty under its number, without an answer; it shows it where placeholders are."""
+    """The sequence that stores the image in kitty under its number; kitty then shows it where placeholders are."""
     png = BytesIO()
     image.picture.save(png, "PNG")
     text = base64.standard_b64encode(png.getvalue()).decode()
@@ -133,5 +133,5 @@ def kitty_sent(image: TerminalImage) -> str:
 
 
 def kitty_forgotten(number: int) -> str:
-    """What lets kitty forget an image."""
+    """The sequence with which kitty forgets an image."""
     return f"\x1b_Ga=d,d=I,q=2,i={number}\x1b\\"

@@ -162,7 +162,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self.post_message(self.Loaded(self))
 
     def _in_view(self) -> tuple[Any, ...]:
-        """What the lines in view are drawn from."""
+        """The data that the lines in view are drawn from."""
         source, top = self._source, self.scroll_offset.y
         if source is None or not source.started:
             return ()

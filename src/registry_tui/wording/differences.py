@@ -1,4 +1,4 @@
-"""What differs between runs, or between versions of a model, line by line: plain functions, no terminal."""
+"""Differences between runs, or between versions of a model, line by line: plain functions, no terminal."""
 
 from __future__ import annotations
 

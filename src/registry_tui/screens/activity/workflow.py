@@ -67,7 +67,7 @@ class WorkflowScreen(FrameScreen):
         self._show()
 
     async def _read_lines(self, id_: str) -> None:
-        """What is new: the last page is asked for again, and those after it."""
+        """Fetches new lines: the last page again, and those after it."""
         known = self.lines[-1].sequence if self.lines else -1
         while True:
             page = await self.client.workflow_logs(id_, page_size=1000, page_token=self._token)
@@ -150,7 +150,7 @@ def _resource_place(work: Workflow) -> Place | None:
 
 
 def _facts(work: Workflow, pace: str) -> Content:
-    """Who, when, how far, and what to do when it failed."""
+    """The actor, times and progress, and the remedy after a failure."""
     status = work_status(work.status)
     parts: list[tuple[str, str]] = [
         (f"{work.kind.value} of {safe(work.resource_name, 200)}", "bold"),

@@ -59,7 +59,7 @@ class ChooseColumns(Dialog[list[str]]):
         return Content.assemble(tick, safe(key, 90))
 
     def on_key(self, event: events.Key) -> None:
-        """What is typed in the list narrows it."""
+        """Letters that are typed in the list narrow it."""
         narrow, keys = self.query_one("#narrow", Input), self.query_one(_Keys)
         if keys.has_focus and event.character is not None and event.is_printable and event.key != "space":
             event.stop()

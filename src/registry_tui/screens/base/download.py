@@ -53,7 +53,7 @@ class DownloadForm(Form[str]):
 
     @property
     def target(self) -> Path:
-        """What is typed, as a path."""
+        """The typed path."""
         return Path(self.query_one("#folder", Input).value.strip()).expanduser()
 
     async def send(self) -> str:

@@ -1,4 +1,4 @@
-"""What forms share: labelled rows, hints while typing, OK that waits for the service and keeps the input."""
+"""The base of all forms: labelled rows, hints while typing, OK that waits for the service and keeps the input."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Form(Dialog[Result]):
 
     TITLE_TEXT = ""
     OK = "OK"
-    #: What goes on when the form is left while it sends.
+    #: The work that goes on when the form is left while it sends.
     WORK = "The request"
     #: How people learn what became of it.
     AFTERWARDS = "a message says how it ends"

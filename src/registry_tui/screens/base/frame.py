@@ -1,4 +1,4 @@
-"""What every screen is: the frame around its content, its actions, and its place in the program."""
+"""The base of every screen: the frame around its content, its actions, and its place in the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tabs of a Model Registry's page share: a filter bar and a table."""
+"""The base of the lists in the tabs of a Model Registry's page: a filter bar and a table."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ListPane(TableList, Vertical):
         raise NotImplementedError
 
     def copied(self, row: Any) -> str:
-        """What `c` copies of a row."""
+        """The text that `c` copies of a row."""
         return self.key_of(row)
 
     # -- the list -----------------------------------------------------------------------------------

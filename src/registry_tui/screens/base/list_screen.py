@@ -1,4 +1,4 @@
-"""What every list is: an optional filter bar and the virtual table, with position kept over refresh and return."""
+"""The base of every list: an optional filter bar and the virtual table; its position outlives refresh and return."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ListScreen(TableList, FrameScreen):
         return False
 
     def copied(self, row: Any) -> str:
-        """What `c` copies of a row."""
+        """The text that `c` copies of a row."""
         return str(row.crn)
 
     def row_why_not(self, action: str, row: Any) -> str | None:
@@ -81,7 +81,7 @@ class ListScreen(TableList, FrameScreen):
             self.table.reload()
 
     async def prepare(self) -> None:
-        """What has to be known before the list can be asked for."""
+        """Fetches what the list's own question needs."""
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         """The list as filtered and ordered now."""
@@ -195,7 +195,7 @@ class ListScreen(TableList, FrameScreen):
         return "" if self.current is None else self.named(self.current)
 
     def named(self, row: Any) -> str:
-        """What a row is called."""
+        """The name of a row for people."""
         return str(getattr(row, "name", self.key_of(row)))
 
     def do_copy(self) -> None:
@@ -221,7 +221,7 @@ class ListScreen(TableList, FrameScreen):
         order_menu(self, self.table, self.sort, (lambda key, down: self.sort(key, down, add=True)) if several else None)
 
 
-#: What puts a column in order, downwards or not.
+#: A function that sorts by a column, downwards or not.
 Sorter = Callable[[str, bool], None]
 
 

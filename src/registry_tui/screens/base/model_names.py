@@ -18,7 +18,7 @@ MAX_LENGTH = 250
 
 
 class KnownModels:
-    """What the service answered about the names that were typed."""
+    """The service's answers about the names that were typed."""
 
     def __init__(self) -> None:
         #: The model of a name, or None where none exists.

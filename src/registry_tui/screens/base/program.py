@@ -1,4 +1,4 @@
-"""What a screen asks of the program. `app.RegistryApp` provides it; screens import only this protocol."""
+"""The protocol of the program for its screens. `app.RegistryApp` provides it; screens import only this protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list screen and a list in a tab have in common: filters above a table that is sorted by its columns."""
+"""The common part of list screens and lists in tabs: filters above a table that is sorted by its columns."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def parse_variables(text: str, *, secret: bool = False) -> list[EnvironmentVaria
 
 
 class ServingForm(WorkingForm[Place]):
-    """What deploying and changing a deployment share: the rows about replicas, and reading them."""
+    """The common part of deploying and changing a deployment: the rows about replicas, and reading them."""
 
     WORK = "The rollout"
 
@@ -79,7 +79,7 @@ class ServingForm(WorkingForm[Place]):
         yield row("Comment", Input(compact=True, id="comment"))
 
     def serving_problem(self) -> str | None:
-        """What is wrong with those rows."""
+        """The problem with those rows, or None."""
         replicas = self.text("replicas")
         if not 1 <= (whole(replicas) or 0) <= 32:
             return "replicas: a number from 1 to 32"
@@ -104,7 +104,7 @@ class ServingForm(WorkingForm[Place]):
         return None
 
     def text(self, name: str) -> str:
-        """What is typed in a field."""
+        """The text of a field."""
         field = self.query_one(f"#{name}")
         assert isinstance(field, Input | Lines)
         return (field.text if isinstance(field, Lines) else field.value).strip()

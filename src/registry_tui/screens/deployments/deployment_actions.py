@@ -1,4 +1,4 @@
-"""What can be done to a deployment, from the list and from its page."""
+"""Actions on a deployment, from the list and from its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment's page shows: the columns of its tables, its addresses, its settings."""
+"""The content of a deployment's page: the columns of its tables, its addresses, its settings."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class TryRequest(Horizontal):
 
     @property
     def request(self) -> str:
-        """What is typed."""
+        """The typed request."""
         return self.query_one("#request", TextArea).text
 
     async def fill(self, client: RegistryClient) -> None:

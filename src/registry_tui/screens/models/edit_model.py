@@ -24,7 +24,7 @@ def tags_text(tags: Mapping[str, str]) -> str:
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """What was typed as tags. Raises ValueError with what is wrong."""
+    """The tags that were typed. Raises ValueError with a message for people."""
     found: dict[str, str] = {}
     for part in (part.strip() for part in text.split(",")):
         if not part:

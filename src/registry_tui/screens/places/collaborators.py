@@ -1,4 +1,4 @@
-"""Who works in a project, in which role: list, add, change, remove."""
+"""The people of a project and their roles: list, add, change, remove."""
 
 from __future__ import annotations
 

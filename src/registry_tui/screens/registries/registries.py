@@ -38,7 +38,7 @@ def _status(row: ModelRegistry) -> Cell:
 
 
 def _early_row(item: dict[str, Any]) -> Any:
-    """What the columns show of a registry, without pydantic. Raises KeyError or ValueError for anything else."""
+    """The fields of a registry that the columns show, without pydantic. Raises KeyError or ValueError."""
     from registry_tui.schemas.registry_status import RegistryStatus
 
     names = ("id", "name", "environment_name", "cloud", "owner", "location")

@@ -1,4 +1,4 @@
-"""What can be done with a Model Registry, from its list and from its page."""
+"""Actions on a Model Registry, from its list and from its page."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         self.work_on(self._count(), "count")
 
     async def _count(self) -> None:
-        """What is in it now; what cannot be asked is left out, and does not hinder."""
+        """Shows the registry's content; a part whose question fails is left out."""
         from registry_tui.client import RegistryError
 
         client, registry = self.program.client, self.registry

@@ -1,4 +1,4 @@
-"""What a Model Registry's archives take up, the largest first, and cleaning up what belongs to nothing."""
+"""Sizes of a Model Registry's archives, the largest first, and cleaning up those without a version."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class ExperimentScreen(ListScreen):
         )
 
     def _nothing(self) -> Empty:
-        """What an empty list says: how to come to runs."""
+        """The text of an empty list: how to make runs."""
         if self.filter_text:
             return Empty("Nothing matches", ("/ changes the filter; an empty one shows all runs.",))
         name = "" if self.project is None else self.project.name
@@ -367,7 +367,7 @@ class ExperimentScreen(ListScreen):
     # -- views --------------------------------------------------------------------------------------
 
     def view_now(self) -> RunView:
-        """What is shown now, to be kept under a name."""
+        """The present view, to be kept under a name."""
         return RunView(self.filter_text, tuple(self.table.sorted_by), self.chosen, self.nested)
 
     def show_view(self, view: RunView) -> None:

@@ -149,7 +149,7 @@ class RunArtifacts(Horizontal):
         self.frame.show_actions()
 
     def _say_loading(self, entry: Artifact) -> None:
-        """What was shown before is not of what is selected now."""
+        """Shows that the selected artifact loads, in place of another one's preview."""
         if self._entry_wanted is entry:
             self.query_one(ArtifactPreview).say(f"{safe(entry.name, 80)}: {LOADING}")
 

@@ -85,7 +85,7 @@ def order_field(key: str) -> str | None:
 
 
 def first_columns(params: Counter[str], metrics: Counter[str]) -> list[Column[Any]]:
-    """What is shown before anybody chose: attributes around the keys that most runs have."""
+    """The columns by default: attributes around the keys that most runs have."""
     return [
         NAME,
         *(ATTRIBUTES[key] for key in FIRST_BEFORE),

@@ -21,7 +21,7 @@ MAX_COLUMNS = 100
 
 
 def datasets_text(datasets: Sequence[DatasetInput]) -> Content:
-    """What is known of each dataset. Sources, profiles and schemas are MLflow's JSON; what is not is shown as it is."""
+    """The details of each dataset. Sources, profiles and schemas are MLflow's JSON; other text is shown unchanged."""
     if not datasets:
         return Content.assemble(("This run names no datasets", "$foreground-muted"))
     parts: list[tuple[str, str]] = []

@@ -96,7 +96,7 @@ def _note(group: RunGroup, metric: str | None) -> str:
 
 
 def condition(param: str, value: str | None) -> str:
-    """What finds a group's runs, in MLflow's filter language."""
+    """The condition that finds a group's runs, in MLflow's filter language."""
     if value is None:
         return f"params.{quoted(param)} IS NULL"
     quote = '"' if "'" in value else "'"

@@ -20,7 +20,7 @@ REMEMBERED = 20_000
 
 
 class Registered:
-    """What is known of which runs."""
+    """The versions that were registered from runs, as far as known."""
 
     def __init__(self, ask: Callable[[list[str]], Awaitable[RunVersions]]) -> None:
         """`ask` answers about at most `AT_ONCE` runs."""

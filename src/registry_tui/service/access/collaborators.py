@@ -1,4 +1,4 @@
-"""Who works in a project, in which role; mirrored to MLflow, whose code runs as these people."""
+"""The people of a project and their roles; mirrored to MLflow, whose code runs as these people."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def remove_collaborator(service: Service, principal: Principal, project: str, us
 
 
 def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:
-    """What stock MLflow code needs in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
+    """Settings for stock MLflow code in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
     row = permissions.require_project(service, principal, project, Role.VIEWER)
     service.access.ensure_user(principal.name)
     routing.mirror_access(service, row.id)

@@ -1,4 +1,4 @@
-"""What a deployment backend does, and how replicas are named and described."""
+"""The protocols of a deployment backend, and the names and descriptions of replicas."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReplicaName:
 
 @dataclass(frozen=True)
 class ReplicaProcess:
-    """What is known of a replica's process. `state` is supervisord's."""
+    """A replica's process. `state` is supervisord's."""
 
     name: ReplicaName
     state: str

@@ -28,7 +28,7 @@ from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.calls import Calls
 
-#: What `processes.part_of` says of a replica.
+#: The answer of `processes.part_of` for a replica.
 PART = "replica"
 #: Seconds within which a process that ends counts as one that did not start.
 START_SECONDS = 15

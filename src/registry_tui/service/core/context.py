@@ -1,4 +1,4 @@
-"""What every service function takes first: what it works with, and who is acting."""
+"""The first arguments of every service function: the service's parts, and the acting principal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who acts, under which request."""
+    """The acting person and the request's ID."""
 
     name: str
     crn: str
@@ -41,7 +41,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Resource:
-    """What an event or a workflow is about: its type (`project`, `registry`, `version`, …), ID and name."""
+    """The resource of an event or a workflow: its type (`project`, `registry`, `version`, …), ID and name."""
 
     type: str
     id: str

@@ -71,7 +71,7 @@ def event_row(
 
 @dataclass
 class Recording:
-    """What the event will tell; set `resource` once its ID is known."""
+    """The details of an event; set `resource` once its ID is known."""
 
     resource: Resource
     detail: str = ""

@@ -1,4 +1,4 @@
-"""Who acts, who is known to this installation, and CRNs."""
+"""The acting person, the people of this installation, and CRNs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def owner_principal(service: Service, request_id: str | None = None) -> Principa
 
 
 def acting_principal(service: Service, user: str | None, request_id: str) -> Principal:
-    """Who acts in a request: the owner of the socket, or the user that the request names.
+    """The acting person of a request: the owner of the socket, or the user that the request names.
 
     Raises InvalidInput for a name that cannot be one, NotPermitted for an unknown user.
     """

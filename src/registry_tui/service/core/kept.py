@@ -1,4 +1,4 @@
-"""What a running service keeps in memory: one object of each class that a capability needs, and locks by name."""
+"""The memory of a running service: one object of each class that a capability needs, and locks by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an `MLmodel` file says: whether MLflow can load the model in its folder, and whether replicas can serve it.
+"""Reads an `MLmodel` file: whether MLflow can load the model in its folder, and whether replicas can serve it.
 
 Nothing of the model is executed, and MLflow is not imported: it would take 200 MB of the service's memory.
 """

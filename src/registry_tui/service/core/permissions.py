@@ -1,4 +1,4 @@
-"""Who may do what: administrators everything, collaborators what their role in the project allows."""
+"""Permissions: administrators may do everything, collaborators as their role in the project allows."""
 
 from __future__ import annotations
 

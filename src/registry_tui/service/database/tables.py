@@ -184,7 +184,7 @@ class RegistryRow(Base):
 
 
 class WorkspaceSyncRow(Base):
-    """What synchronizing a workspace with its environment's registry came to."""
+    """The result of synchronizing a workspace with its environment's registry."""
 
     __tablename__ = "workspace_syncs"
 

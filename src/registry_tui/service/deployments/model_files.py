@@ -1,4 +1,4 @@
-"""What a replica needs of a version on this machine's disk: a checked copy of its archive; and what is read of it."""
+"""A version's files on this machine's disk for a replica: a checked copy of its archive, and parts that are read."""
 
 from __future__ import annotations
 

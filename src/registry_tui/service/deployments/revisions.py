@@ -1,4 +1,4 @@
-"""What a revision of a deployment says: which version is served, with how much, and with which variables."""
+"""Revisions of a deployment: the version that is served, its resources, and its variables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESERVED = ("REGISTRY_TUI_", "MLFLOW_SERVER_", "_MLFLOW_", "SUPERVISOR_", "LD_"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a revision says; a change of any but `replicas`, `memory_bytes` and `alias` needs new replicas."""
+    """The settings of a revision; a change of any but `replicas`, `memory_bytes` and `alias` needs new replicas."""
 
     version: ModelVersion
     alias: str | None
@@ -117,14 +117,14 @@ def revision_row(
 
 
 def settings_now(service: Service, principal: Principal, row: DeploymentRow) -> Settings:
-    """What serves, or was to serve last."""
+    """The revision that serves, or was to serve last."""
     revision = gateway_link.active_revision(row) or row.revisions[-1]
     settings = settings_of(service, principal, row, revision)
     return Settings(**{**vars(settings), "alias": row.alias, "follow_alias": row.follow_alias})
 
 
 def settings_of(service: Service, principal: Principal, row: DeploymentRow, revision: RevisionRow) -> Settings:
-    """What a revision says, also to people who may not see its model themselves. Raises Missing when it is gone."""
+    """The settings of a revision, also for people who may not see its model. Raises Missing when it is gone."""
     anybody = replace(principal, administrator=True)
     version = version_to_serve(service, anybody, row.registry_id, row.model_id, revision.version, None)
     return Settings(
@@ -153,5 +153,5 @@ def same_replicas(active: RevisionRow, settings: Settings) -> bool:
 
 
 def wrong_field(field: str, message: str) -> InvalidInput:
-    """What is wrong with one field."""
+    """A refusal because of one field."""
     return InvalidInput(f"{field}: {message}", errors=[FieldProblem(field=field, message=message)])

@@ -349,7 +349,7 @@ def _is_broken(dbos: DBOS, workflow_id: str) -> bool:
 
 
 def resource_of(row: WorkflowRow) -> Resource:
-    """What a workflow works on."""
+    """The resource that a workflow works on."""
     return Resource(row.resource_type, row.resource_id, row.resource_name, row.registry_id)
 
 

@@ -22,7 +22,7 @@ PROGRESS_EVERY = 0.25
 #: Seconds of the first and the longest pause before a part is asked again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
-#: What DBOS records of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
+#: DBOS's record of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
 Outcome = dict[str, Any]
 
 #: Called with "before" or "after", the workflow's kind and the step's name (`on_start`, `undo copy files`, …).

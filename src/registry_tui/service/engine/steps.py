@@ -1,4 +1,4 @@
-"""What a durable workflow is made of: a definition of steps, and what each step is given."""
+"""The parts of a durable workflow: a definition of steps, and the context of each step."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step works with."""
+    """The context of a step."""
 
     service: Service
     #: Who started the workflow, under which request.

@@ -1,4 +1,4 @@
-"""What happens around every request: its ID, its size, its line in the log, and the last net for errors."""
+"""Middleware around every request: its ID, its size, its line in the log, and the last net for errors."""
 
 from __future__ import annotations
 

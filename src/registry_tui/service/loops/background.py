@@ -1,4 +1,4 @@
-"""What the service does by itself: finishing its start, archiving waiting versions, clearing up what was cut off."""
+"""The service's background work: finishing its start, archiving waiting versions, clearing up what was cut off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a new installation has from the start: an environment, a workspace, a project, and its Model Registry."""
+"""Makes the first places of a new installation: an environment, a workspace, a project, and its Model Registry."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Minder:
                     self._start_again(row, name)
 
     def _processes(self, programs: Sequence[str]) -> Mapping[str, supervisor.ProcessInfo]:
-        """What supervisord says of them; asked again when one is not known, starts, or has ended."""
+        """supervisord's state of them; asked again when one is not known, starts, or has ended."""
         infos = [self._known.get(program) for program in programs]
         settled = all(
             info is not None
@@ -250,7 +250,7 @@ class Minder:
             self._tell(row, "deployment.follow", problem)
 
     def _creator(self, row: DeploymentRow) -> Principal:
-        """Who deployed it, under a request ID of its own: an alias gives nobody more than they had."""
+        """The person who deployed it, under a new request ID: an alias gives nobody more permissions."""
         with self._service.database.reading() as session:
             user = session.get(UserRow, row.creator)
         owner = identity.owner_principal(self._service)

@@ -1,4 +1,4 @@
-"""What is stored of a version: its manifest, its files, and whether they are still as they were stored."""
+"""A version's archive: its manifest, its files, and whether they are still as they were stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_DAMAGE = 1000
 
 
 def manifest(service: Service, principal: Principal, registry: str, model: str, version: int) -> Manifest:
-    """What a version's archive holds. Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable."""
+    """A version's manifest. Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable."""
     return archives.read_manifest(_stored_archive(service, principal, registry, model, version))
 
 

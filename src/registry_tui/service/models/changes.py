@@ -1,4 +1,4 @@
-"""What this service knows of changes to models."""
+"""Changes to models that this service has seen."""
 
 from __future__ import annotations
 

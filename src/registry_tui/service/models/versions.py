@@ -30,7 +30,7 @@ _ORDER = {
 
 
 class StoredArchive(BaseModel):
-    """What the tag `mlflow_tags.ARCHIVE` holds."""
+    """The content of the tag `mlflow_tags.ARCHIVE`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -206,7 +206,7 @@ def _aliases(model: RegisteredModel, number: int) -> list[str]:
 
 
 def archive_facts(tag: str | None) -> StoredArchive | None:
-    """What the tag `mlflow_tags.ARCHIVE` tells; None without it."""
+    """The content of the tag `mlflow_tags.ARCHIVE`; None without it."""
     with suppress(ValidationError):  # a tag that an administrator changed by hand
         return StoredArchive.model_validate_json(tag) if tag else None
     return None

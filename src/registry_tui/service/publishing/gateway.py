@@ -1,4 +1,4 @@
-"""What the service tells the gateway, and asks it."""
+"""Writes the gateway's routes and keys, and reads its counts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _route(service: Service, row: DeploymentRow) -> Route:
 
 
 def stats(service: Service) -> Mapping[str, Any]:
-    """What all processes of the gateway counted, summed up; of one that does not answer, what it stored last."""
+    """The counts of all processes of the gateway, summed up; of one that does not answer, those it stored last."""
     home = service.home
     found = []
     for socket, file in zip(home.gateway_sockets, home.gateway_counts_files, strict=True):

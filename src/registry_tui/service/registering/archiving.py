@@ -126,7 +126,7 @@ def being_registered(service: Service, registry_id: str, name: str) -> AbstractC
 
 
 def _creator(service: Service, version: ModelVersion) -> Principal:
-    """Who registered a version, under a request ID of its own."""
+    """The person who registered a version, under a new request ID."""
     with service.database.reading() as session:
         row = session.get(UserRow, version.creator)
     if row is None:

@@ -32,7 +32,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Source:
-    """What MLflow is asked to register."""
+    """The registration that MLflow is asked for."""
 
     uri: str
     run_id: str | None
@@ -172,7 +172,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 
 def _check_known(principal: Principal, model: RegisteredModel, request: RegisterModel) -> None:
-    """Whoever contributes to a project may add versions, as with the SDK; the model's own facts are its owner's."""
+    """Contributors of a project may add versions, as with the SDK; only the owner may change the model's own facts."""
     if request.description not in ("", model.description):
         models.require_owner(principal, model, "change its description")
     if request.visibility not in (None, model.visibility):

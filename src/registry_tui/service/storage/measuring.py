@@ -229,7 +229,7 @@ class Users:
 
 
 def users(service: Service, registry_id: str) -> Users:
-    """What is in use now in a registry, whether or not MLflow still knows it."""
+    """The archives that are in use now in a registry, whether or not MLflow still knows them."""
     found: set[str] = set()
     whole: set[str] = set()
     working = select(WorkflowRow).where(WorkflowRow.status.in_(ACTIVE), WorkflowRow.registry_id == registry_id)
@@ -255,7 +255,7 @@ def copied_from(version: Mapping[str, Any]) -> str | None:
 
 
 def _name_orphans(service: Service, place: RegistryPlace, database: sqlite3.Connection) -> None:
-    """What the largest archives without a version were, from their manifests."""
+    """The models and versions of the largest archives without a version, from their manifests."""
     query = """SELECT model_id, version_id FROM usage JOIN archives USING (model_id, version_id)
                WHERE state IN ('orphaned', 'in use') AND manifest AND usage.objects <= ?
                ORDER BY usage.bytes DESC LIMIT ?"""

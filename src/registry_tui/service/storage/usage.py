@@ -1,4 +1,4 @@
-"""What a registry's archives take up, and cleaning up: `storage_measuring` measures, this reads page by page."""
+"""Sizes of a registry's archives, and cleaning up: `storage_measuring` measures, this reads page by page."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def list_models(
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[ModelUsage]:
-    """What each model's archives take up, as last measured, the largest first. Raises as `list_archives`."""
+    """Sizes of each model's archives, as last measured, the largest first. Raises as `list_archives`."""
     place = _enter(service, principal, registry)
     query = f"""
         SELECT * FROM (

@@ -1,4 +1,4 @@
-"""What the service asks of a store of artifacts and archives."""
+"""The protocols of a store of artifacts and archives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Usage:
-    """What lies below a prefix."""
+    """The objects below a prefix."""
 
     objects: int
     bytes: int

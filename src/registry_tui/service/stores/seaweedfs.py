@@ -33,7 +33,7 @@ _DELETE_BATCH = 1000
 
 
 def machine_policy(bucket: str, prefix: str) -> dict[str, Any]:
-    """What a registry's machine user may: everything below its own prefix, and read run artifacts; nothing else."""
+    """The policy of a registry's machine user: everything below its own prefix, reading run artifacts, nothing else."""
     here = f"arn:aws:s3:::{bucket}"
     own = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     return {

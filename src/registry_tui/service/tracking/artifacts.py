@@ -44,7 +44,7 @@ class LoggedModel:
 
 @dataclass(frozen=True)
 class _Sides:
-    """What a folder of a run is made of: the run's own files below it, and a logged model's."""
+    """The parts of a folder of a run: the run's own files below it, and a logged model's."""
 
     own: Place
     #: The models that lie in the folder, by their path in it: "" where the folder is a model's or lies in one.

@@ -140,7 +140,7 @@ def _remove_row(context: StepContext) -> None:
 
 
 def _end(context: StepContext) -> None:
-    """What failed or was cancelled half-way cannot be used any more; what was not begun is as before."""
+    """A registry whose removal had begun cannot be used any more; one whose removal had not is as before."""
     row = registries.load(context.service, context.resource.id)
     if row is None or row.workflow_id != context.workflow_id:
         return

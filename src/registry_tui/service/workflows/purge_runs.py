@@ -76,7 +76,7 @@ def _uris(run: Mapping[str, Any]) -> list[str]:
 
 
 def _pending_sources(context: StepContext) -> list[str]:
-    """What versions that wait for their archive are made from."""
+    """The sources of versions that wait for their archive."""
     if context.resource.registry_id is None:
         return []
     registry = enter_registry(context.service, context.resource.registry_id, any_status=True)

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `upgrade` gives."""
+"""Alembic's environment: runs the migrations on the connection of `upgrade`."""
 
 from alembic import context
 

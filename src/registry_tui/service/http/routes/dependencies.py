@@ -1,4 +1,4 @@
-"""What routes ask FastAPI for: the service, the acting principal, and the page wanted."""
+"""FastAPI dependencies of routes: the service, the acting principal, and the page wanted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def principal_dependency(
         str | None, Header(alias="X-Registry-User", description="Acts as this user instead of the socket's owner")
     ] = None,
 ) -> Principal:
-    """Who acts, under the request's ID."""
+    """The acting principal, under the request's ID."""
     return identity.acting_principal(service, registry_user, request.state.request_id)
 
 

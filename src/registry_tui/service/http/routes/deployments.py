@@ -160,7 +160,7 @@ def test_deployment(service: ServiceIn, principal: Acting, deployment: str, requ
 def suggest_deployment(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> DeploymentSuggestion:
-    """What a form for deploying this version begins with."""
+    """Suggestions for deploying this version."""
     return trying.suggest(service, principal, registry, model, version)
 
 

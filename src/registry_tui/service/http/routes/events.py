@@ -28,7 +28,7 @@ def list_events(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Page[Event]:
-    """Who did what, newest first: administrators see all events, others their own."""
+    """Events, newest first: administrators see all, others their own."""
     return events.list_events(
         service,
         principal,

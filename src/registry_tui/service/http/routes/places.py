@@ -147,7 +147,7 @@ def remove_collaborator(service: ServiceIn, principal: Acting, project: str, use
 
 @router.get("/projects/{project}/credentials", tags=["projects"])
 def get_credentials(service: ServiceIn, principal: Acting, project: str) -> ProjectCredentials:
-    """What makes stock MLflow code work in a project, as you."""
+    """The settings with which stock MLflow code works in a project, as you."""
     return collaborators.get_credentials(service, principal, project)
 
 

@@ -90,7 +90,7 @@ def get_storage(
         float | None, Query(ge=0, description="Measures again in the background when older, in seconds")
     ] = None,
 ) -> StorageUsage:
-    """What the registry's archives take up, as last measured; for administrators."""
+    """Sizes of the registry's archives, as last measured; for administrators."""
     return storage_usage.get_usage(service, principal, registry, max_age=max_age)
 
 
