@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import logging
 import os
 import signal
@@ -10,21 +11,19 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import uvicorn
 
 from registry_tui.platform import endings
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
-from registry_tui.platform.ports import load_ports
-from registry_tui.platform.secrets import load_secrets
+from registry_tui.platform.ports import Ports, load_ports
+from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
-from registry_tui.service.backends.base import Backends
-from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.engine.engine import Engine
@@ -33,12 +32,18 @@ from registry_tui.service.http.middleware import RequestIdFilter
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
-from registry_tui.service.stores.base import Stores
-from registry_tui.service.stores.seaweedfs import ObjectStore
 from registry_tui.service.workflows.catalog import DEFINITIONS
 
 logger = logging.getLogger(__name__)
 
+#: What the settings `store` and `backend` may name: `module:function`, imported when it is chosen. The function gets
+#: the home, its ports and its secrets, and connects to nothing yet.
+STORES: Mapping[str, str] = {
+    "seaweedfs": "registry_tui.service.stores.seaweedfs:open_stores",
+}
+BACKENDS: Mapping[str, str] = {
+    "supervisord": "registry_tui.service.backends.supervisord:open_backends",
+}
 #: Seconds that requests may go on after SIGTERM.
 GRACE = 5
 
@@ -59,8 +64,6 @@ def build(home: Home) -> Service:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
     mlflow = Mlflow(ports, secrets)
-    local = LocalReplicas(home)
-    store = ObjectStore(ports, secrets)
     workflows = Engine(
         home.workflows_database,
         DEFINITIONS,
@@ -74,13 +77,25 @@ def build(home: Home) -> Service:
         settings=settings,
         database=database,
         mlflow=mlflow,
-        stores=Stores(objects=store, users=store),
+        stores=_chosen("store", settings.store, STORES)(home, ports, secrets),
         access=Access(mlflow, secrets),
-        backends=Backends(replicas=local, logs=local),
+        backends=_chosen("backend", settings.backend, BACKENDS)(home, ports, secrets),
         workflows=workflows,
     )
     workflows.attach(service)
     return service
+
+
+def _chosen(setting: str, name: str, known: Mapping[str, str]) -> Callable[[Home, Ports, Secrets], Any]:
+    """The function that a setting names. Raises CannotStart."""
+    if name not in known:
+        raise CannotStart(
+            f"The setting {setting} is {name!r}, which is not one of: {', '.join(known)}",
+            action="Mend the setting, then run `registry-tui up` again",
+        )
+    module, _, function = known[name].partition(":")
+    chosen: Callable[[Home, Ports, Secrets], Any] = getattr(importlib.import_module(module), function)
+    return chosen
 
 
 def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:

@@ -27,6 +27,10 @@ class Settings(BaseModel):
     entitlements: tuple[str, ...] = ("ML_MODEL_REGISTRY",)
     #: Empty: SQLite in the home. PostgreSQL: postgresql+psycopg://…
     database_url: str = ""
+    #: Where archives are kept; `seaweedfs` is the store that the platform starts.
+    store: str = "seaweedfs"
+    #: What runs the replicas of deployments; `supervisord` runs them on this machine.
+    backend: str = "supervisord"
     #: Workflows that run at the same time; more wait.
     workflow_threads: int = Field(default=8, ge=1, le=64)
     #: Seconds that a workflow's step waits for a part of the platform to come back.

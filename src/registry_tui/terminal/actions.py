@@ -416,7 +416,7 @@ MOVES = frozenset(
 #: All of them by kind of screen, for settings, tests and the documentation. A kind's actions have its name in capitals.
 ALL: dict[str, tuple[Action, ...]] = {
     "everywhere": EVERYWHERE,
-    **{kind: globals()[kind.upper()] for kind in SCREENS},
+    **{kind: globals().get(kind.upper(), ()) for kind in SCREENS},
 }
 
 _SHOWN = {

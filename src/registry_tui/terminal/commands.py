@@ -18,8 +18,8 @@ class Place:
     state: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-#: Kind of place to `module:class`, imported when first needed. A new screen is its file, its style (`CSS_PATH`), a line
-#: here and its actions, `actions.<KIND>`; which changes concern it stands in its class (`CONCERNS`).
+#: Kind of place to `module:class`, imported when first needed. A new screen is its file and a line here. It may have a
+#: style (`CSS_PATH`), actions of its own (`actions.<KIND>`), and changes that concern it (`CONCERNS` of its class).
 SCREENS = {
     "registries": "registry_tui.screens.registries.registries:RegistriesScreen",
     "registry": "registry_tui.screens.registries.registry:RegistryScreen",

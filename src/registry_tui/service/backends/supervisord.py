@@ -23,8 +23,9 @@ from registry_tui.platform import processes, supervisor
 from registry_tui.platform.children import isolated
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.platform.paths import Home
-from registry_tui.platform.secrets import write_private
-from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
+from registry_tui.platform.ports import Ports
+from registry_tui.platform.secrets import Secrets, write_private
+from registry_tui.service.backends.base import Backends, ReplicaName, ReplicaProcess
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.calls import Calls
 
@@ -257,3 +258,9 @@ def _text(path: Path) -> str:
 
 def _unavailable(error: SupervisorUnavailable) -> PartUnavailable:
     return PartUnavailable(f"The supervisor does not answer: {error}", action="Start it again with `registry-tui up`")
+
+
+def open_backends(home: Home, ports: Ports, secrets: Secrets) -> Backends:
+    """Replicas on this machine."""
+    local = LocalReplicas(home)
+    return Backends(replicas=local, logs=local)

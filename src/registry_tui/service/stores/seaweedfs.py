@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets
 from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
-from registry_tui.service.stores.base import StoredObject, Usage
+from registry_tui.service.stores.base import StoredObject, Stores, Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -248,3 +249,9 @@ def _service_error(error: Any, what: str) -> ServiceError:
             f"The object store cannot do that now ({said})", action="See `registry-tui logs object-store`"
         )
     return WrongState(f"The object store refuses to work on {what} ({said})")
+
+
+def open_stores(home: Home, ports: Ports, secrets: Secrets) -> Stores:
+    """The object store that the platform starts."""
+    store = ObjectStore(ports, secrets)
+    return Stores(objects=store, users=store)

@@ -1,25 +1,28 @@
-"""Every kind of workflow that the engine runs. A new kind is one module here and one line below."""
+"""Every kind of workflow that the engine runs: the definitions in the modules beside this one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service import workflows
 from registry_tui.service.engine.steps import Definition
-from registry_tui.service.workflows.archive import ARCHIVE as ARCHIVE
-from registry_tui.service.workflows.clean_up_storage import CLEAN_UP as CLEAN_UP
-from registry_tui.service.workflows.delete_archive import DELETE_ARCHIVE as DELETE_ARCHIVE
-from registry_tui.service.workflows.deploy import DEPLOY as DEPLOY
-from registry_tui.service.workflows.deprovision import DEPROVISION as DEPROVISION
-from registry_tui.service.workflows.provision import PROVISION as PROVISION
-from registry_tui.service.workflows.purge_runs import PURGE_RUNS as PURGE_RUNS
-from registry_tui.service.workflows.stop import STOP as STOP
-from registry_tui.service.workflows.synchronize import SYNCHRONIZE as SYNCHRONIZE
-from registry_tui.service.workflows.undeploy import UNDEPLOY as UNDEPLOY
-from registry_tui.service.workflows.verify import VERIFY as VERIFY
 
-#: The definitions that are imported above, by their kind.
-DEFINITIONS: Mapping[WorkflowKind, Definition] = MappingProxyType(
-    {each.kind: each for each in list(globals().values()) if isinstance(each, Definition)}
-)
+
+def definitions_in(package: str, folders: Sequence[str]) -> Mapping[WorkflowKind, Definition]:
+    """The definitions in the modules of a package, by their kind. Raises ValueError when two have the same one."""
+    found: dict[WorkflowKind, Definition] = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(folders)):
+        # This module is being imported still.
+        if f"{package}.{name}" == __name__:
+            continue
+        for each in vars(importlib.import_module(f"{package}.{name}")).values():
+            if isinstance(each, Definition) and found.setdefault(each.kind, each) is not each:
+                raise ValueError(f"Two workflows are of the kind {each.kind}; the second one is in {package}.{name}")
+    return MappingProxyType(found)
+
+
+DEFINITIONS = definitions_in(workflows.__name__, workflows.__path__)
