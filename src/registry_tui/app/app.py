@@ -27,7 +27,7 @@ from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
 from registry_tui.terminal.preferences import Preferences, PreferencesFile, Terminal
-from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, keep_parsed
+from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, forget_drawn, keep_parsed
 from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
@@ -186,6 +186,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._watching.cancel()
         if self._client is not None:
             await self._client.close()
+        forget_drawn()
 
     @property
     def client(self) -> RegistryClient:
@@ -297,6 +298,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             return
         self._waits_to_be_shown = None
         self.frame.leave()
+        forget_drawn()
         while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
             self.pop_screen()
         self.switch_screen(self._screen_of(place))

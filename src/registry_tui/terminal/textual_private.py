@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.cache import LRUCache
 from textual.geometry import Region
@@ -34,6 +35,7 @@ USED: dict[str, tuple[str, ...] | None] = {
     "textual._compositor:LayoutUpdate.__init__": ("self", "strips", "region"),
     "textual._compositor:ChopsUpdate.__init__": ("self", "chops", "spans", "chop_ends"),
     "textual._compositor:CompositorUpdate.render_segments": ("self", "console"),
+    "textual._styles_cache:StylesCache.get_inner_outer": ("cls", "base_background", "background"),
     "textual.app:App._display": ("self", "screen", "renderable"),
     "textual.app:App._load_screen_css": ("self", "screen"),
     "textual.app:App._start_widget": ("self", "parent", "widget"),
@@ -76,6 +78,13 @@ def keep_parsed(stylesheet: Stylesheet, count: int) -> None:
     """Keeps so many parsed sources. Textual caches 64 (LRU): with more, each new screen would reparse all of them."""
     if hasattr(stylesheet, "_parse_cache"):
         stylesheet._parse_cache = LRUCache(count)
+
+
+def forget_drawn() -> None:
+    """Lets go of the lines of widgets that are gone: Textual's cache of two colours keeps the last 1024 widgets'."""
+    clear = getattr(getattr(StylesCache, "get_inner_outer", None), "cache_clear", None)
+    if clear is not None:
+        clear()
 
 
 class LowestScreen(Screen[None]):
