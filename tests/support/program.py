@@ -68,10 +68,12 @@ class Driver:
 
         def quiet() -> bool:
             nonlocal still, shown
-            waits = self.app.status is None or not all(worker.is_finished for worker in self.app.workers)
-            waits = waits or not self.text.strip()  # a screen that is not laid out yet
-            still = 0 if waits or self.text != shown else still + 1
-            shown = self.text
+            if self.app.status is None or not all(worker.is_finished for worker in self.app.workers):
+                still = 0
+                return False
+            before, shown = shown, self.text
+            blank = not shown.strip()  # a screen that is not laid out yet
+            still = 0 if blank or shown != before else still + 1
             return still >= 3
 
         await self.until(quiet, "everything to be drawn")
@@ -83,7 +85,11 @@ class Driver:
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
     async def shows(self, *texts: str) -> None:
-        await self.until(lambda: all(text in self.text for text in texts), f"{texts}")
+        def shown() -> bool:
+            screen = self.text
+            return all(text in screen for text in texts)
+
+        await self.until(shown, f"{texts}")
 
 
 Open = Callable[..., AbstractAsyncContextManager[Driver]]
