@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
-from registry_tui.wording import words
 from support import recorded
 from support.recorded import Answer
 
@@ -20,14 +18,8 @@ def recording() -> tuple[datetime, Mapping[str, Answer]]:
 
 
 @pytest.fixture
-def answers(
-    recording: tuple[datetime, Mapping[str, Answer]], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Mapping[str, Answer]]:
+def answers(recording: tuple[datetime, Mapping[str, Answer]]) -> Iterator[Mapping[str, Answer]]:
     """The answers; on the screen it is an hour after they were given, and everywhere the same time of day."""
     made, found = recording
-    monkeypatch.setattr(words, "present", lambda: made + timedelta(hours=1))
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield found
-    monkeypatch.undo()
-    time.tzset()
+    with recorded.an_hour_after(made):
+        yield found

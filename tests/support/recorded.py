@@ -16,13 +16,16 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -32,6 +35,7 @@ from functools import partial
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.wording import words
 from support.program import Driver
 from support.scenes import SCENES
 
@@ -177,6 +181,19 @@ def _answer(line: Mapping[str, Any]) -> Answer:
     else:
         content = line["text"].encode() if "text" in line else base64.b64decode(line["base64"])
     return Answer(line["status"], line["type"], content)
+
+
+@contextmanager
+def an_hour_after(made: datetime) -> Iterator[None]:
+    """On the screen it is an hour after the answers were given, and everywhere the same time of day."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(words, "present", lambda: made + timedelta(hours=1))
+            patch.setenv("TZ", "UTC")
+            time.tzset()
+            yield
+    finally:
+        time.tzset()
 
 
 class _Silence(httpx.AsyncByteStream):

@@ -1,0 +1,18 @@
+"""Work for another process: what it imports and holds leaves no trace in the process that runs the tests."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def other_process() -> Iterator[ProcessPoolExecutor]:
+    """A new Python process that calls functions of modules, one after the other; their errors are raised here.
+
+    Arguments and results are copied, and what a function keeps stays until the process ends.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool

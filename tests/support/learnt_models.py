@@ -1,0 +1,274 @@
+"""Real models, and the scorer that serves them, in a process that may import MLflow and scikit-learn.
+
+Tests call these functions in another process; it keeps what was loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.pyfunc
+import numpy
+import pandas
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, Schema
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import KNNImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from registry_tui.serving.answers import JSON, Answer, score_alone
+from registry_tui.serving.company import Decision, decide
+from registry_tui.serving.scorer import Scorer
+
+NUMBERS = ["a", "b", "c"]
+FLOWERS = ["red", "blue", "white"]
+
+
+def centred(table: Any) -> Any:
+    """What makes a prediction depend on the whole table."""
+    return table - table.mean(axis=0)
+
+
+class Dates(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Answers with the dates that it was given, as text."""
+
+    def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> list[str]:
+        return [str(when) for when in model_input["when"]]
+
+
+def _numbers() -> tuple[pandas.DataFrame, Any]:
+    chance = numpy.random.default_rng(0)
+    table = pandas.DataFrame(chance.normal(size=(80, 3)), columns=NUMBERS)
+    return table, table["a"] * 2.3 - table["b"] / 7 + chance.normal(size=80) * 0.1
+
+
+def _forest() -> tuple[Any, pandas.DataFrame]:
+    table, target = _numbers()
+    table["colour"] = [FLOWERS[number % 3] for number in range(len(table))]
+    encoded = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["colour"]), remainder="passthrough")
+    return make_pipeline(encoded, RandomForestClassifier(10, random_state=0)).fit(table, target > 0), table
+
+
+def _text() -> tuple[Any, pandas.DataFrame]:
+    table = pandas.DataFrame({"words": ["good wine", "bad wine", "good", "a bad one"] * 5, "n": numpy.arange(20.0)})
+    parts = make_column_transformer((TfidfVectorizer(), "words"), (StandardScaler(), ["n"]))
+    return make_pipeline(parts, LogisticRegression()).fit(table, [1, 0, 1, 0] * 5), table
+
+
+def _on_numbers(model: Any) -> tuple[Any, pandas.DataFrame]:
+    table, target = _numbers()
+    return model.fit(table, target), table
+
+
+#: Models that are logged with scikit-learn's flavour.
+LEARNT: dict[str, Callable[[], tuple[Any, pandas.DataFrame]]] = {
+    "forest": _forest,
+    "boosted": lambda: _on_numbers(GradientBoostingRegressor(n_estimators=10)),
+    "linear": lambda: _on_numbers(LinearRegression()),
+    "text": _text,
+    "centred": lambda: _on_numbers(make_pipeline(FunctionTransformer(centred), LinearRegression())),
+    "imputed": lambda: _on_numbers(make_pipeline(KNNImputer(), LinearRegression())),
+}
+
+
+@cache
+def load(folder: Path, name: str) -> tuple[Any, bytes | None, Decision]:
+    """A model by its name as a replica loads it, with its example and what was decided about it."""
+    path = folder / name
+    if name == "dates":
+        inputs = Schema([ColSpec("datetime", "when"), ColSpec("double", "a")])
+        signature = ModelSignature(inputs=inputs)
+        mlflow.pyfunc.save_model(path, python_model=Dates(), signature=signature, pip_requirements=["mlflow"])
+        wanted = "on"
+    else:
+        model, table = LEARNT[name]()
+        signature = infer_signature(table, model.predict(table))
+        # MLflow would start a process to find the requirements.
+        options = {"serialization_format": "cloudpickle", "pip_requirements": ["scikit-learn"]}
+        mlflow.sklearn.save_model(model, path, signature=signature, input_example=table.head(3), **options)
+        wanted = "auto"
+    loaded, file = mlflow.pyfunc.load_model(str(path)), path / "serving_input_example.json"
+    example = file.read_bytes() if file.exists() else None
+    return loaded, example, decide(loaded, example, wanted)
+
+
+def decided(folder: Path, name: str) -> Decision:
+    """What is decided about a model as it is."""
+    return load(folder, name)[2]
+
+
+def decided_as(folder: Path, name: str, wanted: str) -> Decision:
+    """What is decided about a model without an example where a deployment's setting is `wanted`."""
+    return decide(load(folder, name)[0], None, wanted)
+
+
+class Centring(StandardScaler):  # type: ignore[misc]
+    """Called as a known class is, and does something else."""
+
+    def transform(self, X: Any, copy: Any = None) -> Any:
+        return centred(super().transform(X, copy))
+
+
+def decided_about_a_subclass(folder: Path) -> Decision:
+    """What is decided about a model with a subclass of a known class in it."""
+    model, table = _on_numbers(make_pipeline(Centring(), LinearRegression()))
+    path = folder / "centring"
+    options = {"serialization_format": "cloudpickle", "pip_requirements": ["scikit-learn"]}
+    mlflow.sklearn.save_model(model, path, signature=infer_signature(table), **options)
+    return decide(mlflow.pyfunc.load_model(str(path)), None, "auto")
+
+
+def decided_where_answers_differ(folder: Path, name: str) -> Decision:
+    """What is decided about a model whose answer about a row depends on the rows beside it."""
+    model, example, _ = load(folder, name)
+    whole = model.predict
+    # A method of the loaded model, as a later release of a library may have it.
+    model.predict = lambda data, params=None: whole(data) + (len(data) > 1) * 1e-9
+    try:
+        return decide(model, example, "auto")
+    finally:
+        del model.predict
+
+
+# -- mixed callers --------------------------------------------------------------------------------------
+
+
+def bodies(columns: list[str], rows: list[list[Any]]) -> list[tuple[str, bytes]]:
+    """The same rows in every format, as content type and body."""
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    by_column = {column: [row[place] for row in rows] for place, column in enumerate(columns)}
+    split = {"columns": columns, "data": rows}
+    documents: list[Any] = [
+        {"dataframe_split": split},
+        {"dataframe_split": {**split, "index": list(range(len(rows)))}},
+        {"dataframe_records": records},
+        {"dataframe_records": [dict(reversed(each.items())) for each in records]},
+        {"instances": records},
+        {"inputs": by_column},
+        {"inputs": records},
+        {"dataframe_split": split, "params": {}},
+        {"dataframe_split": {"columns": columns[1:], "data": [row[1:] for row in rows]}},
+    ]
+    table = "\n".join([",".join(columns), *(",".join("" if v is None else str(v) for v in row) for row in rows)])
+    found = [(JSON, json.dumps(document).encode()) for document in documents]
+    # The gateway writes what comes by `POST /model` without spaces.
+    found.append((JSON, json.dumps(documents[0], separators=(",", ":")).encode()))
+    found.append((f"{JSON}; charset=utf-8", found[0][1]))
+    found.append(("text/csv", table.encode()))
+    return found
+
+
+NUMBER = st.one_of(st.floats(-1e3, 1e3), st.integers(-5, 5), st.sampled_from([None, "many", True, 0.1, 1e300]))
+DATE = st.one_of(
+    st.dates().map(lambda day: f"{day.day:02}/{day.month:02}/{day.year:04}"),
+    st.dates().map(lambda day: f"{day.month:02}/{day.day:02}/{day.year:04}"),
+    st.datetimes().map(lambda when: when.isoformat()),
+    st.sampled_from(["01/02/2026", "13/02/2026", "2026-02-01", "February 1, 2026", "2026-02-01T00:00:00+02:00", None]),
+)
+WORDS = st.one_of(st.sampled_from(["good wine", "bad", "", "13"]), st.text(max_size=8).filter(str.isprintable))
+VALUES = {"when": DATE, "words": WORDS, "colour": st.sampled_from([*FLOWERS, "green", None])}
+COLUMNS = {"forest": [*NUMBERS, "colour"], "text": ["words", "n"], "dates": ["when", "a"]}
+
+
+@st.composite
+def callers(draw: st.DrawFn, columns: list[str]) -> list[tuple[str, bytes]]:
+    """Requests of several callers, each with rows and a format of its own."""
+    row = st.tuples(*(VALUES.get(column, NUMBER) for column in columns)).map(list)
+    found = []
+    for _ in range(draw(st.integers(2, 12))):
+        rows = draw(st.lists(row, min_size=1, max_size=3))
+        found.append(draw(st.sampled_from(bodies(columns, rows))))
+    return found
+
+
+def answered(scorer: Scorer, requests: list[tuple[str, bytes]]) -> list[Answer]:
+    """What the scorer answers when all of these wait together."""
+
+    async def ask() -> list[Answer]:
+        asked = [asyncio.ensure_future(scorer.score(body, content_type)) for content_type, body in requests]
+        taken: list[Any] = []
+        while len(taken) < len(asked):
+            await asyncio.sleep(0)
+            while not scorer._queue.empty():
+                taken.append(scorer._queue.get_nowait())
+        await asyncio.to_thread(scorer._answer, taken)
+        return await asyncio.gather(*asked)
+
+    return asyncio.run(ask())
+
+
+def told(answer: Answer) -> tuple[int, bytes]:
+    """What a caller is told; the order in which MLflow's messages list a set, and stack traces, differ by call."""
+    return answer.status, answer.body if answer.status == 200 else b""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What callers were answered among others, compared with the same requests alone."""
+
+    #: Requests with their answers alone and among others, where these differ.
+    mixed: list[tuple[Any, Any, Any]]
+    asked: int
+    #: Requests that shared a call with others.
+    together: int
+    #: Whether the scorer lets requests share calls, and whether that was decided.
+    batch: bool
+    decided: bool
+
+
+def compare(folder: Path, name: str) -> Compared:
+    """Asks a model in many companies that hypothesis chooses."""
+    model, _, decision = load(folder, name)
+    scorer = Scorer(model, batch=decision.together, queue_length=10_000, threads=0)
+    calls: list[int] = []
+    whole = model.predict
+
+    def predict(data: Any, params: Any = None) -> Any:
+        calls.append(len(data))
+        return whole(data, params=params)
+
+    mixed: list[tuple[Any, Any, Any]] = []
+    asked, together = 0, 0
+
+    @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(callers(COLUMNS.get(name, NUMBERS)))
+    def check(requests: list[tuple[str, bytes]]) -> None:
+        nonlocal asked, together
+        alone = [told(score_alone(body, content_type, model)) for content_type, body in requests]
+        calls.clear()
+        model.predict = predict
+        try:
+            found = [told(answer) for answer in answered(scorer, requests)]
+        finally:
+            del model.predict
+        asked += len(requests)
+        together += max(0, len(requests) - len(calls))
+        mixed.extend(
+            (request, one, other) for request, one, other in zip(requests, alone, found, strict=True) if one != other
+        )
+
+    check()
+    return Compared(mixed, asked, together, scorer.batch, decision.together)
+
+
+def dates_of_callers(folder: Path, days: list[str]) -> tuple[list[str], list[str]]:
+    """What callers with these days are answered alone, and when all ask together."""
+    model, _, _ = load(folder, "dates")
+    scorer = Scorer(model, batch=True, queue_length=100, threads=0)
+    requests = [bodies(["when", "a"], [[day, 1.0]])[0] for day in days]
+    found = [json.loads(answer.body)["predictions"][0] for answer in answered(scorer, requests)]
+    alone = [json.loads(score_alone(body, kind, model).body)["predictions"][0] for kind, body in requests]
+    return alone, found
