@@ -42,7 +42,8 @@ def log(name, model, data, **options):
     with mlflow.start_run():
         logged = mlflow.sklearn.log_model(
             model, name="model", registered_model_name=PREFIX + name, input_example=data.head(3),
-            signature=infer_signature(data, model.predict(data)), serialization_format="cloudpickle", **options)
+            signature=infer_signature(data, model.predict(data)), serialization_format="cloudpickle",
+            pip_requirements=["scikit-learn"], **options)
 
 wine, sick, digits = load_wine(as_frame=True), load_breast_cancer(as_frame=True), load_digits(as_frame=True)
 log("Regressor", ElasticNet(alpha=0.1).fit(wine.data, wine.target), wine.data)
@@ -67,7 +68,8 @@ inputs = Schema([ColSpec("double", "x"), ColSpec("long", "n"), ColSpec("string",
 params = ParamSchema([ParamSpec("scale", "double", 1.0)])
 with mlflow.start_run():
     mlflow.pyfunc.log_model(name="model", python_model=Free(), registered_model_name=PREFIX + "Free",
-                            signature=ModelSignature(inputs=inputs, params=params), input_example=frame)
+                            signature=ModelSignature(inputs=inputs, params=params), input_example=frame,
+                            pip_requirements=["mlflow"])
 print("RESULT done")
 """
 
