@@ -8,6 +8,7 @@ uvicorn in the process that the supervisor watches, with the same variables that
 from __future__ import annotations
 
 import configparser
+import gc
 import io
 import os
 import sqlite3
@@ -142,8 +143,12 @@ def _prepared(home: Home) -> tuple[Any, Ports]:
 def main() -> None:
     """Runs the server in this process until SIGTERM."""
     home = Home.resolve()
+    # What is imported and built at the start stays: looking for garbage in it costs a fifth of the start.
+    gc.disable()
     with explained(home, "mlflow", home.mlflow_database, home.mlflow_auth_database):
         app, ports = _prepared(home)
+    gc.freeze()
+    gc.enable()
     works(home, "mlflow")
     # MLflow reads its environment while it is imported.
     import uvicorn

@@ -5,6 +5,7 @@ A model's `uvicorn.py` or `token.py` would otherwise take the place of a module 
 
 from __future__ import annotations
 
+import gc
 import importlib
 from contextlib import suppress
 
@@ -52,8 +53,14 @@ _MODULES = (
 
 def import_server_modules() -> None:
     """Imports them; those that the model's environment or its MLflow does not have are left out."""
-    # Present in every environment; an error in one of them is an error of the replica.
-    importlib.import_module("mlflow.pyfunc")
-    for name in _MODULES:
-        with suppress(ImportError):
-            importlib.import_module(name)
+    # What is imported stays: looking for garbage in it costs a fifth of the time.
+    gc.disable()
+    try:
+        # Present in every environment; an error in one of them is an error of the replica.
+        importlib.import_module("mlflow.pyfunc")
+        for name in _MODULES:
+            with suppress(ImportError):
+                importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
