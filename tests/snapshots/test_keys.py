@@ -84,6 +84,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWS)
 async def test_a_flow_takes_no_more_keys_than_it_did(name: str, answers: Mapping[str, Answer]) -> None:
     flow = FLOWS[name]
@@ -187,6 +188,7 @@ async def test_ctrl_d_deletes_what_is_selected_on_the_page_of_a_registry(answers
         await see.shows(f"Delete {REGISTRY}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in ALL if any(each.id == "tab_next" for each in ALL[page])])
 async def test_shift_tab_undoes_tab_on_every_page_with_tabs(page: str, answers: Mapping[str, Answer]) -> None:
     async with program(answers) as see:
