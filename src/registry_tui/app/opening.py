@@ -32,9 +32,12 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
     """
     term = os.environ.get("TERM", "")
     if term in CANNOT_SHOW or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        where = f"A terminal of the kind TERM={term}" if term in CANNOT_SHOW else "What is no terminal"
+        if term in CANNOT_SHOW:
+            why = f"a terminal of the kind TERM={term} cannot show the terminal program"
+        else:
+            why = "the terminal program needs a terminal as standard input and output"
         print(
-            f"registry-tui: {where} cannot show the terminal program\n"
+            f"registry-tui: {why}\n"
             "  what to do: use the commands, e.g. `registry-tui registries list`; `registry-tui --help` names all",
             file=sys.stderr,
         )
@@ -45,7 +48,7 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
     os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))
     if swallows_dead_keys():
         os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
-    # Movement is never animated: it costs bytes over SSH and tells nothing.
+    # Movement is never animated: it costs bytes over SSH and has no meaning.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     # Ours goes further than Textual's greys, which are colours too.
     os.environ.pop("NO_COLOR", None)

@@ -12,6 +12,11 @@ class Pages(TabbedContent):
     after the next tab was chosen, and would go back.
     """
 
+    def neighbour(self, by: int) -> str:
+        """ID of the pane `by` places after the one in view (before it, when negative), around the ends."""
+        order = [str(pane.id) for pane in self.query(TabPane)]
+        return order[(order.index(self.active) + by) % len(order)]
+
     def on_tab_pane_focused(self, event: TabPane.Focused) -> None:
         event.stop()
         event.prevent_default()

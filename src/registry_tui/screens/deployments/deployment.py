@@ -331,9 +331,7 @@ class DeploymentScreen(DeploymentActions):
         self._turn(-1)
 
     def _turn(self, by: int) -> None:
-        tabs = self.query_one("#tabs", TabbedContent)
-        order = [str(pane.id) for pane in tabs.query(TabPane)]
-        self._turn_to(order[(order.index(tabs.active) + by) % len(order)])
+        self._turn_to(self.query_one("#tabs", Pages).neighbour(by))
 
     def do_test(self) -> None:
         self._turn_to("test")

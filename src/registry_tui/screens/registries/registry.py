@@ -184,9 +184,8 @@ class RegistryScreen(FrameScreen):
         self._turn(-1)
 
     def _turn(self, by: int) -> None:
-        tabs = self.query_one("#tabs", TabbedContent)
-        order = [str(pane.id) for pane in tabs.query(TabPane)]
-        tabs.active = order[(order.index(tabs.active) + by) % len(order)]
+        tabs = self.query_one("#tabs", Pages)
+        tabs.active = tabs.neighbour(by)
         self.focus_content()
 
     def do_back(self) -> None:

@@ -180,9 +180,8 @@ class RunScreen(CurveScreen):
         self._turn(-1)
 
     def _turn(self, by: int) -> None:
-        tabs = self.query_one("#tabs", TabbedContent)
-        order = list(_MAIN)
-        tabs.active = order[(order.index(tabs.active) + by) % len(order)]
+        tabs = self.query_one("#tabs", Pages)
+        tabs.active = tabs.neighbour(by)
 
     @property
     def menu_of(self) -> str:
