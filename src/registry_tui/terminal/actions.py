@@ -109,6 +109,11 @@ CREDENTIALS = Action(
 KEYS_PAGE = Action("keys", "K", "API keys", "API keys: make, list, revoke")
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 
+RESTORE = Action("restore", "Z", "restore", "Restore the deleted ones that are marked or selected", footer=False)
+DELETED = Action(
+    "deleted", "H", "deleted ones", "Show the deleted ones (hidden otherwise), or the others", footer=False
+)
+
 REGISTRIES = (
     OPEN,
     Action("create", "n", "create", "Create a Model Registry in an environment"),
@@ -197,6 +202,10 @@ PROJECT = (
     Action(*NEXT_TAB, "Experiments, or Model Deployments"),
     PREVIOUS_TAB,
     MENU,
+    Action("create", "n", "create", "Create an experiment; under Model Deployments, deploy a registered model"),
+    Action("mark", "space", "mark", "Mark the experiment, to delete or restore several", footer=False),
+    RESTORE,
+    DELETED,
     Action("deployments", "M", "deployments", "The project's Model Deployments"),
     PEOPLE,
     CREDENTIALS,
@@ -219,6 +228,10 @@ PROJECT = (
 EXPERIMENT = (
     OPEN,
     MENU,
+    Action("edit", "e", "edit", "Rename, tag and annotate the marked runs, or the selected one", footer=False),
+    Action("delete", "ctrl+d", "delete", "Delete the marked runs, or the selected one", footer=False, danger=True),
+    RESTORE,
+    DELETED,
     ORDER,
     Action("columns", "f", "columns", "Choose the columns (fields) among params, metrics, tags and attributes"),
     Action("mark", "space", "mark", "Mark the run, to compare it", footer=False),
@@ -268,6 +281,9 @@ RUN = (
     Action("open", "enter", "open", "Open a folder, or follow what is selected", footer=False),
     MENU,
     replace(REGISTER, menu="Register model"),
+    Action("edit", "e", "edit", "Rename, tag and annotate the run", footer=False),
+    Action("delete", "ctrl+d", "delete", "Delete the run", footer=False, danger=True),
+    Action("restore", "Z", "restore", "Restore the run, which is deleted", footer=False),
     Action("download", "d", "download", "Save the selected file or folder, or all artifacts"),
     Action("preview_down", "full_stop", "preview down", "Artifacts: the next page of the preview", False, "", "onward"),
     Action("preview_up", "comma", "preview up", "Artifacts: the page before in the preview", False, meaning="backward"),

@@ -12,10 +12,10 @@ from textual.widgets import Input, Static
 
 from registry_tui.schemas.mlflow_tags import PARENT_RUN
 from registry_tui.screens.base.bars import Crumb
-from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.tracking.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
 from registry_tui.screens.tracking.run_following import Following
 from registry_tui.screens.tracking.run_list import RunView
+from registry_tui.screens.tracking.run_list_changes import RunListChanges
 from registry_tui.screens.tracking.run_registered import REGISTERED, Registered
 from registry_tui.screens.tracking.run_views import default_view
 from registry_tui.terminal.actions import EXPERIMENT, bindings
@@ -38,7 +38,7 @@ FEW_PARENTS, MANY_LEFT_OUT = 3, 12
 MAX_COMPARED = 20
 
 
-class ExperimentScreen(ListScreen):
+class ExperimentScreen(RunListChanges):
     """Runs, a page at a time."""
 
     SECTION = "projects"
@@ -92,7 +92,10 @@ class ExperimentScreen(ListScreen):
         return (
             ("Projects", Place("projects")),
             ("…" if self.project is None else self.project.name, project),
-            ("…" if self.experiment is None else self.experiment.name, None),
+            (
+                "…" if self.experiment is None else self.experiment.name + (" · deleted runs" if self.deleted else ""),
+                None,
+            ),
         )
 
     async def prepare(self) -> None:
@@ -100,6 +103,8 @@ class ExperimentScreen(ListScreen):
             project, experiment = self.place.args["project"], self.place.args["experiment"]
             self.project = await self.client.project(project)
             self.experiment = await self.client.experiment(project, experiment)
+            # The runs of a deleted experiment are deleted with it.
+            self.deleted = self.deleted or self.experiment.lifecycle_stage == "deleted"
         if self.nested and not self.parents:
             self.ask(self._learn_parents, "parents", again=False)
 
@@ -117,6 +122,8 @@ class ExperimentScreen(ListScreen):
         """The text of an empty list: how to make runs."""
         if self.filter_text:
             return Empty("Nothing matches", ("/ changes the filter; an empty one shows all runs.",))
+        if self.deleted:
+            return Empty("No deleted runs", ("H shows those that are not deleted.",))
         name = "" if self.project is None else self.project.name
         lines = (f'  eval "$(registry-tui env --project {name})"', "  python train.py")
         return Empty("No runs", ("Log one with stock MLflow code:", *lines))
@@ -148,6 +155,7 @@ class ExperimentScreen(ListScreen):
         client, project = self.client, self.place.args["project"]
         assert self.experiment is not None
         ids, orders = [self.experiment.id], self.orders or ["-attributes.start_time"]
+        deleted = self.deleted
 
         async def fetch(token: str | None, backwards: bool) -> Any:
             order_by = [
@@ -158,6 +166,7 @@ class ExperimentScreen(ListScreen):
                 filter=filter_,
                 order_by=order_by,
                 top_level=top_level,
+                deleted=deleted,
                 page_token=token,
                 page_size=100,
             )
@@ -172,7 +181,11 @@ class ExperimentScreen(ListScreen):
         assert self.experiment is not None
         newest_first = ["attributes.start_time DESC"]
         search = RunSearch(
-            experiment_ids=[self.experiment.id], filter=self.filter_text, order_by=newest_first, page_size=1
+            experiment_ids=[self.experiment.id],
+            filter=self.filter_text,
+            order_by=newest_first,
+            deleted=self.deleted,
+            page_size=1,
         )
         page = await self.client.search_runs(self.place.args["project"], search)
         return next(iter(page.items), None)
@@ -267,7 +280,7 @@ class ExperimentScreen(ListScreen):
             text = f"{source.seen} runs" if source.seeking else f"more than {source.seen} runs"
         else:
             text = f"{source.seen} of {total}" if total != source.seen else "1 run" if total == 1 else f"{total} runs"
-        self.query_one("#count", Static).update(text)
+        self.query_one("#count", Static).update(f"deleted: {text}" if self.deleted else text)
 
     def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:
         params: Counter[str] = Counter()
@@ -340,7 +353,7 @@ class ExperimentScreen(ListScreen):
         state["columns"], state["filter"], state["nested"] = self.chosen, self.filter_text, self.nested
 
     def why_not(self, action: str) -> str | None:
-        if action in ("tree", "views", "group"):
+        if action in ("tree", "views", "group", "deleted"):
             return None if self.experiment is not None else "the experiment is not known yet"
         if action == "compare":
             marked = len(self.table.marked)

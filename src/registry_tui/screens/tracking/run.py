@@ -162,6 +162,11 @@ class RunScreen(CurveScreen):
             if tab not in _LISTING:
                 return "it saves what is listed under Metrics, Params, Tags or Datasets"
             return None if self._rows(tab) else "nothing is listed here"
+        deleted = self.run.lifecycle_stage == "deleted"
+        if action == "restore":
+            return None if deleted else "the run is not deleted"
+        if action in ("edit", "delete") and deleted:
+            return "the run is deleted; Z restores it"
         if action == "registered" and not self.run.registered_as:
             return "nothing was registered from this run"
         if action in ("preview_down", "preview_up"):
@@ -207,6 +212,24 @@ class RunScreen(CurveScreen):
 
         assert self.run is not None and self.project is not None and self.model_path is not None
         self.app.push_screen(RegisterModelForm(self.project, self.run, self.model_path), self._registered)
+
+    def do_edit(self) -> None:
+        from registry_tui.screens.tracking.changing_runs import edit_runs
+
+        assert self.run is not None
+        edit_runs(self, self.place.args["project"], [self.run], self.refresh_data)
+
+    def do_delete(self) -> None:
+        from registry_tui.screens.tracking.changing_runs import delete_runs
+
+        assert self.run is not None
+        delete_runs(self, self.place.args["project"], [self.run], self.refresh_data)
+
+    def do_restore(self) -> None:
+        from registry_tui.screens.tracking.changing_runs import restore_runs
+
+        assert self.run is not None
+        restore_runs(self, self.place.args["project"], [self.run], self.refresh_data)
 
     def _registered(self, place: Place | None) -> None:
         self.program.look_now()
@@ -273,7 +296,7 @@ def _overview(run: RunDetails) -> Content:
     facts: list[tuple[str, str]] = [
         ("Name", run.name),
         ("ID", run.id),
-        ("Status", status.text),
+        ("Status", f"{status.text} (deleted)" if run.lifecycle_stage == "deleted" else status.text),
         ("User", run.user),
         ("Started", both(run.started_at)),
         ("Took", duration(took)),

@@ -1,0 +1,122 @@
+"""Experiments are made, renamed, deleted and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Input
+
+from registry_tui.screens.base.form import Form, Lines, row
+from registry_tui.screens.tracking.changing import ask_to_delete, send
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.tracking import Experiment, ItemChanges
+    from registry_tui.screens.base.frame import FrameScreen
+
+
+class _Named(Form[str]):
+    """A form with an experiment's name; the result is the name."""
+
+    def __init__(self, project: str, name: str = "") -> None:
+        super().__init__()
+        self.project, self.name_before = project, name
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("Name", Input(self.name_before, compact=True, id="name"))
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    @property
+    def typed_name(self) -> str:
+        return self.query_one("#name", Input).value.strip()
+
+    def problem_of(self) -> str | None:
+        from registry_tui.contracts import names
+        from registry_tui.schemas.tracking import MAX_EXPERIMENT_NAME
+
+        name = self.typed_name
+        if not name:
+            return "type a name"
+        if len(name) > MAX_EXPERIMENT_NAME:
+            return f"the name has {len(name)} characters; at most {MAX_EXPERIMENT_NAME} are possible"
+        problem = names.problem(name)
+        return None if problem is None else f"the name {problem}"
+
+
+class CreateExperiment(_Named):
+    """Makes an experiment."""
+
+    TITLE_TEXT = "Create experiment"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield from super().compose_fields()
+        yield row("Note", Lines(id="note"))
+
+    async def send(self) -> str:
+        from registry_tui.schemas.tracking import ExperimentCreate
+
+        request = ExperimentCreate(name=self.typed_name, note=self.query_one("#note", Lines).text)
+        return (await self.program.client.create_experiment(self.project, request)).name
+
+
+class RenameExperiment(_Named):
+    """Renames an experiment; its ID and its runs stay."""
+
+    def __init__(self, project: str, experiment: Experiment) -> None:
+        super().__init__(project, experiment.name)
+        self.experiment = experiment
+
+    def title_text(self) -> str:
+        return f"Rename experiment {self.experiment.name}"
+
+    async def send(self) -> str:
+        from registry_tui.schemas.tracking import ExperimentUpdate
+
+        request = ExperimentUpdate(name=self.typed_name)
+        return (await self.program.client.update_experiment(self.project, self.experiment.id, request)).name
+
+
+def open_form(screen: FrameScreen, form: _Named, done: str, then: Callable[[], None]) -> None:
+    """Opens a form; `done` says what became of the name that it ends with."""
+
+    def answered(name: str | None) -> None:
+        if name is not None:
+            screen.flash(f"{done} {name}")
+            then()
+
+    screen.app.push_screen(form, answered)
+
+
+def delete_experiments(
+    screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Callable[[], None]
+) -> None:
+    """Asks before experiments are deleted with their runs."""
+    client, ids, names = screen.client, [each.id for each in experiments], [each.name for each in experiments]
+
+    async def ask() -> ItemChanges:
+        from registry_tui.schemas.tracking import ExperimentsChosen
+
+        return await client.delete_experiments(project, ExperimentsChosen(experiment_ids=ids))
+
+    lines = (
+        "All their runs go with them. Both can be restored, under the deleted ones.",
+        "Stays: every version that was registered from the runs, with its archive.",
+    )
+    ask_to_delete(screen, "experiment", names, lines, lambda: send(screen, "delete", "experiment", names, ask, then))
+
+
+def restore_experiments(
+    screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Callable[[], None]
+) -> None:
+    """Restores deleted experiments with their runs."""
+    client, ids, names = screen.client, [each.id for each in experiments], [each.name for each in experiments]
+
+    async def ask() -> ItemChanges:
+        from registry_tui.schemas.tracking import ExperimentsChosen
+
+        return await client.restore_experiments(project, ExperimentsChosen(experiment_ids=ids))
+
+    send(screen, "restore", "experiment", names, ask, then)

@@ -1,0 +1,147 @@
+"""Runs are renamed, tagged, annotated, deleted and restored: one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from registry_tui.screens.base.form import Form, Lines, row
+from registry_tui.screens.models.edit_model import parse_tags, tag_changes, tags_text
+from registry_tui.screens.tracking.changing import ask_to_delete, counted, listed, send, show_outcome
+from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.tracking import ItemChanges, Run, RunsUpdate
+    from registry_tui.screens.base.frame import FrameScreen
+
+NOTE = "mlflow.note.content"
+#: Runs that one question about registered versions may name.
+_ASKED = 100
+
+
+class EditRuns(Form[object]):
+    """Name, note and tags of one run; or what is the same in several, where an empty field changes nothing.
+
+    Tags whose text cannot be typed on one line are left as they are.
+    """
+
+    def __init__(self, project: str, runs: Sequence[Run]) -> None:
+        super().__init__()
+        self.project, self.runs = project, list(runs)
+        self.one = self.runs[0] if len(self.runs) == 1 else None
+        tags: Mapping[str, str] = {} if self.one is None else self.one.tags
+        self.note = tags.get(NOTE, "")
+        self.typable = {
+            key: value
+            for key, value in tags.items()
+            if not key.startswith("mlflow.")
+            and not set(",=") & set(key)
+            and "," not in value
+            and value == value.strip()
+            and value.isprintable()
+            and len(value) < 200
+        }
+
+    def title_text(self) -> str:
+        if self.one is not None:
+            return f"Run {self.one.name or self.one.id}"
+        return f"{counted(len(self.runs), 'run')}: {listed([run.name or run.id for run in self.runs])}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        one = self.one
+        same = "" if one is not None else "stays"
+        yield row("Name", Input("" if one is None else one.name, compact=True, id="name", placeholder=same))
+        yield row("Note", Lines(self.note, id="note", placeholder=same))
+        yield row("Tags", Input(tags_text(self.typable), compact=True, id="tags", placeholder="key=value, key=value"))
+        if one is None:
+            yield row("Take tags", Input(compact=True, id="untag", placeholder="key, key"))
+            yield Static("the same in each; an empty field changes nothing", classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    def problem_of(self) -> str | None:
+        try:
+            request = self.request()
+        except ValueError as error:
+            return str(error).splitlines()[0]
+        if self.one is not None and not self.query_one("#name", Input).value.strip():
+            return "type a name"
+        return "type what is to be changed" if request is None and self.one is None else None
+
+    def request(self) -> RunsUpdate | None:
+        """The change, or None when nothing is to be changed. Raises ValueError with what is wrong."""
+        from registry_tui.schemas.tracking import MAX_NOTE, MAX_RUN_NAME, RunsUpdate
+
+        name, note = self.query_one("#name", Input).value.strip(), self.query_one("#note", Lines).text
+        if len(name) > MAX_RUN_NAME:
+            raise ValueError(f"the name has {len(name)} characters; at most {MAX_RUN_NAME} are possible")
+        if len(note) > MAX_NOTE:
+            raise ValueError(f"the note has {len(note)} characters; at most {MAX_NOTE} are possible")
+        set_tags, delete_tags = tag_changes(self.typable, parse_tags(self.query_one("#tags", Input).value))
+        if self.one is None:
+            typed = self.query_one("#untag", Input).value.split(",")
+            delete_tags = list(dict.fromkeys(key.strip() for key in typed if key.strip()))
+        before = "" if self.one is None else self.one.name
+        change = RunsUpdate(
+            run_ids=[run.id for run in self.runs],
+            name=name if name and name != before else None,
+            note=note if note != self.note else None,
+            set_tags=set_tags,
+            delete_tags=delete_tags,
+        )
+        nothing = change.name is None and change.note is None and not set_tags and not delete_tags
+        return None if nothing else change
+
+    async def send(self) -> object:
+        request = self.request()
+        return False if request is None else await self.program.client.update_runs(self.project, request)
+
+
+def edit_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+    """Opens the form for the name, note and tags of runs."""
+    from registry_tui.schemas.tracking import ItemChanges
+
+    def answered(result: object) -> None:
+        if isinstance(result, ItemChanges):
+            show_outcome(screen, "change", "run", result)
+            then()
+
+    screen.app.push_screen(EditRuns(project, runs), answered)
+
+
+def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+    """Asks before runs are deleted, and says which versions were registered from them."""
+    client, ids, names = screen.client, [run.id for run in runs], [run.name or run.id for run in runs]
+
+    async def ask() -> ItemChanges:
+        from registry_tui.schemas.tracking import RunsChosen
+
+        return await client.delete_runs(project, RunsChosen(run_ids=ids))
+
+    async def look() -> None:
+        versions: list[str] = []
+        for start in range(0, len(ids), _ASKED):
+            found = await client.registered_from(project, ids[start : start + _ASKED])
+            versions += [f"{each.model_name} v{each.version}" for of in found.runs.values() for each in of]
+        lines = ["They can be restored, under the deleted ones, until somebody purges them."]
+        if versions:
+            lines.append(f"Stays: what was registered from them, with its archive: {safe(listed(versions), 400)}.")
+        ask_to_delete(screen, "run", names, lines, lambda: send(screen, "delete", "run", names, ask, then))
+
+    screen.work_on(look(), "delete-runs")
+
+
+def restore_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+    """Restores deleted runs."""
+    client, ids, names = screen.client, [run.id for run in runs], [run.name or run.id for run in runs]
+
+    async def ask() -> ItemChanges:
+        from registry_tui.schemas.tracking import RunsChosen
+
+        return await client.restore_runs(project, RunsChosen(run_ids=ids))
+
+    send(screen, "restore", "run", names, ask, then)

@@ -1,0 +1,141 @@
+"""Runs and experiments are changed by keys on a real service, on a terminal of 80 x 24."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry_tui.schemas.places import Project
+from registry_tui.schemas.tracking import ExperimentCreate, RunSearch
+from registry_tui.screens.base.dialogs import Confirm
+from registry_tui.screens.tracking.changing_runs import EditRuns
+from support.platforms import Platform, unique
+from support.program import Driver, Open
+from support.registered import mlflow_client
+
+SIZE = (80, 24)
+
+
+@pytest.fixture
+def runs(platform: Platform) -> tuple[Project, str, list[str]]:
+    """A project, an experiment and three of its runs: run 0, run 1, run 2."""
+    project = platform.new_project()
+    create = ExperimentCreate(name=unique("sweep"))
+    experiment = platform.ask(lambda client: client.create_experiment(project.id, create)).id
+    made = []
+    with mlflow_client(platform.ask(lambda client: client.credentials(project.id))) as http:
+        for number in range(3):
+            body = {"experiment_id": experiment, "run_name": f"run {number}", "start_time": 1_700_000_000_000 + number}
+            answer = http.post("/api/2.0/mlflow/runs/create", json=body).raise_for_status()
+            made.append(answer.json()["run"]["info"]["run_id"])
+    return project, experiment, made
+
+
+async def listed(driver: Driver, *names: str) -> None:
+    """Waits until the list has exactly these rows."""
+
+    def shown() -> bool:
+        source = driver.screen.table.source
+        rows = [source.row(index) for index in range(source.height)]
+        return [row.name for row in rows if row is not None] == list(names)
+
+    await driver.until(shown, f"the rows {names}")
+
+
+async def asked(driver: Driver, *texts: str) -> None:
+    """Waits for a question that says these texts and starts on Cancel."""
+    await driver.until(lambda: isinstance(driver.screen, Confirm), "the question")
+    await driver.shows(*texts)
+    await driver.until(lambda: driver.screen.focused.id == "cancel", "Cancel")
+
+
+def names_of(platform: Platform, project: Project, experiment: str, deleted: bool = False) -> set[str]:
+    search = RunSearch(experiment_ids=[experiment], deleted=deleted)
+    return {run.name for run in platform.ask(lambda client: client.search_runs(project.id, search)).items}
+
+
+async def test_runs_are_edited_deleted_and_restored_from_their_list(
+    platform: Platform, open_program: Open, runs: tuple[Project, str, list[str]]
+) -> None:
+    project, experiment, ids = runs
+    async with open_program(size=SIZE) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await driver.rows("experiment")
+        await listed(driver, "run 2", "run 1", "run 0")
+
+        # One run: its name is in the form, the note and a tag are typed.
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
+        form: Any = driver.screen
+        form.query_one("#name").value = "best"
+        form.query_one("#note").text = "keep it"
+        form.query_one("#tags").value = "reviewed=yes"
+        form.query_one("#name").focus()
+        await driver.press("enter")
+        await listed(driver, "best", "run 1", "run 0")
+        found = await driver.app.client.run(project.id, ids[2])
+        assert found.tags["mlflow.note.content"] == "keep it" and found.tags["reviewed"] == "yes"
+
+        # Two marked ones: a name for both would be the same; only a tag is set.
+        await driver.press("space", "space", "e")
+        await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
+        await driver.shows("2 runs: best, run 1", "an empty field")
+        driver.screen.query_one("#tags").value = "team=wine"
+        driver.screen.query_one("#untag").value = "reviewed"
+        await driver.press("enter")
+        await driver.at("experiment")
+        await driver.shows("change: 2 runs done")
+        for run in ids[1:]:
+            tags = (await driver.app.client.run(project.id, run)).tags
+            assert tags["team"] == "wine" and "reviewed" not in tags
+        assert not driver.screen.table.marked
+
+        # Deleting asks, starts on Cancel, and names what goes.
+        await driver.press("g", "space", "space", "ctrl+d")
+        await asked(driver, "Delete 2 runs", "best, run 1", "can be restored")
+        await driver.press("enter")
+        await driver.at("experiment")
+        assert names_of(platform, project, experiment) == {"best", "run 1", "run 0"}
+        await driver.press("ctrl+d")
+        await asked(driver, "Delete 2 runs")
+        await driver.press("tab", "enter")
+        await listed(driver, "run 0")
+        assert names_of(platform, project, experiment, deleted=True) == {"best", "run 1"}
+
+        # The deleted ones are seen and restored.
+        await driver.press("H")
+        await listed(driver, "best", "run 1")
+        await driver.shows("deleted runs", "deleted: 2 runs")
+        await driver.press("ctrl+d")
+        await driver.shows("these runs are deleted")
+        await driver.press("g", "Z")
+        await listed(driver, "run 1")
+        await driver.press("H")
+        await listed(driver, "best", "run 0")
+
+
+async def test_a_run_is_changed_from_its_page(
+    platform: Platform, open_program: Open, runs: tuple[Project, str, list[str]]
+) -> None:
+    project, experiment, ids = runs
+    async with open_program(size=SIZE) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("run", project=project.id, run=ids[0])
+        await driver.shows("run 0", "Status")
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
+        driver.screen.query_one("#name").value = "renamed"
+        await driver.press("enter")
+        await driver.shows("Name            renamed")
+        await driver.press("Z")
+        await driver.shows("the run is not deleted")
+        await driver.press("ctrl+d")
+        await asked(driver, "Delete 1 run", "renamed")
+        await driver.press("tab", "enter")
+        await driver.shows("(deleted)")
+        assert names_of(platform, project, experiment, deleted=True) == {"renamed"}
+        await driver.press("Z")
+        await driver.until(lambda: "(deleted)" not in driver.text, "the restored run")
+        assert names_of(platform, project, experiment) == {"renamed", "run 1", "run 2"}
