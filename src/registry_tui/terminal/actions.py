@@ -197,6 +197,11 @@ ON_DEPLOYMENT = (
     ),
     Action("delete", "ctrl+d", "delete", "Delete the deployment with its history", False, "Delete", danger=True),
 )
+#: Actions of a project's page on the selected experiment, or under Model Deployments on the deployment.
+_ON_BOTH = {
+    "change": ("Change", "Rename the selected experiment; under Model Deployments, change the deployment"),
+    "delete": ("Delete", "Delete the marked experiments with their runs; under Model Deployments, the deployment"),
+}
 PROJECT = (
     OPEN,
     Action(*NEXT_TAB, "Experiments, or Model Deployments"),
@@ -210,7 +215,15 @@ PROJECT = (
     PEOPLE,
     CREDENTIALS,
     Action("deploy", "D", "deploy", "Deploy a registered model from this project", menu="Deploy registered model"),
-    *(replace(each, footer=False) for each in ON_DEPLOYMENT),
+    *(
+        replace(
+            each,
+            footer=False,
+            menu=_ON_BOTH.get(each.id, (each.menu, ""))[0],
+            help=_ON_BOTH.get(each.id, ("", each.help))[1],
+        )
+        for each in ON_DEPLOYMENT
+    ),
     Action(
         "delete_project",
         "ctrl+x",

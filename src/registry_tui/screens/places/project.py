@@ -14,9 +14,9 @@ from textual.widgets import Static, TabbedContent, TabPane
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
-from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.screens.deployments.deployments import DeploymentsScreen
+from registry_tui.screens.places.project_experiments import ExperimentActions
 from registry_tui.screens.places.projects import confirm_delete_project, show_credentials
 from registry_tui.terminal.actions import ON_DEPLOYMENT, PROJECT, Action, bindings
 from registry_tui.terminal.commands import Place
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 EVERY = 2.0
 #: Actions on the selected deployment, and those on the project, by ID.
 OF_DEPLOYMENT = frozenset(action.id for action in ON_DEPLOYMENT)
+OF_EXPERIMENT = frozenset({"create", "mark", "restore", "deleted"})
 OF_PROJECT = frozenset({"deployments", "collaborators", "credentials", "deploy", "delete_project"})
 
 
-class ProjectScreen(DeploymentActions, ListScreen):
+class ProjectScreen(DeploymentActions, ExperimentActions):
     """The project's facts, and a tab each for experiments and deployments."""
 
     SECTION = "projects"
@@ -77,7 +78,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = "…" if self.project is None else self.project.name
-        return (("Projects", Place("projects")), (name, None))
+        return (("Projects", Place("projects")), (f"{name} · deleted experiments" if self.deleted else name, None))
 
     # -- the project's facts ------------------------------------------------------------------------
 
@@ -166,13 +167,7 @@ class ProjectScreen(DeploymentActions, ListScreen):
     # -- experiments --------------------------------------------------------------------------------
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        client, project = self.client, self.place.args["project"]
-        name = filters.get("name") or None
-
-        async def fetch(token: str | None, backwards: bool) -> Any:
-            return await client.experiments(project, name=name, order_by=order, page_token=token)
-
-        return fetch
+        return self.fetch_experiments(filters.get("name") or None, order)
 
     def open_row(self, row: Experiment) -> None:
         project = self.place.args["project"]
@@ -242,6 +237,12 @@ class ProjectScreen(DeploymentActions, ListScreen):
             return None if self.project.registry_id else "the project cannot register models yet"
         if action in OF_PROJECT:
             return None
+        if self.tab != "deployments" and action in (*OF_EXPERIMENT, "change", "delete"):
+            return self.experiments_why_not(action)
+        if action == "create":
+            return self.why_not("deploy")
+        if action in OF_EXPERIMENT:
+            return "it belongs to Experiments (tab)"
         if action in OF_DEPLOYMENT:
             if self.tab != "deployments":
                 return "it belongs to Model Deployments (tab)"
@@ -276,14 +277,35 @@ class ProjectScreen(DeploymentActions, ListScreen):
 
     @property
     def menu_of(self) -> str:
-        """The selected deployment, else the project: its experiments are looked at, not changed, from here."""
+        """The selected deployment, else the project with its experiments."""
         if self.deployment is not None:
             return self.deployment.name
         return "" if self.project is None else self.project.name
 
     def in_menu(self, action: str) -> bool:
-        hidden = OF_PROJECT if self.deployment is not None else OF_DEPLOYMENT
+        if self.tab == "deployments":
+            hidden = OF_EXPERIMENT | (OF_PROJECT if self.deployment is not None else OF_DEPLOYMENT)
+        else:
+            hidden = OF_DEPLOYMENT - {"change", "delete"}
         return super().in_menu(action) and action not in hidden
+
+    def do_create(self) -> None:
+        if self.tab == "deployments":
+            self.do_deploy()
+        else:
+            self.create_experiment()
+
+    def do_change(self) -> None:
+        if self.tab == "deployments":
+            super().do_change()
+        else:
+            self.rename_experiment()
+
+    def do_delete(self) -> None:
+        if self.tab == "deployments":
+            super().do_delete()
+        else:
+            self.delete_experiments()
 
     def do_deploy(self) -> None:
         from registry_tui.screens.deployments.deploy import DeployForm, open_form

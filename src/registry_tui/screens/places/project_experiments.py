@@ -1,0 +1,78 @@
+"""The part of a project's page that makes, renames, deletes and restores experiments, and shows deleted ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.screens.tracking.changing import chosen
+from registry_tui.terminal.commands import Place
+from registry_tui.widgets.page_cache import Fetch
+
+
+class ExperimentActions(ListScreen):
+    """A list of experiments, of which those that are deleted can be shown instead."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        #: Whether the deleted experiments are shown instead.
+        self.deleted: bool = place.state.get("deleted", False)
+
+    def leave(self) -> None:
+        super().leave()
+        self.place.state["deleted"] = self.deleted
+
+    def experiments_why_not(self, action: str) -> str | None:
+        """Why an action on experiments is not possible now, or None."""
+        if action in ("create", "deleted"):
+            return None
+        if self.current is None:
+            return "nothing is selected"
+        if action == "restore" and not self.deleted:
+            return "H shows the deleted experiments, which can be restored"
+        if action in ("change", "delete") and self.deleted:
+            return "it is deleted; Z restores it"
+        return None
+
+    def create_experiment(self) -> None:
+        """Opens the form for a new experiment."""
+        from registry_tui.screens.tracking.changing_experiments import CreateExperiment, open_form
+
+        open_form(self, CreateExperiment(self.place.args["project"]), "created", self._changed)
+
+    def rename_experiment(self) -> None:
+        """Opens the form for the selected experiment's name."""
+        from registry_tui.screens.tracking.changing_experiments import RenameExperiment, open_form
+
+        open_form(self, RenameExperiment(self.place.args["project"], self.current), "renamed to", self._changed)
+
+    def delete_experiments(self) -> None:
+        """Asks, then deletes the marked experiments, or the selected one."""
+        from registry_tui.screens.tracking.changing_experiments import delete_experiments
+
+        delete_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
+
+    def do_restore(self) -> None:
+        from registry_tui.screens.tracking.changing_experiments import restore_experiments
+
+        restore_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
+
+    def do_deleted(self) -> None:
+        """Between the deleted experiments and the others."""
+        self.deleted = not self.deleted
+        self.table.clear_marks()
+        self.show_crumbs()
+        self.restart()
+
+    def _changed(self) -> None:
+        self.table.clear_marks()
+        self.refresh_data()
+
+    def fetch_experiments(self, name: str | None, order: str | None) -> Fetch[Any]:
+        """A function that fetches pages of the experiments that are shown."""
+        client, project, deleted = self.client, self.place.args["project"], self.deleted
+
+        async def fetch(token: str | None, backwards: bool) -> Any:
+            return await client.experiments(project, name=name, order_by=order, deleted=deleted, page_token=token)
+
+        return fetch
