@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry_tui.screens.base.changing_items import chosen
 from registry_tui.screens.base.list_screen import ListScreen
-from registry_tui.screens.tracking.changing import chosen
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 
@@ -36,24 +36,24 @@ class ExperimentActions(ListScreen):
 
     def create_experiment(self) -> None:
         """Opens the form for a new experiment."""
-        from registry_tui.screens.tracking.changing_experiments import CreateExperiment, open_form
+        from registry_tui.screens.base.changing_experiments import CreateExperiment, open_form
 
         open_form(self, CreateExperiment(self.place.args["project"]), "created", self._changed)
 
     def rename_experiment(self) -> None:
         """Opens the form for the selected experiment's name."""
-        from registry_tui.screens.tracking.changing_experiments import RenameExperiment, open_form
+        from registry_tui.screens.base.changing_experiments import RenameExperiment, open_form
 
         open_form(self, RenameExperiment(self.place.args["project"], self.current), "renamed to", self._changed)
 
     def delete_experiments(self) -> None:
         """Asks, then deletes the marked experiments, or the selected one."""
-        from registry_tui.screens.tracking.changing_experiments import delete_experiments
+        from registry_tui.screens.base.changing_experiments import delete_experiments
 
         delete_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
 
     def do_restore(self) -> None:
-        from registry_tui.screens.tracking.changing_experiments import restore_experiments
+        from registry_tui.screens.base.changing_experiments import restore_experiments
 
         restore_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
 

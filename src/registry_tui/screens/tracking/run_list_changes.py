@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from registry_tui.screens.base.changing_items import chosen
 from registry_tui.screens.base.list_screen import ListScreen
-from registry_tui.screens.tracking.changing import chosen
 from registry_tui.terminal.commands import Place
 
 

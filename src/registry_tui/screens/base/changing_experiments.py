@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input
 
+from registry_tui.screens.base.changing_items import ask_to_delete, send
 from registry_tui.screens.base.form import Form, Lines, row
-from registry_tui.screens.tracking.changing import ask_to_delete, send
 
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Experiment, ItemChanges
