@@ -142,7 +142,8 @@ async def test_a_project_offers_the_actions_of_the_tab_in_view(answers: Mapping[
         await scenes.project(see)
         offered = {action.id for action in menu_actions(see.screen)}
         assert offered >= {"collaborators", "credentials", "deploy", "delete_project"}
-        assert not offered & {"test", "logs", "scale", "delete"}
+        assert offered >= {"create", "change", "delete", "deleted"}, "those on experiments"
+        assert not offered & {"test", "logs", "scale", "rollback", "restart", "stop"}
         await scenes.project_deployments(see)
         await see.until(lambda: see.screen.deployment is not None, "a selected deployment")
         offered = {action.id for action in menu_actions(see.screen)}
@@ -166,9 +167,9 @@ async def test_ctrl_d_does_not_delete_the_project_below_an_experiment(answers: M
     async with program(answers) as see:
         await scenes.project(see)
         await see.press("ctrl+d")
-        await see.settled()
+        await see.shows("Delete 1 experiment")
         assert "Delete project" not in see.text
-        await see.press("ctrl+x")
+        await see.press("escape", "ctrl+x")
         await see.shows("Delete project", "Type")
 
 
