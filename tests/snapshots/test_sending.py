@@ -20,6 +20,7 @@ from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.base import Problem
+from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
@@ -31,6 +32,7 @@ from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.registry_actions import Synchronize
+from registry_tui.screens.tracking.changing_runs import EditRuns
 from support import scenes
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
@@ -114,6 +116,26 @@ async def create_workspace(see: Driver) -> Form[Any]:
 
 async def create_project(see: Driver) -> Form[Any]:
     form = CreateProject([("w", "w-1")])
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def create_experiment(see: Driver) -> Form[Any]:
+    form = CreateExperiment(scenes.PROJECT)
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def rename_experiment(see: Driver) -> Form[Any]:
+    await scenes.project(see)
+    form = RenameExperiment(scenes.PROJECT, see.screen.current)
+    await opened(see, form, name="berlin")
+    return form
+
+
+async def edit_runs(see: Driver) -> Form[Any]:
+    await scenes.experiment(see)
+    form = EditRuns(scenes.PROJECT, [see.screen.table.current])
     await opened(see, form, name="berlin")
     return form
 
@@ -216,6 +238,9 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
     CreateWorkspace: create_workspace,
     CreateProject: create_project,
+    CreateExperiment: create_experiment,
+    RenameExperiment: rename_experiment,
+    EditRuns: edit_runs,
     CreateRegistry: create_registry,
     SetCollaborator: set_collaborator,
     NewKey: new_key,
