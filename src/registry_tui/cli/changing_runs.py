@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +29,7 @@ def rename(
 
     Example: registry-tui runs rename RUN --name "best so far" --project default
     """
-    _update(project, session.build(RunsUpdate, run_ids=runs, name=name), "Renamed", as_json)
+    _update(project, runs, "Renamed", as_json, name=name)
 
 
 def tag(
@@ -43,7 +42,7 @@ def tag(
 
     Example: registry-tui runs tag RUN1 RUN2 --tag reviewed=yes --project default
     """
-    _update(project, session.build(RunsUpdate, run_ids=runs, set_tags=session.tags(given)), "Tagged", as_json)
+    _update(project, runs, "Tagged", as_json, set_tags=session.tags(given))
 
 
 def untag(
@@ -53,7 +52,7 @@ def untag(
     as_json: session.JsonOption = False,
 ) -> None:
     """Take tags from runs; those without the tag stay as they are."""
-    _update(project, session.build(RunsUpdate, run_ids=runs, delete_tags=keys), "Untagged", as_json)
+    _update(project, runs, "Untagged", as_json, delete_tags=keys)
 
 
 def note(
@@ -66,7 +65,7 @@ def note(
 
     Example: registry-tui runs note RUN --text "Trained on last week's data" --project default
     """
-    _update(project, session.build(RunsUpdate, run_ids=runs, note=text), "Noted at", as_json)
+    _update(project, runs, "Noted at", as_json, note=text)
 
 
 def delete(
@@ -79,21 +78,27 @@ def delete(
 
     Versions that were registered from them keep their archives.
     """
-    request = session.build(RunsChosen, run_ids=runs)
     remark = "(versions registered from them keep their archives)"
     item_changes.confirm("delete", "run", runs, project, remark, yes=yes)
-    _change(lambda client: client.delete_runs(project, request), "Deleted", as_json)
+
+    async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
+        return await client.delete_runs(project, session.build(RunsChosen, run_ids=ids))
+
+    item_changes.change(runs, change, "Deleted", "run", as_json=as_json)
 
 
 def restore(runs: RunsArgument, project: session.ProjectOption, as_json: session.JsonOption = False) -> None:
     """Restore deleted runs; `runs list --deleted` shows them."""
-    request = session.build(RunsChosen, run_ids=runs)
-    _change(lambda client: client.restore_runs(project, request), "Restored", as_json)
+
+    async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
+        return await client.restore_runs(project, session.build(RunsChosen, run_ids=ids))
+
+    item_changes.change(runs, change, "Restored", "run", as_json=as_json)
 
 
-def _update(project: str, request: RunsUpdate, done: str, as_json: bool) -> None:
-    _change(lambda client: client.update_runs(project, request), done, as_json)
+def _update(project: str, runs: list[str], done: str, as_json: bool, **changed: Any) -> None:
+    async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
+        return await client.update_runs(project, session.build(RunsUpdate, run_ids=ids, **changed))
 
-
-def _change(ask: Callable[[RegistryClient], Coroutine[Any, Any, ItemChanges]], done: str, as_json: bool) -> None:
-    item_changes.report(session.ask(ask), done, "run", as_json=as_json)
+    session.build(RunsUpdate, run_ids=runs[:1], **changed)
+    item_changes.change(runs, change, done, "run", as_json=as_json)

@@ -11,7 +11,8 @@ from registry_tui.cli import item_changes, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound
-from registry_tui.schemas.tracking import Experiment, ExperimentCreate, ExperimentsChosen, ExperimentUpdate
+from registry_tui.schemas.tracking import Experiment, ExperimentCreate, ExperimentsChosen, ExperimentUpdate, ItemChanges
+from registry_tui.wording.words import DEFAULT_EXPERIMENT
 
 app = session.new_app("Experiments of a project; they hold runs.")
 
@@ -111,13 +112,15 @@ def delete(
     as_json: session.JsonOption = False,
 ) -> None:
     """Delete experiments with their runs; `experiments restore` brings them back."""
+    ids, default = session.ask(lambda client: _ids_and_default(client, project, experiments))
+    if default in ids:
+        output.note(DEFAULT_EXPERIMENT)
     item_changes.confirm("delete", "experiment", experiments, project, "with all runs", yes=yes)
 
-    async def run(client: RegistryClient) -> None:
-        request = session.build(ExperimentsChosen, experiment_ids=await _ids(client, project, experiments))
-        item_changes.report(await client.delete_experiments(project, request), "Deleted", "experiment", as_json=as_json)
+    async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
+        return await client.delete_experiments(project, session.build(ExperimentsChosen, experiment_ids=ids))
 
-    session.ask(run)
+    item_changes.change(ids, change, "Deleted", "experiment", as_json=as_json)
 
 
 @app.command()
@@ -126,21 +129,22 @@ def restore(
 ) -> None:
     """Restore deleted experiments with their runs; `experiments list --deleted` shows them."""
 
-    async def run(client: RegistryClient) -> None:
-        request = session.build(ExperimentsChosen, experiment_ids=await _ids(client, project, experiments))
-        item_changes.report(
-            await client.restore_experiments(project, request), "Restored", "experiment", as_json=as_json
-        )
+    async def change(client: RegistryClient, ids: list[str]) -> ItemChanges:
+        return await client.restore_experiments(project, session.build(ExperimentsChosen, experiment_ids=ids))
 
-    session.ask(run)
+    ids, _ = session.ask(lambda client: _ids_and_default(client, project, experiments))
+    item_changes.change(ids, change, "Restored", "experiment", as_json=as_json)
 
 
-async def _ids(client: RegistryClient, project: str, named: list[str]) -> list[str]:
-    """The IDs of experiments. A name that no experiment has stays, so that the answer tells of it."""
+async def _ids_and_default(client: RegistryClient, project: str, named: list[str]) -> tuple[list[str], str]:
+    """The IDs of experiments, and that of the project's default experiment.
+
+    A name that no experiment has stays, so that the answer tells of it.
+    """
     found = []
     for name in named:
         try:
             found.append((await client.experiment(project, name)).id)
         except NotFound:
             found.append(name)
-    return found
+    return found, (await client.experiment(project, "0")).id

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.parts import in_parts
 from registry_tui.schemas.tracking import ItemChanges
 
 #: Names that a question lists.
 _LISTED = 5
+#: Names that a report of an outcome lists.
+_REPORTED = 20
 
 
 def confirm(verb: str, noun: str, named: Sequence[str], project: str, remark: str, *, yes: bool) -> None:
@@ -21,6 +26,19 @@ def confirm(verb: str, noun: str, named: Sequence[str], project: str, remark: st
     session.confirm(f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?", yes=yes)
 
 
+def change(
+    ids: Sequence[str],
+    ask: Callable[[RegistryClient, list[str]], Coroutine[Any, Any, ItemChanges]],
+    done: str,
+    noun: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Changes items, however many, and prints the outcome."""
+    changes = session.ask(lambda client: in_parts(ids, lambda part: ask(client, part)))
+    report(changes, done, noun, as_json=as_json)
+
+
 def report(changes: ItemChanges, done: str, noun: str, *, as_json: bool) -> None:
     """Prints which items were changed and why others were not; ends the command with 1 when any was not."""
     failed = changes.failed
@@ -29,8 +47,9 @@ def report(changes: ItemChanges, done: str, noun: str, *, as_json: bool) -> None
     else:
         changed = [each for each in changes.items if each.problem is None]
         if changed:
-            names = ", ".join(output.cell(each.name or each.id) for each in changed)
-            output.note(f"{done} {len(changed)} {noun}{'s' if len(changed) > 1 else ''}: {names}")
+            names = ", ".join(output.cell(each.name or each.id) for each in changed[:_REPORTED])
+            more = f" and {len(changed) - _REPORTED} more" if len(changed) > _REPORTED else ""
+            output.note(f"{done} {len(changed)} {noun}{'s' if len(changed) > 1 else ''}: {names}{more}")
     for each in failed:
         if each.problem is not None:
             action = f". {each.problem.action}" if each.problem.action else ""

@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, PERMISSION_DENIED
 from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
-from registry_tui.mlflow_plugin import borders, grants, mlflow_private
+from registry_tui.mlflow_plugin import borders, deleting, grants, mlflow_private
 from registry_tui.mlflow_plugin.identity import adds_version, current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
@@ -61,6 +61,7 @@ def install(app: Flask, auth: Any) -> None:
     mlflow_private.replace_workspace_memory(auth, _Forgetful())
     borders.install()
     grants.install(auth)
+    deleting.install(auth)
     mlflow_private.wrap_may_create(auth, lambda allowed: partial(_may_create, auth, allowed))
 
 

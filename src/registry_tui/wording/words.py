@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 Tone = Literal["", "good", "busy", "warn", "bad", "dim", "accent"]
 
+#: What deleting experiment 0 means.
+DEFAULT_EXPERIMENT = (
+    "The project's default experiment goes: code that chooses no experiment cannot start runs until it is restored."
+)
+
 #: Names of the clouds.
 CLOUDS = {"aws": "AWS", "azure": "Azure"}
 

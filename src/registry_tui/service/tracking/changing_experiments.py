@@ -49,19 +49,13 @@ def rename_experiment(
 
 
 def delete_experiments(service: Service, principal: Principal, project: str, request: ExperimentsChosen) -> ItemChanges:
-    """Deletes experiments with their runs; the project's default experiment stays.
+    """Deletes experiments with their runs, also experiment 0, as MLflow does: no run starts there until it is restored.
 
     Raises Missing, NotPermitted, PartUnavailable; what is wrong with one experiment is in its entry.
     """
     place = item_changes.enter_to_change(service, principal, project, "experiment.delete")
-    default = fetch_experiment(service, place, "0").id
 
     def check(found: Experiment) -> None:
-        if found.id == default:
-            raise WrongState(
-                f"{found.name} is the default experiment of project {place.name}, which cannot be deleted",
-                action="Runs of people who chose no experiment go there; delete its runs instead",
-            )
         if found.lifecycle_stage == "deleted":
             raise WrongState(f"Experiment {found.name} is deleted already")
 
