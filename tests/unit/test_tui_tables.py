@@ -6,6 +6,7 @@ import asyncio
 import unicodedata
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -135,6 +136,19 @@ def test_a_refresh_finds_rows_again_and_shows_old_ones_until_then() -> None:
     cache.refresh()
     settle(cache)
     assert cache.total == 50
+
+
+@pytest.mark.parametrize("reversible", [True, False])
+def test_rows_that_come_into_an_empty_list_are_seen_at_its_refresh(reversible: bool) -> None:
+    source = Source([])
+    cache = cache_of(source, reversible=reversible)
+    cache.demand(0, 20)
+    settle(cache)
+    assert cache.started and cache.height == 0
+    source.rows = [1, 2, 3]
+    cache.refresh()
+    settle(cache)
+    assert cache.loaded_rows() == [1, 2, 3] and cache.total == 3
 
 
 def test_trimmed_pages_come_back_by_their_tokens() -> None:

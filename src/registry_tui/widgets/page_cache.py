@@ -275,7 +275,8 @@ class PageCache(Generic[Row]):
         return None if page is None else self._step(False, page)
 
     def _nearer_the_end(self, first: int, last: int, total: int) -> bool:
-        if last < self._forward.known:
+        # An empty list is asked for from its start: only there rows are seen to have come.
+        if total == 0 or last < self._forward.known:
             return False
         return (total - 1 - first) - self._backward.known < last - self._forward.known
 
