@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.screens.base.bars import Crumb
@@ -16,6 +17,7 @@ from registry_tui.wording.words import Cell, ago, bar, duration, work_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.operations import Workflow
+    from registry_tui.screens.base.frame import FrameScreen
 
 #: As `WorkflowKind`, which a screen does not import: pydantic takes longer than the first paint.
 KINDS = tuple(
@@ -79,6 +81,23 @@ def columns(paces: Paces) -> tuple[Column[Any], ...]:
     )
 
 
+def ask_to_cancel(screen: FrameScreen, work: Workflow, then: Callable[[Workflow], None]) -> None:
+    """Asks before a workflow is cancelled; `then` gets it as it is afterwards."""
+    from registry_tui.screens.base.dialogs import Confirm
+
+    client, name = screen.client, f"{work.kind.value} of {work.resource_name}"
+
+    def answered(ok: bool | None) -> None:
+        if ok:
+            screen.change(_words(work, "cancel"), lambda: client.cancel_workflow(work.id), then)
+
+    lines = (
+        f"Goes: what {name} did so far, as far as it can be undone.",
+        "Stays: the workflow itself, as cancelled; it can be tried again from its start.",
+    )
+    screen.app.push_screen(Confirm(f"Stop {name}", lines, "Stop", danger=True), answered)
+
+
 class ActivityScreen(ListScreen):
     """Every workflow of this installation."""
 
@@ -124,9 +143,7 @@ class ActivityScreen(ListScreen):
         return row.id
 
     def do_cancel(self) -> None:
-        row: Workflow = self.current
-        client = self.client
-        self.change(_words(row, "cancel"), lambda: client.cancel_workflow(row.id), self._cancelled)
+        ask_to_cancel(self, self.current, self._cancelled)
 
     def _cancelled(self, found: Workflow) -> None:
         self.flash(f"{found.kind.value} of {found.resource_name}: {found.status.value}")

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from registry_tui.screens.activity.activity import workflow_why_not
+from registry_tui.screens.activity.activity import ask_to_cancel, workflow_why_not
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.frame import FrameScreen
@@ -114,8 +114,8 @@ class WorkflowScreen(FrameScreen):
         return "" if self.work is None else f"{self.work.kind.value} of {self.work.resource_name}"
 
     def do_cancel(self) -> None:
-        client, id_ = self.client, self.place.args["workflow"]
-        self.change(f"workflow {id_}: cancel", lambda: client.cancel_workflow(id_), lambda _: self.refresh_data())
+        assert self.work is not None
+        ask_to_cancel(self, self.work, lambda _: self.refresh_data())
 
     def do_retry(self) -> None:
         client, id_ = self.client, self.place.args["workflow"]
