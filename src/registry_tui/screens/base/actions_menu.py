@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.widgets import Input
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
 from registry_tui.terminal.actions import Action, key_shown
@@ -12,6 +16,35 @@ if TYPE_CHECKING:
 
 #: Columns for keys before the words, as long as the longest usual key, `ctrl+d`.
 _KEY_WIDTH = 7
+
+
+#: Keys that move in the menu, choose and leave.
+_OWN_KEYS = frozenset(
+    {"enter", "escape", "up", "down", "tab", "shift+tab", "home", "end", "pageup", "pagedown", "slash"}
+)
+
+
+class ActionsMenu(Menu):
+    """The keys that the menu shows act in it as on the page; `/` narrows the list instead."""
+
+    NARROW: ClassVar[str] = "/ narrows"
+    NARROW_FIRST: ClassVar[bool] = False
+
+    def __init__(self, title: str, items: Sequence[MenuItem], keys: Mapping[str, str]) -> None:
+        """`keys` holds the action of each key."""
+        super().__init__(title, items)
+        self._keys = keys
+
+    def on_key(self, event: events.Key) -> None:
+        """Does what a shown key stands for, unless it is typed into the field."""
+        if isinstance(self.focused, Input):
+            return
+        if event.key == "slash" and (field := next(iter(self.query("#narrow")), None)) is not None:
+            event.stop()
+            field.focus()
+        elif (action := next((self._keys[key] for key in event.aliases if key in self._keys), None)) is not None:
+            event.stop()
+            self.dismiss(action)
 
 
 def menu_actions(screen: FrameScreen) -> list[Action]:
@@ -39,4 +72,5 @@ def open_menu(screen: FrameScreen) -> None:
             screen.action_act(action)
 
     of = screen.menu_of
-    screen.app.push_screen(Menu(f"Actions of {of}" if of else "Actions", items), chosen)
+    keys = {key: action.id for action in menu_actions(screen) for key in action.key.split(",") if key not in _OWN_KEYS}
+    screen.app.push_screen(ActionsMenu(f"Actions of {of}" if of else "Actions", items, keys), chosen)
