@@ -151,6 +151,39 @@ async def test_a_project_offers_the_actions_of_the_tab_in_view(answers: Mapping[
         assert "delete_project" not in offered
 
 
+async def open_actions(see: Driver) -> OptionList:
+    """Opens the menu of the page in view; returns its list, which has the keys."""
+    await see.press("a")
+    await see.until(lambda: isinstance(see.screen, Menu), "the menu")
+    await see.until(lambda: isinstance(see.app.focused, OptionList), "the list to have the keys")
+    found: OptionList = see.screen.query_one(OptionList)
+    return found
+
+
+async def test_the_keys_of_a_long_actions_menu_act_in_it(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as see:
+        await scenes.project(see)
+        assert (await open_actions(see)).option_count > 12
+        await see.press("Z")
+        await see.at("project")
+        await see.shows("restore experiment: not now, H shows the deleted experiments")
+        await open_actions(see)
+        await see.press("dollar_sign")
+        await see.shows("registry-tui env --project")
+
+
+async def test_a_slash_narrows_a_long_actions_menu(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as see:
+        await scenes.run(see)
+        options = await open_actions(see)
+        every = options.option_count
+        await see.press("slash", "d", "o", "w", "n")
+        await see.until(lambda: 0 < options.option_count < every, "fewer actions")
+        assert isinstance(see.screen, Menu), "the letters only narrow"
+        texts = [str(options.get_option_at_index(position).prompt) for position in range(options.option_count)]
+        assert all("down" in text.lower() for text in texts)
+
+
 # -- the selection --------------------------------------------------------------------------------------------
 
 

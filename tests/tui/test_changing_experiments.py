@@ -82,7 +82,7 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
         # Deleting asks, and Cancel is what enter presses.
         await select(driver, "gamma")
         await driver.press("ctrl+d")
-        await asked(driver, "Delete 1 experiment", "gamma", "can be restored")
+        await asked(driver, "Delete 1 experiment", "gamma", "Restoring it brings them back")
         await driver.press("enter")
         await driver.at("project")
         assert names_of(platform, project) == {"Default", "beta", "gamma"}
@@ -113,7 +113,7 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
         assert names_of(platform, project) == {"Default", "gamma"}
 
 
-async def test_the_default_experiment_is_refused_with_its_reason(platform: Platform, open_program: Open) -> None:
+async def test_the_question_says_that_the_default_experiment_goes(platform: Platform, open_program: Open) -> None:
     project = platform.new_project()
     async with open_program(size=SIZE) as driver:
         await driver.until(lambda: driver.app.answering, "the service")
@@ -121,12 +121,20 @@ async def test_the_default_experiment_is_refused_with_its_reason(platform: Platf
         await driver.rows("project")
         await listed(driver, "Default")
         await driver.press("ctrl+d")
-        await asked(driver, "Delete 1 experiment", "Default")
+        await asked(driver, "Delete 1 experiment", "Default", "code that chooses no experiment")
         await driver.press("tab", "enter")
-
-        def reason() -> bool:
-            messages = [each.message for each in driver.app._notifications]
-            return any("Default is the default experiment" in each and "cannot be deleted" in each for each in messages)
-
-        await driver.until(reason, "the reason")
+        await listed(driver)
+        await driver.press("H")
+        await listed(driver, "Default")
+        await driver.press("Z")
+        await driver.shows("No deleted experiments")
         assert names_of(platform, project) == {"Default"}
+        await driver.press("H")
+        await listed(driver, "Default")
+        await create(driver, "other")
+        await listed(driver, "Default", "other")
+        await driver.until(lambda: driver.screen.table.current.name == "other", "the cursor on the new experiment")
+        await driver.press("ctrl+d")
+        await asked(driver, "Delete 1 experiment", "other")
+        await driver.until(lambda: not driver.screen.query_one("#more").display, "the end of looking")
+        assert "chooses no experiment" not in driver.text

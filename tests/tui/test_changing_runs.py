@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from registry_tui.schemas.places import Project
-from registry_tui.schemas.tracking import ExperimentCreate, RunSearch
+from registry_tui.schemas.places import CollaboratorChange, Project, Role
+from registry_tui.schemas.tracking import ExperimentCreate, RunsChosen, RunSearch
 from registry_tui.screens.base.dialogs import Confirm
 from registry_tui.screens.tracking.changing_runs import EditRuns
 from support.platforms import Platform, unique
@@ -50,6 +50,11 @@ async def asked(driver: Driver, *texts: str) -> None:
     await driver.until(lambda: driver.screen.focused.id == "cancel", "Cancel")
 
 
+def notes(driver: Driver) -> list[str]:
+    """What the program said in its corner."""
+    return [each.message for each in driver.app._notifications]
+
+
 def names_of(platform: Platform, project: Project, experiment: str, deleted: bool = False) -> set[str]:
     search = RunSearch(experiment_ids=[experiment], deleted=deleted)
     return {run.name for run in platform.ask(lambda client: client.search_runs(project.id, search)).items}
@@ -86,7 +91,7 @@ async def test_runs_are_edited_deleted_and_restored_from_their_list(
         driver.screen.query_one("#untag").value = "reviewed"
         await driver.press("enter")
         await driver.at("experiment")
-        await driver.shows("change: 2 runs done")
+        await driver.shows("Changed 2 runs")
         for run in ids[1:]:
             tags = (await driver.app.client.run(project.id, run)).tags
             assert tags["team"] == "wine" and "reviewed" not in tags
@@ -94,7 +99,7 @@ async def test_runs_are_edited_deleted_and_restored_from_their_list(
 
         # Deleting asks, starts on Cancel, and names what goes.
         await driver.press("g", "space", "space", "ctrl+d")
-        await asked(driver, "Delete 2 runs", "best, run 1", "can be restored")
+        await asked(driver, "Delete 2 runs", "best, run 1", "Restoring brings them back")
         await driver.press("enter")
         await driver.at("experiment")
         assert names_of(platform, project, experiment) == {"best", "run 1", "run 0"}
@@ -114,6 +119,51 @@ async def test_runs_are_edited_deleted_and_restored_from_their_list(
         await listed(driver, "run 1")
         await driver.press("H")
         await listed(driver, "best", "run 0")
+
+
+async def test_what_was_not_changed_stays_marked_and_says_why(
+    platform: Platform, open_program: Open, runs: tuple[Project, str, list[str]]
+) -> None:
+    project, experiment, ids = runs
+    async with open_program(size=SIZE) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await driver.rows("experiment")
+        await listed(driver, "run 2", "run 1", "run 0")
+        await driver.press("space", "space", "ctrl+d")
+        await asked(driver, "Delete 2 runs", "run 2, run 1")
+        # Somebody else deletes one of them meanwhile.
+        await driver.app.client.delete_runs(project.id, RunsChosen(run_ids=ids[1:2]))
+        await driver.press("tab", "enter")
+        await driver.until(lambda: any("run 1 is deleted already" in said for said in notes(driver)), "the reason")
+        assert any("Deleted 1 run; 1 was left unchanged" in said for said in notes(driver))
+        await driver.until(lambda: list(driver.screen.table.marked) == ids[1:2], "the mark that stays")
+        await listed(driver, "run 0")
+
+
+async def test_who_may_only_look_is_refused_with_the_reason(
+    platform: Platform, open_program: Open, runs: tuple[Project, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, experiment, _ = runs
+    viewer = unique("viewer")
+    platform.ask(lambda client: client.set_collaborator(project.id, viewer, CollaboratorChange(role=Role.VIEWER)))
+    monkeypatch.setenv("REGISTRY_TUI_USER", viewer)
+    async with open_program(size=SIZE) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await driver.rows("experiment")
+        await listed(driver, "run 2", "run 1", "run 0")
+        await driver.press("ctrl+d")
+        await asked(driver, "Delete 1 run")
+        await driver.press("tab", "enter")
+        await driver.until(lambda: any("this needs contributor" in said for said in notes(driver)), "the reason")
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
+        driver.screen.query_one("#name").value = "mine"
+        await driver.press("enter")
+        await driver.shows("is viewer of project", "Ask one of its administrators")
+        assert driver.screen.query_one("#name").value == "mine", "what was typed stays"
+    assert names_of(platform, project, experiment) == {"run 0", "run 1", "run 2"}
 
 
 async def test_a_run_is_changed_from_its_page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 from registry_tui.widgets import table_messages as messages
@@ -31,6 +31,13 @@ class MarkingView(TableView[Row], Generic[Row]):
         """Takes all marks away."""
         self.marked.clear()
         self._anchor = None
+        self.refresh()
+        self.post_message(self.Marked(self))
+
+    def unmark(self, which: Callable[[Row], bool]) -> None:
+        """Takes the marks from rows."""
+        for key in [key for key, row in self.marked.items() if which(row)]:
+            del self.marked[key]
         self.refresh()
         self.post_message(self.Marked(self))
 

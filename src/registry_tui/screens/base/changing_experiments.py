@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input
 
-from registry_tui.screens.base.changing_items import ask_to_delete, send
+from registry_tui.screens.base.changing_items import Then, ask_to_delete, send
 from registry_tui.screens.base.form import Form, Lines, row
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import DEFAULT_EXPERIMENT
 
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Experiment, ItemChanges
     from registry_tui.screens.base.frame import FrameScreen
 
 
-class _Named(Form[str]):
-    """A form with an experiment's name; the result is the name."""
+class _Named(Form["Experiment"]):
+    """A form with an experiment's name."""
 
     def __init__(self, project: str, name: str = "") -> None:
         super().__init__()
@@ -55,11 +57,11 @@ class CreateExperiment(_Named):
         yield from super().compose_fields()
         yield row("Note", Lines(id="note"))
 
-    async def send(self) -> str:
+    async def send(self) -> Experiment:
         from registry_tui.schemas.tracking import ExperimentCreate
 
         request = ExperimentCreate(name=self.typed_name, note=self.query_one("#note", Lines).text)
-        return (await self.program.client.create_experiment(self.project, request)).name
+        return await self.program.client.create_experiment(self.project, request)
 
 
 class RenameExperiment(_Named):
@@ -72,51 +74,54 @@ class RenameExperiment(_Named):
     def title_text(self) -> str:
         return f"Rename experiment {self.experiment.name}"
 
-    async def send(self) -> str:
+    async def send(self) -> Experiment:
         from registry_tui.schemas.tracking import ExperimentUpdate
 
         request = ExperimentUpdate(name=self.typed_name)
-        return (await self.program.client.update_experiment(self.project, self.experiment.id, request)).name
+        return await self.program.client.update_experiment(self.project, self.experiment.id, request)
 
 
-def open_form(screen: FrameScreen, form: _Named, done: str, then: Callable[[], None]) -> None:
-    """Opens a form; `done` says what became of the name that it ends with."""
+def open_form(screen: FrameScreen, form: _Named, done: str, then: Callable[[Experiment], None]) -> None:
+    """Opens a form; `done` says what became of the experiment that it ends with."""
 
-    def answered(name: str | None) -> None:
-        if name is not None:
-            screen.flash(f"{done} {name}")
-            then()
+    def answered(experiment: Experiment | None) -> None:
+        if experiment is not None:
+            screen.flash(f"{done} {safe(experiment.name, 200)}")
+            then(experiment)
 
     screen.app.push_screen(form, answered)
 
 
-def delete_experiments(
-    screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Callable[[], None]
-) -> None:
+def delete_experiments(screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Then) -> None:
     """Asks before experiments are deleted with their runs."""
-    client, ids, names = screen.client, [each.id for each in experiments], [each.name for each in experiments]
+    client, items = screen.client, [(each.id, each.name) for each in experiments]
+    ids = {id_ for id_, _ in items}
 
-    async def ask() -> ItemChanges:
+    async def delete(ids: list[str]) -> ItemChanges:
         from registry_tui.schemas.tracking import ExperimentsChosen
 
         return await client.delete_experiments(project, ExperimentsChosen(experiment_ids=ids))
 
+    async def learn() -> Sequence[str]:
+        return [DEFAULT_EXPERIMENT] if (await client.experiment(project, "0")).id in ids else []
+
     lines = (
-        "All their runs go with them. Both can be restored, under the deleted ones.",
+        "All runs in it go too. Restoring it brings them back.",
         "Stays: every version that was registered from the runs, with its archive.",
     )
-    ask_to_delete(screen, "experiment", names, lines, lambda: send(screen, "delete", "experiment", names, ask, then))
+    names = [name for _, name in items]
+    ask_to_delete(
+        screen, "experiment", names, lines, learn, lambda: send(screen, "delete", "experiment", items, delete, then)
+    )
 
 
-def restore_experiments(
-    screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Callable[[], None]
-) -> None:
+def restore_experiments(screen: FrameScreen, project: str, experiments: Sequence[Experiment], then: Then) -> None:
     """Restores deleted experiments with their runs."""
-    client, ids, names = screen.client, [each.id for each in experiments], [each.name for each in experiments]
+    client = screen.client
 
-    async def ask() -> ItemChanges:
+    async def restore(ids: list[str]) -> ItemChanges:
         from registry_tui.schemas.tracking import ExperimentsChosen
 
         return await client.restore_experiments(project, ExperimentsChosen(experiment_ids=ids))
 
-    send(screen, "restore", "experiment", names, ask, then)
+    send(screen, "restore", "experiment", [(each.id, each.name) for each in experiments], restore, then)

@@ -1,10 +1,14 @@
-"""What changing runs and changing experiments share on pages: the question before deleting, and the outcome."""
+"""What pages of runs and of experiments share: the question before deleting, sending a change, and its outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from textual.widget import Widget
+from textual.widgets import Static
+
+from registry_tui.screens.base.dialogs import Confirm
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -14,6 +18,12 @@ if TYPE_CHECKING:
 
 #: Names that a question or an outcome lists.
 LISTED = 5
+#: Changes the items of some IDs.
+Change = Callable[[list[str]], Awaitable["ItemChanges"]]
+#: Is called with the outcome while the page is there.
+Then = Callable[["ItemChanges"], None]
+
+_DONE = {"change": "Changed", "delete": "Deleted", "restore": "Restored"}
 
 
 def chosen(table: VirtualTable[Any]) -> list[Any]:
@@ -34,48 +44,98 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
 
 
-def ask_to_delete(
-    screen: FrameScreen, noun: str, names: Sequence[str], lines: Sequence[str], go: Callable[[], None]
-) -> None:
-    """Asks before `names` are deleted, with their number; starts on Cancel."""
-    from registry_tui.screens.base.dialogs import Confirm
+class DeleteItems(Confirm):
+    """Asks before items are deleted, with their number; starts on Cancel.
 
-    goes = (f"Goes: {counted(len(names), noun)}: {listed(names)}.", *lines)
+    `learn` asks the service for more to know; its lines are shown when they arrive, and the question does not wait.
+    """
+
+    def __init__(
+        self, noun: str, names: Sequence[str], lines: Sequence[str], learn: Callable[[], Awaitable[Sequence[str]]]
+    ) -> None:
+        number = counted(len(names), noun)
+        super().__init__(f"Delete {number}", (f"Goes: {number}: {listed(names)}.", *lines), "Delete", danger=True)
+        self._learn = learn
+
+    def compose_more(self) -> Iterable[Widget]:
+        yield Static("looking what depends on it …", classes="note", id="more", markup=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.work_on(self._show_more(), "more")
+
+    async def _show_more(self) -> None:
+        lines = await self._learn()
+        more = self.query_one("#more", Static)
+        more.update("\n\n".join(safe(line, 400) for line in lines))
+        more.display = bool(lines)
+
+    def failed(self, error: Exception) -> None:
+        self.query_one("#more", Static).update(safe(f"What depends on it is not known: {error}", 400))
+
+
+def ask_to_delete(
+    screen: FrameScreen,
+    noun: str,
+    names: Sequence[str],
+    lines: Sequence[str],
+    learn: Callable[[], Awaitable[Sequence[str]]],
+    go: Callable[[], None],
+) -> None:
+    """Opens the question before `names` are deleted; `go` is called on its OK."""
 
     def answered(ok: bool | None) -> None:
         if ok:
             go()
 
-    screen.app.push_screen(Confirm(f"Delete {counted(len(names), noun)}", goes, "Delete", danger=True), answered)
+    screen.app.push_screen(DeleteItems(noun, names, lines, learn), answered)
 
 
 def send(
     screen: FrameScreen,
     verb: str,
     noun: str,
-    names: Sequence[str],
-    ask: Callable[[], Awaitable[ItemChanges]],
-    then: Callable[[], None],
+    items: Sequence[tuple[str, str]],
+    change: Change,
+    then: Then,
 ) -> None:
-    """Sends a change of several items and shows its outcome; `then` is called while the screen is there."""
+    """Sends a change of items, given by ID and name, and shows its outcome; `then` gets it while the page is there."""
+    names = [name for _, name in items]
+
+    async def ask() -> ItemChanges:
+        from registry_tui.client.parts import in_parts
+
+        return await in_parts([id_ for id_, _ in items], change)
 
     def answered(changes: ItemChanges) -> None:
         show_outcome(screen, verb, noun, changes)
-        then()
+        then(changes)
 
-    screen.change(f"{verb} {counted(len(names), noun)} {listed(names)}", ask, answered)
+    # Runs may have the same name, and so would the changes of two of them.
+    of = listed(names) if len(items) > 1 else f"{listed(names)} ({items[0][0][:8]})"
+    screen.change(f"{verb} {counted(len(names), noun)} {of}", ask, answered)
 
 
 def show_outcome(screen: FrameScreen, verb: str, noun: str, changes: ItemChanges) -> None:
     """How many items were changed, and why others were not."""
     done = len(changes.items) - len(changes.failed)
-    if changes.failed:
-        problems = [
-            f"{each.name or each.id}: {each.problem.detail}" for each in changes.failed if each.problem is not None
-        ]
-        more = f"\nand {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-        text = "\n".join(safe(line, 300) for line in problems[:LISTED])
-        left = f"{verb}: {done} done, {len(changes.failed)} left as they were\n"
-        screen.app.notify(left + text + more, severity="warning", markup=False, timeout=12)
-    else:
-        screen.flash(f"{verb}: {counted(done, noun)} done")
+    if not changes.failed:
+        screen.flash(f"{_DONE[verb]} {counted(done, noun)}")
+        return
+    problems = []
+    for each in changes.failed[:LISTED]:
+        assert each.problem is not None
+        action = f". {each.problem.action}" if each.problem.action else ""
+        problems.append(safe(f"{each.name or each.id}: {each.problem.detail}{action}", 400))
+    if len(changes.failed) > LISTED:
+        problems.append(f"and {len(changes.failed) - LISTED} more")
+    failed = len(changes.failed)
+    first = f"{_DONE[verb]} {counted(done, noun)}; {failed} {'was' if failed == 1 else 'were'} left unchanged:"
+    screen.app.notify("\n".join([first, *problems]), severity="warning", markup=False, timeout=12)
+
+
+def unmark_changed(table: VirtualTable[Any], changes: ItemChanges) -> None:
+    """Takes the marks from what was changed; what was left unchanged stays marked, and what was marked meanwhile."""
+    failed = {each.id for each in changes.failed}
+    changed = {each.id for each in changes.items} - failed
+    table.unmark(lambda row: row.id in changed)

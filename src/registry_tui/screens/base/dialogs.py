@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.markup import escape
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -52,7 +53,13 @@ class MenuItem:
 
 
 class Menu(Dialog[str]):
-    """Choose one of a few. Typing narrows a long list."""
+    """Choose one of a few. Typing narrows a long list, where letters mean nothing else."""
+
+    #: Items from which on there is a field to narrow the list.
+    LONG: ClassVar[int] = 13
+    #: What the field says, and whether it has the keys first.
+    NARROW: ClassVar[str] = "type to narrow"
+    NARROW_FIRST: ClassVar[bool] = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "to_list", "List", show=False),
@@ -67,8 +74,8 @@ class Menu(Dialog[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = title(self.title_text)
-            if len(self.items) > 12:
-                yield Input(placeholder="type to narrow", compact=True, id="narrow")
+            if len(self.items) >= self.LONG:
+                yield Input(placeholder=self.NARROW, compact=True, id="narrow")
             yield OptionList(*self._options(""), id="choices", compact=True)
 
     def on_mount(self) -> None:
@@ -77,7 +84,7 @@ class Menu(Dialog[str]):
         for index, item in enumerate(self.items):
             if item.id == self.chosen:
                 choices.highlighted = index
-        if len(self.items) > 12:
+        if self.NARROW_FIRST and len(self.items) >= self.LONG:
             self.query_one("#narrow").focus()
 
     def _options(self, narrow: str) -> list[Option]:
@@ -146,6 +153,7 @@ class Confirm(Dialog[bool]):
             box.border_title = title(self.title_text)
             for line in self.lines:
                 yield Static(safe(line), classes="note", markup=False)
+            yield from self.compose_more()
             if self.type_name is not None:
                 yield Label(f"Type {safe(self.type_name)} to go on:", markup=False)
                 yield Input(compact=True, id="typed")
@@ -162,6 +170,10 @@ class Confirm(Dialog[bool]):
     def on_mount(self) -> None:
         first = "#typed" if self.type_name is not None else first_button(self.danger)
         self.query_one(first).focus()
+
+    def compose_more(self) -> Iterable[Widget]:
+        """What a kind of question shows below its lines."""
+        return ()
 
     @on(Input.Changed, "#typed")
     def _typed(self, event: Input.Changed) -> None:

@@ -92,6 +92,11 @@ class ListScreen(TableList, FrameScreen):
         if self.program.answering and self.table.source is not None:
             self.table.set_source(self.new_source())
 
+    @property
+    def nothing(self) -> Empty:
+        """What the list says when it is empty without a filter."""
+        return self.EMPTY
+
     def leave(self) -> None:
         state = self.place.state
         state["cursor"], state["sort"], state["filters"] = self.table.place, self.table.sorted_by, self.filters
@@ -171,7 +176,7 @@ class ListScreen(TableList, FrameScreen):
             text = f"{len(self.table.marked):,} marked · {text}"
         bar = self.query_one(FilterBar)
         bar.show_count(text.replace(",", " "))
-        empty = Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.EMPTY
+        empty = Empty("Nothing matches", ("/ changes the filter, esc leaves it.",)) if bar.narrowed else self.nothing
         if empty != self.table.empty:
             self.table.empty = empty
             self.table.refresh()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +37,21 @@ EVERY = 2.0
 #: Actions on the selected deployment, and those on the project, by ID.
 OF_DEPLOYMENT = frozenset(action.id for action in ON_DEPLOYMENT)
 OF_EXPERIMENT = frozenset({"create", "mark", "restore", "deleted"})
+#: Words of actions that are about what the tab lists.
+ON_EXPERIMENT: Mapping[str, Any] = {
+    "create": {"help": "Create an experiment"},
+    "change": {"menu": "Rename experiment", "help": "Rename the selected experiment; its ID and its runs stay"},
+    "delete": {
+        "menu": "Delete experiment",
+        "help": "Delete the marked experiments, or the selected one, with all runs",
+    },
+    "restore": {"label": "restore experiment"},
+    "deleted": {"label": "deleted experiments"},
+    "mark": {"label": "mark experiment"},
+}
+_ON_DEPLOYMENT_WORDS: Mapping[str, Any] = {
+    action.id: {"menu": action.menu, "help": action.help} for action in ON_DEPLOYMENT
+}
 OF_PROJECT = frozenset({"deployments", "collaborators", "credentials", "deploy", "delete_project"})
 
 
@@ -225,10 +240,14 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
     # -- actions ------------------------------------------------------------------------------------
 
     def all_actions(self) -> list[Action]:
-        """What belongs to the other tab stays in the help, but not in the status line."""
+        """What belongs to the other tab stays in the help, but not in the status line; words are those of the tab."""
         here = not self.is_mounted or self.tab == "experiments"
         hidden = ("credentials", "deployments") if not here else ("deploy",)
-        return [replace(each, footer=each.footer and each.id not in hidden) for each in super().all_actions()]
+        words = ON_EXPERIMENT if here else _ON_DEPLOYMENT_WORDS
+        return [
+            replace(each, footer=each.footer and each.id not in hidden, **words.get(each.id, {}))
+            for each in super().all_actions()
+        ]
 
     def why_not(self, action: str) -> str | None:
         if self.project is None:

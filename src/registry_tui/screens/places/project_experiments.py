@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from registry_tui.screens.base.changing_items import chosen
+from registry_tui.screens.base.changing_items import chosen, unmark_changed
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
+from registry_tui.widgets.virtual_table import Empty
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.tracking import Experiment, ItemChanges
 
 
 class ExperimentActions(ListScreen):
@@ -21,6 +25,11 @@ class ExperimentActions(ListScreen):
     def leave(self) -> None:
         super().leave()
         self.place.state["deleted"] = self.deleted
+
+    @property
+    def nothing(self) -> Empty:
+        """What the list says when it is empty without a filter."""
+        return Empty("No deleted experiments", ("H shows the others.",)) if self.deleted else super().nothing
 
     def experiments_why_not(self, action: str) -> str | None:
         """Why an action on experiments is not possible now, or None."""
@@ -38,13 +47,13 @@ class ExperimentActions(ListScreen):
         """Opens the form for a new experiment."""
         from registry_tui.screens.base.changing_experiments import CreateExperiment, open_form
 
-        open_form(self, CreateExperiment(self.place.args["project"]), "created", self._changed)
+        open_form(self, CreateExperiment(self.place.args["project"]), "Created", self._show_it)
 
     def rename_experiment(self) -> None:
         """Opens the form for the selected experiment's name."""
         from registry_tui.screens.base.changing_experiments import RenameExperiment, open_form
 
-        open_form(self, RenameExperiment(self.place.args["project"], self.current), "renamed to", self._changed)
+        open_form(self, RenameExperiment(self.place.args["project"], self.current), "Renamed to", self._show_it)
 
     def delete_experiments(self) -> None:
         """Asks, then deletes the marked experiments, or the selected one."""
@@ -64,8 +73,14 @@ class ExperimentActions(ListScreen):
         self.show_crumbs()
         self.restart()
 
-    def _changed(self) -> None:
-        self.table.clear_marks()
+    def _show_it(self, experiment: Experiment) -> None:
+        """Puts the cursor on a new or renamed experiment."""
+        self.deleted = False
+        self.show_crumbs()
+        self.table.set_source(self.new_source(), (0, experiment.id))
+
+    def _changed(self, changes: ItemChanges) -> None:
+        unmark_changed(self.table, changes)
         self.refresh_data()
 
     def fetch_experiments(self, name: str | None, order: str | None) -> Fetch[Any]:

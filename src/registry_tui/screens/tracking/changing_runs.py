@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from registry_tui.screens.base.changing_items import ask_to_delete, counted, listed, send, show_outcome
+from registry_tui.screens.base.changing_items import Then, ask_to_delete, counted, listed, send, show_outcome
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.screens.models.edit_model import parse_tags, tag_changes, tags_text
-from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import ItemChanges, Run, RunsUpdate
@@ -55,10 +54,13 @@ class EditRuns(Form[object]):
         same = "" if one is not None else "stays"
         yield row("Name", Input("" if one is None else one.name, compact=True, id="name", placeholder=same))
         yield row("Note", Lines(self.note, id="note", placeholder=same))
-        yield row("Tags", Input(tags_text(self.typable), compact=True, id="tags", placeholder="key=value, key=value"))
+        yield row(
+            "Tags" if one is not None else "Set tags",
+            Input(tags_text(self.typable), compact=True, id="tags", placeholder="key=value, key=value"),
+        )
         if one is None:
-            yield row("Take tags", Input(compact=True, id="untag", placeholder="key, key"))
-            yield Static("the same in each; an empty field changes nothing", classes="hint", markup=False)
+            yield row("Remove tags", Input(compact=True, id="untag", placeholder="key, key"))
+            yield Static("applied to each run; an empty field changes nothing", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()
@@ -70,10 +72,10 @@ class EditRuns(Form[object]):
             return str(error).splitlines()[0]
         if self.one is not None and not self.query_one("#name", Input).value.strip():
             return "type a name"
-        return "type what is to be changed" if request is None and self.one is None else None
+        return "type a name, a note or tags" if request is None and self.one is None else None
 
     def request(self) -> RunsUpdate | None:
-        """The change, or None when nothing is to be changed. Raises ValueError with what is wrong."""
+        """The change, of the first run, or None when nothing is to be changed. Raises ValueError with what is wrong."""
         from registry_tui.schemas.tracking import MAX_NOTE, MAX_RUN_NAME, RunsUpdate
 
         name, note = self.query_one("#name", Input).value.strip(), self.query_one("#note", Lines).text
@@ -87,7 +89,7 @@ class EditRuns(Form[object]):
             delete_tags = list(dict.fromkeys(key.strip() for key in typed if key.strip()))
         before = "" if self.one is None else self.one.name
         change = RunsUpdate(
-            run_ids=[run.id for run in self.runs],
+            run_ids=[self.runs[0].id],
             name=name if name and name != before else None,
             note=note if note != self.note else None,
             set_tags=set_tags,
@@ -97,51 +99,63 @@ class EditRuns(Form[object]):
         return None if nothing else change
 
     async def send(self) -> object:
-        request = self.request()
-        return False if request is None else await self.program.client.update_runs(self.project, request)
+        from registry_tui.client.parts import in_parts
+
+        request, client = self.request(), self.program.client
+        if request is None:
+            return False
+        return await in_parts(
+            [run.id for run in self.runs],
+            lambda ids: client.update_runs(self.project, request.model_copy(update={"run_ids": ids})),
+        )
 
 
-def edit_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+def edit_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
     """Opens the form for the name, note and tags of runs."""
     from registry_tui.schemas.tracking import ItemChanges
 
     def answered(result: object) -> None:
         if isinstance(result, ItemChanges):
             show_outcome(screen, "change", "run", result)
-            then()
+            then(result)
 
     screen.app.push_screen(EditRuns(project, runs), answered)
 
 
-def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+def delete_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
     """Asks before runs are deleted, and says which versions were registered from them."""
-    client, ids, names = screen.client, [run.id for run in runs], [run.name or run.id for run in runs]
+    client, items = screen.client, [(run.id, run.name or run.id) for run in runs]
 
-    async def ask() -> ItemChanges:
+    async def delete(ids: list[str]) -> ItemChanges:
         from registry_tui.schemas.tracking import RunsChosen
 
         return await client.delete_runs(project, RunsChosen(run_ids=ids))
 
-    async def look() -> None:
+    async def learn() -> Sequence[str]:
         versions: list[str] = []
-        for start in range(0, len(ids), _ASKED):
-            found = await client.registered_from(project, ids[start : start + _ASKED])
+        for start in range(0, len(items), _ASKED):
+            found = await client.registered_from(project, [id_ for id_, _ in items[start : start + _ASKED]])
             versions += [f"{each.model_name} v{each.version}" for of in found.runs.values() for each in of]
-        lines = ["They can be restored, under the deleted ones, until somebody purges them."]
-        if versions:
-            lines.append(f"Stays: what was registered from them, with its archive: {safe(listed(versions), 400)}.")
-        ask_to_delete(screen, "run", names, lines, lambda: send(screen, "delete", "run", names, ask, then))
+        if not versions:
+            return []
+        return [f"Stays: what was registered from {_them(items)}, with its archive: {listed(versions)}."]
 
-    screen.work_on(look(), "delete-runs")
+    names = [name for _, name in items]
+    lines = [f"Restoring brings {_them(items)} back, until somebody purges deleted runs."]
+    ask_to_delete(screen, "run", names, lines, learn, lambda: send(screen, "delete", "run", items, delete, then))
 
 
-def restore_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Callable[[], None]) -> None:
+def restore_runs(screen: FrameScreen, project: str, runs: Sequence[Run], then: Then) -> None:
     """Restores deleted runs."""
-    client, ids, names = screen.client, [run.id for run in runs], [run.name or run.id for run in runs]
+    client = screen.client
 
-    async def ask() -> ItemChanges:
+    async def restore(ids: list[str]) -> ItemChanges:
         from registry_tui.schemas.tracking import RunsChosen
 
         return await client.restore_runs(project, RunsChosen(run_ids=ids))
 
-    send(screen, "restore", "run", names, ask, then)
+    send(screen, "restore", "run", [(run.id, run.name or run.id) for run in runs], restore, then)
+
+
+def _them(items: Sequence[object]) -> str:
+    return "it" if len(items) == 1 else "them"

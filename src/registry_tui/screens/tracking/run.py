@@ -217,19 +217,19 @@ class RunScreen(CurveScreen):
         from registry_tui.screens.tracking.changing_runs import edit_runs
 
         assert self.run is not None
-        edit_runs(self, self.place.args["project"], [self.run], self.refresh_data)
+        edit_runs(self, self.place.args["project"], [self.run], lambda _: self.refresh_data())
 
     def do_delete(self) -> None:
         from registry_tui.screens.tracking.changing_runs import delete_runs
 
         assert self.run is not None
-        delete_runs(self, self.place.args["project"], [self.run], self.refresh_data)
+        delete_runs(self, self.place.args["project"], [self.run], lambda _: self.refresh_data())
 
     def do_restore(self) -> None:
         from registry_tui.screens.tracking.changing_runs import restore_runs
 
         assert self.run is not None
-        restore_runs(self, self.place.args["project"], [self.run], self.refresh_data)
+        restore_runs(self, self.place.args["project"], [self.run], lambda _: self.refresh_data())
 
     def _registered(self, place: Place | None) -> None:
         self.program.look_now()

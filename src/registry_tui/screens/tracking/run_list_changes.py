@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from registry_tui.screens.base.changing_items import chosen
+from registry_tui.screens.base.changing_items import chosen, unmark_changed
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.commands import Place
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.tracking import ItemChanges
 
 
 class RunListChanges(ListScreen):
@@ -50,6 +53,6 @@ class RunListChanges(ListScreen):
         self.show_crumbs()
         self.restart()
 
-    def _runs_changed(self) -> None:
-        self.table.clear_marks()
+    def _runs_changed(self, changes: ItemChanges) -> None:
+        unmark_changed(self.table, changes)
         self.refresh_data()
