@@ -192,9 +192,10 @@ class FrameScreen(Loading, LowestScreen):
         """A short message in the status line, in place of the keys."""
         line = self.query_one(StatusLine)
         line.message = (text, style)
-        self.set_timer(5, lambda: self._end_flash(text))
+        self.set_timer(5, lambda: self.end_flash(text))
 
-    def _end_flash(self, text: str) -> None:
+    def end_flash(self, text: str) -> None:
+        """Takes a message away, when it is still shown."""
         if not self.is_attached:
             return
         line = self.query_one(StatusLine)

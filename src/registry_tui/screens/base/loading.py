@@ -17,6 +17,8 @@ MOVEMENTS = frozenset(
     | {"shift+up", "shift+down", "space"}
 )
 
+_ASKING = "asking the service for what the form needs …"
+
 
 def takes_text(widget: Widget | None) -> bool:
     """Whether a widget is a field: text is typed into it, or a value chosen."""
@@ -34,6 +36,7 @@ class Loading(Working):
         def all_actions(self) -> list[Action]: ...
         def reason(self, action: str) -> str | None: ...
         def flash(self, text: str, style: str = "$accent") -> None: ...
+        def end_flash(self, text: str) -> None: ...
 
     #: Whether what it shows was there once, and whether it could not be had the last time it was asked for.
     _found = False
@@ -76,7 +79,7 @@ class Loading(Working):
 
     def opening(self, work: Coroutine[Any, Any, None], group: str) -> None:
         """Asks what a form needs before it opens; says so, and keys wait for the form."""
-        self.flash("asking the service for what the form needs …")
+        self.flash(_ASKING)
         self.work_on(self._until_open(work), group, exclusive=False)
 
     async def _until_open(self, work: Coroutine[Any, Any, None]) -> None:
@@ -85,3 +88,4 @@ class Loading(Working):
             await work
         finally:
             self.program.opening(False)
+            self.end_flash(_ASKING)

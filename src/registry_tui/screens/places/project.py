@@ -242,7 +242,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
     def all_actions(self) -> list[Action]:
         """What belongs to the other tab stays in the help, but not in the status line; words are those of the tab."""
         here = not self.is_mounted or self.tab == "experiments"
-        hidden = ("credentials", "deployments") if not here else ("deploy",)
+        hidden = ("credentials", "deployments", "create") if not here else ("deploy",)
         words = ON_EXPERIMENT if here else _ON_DEPLOYMENT_WORDS
         return [
             replace(each, footer=each.footer and each.id not in hidden, **words.get(each.id, {}))
