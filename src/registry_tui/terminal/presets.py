@@ -25,7 +25,7 @@ PRESETS: Mapping[str, Preset] = {
         verbs={
             "delete": "ctrl+k,delete",
             "logs": "J",
-            "time": "H",
+            "time": "W",
             "chart_left": "left,h",
             "chart_right": "right,l",
         },
