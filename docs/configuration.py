@@ -61,8 +61,8 @@ _KEYS = """
 ## `[keys]`
 An action's name with a key, or a list of keys; `SCREEN.ACTION` for one screen alone. Keys are characters (`x`, `?`),
 names (`enter`, `escape`, `tab`, `space`, `f1` … `f24`, `home`, `pgup` …), and these with `ctrl+`, `shift+` or `alt+`.
-A key that already means something else on the screen is refused, with a message. Status line, `?` and palette show the
-keys as they are."""
+A key that already means something else on the screen is refused, with a message. Status line, `?` and command box
+show the keys as they are."""
 
 
 def _comments(module: ModuleType, name: str) -> dict[str, str]:

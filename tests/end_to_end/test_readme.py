@@ -65,8 +65,8 @@ def test_everything_that_is_linked_is_there() -> None:
 def test_the_keys_are_those_of_the_program() -> None:
     from registry_tui.terminal import actions
 
-    keys = {action.key: action for screen in actions.ALL.values() for action in screen}
-    assert {"slash", "R", "colon", "question_mark", "ctrl+q"} <= set(keys)
+    keys = {key for screen in actions.ALL.values() for action in screen for key in action.key.split(",")}
+    assert {"slash", "R", "colon", "ctrl+p", "question_mark", "ctrl+q"} <= keys
     assert [name for _, _, name in actions.SECTIONS] == [
         "Registries",
         "Projects",

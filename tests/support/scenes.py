@@ -361,18 +361,21 @@ async def actions(see: Driver) -> None:
     await see.shows("Synchronize")
 
 
-async def palette(see: Driver) -> None:
+async def command(see: Driver) -> None:
+    """What the box lists before anything is typed."""
     await models(see)
     await see.press("ctrl+p")
-    await see.type("deploy")
-    await see.shows("Deployments")
+    await see.shows("Go, do, find", "registries")
 
 
-async def command(see: Driver) -> None:
+async def search(see: Driver) -> None:
+    """What the box finds."""
     await projects(see)
     await see.press("colon")
-    await see.type("mod")
-    await see.shows("models")
+    await see.shows("Go, do, find")
+    # At once, as a paste: how many questions slow keys bring about depends on the machine.
+    see.screen.query_one("#command").value = "alco"
+    await see.shows("WineAlcoholRegressor", "alcohol-api")
 
 
 async def as_json(see: Driver) -> None:
@@ -433,7 +436,7 @@ SCENES: dict[str, Scene] = {
     "new-key": new_key,
     "create-environment": create_environment,
     "actions": actions,
-    "palette": palette,
     "command": command,
+    "search": search,
     "json": as_json,
 }

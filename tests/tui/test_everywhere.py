@@ -11,7 +11,7 @@ from textual import events
 from textual.widgets import Input
 
 from registry_tui.platform.paths import Home
-from registry_tui.screens.base.bars import CommandLine
+from registry_tui.screens.base.command_box import CommandField
 from registry_tui.terminal.actions import key_shown
 from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.preferences import Preferences, Terminal, load_preferences
@@ -136,11 +136,12 @@ async def test_the_last_place_and_commands_are_remembered(
     async with open_program(preferences=Preferences(), memory=memory) as driver:
         await driver.rows("registries")
         await driver.press("colon")
-        await driver.until(lambda: project.name in driver.app.names.get("project", ()), "the names to complete")
         await driver.type(f"project {project.name[:-2]}")
-        line = driver.screen.query_one(CommandLine)
-        await driver.until(lambda: line._suggestion == f"project {project.name}", "the completion")
-        await driver.press("tab", "enter")
+        await driver.shows(f"project     {project.name}")
+        line = driver.screen.query_one(CommandField)
+        await driver.press("tab")
+        assert line.value == f"project {project.name}"
+        await driver.press("enter")
         await driver.at("project")
         await driver.press("ctrl+q")
         await driver.pilot.pause()
@@ -148,7 +149,7 @@ async def test_the_last_place_and_commands_are_remembered(
         await driver.at("project")
         await driver.shows(project.name)
         await driver.press("colon", "up")
-        await driver.until(lambda: driver.screen.query_one(CommandLine).value == f"project {project.name}")
+        await driver.until(lambda: driver.screen.query_one(CommandField).value == f"project {project.name}")
     memory.set("place", {"kind": "project", "args": {"project": unique("gone")}, "state": {}})
     async with open_program(preferences=Preferences(), memory=memory) as driver:
         await driver.rows("projects")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS
-from registry_tui.terminal.commands import COMMANDS, SCREENS, CommandError, complete, parse
+from registry_tui.terminal.commands import COMMANDS, SCREENS, CommandError, parse
 
 FIRST_PAINT = """
 import sys
@@ -36,7 +36,7 @@ def test_no_key_means_two_things_on_a_screen() -> None:
         assert len(keys) == len(set(keys)), f"{screen}: {sorted(keys)}"
 
 
-def test_commands_are_parsed_completed_and_corrected() -> None:
+def test_commands_are_parsed_and_corrected() -> None:
     command, arguments = parse(":runs wine-quality elasticnet sweep")
     assert command.kind == "experiment"
     assert arguments == {"project": "wine-quality", "experiment": "elasticnet sweep"}
@@ -45,8 +45,6 @@ def test_commands_are_parsed_completed_and_corrected() -> None:
         parse(":modles")
     with pytest.raises(CommandError, match="project experiment"):
         parse(":runs wine")
-    assert complete("reg")[:2] == ["registries", "registry"]
-    assert complete("project wi", {"project": ["wine-quality", "other"]}) == ["project wine-quality"]
     names = [name for each in COMMANDS for name in (each.name, *each.aliases)]
     assert len(names) == len(set(names))
     assert {each.kind for each in COMMANDS if each.kind} <= set(SCREENS)

@@ -6,15 +6,12 @@ import asyncio
 import gc
 import importlib
 import signal
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from registry_tui.app.copying import Copying
 from registry_tui.app.notifying import Notifying
@@ -27,14 +24,13 @@ from registry_tui.screens.base.program import Program
 from registry_tui.terminal.commands import SCREENS, CommandError, Place, parse
 from registry_tui.terminal.memory import Memory, remember_place, remembered_place
 from registry_tui.terminal.preferences import Preferences, PreferencesFile, Terminal
+from registry_tui.terminal.recent import Visit, remember_visits, remembered_visits, with_visit, without_place
 from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, forget_drawn, keep_parsed
 from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from textual.filter import LineFilter
 
     from registry_tui.client import RegistryClient
@@ -43,10 +39,8 @@ if TYPE_CHECKING:
 
 #: Places kept in the history.
 HISTORY = 40
-#: Kinds of names that the palette offers to go to, and their commands.
-PALETTE_PLACES = {"registry": "registry", "project": "project", "deployment": "deployment"}
-#: Typed commands kept, names asked for of each kind, registries whose models' names are, and seconds between.
-COMMANDS_KEPT, MOST_NAMES, MOST_REGISTRIES, NAMES_EVERY = 50, 500, 5, 30.0
+#: Typed commands kept.
+COMMANDS_KEPT = 50
 #: Sources of styles that are kept parsed: one a kind of widget, one a screen.
 STYLES_KEPT = 1024
 STYLES = Path(__file__).parent.parent / "styles/base"
@@ -61,7 +55,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
     #: The first place is the lowest screen itself: an empty one below it would be styled and painted first.
     DEFAULT_MODE = "places"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]
-    ENABLE_COMMAND_PALETTE = True
+    #: The command box takes the place of Textual's palette.
+    ENABLE_COMMAND_PALETTE = False
     #: Called when somebody leaves, to end the process in any case after a while.
     last_resort: Callable[[], None] | None = None
 
@@ -94,10 +89,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         #: The place to show once the one that is being made is there.
         self._waits_to_be_shown: Place | None = None
         self.add_mode("places", lambda: self._screen_of(self._history[0]))
-        #: Names to offer when a command is typed, by kind of argument.
-        self.names: dict[str, Sequence[str]] = {}
-        self.names["theme"] = self.preferences.theme_names
-        self._names_learnt = -NAMES_EVERY
+        #: Places that were visited, the last one first.
+        self._visits = remembered_visits(self.memory) if self.preferences.terminal.remember else []
         # Movement is never animated: it costs bytes over SSH and tells nothing.
         self.animation_level = "none"
         for theme in (*BUILT_IN, *map(theme_of, self.preferences.themes)):
@@ -176,6 +169,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             if self.preferences.terminal.remember and frame is not None and frame.is_mounted:
                 frame.leave()
                 remember_place(self.memory, frame.place)
+                self._note_visit(frame)
+                remember_visits(self.memory, self._visits)
         except Exception as error:  # a screen that is half made, say: nothing keeps anybody from leaving
             self.log.error(error)
         finally:
@@ -233,6 +228,13 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
 
         self.push_screen(Help(self.frame))
 
+    def show_command_box(self) -> None:
+        """Shows the box that finds commands, pages, actions and things by name."""
+        # Read with the first box, not before the first paint.
+        from registry_tui.screens.base.commanding import open_command_box
+
+        open_command_box(self.frame, self._visits)
+
     def show_actions_menu(self) -> None:
         """Shows what can be done with the selection or the place in view."""
         # Read with the first menu, not before the first paint.
@@ -263,7 +265,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
 
     def jump(self, place: Place) -> None:
         """Goes somewhere else; esc goes up from there."""
-        if place != self.frame.place:
+        if place != self.frame.place or place.state:
             self._go(place)
 
     def _go(self, place: Place) -> None:
@@ -290,6 +292,12 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._here = step
             self._show(self._history[step])
 
+    def _note_visit(self, frame: FrameScreen) -> None:
+        """Notes a place that shows one thing, by its name, when that was there."""
+        if frame.was_found and frame.place.args:
+            *above, name = [text for text, _ in frame.crumbs()]
+            self._visits = with_visit(self._visits, Visit(frame.place, name, " › ".join(above[1:])))
+
     def _show(self, place: Place) -> None:
         if not self.frame.is_mounted:
             # A place that is still being made cannot be taken away: it would look for what it consists of.
@@ -298,6 +306,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             return
         self._waits_to_be_shown = None
         self.frame.leave()
+        self._note_visit(self.frame)
         forget_drawn()
         while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
             self.pop_screen()
@@ -319,6 +328,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
     def missing(self, place: Place, error: Exception) -> None:
         """What was to be shown is not there: back to where it was gone from, with what the service says."""
         frame, restored = self.frame, place is self._restored
+        self._visits = without_place(self._visits, place)
         if not restored:
             self.report(error)
         if frame.place is place and place != Place(frame.SECTION):
@@ -330,32 +340,6 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.call_after_refresh(lambda: self.frame.flash("what was shown last time is gone", "$warning"))
 
     # -- commands -----------------------------------------------------------------------------------
-
-    def known_names(self) -> dict[str, Sequence[str]]:
-        return self.names
-
-    def learn_names(self) -> None:
-        """Asks for the names that commands are completed with, once in a while."""
-        if self.answering and time.monotonic() - self._names_learnt > NAMES_EVERY:
-            self._names_learnt = time.monotonic()
-            self.run_worker(self._learn_names(), group="names", exclusive=True, exit_on_error=False)
-
-    async def _learn_names(self) -> None:
-        from registry_tui.client import RegistryError
-
-        client = self.client
-        try:
-            registries = (await client.registries(page_size=MOST_NAMES)).items
-            self.names["registry"] = [each.name for each in registries]
-            self.names["project"] = [each.name for each in (await client.projects(page_size=MOST_NAMES)).items]
-            self.names["deployment"] = [each.name for each in (await client.deployments(page_size=MOST_NAMES)).items]
-            models: set[str] = set()
-            for registry in registries[:MOST_REGISTRIES]:
-                models.update(each.name for each in (await client.models(registry.id, page_size=MOST_NAMES)).items)
-            self.names["model"] = sorted(models)
-        except RegistryError as error:
-            # A command may be typed without completion; errors are reported elsewhere.
-            self.log.info(error)
 
     @property
     def commands_given(self) -> list[str]:
@@ -369,7 +353,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.memory.set("commands", [text, *given][:COMMANDS_KEPT])
 
     def obey(self, text: str) -> None:
-        """Does what a `:` command says."""
+        """Does what a command says."""
         try:
             command, arguments = parse(text)
         except CommandError as error:
@@ -395,30 +379,6 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.frame.flash(
                 f"There is no theme {name}; there are {', '.join(self.preferences.theme_names)}", "$warning"
             )
-
-    def action_command_palette(self) -> None:
-        self.learn_names()
-        super().action_command_palette()
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What the palette (ctrl+p) offers: this screen's actions, every known place, themes, plain commands."""
-        from registry_tui.terminal.commands import COMMANDS
-
-        if isinstance(screen, FrameScreen):
-            for action in screen.all_actions():
-                why = screen.reason(action.id)
-                text = action.help if why is None else f"not now: {why}"
-                yield SystemCommand(action.label.capitalize(), text, lambda act=action.id: screen.action_act(act))
-        for kind, names in self.names.items():
-            for name in names if (word := PALETTE_PLACES.get(kind)) else ():
-                yield SystemCommand(
-                    f"{word} {name}", f"Go to the {kind}", lambda line=f"{word} {name}": self.obey(line)
-                )
-        for theme in self.preferences.theme_names:
-            yield SystemCommand(f"Theme {theme}", "Other colours", lambda name=theme: self.choose_theme(name))
-        for command in COMMANDS:
-            if not command.arguments or command.arguments[0].startswith("["):
-                yield SystemCommand(f":{command.name}", command.help, lambda name=command.name: self.obey(name))
 
     # -- messages -----------------------------------------------------------------------------------
 

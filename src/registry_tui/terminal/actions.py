@@ -1,4 +1,4 @@
-"""Every action of the terminal program: one registry that feeds keys, status line, Actions menu, `?` and palette.
+"""Every action of the terminal program: one registry that feeds keys, status line, Actions menu, `?` and command box.
 
 A key means the same on every page: actions with the same key have the same verb (`terminal/keys.py` lists them).
 
@@ -60,7 +60,7 @@ WHOLE_NAMES = {"registries": "Model Registries", "models": "Registered Models", 
 
 EVERYWHERE = (
     Action("filter", "slash", "filter", "Filter this list", footer=True),
-    Action("command", "colon", "command", "Go anywhere by name: :registries, :models, :project NAME …"),
+    Action("command", "colon,ctrl+p", "command", "Find and do: commands, pages, actions, and everything by its name"),
     Action("help", "question_mark", "help", "Everything you can do here, with its key"),
     Action("back", "escape", "back", "Back to where you came from, or up", footer=False),
     Action("previous", "left_square_bracket", "previous", "The place before, in your history", footer=False),

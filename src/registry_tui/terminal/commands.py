@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -110,21 +109,3 @@ def parse(text: str) -> tuple[Command, dict[str, str]]:
         given = [*given[: len(command.arguments) - 1], " ".join(given[len(command.arguments) - 1 :])]
     names = [name.strip("[]") for name in command.arguments]
     return command, dict(zip(names, given, strict=False))
-
-
-def complete(text: str, known: dict[str, Sequence[str]] | None = None) -> list[str]:
-    """Whole lines that begin as `text` does. `known` has the names to offer for each kind of argument."""
-    line = text.lstrip(":")
-    words = line.split(" ")
-    if len(words) == 1:
-        names = [command.name for command in COMMANDS if command.name.startswith(words[0])]
-        names += [alias for command in COMMANDS for alias in command.aliases if alias.startswith(words[0])]
-        return names
-    command = find_command(words[0])
-    position = len(words) - 2
-    if command is None or position >= len(command.arguments):
-        return []
-    argument = command.arguments[position].strip("[]")
-    choices = argument.split("|") if "|" in argument else (known or {}).get(argument, ())
-    head = " ".join(words[:-1])
-    return [f"{head} {choice}" for choice in choices if choice.lower().startswith(words[-1].lower())]

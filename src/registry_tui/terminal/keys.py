@@ -99,7 +99,7 @@ VERBS: Mapping[str, str] = {
     "log": "Curves: logarithmic values",
     "smooth": "Curves: smoothing",
     "filter": "Filter the list, search the text",
-    "command": "Go anywhere by name",
+    "command": "Find and do: commands, pages, actions, everything by name",
     "help": "Every key of the page",
     "back": "Back, or up",
     "previous": "The place before, in the history",
@@ -121,6 +121,8 @@ Each key means the same on every page where it does anything. This page is made 
 - `?` lists the keys of the page in view, `a` the actions of the selection or the page.
 - What acts on one thing acts on the selection. A question before something is deleted, stopped or revoked starts on
   Cancel; where a name has to be typed, it starts in that field, and Enter does nothing until the name is right.
+- `:` and `ctrl+p` open one box, at once: type a command, an action, or letters of a name. `↓` `↑` choose, `enter` goes
+  or does it, `tab` completes; above the list, `↑` brings back what was typed before.
 - In a text field, letters are text; `esc` leaves it, `ctrl+_` undoes what was typed.
 - `C` copies the command line that does the same: of the last change, of the selection, of the page. In a form `ctrl+o`
   copies the one of what OK would send.
@@ -205,13 +207,16 @@ def _shown(keys: str) -> str:
 
 def render() -> str:
     """The whole page as Markdown."""
-    everywhere = [f"| `{key_shown(action.key)}` | {action.help} |" for action in ALL["everywhere"]]
+    everywhere = [
+        f"| {' '.join(f'`{key_shown(key)}`' for key in action.key.split(','))} | {action.help} |"
+        for action in ALL["everywhere"]
+    ]
     sections = [f"| `{number}` | {word} |" for number, _, word in SECTIONS]
     pages = [page for page in ALL if page != "everywhere"]
     parts = [
         _INTRODUCTION,
         "## On every page\n",
-        *("| key | |", "|---|---|", *everywhere, *sections, "| `ctrl+p` | The palette: every action by name |"),
+        *("| key | |", "|---|---|", *everywhere, *sections),
         "\n## On pages\n",
         *_rows(pages),
         "\n## In boxes over a page\n",

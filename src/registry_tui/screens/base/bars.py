@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
-
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.suggester import Suggester
 from textual.widget import Widget
-from textual.widgets import Input
 
 from registry_tui.terminal.actions import SECTIONS, WHOLE_NAMES
-from registry_tui.terminal.commands import Place, complete
+from registry_tui.terminal.commands import Place
 from registry_tui.wording.text import fit, safe
 
 #: A breadcrumb: its text, and where a click on it goes.
@@ -36,7 +30,7 @@ class Breadcrumbs(Widget):
     """Where you are. A click on a part goes there."""
 
     crumbs: reactive[tuple[Crumb, ...]] = reactive(())
-    #: The keys of the command line and of help, as they are shown.
+    #: The keys of the command box and of help, as they are shown.
     keys: reactive[tuple[str, str]] = reactive((":", "?"))
 
     class Chosen(Message):
@@ -187,49 +181,3 @@ class StatusLine(Widget):
                 parts.append(("● ", style))
                 parts.append((f"{name} {words or 'ok'}  ", "$foreground-muted"))
         return Content.assemble(*parts) if parts else Content("")
-
-
-class _Completion(Suggester):
-    def __init__(self, known: Callable[[], dict[str, Sequence[str]]]) -> None:
-        super().__init__(use_cache=False, case_sensitive=False)
-        self._known = known
-
-    async def get_suggestion(self, value: str) -> str | None:
-        found = complete(value, self._known()) if value else []
-        return found[0] if found and found[0] != value else None
-
-
-class CommandLine(Input):
-    """The `:` line. Right or tab takes the completion, ↑ and ↓ what was typed before, enter goes, esc leaves."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", show=False),
-        Binding("tab", "complete", "Complete", show=False),
-        Binding("up", "earlier(1)", "Earlier", show=False),
-        Binding("down", "earlier(-1)", "Later", show=False),
-    ]
-
-    class Left(Message):
-        """Nothing was chosen."""
-
-    def __init__(self, known: Callable[[], dict[str, Sequence[str]]], **options: Any) -> None:
-        super().__init__(suggester=_Completion(known), compact=True, select_on_focus=False, **options)
-        #: Commands given before, the last one first; set when the line opens.
-        self.given: Sequence[str] = ()
-        self._at = -1
-
-    def open(self, given: Sequence[str]) -> None:
-        """Shows the line, empty; `given` are the commands before, the last one first."""
-        self.value, self.given, self._at = "", given, -1
-        self.display = True
-
-    def action_leave(self) -> None:
-        self.post_message(self.Left())
-
-    def action_complete(self) -> None:
-        self.action_cursor_right()
-
-    def action_earlier(self, by: int) -> None:
-        self._at = max(-1, min(self._at + by, len(self.given) - 1))
-        self.value = self.given[self._at] if self._at >= 0 else ""
-        self.cursor_position = len(self.value)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from registry_tui.screens.base.bars import Asked, Breadcrumbs, CommandLine, Crumb, Navigation, StatusLine
+from registry_tui.screens.base.bars import Asked, Breadcrumbs, Crumb, Navigation, StatusLine
 from registry_tui.screens.base.loading import Loading
 from registry_tui.terminal.actions import (
     EVERYWHERE,
@@ -131,11 +131,6 @@ class FrameScreen(Loading, LowestScreen):
             yield Navigation(id="navigation")
             with Vertical(id="content"):
                 yield from self.compose_content()
-        line = CommandLine(
-            self.program.known_names, id="command", placeholder="a command: models, project NAME, quit …"
-        )
-        line.display = False
-        yield line
         yield StatusLine(id="status")
 
     def on_mount(self) -> None:
@@ -257,28 +252,12 @@ class FrameScreen(Loading, LowestScreen):
         self.program.jump(Place(section))
 
     def do_command(self) -> None:
-        line = self.query_one(CommandLine)
-        line.open(self.program.commands_given)
-        self.program.learn_names()
-        # At once, not with the next message: what is typed right behind belongs to the command.
-        self.set_focus(line)
+        self.program.show_command_box()
 
-    @on(CommandLine.Left)
-    def _command_left(self) -> None:
-        self._close_command()
-
-    @on(CommandLine.Submitted, "#command")
-    def _command_given(self, event: CommandLine.Submitted) -> None:
-        event.stop()
-        self._close_command()
-        self.program.remember_command(event.value)
-        self.program.obey(event.value)
-
-    def _close_command(self) -> None:
-        line = self.query_one(CommandLine)
-        line.value = ""
-        line.display = False
-        self.focus_content()
+    @property
+    def was_found(self) -> bool:
+        """Whether what it shows was there."""
+        return self._found
 
     def focus_content(self) -> None:
         """Gives the keys to the main widget."""

@@ -28,7 +28,7 @@ class Help(Dialog[None]):
         ("g G  home end", "first and last row"),
         ("← →", "columns that do not fit; in a tree, open and close"),
         ("1 … 6", "the sections on the left"),
-        ("ctrl+p", "the palette: every action by name"),
+        (":  ctrl+p", "find and do: tab completes, ↑ what was typed before"),
     )
 
     def __init__(self, screen: FrameScreen) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from registry_tui.terminal.commands import Place
@@ -39,8 +39,6 @@ class Program(Protocol):
 
     preferences: Preferences
     memory: Memory
-    #: Names to offer when a command is typed, by kind of argument.
-    names: dict[str, Sequence[str]]
     #: Whether the service answered the last time it was asked.
     answering: bool
 
@@ -80,19 +78,13 @@ class Program(Protocol):
 
     @property
     def commands_given(self) -> list[str]:
-        """Commands typed before, the last one first."""
-
-    def known_names(self) -> dict[str, Sequence[str]]:
-        """Names to complete commands with, by kind of argument."""
-
-    def learn_names(self) -> None:
-        """Asks the service for names to complete commands with."""
+        """Commands given before, the last one first."""
 
     def remember_command(self, text: str) -> None:
-        """Keeps a typed command."""
+        """Keeps a command that was given."""
 
     def obey(self, text: str) -> None:
-        """Does what a `:` command says."""
+        """Does what a command says."""
 
     def hold_keys(self) -> None:
         """Keeps the keys typed until the next screen is shown, which gets them."""
@@ -105,6 +97,9 @@ class Program(Protocol):
 
     def show_code(self) -> None:
         """Shows what can be copied as code at the place in view."""
+
+    def show_command_box(self) -> None:
+        """Shows the box that finds commands, pages, actions and things by name."""
 
     def show_actions_menu(self) -> None:
         """Shows what can be done with the selection or the place in view."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen, turned
 from registry_tui.terminal.actions import MODELS, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.words import NOTHING, Cell, ago, version_status
 
 if TYPE_CHECKING:
@@ -99,11 +97,6 @@ class ModelsScreen(ListScreen):
             )
 
         return fetch
-
-    @on(VirtualTable.Loaded, "#table")
-    def _names_known(self) -> None:
-        source = self.table.source
-        self.program.names["model"] = [row.name for row in source.loaded_rows()] if source is not None else []
 
     def open_row(self, row: RegisteredModel) -> None:
         self.program.open(Place("model", {"registry": row.registry_id, "model": row.name}))

@@ -191,11 +191,6 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
     def copied(self, row: Experiment) -> str:
         return row.id
 
-    @on(VirtualTable.Loaded, "#table")
-    def _names_known(self) -> None:
-        source = self.table.source
-        self.program.names["experiment"] = [row.name for row in source.loaded_rows()] if source is not None else []
-
     @property
     def exported(self) -> VirtualTable[Any]:
         return self.deployed if self.tab == "deployments" else self.table

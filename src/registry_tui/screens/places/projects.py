@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.frame import FrameScreen
@@ -15,7 +13,7 @@ from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.actions import PROJECTS, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.words import Cell, ago
 
 if TYPE_CHECKING:
@@ -80,11 +78,6 @@ class ProjectsScreen(ListScreen):
 
     def copied(self, row: Project) -> str:
         return row.mlflow_workspace
-
-    @on(VirtualTable.Loaded, "#table")
-    def _names_known(self) -> None:
-        source = self.table.source
-        self.program.names["project"] = [row.name for row in source.loaded_rows()] if source is not None else []
 
     def do_create(self) -> None:
         self.work_on(self._create(), "create")

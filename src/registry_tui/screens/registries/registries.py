@@ -6,15 +6,13 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.actions import REGISTRIES, bindings
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache, Rows
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.words import CLOUDS, Cell, ago, registry_status
 
 if TYPE_CHECKING:
@@ -111,12 +109,6 @@ class RegistriesScreen(ListScreen):
 
     def open_row(self, row: ModelRegistry) -> None:
         self.program.open(Place("registry", {"registry": row.id}))
-
-    @on(VirtualTable.Loaded, "#table")
-    def _names_known(self) -> None:
-        source = self.table.source
-        rows = source.loaded_rows() if source is not None else []
-        self.program.names["registry"] = [row.name for row in rows]
 
     def row_why_not(self, action: str, row: ModelRegistry | None) -> str | None:
         if row is None:
