@@ -22,8 +22,8 @@ Settings are in `config.toml` in the platform's home (`registry-tui status` says
 program is reported when it opens, and its default is taken; the service does not start with one.
 
 The terminal program reads the file again when it changes: themes, keys, images and notifications change at once,
-`plain`, `frame_rate` and `mouse` with the next start. When something is newly wrong in the file, the program says what,
-and all stays as it was.
+`plain`, `frame_rate`, `mouse` and `links` with the next start. When something is newly wrong in the file, the program
+says what, and all stays as it was.
 
 ```toml
 [terminal]

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from registry_tui.client import RegistryClient
-from registry_tui.schemas.places import WorkspaceCreate
+from registry_tui.schemas.places import Project, WorkspaceCreate
+from registry_tui.schemas.tracking import ExperimentCreate
 from support.platforms import Platform, unique, wait_for
 from support.terminal import terminal
 
@@ -206,4 +207,37 @@ def test_the_end_of_own_work_is_notified_while_the_terminal_has_no_focus(platfor
         wait_for(lambda: b"synchronize of registry-local: succeeded" in told(), what="the notification")
         # A key shows that somebody is back, as FOCUS_IN does.
         screen.press(FOCUS_IN, "ctrl+q")
+        assert screen.ended() == 0
+
+
+# -- links ------------------------------------------------------------------------------------------------
+
+
+def test_addresses_are_links_on_terminals_alone(platform: Platform) -> None:
+    status = [*PROGRAM, "status"]
+    address = re.compile(rb"\x1b\]8;;(http://127\.0\.0\.1:\d+)\x1b\\\1\x1b\]8;;\x1b\\")
+
+    def written(kind: str = "xterm-256color", **more: str) -> bytes:
+        with terminal(status, {**platform.environment(), **more}, columns=200, kind=kind) as screen:
+            assert screen.ended() == 0
+            screen.shows("gateway", "home:")
+            return bytes(screen.written)
+
+    assert address.search(written()) and address.search(written(NO_COLOR="1"))
+    assert b"\x1b]8" not in written(REGISTRY_TUI_LINKS="no") + written(kind="linux")
+    for json in ([], ["--json"]):
+        piped = platform.command("status", *json).stdout
+        assert "http://127.0.0.1:" in piped and "\x1b" not in piped
+
+
+def test_the_screens_link_the_addresses_that_they_show(platform: Platform, project: Project) -> None:
+    note = "See https://models.example/cards?name=wine for more"
+    platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=note)))
+    with terminal(PROGRAM, platform.environment(), columns=200) as screen:
+        screen.shows("registry-local", "Available", "@local")
+        screen.press(f":project {project.name}\r")
+        screen.shows(note)
+        linked = rb"\x1b\]8;id=[\w-]+;https://models\.example/cards\?name=wine\x1b\\"
+        wait_for(lambda: re.search(linked, bytes(screen.written)), what="the link")
+        screen.press("ctrl+q")
         assert screen.ended() == 0

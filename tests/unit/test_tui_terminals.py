@@ -9,10 +9,17 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.strip import Strip
 
 from registry_tui.app.opening import swallows_dead_keys
+from registry_tui.terminal.links import can_link, linked
 from registry_tui.terminal.multiplexers import CHUNK, Inside, can_copy, copy_sequences, inside, passed_on
 from registry_tui.terminal.notifications import notification
+from registry_tui.widgets.line_filters import Links
 
 XTERM = {"TERM": "xterm-256color"}
 TMUX = {"TERM": "tmux-256color", "TMUX": "/tmp/tmux-0/default,1,0"}
@@ -116,3 +123,67 @@ def test_textual_reads_the_variable_by_which_keys_are_not_all_reported() -> None
         for more in ({"TEXTUAL_DISABLE_KITTY_KEY": "1"}, {})
     ]
     assert found == ["True", "False"]
+
+
+# -- links ------------------------------------------------------------------------------------------------
+
+
+def link(address: str) -> str:
+    return f"\x1b]8;;{address}\x1b\\{address}\x1b]8;;\x1b\\"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("at http://127.0.0.1:8080/endpoints/wine.", "http://127.0.0.1:8080/endpoints/wine"),
+        ('"https://a.example/x?y=1&z=[2]#top", and', "https://a.example/x?y=1&z=[2]#top"),
+        ("(https://a.example/b)", "https://a.example/b"),
+        ("https://a.example/shorten…", None),
+        ("https://…", None),
+        ("https:// nothing", None),
+        ("https://a.example/" + "x" * 3_000, None),
+        ("ftp://a.example/", None),
+        ("https://a.example/\x1b]8;;evil\x1b\\x", "https://a.example/"),
+        ("https://a.example/\u202egpj.exe", "https://a.example/"),
+    ],
+)
+def test_whole_addresses_are_links_to_what_is_read(text: str, address: str | None) -> None:
+    expected = text if address is None else text.replace(address, link(address), 1)
+    assert linked(text) == expected
+
+
+def test_each_address_of_a_text_is_a_link() -> None:
+    assert linked("http://a/1 http://b/2") == f"{link('http://a/1')} {link('http://b/2')}"
+
+
+def test_a_line_that_is_drawn_links_its_addresses_but_not_one_that_may_go_on() -> None:
+    bold = Style.parse("bold red")
+    segments = [Segment("see ", bold), Segment("http://a.example/x here", bold), Segment("http://a.example/cut", bold)]
+    found = Links().apply(segments, Color(0, 0, 0))
+    assert "".join(each.text for each in found) == "see http://a.example/x herehttp://a.example/cut"
+    links = [(each.text, each.style.link) for each in found if each.style is not None and each.style.link]
+    assert links == [("http://a.example/x", "http://a.example/x")]
+    again = Links().apply(segments, Color(0, 0, 0))
+    assert Strip(found).render(Console(color_system="truecolor")) == Strip(again).render(
+        Console(color_system="truecolor")
+    )
+    assert "\x1b]8;id=" in Strip(found).render(Console(color_system="truecolor"))
+    padded = Links().apply([Segment("http://a.example/x", bold), Segment("  ", bold)], Color(0, 0, 0))
+    assert [each.style.link for each in padded if each.style is not None] == ["http://a.example/x", None]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        (XTERM, True),
+        (TMUX, True),
+        ({**XTERM, "NO_COLOR": "1"}, True),
+        ({"TERM": "linux"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "vt100"}, False),
+        ({"TERM": "screen", "STY": "1"}, False),
+        ({**XTERM, "TERM_PROGRAM": "Apple_Terminal"}, False),
+    ],
+)
+def test_terminals_without_links_are_known(environment: dict[str, str], expected: bool) -> None:
+    assert can_link(environment) is expected

@@ -26,7 +26,7 @@ from registry_tui.terminal.memory import Memory, remember_place, remembered_plac
 from registry_tui.terminal.preferences import Preferences, PreferencesFile, Terminal
 from registry_tui.terminal.recent import Visit, remember_visits, remembered_visits, with_visit, without_place
 from registry_tui.terminal.textual_private import CompositorUpdate, PaintingApp, forget_drawn, keep_parsed
-from registry_tui.widgets.line_filters import OnlyVisible, PlainCharacters, WithoutColors
+from registry_tui.widgets.line_filters import Links, OnlyVisible, PlainCharacters, WithoutColors
 from registry_tui.widgets.shown import Shown
 from registry_tui.widgets.themes import BUILT_IN, PREFIX, theme_of
 
@@ -71,8 +71,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         settings: PreferencesFile | None = None,
         walk: Sequence[Scene] = (),
     ) -> None:
-        #: Settings, and the file that is watched for others; by default, and in tests, nothing is remembered.
-        self.preferences = preferences or Preferences(terminal=Terminal(remember=False))
+        #: Settings, and the file that is watched for others; by default, and in tests, nothing is remembered or linked.
+        self.preferences = preferences or Preferences(terminal=Terminal(remember=False, links=False))
         plain = self.preferences.terminal.plain
         super().__init__(css_path=[self.CSS_PATH, PLAIN_STYLES] if plain else None, walk=walk, settings=settings)
         self._line_filters = self._filters_wanted()
@@ -106,6 +106,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             wanted.append(PlainCharacters())
         if self.preferences.colorless:
             wanted.append(WithoutColors())
+        if self.preferences.links:
+            wanted.append(Links())
         return wanted
 
     def get_line_filters(self) -> Sequence[LineFilter]:

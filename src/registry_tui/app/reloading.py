@@ -12,7 +12,7 @@ from registry_tui.terminal.preferences import Preferences, PreferencesFile
 from registry_tui.widgets.themes import PREFIX, theme_of
 
 #: Settings that are read at the start only: Textual reads them when it is imported, or the terminal is asked once.
-AT_START = ("plain", "frame_rate", "mouse")
+AT_START = ("plain", "frame_rate", "mouse", "links")
 
 
 class Reloading(Watching):

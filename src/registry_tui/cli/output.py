@@ -19,7 +19,10 @@ import typer
 from pydantic import BaseModel, TypeAdapter
 from rich.cells import cell_len
 
+from registry_tui.platform.paths import Home
 from registry_tui.schemas.base import MAX_PAGE_SIZE, Page
+from registry_tui.terminal.links import linked
+from registry_tui.terminal.preferences import load_preferences
 from registry_tui.wording import text, words
 
 Item = TypeVar("Item")
@@ -108,6 +111,13 @@ async def print_list(
         note(f"There are more than these {count}")
 
 
+def with_links(shown: str) -> str:
+    """The text with addresses as links on a terminal that has them, unless the settings say otherwise."""
+    if "://" not in shown or not sys.stdout.isatty():
+        return shown
+    return linked(shown) if load_preferences(Home.resolve()).links else shown
+
+
 class Table:
     """Aligned columns, whose widths come from the first rows; what is printed into a pipe is never cut."""
 
@@ -124,7 +134,7 @@ class Table:
             titles = self._line([column.title for column in self.columns])
             write(f"\x1b[1m{titles}\x1b[0m\n" if self.terminal and not os.environ.get("NO_COLOR") else f"{titles}\n")
         for row in rows:
-            write(f"{self._line(row)}\n")
+            write(f"{with_links(self._line(row))}\n")
         flush()
 
     def _measure(self, rows: Sequence[Sequence[str]]) -> None:
@@ -159,9 +169,9 @@ def print_one(value: BaseModel, fields: Mapping[str, object], *, as_json: bool) 
     width = max(map(len, fields))
     for name, each in fields.items():
         lines = text.safe_lines(each).splitlines() if isinstance(each, str) and "\n" in each else [cell(each)]
-        write(f"{name:<{width}}  {lines[0]}\n")
+        write(f"{name:<{width}}  {with_links(lines[0])}\n")
         for line in lines[1:]:
-            write(f"{'':<{width}}  {line}\n")
+            write(f"{'':<{width}}  {with_links(line)}\n")
     flush()
 
 

@@ -110,6 +110,7 @@ def down() -> None:
 
 def status(as_json: JsonOption = False) -> None:
     """Each part's health, by asking it to do something real. Exits with 1 when a part is not well."""
+    from registry_tui.cli.output import with_links
     from registry_tui.platform.probes import platform_status
 
     found = platform_status(Home.resolve())
@@ -121,9 +122,10 @@ def status(as_json: JsonOption = False) -> None:
             memory = "-" if part.memory_bytes is None else f"{part.memory_bytes / 1e6:.0f} MB"
             uptime = "-" if part.uptime_seconds is None else _duration(part.uptime_seconds)
             detail = part.detail if part.probe_ms is None else f"{part.detail} in {part.probe_ms:.0f} ms"
+            where = with_links(f" ({part.address})" if part.address else "")
             print(
                 f"{part.name:<13} {part.state.value:<10} {part.version or '-':<9} {part.pid or '-':>7} {memory:>8} "
-                f"{uptime:>9}  {detail}{f' ({part.address})' if part.address else ''}"
+                f"{uptime:>9}  {detail}{where}"
             )
             if part.action:
                 print(f"{'':<13} {part.action}")

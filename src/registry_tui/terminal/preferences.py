@@ -15,6 +15,7 @@ from typing import Any
 from registry_tui.platform.paths import Home
 from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS, Action, key_shown
 from registry_tui.terminal.commands import PLAIN_PLACES
+from registry_tui.terminal.links import can_link
 from registry_tui.terminal.presets import PRESETS, Preset, with_preset
 
 #: Ways to show images: as the terminal's name tells, or always the same.
@@ -66,6 +67,8 @@ class Terminal:
     start: str = "registries"
     #: Whether the program starts where it was left.
     remember: bool = True
+    #: Whether addresses are links, in the terminal program and in tables of the command line, where the terminal can.
+    links: bool = True
     #: When work that you started ends while the terminal has no focus: `osc` for the terminal's notification, `bell`,
     #: `off`, or `auto` for the notification where the terminal is known to show it.
     notify: str = "auto"
@@ -85,6 +88,8 @@ class Preferences:
     #: Colours are not wanted or not there (NO_COLOR, a monochrome terminal).
     colorless: bool = False
     over_ssh: bool = False
+    #: The terminal has no links.
+    linkless: bool = False
 
     def keymap(self, kind: str) -> dict[str, str]:
         """The keys that differ from the usual ones on a kind of screen, in lists and boxes, by their bindings' IDs."""
@@ -92,6 +97,11 @@ class Preferences:
         from registry_tui.terminal.keys import box_keymap
 
         return {**self.preset.lists, **box_keymap(self.preset), **self.keys.get(kind, {})}
+
+    @property
+    def links(self) -> bool:
+        """Whether addresses are links."""
+        return self.terminal.links and not self.linkless
 
     @property
     def preset(self) -> Preset:
@@ -151,6 +161,7 @@ def load_preferences(home: Home, environment: Mapping[str, str] = os.environ) ->
         keys=_keys(_table(tables, "keys", problems), PRESETS[terminal.keymap], problems),
         problems=tuple(problems),
         colorless=bool(environment.get("NO_COLOR")) or _monochrome(environment.get("TERM", "")),
+        linkless=not can_link(environment),
         over_ssh="SSH_CONNECTION" in environment or "SSH_TTY" in environment,
     )
 

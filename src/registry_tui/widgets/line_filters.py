@@ -12,6 +12,8 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
 
+from registry_tui.terminal.links import addresses
+
 #: Brightness (0 to 1) from which a background stands out on a black one.
 STANDS_OUT = 0.12
 
@@ -103,6 +105,37 @@ class PlainCharacters(LineFilter):
             segment if segment.text.isascii() else Segment(plain_text(segment.text), segment.style, segment.control)
             for segment in segments
         ]
+
+
+class Links(LineFilter):
+    """Whole addresses as links, wherever they are drawn. One that reaches the line's end may go on in the next line."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if not any("://" in segment.text for segment in segments):
+            return segments
+        found: list[Segment] = []
+        for index, segment in enumerate(segments):
+            more = any(each.text for each in segments[index + 1 :])
+            found += _with_links(segment, more) if "://" in segment.text else [segment]
+        return found
+
+
+def _with_links(segment: Segment, more: bool) -> list[Segment]:
+    """A segment with its addresses apart; `more` is whether text follows it in the line."""
+    text, style, control = segment
+    parts, at = [], 0
+    for start, end in addresses(text):
+        if end < len(text) or more:
+            parts.append(Segment(text[at:start], style, control))
+            parts.append(Segment(text[start:end], _link(style or Style.null(), text[start:end]), control))
+            at = end
+    return [each for each in (*parts, Segment(text[at:], style, control)) if each.text]
+
+
+@lru_cache(512)
+def _link(style: Style, address: str) -> Style:
+    # Kept: each new style with a link has another ID, and the terminal would be sent the line again.
+    return style + Style(link=address)
 
 
 class WithoutColors(LineFilter):
