@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from textual.widgets import Input, TabbedContent, TabPane
+from textual.widgets import Input, OptionList, TabbedContent, TabPane
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
@@ -71,6 +71,17 @@ def tabs_of(frame: FrameScreen) -> list[str]:
 def turn(frame: FrameScreen, tab: str) -> None:
     if tab:
         frame.query_one(TabbedContent).active = tab
+
+
+def cursors_of(frame: FrameScreen) -> dict[str, int | None]:
+    """Where the cursor of each list of a page is."""
+    tables = {str(table.id): table.cursor for table in frame.query(VirtualTable)}
+    return {**tables, **{str(options.id): options.highlighted for options in frame.query(OptionList)}}
+
+
+def same(text: str, other: str) -> bool:
+    """Whether two screens show the same, apart from the status line, which tells what the service does."""
+    return text.splitlines()[:-1] == other.splitlines()[:-1]
 
 
 def test_every_kind_of_page_is_walked(answers: Mapping[str, Answer]) -> None:
@@ -229,3 +240,30 @@ async def test_a_form_that_opens_behind_a_question_gets_what_was_typed_meanwhile
         gate.open()
         await see.until(lambda: see.screen is not frame, "the form")
         await see.until(lambda: "9" in str(see.screen.focused.value), "what was typed")
+
+
+@pytest.mark.parametrize("kind", SCREENS)
+async def test_going_back_shows_what_was_there_at_once(kind: str, answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        place = place_of(kind, answers)
+        if see.app.frame.place != place:
+            await opened(see, place)
+        await see.until(lambda: LOADING not in see.text, "the page")
+        await see.settled()
+        if kind != "environments":  # the workspaces of the second were not recorded
+            await see.press("down", "down", "up")
+        await see.settled()
+        before, cursors = see.text, cursors_of(see.screen)
+        other = "keys" if kind != "keys" else "activity"
+        await opened(see, Place(other))
+        await see.settled()
+        gate.shut()
+        await see.press("left_square_bracket")
+        await see.until(
+            lambda: see.app.frame.place.kind == kind and same(see.text, before), f"what was there:\n{before}"
+        )
+        assert gate.waiting and cursors_of(see.screen) == cursors
+        gate.open()
+        await see.until(lambda: not gate.waiting, "the answers")
+        await see.settled()
+        assert same(see.text, before) and cursors_of(see.screen) == cursors

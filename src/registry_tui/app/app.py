@@ -202,6 +202,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self._client = module.RegistryClient()
         else:
             self._client = self._connect()
+        self._client.remember_answers()
         if not gc.isenabled():
             # Whoever opened the program put this off until now: what was made so far stays as long as the process.
             gc.freeze()
@@ -310,6 +311,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         self.frame.leave()
         self._note_visit(self.frame)
         forget_drawn()
+        self.frame.keep_cursors()
         while len(self.screen_stack) > 1 and not isinstance(self.screen, FrameScreen):
             self.pop_screen()
         self.switch_screen(self._screen_of(place))

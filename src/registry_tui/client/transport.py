@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.client.outgoing import Outgoing, outgoing
+from registry_tui.client.remembered import Remembered, recalls
 from registry_tui.contracts import names
 from registry_tui.platform.extras import how_to_start
 from registry_tui.platform.paths import Home
@@ -86,6 +87,7 @@ class Transport:
         self._asked: dict[str, float] = {}
         #: What was changed last.
         self.last_change: Outgoing | None = None
+        self._remembered: Remembered | None = None
 
     @property
     def waiting(self) -> float:
@@ -113,8 +115,18 @@ class Transport:
             if token is None:
                 return
 
+    def remember_answers(self) -> None:
+        """Keeps the answers to questions from now on: see `remembered.recalling`."""
+        self._remembered = Remembered()
+
     async def _ask(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
+        memory = self._remembered if method == "GET" or options.get("reads") else None
+        question = "" if memory is None else f"{method} {path} {options.get('params')} {options.get('body')!r}"
+        if memory is not None and recalls():
+            return TypeAdapter(kind).validate_json(memory.find(question))
         response = await self._send(method, path, **options)
+        if memory is not None:
+            memory.keep(question, response.content)
         try:
             return TypeAdapter(kind).validate_json(response.content)
         except ValidationError as error:

@@ -71,6 +71,8 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self._pump: asyncio.Task[None] | None = None
         #: Whether the cursor stays on the last row while pages arrive.
         self._at_end = False
+        #: Where the cursor of the first list is to be, other than at its start.
+        self.comes_back_to: tuple[int, str | None] | None = None
 
     @property
     def cursor(self) -> int:
@@ -91,6 +93,8 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         if self._pump is not None:
             self._pump.cancel()
             self._pump = None
+        if self._source is None and self.comes_back_to is not None:
+            place = self.comes_back_to
         self._source = source
         self._at_end = False
         self._anchor = None
@@ -105,6 +109,7 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
         self._demand()
         if source.started:
             self._settle()
+            self.post_message(self.Loaded(self))
 
     def reload(self) -> None:
         """Fetches what is in view again; rows, cursor and scroll stay until the answer is here."""
@@ -112,6 +117,15 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self._source.refresh()
             self._lines.clear()
             self._demand()
+
+    async def recall(self) -> None:
+        """Shows the first page as its source remembers it, until the answer that is under way is here.
+
+        Raises what the source raises when it does not remember.
+        """
+        source = self._source
+        if source is not None and not source.started and (step := source.next_step()) is not None:
+            self._accept(source, step, await step.fetch())
 
     async def reloaded(self) -> None:
         """Reloads, and waits until what is in view is here, or could not be fetched."""

@@ -148,6 +148,8 @@ class FrameScreen(Loading, LowestScreen):
         from registry_tui.client import NotFound
 
         say_waiting(self, LOADING)
+        if not self._found and not self._recalled:
+            await self.recall()
         self._not_had = False
         try:
             await self.start()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from textual.widget import Widget
+from textual.widgets import OptionList, TabPane
 
 from registry_tui.screens.base.working import Working
 from registry_tui.terminal.actions import AT_ONCE, Action
+from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaiting
+from registry_tui.widgets.virtual_table import VirtualTable
 
 #: Keys that move about a list (`virtual_table.VirtualTable`).
 MOVEMENTS = frozenset(
@@ -25,6 +29,16 @@ def takes_text(widget: Widget | None) -> bool:
     return hasattr(widget, "cursor_blink") or hasattr(widget, "expanded")
 
 
+#: The key of the cursors in a place's state.
+CURSORS = "cursors"
+
+
+def _name(widget: Widget) -> str:
+    """A list's name among those of its page: panes of the same kind have lists of the same ID."""
+    within = next((above for above in widget.ancestors if isinstance(above, TabPane)), None)
+    return f"{within.id if within is not None else ''} {widget.id}"
+
+
 class Loading(Working):
     """What a place knows of its first answer; the base of `FrameScreen`."""
 
@@ -37,10 +51,16 @@ class Loading(Working):
         def reason(self, action: str) -> str | None: ...
         def flash(self, text: str, style: str = "$accent") -> None: ...
         def end_flash(self, text: str) -> None: ...
+        async def start(self) -> None: ...
+
+        place: Place
+        query: Any
 
     #: Whether what it shows was there once, and whether it could not be had the last time it was asked for.
     _found = False
     _not_had = False
+    #: Whether it is shown as it was when it was left.
+    _recalled = False
 
     @property
     def still_loads(self) -> bool:
@@ -48,7 +68,7 @@ class Loading(Working):
         if not self.program.answering:
             return self.program.connecting
         focused: object = self.focused
-        return not (self._found or self._not_had) or (isinstance(focused, Awaiting) and focused.waits)
+        return not (self._found or self._not_had or self._recalled) or (isinstance(focused, Awaiting) and focused.waits)
 
     def keeps(self, key: str) -> bool:
         """Whether a key that is pressed now waits for what it acts on."""
@@ -73,6 +93,36 @@ class Loading(Working):
             self.flash(
                 f"{action.label}: not now, it is still loading; press it once you see what it is for", "$warning"
             )
+
+    # -- coming back --------------------------------------------------------------------------------
+
+    def keep_cursors(self) -> None:
+        """Keeps where the cursor of each list is, to come back to."""
+        self.place.state[CURSORS] = {
+            **{_name(table): table.place for table in self.query(VirtualTable)},
+            **{_name(options): options.highlighted for options in self.query(OptionList)},
+        }
+
+    async def recall(self) -> None:
+        """Shows what was here when the place was left, as far as it is remembered, while the service is asked anew."""
+        cursors = self.place.state.get(CURSORS)
+        if cursors is None:
+            return
+        from registry_tui.client.remembered import NotRemembered, recalling
+
+        for table in self.query(VirtualTable):
+            table.comes_back_to = cursors.get(_name(table))
+        with suppress(NotRemembered):
+            with recalling():
+                await self.start()
+            self._recalled = True
+        for table in self.query(VirtualTable):
+            with suppress(NotRemembered), recalling():
+                await table.recall()
+        for options in self.query(OptionList):
+            at = cursors.get(_name(options))
+            if at is not None and at < options.option_count:
+                options.highlighted = at
 
     def _action_of(self, key: str) -> Action | None:
         return next((action for action in self.all_actions() if key in action.key.split(",")), None)

@@ -110,7 +110,9 @@ class EnvironmentsScreen(ListScreen):
         async def fetch(token: str | None, backwards: bool) -> Any:
             return await client.workspaces(environment, page_token=token)
 
-        self.workspaces.set_source(PageCache(fetch, lambda each: str(each.id)))
+        seen: dict[str, PageCache[Workspace]] = self.place.state.setdefault("workspaces", {})
+        self.workspaces.set_source(seen.setdefault(row.id, PageCache(fetch, lambda each: str(each.id))))
+        self.workspaces.reload()
 
     @on(VirtualTable.Highlighted, "#workspaces")
     def _workspace_chosen(self) -> None:

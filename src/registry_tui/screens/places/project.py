@@ -108,7 +108,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
                 "$ shows these lines to copy.",
             ),
         )
-        self._show_facts(project, "", None)
+        self._show_facts(project, "", self.place.state.get("people"))
         self._show_deployments()
         # Beside the list, which does not wait for them.
         self.ask(lambda: self._learn_facts(project), "facts")
@@ -121,6 +121,7 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
             if registry is not None:
                 why = f"{project.workspace_name} is not synchronized with {registry}: 1, then s does it"
         people = (await self.client.collaborators(project.id)).items
+        self.place.state["people"] = len(people)
         self._show_facts(project, why, len(people))
 
     def _show_facts(self, project: Project, why: str, people: int | None) -> None:

@@ -66,7 +66,10 @@ class ExperimentScreen(RunListChanges):
         #: Whether nested runs are below their parents, and the runs known to have some.
         self.nested: bool = place.state.get("nested", False)
         self.parents: set[str] = set()
-        self.registered = Registered(lambda runs: self.client.registered_from(place.args["project"], runs))
+        self.registered = Registered(
+            lambda runs: self.client.registered_from(place.args["project"], runs),
+            place.state.setdefault("registered", {}),
+        )
 
     def compose_content(self) -> Iterable[Widget]:
         yield FilterLine(self.filter_text, self.known_keys)

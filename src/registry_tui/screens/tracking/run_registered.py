@@ -22,10 +22,10 @@ REMEMBERED = 20_000
 class Registered:
     """The versions that were registered from runs, as far as known."""
 
-    def __init__(self, ask: Callable[[list[str]], Awaitable[RunVersions]]) -> None:
-        """`ask` answers about at most `AT_ONCE` runs."""
+    def __init__(self, ask: Callable[[list[str]], Awaitable[RunVersions]], known: dict[str, str]) -> None:
+        """`ask` answers about at most `AT_ONCE` runs; `known` keeps the words of each run, also for coming back."""
         self._ask = ask
-        self._words: dict[str, str] = {}
+        self._words = known
         self._asked: set[str] = set()
         self._different = False
         self.column: Column[Any] = Column(REGISTERED, "Registered as", self._cell, 2, max_width=30, keeps_end=True)
