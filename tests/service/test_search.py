@@ -104,7 +104,7 @@ def test_ids_are_no_way_around_what_a_person_may_see(platform: Platform, stage: 
         for text in (id_, id_[:8]):
             assert id_ in {each.id for each in search(platform, text).items}, text
             assert id_ not in {each.id for each in search(platform, text, user=MINE).items}
-    with pytest.raises(RegistryError, match="no collaborator"):
+    with pytest.raises(RegistryError, match="is not a collaborator"):
         search(platform, stage.word, user=MINE, project=project.id)
 
 

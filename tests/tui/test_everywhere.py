@@ -78,7 +78,7 @@ async def test_anything_is_read_as_yaml_or_json_searched_and_saved(open_program:
         await driver.press("ctrl+s")
         await driver.shows("Save this text")
         driver.screen.query_one("#file", Input).value = str(target)
-        await driver.shows("there already")
+        await driver.shows("already exists")
         await driver.press("enter")
         assert yaml.safe_load(target.read_text())["id"] == registry.id
 
