@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,11 +67,24 @@ async def _walk(replay: Replay, place: Place, keys: list[str], size: tuple[int, 
     return "\n".join(shown)
 
 
+@pytest.fixture(scope="module")
+def other() -> Iterator[ProcessPoolExecutor]:
+    """What shows texts of a megabyte or thousands of metrics takes hundreds of megabytes for a moment."""
+    with other_process() as made:
+        yield made
+
+
+def _walk_among_hostile_values(kind: str, seed: int) -> None:
+    made, answers = recorded.load()
+    size = ((80, 24), (120, 36))[seed]
+    with recorded.an_hour_after(made):
+        asyncio.run(_walk(Alike(answers, Hostile(seed)), _place(kind, answers), WALKS[kind], size))
+
+
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", WALKS)
-async def test_a_page_with_hostile_values(kind: str, seed: int, answers: Mapping[str, Answer]) -> None:
-    size = ((80, 24), (120, 36))[seed]
-    await _walk(Alike(answers, Hostile(seed)), _place(kind, answers), WALKS[kind], size)
+def test_a_page_with_hostile_values(kind: str, seed: int, other: ProcessPoolExecutor) -> None:
+    other.submit(_walk_among_hostile_values, kind, seed).result()
 
 
 def _changed(change: Callable[[dict[str, Any]], None]) -> Callable[[Answer], Answer]:
@@ -104,7 +118,6 @@ def _crowded(value: dict[str, Any]) -> None:
 
 
 def _walk_among_crowds(kind: str, keys: list[str]) -> str:
-    """Called in another process: it takes half a gigabyte."""
     made, answers = recorded.load()
     experiment = Place("experiment", {"project": PROJECT, "experiment": EXPERIMENT})
     place = experiment if kind == "experiment" else _place(kind, answers)
@@ -120,9 +133,8 @@ def _walk_among_crowds(kind: str, keys: list[str]) -> str:
         ("experiment", ["end", "C", "end", "escape", "b", "end", "escape", "o", "end", "escape"]),
     ],
 )
-def test_thousands_of_metrics_and_a_tag_of_a_megabyte(kind: str, keys: list[str]) -> None:
-    with other_process() as other:
-        shown = other.submit(_walk_among_crowds, kind, keys).result()
+def test_thousands_of_metrics_and_a_tag_of_a_megabyte(kind: str, keys: list[str], other: ProcessPoolExecutor) -> None:
+    shown = other.submit(_walk_among_crowds, kind, keys).result()
     assert "layer/0/[/bold]␛[2J" in shown
 
 
