@@ -6,8 +6,7 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Test processes at a time. A module's tests stay together: they share its platform. The slow folders come first by
-# their names (end_to_end, service), and the quick modules of unit/ last: they fill what is left of both processes.
+# Test processes at a time. A module's tests stay together: they share its platform. The modules with most tests begin.
 WORKERS ?= 2
 BIN := .venv/bin
 
