@@ -88,7 +88,7 @@ def test_a_new_registry_has_its_documented_names(service: Service, owner: Princi
         account = identity.account_id(session)
     assert made.crn == f"crn:cdp:ml:us-west-1:{account}:modelregistry:{made.id}"
     user = made.machine_user_workload_name
-    assert user is not None and len(user.removeprefix("srv_env_machine_user_")) == 5
+    assert user is not None and len(user.removeprefix("srv_cml_env_machine_user_")) == 5
     assert str(made.machine_user_crn).startswith(f"crn:altus:iam:us-west-1:{account}:machineUser:{user}/")
     assert workflow.kind is WorkflowKind.PROVISION and made.workflow_id == workflow.id
     event = events.list_events(service, owner, registry=made.id).items[0]

@@ -88,9 +88,25 @@ class EnvironmentRow(Base):
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     state: Mapped[str] = mapped_column(default="creating")
+    #: The name of its Ranger service, unique in the installation; None without RAZ.
+    ranger_service: Mapped[str | None] = mapped_column(unique=True)
+    #: Counts the changes of its Ranger policies.
+    policy_version: Mapped[int] = mapped_column(default=0)
 
     workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
     model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
+
+
+class RangerPolicyRow(Base):
+    """A policy of an environment's Ranger service; `document` is a `schemas.ranger.RangerPolicy` in Ranger's words."""
+
+    __tablename__ = "ranger_policies"
+    __table_args__ = (UniqueConstraint("environment_id", "name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    document: Mapped[dict[str, Any]]
 
 
 class WorkspaceRow(Base):

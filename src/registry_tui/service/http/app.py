@@ -55,6 +55,8 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
     problems.install(app)
     for router in routes.routers():
         app.include_router(router, prefix=API)
+    for router in routes.routers(routes.FOREIGN):
+        app.include_router(router)
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -60,7 +61,11 @@ def problem_response(
         action=action,
         errors=list(errors),
     )
-    return Response(problem.model_dump_json(exclude_none=True), status, headers, MEDIA_TYPE)
+    content = problem.model_dump(mode="json", exclude_none=True)
+    if instance.startswith("/service/"):
+        # Ranger's clients show this field.
+        content["msgDesc"] = " ".join(filter(None, (detail, action)))
+    return Response(json.dumps(content), status, headers, MEDIA_TYPE)
 
 
 def unexpected(error: Exception, instance: str, request_id: str) -> Response:

@@ -18,6 +18,7 @@ from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registering import archiving
+from registry_tui.service.registries import storage_access
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Background:
         service.workflows.launch()
         self._pending.set()
         self._until_done("clearing up", self._clean_up)
+        self._until_done("enforcing policies", lambda: storage_access.adopt(service))
         self._until_done("mirroring access", lambda: routing.mirror_all(service))
         self._until_done("the first environment and its registry", lambda: bootstrap.run(service))
         if not self._stopping.is_set():

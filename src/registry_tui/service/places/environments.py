@@ -16,6 +16,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, WorkspaceRow, new_id
 from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable
+from registry_tui.service.ranger import policies as ranger
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def create_environment(service: Service, principal: Principal, request: Environm
                 f"There is an environment {request.name!r} already", action="Choose another name"
             ) from error
         service.stores.objects.create_bucket(row.bucket)
+        ranger.ensure(service, id_)
         with service.database.session() as session:
             session.get_one(EnvironmentRow, id_).state = "ready"
     return get_environment(service, principal, id_)

@@ -29,8 +29,8 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, RegistryRow, new_id, now
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, NotPermitted, ServiceError, WrongState
+from registry_tui.service.registries import storage_access
 from registry_tui.service.registries.views import count_models, to_schema
-from registry_tui.service.stores.seaweedfs import machine_policy
 
 ENTITLEMENT = "ML_MODEL_REGISTRY"
 #: Where a registry is created from, when that is not a workspace.
@@ -137,7 +137,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
         _check_cloud(Cloud(environment.cloud), request)
         id_, user_id = new_id(), new_id()
         name = request.name or f"registry-{environment.name}"
-        workload_name = f"srv_env_machine_user_{secrets.token_hex(3)[:5]}"
+        workload_name = f"srv_cml_env_machine_user_{secrets.token_hex(3)[:5]}"
 
         def insert(session: Session, workflow_id: str) -> None:
             resolve_environment(session, environment.id)  # it may have been deleted meanwhile
@@ -236,12 +236,9 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
     with events.recording(service, principal, f"registry.{verb}-storage", resource_of(row)):
         permissions.require_administrator(principal, f"{verb} storage access")
         require_live(row)
-        assert row.machine_user_workload_name is not None
-        if access is StorageAccess.GRANTED:
-            service.stores.users.put_policy(row.machine_user_workload_name, policy_of(row))
-        else:
-            service.stores.users.delete_policy(row.machine_user_workload_name)
-        change(service, row.id, storage_access=access.value, grant_storage_access=access is StorageAccess.GRANTED)
+        granted = access is StorageAccess.GRANTED
+        (storage_access.grant if granted else storage_access.revoke)(service, row, principal.name)
+        change(service, row.id, grant_storage_access=granted)
     return get_registry(service, principal, row.id)
 
 
@@ -251,11 +248,6 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
 def resource_of(row: RegistryRow) -> Resource:
     """A registry as events and workflows name it."""
     return Resource("registry", row.id, row.name, row.id)
-
-
-def policy_of(row: RegistryRow) -> dict[str, Any]:
-    """The policy of a registry's machine user; the row's environment is loaded."""
-    return machine_policy(row.environment.bucket, row.prefix)
 
 
 def load(service: Service, registry_id: str) -> RegistryRow | None:

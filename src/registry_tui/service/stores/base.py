@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from registry_tui.platform.secrets import AccessKey
@@ -55,6 +55,9 @@ class Objects(Protocol):
 
     def listing(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
         """The objects below a prefix."""
+
+    def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
+        """Sets who may do what with a bucket, besides what users may anywhere; nothing without statements."""
 
 
 class MachineUsers(Protocol):

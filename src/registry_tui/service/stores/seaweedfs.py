@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,15 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets
-from registry_tui.service.errors import InUse, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import (
+    InUse,
+    InvalidInput,
+    Missing,
+    NotPermitted,
+    PartUnavailable,
+    ServiceError,
+    WrongState,
+)
 from registry_tui.service.stores.base import StoredObject, Stores, Usage
 
 if TYPE_CHECKING:
@@ -125,6 +133,15 @@ class ObjectStore:
             for page in self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"])
+
+    def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
+        """Sets a bucket's policy, from the next request on. Raises InvalidInput when it is too large (20 KB)."""
+        with _translated(f"the policy of bucket {bucket}", ("NoSuchBucketPolicy",)):
+            if not statements:
+                self.s3().delete_bucket_policy(Bucket=bucket)
+                return
+            document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+            self.s3().put_bucket_policy(Bucket=bucket, Policy=document)
 
     # -- machine users -----------------------------------------------------------------------------
 
@@ -240,6 +257,11 @@ def _service_error(error: Any, what: str) -> ServiceError:
         return NotPermitted(
             f"The object store refuses access to {what} ({said})",
             action=grant if code == "AccessDenied" else unknown,
+        )
+    if code == "PolicyTooLarge":
+        return InvalidInput(
+            f"The policies are too large for the object store ({said})",
+            action="Use fewer paths, with `*` or recursive ones in place of many",
         )
     if status == 404:
         return Missing(f"The object store does not find {what} ({said})")

@@ -15,6 +15,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext, Ste
 from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.registries import storage_access
 from registry_tui.service.storage import measuring as storage_measuring
 
 
@@ -125,6 +126,7 @@ def _remove_user(context: StepContext) -> Mapping[str, Any]:
     """Before the archives, so that a registration that is still under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
+        storage_access.revoke(context.service, row, context.principal.name)
         context.service.stores.users.delete_user(row.machine_user_workload_name)
         context.log(f"machine user {row.machine_user_workload_name} removed")
     return _EMPTIED

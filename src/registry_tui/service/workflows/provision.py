@@ -13,6 +13,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
+from registry_tui.service.registries import storage_access
 from registry_tui.service.registries.place import machine_key
 
 
@@ -95,16 +96,14 @@ def _grant(context: StepContext) -> None:
     if not row.grant_storage_access:
         context.log("storage access is not granted yet: `registry-tui registries grant-storage` does", "warning")
         return
-    context.service.stores.users.put_policy(_user(row), registries.policy_of(row))
-    registries.change(context.service, row.id, storage_access=StorageAccess.GRANTED.value)
+    storage_access.grant(context.service, row, context.principal.name)
     context.log(f"may use s3://{row.environment.bucket}/{row.prefix}/ and read run artifacts")
 
 
 def _revoke(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
     if row is not None:
-        context.service.stores.users.delete_policy(_user(row))
-        registries.change(context.service, row.id, storage_access=StorageAccess.NOT_GRANTED.value)
+        storage_access.revoke(context.service, row, context.principal.name)
 
 
 def _verify(context: StepContext) -> Mapping[str, Any] | None:

@@ -12,6 +12,8 @@ from registry_tui.contracts import names
 from registry_tui.service.errors import InvalidInput
 
 MODULES = ("system", "places", "registries", "tracking", "models", "deployments", "search", "events", "workflows")
+#: Modules whose addresses are those of another program's API; they stand beside ours, not below.
+FOREIGN = ("ranger",)
 
 
 class Segment(StringConvertor):
@@ -37,6 +39,6 @@ class Segment(StringConvertor):
 register_url_convertor("str", Segment())
 
 
-def routers() -> list[APIRouter]:
-    """The routers of all modules, in the order of the API's pages."""
-    return [importlib.import_module(f"{__name__}.{module}").router for module in MODULES]
+def routers(modules: tuple[str, ...] = MODULES) -> list[APIRouter]:
+    """The routers of modules, in the order of the API's pages."""
+    return [importlib.import_module(f"{__name__}.{module}").router for module in modules]

@@ -1,0 +1,279 @@
+"""Apache Ranger's words, in its own spelling: services, policies, roles, and questions to the policy decision point.
+
+Field names and defaults are those of Ranger's Java models (`agents-common/…/plugin/model`, Ranger 2.9).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class RangerSchema(BaseModel):
+    """A frozen value, camel-cased outside. Fields that this service does not know are ignored, as Ranger does."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+# -- service definitions ----------------------------------------------------------------------------------
+
+
+class ResourceDefinition(RangerSchema):
+    """One level of a service's resources, e.g. a bucket, or a path in it."""
+
+    item_id: int = 0
+    name: str
+    label: str = ""
+    description: str = ""
+    type: str = "string"
+    level: int = 10
+    parent: str | None = None
+    mandatory: bool = True
+    lookup_supported: bool = False
+    recursive_supported: bool = False
+    excludes_supported: bool = False
+    is_valid_leaf: bool | None = None
+    matcher: str = "org.apache.ranger.plugin.resourcematcher.RangerDefaultResourceMatcher"
+    matcher_options: dict[str, str | bool] = {}
+    rrn_template: str | None = None
+
+
+class AccessType(RangerSchema):
+    """A permission, and the others that it brings along."""
+
+    item_id: int = 0
+    name: str
+    label: str = ""
+    category: str | None = None
+    implied_grants: list[str] = []
+
+
+class ServiceDefinition(RangerSchema):
+    """What a kind of service has: resources and permissions."""
+
+    id: int = 0
+    guid: str | None = None
+    name: str
+    display_name: str | None = None
+    label: str = ""
+    description: str = ""
+    impl_class: str | None = None
+    version: int = 1
+    is_enabled: bool = True
+    resources: list[ResourceDefinition] = []
+    access_types: list[AccessType] = []
+    options: dict[str, str] = {}
+
+
+class RangerService(RangerSchema):
+    """A service whose access Ranger decides, e.g. `cm_s3`."""
+
+    id: int | None = None
+    guid: str | None = None
+    name: str
+    type: str
+    display_name: str | None = None
+    description: str = ""
+    is_enabled: bool = True
+    policy_version: int | None = None
+    configs: dict[str, str] = {}
+    #: In milliseconds since 1970, as Ranger counts.
+    create_time: int | None = None
+    update_time: int | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+
+
+# -- policies ---------------------------------------------------------------------------------------------
+
+
+class PolicyResource(RangerSchema):
+    """Values of one level; `*` stands for any characters, `?` for one, `{USER}` for who asks."""
+
+    values: list[str] = []
+    is_excludes: bool = False
+    is_recursive: bool = False
+
+
+class PolicyItemAccess(RangerSchema):
+    type: str
+    is_allowed: bool | None = True
+
+
+class PolicyCondition(RangerSchema):
+    type: str
+    values: list[str] = []
+
+
+class PolicyItem(RangerSchema):
+    """Who gets which permissions."""
+
+    accesses: list[PolicyItemAccess] = []
+    users: list[str] = []
+    groups: list[str] = []
+    roles: list[str] = []
+    conditions: list[PolicyCondition] = []
+    delegate_admin: bool = False
+
+
+class ValiditySchedule(RangerSchema):
+    """When a policy counts. Times are written `2026/11/29 23:59:59`, in `time_zone` (UTC without one)."""
+
+    start_time: str | None = None
+    end_time: str | None = None
+    time_zone: str | None = None
+    recurrences: list[dict[str, object]] = []
+
+
+class RangerPolicy(RangerSchema):
+    """Who may do what with which resources."""
+
+    id: int | None = None
+    guid: str | None = None
+    is_enabled: bool = True
+    version: int | None = None
+    service: str = ""
+    service_type: str | None = None
+    name: str = ""
+    #: 0 access, 1 masking, 2 row filter; only 0 means anything to a store of objects.
+    policy_type: int = 0
+    #: 0 normal, 1 override.
+    policy_priority: int = 0
+    description: str | None = None
+    resource_signature: str | None = None
+    is_audit_enabled: bool = True
+    resources: dict[str, PolicyResource] = {}
+    additional_resources: list[dict[str, PolicyResource]] = []
+    conditions: list[PolicyCondition] = []
+    policy_items: list[PolicyItem] = []
+    deny_policy_items: list[PolicyItem] = []
+    allow_exceptions: list[PolicyItem] = []
+    deny_exceptions: list[PolicyItem] = []
+    validity_schedules: list[ValiditySchedule] = []
+    policy_labels: list[str] = []
+    zone_name: str | None = None
+    is_deny_all_else: bool = False
+    create_time: int | None = None
+    update_time: int | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+
+
+class TagPolicies(RangerSchema):
+    """Policies about tags instead of places."""
+
+    service_name: str = ""
+    policies: list[RangerPolicy] = []
+    service_def: ServiceDefinition | None = None
+
+
+class ServicePolicies(RangerSchema):
+    """All that a plugin needs to decide about one service: the answer of Ranger's download call."""
+
+    service_id: int | None = None
+    service_name: str
+    policy_version: int | None = None
+    policy_update_time: int | None = None
+    policies: list[RangerPolicy] = []
+    service_def: ServiceDefinition
+    tag_policies: TagPolicies | None = None
+
+
+# -- roles and tags ---------------------------------------------------------------------------------------
+
+
+class RoleMember(RangerSchema):
+    name: str
+    is_admin: bool = False
+
+
+class RangerRole(RangerSchema):
+    """A role; its users, everybody in its groups, and everybody with one of its roles have it."""
+
+    id: int | None = None
+    name: str
+    description: str | None = None
+    users: list[RoleMember] = []
+    groups: list[RoleMember] = []
+    roles: list[RoleMember] = []
+
+
+class Tag(RangerSchema):
+    type: str
+
+
+class TaggedResource(RangerSchema):
+    id: int
+    resource_elements: dict[str, PolicyResource] = {}
+
+
+class ServiceTags(RangerSchema):
+    """Which resources of a service bear which tags: the answer of Ranger's call for tags."""
+
+    service_name: str = ""
+    tag_version: int | None = None
+    tags: dict[str, Tag] = {}
+    service_resources: list[TaggedResource] = []
+    resource_to_tag_ids: dict[str, list[str | int]] = {}
+
+
+# -- questions to the policy decision point -----------------------------------------------------------------
+
+
+class AskingUser(RangerSchema):
+    name: str
+    groups: list[str] = []
+    roles: list[str] = []
+
+
+class AskedResource(RangerSchema):
+    """A resource by its name, `path:bucket/some/key`."""
+
+    name: str
+
+
+class AskedAccess(RangerSchema):
+    resource: AskedResource
+    action: str | None = None
+    permissions: list[str] = Field(min_length=1)
+
+
+class AskingContext(RangerSchema):
+    service_name: str
+    #: In milliseconds since 1970; now without one.
+    access_time: int | None = None
+
+
+class AuthorizeRequest(RangerSchema):
+    request_id: str | None = None
+    user: AskingUser
+    access: AskedAccess
+    context: AskingContext
+
+
+Verdict = Literal["ALLOW", "DENY"]
+
+
+class DecidingPolicy(RangerSchema):
+    """The policy that decided; -1 where none did."""
+
+    id: int
+    version: int | None = None
+
+
+class AccessVerdict(RangerSchema):
+    decision: Verdict
+    policy: DecidingPolicy
+
+
+class PermissionVerdict(RangerSchema):
+    permission: str
+    access: AccessVerdict
+
+
+class AuthorizeAnswer(RangerSchema):
+    request_id: str | None = None
+    decision: Verdict
+    permissions: dict[str, PermissionVerdict]

@@ -1,0 +1,1 @@
+"""Ranger's policies: who may do what with the objects of RAZ-enabled environments."""

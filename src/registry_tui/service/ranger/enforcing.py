@@ -1,0 +1,90 @@
+"""Makes the object store enforce an environment's policies: compiles them for its machine users, sets its bucket's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from registry_tui.schemas.places import Cloud
+from registry_tui.schemas.ranger import RangerPolicy, ServicePolicies
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentRow
+from registry_tui.service.ranger.compiling import Compiled, compile_for
+from registry_tui.service.ranger.definitions import SERVICES
+from registry_tui.service.ranger.evaluator import Asker, Decision, Question, counts_at, decide, moment_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment, as its Ranger service sees it."""
+
+    environment_id: str
+    name: str
+    cloud: Cloud
+    bucket: str
+    #: The names that its machine users have on the object store.
+    users: tuple[str, ...]
+
+    @property
+    def service(self) -> str:
+        """The documented name of its service."""
+        return SERVICES[self.cloud][0]
+
+    @property
+    def containers(self) -> dict[str, str]:
+        """The levels of its resources above the path. Azure's storage account bears the environment's name."""
+        if self.cloud is Cloud.AWS:
+            return {"bucket": self.bucket}
+        return {"storageaccount": self.name, "storageaccountcontainer": self.bucket}
+
+
+def place_of(row: EnvironmentRow) -> Place:
+    """The place of an environment; its registry is loaded."""
+    registry = row.model_registry
+    name = None if registry is None else registry.machine_user_workload_name
+    return Place(row.id, row.name, Cloud(row.cloud), row.bucket, (name,) if name else ())
+
+
+def enforce(service: Service, place: Place, policies: Sequence[RangerPolicy]) -> bool:
+    """Sets what the machine users of an environment may, from the next request on.
+
+    Returns whether the store enforces exactly the policies; it may deny more where it cannot express them.
+    Raises PartUnavailable, InvalidInput when the policies are too large for the store.
+    """
+    compiled = [_compiled(place, policies, user) for user in place.users]
+    statements = [statement for each in compiled for statement in each.statements]
+    service.stores.objects.put_bucket_policy(place.bucket, statements)
+    return all(each.exact for each in compiled)
+
+
+def ask(place: Place, policies: Sequence[RangerPolicy], asker: Asker, permission: str, path: str) -> Decision:
+    """Whether somebody may do something with a path in an environment's bucket."""
+    definition = SERVICES[place.cloud][1]
+    resource = {**place.containers, definition.resources[-1].name: path}
+    asked = ServicePolicies(service_name=place.service, policies=list(policies), service_def=definition)
+    return decide(asked, asker, Question(resource, permission))
+
+
+def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime | None:
+    """When a validity period next begins or ends, so that the policies have to be set again."""
+    moments = []
+    for policy in policies:
+        if not policy.is_enabled:
+            continue
+        for schedule in policy.validity_schedules:
+            for text in (schedule.start_time, schedule.end_time):
+                if text and (moment := moment_of(text, schedule.time_zone)) > after:
+                    moments.append(moment)
+    return min(moments, default=None)
+
+
+def counting(policies: Iterable[RangerPolicy]) -> list[RangerPolicy]:
+    """The policies that count now."""
+    moment = datetime.now(UTC)
+    return [policy for policy in policies if counts_at(policy, moment)]
+
+
+def _compiled(place: Place, policies: Sequence[RangerPolicy], user: str) -> Compiled:
+    definition = SERVICES[place.cloud][1]
+    return compile_for(definition, policies, Asker(user), place.bucket, place.containers, datetime.now(UTC))

@@ -1,0 +1,126 @@
+"""A machine user's access to its registry's storage: by Ranger's policies with RAZ, else by a policy of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
+from registry_tui.schemas.registries import StorageAccess
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
+from registry_tui.service.ranger import policies as ranger
+from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
+from registry_tui.service.ranger.policies import Known
+from registry_tui.service.stores.seaweedfs import machine_policy
+
+#: Where the projects of an environment keep what their runs logged.
+_RUN_ARTIFACTS = "workspaces"
+
+
+def grant(service: Service, row: RegistryRow, actor: str) -> None:
+    """Lets the machine user store archives, and read run artifacts. Raises PartUnavailable, NotPermitted."""
+    user = _user(row)
+    if row.environment.raz_enabled:
+        ranger.ensure(service, row.environment_id)
+        ranger.edit(service, row.environment_id, actor, lambda known: _with_access(known, row, user))
+    else:
+        service.stores.users.put_policy(user, machine_policy(row.environment.bucket, row.prefix))
+        _note(service, row.id, StorageAccess.GRANTED)
+
+
+def revoke(service: Service, row: RegistryRow, actor: str) -> None:
+    """Takes every access of the machine user away, whichever policy gave it. Raises PartUnavailable."""
+    user = _user(row)
+    if row.environment.raz_enabled and row.environment.ranger_service is not None:
+        ranger.edit(service, row.environment_id, actor, lambda known: _without(known.policies, user))
+    service.stores.users.delete_policy(user)
+    _note(service, row.id, StorageAccess.NOT_GRANTED)
+
+
+def adopt(service: Service) -> None:
+    """Gives RAZ-enabled environments their policies; machine users with a policy of their own keep their access.
+
+    Raises PartUnavailable.
+    """
+    with service.database.reading() as session:
+        query = select(EnvironmentRow).where(EnvironmentRow.raz_enabled, EnvironmentRow.state == "ready")
+        found = [(row.id, row.ranger_service is None, row.model_registry) for row in session.scalars(query)]
+        for _, _, registry in found:
+            _ = registry and registry.environment.name
+    for environment_id, new, registry in found:
+        had_access = registry is not None and registry.storage_access == StorageAccess.GRANTED.value
+        ranger.ensure(service, environment_id)
+        if new and had_access and registry is not None and registry.machine_user_workload_name:
+            grant(service, registry, identity.owner_name(service))
+            service.stores.users.delete_policy(registry.machine_user_workload_name)
+
+
+def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy]:
+    """What is needed and no more: its own prefix, and reading what is registered from."""
+    wanted = [
+        _policy(known, f"Model Registry {row.name} - archives", row.prefix, user, (READ, WRITE, LIST, DELETE)),
+        _policy(known, f"Model Registry {row.name} - run artifacts", _RUN_ARTIFACTS, user, (READ, LIST)),
+    ]
+    there = {policy.name: policy for policy in known.policies}
+    kept = [policy for policy in known.policies if policy.name not in {each.name for each in wanted}]
+    made = [
+        policy.model_copy(
+            update={
+                field: getattr(there[policy.name], field)
+                for field in ("id", "guid", "version", "create_time", "created_by", "update_time", "updated_by")
+            }
+        )
+        if policy.name in there
+        else policy
+        for policy in wanted
+    ]
+    return [*kept, *made]
+
+
+def _policy(known: Known, name: str, path: str, user: str, permissions: Sequence[str]) -> RangerPolicy:
+    *above, last = known.definition.resources
+    resources = {level.name: PolicyResource(values=[known.place.containers[level.name]]) for level in above}
+    resources[last.name] = PolicyResource(values=[path], is_recursive=True)
+    accesses = [PolicyItemAccess(type=permission) for permission in permissions]
+    return RangerPolicy(
+        version=1,
+        service=known.service.name,
+        service_type=known.definition.name,
+        name=name,
+        description="Made by Grant access",
+        resources=resources,
+        policy_items=[PolicyItem(accesses=accesses, users=[user])],
+        policy_labels=["model registry"],
+    )
+
+
+def _without(policies: Sequence[RangerPolicy], user: str) -> list[RangerPolicy]:
+    """The policies without a user in what they allow; those that were for nobody else go."""
+    found = []
+    for policy in policies:
+        if not any(user in item.users for item in policy.policy_items):
+            found.append(policy)
+            continue
+        items = [
+            item.model_copy(update={"users": [name for name in item.users if name != user]})
+            for item in policy.policy_items
+        ]
+        items = [item for item in items if item.users or item.groups or item.roles]
+        if items or policy.deny_policy_items:
+            found.append(policy.model_copy(update={"policy_items": items}))
+    return found
+
+
+def _user(row: RegistryRow) -> str:
+    assert row.machine_user_workload_name is not None
+    return row.machine_user_workload_name
+
+
+def _note(service: Service, registry_id: str, access: StorageAccess) -> None:
+    with service.database.session() as session:
+        row = session.get(RegistryRow, registry_id)
+        if row is not None:
+            row.storage_access, row.updated_at = access.value, now()
