@@ -29,6 +29,7 @@ BODIES: dict[str, Any] = {
     "ExperimentCreate": {"name": "changed"},
     "ExperimentUpdate": {"name": "changed"},
     "ExperimentsChosen": {"experiment_ids": ["1"]},
+    "RangerPolicy": {"name": "changed", "service": "cm_s3"},
     "ModelUpdate": {"description": "changed"},
     "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
     "RegistryDelete": {"force": True},
@@ -48,6 +49,9 @@ MAKES = {("set_alias", "alias"), ("set_collaborator", "user")}
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
 SEARCHED_IN = {
     ("/search", "q"),
+    ("/service/public/v2/api/policy", "policyName"),
+    ("/service/public/v2/api/policy", "policyname"),
+    ("/service/public/v2/api/service/{ranger_service}/policy", "policyName"),
     ("/registries", "environment"),
     ("/registries/{registry}/storage/archives", "model"),
     ("/registries/{registry}/storage/models", "model"),
@@ -86,6 +90,12 @@ class Places:
             "event": 1,
             "metric": "loss",
             "path": "model/MLmodel",
+            "name": "s3",
+            "definition": "1",
+            "ranger_service": "cm_s3",
+            "policy": "1",
+            "servicename": "cm_s3",
+            "policyname": "all",
         }
 
 
@@ -201,7 +211,7 @@ async def test_no_route_does_anything_for_a_name_that_leads_elsewhere(
 async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform, places: Places) -> None:
     checked = set()
     for path, operations in description(platform)["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             for parameter in operation.get("parameters", ()):
                 name, schema = parameter["name"], parameter["schema"]
                 kinds = [schema, *schema.get("anyOf", ())]
@@ -214,9 +224,9 @@ async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform,
                 checked.add(name)
                 for form in (".", "..", "", "%2e%2e", "a%2f..%2fb", "a%00"):
                     target = path.replace("{registry}", str(places.names["registry"]))
-                    status, _, text = raw(platform, "GET", f"{target}?{name}={form}")
-                    assert status == 422, f"{path}?{name}={form} answers {status}: {text[:300]}"
-    assert checked == {"environment", "workspace", "project", "registry", "model"}
+                    status, _, text = raw(platform, method.upper(), f"{target}?{name}={form}")
+                    assert status == 422, f"{method} {path}?{name}={form} answers {status}: {text[:300]}"
+    assert checked == {"environment", "workspace", "project", "registry", "model", "serviceName", "servicename"}
 
 
 async def test_no_method_of_the_client_reaches_another_resource(client: RegistryClient, places: Places) -> None:

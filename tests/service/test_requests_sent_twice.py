@@ -264,6 +264,24 @@ def changed_run(place: Place, verb: str) -> Call:
     return Call(f"{path}/{verb}", body, lambda: len(changes_of(place, f"run.{verb}", run)) - before)
 
 
+def policy(place: Place, *, apply: bool) -> Call:
+    """A policy of Ranger, which has addresses of its own."""
+    name, user = unique("policy"), unique("user")
+    api = "http://registry-tui/service/public/v2/api/policy"
+    body = {
+        "service": "cm_s3",
+        "name": name,
+        "resources": {"bucket": {"values": ["*"]}, "path": {"values": [name]}},
+        "policyItems": [{"users": [user], "accesses": [{"type": "read"}]}],
+    }
+
+    def count() -> int:
+        found = [each for each in place.get(api) if each["name"] == name]
+        return sum(item["users"] == [user] for each in found for item in each["policyItems"])
+
+    return Call(f"{api}/apply" if apply else api, body, count)
+
+
 def changes_of(place: Place, action: str, resource: str) -> Items:
     return [each for each in place.items("/events", action=action) if each["resource_id"] == resource]
 
@@ -295,6 +313,8 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/projects/{project}/runs/restore": lambda place: changed_run(place, "restore"),
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
+    "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
+    "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
 }
 
 

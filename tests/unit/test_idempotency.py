@@ -313,8 +313,9 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
             assert ("Idempotency-Key" in names) is not reads, f"{method} {path}"
     read_only = {path for path, found in described.items() if found.get("post", {}).get("x-reads-only")}
     project = "/api/v1/projects/{project}"
-    assert read_only == {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
-    from registry_tui.service.http.routes import routers
+    runs = {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
+    assert read_only == {*runs, "/authz/v1/authorize"}
+    from registry_tui.service.http.routes import FOREIGN, routers
 
-    for router in routers():
+    for router in (*routers(), *routers(FOREIGN)):
         assert all(isinstance(route, KeyedRoute) for route in router.routes)

@@ -42,6 +42,7 @@ COMMANDS = {
     "models": "models:app",
     "deployments": "deployments:app",
     "keys": "keys:app",
+    "ranger": "ranger:app",
     "search": "search:search",
     "events": "events:app",
     "workflows": "workflows:app",

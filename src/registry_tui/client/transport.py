@@ -32,6 +32,10 @@ TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 CHUNK = 1 << 20
 
 
+#: Addresses of Ranger's API, which the service answers too.
+_OUTSIDE = ("/service/", "/authz/")
+
+
 def segment(value: str | int) -> str:
     """A name or ID as one segment of a path. Raises InvalidName."""
     try:
@@ -43,7 +47,8 @@ def segment(value: str | int) -> str:
 def _address(path: str) -> str:
     """The address of a path of the API. Raises InvalidName when a part of it would change what is addressed."""
     try:
-        return f"/api/v1{names.check_address(path)}"
+        checked = names.check_address(path)
+        return checked if checked.startswith(_OUTSIDE) else f"/api/v1{checked}"
     except names.UnusableName as error:
         raise InvalidName(path, str(error)) from error
 

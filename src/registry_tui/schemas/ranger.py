@@ -14,7 +14,9 @@ from pydantic.alias_generators import to_camel
 class RangerSchema(BaseModel):
     """A frozen value, camel-cased outside. Fields that this service does not know are ignored, as Ranger does."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", serialize_by_alias=True
+    )
 
 
 # -- service definitions ----------------------------------------------------------------------------------

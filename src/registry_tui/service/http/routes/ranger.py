@@ -23,7 +23,7 @@ _API = "/service/public/v2/api"
 
 router = new_router("ranger")
 
-ServiceNameQuery = Annotated[str | None, Query(alias="serviceName", max_length=200, description="A service's name")]
+ServiceNameQuery = Annotated[NameIn | None, Query(alias="serviceName", description="A service's name")]
 PolicyNameQuery = Annotated[str | None, Query(alias="policyName", max_length=255, description="A policy's whole name")]
 
 

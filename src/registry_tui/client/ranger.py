@@ -1,0 +1,64 @@
+"""Calls about Ranger's services and policies, by Ranger's own addresses."""
+
+from __future__ import annotations
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.ranger import (
+    AskedAccess,
+    AskedResource,
+    AskingContext,
+    AskingUser,
+    AuthorizeAnswer,
+    AuthorizeRequest,
+    RangerPolicy,
+    RangerService,
+    ServiceDefinition,
+)
+
+_API = "/service/public/v2/api"
+
+
+class Ranger(Transport):
+    """Calls about Ranger's services and policies."""
+
+    async def ranger_definitions(self) -> list[ServiceDefinition]:
+        """The kinds of service, with their resources and permissions."""
+        return await self._ask(list[ServiceDefinition], "GET", f"{_API}/servicedef")
+
+    async def ranger_services(self) -> list[RangerService]:
+        """The service of every RAZ-enabled environment."""
+        return await self._ask(list[RangerService], "GET", f"{_API}/service")
+
+    async def ranger_service(self, service: str) -> RangerService:
+        """A service by its name or ID, or by its environment's."""
+        return await self._ask(RangerService, "GET", f"{_API}/service/{segment(service)}")
+
+    async def policies(self, service: str | None = None) -> list[RangerPolicy]:
+        """The policies of a service, or of all."""
+        path = f"{_API}/policy" if service is None else f"{_API}/service/{segment(service)}/policy"
+        return await self._ask(list[RangerPolicy], "GET", path)
+
+    async def policy(self, policy: str, service: str) -> RangerPolicy:
+        """A policy by its ID or its name in a service."""
+        return await self._ask(RangerPolicy, "GET", f"{_API}/service/{segment(service)}/policy/{segment(policy)}")
+
+    async def create_policy(self, request: RangerPolicy) -> RangerPolicy:
+        """Adds a policy to the service that it names; the object store obeys at the next request."""
+        return await self._ask(RangerPolicy, "POST", f"{_API}/policy", body=request)
+
+    async def update_policy(self, policy: int, change: RangerPolicy) -> RangerPolicy:
+        """Replaces a policy, by its ID."""
+        return await self._ask(RangerPolicy, "PUT", f"{_API}/policy/{segment(policy)}", body=change)
+
+    async def delete_policy(self, policy: int) -> None:
+        """Deletes a policy, by its ID."""
+        await self._send("DELETE", f"{_API}/policy/{segment(policy)}")
+
+    async def check_access(self, service: str, user: str, resource: str, permissions: list[str]) -> AuthorizeAnswer:
+        """Whether the policies let somebody do something with a resource, `path:bucket/some/key`."""
+        request = AuthorizeRequest(
+            user=AskingUser(name=user),
+            access=AskedAccess(resource=AskedResource(name=resource), permissions=permissions),
+            context=AskingContext(service_name=service),
+        )
+        return await self._ask(AuthorizeAnswer, "POST", "/authz/v1/authorize", body=request, reads=True)
