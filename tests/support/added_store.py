@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,9 @@ class Folders:
             if path.is_file() and key.startswith(prefix):
                 status = path.stat()
                 yield StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
+        """Nothing to set."""
 
     def create_user(self, name: str) -> None:
         """Nothing to make."""
