@@ -52,6 +52,12 @@ def test_what_people_start_loads_nothing_heavy(module: str) -> None:
     assert not loaded_by(f"import {module}") & HEAVY
 
 
+def test_the_first_page_loads_nothing_that_it_does_not_show() -> None:
+    loaded = loaded_by("import registry_tui.app.app, registry_tui.screens.registries.registries")
+    late = {"textual.widgets._tabbed_content", "textual.widgets._text_area", "hashlib", "httpx", "pydantic", "typer"}
+    assert not loaded & late
+
+
 def test_the_terminal_program_loads_every_screen_without_the_platform() -> None:
     files = [path for folder in ("screens", "widgets") for path in (ROOT / "src/registry_tui" / folder).rglob("*.py")]
     names = sorted(".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in files)

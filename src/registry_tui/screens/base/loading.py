@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from textual.widget import Widget
-from textual.widgets import OptionList, TabPane
+from textual.widgets import OptionList
 
 from registry_tui.screens.base.working import Working
 from registry_tui.terminal.actions import AT_ONCE, Action
@@ -35,6 +35,9 @@ CURSORS = "cursors"
 
 def _name(widget: Widget) -> str:
     """A list's name among those of its page: panes of the same kind have lists of the same ID."""
+    # Only here, because the first page shows no tabs and is painted without them.
+    from textual.widgets import TabPane
+
     within = next((above for above in widget.ancestors if isinstance(above, TabPane)), None)
     return f"{within.id if within is not None else ''} {widget.id}"
 
