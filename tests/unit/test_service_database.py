@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from registry_tui.service.database.database import Database
+from registry_tui.service.database.migrations import upgrade
 from registry_tui.service.database.tables import Base, CollaboratorRow, UserRow
 
 
@@ -26,6 +27,33 @@ def test_migrations_make_the_tables_that_the_code_knows(database: Database) -> N
     database.migrate()  # a second start changes nothing
     with database.engine.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def _filled(connection: Connection, table: str, **given: object) -> None:
+    """Adds a row whose other columns that have to be there are filled somehow."""
+    values = dict(given)
+    for _, name, kind, required, default, _ in connection.exec_driver_sql(f"PRAGMA table_info({table})").all():
+        if name not in values and required and default is None:
+            values[name] = 1 if kind.upper() in ("INTEGER", "BOOLEAN", "FLOAT", "BIGINT") else f"{table}-{name}"
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+
+
+def test_a_migration_keeps_rows_that_others_point_at(tmp_path: Path) -> None:
+    """Platforms that were there before go on: a table that is made anew loses no row, and none that points at it."""
+    database = Database.at(tmp_path / "service.db")
+    with database.engine.begin() as connection:
+        upgrade(connection, "0007")
+        _filled(connection, "environments", id="e")
+        _filled(connection, "workspaces", id="w", environment_id="e")
+        _filled(connection, "registries", id="r", environment_id="e")
+    database.migrate()
+    with database.engine.begin() as connection:
+        for table, id_ in (("environments", "e"), ("workspaces", "w"), ("registries", "r")):
+            assert connection.exec_driver_sql(f"SELECT id FROM {table}").all() == [(id_,)], table
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    with pytest.raises(IntegrityError), database.session() as session:
+        session.add(CollaboratorRow(project_id="none", user="none", role="viewer"))
 
 
 def test_times_come_back_in_utc_and_naive_ones_are_refused(database: Database) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, inspect
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 #: Milliseconds that a SQLite connection waits for another's lock.
@@ -80,7 +81,7 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the tables to this version's form. Raises OSError, sqlalchemy.exc.SQLAlchemyError."""
-        with self.engine.begin() as connection:
+        with self.engine.connect() as connection, _foreign_keys_later(connection):
             if _revision(connection) != LATEST_REVISION:
                 # Alembic takes a third of a second to import: only when there is something to do.
                 from registry_tui.service.database.migrations import upgrade
@@ -90,6 +91,30 @@ class Database:
     def close(self) -> None:
         """Closes every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _foreign_keys_later(connection: Connection) -> Iterator[None]:
+    """A transaction at whose end SQLite checks foreign keys, not before. Raises IntegrityError.
+
+    A column that SQLite cannot alter is changed by a new table in place of the old one, and dropping that would delete
+    the rows that point at it. Foreign keys can be switched between transactions only.
+    """
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            yield
+        return
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        with connection.begin():
+            yield
+            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                tables = ", ".join(sorted({str(row[0]) for row in lost}))
+                raise IntegrityError(f"the migration leaves rows of {tables} that point at nothing", None, ValueError())
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.close()
 
 
 def _revision(connection: Connection) -> str | None:
