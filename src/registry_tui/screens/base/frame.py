@@ -198,6 +198,9 @@ class FrameScreen(Loading, LowestScreen):
         line = self.query_one(StatusLine)
         if line.message is not None and line.message[0] == text:
             line.message = None
+            if self.app.screen is not self:
+                # What is seen of this screen beside a form is drawn with the form.
+                self.app.screen.refresh()
 
     def show_kept(self, keys: str) -> None:
         """Shows the keys that are kept in place of those that can be pressed; none: the latter again."""
