@@ -11,7 +11,8 @@ from typing import Any
 import registry_tui.service.settings
 import registry_tui.terminal.preferences
 from registry_tui.service.settings import PREFIX, Settings
-from registry_tui.terminal.actions import ALL, Action, key_shown
+from registry_tui.terminal.action import Action, key_shown
+from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.preferences import BUILT_IN_THEMES, COLORS, Terminal
 
 _HEAD = """\

@@ -13,13 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry_tui.platform.s3 import s3_client
-from registry_tui.schemas.ranger import (
-    PolicyItem,
-    PolicyItemAccess,
-    PolicyResource,
-    RangerPolicy,
-    ServicePolicies,
-)
+from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy, ServicePolicies
 from registry_tui.service.ranger.compiling import compile_for
 from registry_tui.service.ranger.definitions import DELETE, LIST, PERMISSIONS, READ, S3, WRITE
 from registry_tui.service.ranger.evaluator import Asker, Question, decide

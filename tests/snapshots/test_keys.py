@@ -14,7 +14,8 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.screens.base.actions_menu import menu_actions
 from registry_tui.screens.base.dialogs import Menu
-from registry_tui.terminal.actions import ALL, key_shown
+from registry_tui.terminal.action import key_shown
+from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import SCREENS
 from support import scenes
 from support.program import Driver

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from registry_tui.platform.paths import Home
 from registry_tui.screens.base.command_box import CommandField
-from registry_tui.terminal.actions import key_shown
+from registry_tui.terminal.action import key_shown
 from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.preferences import Preferences, Terminal, load_preferences
 from support.platforms import Platform, unique

@@ -13,14 +13,7 @@ from typing import Any
 
 import pytest
 
-from registry_tui.schemas.ranger import (
-    AuthorizeRequest,
-    RangerRole,
-    ServicePolicies,
-    ServiceTags,
-    Tag,
-    TaggedResource,
-)
+from registry_tui.schemas.ranger import AuthorizeRequest, RangerRole, ServicePolicies, ServiceTags, Tag, TaggedResource
 from registry_tui.service.ranger.authorize import authorize
 from registry_tui.service.ranger.evaluator import Asker, Question, decide
 from registry_tui.service.ranger.matching import Scope

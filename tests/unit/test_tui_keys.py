@@ -16,7 +16,8 @@ from textual.binding import Binding
 from textual.widgets import Label
 
 from registry_tui.screens.base.dialogs import Confirm
-from registry_tui.terminal.actions import ALL, EVERYWHERE, MOVES, OPEN_FORMS, SECTIONS, key_shown
+from registry_tui.terminal.action import key_shown
+from registry_tui.terminal.actions import ALL, EVERYWHERE, MOVES, OPEN_FORMS, SECTIONS
 from registry_tui.terminal.keys import BOXES, VERBS, meanings
 from registry_tui.terminal.presets import LISTS, PRESETS, Preset, with_preset
 from registry_tui.widgets.chart import LineChart

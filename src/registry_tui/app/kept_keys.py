@@ -9,7 +9,7 @@ from textual import events
 
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.loading import takes_text
-from registry_tui.terminal.actions import key_shown
+from registry_tui.terminal.action import key_shown
 from registry_tui.terminal.typing_ahead import TypingAhead
 
 if TYPE_CHECKING:

@@ -8,42 +8,14 @@ possible now; such an action stays visible, dimmed, and says the reason when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from registry_tui.terminal.action import Action
 from registry_tui.terminal.commands import SCREENS
 
 if TYPE_CHECKING:
-    from textual.binding import BindingType
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that can be done: its key (Textual's names, several separated by commas), word and sentence."""
-
-    id: str
-    key: str
-    label: str
-    help: str
-    #: Whether the status line has room for it.
-    footer: bool = True
-    #: Its word in the Actions menu, where that is not the label. Actions with one come first there.
-    menu: str = ""
-    #: The meaning of its key, the same on every page; by default the action's own name.
-    meaning: str = ""
-    #: Whether it ends or removes something: its question starts on Cancel.
-    danger: bool = False
-
-    @property
-    def verb(self) -> str:
-        """The meaning of its key."""
-        return self.meaning or self.id
-
-    @property
-    def menu_word(self) -> str:
-        """Its word in the Actions menu."""
-        return self.menu or self.label[:1].upper() + self.label[1:]
+    pass
 
 
 #: The left navigation: number key, place, word, short word for narrow terminals.
@@ -447,55 +419,3 @@ ALL: dict[str, tuple[Action, ...]] = {
     "everywhere": EVERYWHERE,
     **{kind: globals().get(kind.upper(), ()) for kind in SCREENS},
 }
-
-_SHOWN = {
-    "enter": "↵",
-    "slash": "/",
-    "colon": ":",
-    "question_mark": "?",
-    "escape": "esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "equals_sign": "=",
-    "plus": "+",
-    "minus": "-",
-    "underscore": "_",
-    "full_stop": ".",
-    "comma": ",",
-    "semicolon": ";",
-    "exclamation_mark": "!",
-    "number_sign": "#",
-    "at": "@",
-    "asterisk": "*",
-    "greater_than_sign": ">",
-    "less_than_sign": "<",
-    "dollar_sign": "$",
-    "backslash": "\\",
-}
-
-
-def key_shown(key: str, *, plain: bool = False) -> str:
-    """A key as people read it; `plain`: in letters."""
-    first = key.split(",")[0]
-    return first if plain and first == "enter" else _SHOWN.get(first, first)
-
-
-def bindings(actions: Iterable[Action]) -> list[BindingType]:
-    """The key bindings of a screen with these actions."""
-    # Textual reads its settings when it is imported; those of the program are read with this module, and set them.
-    from textual.binding import Binding
-
-    return [
-        Binding(action.key, f"act('{action.id}')", action.label, id=action.id, tooltip=action.help, show=False)
-        for action in actions
-    ]
-
-
-def with_keys(actions: Iterable[Action], keys: Mapping[str, str]) -> list[Action]:
-    """The actions with keys of one's own, by action."""
-    return [replace(action, key=keys[action.id]) if action.id in keys else action for action in actions]
-
-
-def renamed(action: Action, label: str, help_: str) -> Action:
-    """The same action in other words."""
-    return replace(action, label=label, help=help_)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from textual.binding import Binding, BindingType
 
-from registry_tui.terminal.actions import ALL, SECTIONS, Action, key_shown
+from registry_tui.terminal.action import Action, key_shown
+from registry_tui.terminal.actions import ALL, SECTIONS
 from registry_tui.terminal.presets import LISTS, PRESETS, Preset, with_preset
 
 #: Keys of the boxes that open over a page and have actions of their own. They cannot be changed in `config.toml`.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from registry_tui.platform.paths import Home
-from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS, Action, key_shown
+from registry_tui.terminal.action import Action, key_shown
+from registry_tui.terminal.actions import ALL, EVERYWHERE, SECTIONS
 from registry_tui.terminal.commands import PLAIN_PLACES
 from registry_tui.terminal.links import can_link
 from registry_tui.terminal.presets import PRESETS, Preset, with_preset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from registry_tui.terminal.actions import Action
+from registry_tui.terminal.action import Action
 
 
 @dataclass(frozen=True)

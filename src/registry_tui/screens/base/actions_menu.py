@@ -9,7 +9,7 @@ from textual import events
 from textual.widgets import Input
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
-from registry_tui.terminal.actions import Action, key_shown
+from registry_tui.terminal.action import Action, key_shown
 
 if TYPE_CHECKING:
     from registry_tui.screens.base.frame import FrameScreen

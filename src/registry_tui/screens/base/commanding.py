@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from registry_tui.screens.base.command_box import CommandBox
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.offers import Known, Offer, offers_of_visits
-from registry_tui.terminal.actions import MOVES, key_shown
+from registry_tui.terminal.action import key_shown
+from registry_tui.terminal.actions import MOVES
 from registry_tui.terminal.recent import Visit
 
 

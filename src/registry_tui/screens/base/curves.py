@@ -27,7 +27,7 @@ from registry_tui.wording.text import safe
 if TYPE_CHECKING:
     from registry_tui.client.client import RegistryClient
     from registry_tui.schemas.tracking import MetricCurve
-    from registry_tui.terminal.actions import Action
+    from registry_tui.terminal.action import Action
 
 #: Buckets of x that are asked for: more than a wide terminal has dots.
 BUCKETS = 1000

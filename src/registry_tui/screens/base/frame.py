@@ -13,16 +13,8 @@ from textual.widget import Widget
 
 from registry_tui.screens.base.bars import Asked, Breadcrumbs, Crumb, Navigation, StatusLine
 from registry_tui.screens.base.loading import Loading
-from registry_tui.terminal.actions import (
-    EVERYWHERE,
-    MOVES,
-    OPEN_FORMS,
-    SECTIONS,
-    Action,
-    bindings,
-    key_shown,
-    with_keys,
-)
+from registry_tui.terminal.action import Action, bindings, key_shown, with_keys
+from registry_tui.terminal.actions import EVERYWHERE, MOVES, OPEN_FORMS, SECTIONS
 from registry_tui.terminal.commands import Place
 from registry_tui.terminal.textual_private import LowestScreen
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED, say_waiting

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from registry_tui.screens.base.dialogs import Dialog
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.terminal.actions import key_shown
+from registry_tui.terminal.action import key_shown
 from registry_tui.wording.text import safe
 
 

@@ -10,7 +10,8 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from registry_tui.screens.base.working import Working
-from registry_tui.terminal.actions import AT_ONCE, Action
+from registry_tui.terminal.action import Action
+from registry_tui.terminal.actions import AT_ONCE
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaiting
 from registry_tui.widgets.virtual_table import VirtualTable

@@ -21,7 +21,8 @@ from registry_tui.screens.deployments.deployment_actions import DeploymentAction
 from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, REPLICAS, addresses, settings
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
 from registry_tui.screens.deployments.try_request import TryRequest
-from registry_tui.terminal.actions import DEPLOYMENT, bindings
+from registry_tui.terminal.action import bindings
+from registry_tui.terminal.actions import DEPLOYMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.chart import LineChart

@@ -24,7 +24,8 @@ from registry_tui.screens.registries.registries import registry_why_not
 from registry_tui.screens.registries.registry_actions import confirm_delete, confirm_synchronize, sync_line
 from registry_tui.screens.registries.registry_events import EventsPane
 from registry_tui.screens.registries.registry_storage import StoragePane
-from registry_tui.terminal.actions import REGISTRY, Action, bindings
+from registry_tui.terminal.action import Action, bindings
+from registry_tui.terminal.actions import REGISTRY
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited, AwaitedList
 from registry_tui.widgets.pages import Pages

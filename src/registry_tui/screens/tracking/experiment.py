@@ -18,7 +18,8 @@ from registry_tui.screens.tracking.run_list import RunView
 from registry_tui.screens.tracking.run_list_changes import RunListChanges
 from registry_tui.screens.tracking.run_registered import REGISTERED, Registered
 from registry_tui.screens.tracking.run_views import default_view
-from registry_tui.terminal.actions import EXPERIMENT, bindings
+from registry_tui.terminal.action import bindings
+from registry_tui.terminal.actions import EXPERIMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.filter_field import FilterLine
 from registry_tui.widgets.page_cache import Fetch, PageCache
