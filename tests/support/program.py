@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from registry_tui.app.app import RegistryApp
@@ -81,6 +82,8 @@ class Driver:
     @property
     def text(self) -> str:
         """Everything on the screen, as text."""
+        # Textual keeps what a box drew of itself: drawn without the screens behind it, it would hide them from then on.
+        visible_screen_stack.set(self.app._background_screens)
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
