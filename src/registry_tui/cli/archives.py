@@ -15,6 +15,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import archive_files, partial_folder, save_all
 from registry_tui.client.version_sides import Side, read_side
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
 from registry_tui.wording import words
 from registry_tui.wording.differences import Line, difference
@@ -150,7 +151,7 @@ async def _download(client: RegistryClient, version: ModelVersion, into: Path) -
         began.append((time.monotonic(), done)) if not began else None
         passed, moved = time.monotonic() - began[0][0], done - began[0][1]
         rate = f", {words.size(round(moved / passed))}/s" if passed > 1 else ""
-        status.show(f"{files} files, {words.size(done)} of {words.size(total)}{rate}", key=str(files))
+        status.show(f"{counted(files, 'file')}, {words.size(done)} of {words.size(total)}{rate}", key=str(files))
 
     try:
         return await save_all(archive_files(client, version), into, tell, resume=True)

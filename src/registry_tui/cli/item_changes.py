@@ -10,6 +10,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.parts import in_parts
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.tracking import ItemChanges
 
 #: Names that a question lists.
@@ -20,7 +21,7 @@ _REPORTED = 20
 
 def confirm(verb: str, noun: str, named: Sequence[str], project: str, remark: str, *, yes: bool) -> None:
     """Asks before items are changed, with their number and the first names."""
-    count = f"{len(named)} {noun}s" if len(named) > 1 else f"the {noun}"
+    count = counted(len(named), noun) if len(named) > 1 else f"the {noun}"
     more = ", …" if len(named) > _LISTED else ""
     shown = ", ".join(output.cell(each) for each in named[:_LISTED])
     session.confirm(f"{verb.capitalize()} {count} {shown}{more} of project {project} {remark}?", yes=yes)
@@ -49,7 +50,7 @@ def report(changes: ItemChanges, done: str, noun: str, *, as_json: bool) -> None
         if changed:
             names = ", ".join(output.cell(each.name or each.id) for each in changed[:_REPORTED])
             more = f" and {len(changed) - _REPORTED} more" if len(changed) > _REPORTED else ""
-            output.note(f"{done} {len(changed)} {noun}{'s' if len(changed) > 1 else ''}: {names}{more}")
+            output.note(f"{done} {counted(len(changed), noun)}: {names}{more}")
     for each in failed:
         if each.problem is not None:
             action = f". {each.problem.action}" if each.problem.action else ""

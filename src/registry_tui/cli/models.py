@@ -10,6 +10,7 @@ import typer
 from registry_tui.cli import archives, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import (
     ModelUpdate,
@@ -93,7 +94,8 @@ def _print_version(found: ModelVersion, as_json: bool) -> None:
         "run": " ".join(each for each in (origin.run_id, origin.run_name) if each),
         "artifact": origin.artifact_path,
         "archive": found.archive_uri,
-        "size": f"{words.size(found.archive_bytes)} in {output.cell(found.archive_files)} files",
+        "size": words.size(found.archive_bytes)
+        + ("" if found.archive_files is None else f" in {counted(found.archive_files, 'file')}"),
         "verified": found.verified_at,
         "damage": found.archive_damage,
         "not servable": found.not_servable_reason,

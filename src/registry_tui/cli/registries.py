@@ -12,6 +12,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
 from registry_tui.schemas.storage import (
@@ -202,7 +203,7 @@ def delete(
         return await client.registry(registry)
 
     found = session.ask(describe)
-    held = "" if found.model_count is None else f" with {found.model_count} registered models"
+    held = "" if found.model_count is None else f" with {counted(found.model_count, 'registered model')}"
     session.confirm(f"Delete the Model Registry {found.name}{held}?", yes=yes)
     go_too = archives
     if go_too is None and not yes:
@@ -243,7 +244,7 @@ async def _measured(client: RegistryClient, registry: str, max_age: float | None
     try:
         found = await client.storage(registry, max_age=max_age)
         while found.measuring:
-            status.show(f"measuring: {found.seen:,} objects", key="measuring")
+            status.show(f"measuring: {counted(found.seen, 'object')}", key="measuring")
             await asyncio.sleep(0.3)
             found = await client.storage(registry)
     finally:
@@ -255,16 +256,16 @@ async def _measured(client: RegistryClient, registry: str, max_age: float | None
 
 def _totals(found: StorageUsage) -> str:
     lines = [
-        f"{found.archives:,} archives of {found.models:,} models: {words.size(found.bytes)} in "
-        f"{found.objects:,} objects, measured {words.ago(found.measured_at)}"
+        f"{counted(found.archives, 'archive')} of {counted(found.models, 'model')}: {words.size(found.bytes)} in "
+        f"{counted(found.objects, 'object')}, measured {words.ago(found.measured_at)}"
     ]
     if found.orphaned or found.without_archive:
         lines.append(
-            f"{found.orphaned:,} archives without a version ({words.size(found.orphaned_bytes)}), "
-            f"{found.without_archive:,} versions without an archive"
+            f"{counted(found.orphaned, 'archive')} without a version ({words.size(found.orphaned_bytes)}), "
+            f"{counted(found.without_archive, 'version')} without an archive"
         )
     if found.other_objects:
-        lines.append(f"{found.other_objects:,} other objects ({words.size(found.other_bytes)}) are part of no archive")
+        lines.append(f"{counted(found.other_objects, 'other object')} ({words.size(found.other_bytes)}) in no archive")
     return "\n".join(lines)
 
 
@@ -330,8 +331,8 @@ def clean_up(
     output.Table(ARCHIVES).print([*orphaned, *gone])
     if dry_run:
         return
-    question = f"Remove {len(orphaned)} archives ({words.size(sum(each.bytes for each in orphaned))})"
-    session.confirm(f"{question} and {len(gone)} versions without one?" if gone else f"{question}?", yes=yes)
+    question = f"Remove {counted(len(orphaned), 'archive')} ({words.size(sum(each.bytes for each in orphaned))})"
+    session.confirm(f"{question} and {counted(len(gone), 'version')} without one?" if gone else f"{question}?", yes=yes)
     request = StorageCleanUp(archives=[each.id for each in orphaned], versions=[each.id for each in gone])
 
     async def run(client: RegistryClient) -> None:

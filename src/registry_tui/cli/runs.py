@@ -12,6 +12,7 @@ import typer
 from registry_tui.cli import artifacts, changing_runs, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import MetricPoint, Run, RunDetails, RunPurge, RunSearch
 from registry_tui.wording import words
@@ -123,8 +124,8 @@ def purge(
     Example: registry-tui runs purge --project default --older-than 30
     """
     request = session.build(RunPurge, run_ids=runs or [], older_than_days=older_than)
-    chosen = f"{len(runs)} deleted run{'s' if len(runs) > 1 else ''}" if runs else "all deleted runs"
-    since = f" that were deleted {older_than:g} or more days ago" if older_than else ""
+    chosen = counted(len(runs), "deleted run") if runs else "all deleted runs"
+    since = f" that were deleted at least {counted(older_than, 'day')} ago" if older_than else ""
     session.confirm(f"Remove {chosen} of project {project}{since} for good?", yes=yes)
 
     async def run(client: RegistryClient) -> None:

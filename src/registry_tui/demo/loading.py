@@ -6,6 +6,7 @@ import asyncio
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.contracts.counts import counted
 from registry_tui.demo.plan import (
     ENVIRONMENTS,
     MARK,
@@ -195,7 +196,7 @@ async def _fill(
             state.save()
         await _register(lead, registry, project.id, plan, runs)
         count = sum(len(model.versions) for model in plan.models)
-    tell(Progress(f"{plan.name}: {len(runs)} runs, {count} registered versions", lasting=True))
+    tell(Progress(f"{plan.name}: {counted(len(runs), 'run')}, {counted(count, 'registered version')}", lasting=True))
 
 
 async def _runs(client: RegistryClient, project: str) -> dict[str, Run]:

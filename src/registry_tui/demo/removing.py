@@ -9,6 +9,7 @@ import httpx
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.contracts.counts import counted
 from registry_tui.demo.plan import ENVIRONMENTS, MARK, PROJECTS, DemoProject
 from registry_tui.demo.progress import Progress, Tell
 from registry_tui.demo.state import Kind, State
@@ -170,7 +171,7 @@ async def _remove_workspace(client: RegistryClient, state: State, name: str, tel
     if workspace is None:
         return
     if workspace.project_count:
-        tell(Progress(f"workspace {name} stays: it holds {workspace.project_count} projects", lasting=True))
+        tell(Progress(f"workspace {name} stays: it holds {counted(workspace.project_count, 'project')}", lasting=True))
         return
     await client.delete_workspace(workspace.id)
     state.forget("workspaces", name)

@@ -195,7 +195,7 @@ class Gateway:
             raise Refusal(
                 504,
                 "replica-timeout",
-                f"The replica did not answer within {route.seconds:g} seconds",
+                f"The replica did not answer within {counted(route.seconds, 'second')}",
                 "Send less at once",
             ) from error
         finally:

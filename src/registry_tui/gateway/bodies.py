@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from registry_tui.contracts.counts import counted
 from registry_tui.gateway.access import Refusal
 
 #: Seconds in which a body must have arrived, and that may pass without a byte of it.
@@ -32,7 +33,8 @@ async def read(request: web.Request, limit: int) -> bytes:
             while chunk := await _next(request):
                 body.feed(chunk)
     except TimeoutError as error:
-        what = f"{WHOLE_SECONDS:g} seconds" if whole.expired() else f"{GAP_SECONDS:g} seconds without a byte"
+        gap = f"{counted(GAP_SECONDS, 'second')} without a byte"
+        what = counted(WHOLE_SECONDS, "second") if whole.expired() else gap
         raise Refusal(
             408,
             "body-timeout",
@@ -56,7 +58,9 @@ async def _next(request: web.Request) -> bytes:
 
 def too_large(limit: int) -> Refusal:
     """More bytes than a request may have."""
-    return Refusal(413, "body-too-large", f"A request may have {limit} bytes at most", "Send fewer rows at once")
+    return Refusal(
+        413, "body-too-large", f"A request may have {counted(limit, 'byte')} at most", "Send fewer rows at once"
+    )
 
 
 def _decoder(headers: list[str], limit: int) -> _Decoder:

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from registry_tui.contracts.counts import counted
 from registry_tui.gateway import problems
 from registry_tui.gateway.access import Refusal
 
@@ -174,7 +175,7 @@ class _Connection(web.RequestHandler):
             refusal = Refusal(
                 431,
                 "head-too-long",
-                f"The request line or a header is longer than {self.max_line_size} bytes",
+                f"The request line or a header is longer than {counted(self.max_line_size, 'byte')}",
                 "Shorten the address and the headers",
             )
         elif status >= 500:

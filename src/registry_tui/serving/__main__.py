@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts import archive_check as archive
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec, batching_file, calls_file, reason_file, starts_file
 from registry_tui.serving import preloading
 from registry_tui.serving.calls import CallRecord, last_line
@@ -107,7 +108,8 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
 
     if not _within(limits.seconds, lambda: _warm_up(model, example)):
         reason_file(path).write_text(
-            f"{spec.model_name} v{spec.version} does not answer its input example within {limits.seconds:g} seconds",
+            f"{spec.model_name} v{spec.version} does not answer its input example "
+            f"within {counted(limits.seconds, 'second')}",
             encoding="utf-8",
         )
         logging.shutdown()

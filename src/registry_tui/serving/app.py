@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
 from registry_tui.serving.answers import Answer, problem
 from registry_tui.serving.scorer import QueueFull, Scorer
@@ -66,7 +67,7 @@ class ReplicaApp:
         try:
             body = await _body(receive, headers, self.limits.body_bytes)
         except BodyTooLarge:
-            most = f"A request may have {self.limits.body_bytes} bytes at most"
+            most = f"A request may have {counted(self.limits.body_bytes, 'byte')} at most"
             return problem(413, "body-too-large", "REQUEST_LIMIT_EXCEEDED", most), []
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         try:

@@ -8,6 +8,8 @@ import traceback
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from registry_tui.contracts.counts import counted
+
 #: Failed calls in a row that are each written down; of more, every hundredth.
 EACH = 20
 
@@ -72,7 +74,7 @@ class CallRecord:
     def hangs(self, seconds: float) -> None:
         """A call has taken more than the time that a request has."""
         with self._lock:
-            trouble = f"calls hang: the model has not answered one within {seconds:g} seconds"
+            trouble = f"calls hang: the model has not answered one within {counted(seconds, 'second')}"
             self._put(replace(self._known, hung=self._known.hung + 1, trouble=trouble))
 
     def _put(self, known: Calls) -> None:

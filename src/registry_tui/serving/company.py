@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.serving import batching, row_by_row
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
                 return "it does not answer with one prediction a row"
             for request, part in zip(group, parts, strict=True):
                 if batching.to_json(part) != expected[request]:
-                    return f"an answer differed when {len(group)} requests were predicted together"
+                    return f"an answer differed when {counted(len(group), 'request')} were predicted together"
     if not any(parsed.values()):
         return "its requests cannot be put together"
     return None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from registry_tui.contracts.counts import counted
+
 #: Bytes of a file that are read for a preview; images are read whole up to `MAX_IMAGE_BYTES`.
 HEAD_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
@@ -247,7 +249,7 @@ def shortened_example(data: bytes) -> str:
     except (ValueError, RecursionError):  # no JSON, or only its beginning was read
         lines = [text[: _EXAMPLE_WIDTH * 4] + "…"] if len(text) > _EXAMPLE_WIDTH * 4 else text.splitlines()
     more = len(lines) - MAX_EXAMPLE_LINES
-    return "\n".join(lines if more <= 0 else [*lines[:MAX_EXAMPLE_LINES], f"… {more} more lines"])
+    return "\n".join(lines if more <= 0 else [*lines[:MAX_EXAMPLE_LINES], f"… {counted(more, 'more line')}"])
 
 
 def _json_lines(value: Any) -> list[str]:

@@ -11,6 +11,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Button, Input, ProgressBar, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.form import Form, row
 from registry_tui.wording.words import size
 
@@ -72,7 +73,8 @@ class DownloadForm(Form[str]):
     def _tell(self, done: int, total: int | None, files: int) -> None:
         self.query_one("#progress", ProgressBar).update(total=total, progress=done)
         rate = done / max(0.2, time.monotonic() - self.began)
-        text = f"{files} files, {size(done)}" + (f" of {size(total)}" if total else "") + f", {size(round(rate))}/s"
+        of_all = f" of {size(total)}" if total else ""
+        text = f"{counted(files, 'file')}, {size(done)}{of_all}, {size(round(rate))}/s"
         if total and rate and (left := (total - done) / rate) >= 1:
             text += f", {left:.0f} s left"
         self.query_one("#step", Static).update(text)

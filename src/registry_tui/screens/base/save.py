@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.form import Form, row
 from registry_tui.widgets.exporting import TableWriter, rows_text
 from registry_tui.widgets.page_cache import PageCache
@@ -92,7 +93,11 @@ class Export(Save):
         marked = len(self._table.marked)
         self.choices = OptionList(
             Option("all rows as filtered and sorted", id="all"),
-            Option(f"the {marked} marked rows" if marked else "no rows are marked", id="marked", disabled=not marked),
+            Option(
+                f"the {counted(marked, 'marked row')}" if marked else "no rows are marked",
+                id="marked",
+                disabled=not marked,
+            ),
             id="rows",
             compact=True,
         )
@@ -121,12 +126,12 @@ class Export(Save):
         try:
             async for rows in self._pages(marked):
                 await asyncio.to_thread(writer.write, rows)
-                told.update(f"{writer.rows:,} rows so far".replace(",", " "))
+                told.update(f"{counted(writer.rows, 'row')} so far")
             writer.finish()
         finally:
             # Also when the form is left meanwhile: its work is cancelled then.
             writer.give_up()
-        self._told(f"{writer.rows} rows saved in {path}")
+        self._told(f"{counted(writer.rows, 'row')} saved in {path}")
         return path
 
     async def _pages(self, marked: Sequence[Any] | None) -> AsyncIterator[Sequence[Any]]:
@@ -156,7 +161,7 @@ class ExportRows(Save):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield from super().compose_fields()
-        text = f"{len(self._rows)} rows; .csv for spreadsheets, .json for programs"
+        text = f"{counted(len(self._rows), 'row')}; .csv for spreadsheets, .json for programs"
         yield Static(text, classes="hint -below", markup=False)
 
     def _write(self, path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.widget import Widget
 from textual.widgets import ProgressBar, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.form import Form
 from registry_tui.wording.words import size
 
@@ -74,7 +75,7 @@ class WorkingForm(Form[Result]):
             left = (progress.bytes_total - progress.bytes_done) / rate if rate else 0.0
             text += f" {size(progress.bytes_done)} of {size(progress.bytes_total)}, {size(round(rate))}/s"
             text += f", {left:.0f} s left" if left >= 1 else ""
-            text += f", {progress.files_done} of {progress.files_total} files"
+            text += f", {progress.files_done} of {counted(progress.files_total, 'file')}"
         elif progress.files_total:
             text += f" {progress.files_done} of {progress.files_total}"
         self.query_one("#step", Static).update(text)

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static, TabbedContent, TabPane, TextArea
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.tones import styled
@@ -181,7 +182,7 @@ class DeploymentScreen(DeploymentActions):
             ("   ", ""),
             styled(state),
             (f"   {safe(found.model_name, 60)} v{found.version}{follows}", ""),
-            (f"   {found.replicas_ready}/{found.replicas_wanted} replicas", "$foreground-muted"),
+            (f"   {found.replicas_ready} of {counted(found.replicas_wanted, 'replica')}", "$foreground-muted"),
         ]
         if found.reason:
             parts.append((f"\n{safe(found.reason, 600)}", "$error" if found.state == "failed" else "$warning"))
@@ -273,7 +274,7 @@ class DeploymentScreen(DeploymentActions):
 
     def _saved(self, path: Path | None) -> None:
         if path is not None:
-            self.flash(f"saved {len(self.logs.lines)} lines to {path}")
+            self.flash(f"saved {counted(len(self.logs.lines), 'line')} to {path}")
 
     # -- actions --------------------------------------------------------------------------------------
 

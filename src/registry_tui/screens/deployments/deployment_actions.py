@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class DeploymentActions(FrameScreen):
 
         found = self.deployment
         assert found is not None
-        items = [MenuItem(str(count), f"{count} replica{'s' if count > 1 else ''}") for count in (1, 2, 3, 4, 6, 8)]
+        items = [MenuItem(str(count), counted(count, "replica")) for count in (1, 2, 3, 4, 6, 8)]
         self.app.push_screen(
             Menu(f"Scale {found.name}", items, str(found.replicas_wanted)), lambda choice: self._scale(choice)
         )

@@ -69,7 +69,7 @@ class RegisterModelForm(WorkingForm[Place]):
             counted = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
             more = "" if counted.complete else "at least "
             files, bytes_ = counted.model_files or counted.files, counted.model_bytes or counted.bytes
-            text = f"{self._from()} · {more}{files} files, {size(bytes_)}"
+            text = f"{self._from()} · {more}{counted(files, 'file')}, {size(bytes_)}"
             if counted.outside_model_files:
                 named = ", ".join(safe(name, 60) for name in counted.outside_model[:3])
                 others = counted.outside_model_files - len(counted.outside_model[:3])

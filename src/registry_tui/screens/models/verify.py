@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.form import row
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.wording.text import safe
@@ -34,7 +35,7 @@ class VerifyForm(WorkingForm[str]):
 
     def compose_fields(self) -> Iterable[Widget]:
         version = self.version
-        text = f"{size(version.archive_bytes)} in {version.archive_files} files"
+        text = f"{size(version.archive_bytes)} in {counted(version.archive_files or 0, 'file')}"
         yield row("Archive", Static(safe(text), markup=False))
         yield row("", Static("Every file is read and compared with its sum.", markup=False))
         yield from self.progress_rows()
@@ -47,4 +48,5 @@ class VerifyForm(WorkingForm[str]):
         accepted = await self.program.client.begin_verification(version.registry_id, version.model_id, version.version)
         await self.follow(accepted.workflow, f"Version {version.version}")
         found = await self.program.client.version(version.registry_id, version.model_id, version.version)
-        return f"version {found.version}: {found.archive_files} files, {size(found.archive_bytes)}, all as stored"
+        files = counted(found.archive_files or 0, "file")
+        return f"version {found.version}: {files}, {size(found.archive_bytes)}, all as stored"

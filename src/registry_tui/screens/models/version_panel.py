@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.tones import styled
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.differences import column_text
@@ -67,7 +68,7 @@ def panel(
     status = version_status(row.status)
     parts: list[tuple[str, str]] = [(f"Version {row.version}  ", "bold"), styled(status)]
     if row.archive_bytes is not None:
-        parts.append((f"  {size(row.archive_bytes)} in {row.archive_files} files", "$foreground-muted"))
+        parts.append((f"  {size(row.archive_bytes)} in {counted(row.archive_files or 0, 'file')}", "$foreground-muted"))
     parts.append(("\n", ""))
     if row.status_message:
         parts.append(

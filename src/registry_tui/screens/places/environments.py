@@ -9,6 +9,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.action import bindings
@@ -201,7 +202,7 @@ class EnvironmentsScreen(ListScreen):
         if workspace is not None:
             name = workspace.name
             lines: tuple[str, ...] = (
-                f"Workspace {name} goes. It has to be empty: {workspace.project_count:,} projects are in it.",
+                f"Workspace {name} goes. It has to be empty; it holds {counted(workspace.project_count, 'project')}.",
                 f"Environment {environment.name} and its Model Registry stay.",
             )
         else:

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.frame import FrameScreen
@@ -63,13 +64,12 @@ def sync_line(sync: WorkspaceSync, label: str = "") -> Content:
     style = {"completed": "$success", "failed": "$error", "running": "$accent"}.get(sync.state, "$foreground-muted")
     mark = {"completed": "✓", "failed": "✗", "running": "◐"}.get(sync.state, "○")
     words = {"completed": "synchronized", "never run": "never synchronized"}.get(sync.state, sync.state.value)
-    plural = "project" if sync.project_count == 1 else "projects"
     when = f", {ago(sync.finished_at)}" if sync.finished_at else ""
     return Content.assemble(
         (f"{label:<24}" if label else "", "$foreground-muted"),
         (f"{safe(sync.workspace_name, 40)}  ", ""),
         (f"{mark} {words}", style),
-        (f"  {sync.project_count} {plural}{when}", "$foreground-muted"),
+        (f"  {counted(sync.project_count, 'project')}{when}", "$foreground-muted"),
         (f"  {safe(sync.error, 300)}" if sync.error else "", "$error"),
     )
 
@@ -176,7 +176,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
             if registry.status.live:
                 usage = await client.storage(registry.id, max_age=60)
                 if usage.measured_at is not None:
-                    stored = f"{usage.archives:,} archives, {size(usage.bytes)}"
+                    stored = f"{counted(usage.archives, 'archive')}, {size(usage.bytes)}"
                 found = await client.deployments(registry=registry.id, page_size=1000)
                 deployed = [f"{each.name} ({each.model_name} v{each.version})" for each in found.items]
         except RegistryError as error:
@@ -187,7 +187,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
     def show_counts(self, models: int | None, stored: str, deployed: Sequence[str]) -> None:
         """Says what goes and what stays."""
         registry = self.registry
-        held = "its registered models" if models is None else f"{models:,} registered models with all versions"
+        held = "its registered models" if models is None else f"{counted(models, 'registered model')} with all versions"
         goes = f"Goes: {held}, its machine user, its MLflow workspace {registry.mlflow_workspace}."
         self.query_one("#goes", Static).update(safe(goes))
         kept = (

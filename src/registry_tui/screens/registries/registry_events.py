@@ -10,6 +10,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.list_pane import ListPane
@@ -187,7 +188,7 @@ class EventsPane(ListPane):
 
     def _saved(self, path: Path | None, lines: int) -> None:
         if path is not None:
-            self.flash(f"{lines:,} lines saved in {path}")
+            self.flash(f"{counted(lines, 'line')} saved in {path}")
 
 
 class SaveLog(Save):

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Dialog, first_button, title
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.form import Tick
@@ -221,25 +222,29 @@ def _totals(usage: StorageUsage) -> Content:
     """Two lines: how much there is, and what is wrong with it or how far measuring is."""
     muted = "$foreground-muted"
     if usage.measured_at is None:
-        words = f"Measuring, {usage.seen:,} objects so far …" if usage.measuring else usage.error or "Not measured yet"
+        so_far = f"Measuring, {counted(usage.seen, 'object')} so far …"
+        words = so_far if usage.measuring else usage.error or "Not measured yet"
         return Content.assemble((safe(words, 300), "$accent" if usage.measuring else "$error"))
     parts: list[tuple[str, str]] = [
         (size(usage.bytes), "bold"),
-        (f" in {usage.objects:,} objects · {usage.archives:,} archives of {usage.models:,} models", ""),
+        (
+            f" in {counted(usage.objects, 'object')} · {counted(usage.archives, 'archive')}"
+            f" of {counted(usage.models, 'model')}",
+            "",
+        ),
         (f" · measured {ago(usage.measured_at)}", muted),
     ]
     if usage.measuring:
-        parts.append((f" · measuring again, {usage.seen:,} objects", "$accent"))
+        parts.append((f" · measuring again, {counted(usage.seen, 'object')}", "$accent"))
     elif usage.error:
         parts.append((f" · could not be measured again: {safe(usage.error, 200)}", "$error"))
     parts.append(("\n", ""))
     if usage.orphaned:
         parts.append((f"{usage.orphaned:,} without a version ({size(usage.orphaned_bytes)})   ", "$warning"))
     if usage.without_archive:
-        plural = "version" if usage.without_archive == 1 else "versions"
-        parts.append((f"{usage.without_archive:,} {plural} without an archive   ", "$error"))
+        parts.append((f"{counted(usage.without_archive, 'version')} without an archive   ", "$error"))
     if usage.other_objects:
-        parts.append((f"{usage.other_objects:,} objects of no archive ({size(usage.other_bytes)})", muted))
+        parts.append((f"{counted(usage.other_objects, 'object')} of no archive ({size(usage.other_bytes)})", muted))
     if not (usage.orphaned or usage.without_archive or usage.other_objects):
         parts.append(("every archive has its version, and every version its archive", muted))
     return Content.assemble(*parts)
@@ -263,16 +268,14 @@ class ConfirmCleanUp(Dialog[bool]):
         with Vertical(classes="box clean-up") as box:
             box.border_title = title(f"Clean up the storage of {self.registry.name}", 60)
             if self.orphaned:
-                plural = "archive" if len(self.orphaned) == 1 else "archives"
                 total = size(sum(each.bytes for each in self.orphaned))
                 more = f"; {self.all_orphaned:,} there are" if self.all_orphaned > len(self.orphaned) else ""
-                words = f"Goes: {len(self.orphaned):,} {plural} without a version, {total}{more}"
+                words = f"Goes: {counted(len(self.orphaned), 'archive')} without a version, {total}{more}"
                 yield Static(words, classes="note", markup=False)
                 with VerticalScroll(classes="listed"):
                     yield Static(_listed(self.orphaned), markup=False)
             if self.without:
-                plural = "version that has" if len(self.without) == 1 else "versions that have"
-                words = f"and {len(self.without):,} {plural} no archive"
+                words = f"and {counted(len(self.without), 'version')} without an archive"
                 yield Tick(words, not self.orphaned, id="versions")
                 with VerticalScroll(classes="listed"):
                     yield Static(_listed(self.without), markup=False)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.tracking.run_columns import took
@@ -101,7 +102,7 @@ class CompareScreen(CurveScreen):
                 "…" if self.experiment is None else self.experiment.name,
                 Place("experiment", {"project": project, "experiment": experiment}),
             ),
-            (f"compare {len(self.place.args['runs'].split(','))} runs", None),
+            (f"compare {counted(len(self.place.args['runs'].split(',')), 'run')}", None),
         )
 
     def on_mount(self) -> None:
@@ -218,4 +219,4 @@ class CompareScreen(CurveScreen):
         from registry_tui.screens.base.viewer import View
 
         text = "[\n" + ",\n".join(run.model_dump_json(indent=2) for run in self.runs) + "\n]"
-        self.app.push_screen(View(f"{len(self.runs)} runs", text))
+        self.app.push_screen(View(counted(len(self.runs), "run"), text))

@@ -10,6 +10,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.mlflow_tags import PARENT_RUN
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.tracking.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
@@ -281,9 +282,9 @@ class ExperimentScreen(RunListChanges):
             self.ask(lambda: self._learn_registered(unknown), "registered")
         total = source.total
         if total is None:
-            text = f"{source.seen} runs" if source.seeking else f"more than {source.seen} runs"
+            text = counted(source.seen, "run") if source.seeking else f"more than {counted(source.seen, 'run')}"
         else:
-            text = f"{source.seen} of {total}" if total != source.seen else "1 run" if total == 1 else f"{total} runs"
+            text = f"{source.seen} of {total}" if total != source.seen else counted(total, "run")
         self.query_one("#count", Static).update(f"deleted: {text}" if self.deleted else text)
 
     def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:

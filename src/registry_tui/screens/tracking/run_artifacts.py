@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
+from registry_tui.contracts.counts import counted
 from registry_tui.widgets.artifact_preview import ArtifactPreview
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED
 from registry_tui.widgets.previews import BESIDE_BYTES, beside_model, bytes_wanted
@@ -220,11 +221,11 @@ class RunArtifacts(Horizontal):
         return path if folder is not None and folder.is_model else None
 
 
-def _about_folder(folder: ArtifactFolder, counted: ArtifactTotals | None) -> str:
+def _about_folder(folder: ArtifactFolder, totals: ArtifactTotals | None) -> str:
     text = f"{safe(folder.path, 200)}: a folder of {len(folder.entries)}"
-    if counted is not None:
-        more = "" if counted.complete else "at least "
-        text += f", with {more}{counted.files} files and {size(counted.bytes)} in it and below"
+    if totals is not None:
+        more = "" if totals.complete else "at least "
+        text += f", with {more}{counted(totals.files, 'file')} and {size(totals.bytes)} in it and below"
     if folder.hidden:
         names = ", ".join(safe(name, 100) for name in folder.hidden[:5])
         text += f"\nThe run's own {names}: hidden by the logged model's of the same path"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Menu, MenuItem
 from registry_tui.screens.tracking.run_list import RunList
 from registry_tui.widgets.filter_language import quoted
@@ -66,7 +67,7 @@ def _list(screen: RunList, by: Grouping, grouped: RunGroups) -> None:
     for place, group in enumerate(groups):
         value = "no value" if group.value is None else f"{by.param} = {group.value}"
         items.append(MenuItem(str(place), value, note=_note(group, by.metric)))
-    counted = f"{grouped.runs} runs" + ("" if grouped.complete else ", the newest; there are more")
+    in_all = counted(grouped.runs, "run") + ("" if grouped.complete else ", the newest; there are more")
 
     def chosen(choice: str | None) -> None:
         if choice == "metric":
@@ -83,11 +84,11 @@ def _list(screen: RunList, by: Grouping, grouped: RunGroups) -> None:
     def with_order(order: str | None) -> None:
         _list(screen, Grouping(by.param, by.metric, order or by.order), grouped)
 
-    screen.app.push_screen(Menu(f"By {by.param}: {counted}", items, "0"), chosen)
+    screen.app.push_screen(Menu(f"By {by.param}: {in_all}", items, "0"), chosen)
 
 
 def _note(group: RunGroup, metric: str | None) -> str:
-    note = f"{group.runs} run" + ("" if group.runs == 1 else "s")
+    note = counted(group.runs, "run")
     if metric is not None and group.mean is not None and group.lowest is not None and group.highest is not None:
         note += (
             f"   {metric}: lowest {number(group.lowest)}, mean {number(group.mean)}, highest {number(group.highest)}"

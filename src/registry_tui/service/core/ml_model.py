@@ -12,6 +12,7 @@ from typing import Any
 
 from registry_tui.contracts import bounded_yaml
 from registry_tui.contracts.bounded_yaml import InvalidYaml
+from registry_tui.contracts.counts import counted
 from registry_tui.service.errors import InvalidInput
 
 MODEL_FILE = "MLmodel"
@@ -89,7 +90,7 @@ def check(content: bytes, paths: Collection[str]) -> str:
 
 def too_large(size: int) -> InvalidInput:
     """The error of an `MLmodel` file of so many bytes."""
-    return _unusable(f"has {size:,} bytes; at most {MAX_BYTES:,} are read")
+    return _unusable(f"has {counted(size, 'byte')}; at most {MAX_BYTES:,} are read")
 
 
 def _check_pyfunc(settings: Mapping[str, Any], known: Collection[str]) -> None:

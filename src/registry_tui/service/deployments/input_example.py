@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from http import HTTPStatus
 
+from registry_tui.contracts.counts import counted
 from registry_tui.service.backends.base import Backends, ReplicaName
 from registry_tui.service.errors import WrongState
 
@@ -33,7 +34,7 @@ def ask(backends: Backends, name: ReplicaName, example: bytes, seconds: float) -
     if status == HTTPStatus.OK:
         return None
     if status == HTTPStatus.GATEWAY_TIMEOUT:
-        detail = f"The model does not answer its own input example within {seconds:g} seconds"
+        detail = f"The model does not answer its own input example within {counted(seconds, 'second')}"
         raise WrongState(detail, action=_SEE_LOG)
     # MLflow's server answers 400 also when the model fails, and then tells the stack trace.
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or b'"stack_trace"' in body:

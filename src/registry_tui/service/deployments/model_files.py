@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from registry_tui.contracts import archive_check as local
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.deployments import RevisionState
 from registry_tui.schemas.models import Manifest
 from registry_tui.service.core import ml_model
@@ -59,7 +60,7 @@ def fetch(
         free = shutil.disk_usage(partial).free
         if manifest.total_bytes + SPARE_BYTES > free:
             raise WrongState(
-                f"The archive has {manifest.total_bytes} bytes, and {free} are free on the disk",
+                f"The archive has {counted(manifest.total_bytes, 'byte')}, and {free:,} are free on the disk",
                 action="Make room there",
             )
         files = place.below(archives.FILES)

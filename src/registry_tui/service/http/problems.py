@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
 from registry_tui.schemas.places import NAME_PATTERN
@@ -34,7 +35,7 @@ class RequestTooLarge(HTTPException):
     """The body is larger than the service takes."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(413, f"The request's body is larger than {limit} bytes")
+        super().__init__(413, f"The request's body is larger than {counted(limit, 'byte')}")
 
 
 def problem_response(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
@@ -25,7 +26,7 @@ class RangeNotSatisfiable(ServiceError):
     status, code, title = 416, "range-not-satisfiable", "There are no such bytes"
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes only", action="Ask for bytes within it")
+        super().__init__(f"The file has {counted(size, 'byte')} only", action="Ask for bytes within it")
         self.headers = {"Content-Range": f"bytes */{size}"}
 
 

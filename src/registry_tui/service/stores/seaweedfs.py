@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from registry_tui.contracts.counts import counted
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.s3 import s3_client
@@ -216,8 +217,8 @@ class ObjectStore:
             if errors := answer.get("Errors"):
                 first = errors[0]
                 raise WrongState(
-                    f"{len(errors)} objects of bucket {bucket} could not be deleted, first {first.get('Key')}: "
-                    f"{first.get('Code')} {first.get('Message')}"
+                    f"{counted(len(errors), 'object')} of bucket {bucket} could not be deleted, "
+                    f"first {first.get('Key')}: {first.get('Code')} {first.get('Message')}"
                 )
 
     def _abort_uploads(self, bucket: str, prefix: str) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, VersionStatus
@@ -46,7 +47,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
             action="Log the model again and register a new version",
         )
     total = sum(file.size for file in files)
-    context.log(f"{len(files)} files, {total} bytes in {source.uri}")
+    context.log(f"{counted(len(files), 'file')}, {counted(total, 'byte')} in {source.uri}")
     room.require_room(context.service, total)
     not_servable = _check_model(source, described, files)
     if not_servable:
@@ -128,7 +129,7 @@ def _verify(context: StepContext) -> None:
     )
     with room.storing(context.service):
         archives.write_manifest(archive, manifest)
-    context.log(f"all {len(entries)} files read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
+    context.log(f"{counted(len(entries), 'file')} read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
 
 
 def _publish(context: StepContext) -> None:

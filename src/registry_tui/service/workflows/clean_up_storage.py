@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind
@@ -42,10 +43,10 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
         else:
             gone = service.stores.objects.delete_prefix(place.bucket, f"{place.prefix}/{archive}/")
             bytes_, removed = bytes_ + gone.bytes, removed + 1
-            context.log(f"removed {uri}: {gone.objects} objects, {gone.bytes} bytes")
+            context.log(f"removed {uri}: {counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')}")
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
     if chosen:
-        context.log(f"{removed} of {len(chosen)} archives removed, {bytes_} bytes")
+        context.log(f"removed {removed} of {counted(len(chosen), 'archive')}, {counted(bytes_, 'byte')}")
     return {"bytes": bytes_}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.models import changes as model_changes
@@ -36,7 +37,8 @@ def _delete_files(context: StepContext) -> None:
         context.progress(done)
 
     archives.delete_archive(archive, advance)
-    context.log(f"{done.files_done} files, {done.bytes_done} bytes removed from {archive.uri}; {LATER}")
+    removed = f"{counted(done.files_done, 'file')}, {counted(done.bytes_done, 'byte')}"
+    context.log(f"{removed} removed from {archive.uri}; {LATER}")
 
 
 DELETE_ARCHIVE = Definition(

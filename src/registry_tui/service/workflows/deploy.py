@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import selectinload
 
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
@@ -105,7 +106,8 @@ def _fetch(context: StepContext) -> None:
 
     def progress(manifest: Manifest) -> None:
         total[:] = [manifest.total_bytes, len(manifest.files)]
-        context.log(f"fetching {total[1]} files, {total[0]} bytes, of {row.model_name} v{revision.version}")
+        sizes = f"{counted(total[1], 'file')}, {counted(total[0], 'byte')}"
+        context.log(f"fetching {sizes}, of {row.model_name} v{revision.version}")
 
     def advance(bytes_: int, files: int) -> None:
         done[0] += bytes_
@@ -157,7 +159,7 @@ def _start(context: StepContext) -> None:
         local.start(missing)
     except OSError as error:
         raise WrongState(f"Replicas cannot be started: {error}", action="Free space on the disk") from error
-    context.log(f"{len(missing)} replicas start, {len(wanted) - len(missing)} are there")
+    context.log(f"starting {counted(len(missing), 'replica')}; {len(wanted) - len(missing)} already run")
     _wait(context, wanted, set(missing))
 
 
@@ -192,7 +194,7 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
         ready = sum(process.ready for process in processes)
         if ready != told:
             told = ready
-            context.log(f"{ready} of {len(names)} replicas answer")
+            context.log(f"{ready} of {counted(len(names), 'replica')} ready")
             context.progress(Progress(files_done=ready, files_total=len(names)))
         if ready == len(names):
             return
@@ -203,7 +205,7 @@ def _wait(context: StepContext, names: Sequence[ReplicaName], started: Collectio
             slow = next(process for process in processes if not process.ready)
             raise WrongState(
                 f"The replica {slow.name.program} does not answer after "
-                f"{context.service.settings.replica_patience:g} seconds. {last_words(backends, slow.name)}",
+                f"{counted(context.service.settings.replica_patience, 'second')}. {last_words(backends, slow.name)}",
                 action="See its log: `registry-tui deployments logs`",
             )
         context.check_cancelled()
@@ -301,7 +303,7 @@ def _take_old_away(context: StepContext) -> None:
     if gone:
         time.sleep(SETTLE)
         local.remove(gone)
-        context.log(f"{len(gone)} replicas of before are gone")
+        context.log(f"removed {counted(len(gone), 'earlier replica')}")
     model_files.drop_unused(service)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.adapters.mlflow import segment
@@ -74,7 +75,7 @@ def _withdraw(context: StepContext) -> None:
             sync.synchronized_at = None
     routing.publish(service)
     routing.mirror_environment(service, row.environment_id)
-    context.log(f"{len(context.state['withdrawn'])} workspaces no longer register here")
+    context.log(f"registration ended for {counted(len(context.state['withdrawn']), 'workspace')}")
 
 
 def _restore(context: StepContext) -> Mapping[str, Any] | None:
@@ -119,7 +120,7 @@ def _remove_archives(context: StepContext) -> None:
         context.log(f"archives stay in {place}")
         return
     gone = context.service.stores.objects.delete_prefix(row.environment.bucket, f"{row.prefix}/")
-    context.log(f"{gone.objects} objects, {gone.bytes} bytes removed from {place}")
+    context.log(f"{counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')} removed from {place}")
 
 
 def _remove_user(context: StepContext) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, Routes, RoutesFile, artifact_path
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -38,7 +39,8 @@ def _remove(context: StepContext) -> Mapping[str, Any]:
             context.progress(Progress(bytes_done=bytes_, files_done=start + len(gone), files_total=len(run_ids)))
         if gone:
             removed += len(_ask(context, gone, execute=True)["runs"])
-    context.log(f"{removed} of {len(run_ids)} runs removed, with {bytes_} bytes of artifacts and logged models")
+    freed = f"{counted(bytes_, 'byte')} of artifacts and logged models"
+    context.log(f"removed {removed} of {counted(len(run_ids), 'run')}, with {freed}")
     return {"bytes": bytes_}
 
 
@@ -54,7 +56,7 @@ def _remove_bytes(context: StepContext, routes: Routes, uri: str) -> int:
         return 0
     found = context.service.stores.objects.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")
     if found.objects:
-        context.log(f"removed {uri}: {found.objects} objects, {found.bytes} bytes")
+        context.log(f"removed {uri}: {counted(found.objects, 'object')}, {counted(found.bytes, 'byte')}")
     return found.bytes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.service.adapters import vacuum
 from registry_tui.service.database.tables import DeploymentRow, now
@@ -25,9 +26,9 @@ def give_back(context: StepContext, deleted: int) -> None:
     except PartUnavailable as error:
         context.log(f"{error.detail}; {LATER}", "warning")
         return
-    context.log(f"{freed} bytes of the disk are free again")
+    context.log(f"the disk has {counted(freed, 'byte')} more free")
     if freed < deleted:
-        context.log(f"{deleted - freed} more bytes lie in volumes that are in use; {LATER}")
+        context.log(f"{counted(deleted - freed, 'more byte')} in volumes in use; {LATER}")
 
 
 #: Seconds for which the gateway may still use replicas that its new routes leave out.
@@ -56,7 +57,7 @@ def end_replicas(context: StepContext) -> None:
     if names:
         time.sleep(SETTLE)
         local.remove(names)
-    context.log(f"{len(names)} replicas stopped")
+    context.log(f"stopped {counted(len(names), 'replica')}")
 
 
 def not_stopped(context: StepContext, why: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, SynchronizeState
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, WorkspaceSyncRow, now
@@ -38,7 +39,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
     query = select(WorkspaceRow).where(WorkspaceRow.environment_id == row.environment_id).order_by(WorkspaceRow.name)
     with context.service.database.reading() as session:
         found = [[workspace.id, workspace.name] for workspace in session.scalars(query)]
-    context.log(f"{len(found)} workspaces: {', '.join(name for _, name in found) or 'none'}")
+    context.log(f"{counted(len(found), 'workspace')}: {', '.join(name for _, name in found) or 'none'}")
     return {"workspaces": found}
 
 
@@ -71,7 +72,7 @@ def _synchronize(context: StepContext) -> Mapping[str, Any]:
             context.log(f"{name}: {error.detail}", "error")
         else:
             _note(context, workspace_id, SynchronizeState.COMPLETED, finished_at=now())
-            context.log(f"{name}: synchronized, {count} projects")
+            context.log(f"{name}: synchronized, {counted(count, 'project')}")
     return {"failed": failed}
 
 
@@ -112,7 +113,7 @@ def _publish(context: StepContext) -> None:
     routing.publish(context.service)
     if failed := context.state["failed"]:
         raise WrongState(
-            f"{len(failed)} of {len(context.state['workspaces'])} workspaces could not be synchronized: "
+            f"{len(failed)} of {counted(len(context.state['workspaces']), 'workspace')} could not be synchronized: "
             f"{', '.join(failed)}",
             action="See the workflow's log lines for the reasons, then synchronize again",
         )

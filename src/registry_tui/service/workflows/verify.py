@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -35,7 +36,7 @@ def _note(context: StepContext) -> None:
             f"The archive is not what was stored: {check.damage}",
             action="Register the model again from its run, or restore the bucket from a backup",
         )
-    context.log(f"all {check.files} files are as they were stored, {check.bytes} bytes")
+    context.log(f"as stored: {counted(check.files, 'file')}, {counted(check.bytes, 'byte')}")
 
 
 VERIFY = Definition(
