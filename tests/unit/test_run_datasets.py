@@ -24,7 +24,8 @@ def test_each_dataset_tells_source_size_and_columns() -> None:
         [
             _dataset(profile='{"num_rows": 124, "num_elements": 1612}', dataset_schema=json.dumps(schema)),
             _dataset(source=json.dumps({"tags": code})),
-        ]
+        ],
+        100,
     ).plain
     for expected in ("url https://example.org/w.csv", "rows 124, elements 1612", "ash double, hue long"):
         assert expected in text
@@ -34,5 +35,5 @@ def test_each_dataset_tells_source_size_and_columns() -> None:
 
 @pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_json_of_mlflows_is_shown_as_it_is(odd: str) -> None:
-    shown = datasets_text([_dataset(source=odd, profile=odd, dataset_schema=odd)]).plain
+    shown = datasets_text([_dataset(source=odd, profile=odd, dataset_schema=odd)], 100).plain
     assert "401d" in shown and "\x1b" not in shown

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
 from registry_tui.gateway import access, bodies, problems, words
 from registry_tui.gateway.access import Refusal
@@ -161,7 +162,7 @@ class Gateway:
     async def _send(
         self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, content_type: str
     ) -> Answered:
-        counted = path == "/invocations"
+        is_call = path == "/invocations"
         began = time.perf_counter()
         status, replica, retries = 503, "", 0
         headers = {"Content-Type": content_type} if content_type else {}
@@ -199,7 +200,7 @@ class Gateway:
                 "Send less at once",
             ) from error
         finally:
-            if counted:
+            if is_call:
                 self.counts.count(route.id, status, replica, time.perf_counter() - began, retries)
 
     async def _ask(

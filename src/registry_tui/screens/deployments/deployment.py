@@ -27,6 +27,7 @@ from registry_tui.terminal.actions import DEPLOYMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.chart import LineChart
+from registry_tui.widgets.facts import AwaitedFacts
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.pages import Pages
 from registry_tui.widgets.plotting import Series
@@ -84,7 +85,7 @@ class DeploymentScreen(DeploymentActions):
                         yield Awaited(id="latency-words")
                         yield LineChart(axis="time", id="latency")
                 yield VirtualTable(REPLICAS, id="replicas", empty=Empty("No replicas", ("r starts it.",)))
-                yield Awaited(id="addresses")
+                yield AwaitedFacts(id="addresses")
             with TabPane("Test", id="test"):
                 yield TryRequest(id_, self.place.state.get("request", ""))
             with TabPane("Logs", id="logs"):
@@ -94,7 +95,7 @@ class DeploymentScreen(DeploymentActions):
             with TabPane("History", id="history"):
                 yield VirtualTable(HISTORY, id="revisions", empty=Empty("No history yet"))
             with TabPane("Settings", id="settings"), VerticalScroll(id="settings-scroll"):
-                yield Awaited(id="facts")
+                yield AwaitedFacts(id="facts")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = "…" if self.found is None else self.found.name
@@ -214,12 +215,12 @@ class DeploymentScreen(DeploymentActions):
             self.query_one("#latency", LineChart).show([p95])
         for name in ("#rate", "#latency"):
             self.query_one(name).display = bool(seconds)
-        self.query_one("#addresses", Static).update(addresses(found))
+        self.query_one("#addresses", AwaitedFacts).show(lambda room: addresses(found, room))
 
     def _show_settings(self, found: Deployment, history: list[Revision]) -> None:
         serving = next((each for each in history if each.number == found.revision), None)
         if serving is not None:
-            self.query_one("#facts", Static).update(settings(found, serving))
+            self.query_one("#facts", AwaitedFacts).show(lambda room: settings(found, serving, room))
 
     # -- test -----------------------------------------------------------------------------------------
 

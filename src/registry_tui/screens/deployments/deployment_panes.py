@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
+from registry_tui.widgets.facts import facts
 from registry_tui.widgets.virtual_table import Column
-from registry_tui.wording.text import safe
 from registry_tui.wording.words import (
     Cell,
     absolute,
@@ -63,10 +63,10 @@ HISTORY: tuple[Column[Any], ...] = (
 )
 
 
-def addresses(found: Deployment) -> Content:
+def addresses(found: Deployment, room: int) -> Content:
     """Where callers find it."""
     gateway = found.model_url.removesuffix("/model")
-    return _facts(
+    return _listed(
         [
             ("gateway", gateway),
             ("MLflow", f"POST {found.endpoint_url.removeprefix(gateway)}/invocations"),
@@ -76,17 +76,18 @@ def addresses(found: Deployment) -> Content:
             ("callers", "Authorization: Bearer <API key>   K makes one" if found.authentication else "need no API key"),
         ],
         12,
+        room,
     )
 
 
-def settings(found: Deployment, revision: Revision) -> Content:
+def settings(found: Deployment, revision: Revision, room: int) -> Content:
     """Everything that `e` changes, as it is now."""
     follows = f", following {found.alias}" if found.follow_alias else f", as {found.alias} was" if found.alias else ""
     variables = [
         (f"variable {variable.name}", "(secret)" if variable.secret else variable.value or "")
         for variable in revision.environment
     ]
-    return _facts(
+    return _listed(
         [
             ("name", found.name),
             ("description", found.description or "–"),
@@ -110,12 +111,9 @@ def settings(found: Deployment, revision: Revision) -> Content:
             ("changed", f"{absolute(revision.created_at)} by {revision.creator}, revision {revision.number}"),
         ],
         20,
+        room,
     )
 
 
-def _facts(facts: list[tuple[str, str]], width: int) -> Content:
-    parts: list[tuple[str, str]] = []
-    for name, value in facts:
-        if value:
-            parts += [(f"{safe(name, 40):<{width}}", "$foreground-muted"), (f"{safe(value, 300)}\n", "")]
-    return Content.assemble(*parts)
+def _listed(named: list[tuple[str, str]], indent: int, room: int) -> Content:
+    return Content.assemble(*facts(named, indent, room))

@@ -16,11 +16,12 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen, turned
-from registry_tui.screens.models.version_panel import Fitted, panel
+from registry_tui.screens.models.version_panel import panel
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import MODEL
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
+from registry_tui.widgets.facts import Fitted
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
 from registry_tui.wording.text import safe

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.names import model_name_problem
 from registry_tui.screens.base.form import Lines, row
 from registry_tui.screens.base.model_names import KnownModels
@@ -66,13 +67,13 @@ class RegisterModelForm(WorkingForm[Place]):
         from registry_tui.client import ServiceProblem
 
         with suppress(ServiceProblem):  # it cannot be counted now; registering says why
-            counted = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
-            more = "" if counted.complete else "at least "
-            files, bytes_ = counted.model_files or counted.files, counted.model_bytes or counted.bytes
+            totals = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
+            more = "" if totals.complete else "at least "
+            files, bytes_ = totals.model_files or totals.files, totals.model_bytes or totals.bytes
             text = f"{self._from()} · {more}{counted(files, 'file')}, {size(bytes_)}"
-            if counted.outside_model_files:
-                named = ", ".join(safe(name, 60) for name in counted.outside_model[:3])
-                others = counted.outside_model_files - len(counted.outside_model[:3])
+            if totals.outside_model_files:
+                named = ", ".join(safe(name, 60) for name in totals.outside_model[:3])
+                others = totals.outside_model_files - len(totals.outside_model[:3])
                 text += f"\n⚠ not part of the model: {named}" + (f" and {others} more" if others > 0 else "")
             self.query_one("#from", Static).update(text)
 

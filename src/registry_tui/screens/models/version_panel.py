@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from textwrap import wrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.widgets import Static
 
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.tones import styled
 from registry_tui.widgets.awaited import LOADING
+from registry_tui.widgets.facts import beside, facts
 from registry_tui.wording.differences import column_text
-from registry_tui.wording.text import safe, safe_lines
+from registry_tui.wording.text import safe
 from registry_tui.wording.words import absolute, both, deployment_state, number, size, version_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion
     from registry_tui.schemas.tracking import RunDetails
-
-
-class Fitted(Static):
-    """Text that is made for the cells it has, and again when they change."""
-
-    def __init__(self, id: str) -> None:
-        super().__init__("", id=id, markup=False)
-        self._make: Callable[[int], Content] = lambda room: Content("")
-        self._room = 0
-
-    def show(self, make: Callable[[int], Content]) -> None:
-        """Shows what `make` says for a number of cells; without a size, once it has one."""
-        self._make = make
-        if self._room:
-            self.update(make(self._room))
-
-    def on_resize(self) -> None:
-        if self.size.width != self._room:
-            self._room = self.size.width
-            self.show(self._make)
-
-
-def _beside(value: str, room: int, indent: int = 13) -> str:
-    """A value in lines that fit beside its name."""
-    lines = [
-        part
-        for line in safe_lines(value, 1000).splitlines()
-        for part in wrap(line, max(12, room), break_on_hyphens=False) or [""]
-    ]
-    return ("\n" + " " * indent).join(lines)
 
 
 def panel(
@@ -75,7 +44,7 @@ def panel(
             (f"{safe(row.status_message, 1000)}\n", "$error" if row.status != "READY" else "$foreground-muted")
         )
     origin = row.origin
-    facts = [
+    known = [
         ("Notes", row.notes),
         ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
         ("Aliases", ", ".join(row.aliases)),
@@ -93,10 +62,8 @@ def panel(
         ("Not servable", "" if row.servable else row.not_servable_reason or "it cannot be deployed"),
     ]
     styles = {"Checked": "$error" if row.archive_damage else "", "Not servable": "$warning"}
-    for name, value in facts:
-        if value:
-            style = styles.get(name, "")
-            parts += [(f"\n{name:<13}", "$foreground-muted"), (_beside(value, room - 13), style)]
+    *listed, (last, style) = facts(known, 13, room, styles)
+    parts += [("\n", ""), *listed, (last.removesuffix("\n"), style)]
     if deployments:
         parts.append(("\n\nDeployed", "bold $accent"))
         for each in deployments:
@@ -139,7 +106,7 @@ def _described(described: DeploymentSuggestion, room: int) -> list[tuple[str, st
         if isinstance(columns, list) and columns:
             parts.append((f"\n\n{title}", "bold $accent"))
             shown = ", ".join(column_text(each) for each in columns[:60])
-            parts.append((f"\n  {_beside(shown, room - 2, 2)}", ""))
+            parts.append((f"\n  {beside(shown, room - 2, 2)}", ""))
     if described.signature is None:
         parts.append(("\n\nNo signature", "$warning"))
     if described.requirements:

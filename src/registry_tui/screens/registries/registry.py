@@ -10,7 +10,6 @@ from textual import on
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import OptionList, Static, TabbedContent, TabPane
-from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.delete_model import confirm_delete_model
@@ -27,7 +26,8 @@ from registry_tui.screens.registries.registry_storage import StoragePane
 from registry_tui.terminal.action import Action, bindings
 from registry_tui.terminal.actions import REGISTRY
 from registry_tui.terminal.commands import Place
-from registry_tui.widgets.awaited import Awaited, AwaitedList
+from registry_tui.widgets.awaited import Awaited
+from registry_tui.widgets.facts import FactList
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
@@ -72,7 +72,7 @@ class RegistryScreen(FrameScreen):
         yield Awaited(id="headline")
         with Pages(id="tabs", initial=self.place.state.get("tab", "details")):
             with TabPane("Details", id="details"):
-                yield AwaitedList(id="fields")
+                yield FactList(id="fields")
             with TabPane("Events & Logs", id="events"):
                 yield EventsPane()
             with TabPane("Models", id="models"):
@@ -133,19 +133,11 @@ class RegistryScreen(FrameScreen):
         status = registry_status(registry.status, registry.status.label)
         headline = Content.assemble((safe(registry.name, 60), "bold"), "   ", styled(status))
         self.query_one("#headline", Static).update(headline)
-        fields = self.query_one("#fields", OptionList)
-        at = fields.highlighted
-        fields.clear_options()
-        self.values = {}
-        for name, value in _details(registry):
-            self.values[name] = value
-            text = Content.assemble((f"{name:<24}", "$foreground-muted"), (safe(value, 300), ""))
-            fields.add_option(Option(text, id=name))
-        for sync in registry.workspaces:
-            name = f"workspace {sync.workspace_id}"
-            self.values[name] = sync.workspace_name
-            fields.add_option(Option(sync_line(sync, "Workspace"), id=name))
-        fields.highlighted = min(at or 0, fields.option_count - 1)
+        details = _details(registry)
+        synced = {f"workspace {sync.workspace_id}": sync for sync in registry.workspaces}
+        self.values = {**dict(details), **{name: sync.workspace_name for name, sync in synced.items()}}
+        workspaces = [(name, sync_line(sync, "Workspace")) for name, sync in synced.items()]
+        self.query_one("#fields", FactList).show([*details, *workspaces])
 
     @on(OptionList.OptionSelected, "#fields")
     def _field_taken(self) -> None:

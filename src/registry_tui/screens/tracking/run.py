@@ -10,7 +10,7 @@ from textual import on
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static, TabbedContent, TabPane
+from textual.widgets import TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.bars import Crumb
@@ -20,8 +20,9 @@ from registry_tui.screens.tracking.run_datasets import datasets_text
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import RUN
 from registry_tui.terminal.commands import Place
-from registry_tui.widgets.awaited import Awaited, AwaitedList
+from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.widgets.chart import LineChart
+from registry_tui.widgets.facts import AwaitedFacts, facts
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import both, duration, number, run_status
@@ -63,18 +64,18 @@ class RunScreen(CurveScreen):
     def compose_content(self) -> Iterable[Widget]:
         with Pages(id="tabs", initial=self.place.state.get("tab", "overview")):
             with TabPane("Overview", id="overview"), VerticalScroll(id="overview-scroll"):
-                yield Awaited(id="facts")
+                yield AwaitedFacts(id="facts")
             with TabPane("Metrics", id="metrics"), Horizontal():
                 yield AwaitedList(id="metric-names")
                 yield LineChart(id="chart")
             with TabPane("Artifacts", id="artifacts"):
                 yield RunArtifacts(self.place.args["project"], self.place.args["run"])
             with TabPane("Params", id="params"), VerticalScroll(id="params-scroll"):
-                yield Awaited(id="params-text")
+                yield AwaitedFacts(id="params-text")
             with TabPane("Tags", id="tags"), VerticalScroll(id="tags-scroll"):
-                yield Awaited(id="tags-text")
+                yield AwaitedFacts(id="tags-text")
             with TabPane("Datasets", id="datasets"), VerticalScroll(id="datasets-scroll"):
-                yield Awaited(id="datasets-text")
+                yield AwaitedFacts(id="datasets-text")
 
     def crumbs(self) -> tuple[Crumb, ...]:
         project = self.place.args["project"]
@@ -111,11 +112,15 @@ class RunScreen(CurveScreen):
     def _show(self) -> None:
         run = self.run
         assert run is not None
-        self.query_one("#facts", Static).update(_overview(run))
-        self.query_one("#params-text", Static).update(_listing(run.params, "This run has no params"))
+        self.query_one("#facts", AwaitedFacts).show(lambda room: _overview(run, room))
+        self.query_one("#params-text", AwaitedFacts).show(
+            lambda room: _listing(run.params, "This run has no params", room)
+        )
         tags = {key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}
-        self.query_one("#tags-text", Static).update(_listing(tags, "This run has no tags of its own"))
-        self.query_one("#datasets-text", Static).update(datasets_text(run.datasets))
+        self.query_one("#tags-text", AwaitedFacts).show(
+            lambda room: _listing(tags, "This run has no tags of its own", room)
+        )
+        self.query_one("#datasets-text", AwaitedFacts).show(lambda room: datasets_text(run.datasets, room))
         options = [
             Option(
                 Content.assemble((safe(key, 60), ""), (f"  {number(run.metrics[key])}", "$foreground-muted")), id=key
@@ -289,12 +294,12 @@ class RunScreen(CurveScreen):
         self.app.push_screen(View(f"run {self.run.id}", self.run.model_dump_json(indent=2)))
 
 
-def _overview(run: RunDetails) -> Content:
+def _overview(run: RunDetails, room: int) -> Content:
     status = run_status(run.status)
     took = None
     if run.started_at is not None and run.ended_at is not None:
         took = (run.ended_at - run.started_at).total_seconds()
-    facts: list[tuple[str, str]] = [
+    known: list[tuple[str, str]] = [
         ("Name", run.name),
         ("ID", run.id),
         ("Status", f"{status.text} (deleted)" if run.lifecycle_stage == "deleted" else status.text),
@@ -303,10 +308,8 @@ def _overview(run: RunDetails) -> Content:
         ("Took", duration(took)),
         ("Source", run.tags.get("mlflow.source.name", "–")),
     ]
-    facts += [("Registered as", f"{one.model_name} v{one.version} ({one.status})") for one in run.registered_as]
-    parts: list[tuple[str, str]] = []
-    for name, value in facts:
-        parts += [(f"{name:<16}", "$foreground-muted"), (f"{safe(value, 400)}\n", "")]
+    known += [("Registered as", f"{one.model_name} v{one.version} ({one.status})") for one in run.registered_as]
+    parts = facts(known, 16, room)
     if note := run.tags.get("mlflow.note.content"):
         parts += [("\n", ""), (safe(note, 4000), ""), ("\n", "")]
     for title, values in (
@@ -315,20 +318,17 @@ def _overview(run: RunDetails) -> Content:
     ):
         if values:
             parts.append((f"\n{title}\n", "bold $accent"))
-            for key in sorted(values)[:12]:
-                parts += [(f"  {safe(key, 40):<28}", "$foreground-muted"), (f"{safe(values[key], 100)}\n", "")]
+            parts += facts(((f"  {key}", values[key] or " ") for key in sorted(values)[:12]), 30, room)
             if len(values) > 12:
                 parts.append((f"  and {len(values) - 12} more\n", "$foreground-muted"))
     return Content.assemble(*parts)
 
 
-def _listing(values: Mapping[str, str], nothing: str) -> Content:
+def _listing(values: Mapping[str, str], nothing: str, room: int) -> Content:
     if not values:
         return Content.assemble((nothing, "$foreground-muted"))
     width = min(40, max(len(key) for key in values) + 2)
-    parts: list[tuple[str, str]] = []
-    for key in sorted(values)[:MAX_LISTED]:
-        parts += [(f"{safe(key, 200):<{width}}", "$foreground-muted"), (f"{safe(values[key], 2000)}\n", "")]
+    parts = facts(((key, values[key] or " ") for key in sorted(values)[:MAX_LISTED]), width, room)
     if len(values) > MAX_LISTED:
         parts.append((f"and {len(values) - MAX_LISTED} more; y shows all\n", "$foreground-muted"))
     return Content.assemble(*parts)

@@ -111,10 +111,10 @@ class RunArtifacts(Horizontal):
 
     def _label(self, entry: Artifact) -> Text:
         """A tree's line: name, whether it is a model, size."""
-        known, counted = self.folders.get(entry.path), self.totals.get(entry.path)
+        known, totals = self.folders.get(entry.path), self.totals.get(entry.path)
         bytes_ = f"  {size(entry.size)}" if not entry.is_folder else ""
-        if counted is not None:
-            bytes_ = f"  {'' if counted.complete else 'over '}{size(counted.bytes)}"
+        if totals is not None:
+            bytes_ = f"  {'' if totals.complete else 'over '}{size(totals.bytes)}"
         model = "  model" if known is not None and known.is_model else ""
         return Text.assemble(safe(entry.name, 80), (model, "bold"), (bytes_, "dim"))
 

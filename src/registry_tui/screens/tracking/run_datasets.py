@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
+from registry_tui.widgets.facts import facts
 from registry_tui.wording.differences import column_text
 from registry_tui.wording.text import safe
 
@@ -20,22 +21,20 @@ MAX_DATASETS = 100
 MAX_COLUMNS = 100
 
 
-def datasets_text(datasets: Sequence[DatasetInput]) -> Content:
+def datasets_text(datasets: Sequence[DatasetInput], room: int) -> Content:
     """The details of each dataset. Sources, profiles and schemas are MLflow's JSON; other text is shown unchanged."""
     if not datasets:
         return Content.assemble(("This run names no datasets", "$foreground-muted"))
     parts: list[tuple[str, str]] = []
     for each in datasets[:MAX_DATASETS]:
         parts += [(safe(each.name, 200), "bold"), (f"  {safe(each.tags.get(CONTEXT, ''), 80)}\n", "$accent")]
-        facts = (
+        known = (
             ("Digest", each.digest),
             ("Source", f"{each.source_type}  {_source(each.source)}".strip()),
             ("Size", _pairs(_read(each.profile or ""))),
             ("Columns", _columns(_read(each.dataset_schema or ""))),
         )
-        for name, value in facts:
-            if value:
-                parts += [(f"  {name:<9}", "$foreground-muted"), (f"{safe(value)}\n", "")]
+        parts += facts(((f"  {name}", value) for name, value in known), 11, room)
         parts.append(("\n", ""))
     if len(datasets) > MAX_DATASETS:
         parts.append((f"and {len(datasets) - MAX_DATASETS} more; y shows all\n", "$foreground-muted"))
