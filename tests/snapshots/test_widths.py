@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
+from rich.cells import cell_len
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.screens.base.bars import StatusLine
+from registry_tui.widgets.facts import Fitted
+from registry_tui.widgets.line_filters import plain_text
 from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import SCENES
@@ -87,3 +90,50 @@ async def test_a_message_goes_before_the_words_for_parts(answers: Mapping[str, A
             await see.shows(message)
             line.message = None
             await see.shows("all ok" if len(parts) > 1 else "gateway gone")
+
+
+async def test_runs_that_hold_a_model_bear_a_sign_and_the_help_says_what_it_means(
+    answers: Mapping[str, Answer],
+) -> None:
+    async with scene("experiment", answers, (80, 24)) as see:
+        lines = see.text.splitlines()
+        assert any("◆ elastic…a0.01-l0.9" in line for line in lines)
+        assert any("  elastic…-a0.5-l0.9" in line and "◆" not in line for line in lines)
+        # What differs from run to run comes first.
+        titles = next(line for line in lines if "Run" in line and "Started" in line)
+        assert "r2" in titles and "Status" not in titles
+        await see.press("question_mark")
+        await see.shows("What you can do here")
+        await see.press("end")
+        await see.shows("◆  the run holds a model")
+
+
+async def test_where_there_is_room_the_sign_is_said_above_the_list(answers: Mapping[str, Answer]) -> None:
+    async with scene("experiment", answers, (100, 30)) as see:
+        assert "◆ holds a model · 12 runs" in see.text
+
+
+async def test_without_drawing_characters_the_sign_is_a_letter() -> None:
+    assert plain_text("◆ elasticnet") == "M elasticnet"
+
+
+@pytest.mark.parametrize("columns", [80, 100, 170])
+async def test_every_crn_of_a_registry_is_read_whole(columns: int, answers: Mapping[str, Answer]) -> None:
+    async with scene("registry", answers, (columns, 50)) as see:
+        left = see.screen.query_one("#fields").region.x
+        found = see.screen.registry
+        shown = "".join(line[left:].strip() for line in see.text.splitlines())
+        assert all(crn in shown for crn in (found.crn, found.environment_crn, found.machine_user_crn))
+
+
+@pytest.mark.parametrize(("name", "indent"), [("deployment-settings", 20), ("deployment", 12), ("run", 16)])
+async def test_a_wrapped_value_stays_beside_its_name(name: str, indent: int, answers: Mapping[str, Answer]) -> None:
+    async with scene(name, answers, (64, 50)) as see:
+        for shown in see.screen.query(Fitted):
+            if not shown.region.width:
+                continue
+            lines = str(shown.content).splitlines()
+            assert all(cell_len(line) <= shown.size.width for line in lines)
+            # Names begin at the left, or two cells from it; what goes on is below its value.
+            continued = [line for line in lines if line.startswith(" " * 3)]
+            assert continued and all(line.startswith(" " * indent) for line in continued)

@@ -81,6 +81,15 @@ async def test_why_something_is_not_possible_is_read_whole(open_program: Open, l
         await driver.shows("register model: not now, select a model folder under Artifacts first")
 
 
+async def test_the_list_of_runs_marks_one_that_holds_a_model(open_program: Open, logged: Served) -> None:
+    experiment = logged.version.origin.experiment_id
+    assert experiment is not None
+    async with open_program(size=(120, 40)) as driver:
+        driver.go("experiment", project=logged.project.id, experiment=experiment)
+        run = next(run for run in await driver.rows("experiment") if run.id == logged.version.origin.run_id)
+        await driver.shows(f"◆ {run.name}"[:18], "◆ holds a model")
+
+
 async def test_the_form_knows_every_model_and_what_would_be_stored(
     open_program: Open, platform: Platform, logged: Served
 ) -> None:

@@ -125,6 +125,8 @@ class Run(Schema):
     metrics: dict[str, float] = {}
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
+    #: Whether a model was logged with it.
+    holds_model: bool = False
 
     model_config = {"frozen": True, "ser_json_inf_nan": "strings"}
 

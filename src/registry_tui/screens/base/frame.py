@@ -39,6 +39,8 @@ class FrameScreen(Loading, LowestScreen):
 
     SECTION: ClassVar[str] = ""
     ACTIONS: ClassVar[tuple[Action, ...]] = ()
+    #: Signs in it that are not said in words beside them, for the help.
+    LEGEND: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Kinds of resources whose changes concern what it shows.
     CONCERNS: ClassVar[frozenset[str]] = frozenset()
     AUTO_FOCUS = ""

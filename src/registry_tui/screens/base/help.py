@@ -18,7 +18,7 @@ from registry_tui.wording.text import safe
 
 
 class Help(Dialog[None]):
-    """Every action of a screen from the registry of actions, with its key, and why not when it is not possible."""
+    """Every action of a screen with its key, and why not when it is not possible; then signs and keys of lists."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "leave", "Close", show=False)]
 
@@ -44,7 +44,7 @@ class Help(Dialog[None]):
             text = action.help if why is None else f"{action.help}\nnot now: {safe(why, 200)}"
             lines += self._entry(key_shown(action.key, plain=plain), action.label, text, why is None, room)
         lines.append("\n")
-        for keys, words in self.TABLE_KEYS:
+        for keys, words in (*self.of.LEGEND, *self.TABLE_KEYS):
             lines += [(f"{keys:>14}  ", "bold $accent"), (f"{words}\n", "$foreground-muted")]
         with Vertical(classes="box help") as box:
             box.border_title = "What you can do here"

@@ -13,11 +13,21 @@ from textual.widgets import Input, Static
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.mlflow_tags import PARENT_RUN
 from registry_tui.screens.base.bars import Crumb
-from registry_tui.screens.tracking.run_columns import ATTRIBUTES, FIRST_AFTER, NAME, column, first_columns, order_field
+from registry_tui.screens.tracking.run_columns import (
+    ATTRIBUTES,
+    MODEL_SIGN,
+    NAME,
+    SIGNED_NAME,
+    column,
+    first_columns,
+    order_field,
+    shape,
+)
 from registry_tui.screens.tracking.run_following import Following
 from registry_tui.screens.tracking.run_list import RunView
 from registry_tui.screens.tracking.run_list_changes import RunListChanges
 from registry_tui.screens.tracking.run_registered import REGISTERED, Registered
+from registry_tui.screens.tracking.run_varying import varying
 from registry_tui.screens.tracking.run_views import default_view
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import EXPERIMENT
@@ -36,6 +46,8 @@ if TYPE_CHECKING:
 PARENT_PAGES = 10
 #: Parents in such a page that are left out of the next question, and in all questions.
 FEW_PARENTS, MANY_LEFT_OUT = 3, 12
+#: Terminals narrower than this show what the sign of models means in the help only.
+LEGEND_FROM = 100
 #: Runs that are compared at once.
 MAX_COMPARED = 20
 
@@ -50,6 +62,7 @@ class ExperimentScreen(RunListChanges):
     CSS_PATH = "../../styles/tracking/experiment.tcss"
     SORT = ("attribute started", True)
     SORT_COLUMNS = 3
+    LEGEND = ((MODEL_SIGN, "the run holds a model"),)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = tuple(first_columns(Counter(), Counter()))
 
     def __init__(self, place: Place) -> None:
@@ -60,6 +73,9 @@ class ExperimentScreen(RunListChanges):
         self.seen_params: Counter[str] = Counter()
         self.seen_metrics: Counter[str] = Counter()
         self.seen_tags: Counter[str] = Counter()
+        #: Keys of the columns that differ between runs seen since the list was asked for; whether one holds a model.
+        self.varying: set[str] = set()
+        self.hold_models = False
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
@@ -115,6 +131,7 @@ class ExperimentScreen(RunListChanges):
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self._refused = None
+        self.varying, self.hold_models = set(), False
         self.table.empty = self._nothing()
         rows = PageCache(self._fetch(self.filter_text, top_level=self.nested), self.key_of, reversible=not self.nested)
         if not self.nested:
@@ -285,6 +302,8 @@ class ExperimentScreen(RunListChanges):
             text = counted(source.seen, "run") if source.seeking else f"more than {counted(source.seen, 'run')}"
         else:
             text = f"{source.seen} of {total}" if total != source.seen else counted(total, "run")
+        if self.hold_models and self.size.width >= LEGEND_FROM:
+            text = f"{MODEL_SIGN} holds a model · {text}"
         self.query_one("#count", Static).update(f"deleted: {text}" if self.deleted else text)
 
     def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:
@@ -295,6 +314,8 @@ class ExperimentScreen(RunListChanges):
             params.update(run.params.keys())
             metrics.update(run.metrics.keys())
             tags.update(key for key in run.tags if not key.startswith("mlflow."))
+            self.hold_models = self.hold_models or run.holds_model
+        self.varying |= varying(source.loaded_rows())
         self.seen_params, self.seen_metrics, self.seen_tags = params, metrics, tags
 
     def known_keys(self) -> dict[str, Iterable[str]]:
@@ -303,15 +324,15 @@ class ExperimentScreen(RunListChanges):
 
     def _columns(self) -> list[Column[Any]]:
         if self.chosen is not None:
-            return [NAME, *(self.registered.column if key == REGISTERED else column(key) for key in self.chosen)]
-        columns = first_columns(self.seen_params, self.seen_metrics)
-        if self.registered.any:
-            columns.insert(len(columns) - len(FIRST_AFTER), self.registered.column)
-        return columns
+            columns = [NAME, *(self.registered.column if key == REGISTERED else column(key) for key in self.chosen)]
+        else:
+            registered = self.registered.column if self.registered.any else None
+            columns = first_columns(self.seen_params, self.seen_metrics, self.varying, registered)
+        return [SIGNED_NAME if self.hold_models else NAME, *columns[1:]]
 
     def _show_columns(self) -> None:
         columns = self._columns()
-        if [each.key for each in columns] != [each.key for each in self.table.columns]:
+        if shape(columns) != shape(self.table.columns):
             self.table.set_columns(columns)
 
     def do_columns(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.widgets.filter_language import quoted
@@ -13,6 +15,8 @@ from registry_tui.wording.words import NOTHING, Cell, absolute, ago, duration, n
 if TYPE_CHECKING:
     from registry_tui.schemas.tracking import Run
 
+#: How much sooner a column leaves that is the same in all runs.
+SAME = 10
 #: Params and metrics that have a column at first.
 FIRST_PARAMS, FIRST_METRICS = 3, 4
 
@@ -27,6 +31,12 @@ def took(run: Run) -> str:
 #: Always first.
 NAME: Column[Any] = Column(
     "name", "Run", lambda row: row.name or row.id, 0, max_width=36, sort="attributes.run_name", keeps_end=True
+)
+#: The sign in front of the name of a run that holds a model; in plain mode it is an M.
+MODEL_SIGN = "◆"
+#: The first column where some run holds a model.
+SIGNED_NAME: Column[Any] = replace(
+    NAME, cell=lambda row: f"{MODEL_SIGN if row.holds_model else ' '} {row.name or row.id}", max_width=38
 )
 #: By the key that a person chooses them with.
 ATTRIBUTES: dict[str, Column[Any]] = {
@@ -84,17 +94,37 @@ def order_field(key: str) -> str | None:
     return column(key).sort
 
 
-def first_columns(params: Counter[str], metrics: Counter[str]) -> list[Column[Any]]:
-    """The columns by default: attributes around the keys that most runs have."""
-    return [
-        NAME,
+def first_columns(
+    params: Counter[str],
+    metrics: Counter[str],
+    varying: Collection[str] = (),
+    registered: Column[Any] | None = None,
+) -> list[Column[Any]]:
+    """The columns by default: attributes around the keys that most runs have.
+
+    Columns that are `varying` come before those that are the same in all runs, which also leave first.
+    """
+    columns = [
         *(ATTRIBUTES[key] for key in FIRST_BEFORE),
-        *(column(f"param {key}", 4 + place) for place, key in enumerate(_most(params, FIRST_PARAMS))),
-        *(column(f"metric {key}", 2 + place) for place, key in enumerate(_most(metrics, FIRST_METRICS))),
+        *(column(key, 4 + place) for place, key in enumerate(_most("param", params, varying, FIRST_PARAMS))),
+        *(column(key, 2 + place) for place, key in enumerate(_most("metric", metrics, varying, FIRST_METRICS))),
+        *([] if registered is None else [registered]),
         *(ATTRIBUTES[key] for key in FIRST_AFTER),
     ]
+    if not varying:
+        return [NAME, *columns]
+    first = [each for each in columns if each.key in varying or each is registered]
+    same = [replace(each, priority=each.priority + SAME) for each in columns if each not in first]
+    return [NAME, *first, *same]
 
 
-def _most(counts: Counter[str], limit: int) -> list[str]:
-    """The keys that most runs have, in the order of their names."""
-    return sorted(key for key, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
+def _most(kind: str, counts: Counter[str], varying: Collection[str], limit: int) -> list[str]:
+    """The keys of columns that vary, then those that most runs have; each in the order of their names."""
+    keys = {f"{kind} {key}": count for key, count in counts.items()}
+    chosen = sorted(keys, key=lambda key: (key not in varying, -keys[key], key))[:limit]
+    return sorted(chosen, key=lambda key: (key not in varying, key))
+
+
+def shape(columns: Sequence[Column[Any]]) -> list[tuple[str, int, bool]]:
+    """What makes lists of columns different."""
+    return [(each.key, each.priority, each is SIGNED_NAME) for each in columns]
