@@ -35,8 +35,12 @@ class _Fits(Static):
     def on_resize(self) -> None:
         if self.size.width != self._room:
             self._room = self.size.width
-            if self._make is not None:
-                self.update(self._make(self._room))
+            # Not while the layout that brought the size is under way: it would not look at the new height.
+            self.call_later(self._make_again)
+
+    def _make_again(self) -> None:
+        if self._make is not None:
+            self.update(self._make(self._room))
 
 
 class Fitted(_Fits):

@@ -82,7 +82,8 @@ class FilterLine(Vertical):
             before = field.cursor_screen_offset.x - line.content_region.x
             line.update(safe_lines(f"{' ' * max(0, before)}^\n{found.words}\n{words}", 900))
 
-        point()
+        if line.region.width:
+            point()
         self.call_after_refresh(point)
 
     @on(Input.Changed, "#filter")

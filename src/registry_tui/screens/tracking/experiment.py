@@ -76,6 +76,8 @@ class ExperimentScreen(RunListChanges):
         #: Keys of the columns that differ between runs seen since the list was asked for; whether one holds a model.
         self.varying: set[str] = set()
         self.hold_models = False
+        #: Whether no run of the list was seen since it was asked for anew.
+        self._renewed = True
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
         self.filter_text: str = place.state.get("filter", "")
@@ -131,7 +133,7 @@ class ExperimentScreen(RunListChanges):
 
     def new_source(self) -> PageCache[Any] | TreeCache[Any]:
         self._refused = None
-        self.varying, self.hold_models = set(), False
+        self._renewed = True
         self.table.empty = self._nothing()
         rows = PageCache(self._fetch(self.filter_text, top_level=self.nested), self.key_of, reversible=not self.nested)
         if not self.nested:
@@ -307,15 +309,20 @@ class ExperimentScreen(RunListChanges):
         self.query_one("#count", Static).update(f"deleted: {text}" if self.deleted else text)
 
     def _learn(self, source: PageCache[Any] | TreeCache[Any]) -> None:
+        rows = source.loaded_rows()
+        if not rows:
+            return  # the columns stay until there are others
+        if self._renewed:
+            self._renewed, self.varying, self.hold_models = False, set(), False
         params: Counter[str] = Counter()
         metrics: Counter[str] = Counter()
         tags: Counter[str] = Counter()
-        for run in source.loaded_rows():
+        for run in rows:
             params.update(run.params.keys())
             metrics.update(run.metrics.keys())
             tags.update(key for key in run.tags if not key.startswith("mlflow."))
             self.hold_models = self.hold_models or run.holds_model
-        self.varying |= varying(source.loaded_rows())
+        self.varying |= varying(rows)
         self.seen_params, self.seen_metrics, self.seen_tags = params, metrics, tags
 
     def known_keys(self) -> dict[str, Iterable[str]]:
