@@ -121,7 +121,7 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
         screen.press("enter")
         screen.shows("Deploy model", "suggested memory", name.lower())
         screen.press("enter")
-        screen.shows("deployed", "1/1 replicas", "Authorization: Bearer", timeout=120)
+        screen.shows("deployed", "1 of 1 replica", "Authorization: Bearer", timeout=120)
         screen.press("T")
         screen.shows("ctrl+t sends", "inputs")
         screen.press("\x14")  # ctrl+t

@@ -57,7 +57,7 @@ def test_purged_runs_give_their_bytes_back_and_versions_stay(
 ) -> None:
     assert bytes_in(platform, project) > 2 * SIZE
     done = platform.command("runs", "purge", deleted, "--project", project.id, "--yes")
-    assert "1 of 1 runs removed" in done.stderr and "of the disk are free again" in done.stderr
+    assert "1 of 1 run removed" in done.stderr and "of the disk are free again" in done.stderr
     assert bytes_in(platform, project) == 0
     listed = platform.command("runs", "list", "--deleted", "--project", project.id, "--json").stdout
     assert deleted not in listed
@@ -87,7 +87,7 @@ print(run.info.run_id)
             platform.call(RegistryClient.purge_runs, name, RunPurge(run_ids=[run]))
     young = platform.command("runs", "purge", "--project", project.id, "--older-than", "1", "--yes")
     assert "0 of 0 runs removed" in young.stderr
-    assert "1 of 1 runs removed" in platform.command("runs", "purge", "--project", project.id, "--yes").stderr
+    assert "1 of 1 run removed" in platform.command("runs", "purge", "--project", project.id, "--yes").stderr
     assert "kept" in sdk(f"import mlflow; print(mlflow.artifacts.load_text('runs:/{alive}/kept.txt'))")
 
 
@@ -145,5 +145,5 @@ def test_a_full_disk_is_named_and_cleaning_up_still_works(small_disk: Platform, 
     small_disk.up()
     before = shutil.disk_usage(disk).free
     done = small_disk.command("runs", "purge", run, "--project", "default", "--yes")
-    assert "1 of 1 runs removed" in done.stderr
+    assert "1 of 1 run removed" in done.stderr
     assert shutil.disk_usage(disk).free - before > 30_000_000

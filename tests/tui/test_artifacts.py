@@ -81,13 +81,19 @@ async def test_why_something_is_not_possible_is_read_whole(open_program: Open, l
         await driver.shows("register model: not now, select a model folder under Artifacts first")
 
 
-async def test_the_list_of_runs_marks_one_that_holds_a_model(open_program: Open, logged: Served) -> None:
-    experiment = logged.version.origin.experiment_id
-    assert experiment is not None
+async def test_the_list_of_runs_marks_one_that_holds_a_model(
+    open_program: Open, platform: Platform, logged: Served
+) -> None:
+    origin = logged.version.origin
+    assert origin.experiment_id is not None
+    # As clients of MLflow 2 note a model.
+    note = {"run_id": origin.run_id, "key": "mlflow.log-model.history", "value": "[]"}
+    with mlflow_client(platform.ask(lambda client: client.credentials(logged.project.id))) as http:
+        http.post("/api/2.0/mlflow/runs/set-tag", json=note).raise_for_status()
     async with open_program(size=(120, 40)) as driver:
-        driver.go("experiment", project=logged.project.id, experiment=experiment)
-        run = next(run for run in await driver.rows("experiment") if run.id == logged.version.origin.run_id)
-        await driver.shows(f"◆ {run.name}"[:18], "◆ holds a model")
+        driver.go("experiment", project=logged.project.id, experiment=origin.experiment_id)
+        run = next(run for run in await driver.rows("experiment") if run.id == origin.run_id)
+        await driver.shows(f"◆ {run.name}"[:18], "◆ holds a model · 1 run")
 
 
 async def test_the_form_knows_every_model_and_what_would_be_stored(
@@ -153,4 +159,4 @@ async def test_the_form_names_what_is_not_part_of_the_model(
         await driver.press("enter")
         await driver.shows("MLmodel", "▶ plots")
         await driver.press("R")
-        await driver.shows("Register Model", "1 files, ", "not part of the model: plots/roc.txt")
+        await driver.shows("Register Model", "1 file, ", "not part of the model: plots/roc.txt")

@@ -46,7 +46,7 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
             context.log(f"removed {uri}: {counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')}")
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
     if chosen:
-        context.log(f"removed {removed} of {counted(len(chosen), 'archive')}, {counted(bytes_, 'byte')}")
+        context.log(f"{removed} of {counted(len(chosen), 'archive')} removed, {counted(bytes_, 'byte')}")
     return {"bytes": bytes_}
 
 

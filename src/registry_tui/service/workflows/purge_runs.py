@@ -40,7 +40,7 @@ def _remove(context: StepContext) -> Mapping[str, Any]:
         if gone:
             removed += len(_ask(context, gone, execute=True)["runs"])
     freed = f"{counted(bytes_, 'byte')} of artifacts and logged models"
-    context.log(f"removed {removed} of {counted(len(run_ids), 'run')}, with {freed}")
+    context.log(f"{removed} of {counted(len(run_ids), 'run')} removed, with {freed}")
     return {"bytes": bytes_}
 
 

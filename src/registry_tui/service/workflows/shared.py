@@ -26,7 +26,7 @@ def give_back(context: StepContext, deleted: int) -> None:
     except PartUnavailable as error:
         context.log(f"{error.detail}; {LATER}", "warning")
         return
-    context.log(f"the disk has {counted(freed, 'byte')} more free")
+    context.log(f"{counted(freed, 'byte')} of the disk are free again")
     if freed < deleted:
         context.log(f"{counted(deleted - freed, 'more byte')} in volumes in use; {LATER}")
 
