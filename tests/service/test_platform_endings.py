@@ -126,5 +126,5 @@ def test_too_few_open_files_are_refused_in_words(stopped: Platform) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "lets a process open 256 files" in done.stderr and "ulimit" in done.stderr
+    assert "limits the open files of a process to 256" in done.stderr and "ulimit" in done.stderr
     assert "minfds" not in done.stderr and "Traceback" not in done.stderr

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import DatabaseFault, database_fault
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
@@ -79,7 +78,7 @@ def ending_of(home: Home, part: str) -> Ending | None:
     if len(starts) < _STARTS:
         return None
     return Ending(
-        f"It has ended {counted(len(starts) - 1, 'time')} within {counted(round(time.time() - starts[0]), 'second')}",
+        f"It has ended {len(starts) - 1} times within {round(time.time() - starts[0])} s",
         f"See `registry-tui logs {part}`, mend the cause, then run `registry-tui up` again",
     )
 

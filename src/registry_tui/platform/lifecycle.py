@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry_tui.contracts.counts import counted
 from registry_tui.platform import endings, extras, object_store, processes, space, supervisor
 from registry_tui.platform.errors import (
     Busy,
@@ -231,9 +230,7 @@ def _until_healthy(
                 return
             if time.monotonic() > until:
                 slow = next(progress for progress in told.values() if progress.state is not PartState.HEALTHY)
-                raise _failed(
-                    home, slow.part, f"is not healthy after {counted(round(patience), 'second')} ({slow.detail})"
-                )
+                raise _failed(home, slow.part, f"is not healthy after {patience:.0f} s ({slow.detail})")
             time.sleep(0.1)
     finally:
         probe.close()
@@ -268,7 +265,7 @@ def _require_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < MIN_FILES:
         raise LimitTooLow(
-            f"This shell lets a process open {counted(hard, 'file')}; the platform needs {MIN_FILES}",
+            f"This shell limits the open files of a process to {hard}; the platform needs {MIN_FILES}",
             action=f"Run `ulimit -Hn {MIN_FILES}` in a new shell, or raise `nofile` in /etc/security/limits.conf",
         )
 
