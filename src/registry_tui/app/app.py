@@ -299,7 +299,9 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         """Notes a place that shows one thing, by its name, when that was there."""
         if frame.was_found and frame.place.args:
             *above, name = [text for text, _ in frame.crumbs()]
-            self._visits = with_visit(self._visits, Visit(frame.place, name, " › ".join(above[1:])))
+            # A place of its own: esc goes up from where somebody comes to by the box, and nothing listed is kept.
+            place = Place(frame.place.kind, dict(frame.place.args))
+            self._visits = with_visit(self._visits, Visit(place, name, " › ".join(above[1:])))
 
     def _show(self, place: Place) -> None:
         if not self.frame.is_mounted:
