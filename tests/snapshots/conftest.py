@@ -23,3 +23,14 @@ def answers(recording: tuple[datetime, Mapping[str, Answer]]) -> Iterator[Mappin
     made, found = recording
     with recorded.an_hour_after(made):
         yield found
+
+
+@pytest.fixture(autouse=True)
+def forget_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lets go of pictures that are as before: syrupy keeps each twice until the end of the run."""
+    kept = request.getfixturevalue("snapshot").session._assertions if "snapshot" in request.fixturenames else []
+    yield
+    for assertion in kept:
+        for result in assertion.executions.values():
+            if result.success and not (result.created or result.updated):
+                result.asserted_data, result.recalled_data = None, ""
