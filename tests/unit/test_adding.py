@@ -84,7 +84,7 @@ assert replicas.names("d1") == [name] and pid is not None
 service.workflows.launch()
 status, lines = finished(WorkflowKind.UNDEPLOY, Resource("deployment", "d1", "wine"))
 service.workflows.stop()
-assert status == "succeeded" and "1 replicas stopped" in lines, (status, lines)
+assert status == "succeeded", lines
 assert replicas.names("d1") == [] and not Path(f"/proc/{pid}").exists()
 assert [each for each, _ in service.backends.logs.logs("d1")] == [name]
 """
