@@ -142,6 +142,9 @@ async def test_several_sort_columns(open_program: Open, sweep: tuple[Project, st
         await driver.shows("▼1", "▲2")
         # The same by keys alone.
         driver.screen.sort_by([])
+        # The menu offers the columns that show; they are chosen from the rows that come.
+        await driver.until(lambda: shown() not in ([], expected), "the list in its own order")
+        await driver.until(lambda: "alpha" in [column.title for column in driver.screen.table.columns], "its columns")
         await driver.press("o")
         await choose(driver, "alpha ▼")
         await driver.press("o")
