@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from registry_tui.client import RegistryClient
-from registry_tui.schemas.places import Project, WorkspaceCreate
+from registry_tui.schemas.places import WorkspaceCreate
 from registry_tui.schemas.tracking import ExperimentCreate
 from support.platforms import Platform, unique, wait_for
 from support.terminal import terminal
@@ -63,21 +63,21 @@ class Tmux:
 
 
 @pytest.fixture
-def tmux(platform: Platform, short_path: Path) -> Iterator[Tmux]:
+def tmux(own_platform: Platform, short_path: Path) -> Iterator[Tmux]:
     server = Tmux(
-        short_path / "tmux", {**platform.environment(), "TERM": "xterm-256color", "REGISTRY_TUI_REMEMBER": "0"}
+        short_path / "tmux", {**own_platform.environment(), "TERM": "xterm-256color", "REGISTRY_TUI_REMEMBER": "0"}
     )
     yield server
     server("kill-server", check=False)
 
 
-def crn_of(platform: Platform) -> str:
-    return platform.ask(lambda client: client.registry("registry-local")).crn
+def crn_of(own_platform: Platform) -> str:
+    return own_platform.ask(lambda client: client.registry("registry-local")).crn
 
 
-def test_iterm_is_not_asked_to_report_all_keys(platform: Platform) -> None:
+def test_iterm_is_not_asked_to_report_all_keys(own_platform: Platform) -> None:
     for name, asked in (("iTerm.app", False), ("WezTerm", True)):
-        with terminal(PROGRAM, {**platform.environment(), "TERM_PROGRAM": name}, columns=140) as screen:
+        with terminal(PROGRAM, {**own_platform.environment(), "TERM_PROGRAM": name}, columns=140) as screen:
             screen.shows("registry-local", "Available", "@local")
             assert (ALL_KEYS.search(bytes(screen.written)) is not None) is asked, name
             screen.press("ctrl+q")
@@ -87,9 +87,9 @@ def test_iterm_is_not_asked_to_report_all_keys(platform: Platform) -> None:
 # -- copying ----------------------------------------------------------------------------------------------
 
 
-def test_a_copy_inside_screen_reaches_the_terminal_around_it(platform: Platform) -> None:
-    crn = crn_of(platform)
-    environment = {**platform.environment(), "STY": "1.pts-0.host"}
+def test_a_copy_inside_screen_reaches_the_terminal_around_it(own_platform: Platform) -> None:
+    crn = crn_of(own_platform)
+    environment = {**own_platform.environment(), "STY": "1.pts-0.host"}
     with terminal(PROGRAM, environment, columns=140, kind="screen-256color") as screen:
         screen.shows("registry-local", "Available", "@local")
         screen.press("c")
@@ -101,12 +101,12 @@ def test_a_copy_inside_screen_reaches_the_terminal_around_it(platform: Platform)
 
 
 @needs_tmux
-def test_a_copy_inside_tmux_is_in_its_buffer_and_in_the_terminal_around_it(platform: Platform, tmux: Tmux) -> None:
-    crn = crn_of(platform)
+def test_a_copy_inside_tmux_is_in_its_buffer_and_in_the_terminal_around_it(own_platform: Platform, tmux: Tmux) -> None:
+    crn = crn_of(own_platform)
     tmux.start(*PROGRAM)
     tmux.shows("registry-local", "Available", "@local")
     attach = ["tmux", "-S", str(tmux.socket), "attach"]
-    with terminal(attach, platform.environment(), columns=140, rows=35) as screen:
+    with terminal(attach, own_platform.environment(), columns=140, rows=35) as screen:
         screen.shows("registry-local", "Available", "@local")
         screen.press("c")
         screen.shows("copied to tmux's buffer")
@@ -118,9 +118,9 @@ def test_a_copy_inside_tmux_is_in_its_buffer_and_in_the_terminal_around_it(platf
 
 @needs_tmux
 def test_a_copy_inside_tmux_that_cannot_be_called_goes_by_sequences(
-    platform: Platform, tmux: Tmux, short_path: Path
+    own_platform: Platform, tmux: Tmux, short_path: Path
 ) -> None:
-    crn = crn_of(platform)
+    crn = crn_of(own_platform)
     tmux("start-server", ";", "set-option", "-s", "set-clipboard", "on", ";", "set-option", "-s", "exit-empty", "off")
     tmux.start(*PROGRAM, PATH=str(short_path))
     tmux.shows("registry-local", "Available", "@local")
@@ -133,10 +133,10 @@ def test_a_copy_inside_tmux_that_cannot_be_called_goes_by_sequences(
 # -- suspending -------------------------------------------------------------------------------------------
 
 
-def test_ctrl_z_gives_the_terminal_back_and_fg_shows_what_changed_meanwhile(platform: Platform) -> None:
+def test_ctrl_z_gives_the_terminal_back_and_fg_shows_what_changed_meanwhile(own_platform: Platform) -> None:
     name = unique("w")
     shell = ["bash", "--norc", "--noprofile", "-i"]
-    with terminal(shell, {**platform.environment(), "PS1": "shell-ready$ "}, columns=140) as screen:
+    with terminal(shell, {**own_platform.environment(), "PS1": "shell-ready$ "}, columns=140) as screen:
         screen.shows("shell-ready$")
         screen.press(shlex.join(PROGRAM) + "\r")
         screen.shows("registry-local", "Available", "@local")
@@ -146,7 +146,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_shows_what_changed_meanwhile(plat
         screen.shows("Stopped", "shell-ready$")
         screen.press("stty -a | tr ' ' '\\n' | grep -c '^-\\?echo;\\?$'; echo alive-$((40 + 2))\r")
         screen.shows("alive-42")
-        platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=name, environment="local")))
+        own_platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=name, environment="local")))
         screen.press("fg\r")
         screen.shows("Workspaces", name)
         screen.press(CTRL_Z)
@@ -157,7 +157,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_shows_what_changed_meanwhile(plat
         screen.shows("shell-ready$")
         screen.press("exit\r")
         assert screen.ended() == 0
-    platform.ask(lambda client: _delete_workspace(client, name))
+    own_platform.ask(lambda client: _delete_workspace(client, name))
 
 
 async def _delete_workspace(client: RegistryClient, name: str) -> None:
@@ -165,7 +165,7 @@ async def _delete_workspace(client: RegistryClient, name: str) -> None:
 
 
 @needs_tmux
-def test_ctrl_z_works_inside_tmux_and_in_a_form(platform: Platform, tmux: Tmux) -> None:
+def test_ctrl_z_works_inside_tmux_and_in_a_form(own_platform: Platform, tmux: Tmux) -> None:
     tmux.start("bash", "--norc", "--noprofile", "-i", PS1="shell-ready$ ")
     tmux.shows("shell-ready$")
     tmux("send-keys", shlex.join(PROGRAM), "Enter")
@@ -184,8 +184,8 @@ def test_ctrl_z_works_inside_tmux_and_in_a_form(platform: Platform, tmux: Tmux) 
     tmux.shows("shell-ready$")
 
 
-def test_ctrl_z_says_that_nobody_could_bring_the_program_back(platform: Platform) -> None:
-    with terminal(PROGRAM, platform.environment(), columns=140) as screen:
+def test_ctrl_z_says_that_nobody_could_bring_the_program_back(own_platform: Platform) -> None:
+    with terminal(PROGRAM, own_platform.environment(), columns=140) as screen:
         screen.shows("registry-local", "Available", "@local")
         screen.press(CTRL_Z)
         screen.shows("no shell with job control", "registry-local")
@@ -196,14 +196,14 @@ def test_ctrl_z_says_that_nobody_could_bring_the_program_back(platform: Platform
 # -- notifications ----------------------------------------------------------------------------------------
 
 
-def test_the_end_of_own_work_is_notified_while_the_terminal_has_no_focus(platform: Platform) -> None:
+def test_the_end_of_own_work_is_notified_while_the_terminal_has_no_focus(own_platform: Platform) -> None:
     def told() -> list[bytes]:
         return re.findall(rb"\x1b\]9;registry-tui: ([^\a]*)\a", bytes(screen.written))
 
-    with terminal(PROGRAM, {**platform.environment(), "REGISTRY_TUI_NOTIFY": "osc"}, columns=140) as screen:
+    with terminal(PROGRAM, {**own_platform.environment(), "REGISTRY_TUI_NOTIFY": "osc"}, columns=140) as screen:
         screen.shows("registry-local", "Available", "@local")
         screen.press(FOCUS_OUT)
-        platform.command("registries", "synchronize", "registry-local", "--wait")
+        own_platform.command("registries", "synchronize", "registry-local", "--wait")
         wait_for(lambda: b"synchronize of registry-local: succeeded" in told(), what="the notification")
         # A key shows that somebody is back, as FOCUS_IN does.
         screen.press(FOCUS_IN, "ctrl+q")
@@ -213,12 +213,12 @@ def test_the_end_of_own_work_is_notified_while_the_terminal_has_no_focus(platfor
 # -- links ------------------------------------------------------------------------------------------------
 
 
-def test_addresses_are_links_on_terminals_alone(platform: Platform) -> None:
+def test_addresses_are_links_on_terminals_alone(own_platform: Platform) -> None:
     status = [*PROGRAM, "status"]
     address = re.compile(rb"\x1b\]8;;(http://127\.0\.0\.1:\d+)\x1b\\\1\x1b\]8;;\x1b\\")
 
     def written(kind: str = "xterm-256color", **more: str) -> bytes:
-        with terminal(status, {**platform.environment(), **more}, columns=200, kind=kind) as screen:
+        with terminal(status, {**own_platform.environment(), **more}, columns=200, kind=kind) as screen:
             assert screen.ended() == 0
             screen.shows("gateway", "home:")
             return bytes(screen.written)
@@ -226,14 +226,14 @@ def test_addresses_are_links_on_terminals_alone(platform: Platform) -> None:
     assert address.search(written()) and address.search(written(NO_COLOR="1"))
     assert b"\x1b]8" not in written(REGISTRY_TUI_LINKS="no") + written(kind="linux")
     for json in ([], ["--json"]):
-        piped = platform.command("status", *json).stdout
+        piped = own_platform.command("status", *json).stdout
         assert "http://127.0.0.1:" in piped and "\x1b" not in piped
 
 
-def test_the_screens_link_the_addresses_that_they_show(platform: Platform, project: Project) -> None:
-    note = "See https://models.example/cards?name=wine for more"
-    platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=note)))
-    with terminal(PROGRAM, platform.environment(), columns=200) as screen:
+def test_the_screens_link_the_addresses_that_they_show(own_platform: Platform) -> None:
+    project, note = own_platform.new_project(), "See https://models.example/cards?name=wine for more"
+    own_platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=note)))
+    with terminal(PROGRAM, own_platform.environment(), columns=200) as screen:
         screen.shows("registry-local", "Available", "@local")
         screen.press(f":project {project.name}\r")
         screen.shows(note)

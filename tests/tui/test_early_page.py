@@ -44,10 +44,10 @@ def answering(home: Home, answer: bytes) -> Iterator[None]:
         thread.join(10)
 
 
-async def test_registries_show_before_the_client_is_there_and_stay(platform: Platform) -> None:
-    early = EarlyPage(platform.home)
+async def test_registries_show_before_the_client_is_there_and_stay(own_platform: Platform) -> None:
+    early = EarlyPage(own_platform.home)
     early.wait()
-    app = Waiting(platform.client, start_platform=False, early=early)
+    app = Waiting(own_platform.client, start_platform=False, early=early)
     async with app.run_test(size=(120, 30)) as pilot:
         driver = Driver(app, pilot)
         await driver.shows("registry-local", "Available")

@@ -30,6 +30,8 @@ class TypingAhead(App[None]):
         #: Keys that wait for a form that is being opened.
         self._held: list[events.Key] = []
         self._holding = False
+        #: Whether keys that waited are being given to what has opened.
+        self._releasing = False
         self._hold_timer: Timer | None = None
         #: Questions that have no answer yet, behind which a form opens.
         self._openings = 0
@@ -63,7 +65,7 @@ class TypingAhead(App[None]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             if self._holding and event.key in ("escape", "ctrl+q"):
                 self._drop()
-            if self._holding:
+            if self._holding or self._releasing:
                 self._held.append(event)
                 return
             self._aimed_at[event] = self.screen, self.focused
@@ -96,12 +98,24 @@ class TypingAhead(App[None]):
         if self._holding:
             screen.call_after_refresh(self._release)
 
-    def _release(self) -> None:
-        """What is open now gets the keys that waited for it, in the order in which they were pressed."""
+    async def _release(self) -> None:
+        """What is open now gets the keys that waited for it, in the order in which they were pressed.
+
+        Keys that are pressed meanwhile wait behind them, and all wait again behind one that opens something else.
+        """
         held = sorted(self._held, key=lambda event: event.time)
         self._drop()
-        for event in held:
-            self.post_message(self.again(event))
+        self._releasing = True
+        try:
+            while held and not self._holding:
+                event = self.again(held.pop(0))
+                self._aimed_at[event] = self.screen, self.focused
+                await super().on_event(event)
+                if not held:
+                    held, self._held = self._held, []
+        finally:
+            self._releasing = False
+        self._held = [*held, *self._held]
 
     def _drop(self) -> None:
         self._holding = False

@@ -34,6 +34,10 @@ GATHER = 0.3
 RETRY = 2.0
 
 
+#: How the status line begins while keys are kept.
+_KEPT = "kept until it is loaded: "
+
+
 class FrameScreen(Loading, LowestScreen):
     """A place of the program. Subclasses give `ACTIONS`, `compose_content`, `crumbs` and `start`."""
 
@@ -198,9 +202,14 @@ class FrameScreen(Loading, LowestScreen):
 
     def show_kept(self, keys: str) -> None:
         """Shows the keys that are kept in place of those that can be pressed; none: the latter again."""
-        if self.is_attached:
-            shown = f"kept until it is loaded: {keys}   esc drops them"
-            self.query_one(StatusLine).message = (shown, "$accent") if keys else None
+        if not self.is_attached:
+            return
+        line = self.query_one(StatusLine)
+        if keys:
+            line.message = (f"{_KEPT}{keys}   esc drops them", "$accent")
+        elif line.message is not None and line.message[0].startswith(_KEPT):
+            # Not what a kept key said when it acted.
+            line.message = None
 
     # -- actions ------------------------------------------------------------------------------------
 
