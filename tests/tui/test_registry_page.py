@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -282,8 +283,12 @@ async def test_deleting_counts_what_goes_and_what_stays(
         await driver.shows("Workload user name")
         await driver.press("ctrl+d")
         dialog = driver.app.screen
-        await driver.until(lambda: "archives," in str(dialog.query_one("#stays", Static).content), "the counts")
-        assert "registered models with all versions" in str(dialog.query_one("#goes", Static).content)
+
+        def stored() -> re.Match[str] | None:
+            return re.search(r"\d archives?, ", str(dialog.query_one("#stays", Static).content))
+
+        await driver.until(stored, "the counts")
+        assert re.search(r"\d registered models? with all versions", str(dialog.query_one("#goes", Static).content))
         assert dialog.query_one("#ok").disabled
         await driver.press("escape")
         await driver.at("registry")
