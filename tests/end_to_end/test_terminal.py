@@ -58,7 +58,9 @@ def test_from_a_project_to_a_registered_version_by_keys(
     with terminal(PROGRAM, platform.environment()) as screen:
         screen.shows("Model Registries", "registry-local", "Available")
         # All in one write, as a slow line delivers it: no letter may act as a key before the command line is there.
-        screen.press(f":project {project.name}\r")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press(f"project {project.name}\r")
         screen.shows("Experiments", "keys alone")
         screen.press("enter")
         screen.shows("quiet-otter", "rmse", "finished")
@@ -102,7 +104,9 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
     name = unique("Served")
     with terminal(PROGRAM, platform.environment(), columns=120, rows=36) as screen:
         screen.shows("command", "registry-local")
-        screen.press(f":project {project.name}\r")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press(f"project {project.name}\r")
         screen.shows("keys alone")
         screen.press("enter")
         screen.shows("quiet-otter", "finished")

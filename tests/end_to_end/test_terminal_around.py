@@ -235,7 +235,9 @@ def test_the_screens_link_the_addresses_that_they_show(own_platform: Platform) -
     own_platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=note)))
     with terminal(PROGRAM, own_platform.environment(), columns=200) as screen:
         screen.shows("registry-local", "Available", "@local")
-        screen.press(f":project {project.name}\r")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press(f"project {project.name}\r")
         screen.shows(note)
         linked = rb"\x1b\]8;id=[\w-]+;https://models\.example/cards\?name=wine\x1b\\"
         wait_for(lambda: re.search(linked, bytes(screen.written)), what="the link")

@@ -32,7 +32,9 @@ def test_an_image_among_the_artifacts(platform: Platform, kind: str) -> None:
     environment = {**platform.environment(), "COLORTERM": "truecolor"}
     with terminal(PROGRAM, environment, 120, 36, kind, (10, 20)) as screen:
         screen.shows("registry-local", "Available")
-        screen.press(f":project {project.name}\r")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press(f"project {project.name}\r")
         screen.shows("Experiments", "experiment-")
         screen.press("enter")
         screen.shows("finished" if info["status"] == "FINISHED" else "running")
