@@ -35,8 +35,8 @@ def list_users(
     """
     query = select(UserRow)
     if not principal.administrator:
-        mine = select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
-        team = select(CollaboratorRow.user).where(CollaboratorRow.project_id.in_(mine))
+        shared = CollaboratorRow.project_id.in_(permissions.own_projects(principal))
+        team = select(CollaboratorRow.user).where(shared)
         query = query.where(or_(UserRow.name == principal.name, UserRow.name.in_(team)))
     with service.database.reading() as session:
         found = paging.keyset_page(

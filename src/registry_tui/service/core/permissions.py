@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas.places import Role
@@ -32,6 +33,11 @@ def require_project(service: Service, principal: Principal, project: str, role: 
         _ = row.workspace.environment.model_registry
         _ = row.workspace.sync
     return row
+
+
+def own_projects(principal: Principal) -> Select[str]:
+    """The IDs of the projects that a person collaborates in, for a query; an administrator may enter all others too."""
+    return select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
 
 
 def is_collaborator(session: Session, principal: Principal, row: ProjectRow) -> bool:

@@ -31,7 +31,6 @@ from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import (
-    CollaboratorRow,
     DeploymentRow,
     ProjectRow,
     RegistryRow,
@@ -69,8 +68,7 @@ def list_deployments(
             permissions.check_project(session, principal, row, Role.VIEWER)
             query = query.where(DeploymentRow.project_id == row.id)
         elif not principal.administrator:
-            mine = select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
-            query = query.where(DeploymentRow.project_id.in_(mine))
+            query = query.where(DeploymentRow.project_id.in_(permissions.own_projects(principal)))
         if registry is not None:
             ids = select(RegistryRow.id).where((RegistryRow.id == registry) | (RegistryRow.name == registry))
             query = query.where(DeploymentRow.registry_id.in_(ids))

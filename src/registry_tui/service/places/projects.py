@@ -122,7 +122,7 @@ def list_projects(
         )
     )
     if not principal.administrator:
-        query = query.join(CollaboratorRow).where(CollaboratorRow.user == principal.name)
+        query = query.where(ProjectRow.id.in_(permissions.own_projects(principal)))
     with service.database.reading() as session:
         if workspace is not None:
             query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace).id)

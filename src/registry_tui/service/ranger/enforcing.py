@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry_tui.schemas.places import Cloud
-from registry_tui.schemas.ranger import RangerPolicy, ServicePolicies
+from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow
 from registry_tui.service.ranger.compiling import Compiled, compile_for
 from registry_tui.service.ranger.definitions import SERVICES
-from registry_tui.service.ranger.evaluator import Asker, Decision, Question, counts_at, decide, moment_of
+from registry_tui.service.ranger.evaluator import Asker, moment_of
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,6 @@ def enforce(service: Service, place: Place, policies: Sequence[RangerPolicy]) ->
     return all(each.exact for each in compiled)
 
 
-def ask(place: Place, policies: Sequence[RangerPolicy], asker: Asker, permission: str, path: str) -> Decision:
-    """Whether somebody may do something with a path in an environment's bucket."""
-    definition = SERVICES[place.cloud][1]
-    resource = {**place.containers, definition.resources[-1].name: path}
-    asked = ServicePolicies(service_name=place.service, policies=list(policies), service_def=definition)
-    return decide(asked, asker, Question(resource, permission))
-
-
 def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime | None:
     """When a validity period next begins or ends, so that the policies have to be set again."""
     moments = []
@@ -77,12 +69,6 @@ def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime |
                 if text and (moment := moment_of(text, schedule.time_zone)) > after:
                     moments.append(moment)
     return min(moments, default=None)
-
-
-def counting(policies: Iterable[RangerPolicy]) -> list[RangerPolicy]:
-    """The policies that count now."""
-    moment = datetime.now(UTC)
-    return [policy for policy in policies if counts_at(policy, moment)]
 
 
 def _compiled(place: Place, policies: Sequence[RangerPolicy], user: str) -> Compiled:

@@ -70,15 +70,16 @@ def decide(policies: ServicePolicies, asker: Asker, question: Question, tags: Se
     moment = question.moment or datetime.now(UTC)
     by_tags = _decide_by_tags(policies, asker, question, tags, moment)
     definition = policies.service_def
-    matching = [
+    matching = (
         stance
         for stance in stances(definition, policies.policies, asker, question.access, moment)
         if any(
             matches(definition, resources, question.resource, asker.user, question.scopes)
             for resources in resources_of(stance.policy)
         )
-    ]
-    return _strongest(by_tags, _first(matching))
+    )
+    # The strongest comes first.
+    return _strongest(by_tags, next(matching, None))
 
 
 def stances(
@@ -86,7 +87,7 @@ def stances(
 ) -> Iterator[Stance]:
     """What the policies that count now say about a permission, override before normal, denials before permissions."""
     found = [stance for policy in policies if (stance := _stance(definition, policy, asker, access, moment))]
-    yield from sorted(found, key=lambda each: (-each.policy.policy_priority, not each.denies))
+    yield from sorted(found, key=_rank)
 
 
 def resources_of(policy: RangerPolicy) -> Iterator[Mapping[str, PolicyResource]]:
@@ -132,6 +133,10 @@ def moment_of(text: str, zone: str | None) -> datetime:
 # -- underneath -------------------------------------------------------------------------------------------
 
 
+def _rank(stance: Stance) -> tuple[int, bool]:
+    return -stance.policy.policy_priority, not stance.denies
+
+
 def _stance(
     definition: ServiceDefinition, policy: RangerPolicy, asker: Asker, access: str, moment: datetime
 ) -> Stance | None:
@@ -172,10 +177,6 @@ def _granted(definition: ServiceDefinition, access: str) -> Sequence[str]:
     return (access,)
 
 
-def _first(matching: Iterable[Stance]) -> Stance | None:
-    return next(iter(matching), None)
-
-
 def _strongest(by_tags: Stance | None, by_resource: Stance | None) -> Decision:
     chosen = by_resource
     if by_tags is not None and by_resource is not None:
@@ -213,7 +214,7 @@ def _decide_by_tags(
             for tag in sorted(borne)
         )
     ]
-    return _first(sorted(found, key=lambda each: (-each.policy.policy_priority, not each.denies)))
+    return min(found, key=_rank, default=None)
 
 
 def _holds(schedule: ValiditySchedule, moment: datetime) -> bool:

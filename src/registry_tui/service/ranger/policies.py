@@ -150,7 +150,7 @@ def update_policy(service: Service, principal: Principal, id_: int, policy: Rang
             _require_free(now, wanted.name, id_)
             if all(each.id != id_ for each in now.policies):
                 raise _gone(id_)
-            return [_replaced(each, wanted) if each.id == id_ else each for each in now.policies]
+            return [replaced(each, wanted) if each.id == id_ else each for each in now.policies]
 
         changed = _change(service, known.place.environment_id, principal.name, replace)
     return next(each for each in changed.policies if each.id == id_)
@@ -322,7 +322,8 @@ def _whole_names(place: Place, users: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(whole.get(user, user) for user in users))
 
 
-def _replaced(before: RangerPolicy, wanted: RangerPolicy) -> RangerPolicy:
+def replaced(before: RangerPolicy, wanted: RangerPolicy) -> RangerPolicy:
+    """A policy in place of another: what it says is new, what it is known by stays."""
     kept = ("id", "guid", "version", "create_time", "created_by", "update_time", "updated_by")
     return wanted.model_copy(update={field: getattr(before, field) for field in kept})
 

@@ -65,18 +65,9 @@ def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy
         _policy(known, f"Model Registry {row.name} - run artifacts", _RUN_ARTIFACTS, user, (READ, LIST)),
     ]
     there = {policy.name: policy for policy in known.policies}
-    kept = [policy for policy in known.policies if policy.name not in {each.name for each in wanted}]
-    made = [
-        policy.model_copy(
-            update={
-                field: getattr(there[policy.name], field)
-                for field in ("id", "guid", "version", "create_time", "created_by", "update_time", "updated_by")
-            }
-        )
-        if policy.name in there
-        else policy
-        for policy in wanted
-    ]
+    names = {policy.name for policy in wanted}
+    kept = [policy for policy in known.policies if policy.name not in names]
+    made = [ranger.replaced(there[each.name], each) if each.name in there else each for each in wanted]
     return [*kept, *made]
 
 

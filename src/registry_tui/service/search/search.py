@@ -17,7 +17,6 @@ from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project, resolve_registry
 from registry_tui.service.database.tables import (
-    CollaboratorRow,
     DeploymentRow,
     EnvironmentRow,
     ProjectRow,
@@ -115,8 +114,7 @@ def _seen(session: Session, principal: Principal, project: str | None, registry:
         permissions.check_project(session, principal, row, Role.VIEWER)
         query = query.where(ProjectRow.id == row.id)
     elif not principal.administrator:
-        mine = select(CollaboratorRow.project_id).where(CollaboratorRow.user == principal.name)
-        query = query.where(ProjectRow.id.in_(mine))
+        query = query.where(ProjectRow.id.in_(permissions.own_projects(principal)))
     registries = select(RegistryRow.mlflow_workspace, RegistryRow.id, RegistryRow.name)
     if registry is not None:
         registries = registries.where(RegistryRow.id == resolve_registry(session, registry).id)
