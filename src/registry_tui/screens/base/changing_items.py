@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Confirm
 from registry_tui.wording.text import safe
 
@@ -31,11 +32,6 @@ def chosen(table: VirtualTable[Any]) -> list[Any]:
     if table.marked:
         return list(table.marked.values())
     return [] if table.current is None else [table.current]
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:

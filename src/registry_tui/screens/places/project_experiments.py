@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.screens.base.changing_items import chosen, unmark_changed
-from registry_tui.screens.base.list_screen import ListScreen
-from registry_tui.terminal.commands import Place
+from registry_tui.screens.base.changing_items import chosen
+from registry_tui.screens.base.deleted_items import ShowsDeleted
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Empty
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.tracking import Experiment, ItemChanges
+    from registry_tui.schemas.tracking import Experiment
 
 
-class ExperimentActions(ListScreen):
+class ExperimentActions(ShowsDeleted):
     """A list of experiments, of which those that are deleted can be shown instead."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        #: Whether the deleted experiments are shown instead.
-        self.deleted: bool = place.state.get("deleted", False)
-
-    def leave(self) -> None:
-        super().leave()
-        self.place.state["deleted"] = self.deleted
 
     @property
     def nothing(self) -> Empty:
@@ -59,29 +49,18 @@ class ExperimentActions(ListScreen):
         """Asks, then deletes the marked experiments, or the selected one."""
         from registry_tui.screens.base.changing_experiments import delete_experiments
 
-        delete_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
+        delete_experiments(self, self.place.args["project"], chosen(self.table), self.items_changed)
 
     def do_restore(self) -> None:
         from registry_tui.screens.base.changing_experiments import restore_experiments
 
-        restore_experiments(self, self.place.args["project"], chosen(self.table), self._changed)
-
-    def do_deleted(self) -> None:
-        """Between the deleted experiments and the others."""
-        self.deleted = not self.deleted
-        self.table.clear_marks()
-        self.show_crumbs()
-        self.restart()
+        restore_experiments(self, self.place.args["project"], chosen(self.table), self.items_changed)
 
     def _show_it(self, experiment: Experiment) -> None:
         """Puts the cursor on a new or renamed experiment."""
         self.deleted = False
         self.show_crumbs()
         self.table.set_source(self.new_source(), (0, experiment.id))
-
-    def _changed(self, changes: ItemChanges) -> None:
-        unmark_changed(self.table, changes)
-        self.refresh_data()
 
     def fetch_experiments(self, name: str | None, order: str | None) -> Fetch[Any]:
         """A function that fetches pages of the experiments that are shown."""

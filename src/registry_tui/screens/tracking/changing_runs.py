@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from registry_tui.screens.base.changing_items import Then, ask_to_delete, counted, listed, send, show_outcome
+from registry_tui.contracts.counts import counted
+from registry_tui.screens.base.changing_items import Then, ask_to_delete, listed, send, show_outcome
 from registry_tui.screens.base.form import Form, Lines, row
 from registry_tui.screens.models.edit_model import parse_tags, tag_changes, tags_text
 
