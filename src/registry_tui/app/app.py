@@ -383,7 +383,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.theme = PREFIX + found[0]
         else:
             self.frame.flash(
-                f"There is no theme {name}; there are {', '.join(self.preferences.theme_names)}", "$warning"
+                f"There is no theme {name}; choose one of {', '.join(self.preferences.theme_names)}", "$warning"
             )
 
     # -- messages -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Answers that were given before: a place that is shown again is made from them until the service answers anew."""
+"""Keeps answers of the service, so that a page that is opened again shows them until the next answers come."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def _checked_key(parts: list[str]) -> str:
 
 
 def read_routes(path: Path) -> Routes:
-    """The routes of the file; none while there is no file. Raises OSError, ValueError when it is damaged."""
+    """The routes of the file, or no routes before it exists. Raises OSError, ValueError when it is damaged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

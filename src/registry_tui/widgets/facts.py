@@ -21,7 +21,7 @@ LONGEST = 2000
 
 
 class _Fits(Static):
-    """Text that is made for the cells it has, and anew when they change."""
+    """Text that is made for the cells it has, and again when they change."""
 
     _make: Callable[[int], Content] | None = None
     _room = 0

@@ -223,7 +223,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
         line.cursor_position = len(text)
 
     def action_complete(self) -> None:
-        """Puts the chosen line's command into the field; when it is there already, the best other one."""
+        """Puts the chosen line's command into the field, or the next best one when the field holds it."""
         lines = [offer.line for offer in (self.chosen, *self.offered) if offer is not None and offer.line]
         if line := next((line for line in lines if line != self._typed.line), ""):
             self._put(line)
@@ -271,7 +271,7 @@ class CommandBox(Dialog[tuple[Offer, str]]):
             return str(error)
         theme = arguments.get("theme", "") if command.name == "theme" else ""
         if theme and not any(name.startswith(theme) for name in self._known.themes):
-            return f"There is no theme {theme}; there are {', '.join(self._known.themes)}"
+            return f"There is no theme {theme}; choose one of {', '.join(self._known.themes)}"
         return ""
 
 

@@ -52,7 +52,7 @@ def offer(screen: FrameScreen) -> None:
     elif items:
         screen.app.push_screen(Menu("Copy as code", items, possible[0].id if possible else None), chosen)
     else:
-        screen.flash("there is no command line that shows this", "$warning")
+        screen.flash("no command shows this page", "$warning")
 
 
 async def copy_what_is_sent(program: Program, send: Coroutine[Any, Any, Any]) -> str:

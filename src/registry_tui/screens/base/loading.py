@@ -108,7 +108,7 @@ class Loading(Working):
         }
 
     async def recall(self) -> None:
-        """Shows what was here when the place was left, as far as it is remembered, while the service is asked anew."""
+        """Shows the remembered answers with which the place was left, while the service is asked again."""
         cursors = self.place.state.get(CURSORS)
         if cursors is None:
             return

@@ -39,7 +39,7 @@ class Offer:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes it the same line, after the list was made anew."""
+        """Identifies the line, also in the list that is made after the next key."""
         if self.place is not None:
             return (self.place.kind, *(sorted(self.place.args.values()) or [self.name]))
         return ("action", self.action) if self.action else ("line", self.line)

@@ -76,7 +76,7 @@ class ExperimentScreen(RunListChanges):
         #: Keys of the columns that differ between runs seen since the list was asked for; whether one holds a model.
         self.varying: set[str] = set()
         self.hold_models = False
-        #: Whether no run of the list was seen since it was asked for anew.
+        #: Whether the list was asked for again and no run of it has come yet.
         self._renewed = True
         #: Keys of the columns that a person chose; None: those that most runs have.
         self.chosen: list[str] | None = place.state.get("columns")
