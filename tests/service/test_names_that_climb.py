@@ -14,6 +14,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
+from registry_tui.schemas.people import UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Environment, EnvironmentCreate, Role, WorkspaceCreate
 from support import served
 from support.client_questions import MARKED, arguments, questions, sent_parts
@@ -41,10 +42,12 @@ BODIES: dict[str, Any] = {
     "RunVersionsAsked": {"run_ids": ["0" * 32]},
     "StorageCleanUp": {"archives": ["a/b"]},
     "TestRequest": {"body": "{}"},
+    "UserChange": {"full_name": "changed"},
+    "UserTokenCreate": {"name": "changed"},
     "VersionUpdate": {"notes": "changed"},
 }
 #: Calls of the client that make what they name.
-MAKES = {("set_alias", "alias"), ("set_collaborator", "user")}
+MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user")}
 #: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
 SEARCHED_IN = {
@@ -67,6 +70,7 @@ class Places:
     environment: Environment
     key: str
     workflow: str
+    token: str
 
     @property
     def names(self) -> dict[str, Any]:
@@ -86,6 +90,7 @@ class Places:
             "deployment": self.deployment.id,
             "replica": "0",
             "key": self.key,
+            "token": self.token,
             "workflow": self.workflow,
             "event": 1,
             "metric": "loss",
@@ -111,7 +116,8 @@ def places(platform: Platform) -> Iterator[Places]:
         environment = await client.create_environment(EnvironmentCreate(name=unique("climb")))
         await client.create_workspace(WorkspaceCreate(name="team", environment=environment.name))
         key = (await client.create_key(ApiKeyCreate(name=unique("key")))).api_key.id
-        return Places(made, deployment, environment, key, (await client.workflows()).items[0].id)
+        token = (await client.create_token("somebody", UserTokenCreate(name=unique("token")))).user_token.id
+        return Places(made, deployment, environment, key, (await client.workflows()).items[0].id, token)
 
     yield platform.ask(make)
     served.take_away([(platform, deployment.id)])
@@ -122,6 +128,7 @@ async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
     version, project = places.served.version, places.served.project
     models = [each async for each in client.every(client.models, version.registry_id)]
     users = [each.name async for each in client.every(client.users)]
+    tokens = (await client.tokens("somebody")).items
     workflows = [each async for each in client.every(client.workflows)]
     return {
         "model": (await client.model(version.registry_id, version.model_id)).model_dump(),
@@ -130,6 +137,8 @@ async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
         "collaborators": [each.model_dump() for each in (await client.collaborators(project.id)).items],
         "deployment": (await client.deployment(places.deployment.id)).model_dump(include={"revision", "description"}),
         "key": [each.revoked_at for each in (await client.keys()).items if each.id == places.key],
+        "tokens": [each.model_dump() for each in tokens],
+        "somebody": (await client.user("somebody")).model_dump(),
         "environment": (await client.environment(places.environment.id)).model_dump(),
         "workspace": (await client.workspace(f"{places.environment.name}/team")).model_dump(),
         "registry": (await client.registry(version.registry_id)).model_dump(include={"status", "storage_access"}),
@@ -235,7 +244,7 @@ async def test_no_method_of_the_client_reaches_another_resource(client: Registry
         if MARKED not in await sent_parts(method, {**arguments(method), parameter: MARKED}):
             continue
         values = {name: places.names.get(name, value) for name, value in arguments(method).items()}
-        if "change" in values:
+        if isinstance(values.get("change"), CollaboratorChange):
             values["change"] = CollaboratorChange(role=Role.VIEWER)
         if "run_ids" in values:
             values["run_ids"] = [places.names["run"]]

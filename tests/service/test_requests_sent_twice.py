@@ -227,6 +227,12 @@ def key(place: Place) -> Call:
     return Call("/keys", {"name": name}, count)
 
 
+def token(place: Place) -> Call:
+    user = unique("u")
+    place.http.put(f"/users/{user}").raise_for_status()
+    return Call(f"/users/{user}/tokens", {"name": "laptop"}, lambda: len(place.items(f"/users/{user}/tokens")))
+
+
 def purge(place: Place) -> Call:
     before = len(place.workflows("purge-runs", place.project.id))
     body: dict[str, Any] = {"run_ids": []}
@@ -313,6 +319,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/projects/{project}/runs/restore": lambda place: changed_run(place, "restore"),
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
+    "/users/{user}/tokens": token,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
 }
@@ -349,6 +356,7 @@ KILLS: dict[str, tuple[str, ...]] = {
     "/registries": ("WorkflowRow",),
     "/deployments": ("WorkflowRow",),
     "/keys": ("IdempotencyRow", "ApiKeyRow", "EventRow"),
+    "/users/{user}/tokens": ("UserTokenRow", "EventRow"),
 }
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.migrations import upgrade
-from registry_tui.service.database.tables import Base, CollaboratorRow, UserRow
+from registry_tui.service.database.tables import Base, CollaboratorRow, EnvironmentRoleRow, UserRow
 
 
 @pytest.fixture
@@ -54,6 +54,25 @@ def test_a_migration_keeps_rows_that_others_point_at(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     with pytest.raises(IntegrityError), database.session() as session:
         session.add(CollaboratorRow(project_id="none", user="none", role="viewer"))
+
+
+def test_people_who_were_named_before_become_users_who_may_do_what_they_could(tmp_path: Path) -> None:
+    database = Database.at(tmp_path / "service.db")
+    with database.engine.begin() as connection:
+        upgrade(connection, "0008")
+        connection.exec_driver_sql("INSERT INTO installation (key, value) VALUES ('account_id', 'a')")
+        _filled(connection, "users", name="ann", created_at="2026-11-22 12:00:00")
+        for name in ("lab", "plant"):
+            _filled(connection, "environments", id=name, bucket=name, name=name, creator="ann")
+        _filled(connection, "workspaces", id="w", environment_id="lab", creator="bob")
+    database.migrate()
+    with database.reading() as session:
+        users = {row.name: row for row in session.scalars(select(UserRow))}
+        held = {(row.user, row.environment_id, row.role) for row in session.scalars(select(EnvironmentRoleRow))}
+    assert set(users) == {"ann", "bob"} and {row.state for row in users.values()} == {"active"}
+    assert users["bob"].crn == f"crn:altus:iam:us-west-1:a:user:{users['bob'].id}"
+    roles = ("EnvironmentUser", "MLUser")
+    assert held == {(name, place, role) for name in users for place in ("lab", "plant") for role in roles}
 
 
 def test_times_come_back_in_utc_and_naive_ones_are_refused(database: Database) -> None:

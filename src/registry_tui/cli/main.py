@@ -42,6 +42,8 @@ COMMANDS = {
     "models": "models:app",
     "deployments": "deployments:app",
     "keys": "keys:app",
+    "users": "users:app",
+    "tokens": "tokens:app",
     "ranger": "ranger:app",
     "search": "search:search",
     "events": "events:app",

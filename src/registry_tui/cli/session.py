@@ -98,11 +98,16 @@ async def _model_names(client: RegistryClient) -> list[str]:
     return [each.name for name in await _registry_names(client) for each in (await client.models(name)).items]
 
 
+async def _user_names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.users()).items]
+
+
 complete_environment = completes(_environment_names)
 complete_workspace = completes(_workspace_names)
 complete_project = completes(_project_names)
 complete_registry = completes(_registry_names)
 complete_model = completes(_model_names)
+complete_user = completes(_user_names)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from registry_tui.client.deployments import Deployments
 from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
+from registry_tui.client.people import People
 from registry_tui.client.places import Places
 from registry_tui.client.ranger import Ranger
 from registry_tui.client.registries import Registries
@@ -13,5 +14,5 @@ from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
 
 
-class RegistryClient(Places, Registries, Ranger, Tracking, Models, Deployments, Search, Operations, Following):
+class RegistryClient(Places, People, Registries, Ranger, Tracking, Models, Deployments, Search, Operations, Following):
     """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""

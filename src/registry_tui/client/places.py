@@ -15,7 +15,6 @@ from registry_tui.schemas.places import (
     Project,
     ProjectCreate,
     ProjectCredentials,
-    User,
     Workspace,
     WorkspaceCreate,
 )
@@ -23,10 +22,6 @@ from registry_tui.schemas.places import (
 
 class Places(Transport):
     """Calls about the installation, environments, workspaces and projects."""
-
-    async def whoami(self) -> User:
-        """The acting principal."""
-        return await self._ask(User, "GET", "/user")
 
     async def status(self) -> PlatformStatus:
         """The parts' health as the service sees it, by real probes."""
@@ -55,10 +50,6 @@ class Places(Transport):
 
     async def delete_workspace(self, workspace: str) -> None:
         await self._send("DELETE", f"/workspaces/{segment(workspace)}")
-
-    async def users(self, **page: Any) -> Page[User]:
-        """Everybody who is known here, by name."""
-        return await self._ask(Page[User], "GET", "/users", params=page)
 
     async def projects(
         self,

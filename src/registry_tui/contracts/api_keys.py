@@ -1,4 +1,4 @@
-"""API keys: the service makes them, the gateway checks them."""
+"""API keys, which the service makes and the gateway checks, and tokens of people, which the service checks."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import secrets
 
 #: The start of every API key, so that people and secret scanners know it.
 PREFIX = "rtk"
+#: The start of every person's token.
+TOKEN_PREFIX = "rt"
 
 
-def new_key() -> tuple[str, str, str]:
-    """A new API key: its ID, the whole key (shown once), and the SHA-256 that is stored.
+def new_key(prefix: str = PREFIX) -> tuple[str, str, str]:
+    """A new API key or token: its ID, the whole of it (shown once), and the SHA-256 that is stored.
 
     The secret has 256 random bits, so that a plain hash is as good as a slow one.
     """
     id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return id_, f"{PREFIX}_{id_}_{secret}", digest(secret)
+    return id_, f"{prefix}_{id_}_{secret}", digest(secret)
 
 
 def digest(secret: str) -> str:

@@ -47,6 +47,8 @@ class Key:
     user: str
     expires_at: float
     revoked: bool = False
+    #: Whether its owner is suspended.
+    suspended: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Refusal(Exception):
 
 
 def authenticate(routes: Routes, authorization: str | None, now: float | None = None) -> Key:
-    """The key that a caller's `Authorization` header holds. Raises Refusal (401), which says what is wrong with it."""
+    """The key that a caller's `Authorization` header holds. Raises Refusal, which says what is wrong with it."""
     scheme, _, given = (authorization or "").partition(" ")
     if not authorization:
         raise _unauthorized("api-key-missing", "The call needs an API key, and has none")
@@ -33,6 +33,10 @@ def authenticate(routes: Routes, authorization: str | None, now: float | None = 
         raise _unauthorized("api-key-revoked", f"The API key {key.id} was revoked")
     if key.expires_at <= (time.time() if now is None else now):
         raise _unauthorized("api-key-expired", f"The API key {key.id} has expired")
+    if key.suspended:
+        raise Refusal(
+            403, "user-suspended", f"The user {key.user} is suspended", "An administrator lets users in again"
+        )
     return key
 
 

@@ -127,12 +127,3 @@ class ProjectCredentials(Schema):
             "MLFLOW_TRACKING_USERNAME": self.username,
             "MLFLOW_TRACKING_PASSWORD": self.password,
         }
-
-
-class User(Schema):
-    """A person of this installation, and what the account is entitled to."""
-
-    name: str
-    crn: str
-    created_at: datetime
-    entitlements: list[str] = []

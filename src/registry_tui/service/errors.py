@@ -2,7 +2,12 @@
 
 ServiceError
  ├─ InvalidInput      422
+ ├─ NotLoggedIn       401
+ │   ├─ TokenUnknown
+ │   ├─ TokenExpired
+ │   └─ TokenRevoked
  ├─ NotPermitted      403
+ │   └─ UserSuspended
  ├─ Missing           404
  ├─ AlreadyThere      409
  ├─ InUse             409
@@ -41,8 +46,29 @@ class InvalidInput(ServiceError):
     status, code, title = 422, "invalid-input", "The request is not valid"
 
 
+class NotLoggedIn(ServiceError):
+    status, code, title = 401, "not-logged-in", "Not logged in"
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="registry-tui"'})
+
+
+class TokenUnknown(NotLoggedIn):
+    code = "token-unknown"
+
+
+class TokenExpired(NotLoggedIn):
+    code = "token-expired"
+
+
+class TokenRevoked(NotLoggedIn):
+    code = "token-revoked"
+
+
 class NotPermitted(ServiceError):
     status, code, title = 403, "not-permitted", "Not permitted"
+
+
+class UserSuspended(NotPermitted):
+    code, title = "user-suspended", "The user is suspended"
 
 
 class Missing(ServiceError):

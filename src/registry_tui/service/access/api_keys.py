@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
 from registry_tui.contracts.api_keys import new_key
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
+from registry_tui.service.access.expiry import expiry
 from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import ApiKeyRow, now
-from registry_tui.service.errors import InvalidInput, Missing, WrongState
+from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
-
-#: How long a key is valid by default, and at most.
-DEFAULT_LIFE, LONGEST_LIFE = timedelta(days=365), timedelta(days=3650)
 
 
 def create_key(service: Service, principal: Principal, request: ApiKeyCreate) -> NewApiKey:
     """Makes a key of the principal's own; the answer alone holds it. Raises InvalidInput, PartUnavailable."""
     moment = now()
-    if request.days is not None and request.expires_at is not None:
-        message = "give either this or days"
-        raise InvalidInput(f"expires_at: {message}", errors=[FieldProblem(field="expires_at", message=message)])
-    life = DEFAULT_LIFE if request.days is None else timedelta(days=request.days)
-    expires = request.expires_at or moment + life
-    if expires.tzinfo is None:
-        expires = expires.replace(tzinfo=UTC)
-    if not moment < expires <= moment + LONGEST_LIFE:
-        message = f"must be in the future, and within {LONGEST_LIFE.days // 365} years"
-        raise InvalidInput(f"expires_at {message}", errors=[FieldProblem(field="expires_at", message=message)])
+    expires = expiry(moment, request.expires_at, request.days)
     id_, key, sha256 = new_key()
     row = ApiKeyRow(
         id=id_, name=request.name, sha256=sha256, user=principal.name, created_at=moment, expires_at=expires

@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
-from registry_tui.schemas.places import User
-from registry_tui.service.core import events, paging, permissions
+from registry_tui.schemas.people import EnvironmentRole, RolesHeld, User, UserChange, UserState
+from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.identity import ensure_user
-from registry_tui.service.database.tables import CollaboratorRow, UserRow
+from registry_tui.service.database.tables import (
+    CollaboratorRow,
+    EnvironmentRoleRow,
+    EnvironmentRow,
+    GroupMemberRow,
+    UserRow,
+)
+from registry_tui.service.errors import InUse, Missing, PartUnavailable
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing import mlflow as routing
+
+_ACTIONS: Mapping[UserState, str] = {UserState.SUSPENDED: "user.suspend", UserState.ACTIVE: "user.resume"}
 
 
-def put_user(service: Service, principal: Principal, name: str) -> User:
-    """Makes a user known. Raises NotPermitted, InvalidInput."""
+def put_user(service: Service, principal: Principal, name: str, change: UserChange) -> User:
+    """Makes a user known, or changes one. Raises NotPermitted, InvalidInput, InUse, PartUnavailable."""
     with events.recording(service, principal, "user.create", Resource("user", name, name)):
         permissions.require_administrator(principal, "add users")
-        return _schema(service, ensure_user(service, name))
+        identity.ensure_user(service, name)
+    if change == UserChange():
+        return get_user(service, principal, name)
+    return change_user(service, principal, name, change)
+
+
+def change_user(service: Service, principal: Principal, name: str, change: UserChange) -> User:
+    """Changes a user's name, e-mail or state: from the next request on, every door refuses who is suspended.
+
+    When MLflow does not answer, a suspension counts at the other doors already, and whoever is to be let in stays
+    suspended: PartUnavailable, try again. Raises Missing, NotPermitted, InUse.
+    """
+    action = "user.change" if change.state is None else _ACTIONS[change.state]
+    with events.recording(service, principal, action, Resource("user", name, name)):
+        permissions.require_administrator(principal, "change users")
+        if change.state is UserState.SUSPENDED and name == identity.owner_name(service):
+            raise InUse(f"{name} runs this installation and cannot be suspended", action="Suspend somebody else")
+        before = _write(service, name, change)
+        if change.state is not None:
+            try:
+                _tell_doors(service, name, change.state)
+            except PartUnavailable:
+                if change.state is UserState.ACTIVE:
+                    _write(service, name, UserChange(state=UserState(before)))
+                raise
+    return get_user(service, principal, name)
 
 
 def whoami(service: Service, principal: Principal) -> User:
     """The acting user."""
+    return get_user(service, principal, principal.name)
+
+
+def get_user(service: Service, principal: Principal, name: str) -> User:
+    """One user, as an administrator, oneself or who shares a project sees them. Raises Missing."""
     with service.database.reading() as session:
-        row = session.get_one(UserRow, principal.name)
-    return _schema(service, row)
+        row = session.scalars(_seen(principal).where(UserRow.name == name)).first()
+        if row is None:
+            raise _missing(name)
+        return _Schemas(service, session, [name]).of(row)
 
 
 def list_users(
@@ -33,22 +78,109 @@ def list_users(
 
     Raises InvalidInput for a wrong token.
     """
-    query = select(UserRow)
-    if not principal.administrator:
-        shared = CollaboratorRow.project_id.in_(permissions.own_projects(principal))
-        team = select(CollaboratorRow.user).where(shared)
-        query = query.where(or_(UserRow.name == principal.name, UserRow.name.in_(team)))
     with service.database.reading() as session:
         found = paging.keyset_page(
             session,
-            query,
+            _seen(principal),
             [paging.Key(UserRow.name)],
             scope=f"users:{principal.name}",
             page_size=page_size,
             page_token=page_token,
         )
-    return found.to_page(lambda row: _schema(service, row))
+        return found.to_page(_Schemas(service, session, [row.name for row in found.rows]).of)
 
 
-def _schema(service: Service, row: UserRow) -> User:
-    return User(name=row.name, crn=row.crn, created_at=row.created_at, entitlements=list(service.settings.entitlements))
+def _seen(principal: Principal) -> Select[UserRow]:
+    query = select(UserRow)
+    if principal.administrator:
+        return query
+    shared = CollaboratorRow.project_id.in_(permissions.own_projects(principal))
+    team = select(CollaboratorRow.user).where(shared)
+    return query.where(or_(UserRow.name == principal.name, UserRow.name.in_(team)))
+
+
+def _missing(name: str) -> Missing:
+    return Missing(f"There is no user {name!r}", action="See `registry-tui users list`")
+
+
+def _write(service: Service, name: str, change: UserChange) -> str:
+    """Writes what is to change; returns the state before. Raises Missing."""
+    with service.database.session() as session:
+        row = session.get(UserRow, name)
+        if row is None:
+            raise _missing(name)
+        before = row.state
+        if change.full_name is not None:
+            row.full_name = change.full_name
+        if change.email is not None:
+            row.email = change.email
+        if change.state is not None:
+            row.state = change.state.value
+    return before
+
+
+def _tell_doors(service: Service, name: str, state: UserState) -> None:
+    """Has MLflow and the gateway refuse a person, or let them in again. Raises PartUnavailable."""
+    gateway_link.publish(service)
+    routing.publish(service)
+    if state is UserState.SUSPENDED:
+        service.access.lock_out(name)
+    else:
+        service.access.let_in(name)
+    with service.database.reading() as session:
+        projects = list(session.scalars(select(CollaboratorRow.project_id).where(CollaboratorRow.user == name)))
+    for project_id in projects:
+        routing.mirror_access(service, project_id)
+
+
+class _Schemas:
+    """Users as the API shows them, with the groups and roles of all of them asked for at once."""
+
+    def __init__(self, service: Service, session: Session, names: Sequence[str]) -> None:
+        self._service = service
+        self._owner = identity.owner_name(service)
+        self._groups: dict[str, list[str]] = {}
+        query = select(GroupMemberRow).where(GroupMemberRow.user.in_(names)).order_by(GroupMemberRow.group)
+        for member in session.scalars(query):
+            self._groups.setdefault(member.user, []).append(member.group)
+        self._roles: dict[str, dict[str, set[str]]] = {}
+        self._environments: Mapping[str, str] = dict(
+            session.execute(select(EnvironmentRow.id, EnvironmentRow.name).order_by(EnvironmentRow.name)).tuples().all()
+        )
+        in_groups = {group for groups in self._groups.values() for group in groups}
+        held = select(EnvironmentRoleRow).where(
+            or_(EnvironmentRoleRow.user.in_(names), EnvironmentRoleRow.group.in_(in_groups))
+        )
+        by_group: dict[str, list[EnvironmentRoleRow]] = {}
+        for row in session.scalars(held):
+            if row.user is not None:
+                self._roles.setdefault(row.user, {}).setdefault(row.environment_id, set()).add(row.role)
+            elif row.group is not None:
+                by_group.setdefault(row.group, []).append(row)
+        for user, groups in self._groups.items():
+            for group in groups:
+                for row in by_group.get(group, ()):
+                    self._roles.setdefault(user, {}).setdefault(row.environment_id, set()).add(row.role)
+
+    def of(self, row: UserRow) -> User:
+        held = self._roles.get(row.name, {})
+        return User(
+            name=row.name,
+            crn=row.crn,
+            created_at=row.created_at,
+            entitlements=list(self._service.settings.entitlements),
+            full_name=row.full_name,
+            email=row.email,
+            state=UserState(row.state),
+            administrator=row.name == self._owner,
+            groups=self._groups.get(row.name, []),
+            roles=[
+                RolesHeld(
+                    environment_id=id_,
+                    environment_name=name,
+                    roles=[role for role in EnvironmentRole if role.value in held[id_]],
+                )
+                for id_, name in self._environments.items()
+                if id_ in held
+            ],
+        )

@@ -7,6 +7,7 @@ that somebody who works in two projects keeps the registry when leaving one of t
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -49,9 +50,9 @@ class _WantedRole:
 class Access:
     """Every method may be repeated and raises as `Mlflow` does. Changes count from the next request on."""
 
-    def __init__(self, mlflow: Mlflow, secrets: Secrets) -> None:
+    def __init__(self, mlflow: Mlflow, installation: Secrets) -> None:
         self._mlflow = mlflow
-        self._secrets = secrets
+        self._secrets = installation
         self._lock = threading.Lock()
         #: Users whose password was proved since this service started.
         self._proved: set[str] = set()
@@ -73,6 +74,24 @@ class Access:
             if not self._accepts(user):
                 self._mlflow.call("PATCH", "users/update-password", json=credentials)
         self._proved.add(user)
+
+    def lock_out(self, user: str) -> None:
+        """Makes MLflow refuse a user's password, which only `let_in` brings back."""
+        with suppress(Missing):
+            nobody_knows = {"username": user, "password": secrets.token_urlsafe(32)}
+            self._mlflow.call("PATCH", "users/update-password", json=nobody_knows)
+        self._proved.discard(user)
+
+    def let_in(self, user: str) -> None:
+        """Makes MLflow accept a user's password again."""
+        self._proved.discard(user)
+        self.ensure_user(user)
+
+    def remove_user(self, user: str) -> None:
+        """Makes MLflow forget a user, with all that it granted them."""
+        with suppress(Missing):
+            self._mlflow.call("DELETE", "users/delete", json={"username": user})
+        self._proved.discard(user)
 
     def _accepts(self, user: str) -> bool:
         try:

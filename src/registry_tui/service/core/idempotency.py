@@ -27,6 +27,7 @@ from registry_tui.service.database.tables import (
     EnvironmentRow,
     IdempotencyRow,
     ProjectRow,
+    UserTokenRow,
     WorkflowRow,
     WorkspaceRow,
     now,
@@ -50,6 +51,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (WorkspaceRow, "workspace"),
     (EnvironmentRow, "environment"),
     (ApiKeyRow, "key"),
+    (UserTokenRow, "token"),
 )
 
 

@@ -7,12 +7,14 @@ import pwd
 import re
 import uuid
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.people import UserState
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import InstallationRow, UserRow, new_id
-from registry_tui.service.errors import InvalidInput, NotPermitted
+from registry_tui.service.errors import InvalidInput, NotPermitted, UserSuspended
 
 USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
 #: The form of each resource's CRN (the documented system's; `modelregistry` is ours).
@@ -61,7 +63,7 @@ def owner_principal(service: Service, request_id: str | None = None) -> Principa
 def acting_principal(service: Service, user: str | None, request_id: str) -> Principal:
     """The acting person of a request: the owner of the socket, or the user that the request names.
 
-    Raises InvalidInput for a name that cannot be one, NotPermitted for an unknown user.
+    Raises InvalidInput for a name that cannot be one, NotPermitted for an unknown user, UserSuspended.
     """
     if user is None or user == owner_name(service):
         return owner_principal(service, request_id)
@@ -71,9 +73,24 @@ def acting_principal(service: Service, user: str | None, request_id: str) -> Pri
     if row is None:
         raise NotPermitted(
             f"There is no user {user!r} in this installation",
-            action="An administrator adds users by making them collaborators of a project",
+            action=f"An administrator adds users: `registry-tui users create {user}`",
         )
-    return Principal(row.name, row.crn, request_id)
+    return principal_of_row(service, row, request_id)
+
+
+def principal_of_row(service: Service, row: UserRow, request_id: str) -> Principal:
+    """A known person acting. Raises UserSuspended."""
+    if row.state == UserState.SUSPENDED.value:
+        raise UserSuspended(
+            f"The user {row.name} is suspended",
+            action="An administrator lets users in again: `registry-tui users resume`",
+        )
+    return Principal(row.name, row.crn, request_id, administrator=row.name == owner_name(service))
+
+
+def suspended(session: Session) -> frozenset[str]:
+    """The names of the people whom every door refuses."""
+    return frozenset(session.scalars(select(UserRow.name).where(UserRow.state == UserState.SUSPENDED.value)))
 
 
 def check_user_name(service: Service, name: str) -> None:

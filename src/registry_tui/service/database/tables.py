@@ -72,6 +72,46 @@ class UserRow(Base):
     id: Mapped[str] = mapped_column(default=new_id, unique=True)
     crn: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    full_name: Mapped[str] = mapped_column(default="")
+    email: Mapped[str] = mapped_column(default="")
+    #: A `schemas.people.UserState`.
+    state: Mapped[str] = mapped_column(default="active")
+
+
+class UserTokenRow(Base):
+    """A person's token for the service; only the SHA-256 of its secret is kept."""
+
+    __tablename__ = "user_tokens"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    sha256: Mapped[str]
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class GroupRow(Base):
+    __tablename__ = "groups"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(default=new_id, unique=True)
+    description: Mapped[str] = mapped_column(default="")
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    members: Mapped[list[GroupMemberRow]] = relationship(
+        cascade="all, delete-orphan", order_by="GroupMemberRow.user", passive_deletes=True
+    )
+
+
+class GroupMemberRow(Base):
+    __tablename__ = "group_members"
+
+    group: Mapped[str] = mapped_column(ForeignKey("groups.name", ondelete="CASCADE"), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class EnvironmentRow(Base):
@@ -95,6 +135,23 @@ class EnvironmentRow(Base):
 
     workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
     model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
+
+
+class EnvironmentRoleRow(Base):
+    """A role in an environment, of a user or of a group: one of both is set."""
+
+    __tablename__ = "environment_roles"
+    __table_args__ = (
+        UniqueConstraint("environment_id", "user", "role"),
+        UniqueConstraint("environment_id", "group", "role"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), index=True)
+    user: Mapped[str | None] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), index=True)
+    group: Mapped[str | None] = mapped_column(ForeignKey("groups.name", ondelete="CASCADE"), index=True)
+    #: A `schemas.people.EnvironmentRole`.
+    role: Mapped[str]
 
 
 class RangerPolicyRow(Base):

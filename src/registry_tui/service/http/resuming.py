@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from registry_tui.schemas.operations import Accepted, Workflow
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import ApiKeyRow, WorkflowRow
+from registry_tui.service.database.tables import ApiKeyRow, UserTokenRow, WorkflowRow
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.engine.rows import get_row, to_schema
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import versions
 from registry_tui.service.places import environments, projects, workspaces
 from registry_tui.service.registries import lifecycle as registries
+
+#: What only the answer shows that was lost.
+_SHOWN_ONCE: Mapping[str, type[ApiKeyRow | UserTokenRow]] = {"key": ApiKeyRow, "token": UserTokenRow}
 
 
 def answer_from(service: Service, principal: Principal, made: str, kind: Any) -> BaseModel | None:
@@ -27,8 +31,8 @@ def answer_from(service: Service, principal: Principal, made: str, kind: Any) ->
         with service.database.reading() as session:
             row = get_row(session, id_)
         return to_schema(row) if kind is Workflow else _accepted(service, principal, row)
-    if what == "key":
-        _forget_key(service, id_)
+    if what in _SHOWN_ONCE:
+        _forget_key(service, _SHOWN_ONCE[what], id_)
         return None
     try:
         if what == "project":
@@ -55,9 +59,9 @@ def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseM
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 
 
-def _forget_key(service: Service, id_: str) -> None:
-    """Takes away an API key that nobody has seen: only the answer that was lost held it."""
+def _forget_key(service: Service, table: type[ApiKeyRow | UserTokenRow], id_: str) -> None:
+    """Takes away a key or token that nobody has seen: only the answer that was lost held it."""
     with service.database.session() as session:
-        row = session.get(ApiKeyRow, id_)
+        row = session.get(table, id_)
         if row is not None:
             session.delete(row)

@@ -40,10 +40,18 @@ def publish(service: Service) -> None:
             )
         )
         keys = session.scalars(select(ApiKeyRow))
+        suspended = identity.suspended(session)
         routes = Routes(
             deployments=tuple(_route(service, row) for row in rows),
             keys=tuple(
-                Key(row.id, row.sha256, row.user, row.expires_at.timestamp(), row.revoked_at is not None)
+                Key(
+                    row.id,
+                    row.sha256,
+                    row.user,
+                    row.expires_at.timestamp(),
+                    row.revoked_at is not None,
+                    row.user in suspended,
+                )
                 for row in keys
             ),
             administrators=(identity.owner_name(service),),

@@ -43,8 +43,9 @@ def publish(service: Service) -> None:
             )
         ).all()
         registries = session.scalars(select(RegistryRow)).all()
+        suspended = identity.suspended(session)
         routes = Routes(
-            projects={project.mlflow_workspace: _project_route(project) for project in projects},
+            projects={project.mlflow_workspace: _project_route(project, suspended) for project in projects},
             registries={
                 registry.mlflow_workspace: RegistryRoute(registry.id, registry.environment.bucket, registry.prefix)
                 for registry in registries
@@ -70,7 +71,8 @@ def mirror_access(service: Service, project_id: str) -> None:
         project = session.get(ProjectRow, project_id)
         if project is None or project.state == "deleting":
             return
-        roles = {collaborator.user: Role(collaborator.role) for collaborator in project.collaborators}
+        suspended = identity.suspended(session)
+        roles = {each.user: Role(each.role) for each in project.collaborators if each.user not in suspended}
         roles[identity.owner_name(service)] = Role.ADMIN
         registry = registry_of(project)
     service.access.mirror_project(
@@ -103,7 +105,7 @@ def _project_ids(session: Session, environment_id: str) -> list[str]:
     return list(session.scalars(query))
 
 
-def _project_route(project: ProjectRow) -> ProjectRoute:
+def _project_route(project: ProjectRow, suspended: frozenset[str]) -> ProjectRoute:
     workspace = project.workspace
     environment = workspace.environment
     registry = registry_of(project)
@@ -115,7 +117,7 @@ def _project_route(project: ProjectRow) -> ProjectRoute:
         bucket=environment.bucket,
         registry=None if registry is None else registry.mlflow_workspace,
         refusal="" if registry is not None else _refusal(project, workspace, environment),
-        collaborators={each.user: each.role for each in project.collaborators},
+        collaborators={each.user: each.role for each in project.collaborators if each.user not in suspended},
     )
 
 

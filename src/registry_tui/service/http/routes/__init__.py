@@ -11,7 +11,18 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from registry_tui.contracts import names
 from registry_tui.service.errors import InvalidInput
 
-MODULES = ("system", "places", "registries", "tracking", "models", "deployments", "search", "events", "workflows")
+MODULES = (
+    "system",
+    "places",
+    "people",
+    "registries",
+    "tracking",
+    "models",
+    "deployments",
+    "search",
+    "events",
+    "workflows",
+)
 #: Modules whose addresses are those of another program's API; they stand beside ours, not below.
 FOREIGN = ("ranger",)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Security
+from fastapi.security import HTTPBearer
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from registry_tui.contracts import names
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from registry_tui.service.access import tokens
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
+
+USER_HEADER = "X-Registry-User"
 
 
 def service_dependency(request: Request) -> Service:
@@ -21,15 +25,36 @@ def service_dependency(request: Request) -> Service:
     return service
 
 
+_BEARER = HTTPBearer(auto_error=False, description="A person's token: `registry-tui tokens create NAME`")
+
+
+def bearer_of(request: Request) -> str | None:
+    """The bearer token of a request; None when it shows none."""
+    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def principal_of_request(request: Request) -> Principal:
+    """The acting principal of a request: whose token it shows, else the user that it names, else the socket's owner.
+
+    Raises NotLoggedIn, UserSuspended, InvalidInput, NotPermitted.
+    """
+    service = service_dependency(request)
+    request_id: str = request.state.request_id
+    if (token := bearer_of(request)) is not None:
+        return tokens.principal_of(service, token, request_id)
+    return identity.acting_principal(service, request.headers.get(USER_HEADER), request_id)
+
+
 def principal_dependency(
     request: Request,
-    service: Annotated[Service, Depends(service_dependency)],
-    registry_user: Annotated[
-        str | None, Header(alias="X-Registry-User", description="Acts as this user instead of the socket's owner")
+    _bearer: Annotated[object, Security(_BEARER)],
+    _registry_user: Annotated[
+        str | None, Header(alias=USER_HEADER, description="Acts as this user instead of the socket's owner")
     ] = None,
 ) -> Principal:
     """The acting principal, under the request's ID."""
-    return identity.acting_principal(service, registry_user, request.state.request_id)
+    return principal_of_request(request)
 
 
 @dataclass(frozen=True)

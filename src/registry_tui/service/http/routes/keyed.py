@@ -21,6 +21,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.core.idempotency import Answered, Keyed
 from registry_tui.service.errors import KeyReused, ServiceError, StillUnderWay
 from registry_tui.service.http import resuming
+from registry_tui.service.http.routes.dependencies import USER_HEADER, bearer_of, principal_of_request
 
 HEADER = "Idempotency-Key"
 #: Tells that an answer is the one that was given before.
@@ -104,11 +105,11 @@ class KeyedRoute(APIRoute):
                 return await handle(request)
             service: Service = request.app.state.service
             turns: Turns = request.app.state.turns
-            user = request.headers.get("X-Registry-User")
+            person = await run_in_threadpool(_person, service, request)
             address = f"{request.scope['path']}?{request.scope['query_string'].decode('latin-1')}".rstrip("?")
             asked = idempotency.keyed(
                 service,
-                user or identity.owner_name(service),
+                person,
                 key,
                 request.method,
                 address,
@@ -119,7 +120,7 @@ class KeyedRoute(APIRoute):
                 if isinstance(found, Answered):
                     return self._answer(found.status, found.body)
                 if found.made is not None:
-                    answer = await run_in_threadpool(self._resume, service, user, request, found.made)
+                    answer = await run_in_threadpool(self._resume, service, request, found.made)
                     if answer is not None:
                         await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
                         return self._answer(self._status, answer)
@@ -134,9 +135,8 @@ class KeyedRoute(APIRoute):
     def _answer(self, status: int, body: bytes) -> Response:
         return Response(body, status, {REPLAYED: "true"}, media_type="application/json" if body else None)
 
-    def _resume(self, service: Service, user: str | None, request: Request, made: str) -> bytes | None:
-        principal = identity.acting_principal(service, user, request.state.request_id)
-        answer = resuming.answer_from(service, principal, made, self.response_model)
+    def _resume(self, service: Service, request: Request, made: str) -> bytes | None:
+        answer = resuming.answer_from(service, principal_of_request(request), made, self.response_model)
         return None if answer is None else answer.model_dump_json().encode()
 
     @staticmethod
@@ -155,6 +155,13 @@ class KeyedRoute(APIRoute):
             idempotency.current.reset(token)
         await run_in_threadpool(idempotency.answered, service, asked, response.status_code, bytes(response.body))
         return response
+
+
+def _person(service: Service, request: Request) -> str:
+    """Whose request it is: a key of one person is another key of somebody else. Raises NotLoggedIn, UserSuspended."""
+    if bearer_of(request) is not None:
+        return principal_of_request(request).name
+    return request.headers.get(USER_HEADER) or identity.owner_name(service)
 
 
 def _status_of(error: Exception) -> int:

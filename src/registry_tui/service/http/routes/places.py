@@ -1,4 +1,4 @@
-"""Environments, workspaces, projects, collaborators, users."""
+"""Environments, workspaces, projects, collaborators."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from registry_tui.schemas.places import (
     Project,
     ProjectCreate,
     ProjectCredentials,
-    User,
     Workspace,
     WorkspaceCreate,
 )
-from registry_tui.service.access import collaborators, people
+from registry_tui.service.access import collaborators
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.places import environments, projects, workspaces
@@ -149,21 +148,3 @@ def remove_collaborator(service: ServiceIn, principal: Acting, project: str, use
 def get_credentials(service: ServiceIn, principal: Acting, project: str) -> ProjectCredentials:
     """The settings with which stock MLflow code works in a project, as you."""
     return collaborators.get_credentials(service, principal, project)
-
-
-@router.get("/users", tags=["users"])
-def list_users(service: ServiceIn, principal: Acting, page: PageIn) -> Page[User]:
-    """Everybody who is known here, by name."""
-    return people.list_users(service, principal, page_size=page.page_size, page_token=page.page_token)
-
-
-@router.put("/users/{user}", tags=["users"])
-def put_user(service: ServiceIn, principal: Acting, user: str) -> User:
-    """Makes a user known; for administrators."""
-    return people.put_user(service, principal, user)
-
-
-@router.get("/user", tags=["users"])
-def whoami(service: ServiceIn, principal: Acting) -> User:
-    """You."""
-    return people.whoami(service, principal)

@@ -1,0 +1,90 @@
+"""`users`: the people of this installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.schemas.people import RolesHeld, User, UserChange, UserState
+
+app = session.new_app("Users: the people of this installation.")
+
+
+def _roles(held: list[RolesHeld]) -> str:
+    return "; ".join(f"{each.environment_name}: {', '.join(each.roles)}" for each in held)
+
+
+COLUMNS = [
+    Column[User]("NAME", lambda each: each.name),
+    Column[User]("FULL NAME", lambda each: each.full_name or None),
+    Column[User]("STATE", lambda each: each.state),
+    Column[User]("GROUPS", lambda each: ", ".join(each.groups) or None, flexible=True),
+    Column[User](
+        "ROLES", lambda each: "administrator" if each.administrator else _roles(each.roles) or None, flexible=True
+    ),
+    Column[User]("CREATED", lambda each: each.created_at),
+]
+
+UserArgument = Annotated[str, typer.Argument(help="Name of the user.", autocompletion=session.complete_user)]
+FullNameOption = Annotated[str | None, typer.Option(help="The person's whole name.")]
+EmailOption = Annotated[str | None, typer.Option(help="An e-mail address.")]
+
+
+def _print(found: User, as_json: bool) -> None:
+    fields = {
+        "name": found.name,
+        "full name": found.full_name or None,
+        "e-mail": found.email or None,
+        "state": found.state,
+        "CRN": found.crn,
+        "administrator": found.administrator,
+        "groups": ", ".join(found.groups) or None,
+        "roles": _roles(found.roles) or None,
+        "created": found.created_at,
+    }
+    output.print_one(found, fields, as_json=as_json)
+
+
+@app.command("list")
+def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False) -> None:
+    """List the users; without being administrator those who share a project with you."""
+    session.ask(lambda client: output.print_list(client.users, COLUMNS, as_json=as_json, limit=limit))
+
+
+@app.command()
+def show(user: UserArgument, as_json: session.JsonOption = False) -> None:
+    """Show one user, with groups and roles."""
+    _print(session.ask(lambda client: client.user(user)), as_json)
+
+
+@app.command()
+def create(
+    user: Annotated[str, typer.Argument(help="1 to 64 letters, digits and . _ @ + -.")],
+    full_name: FullNameOption = None,
+    email: EmailOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Make a user known, or change the name and e-mail of one.
+
+    Example: registry-tui users create ada --full-name "Ada Lovelace"
+    """
+    change = session.build(UserChange, full_name=full_name, email=email)
+    _print(session.ask(lambda client: client.put_user(user, change)), as_json)
+
+
+@app.command()
+def suspend(user: UserArgument, yes: session.YesOption = False) -> None:
+    """Refuse a user at every door from now on; nothing of theirs is deleted."""
+    session.confirm(f"Suspend {user}? Every call with their tokens, keys and passwords is refused.", yes=yes)
+    session.ask(lambda client: client.change_user(user, UserChange(state=UserState.SUSPENDED)))
+    output.note(f"{user} is suspended")
+
+
+@app.command()
+def resume(user: UserArgument) -> None:
+    """Let a suspended user in again."""
+    session.ask(lambda client: client.change_user(user, UserChange(state=UserState.ACTIVE)))
+    output.note(f"{user} is active")

@@ -1,0 +1,116 @@
+"""People at every door: tokens, suspension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import Refused, RegistryError
+from registry_tui.schemas.deployments import ApiKeyCreate
+from registry_tui.schemas.people import UserChange, UserState, UserTokenCreate
+from registry_tui.schemas.places import CollaboratorChange, Role
+from support import served
+from support.platforms import Platform, unique
+from support.raw_mlflow import RawMlflow, contributor
+from support.served import split
+
+
+@dataclass(frozen=True)
+class Doors:
+    """One person at every door of the platform, each of which answers with an HTTP status."""
+
+    platform: Platform
+    name: str
+    token: str
+    key: str
+    mlflow: RawMlflow
+    endpoint: str
+
+    def service(self, **headers: str) -> int:
+        transport = httpx.HTTPTransport(uds=str(self.platform.home.service_socket))
+        with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=60) as http:
+            return http.get("/projects", headers=headers).status_code
+
+    def by_token(self) -> int:
+        return self.service(Authorization=f"Bearer {self.token}")
+
+    def by_name(self) -> int:
+        return self.service(**{"X-Registry-User": self.name})
+
+    def by_mlflow(self) -> int:
+        return self.mlflow.ask("POST", "experiments/search", json={"max_results": 10}).status_code
+
+    def by_gateway(self) -> int:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.post(
+            self.endpoint, json=split(a=[1.0], b=[2.0]), headers=headers, trust_env=False, timeout=60
+        ).status_code
+
+    def answers(self) -> list[int]:
+        return [self.by_token(), self.by_name(), self.by_mlflow(), self.by_gateway()]
+
+
+@pytest.fixture
+def doors(platform: Platform) -> Doors:
+    made = served.register(platform, platform.new_project())
+    deployment = served.deploy(platform, made)
+    mlflow = contributor(platform, made.project.id)
+    token = platform.ask(lambda client: client.create_token(mlflow.user, UserTokenCreate(name="laptop"))).token
+    key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="calls")), user=mlflow.user).key
+    endpoint = f"http://127.0.0.1:{platform.ports.gateway}/endpoints/{deployment.access_key}/invocations"
+    return Doors(platform, mlflow.user, token, key, mlflow, endpoint)
+
+
+def test_a_suspended_person_is_refused_at_every_door_at_once_and_let_in_again(doors: Doors) -> None:
+    platform, name = doors.platform, doors.name
+    try:
+        assert doors.answers() == [200] * 4
+        platform.call(RegistryClient.change_user, name, UserChange(state=UserState.SUSPENDED))
+        assert doors.answers() == [403, 403, 401, 403]
+        # What others change in the project meanwhile lets nobody in.
+        project = platform.ask(lambda client: client.projects()).items[0].id
+        platform.call(RegistryClient.set_collaborator, project, name, CollaboratorChange(role=Role.VIEWER))
+        assert doors.answers() == [403, 403, 401, 403]
+        platform.call(RegistryClient.change_user, name, UserChange(state=UserState.ACTIVE))
+        assert doors.answers() == [200] * 4
+    finally:
+        served.take_away()
+
+
+def test_whoever_runs_the_installation_cannot_be_suspended(platform: Platform) -> None:
+    owner = platform.ask(lambda client: client.whoami())
+    assert owner.administrator
+    with pytest.raises(RegistryError, match="cannot be suspended"):
+        platform.call(RegistryClient.change_user, owner.name, UserChange(state=UserState.SUSPENDED))
+
+
+def test_only_the_administrator_makes_and_changes_users(platform: Platform) -> None:
+    name = unique("u")
+    platform.call(RegistryClient.put_user, name, UserChange(full_name="Ada Lovelace", email="ada@example.org"))
+    found = platform.ask(lambda client: client.whoami(), user=name)
+    assert (found.full_name, found.email, found.state) == ("Ada Lovelace", "ada@example.org", UserState.ACTIVE)
+    for change in (UserChange(full_name="x"), UserChange(state=UserState.SUSPENDED)):
+        with pytest.raises(Refused):
+            platform.ask(lambda client, change=change: client.change_user(name, change), user=name)  # type: ignore[misc]
+    with pytest.raises(Refused):
+        platform.ask(lambda client: client.put_user(unique("u"), UserChange()), user=name)
+
+
+def test_commands_make_people_and_tokens(platform: Platform) -> None:
+    name = unique("u")
+    assert name in platform.command("users", "create", name, "--full-name", "Ada Lovelace").stdout
+    token = platform.command("tokens", "create", "laptop", "--for", name).stdout.strip()
+    listed = platform.command("tokens", "list", "--for", name).stdout
+    id_ = token.split("_")[1]
+    assert id_ in listed and token not in listed
+    assert platform.command("users", "suspend", name, "--yes").returncode == 0
+    refused = platform.command("--user", name, "projects", "list", check=False)
+    assert refused.returncode == 1 and "suspended" in refused.stderr
+    platform.command("users", "resume", name)
+    assert platform.command("--user", name, "projects", "list", check=False).returncode == 0
+    assert platform.command("tokens", "revoke", f"rt_{id_}", "--for", name, "--yes").returncode == 0
+    again = platform.command("tokens", "revoke", id_, "--for", name, "--yes", check=False)
+    assert again.returncode == 1 and "revoked already" in again.stderr
