@@ -28,6 +28,7 @@ class Doors:
     key: str
     mlflow: RawMlflow
     endpoint: str
+    project: str
 
     def service(self, **headers: str) -> int:
         transport = httpx.HTTPTransport(uds=str(self.platform.home.service_socket))
@@ -56,28 +57,24 @@ class Doors:
 @pytest.fixture
 def doors(platform: Platform) -> Doors:
     made = served.register(platform, platform.new_project())
-    deployment = served.deploy(platform, made)
+    deployment = served.deploy(platform, made, authentication=True)
     mlflow = contributor(platform, made.project.id)
     token = platform.ask(lambda client: client.create_token(mlflow.user, UserTokenCreate(name="laptop"))).token
     key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="calls")), user=mlflow.user).key
     endpoint = f"http://127.0.0.1:{platform.ports.gateway}/endpoints/{deployment.access_key}/invocations"
-    return Doors(platform, mlflow.user, token, key, mlflow, endpoint)
+    return Doors(platform, mlflow.user, token, key, mlflow, endpoint, made.project.id)
 
 
 def test_a_suspended_person_is_refused_at_every_door_at_once_and_let_in_again(doors: Doors) -> None:
     platform, name = doors.platform, doors.name
-    try:
-        assert doors.answers() == [200] * 4
-        platform.call(RegistryClient.change_user, name, UserChange(state=UserState.SUSPENDED))
-        assert doors.answers() == [403, 403, 401, 403]
-        # What others change in the project meanwhile lets nobody in.
-        project = platform.ask(lambda client: client.projects()).items[0].id
-        platform.call(RegistryClient.set_collaborator, project, name, CollaboratorChange(role=Role.VIEWER))
-        assert doors.answers() == [403, 403, 401, 403]
-        platform.call(RegistryClient.change_user, name, UserChange(state=UserState.ACTIVE))
-        assert doors.answers() == [200] * 4
-    finally:
-        served.take_away()
+    assert doors.answers() == [200] * 4
+    platform.call(RegistryClient.change_user, name, UserChange(state=UserState.SUSPENDED))
+    assert doors.answers() == [403, 403, 401, 403]
+    # What others change in the project meanwhile lets nobody in.
+    platform.call(RegistryClient.set_collaborator, doors.project, name, CollaboratorChange(role=Role.VIEWER))
+    assert doors.answers() == [403, 403, 401, 403]
+    platform.call(RegistryClient.change_user, name, UserChange(state=UserState.ACTIVE))
+    assert doors.answers() == [200] * 4
 
 
 def test_whoever_runs_the_installation_cannot_be_suspended(platform: Platform) -> None:
