@@ -58,6 +58,8 @@ class Routes:
     deployments: tuple[Route, ...] = ()
     keys: tuple[Key, ...] = ()
     administrators: tuple[str, ...] = ()
+    #: Names under which a proxy's callers reach the gateway, besides this machine's own.
+    hosts: tuple[str, ...] = ()
 
     @cached_property
     def by_access_key(self) -> Mapping[str, Route]:
@@ -77,6 +79,7 @@ class Routes:
             "deployments": [asdict(route) for route in self.deployments],
             "keys": [asdict(key) for key in self.keys],
             "administrators": self.administrators,
+            "hosts": self.hosts,
         }
         return json.dumps(values, indent=1)
 
@@ -89,7 +92,8 @@ class Routes:
             replicas = tuple(Replica(**replica) for replica in route["replicas"])
             deployments.append(Route(**{**route, "replicas": replicas, "members": tuple(route["members"])}))
         keys = tuple(Key(**key) for key in values["keys"])
-        return cls(tuple(deployments), keys, tuple(values["administrators"]))
+        hosts = tuple(values.get("hosts", ()))
+        return cls(tuple(deployments), keys, tuple(values["administrators"]), hosts)
 
 
 class RoutesFile:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
 from registry_tui.gateway import access, bodies, problems, words
@@ -51,7 +52,7 @@ class Gateway:
 
     def application(self, deployment: str | None = None) -> web.Application:
         """The web application: of all deployments, or of one that has a port of its own."""
-        app = web.Application(client_max_size=1 << 62, middlewares=[_leaving, problems.refusals])
+        app = web.Application(client_max_size=1 << 62, middlewares=[_leaving, problems.refusals, self._for_programs])
         app[LEAVING] = self.leaving
         if deployment is None:
             app.router.add_post("/model", self.model)
@@ -63,6 +64,18 @@ class Gateway:
             app.router.add_post("/model", self.model)
             app.router.add_route("*", "/{path}", self.own_port)
         return app
+
+    @web.middleware
+    async def _for_programs(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Refuses what a web page of another site could send."""
+        problem = web_pages.problem(request.method, request.headers, self.routes.current().hosts)
+        if problem is not None:
+            raise Refusal(403, "foreign-page", problem, web_pages.ACTION)
+        if request.method == "POST" and web_pages.is_simple(content_type := request.headers.get("Content-Type", "")):
+            detail = f"The body is announced as {content_type[:100]!r}"
+            raise Refusal(415, "wrong-type", detail, "Send JSON with `Content-Type: application/json`")
+        answer: web.StreamResponse = await handler(request)
+        return answer
 
     def control(self) -> web.Application:
         """The application on the unix socket that only the service reaches."""

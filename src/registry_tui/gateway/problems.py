@@ -39,7 +39,7 @@ def response(refusal: Refusal, request_id: str = "") -> web.Response:
     headers = {"X-Request-ID": request_id}
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.status == 415:
+    if refusal.code == "encoding-unsupported":
         headers["Accept-Encoding"] = "gzip, deflate"
     if refusal.allow:
         headers["Allow"] = refusal.allow

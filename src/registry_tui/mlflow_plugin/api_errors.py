@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from registry_tui.contracts import web_pages
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, WORKSPACE_HEADER, Asked, answering
 
 #: For answers without a code. Only names that MLflow 2.14 knows: its client fails at any other.
@@ -63,6 +64,9 @@ class ApiErrors:
         if (unreadable := _unreadable(headers)) is not None:
             message = f"The header {unreadable} is not UTF-8 text."
             await _json_error(HTTPStatus.BAD_REQUEST, message)(scope, receive, send)
+            return
+        if (refusal := _foreign_page(scope["method"], headers)) is not None:
+            await _json_error(HTTPStatus.FORBIDDEN, refusal)(scope, receive, send)
             return
         if not _is_basic(headers.get("authorization")) and not scope["path"].startswith(_MODEL_GATEWAY):
             # MLflow answers 500 to other schemes. Without the header, it asks for name and password.
@@ -164,6 +168,15 @@ def _unreadable(headers: Headers) -> str | None:
         except UnicodeDecodeError:
             return name
     return None
+
+
+def _foreign_page(method: str, headers: Headers) -> str | None:
+    """Why a request is refused as one of another site's page.
+
+    MLflow itself lets pages of every other port of this machine act with the password that a browser keeps.
+    """
+    problem = web_pages.problem(method, headers)
+    return None if problem is None else f"{problem}. {web_pages.ACTION}."
 
 
 def _is_basic(authorization: str | None) -> bool:

@@ -162,6 +162,7 @@ def main() -> None:
         log_config=uvicorn_log_config(),
         timeout_graceful_shutdown=_GRACE_SECONDS,
         server_header=False,
+        ws="none",
     )
 
 

@@ -15,7 +15,7 @@ PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
 FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
-_LISTS = ("entitlements", "package_indexes")
+_LISTS = ("entitlements", "package_indexes", "gateway_hosts")
 
 
 class Settings(BaseModel):
@@ -49,6 +49,9 @@ class Settings(BaseModel):
     replica_patience: float = Field(default=300.0, gt=0)
     #: Addresses of package indexes that environments of models are built from, before uv's own. Models may name these.
     package_indexes: tuple[str, ...] = ()
+    #: Names under which callers reach the gateway through a proxy that passes the header Host on; this machine's own
+    #: always work.
+    gateway_hosts: tuple[str, ...] = ()
     #: The first of the ports of 127.0.0.1 that deployments with a port of their own get.
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
     #: The last of these ports.

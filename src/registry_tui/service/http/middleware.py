@@ -9,9 +9,11 @@ import uuid
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from registry_tui.service.http.problems import RequestTooLarge, unexpected
+from registry_tui.contracts import web_pages
+from registry_tui.service.http.problems import RequestTooLarge, foreign_page, unexpected, wrong_type
 
 logger = logging.getLogger("registry_tui.access")
 
@@ -25,7 +27,9 @@ current_request_id: ContextVar[str] = ContextVar("current_request_id", default="
 
 
 class RequestMiddleware:
-    """Takes `X-Request-ID` or makes one, limits the body, logs the access, turns what nobody foresaw into problems."""
+    """Takes `X-Request-ID` or makes one, refuses foreign web pages, limits the body, logs the access, turns what nobody
+    foresaw into problems.
+    """
 
     def __init__(self, app: ASGIApp, *, max_request_bytes: int) -> None:
         self._app = app
@@ -56,7 +60,8 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, self._limited(headers, receive), send_with_id)
+            refusal = _refusal(scope, headers, request_id)
+            await (refusal or self._app)(scope, self._limited(headers, receive), send_with_id)
         except Exception as error:
             if status:  # the answer is under way: all that is left is to cut it off
                 raise
@@ -93,6 +98,15 @@ class RequestMiddleware:
             return message
 
         return limited
+
+
+def _refusal(scope: Scope, headers: Headers, request_id: str) -> Response | None:
+    """The answer to what a web page of another site could send."""
+    if (problem := web_pages.problem(scope["method"], headers)) is not None:
+        return foreign_page(problem, scope["path"], request_id)
+    if scope["method"] not in ("GET", "HEAD") and web_pages.is_simple(content_type := headers.get("content-type", "")):
+        return wrong_type(content_type, scope["path"], request_id)
+    return None
 
 
 class RequestIdFilter(logging.Filter):

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
@@ -91,6 +92,32 @@ def unexpected(error: Exception, instance: str, request_id: str) -> Response:
         instance=instance,
         request_id=request_id,
         action=f"Look for {request_id} in `registry-tui logs service`, and report it",
+    )
+
+
+def foreign_page(detail: str, instance: str, request_id: str) -> Response:
+    """The answer to a web page that has no business here."""
+    return problem_response(
+        status=403,
+        code="foreign-page",
+        title="Not for web pages of other sites",
+        detail=detail,
+        action=web_pages.ACTION,
+        instance=instance,
+        request_id=request_id,
+    )
+
+
+def wrong_type(content_type: str, instance: str, request_id: str) -> Response:
+    """The answer to a body that is announced as something other than JSON."""
+    return problem_response(
+        status=415,
+        code="wrong-type",
+        title="The body has the wrong type",
+        detail=f"The body is announced as {content_type[:100]!r}",
+        action="Send JSON with `Content-Type: application/json`",
+        instance=instance,
+        request_id=request_id,
     )
 
 

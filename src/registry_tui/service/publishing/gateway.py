@@ -55,6 +55,7 @@ def publish(service: Service) -> None:
                 for row in keys
             ),
             administrators=(identity.owner_name(service),),
+            hosts=service.settings.gateway_hosts,
         )
         try:
             write_private(service.home.gateway_routes_file, routes.to_json())
