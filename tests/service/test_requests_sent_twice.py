@@ -288,6 +288,21 @@ def policy(place: Place, *, apply: bool) -> Call:
     return Call(f"{api}/apply" if apply else api, body, count)
 
 
+def mappings(place: Place, verb: str) -> Call:
+    """A change of IDBroker mappings, or their synchronization, in an environment without RAZ."""
+    made = place.send("/environments", {"name": unique("b"), "raz_enabled": False}).raise_for_status().json()
+    call, action = {
+        "set": ("setIdBrokerMappings", "idbroker.set"),
+        "delete": ("deleteIdBrokerMappings", "idbroker.delete"),
+        "sync": ("syncIdBrokerMappings", "idbroker.synchronize"),
+    }[verb]
+    body: dict[str, Any] = {"environmentCrn" if verb == "delete" else "environmentName": made["crn"]}
+    if verb == "set":
+        role = "arn:aws:iam::123456789012:role/lab"
+        body |= {"dataAccessRole": role, "rangerAuditRole": role, "setEmptyMappings": True}
+    return Call(f"/environments2/{call}", body, lambda: len(changes_of(place, action, made["id"])))
+
+
 def changes_of(place: Place, action: str, resource: str) -> Items:
     return [each for each in place.items("/events", action=action) if each["resource_id"] == resource]
 
@@ -322,6 +337,9 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/users/{user}/tokens": token,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
+    "/environments2/setIdBrokerMappings": lambda place: mappings(place, "set"),
+    "/environments2/deleteIdBrokerMappings": lambda place: mappings(place, "delete"),
+    "/environments2/syncIdBrokerMappings": lambda place: mappings(place, "sync"),
 }
 
 

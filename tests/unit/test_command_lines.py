@@ -17,6 +17,7 @@ from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
+from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
 from registry_tui.schemas.places import (
     Cloud,
@@ -61,6 +62,25 @@ SAME: dict[str, Ask] = {
     "synchronize": lambda c: c.synchronize_registry("r"),
     "grant": lambda c: c.grant_storage_access("r"),
     "revoke": lambda c: c.revoke_storage_access("r"),
+    "mappings": lambda c: c.set_idbroker_mappings(
+        SetIdBrokerMappings(
+            environment_name="lab",
+            data_access_role="arn:aws:iam::1:role/a=b",
+            ranger_audit_role=NASTY,
+            mappings=[IdBrokerMapping(accessor_crn="crn:1", role="x=y"), IdBrokerMapping(accessor_crn="-2", role="z")],
+        )
+    ),
+    "no mappings": lambda c: c.set_idbroker_mappings(
+        SetIdBrokerMappings(
+            environment_name="lab",
+            data_access_role="a",
+            ranger_audit_role="b",
+            mappings=[],
+            set_empty_mappings=True,
+        )
+    ),
+    "synchronized mappings": lambda c: c.sync_idbroker_mappings("lab"),
+    "mappings away": lambda c: c.delete_idbroker_mappings("lab"),
     "a version of a run": lambda c: c.register_model(
         "p",
         RegisterModel(

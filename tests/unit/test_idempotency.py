@@ -314,7 +314,8 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
     read_only = {path for path, found in described.items() if found.get("post", {}).get("x-reads-only")}
     project = "/api/v1/projects/{project}"
     runs = {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
-    assert read_only == {*runs, "/authz/v1/authorize"}
+    mappings = {f"/api/v1/environments2/getIdBrokerMappings{what}" for what in ("", "SyncStatus")}
+    assert read_only == {*runs, *mappings, "/authz/v1/authorize"}
     from registry_tui.service.http.routes import FOREIGN, routers
 
     for router in (*routers(), *routers(FOREIGN)):

@@ -45,6 +45,7 @@ COMMANDS = {
     "users": "users:app",
     "tokens": "tokens:app",
     "ranger": "ranger:app",
+    "idbroker": "idbroker:app",
     "search": "search:search",
     "events": "events:app",
     "workflows": "workflows:app",

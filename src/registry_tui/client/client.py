@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from registry_tui.client.deployments import Deployments
+from registry_tui.client.idbroker import IdBroker
 from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
 from registry_tui.client.people import People
@@ -14,5 +15,7 @@ from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
 
 
-class RegistryClient(Places, People, Registries, Ranger, Tracking, Models, Deployments, Search, Operations, Following):
+class RegistryClient(
+    Places, People, Registries, Ranger, IdBroker, Tracking, Models, Deployments, Search, Operations, Following
+):
     """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""

@@ -366,6 +366,7 @@ ENVIRONMENTS = (
     replace(PREVIOUS_TAB, help="To the environments, and back"),
     MENU,
     replace(SYNCHRONIZE, help="Tell each workspace of it about its Model Registry", footer=True, menu=""),
+    Action("access", "p", "manage access", "Map machine users to the Data Access Role (IDBroker)", footer=False),
     Action(
         "delete",
         "ctrl+d",
@@ -401,7 +402,19 @@ WORKFLOW = (
 #: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
 OPEN_FORMS = frozenset(
     {"create", "create_workspace", "register", "edit", "edit_model", "alias", "deploy", "scale", "change", "delete"}
-    | {"synchronize", "verify", "clean_up", "grant", "revoke", "order", "columns", "menu", "registry", "export"}
+    | {
+        "synchronize",
+        "verify",
+        "clean_up",
+        "grant",
+        "access",
+        "revoke",
+        "order",
+        "columns",
+        "menu",
+        "registry",
+        "export",
+    }
 )
 
 #: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a

@@ -337,6 +337,18 @@ def _purge_runs(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("runs purge", body["run_ids"], options)]
 
 
+def _set_idbroker_mappings(names: Names, query: Body, body: Body) -> list[Line]:
+    if body["rangerCloudAccessAuthorizerRole"] or body["baselineRole"]:
+        raise NoCommand("roles for RAZ are not set from the command line")
+    options: Options = [
+        ("--data-access-role", body["dataAccessRole"]),
+        ("--ranger-audit-role", body["rangerAuditRole"]),
+        *(("--mapping", f"{each['accessorCrn']}={each['role']}") for each in body["mappings"] or []),
+        ("--empty", bool(body["setEmptyMappings"])),
+    ]
+    return [line("idbroker set", [body["environmentName"]], options)]
+
+
 _YES = ("--yes", True)
 _MODEL = "registries/*/models/*"
 _VERSION = f"{_MODEL}/versions/*"
@@ -364,6 +376,17 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", "registries/*/storage-access", _simple("registries grant-storage")),
     ("DELETE", "registries/*/storage-access", _simple("registries revoke-storage")),
     ("POST", "registries/*/storage/clean-up", _clean_up),
+    ("POST", "environments2/setIdBrokerMappings", _set_idbroker_mappings),
+    (
+        "POST",
+        "environments2/deleteIdBrokerMappings",
+        lambda names, query, body: [line("idbroker delete", [body["environmentCrn"]], [_YES])],
+    ),
+    (
+        "POST",
+        "environments2/syncIdBrokerMappings",
+        lambda names, query, body: [line("idbroker sync", [body["environmentName"]])],
+    ),
     ("POST", "projects/*/experiments", _create_in("experiments create", "--project", "", "note")),
     (
         "PATCH",

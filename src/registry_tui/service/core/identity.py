@@ -20,6 +20,7 @@ USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
 #: The form of each resource's CRN (the documented system's; `modelregistry` is ours).
 _CRN = {
     "environment": "crn:cdp:environments:us-west-1:{account}:environment:{id}",
+    "datalake": "crn:cdp:datalake:us-west-1:{account}:datalake:{id}",
     "workspace": "crn:cdp:ml:us-west-1:{account}:workspace:{id}",
     "registry": "crn:cdp:ml:us-west-1:{account}:modelregistry:{id}",
     "user": "crn:altus:iam:us-west-1:{account}:user:{id}",
@@ -47,7 +48,7 @@ def account_id(session: Session) -> str:
 
 
 def crn(session: Session, kind: str, id_: str) -> str:
-    """The CRN of an `environment`, `workspace`, `registry`, `user` or `machine-user` (`<name>/<uuid>`)."""
+    """The CRN of an `environment`, `datalake`, `workspace`, `registry`, `user` or `machine-user` (`<name>/<uuid>`)."""
     return _CRN[kind].format(account=account_id(session), id=id_)
 
 

@@ -15,9 +15,10 @@ Row = TypeVar("Row")
 
 
 def resolve_environment(session: Session, name_or_id: str) -> EnvironmentRow:
-    """An environment by ID or name. Raises Missing."""
+    """An environment by ID, name or CRN. Raises Missing."""
     query = select(EnvironmentRow).where(
-        EnvironmentRow.state == "ready", (EnvironmentRow.id == name_or_id) | (EnvironmentRow.name == name_or_id)
+        EnvironmentRow.state == "ready",
+        (EnvironmentRow.id == name_or_id) | (EnvironmentRow.name == name_or_id) | (EnvironmentRow.crn == name_or_id),
     )
     found = session.scalars(query).all()
     return _one("environment", name_or_id, found, [row.id for row in found], "registry-tui environments list")

@@ -166,6 +166,27 @@ class RangerPolicyRow(Base):
     document: Mapped[dict[str, Any]]
 
 
+class IdBrokerRow(Base):
+    """IDBroker's mappings of an environment without RAZ, and how they were synchronized last.
+
+    `document` is a `schemas.idbroker.IdBrokerMappings` without its version, in CDP's words.
+    """
+
+    __tablename__ = "idbroker_mappings"
+
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True)
+    #: Counts the changes of the mappings.
+    version: Mapped[int] = mapped_column(default=0)
+    document: Mapped[dict[str, Any]]
+    #: The version that the object store enforces.
+    synced_version: Mapped[int] = mapped_column(default=0)
+    #: A `schemas.idbroker.SyncStatus`.
+    sync_status: Mapped[str] = mapped_column(default="NEVER_RUN")
+    sync_started_at: Mapped[datetime | None]
+    sync_ended_at: Mapped[datetime | None]
+    sync_error: Mapped[str] = mapped_column(default="")
+
+
 class WorkspaceRow(Base):
     __tablename__ = "workspaces"
     __table_args__ = (UniqueConstraint("environment_id", "name"),)

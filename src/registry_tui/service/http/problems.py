@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+#: The field that clients of other programs' APIs show, by the beginning of their addresses.
+_SHOWN_BY_CLIENTS = {"/service/": "msgDesc", "/api/v1/environments2/": "message"}
+
 _TITLES = {
     400: ("bad-request", "The request cannot be read"),
     404: ("no-such-page", "No such page"),
@@ -64,9 +67,9 @@ def problem_response(
         errors=list(errors),
     )
     content = problem.model_dump(mode="json", exclude_none=True)
-    if instance.startswith("/service/"):
-        # Ranger's clients show this field.
-        content["msgDesc"] = " ".join(filter(None, (detail, action)))
+    for addresses, shown in _SHOWN_BY_CLIENTS.items():
+        if instance.startswith(addresses):
+            content[shown] = " ".join(filter(None, (detail, action)))
     return Response(json.dumps(content), status, headers, MEDIA_TYPE)
 
 

@@ -25,13 +25,13 @@ from registry_tui.schemas.ranger import (
 )
 from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
 from registry_tui.service.errors import AlreadyThere, Missing, ServiceError
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import checking, enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, PERMISSIONS, SERVICES
 from registry_tui.service.ranger.enforcing import Place, place_of
-from registry_tui.service.ranger.probing import note_access
 from registry_tui.service.ranger.timing import Timers
 
 _READ = "see the policies of Ranger"

@@ -1,4 +1,4 @@
-"""A machine user's access to its registry's storage: by Ranger's policies with RAZ, else by a policy of its own."""
+"""A machine user's access to its registry's storage: by Ranger's policies with RAZ, else by IDBroker's mappings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from registry_tui.schemas.registries import StorageAccess
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
+from registry_tui.service.idbroker import mappings, synchronizing
 from registry_tui.service.ranger import policies as ranger
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.policies import Known
-from registry_tui.service.stores.seaweedfs import machine_policy
 
 #: Where the projects of an environment keep what their runs logged.
 _RUN_ARTIFACTS = "workspaces"
@@ -27,21 +27,24 @@ def grant(service: Service, row: RegistryRow, actor: str) -> None:
         ranger.ensure(service, row.environment_id)
         ranger.edit(service, row.environment_id, actor, lambda known: _with_access(known, row, user))
     else:
-        service.stores.users.put_policy(user, machine_policy(row.environment.bucket, row.prefix))
-        _note(service, row.id, StorageAccess.GRANTED)
+        mappings.map_to_data_access(service, row.environment_id, _crn(row))
+        synchronizing.run(service, row.environment_id)
 
 
 def revoke(service: Service, row: RegistryRow, actor: str) -> None:
     """Takes every access of the machine user away, whichever policy gave it. Raises PartUnavailable."""
     user = _user(row)
-    if row.environment.raz_enabled and row.environment.ranger_service is not None:
+    if not row.environment.raz_enabled:
+        mappings.unmap(service, row.environment_id, _crn(row))
+        synchronizing.run(service, row.environment_id)
+    elif row.environment.ranger_service is not None:
         ranger.edit(service, row.environment_id, actor, lambda known: _without(known.policies, user))
     service.stores.users.delete_policy(user)
     _note(service, row.id, StorageAccess.NOT_GRANTED)
 
 
 def adopt(service: Service) -> None:
-    """Gives RAZ-enabled environments their policies; machine users with a policy of their own keep their access.
+    """Gives environments from before their policies or mappings; machine users that had access keep it.
 
     Raises PartUnavailable.
     """
@@ -56,6 +59,7 @@ def adopt(service: Service) -> None:
         if new and had_access and registry is not None and registry.machine_user_workload_name:
             grant(service, registry, identity.owner_name(service))
             service.stores.users.delete_policy(registry.machine_user_workload_name)
+    synchronizing.adopt(service)
 
 
 def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy]:
@@ -108,6 +112,11 @@ def _without(policies: Sequence[RangerPolicy], user: str) -> list[RangerPolicy]:
 def _user(row: RegistryRow) -> str:
     assert row.machine_user_workload_name is not None
     return row.machine_user_workload_name
+
+
+def _crn(row: RegistryRow) -> str:
+    assert row.machine_user_crn is not None
+    return row.machine_user_crn
 
 
 def _note(service: Service, registry_id: str, access: StorageAccess) -> None:

@@ -24,7 +24,7 @@ MODULES = (
     "workflows",
 )
 #: Modules whose addresses are those of another program's API; they stand beside ours, not below.
-FOREIGN = ("ranger",)
+FOREIGN = ("ranger", "idbroker")
 
 
 class Segment(StringConvertor):

@@ -1,0 +1,89 @@
+"""The IDBroker mappings of an environment without RAZ: its roles, who has which, save and synchronize."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from registry_tui.screens.base.form import Form, Lines, Tick, row
+from registry_tui.wording.idbroker import as_lines, parsed, synchronized
+from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.idbroker import IdBrokerMappings, IdBrokerSyncStatus
+
+
+class ManageAccess(Form[str]):
+    """Overwrites the mappings, and synchronizes them unless that is unticked; the result says how that ended."""
+
+    OK = "Save and Sync"
+    WORK = "The synchronization"
+
+    def __init__(
+        self, environment: str, now: IdBrokerMappings, status: IdBrokerSyncStatus, machine_user: str | None
+    ) -> None:
+        """`machine_user`: the CRN of the machine user of the environment's Model Registry."""
+        super().__init__()
+        self.environment, self.now, self.status, self.machine_user = environment, now, status, machine_user
+
+    def title_text(self) -> str:
+        return f"IDBroker mappings of {self.environment}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("Data Access Role", Input(self.now.data_access_role, compact=True, id="access"))
+        yield row("Ranger Audit Role", Input(self.now.ranger_audit_role, compact=True, id="audit"))
+        mappings = Lines(as_lines(self.now), id="mappings", placeholder="CRN, or CRN = role; one a line")
+        yield row("Mappings", mappings)
+        yield Static(self._hint(), classes="hint", markup=False)
+        yield row("Without mappings", Tick("remove all", id="empty"))
+        yield row("Synchronize", Tick("now; they have no effect before", True, id="sync"))
+
+    def _hint(self) -> str:
+        lines = ["A CRN alone has the Data Access Role."]
+        if self.machine_user:
+            lines.append(f"Machine user of the Model Registry: {safe(self.machine_user)}")
+        lines.append(synchronized(self.status))
+        return "\n".join(lines)
+
+    def on_mount(self) -> None:
+        self.query_one("#mappings").focus()
+
+    def on_checkbox_changed(self) -> None:
+        self.check()
+
+    def problem_of(self) -> str | None:
+        if not self._entered("#access") or not self._entered("#audit"):
+            return "type the Data Access Role and the Ranger Audit Role"
+        mapped, empty = self.query_one("#mappings", Lines).text.strip(), self.query_one("#empty", Tick).value
+        if not mapped and not empty:
+            return "type a mapping, or tick “remove all”"
+        return "“remove all” is for a list without mappings" if mapped and empty else None
+
+    async def send(self) -> str:
+        from registry_tui.client import Intent, RegistryError
+        from registry_tui.schemas.idbroker import SetIdBrokerMappings, SyncStatus
+
+        client, access = self.program.client, self._entered("#access")
+        empty = self.query_one("#empty", Tick).value
+        request = SetIdBrokerMappings(
+            environment_name=self.environment,
+            data_access_role=access,
+            ranger_audit_role=self._entered("#audit"),
+            mappings=parsed(self.query_one("#mappings", Lines).text, access),
+            set_empty_mappings=empty or None,
+        )
+        await client.set_idbroker_mappings(request)
+        if self.query_one("#sync", Tick).value:
+            # Asked for again, it runs again.
+            with Intent():
+                await client.sync_idbroker_mappings(self.environment)
+        status = await client.idbroker_sync_status(self.environment)
+        if status.global_status is SyncStatus.FAILED and self.query_one("#sync", Tick).value:
+            raise RegistryError(f"The mappings are saved. {synchronized(status)}", action="Choose Save and Sync again")
+        return synchronized(status)
+
+    def _entered(self, field: str) -> str:
+        return self.query_one(field, Input).value.strip()

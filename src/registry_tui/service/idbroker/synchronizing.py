@@ -1,0 +1,157 @@
+"""Synchronization of IDBroker mappings: from then on the object store enforces what they say.
+
+Each run is recorded with its start, end and error. One that was cut off is run again when the service starts.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import select
+
+from registry_tui.schemas.idbroker import IdBrokerMappings, IdBrokerSync, IdBrokerSyncStatus, SyncStatus
+from registry_tui.schemas.places import Cloud
+from registry_tui.schemas.registries import StorageAccess
+from registry_tui.service.core import events, permissions
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.probing import note_access
+from registry_tui.service.database.tables import EnvironmentRow, IdBrokerRow, RegistryRow, now
+from registry_tui.service.errors import ServiceError
+from registry_tui.service.idbroker import mappings, rules
+from registry_tui.service.stores.seaweedfs import machine_policy
+
+logger = logging.getLogger(__name__)
+
+_UNFINISHED = (SyncStatus.REQUESTED.value, SyncStatus.RUNNING.value)
+
+
+class _Noted(ServiceError):
+    """A synchronization failed, and its status says why."""
+
+
+def synchronize(service: Service, principal: Principal, environment: str) -> None:
+    """Makes the object store enforce an environment's mappings; `status` says how that ended.
+
+    Raises Missing, NotPermitted, WrongState with RAZ.
+    """
+    place = mappings.find(service, environment)
+    try:
+        with events.recording(service, principal, "idbroker.synchronize", place.resource):
+            permissions.require_administrator(principal, "synchronize IDBroker mappings")
+            mappings.require_idbroker(place)
+            try:
+                run(service, place.environment_id)
+            except ServiceError as error:
+                raise _Noted(error.detail, action=error.action) from error
+    except _Noted as error:
+        logger.warning("synchronizing the mappings of environment %s: %s", place.name, error.detail)
+
+
+def status(service: Service, principal: Principal, environment: str) -> IdBrokerSyncStatus:
+    """How the last synchronization went, and whether one is needed. Raises Missing, NotPermitted, WrongState."""
+    permissions.require_administrator(principal, "see IDBroker mappings")
+    place = mappings.find(service, environment)
+    mappings.require_idbroker(place)
+    with service.database.reading() as session:
+        row = session.get(IdBrokerRow, place.environment_id)
+    if row is None:
+        found, needed = IdBrokerSync(status=SyncStatus.NEVER_RUN), False
+    else:
+        found, needed = _recorded(row), row.version != row.synced_version
+    return IdBrokerSyncStatus(sync_needed=needed, global_status=found.status, statuses={place.data_lake_crn: found})
+
+
+def run(service: Service, environment_id: str) -> None:
+    """Synchronizes an environment, one run at a time, and records the run.
+
+    Raises what the object store raises, PartUnavailable while it does not answer; asked again, it tries again.
+    """
+    _request(service, environment_id)
+    with service.locks.of(f"idbroker:{environment_id}"):
+        version, wanted = _begin(service, environment_id)
+        try:
+            _enforce(service, environment_id, wanted)
+        except ServiceError as error:
+            _end(service, environment_id, SyncStatus.FAILED, ". ".join(filter(None, (error.detail, error.action))))
+            raise
+        except Exception as error:
+            _end(service, environment_id, SyncStatus.FAILED, f"An error of the service itself ({type(error).__name__})")
+            raise
+        _end(service, environment_id, SyncStatus.COMPLETED, "", version)
+        note_access(service, environment_id)
+
+
+def adopt(service: Service) -> None:
+    """Runs again what was cut off, and gives environments from before there were mappings theirs.
+
+    Raises PartUnavailable.
+    """
+    query = (
+        select(EnvironmentRow.id)
+        .outerjoin(IdBrokerRow)
+        .outerjoin(RegistryRow)
+        .where(
+            EnvironmentRow.state == "ready",
+            EnvironmentRow.raz_enabled.is_(False),
+            IdBrokerRow.sync_status.in_(_UNFINISHED)
+            | (IdBrokerRow.environment_id.is_(None) & (RegistryRow.storage_access == StorageAccess.GRANTED.value)),
+        )
+    )
+    with service.database.reading() as session:
+        found = list(session.scalars(query))
+    for environment_id in found:
+        run(service, environment_id)
+
+
+# -- underneath ------------------------------------------------------------------------------------------
+
+
+def _recorded(row: IdBrokerRow) -> IdBrokerSync:
+    return IdBrokerSync(
+        status=SyncStatus(row.sync_status),
+        start_date=row.sync_started_at,
+        end_date=row.sync_ended_at,
+        error_detail=row.sync_error or None,
+    )
+
+
+def _request(service: Service, environment_id: str) -> None:
+    """Keeps that a run was asked for, also when another one is under way and the service ends meanwhile."""
+    with service.database.session() as session:
+        row = mappings.kept_row(session, session.get_one(EnvironmentRow, environment_id))
+        if row.sync_status != SyncStatus.RUNNING.value:
+            row.sync_status = SyncStatus.REQUESTED.value
+            row.sync_started_at = row.sync_ended_at = None
+            row.sync_error = ""
+
+
+def _begin(service: Service, environment_id: str) -> tuple[int, IdBrokerMappings]:
+    with service.database.session() as session:
+        row = session.get_one(IdBrokerRow, environment_id)
+        row.sync_status, row.sync_started_at, row.sync_ended_at = SyncStatus.RUNNING.value, now(), None
+        row.sync_error = ""
+        return row.version, mappings.kept(session, session.get_one(EnvironmentRow, environment_id))
+
+
+def _end(service: Service, environment_id: str, status: SyncStatus, error: str, version: int | None = None) -> None:
+    with service.database.session() as session:
+        row = session.get(IdBrokerRow, environment_id)
+        if row is None:  # its environment was deleted meanwhile
+            return
+        row.sync_status, row.sync_ended_at, row.sync_error = status.value, now(), error
+        if version is not None:
+            row.synced_version = version
+
+
+def _enforce(service: Service, environment_id: str, wanted: IdBrokerMappings) -> None:
+    """Gives the environment's machine user what it is mapped to, from the next request on."""
+    with service.database.reading() as session:
+        environment = session.get_one(EnvironmentRow, environment_id)
+        registry = environment.model_registry
+    if registry is None or registry.machine_user_crn is None or registry.machine_user_workload_name is None:
+        return
+    user = registry.machine_user_workload_name
+    if rules.has_data_access(Cloud(environment.cloud), wanted, registry.machine_user_crn):
+        service.stores.users.put_policy(user, machine_policy(environment.bucket, registry.prefix))
+    else:
+        service.stores.users.delete_policy(user)

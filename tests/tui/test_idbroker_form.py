@@ -1,0 +1,78 @@
+"""Environment → Manage access: the documented procedure by keys, on the real service and object store."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from registry_tui.schemas.places import EnvironmentCreate
+from registry_tui.schemas.registries import RegistryCreate, RegistryDelete, StorageAccess
+from registry_tui.screens.base.form import Lines, Tick
+from support.platforms import Platform, unique
+from support.program import Open
+
+
+async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_away(
+    open_program: Open, platform: Platform
+) -> None:
+    environment = unique("aa-broker").lower()
+    request = EnvironmentCreate(name=environment, raz_enabled=False)
+    platform.ask(lambda client: client.create_environment(request))
+    wanted = RegistryCreate(environment=environment, grant_storage_access=False)
+    made = platform.ask(lambda client: client.create_registry(wanted))
+    platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
+    registry = made.resource
+    assert registry.machine_user_crn is not None
+
+    def access() -> StorageAccess:
+        return platform.ask(lambda client: client.registry(registry.id)).storage_access
+
+    async with open_program() as driver:
+        await driver.rows("registries")
+        await driver.press("5")
+        rows = await driver.rows("environments")
+        names = [row.name for row in rows]
+        raz = next(number for number, row in enumerate(rows) if row.raz_enabled)
+        driver.screen.table.go_to((raz, rows[raz].id))
+        await driver.until(lambda: "RAZ-enabled" in str(driver.screen.reason("access")), "the reason")
+        at = names.index(environment)
+        driver.screen.table.go_to((at, rows[at].id))
+        await driver.until(lambda: driver.screen.reason("access") is None)
+        await driver.press("p")
+        await driver.shows(f"IDBroker mappings of {environment}", "Never synchronized", "Save and Sync")
+        form = driver.app.screen
+        # Saved without synchronizing, it has no effect.
+        form.query_one("#mappings", Lines).text = registry.machine_user_crn
+        form.query_one("#sync", Tick).value = False
+        form.query_one("#mappings").focus()
+        await driver.press("enter")
+        await driver.at("environments")
+        assert access() is StorageAccess.NOT_GRANTED
+        await driver.press("p")
+        await driver.shows("changes have no effect yet")
+        assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
+        driver.app.screen.query_one("#mappings").focus()
+        await driver.press("enter")
+        await driver.at("environments")
+        assert access() is StorageAccess.GRANTED
+        # A list without mappings has to be confirmed; a refusal of the service stays in the form.
+        await driver.press("p")
+        await driver.shows(f"IDBroker mappings of {environment}", "Synchronized")
+        form = driver.app.screen
+        role = form.query_one("#access", Input).value
+        form.query_one("#access", Input).value = "admin"
+        form.query_one("#mappings").focus()
+        await driver.press("enter")
+        await driver.until(lambda: form.query_one("#problem").display, "the refusal")
+        await driver.shows("dataAccessRole")
+        form.query_one("#access", Input).value = role
+        form.query_one("#mappings", Lines).text = ""
+        await driver.until(lambda: form.query_one("#ok").disabled)
+        form.query_one("#empty", Tick).value = True
+        await driver.until(lambda: not form.query_one("#ok").disabled)
+        form.query_one("#mappings").focus()
+        await driver.press("enter")
+        await driver.at("environments")
+        assert access() is StorageAccess.NOT_GRANTED
+    gone = platform.ask(lambda client: client.delete_registry(registry.id, RegistryDelete(delete_archives=True)))
+    platform.ask(lambda client: client.wait_for_workflow(gone.workflow.id))
+    platform.ask(lambda client: client.delete_environment(environment))
