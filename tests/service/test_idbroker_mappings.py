@@ -251,7 +251,8 @@ def test_mappings_are_for_administrators(place: Place) -> None:
 
 
 def test_raz_enabled_environments_have_policies_instead(place: Place) -> None:
-    raz = next(each for each in place.platform.ask(lambda client: client.environments()).items if each.raz_enabled)
+    request = EnvironmentCreate(name=unique("raz").lower(), raz_enabled=True)
+    raz = place.platform.ask(lambda client: client.create_environment(request))
     for name in CALLS:
         if name == "setIdBrokerMappings":
             answer = place.set(status=409, environmentName=raz.name)
@@ -260,6 +261,7 @@ def test_raz_enabled_environments_have_policies_instead(place: Place) -> None:
         else:
             answer = place.call(name, status=409, environmentName=raz.name)
         assert "ranger policies" in answer["message"]
+    place.platform.ask(lambda client: client.delete_environment(raz.id))
     place.call("getIdBrokerMappings", status=404, environmentName="nowhere")
 
 

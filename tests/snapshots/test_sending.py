@@ -20,6 +20,7 @@ from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.base import Problem
+from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.deployments.change_deployment import ChangeForm
@@ -30,6 +31,7 @@ from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.verify import VerifyForm
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
+from registry_tui.screens.places.idbroker import ManageAccess
 from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.registry_actions import Synchronize
 from registry_tui.screens.tracking.changing_runs import EditRuns
@@ -209,6 +211,17 @@ async def edit_version(see: Driver) -> Form[Any]:
     return form
 
 
+async def manage_access(see: Driver) -> Form[Any]:
+    crn, role = "crn:altus:iam:us-west-1:a:machineUser:m/1", "arn:aws:iam::123456789012:role/access"
+    now = IdBrokerMappings(
+        data_access_role=role, ranger_audit_role=role, mappings=[IdBrokerMapping(accessor_crn=crn, role=role)]
+    )
+    status = IdBrokerSyncStatus(sync_needed=True, global_status=SyncStatus.NEVER_RUN, statuses={})
+    form = ManageAccess("berlin", now, status, crn)
+    await opened(see, form, audit="arn:aws:iam::123456789012:role/audit")
+    return form
+
+
 async def set_alias(see: Driver) -> Form[Any]:
     _, version = await the_version(see)
     form = SetAlias(version)
@@ -250,6 +263,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     EditModel: edit_model,
     EditVersion: edit_version,
     SetAlias: set_alias,
+    ManageAccess: manage_access,
     VerifyForm: verify,
     Synchronize: synchronize,
 }
