@@ -31,8 +31,8 @@ from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.verify import VerifyForm
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
-from registry_tui.screens.places.idbroker import ManageAccess
 from registry_tui.screens.registries.create_registry import CreateRegistry
+from registry_tui.screens.registries.idbroker import ManageAccess
 from registry_tui.screens.registries.registry_actions import Synchronize
 from registry_tui.screens.tracking.changing_runs import EditRuns
 from support import scenes

@@ -32,8 +32,8 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         rows = await driver.rows("environments")
         at = [row.name for row in rows].index(environment)
         driver.screen.table.go_to((at, rows[at].id))
-        await driver.until(lambda: driver.screen.reason("access") is None)
-        await driver.press("p")
+        await driver.until(lambda: driver.screen.reason("manage_access") is None)
+        await driver.press("@")
         await driver.shows(f"IDBroker mappings of {environment}", "Never synchronized", "Save and Sync")
         form = driver.app.screen
         # Saved without synchronizing, it has no effect.
@@ -43,7 +43,7 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.press("enter")
         await driver.at("environments")
         assert access() is StorageAccess.NOT_GRANTED
-        await driver.press("p")
+        await driver.press("@")
         await driver.shows("changes have no effect yet")
         assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
         driver.app.screen.query_one("#mappings").focus()
@@ -51,7 +51,7 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.at("environments")
         assert access() is StorageAccess.GRANTED
         # A list without mappings has to be confirmed; a refusal of the service stays in the form.
-        await driver.press("p")
+        await driver.press("@")
         await driver.shows(f"IDBroker mappings of {environment}", "Synchronized")
         form = driver.app.screen
         role = form.query_one("#access", Input).value

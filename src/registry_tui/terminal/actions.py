@@ -81,6 +81,14 @@ CREDENTIALS = Action(
 KEYS_PAGE = Action("keys", "K", "API keys", "API keys: make, list, revoke")
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 
+MANAGE_ACCESS = Action(
+    "manage_access",
+    "at",
+    "manage access",
+    "Where storage access is granted: the mappings of IDBroker",
+    footer=False,
+)
+
 RESTORE = Action("restore", "Z", "restore", "Restore the deleted ones that are marked or selected", footer=False)
 DELETED = Action(
     "deleted", "H", "deleted ones", "Show the deleted ones (hidden otherwise), or the others", footer=False
@@ -120,6 +128,7 @@ REGISTRY = (
         meaning="access",
         danger=True,
     ),
+    MANAGE_ACCESS,
     Action("models", "m", "models", "The registered models of this registry", meaning="model"),
     VIEW,
 )
@@ -366,7 +375,7 @@ ENVIRONMENTS = (
     replace(PREVIOUS_TAB, help="To the environments, and back"),
     MENU,
     replace(SYNCHRONIZE, help="Tell each workspace of it about its Model Registry", footer=True, menu=""),
-    Action("access", "p", "manage access", "Map machine users to the Data Access Role (IDBroker)", footer=False),
+    MANAGE_ACCESS,
     Action(
         "delete",
         "ctrl+d",
@@ -407,7 +416,7 @@ OPEN_FORMS = frozenset(
         "verify",
         "clean_up",
         "grant",
-        "access",
+        "manage_access",
         "revoke",
         "order",
         "columns",

@@ -75,6 +75,7 @@ VERBS: Mapping[str, str] = {
     "keys": "API keys",
     "synchronize": "Synchronize with the workspaces",
     "access": "Who may use it: collaborators, storage access",
+    "manage_access": "Where storage access is granted",
     "credentials": "Shell lines for stock MLflow code",
     "clean_up": "Remove unused archives",
     "activity": "Progress of the change under way",

@@ -12,6 +12,7 @@ from textual.widgets import Static
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.screens.registries.manage_access import manage_access, why_not_manage
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import ENVIRONMENTS
 from registry_tui.terminal.commands import Place
@@ -138,8 +139,8 @@ class EnvironmentsScreen(ListScreen):
     def row_why_not(self, action: str, row: Environment | None) -> str | None:
         if action in _OF_REGISTRY and row is not None and row.registry_id is None:
             return "the environment has no Model Registry yet: 1, then n creates one"
-        if action == "access" and row is not None and row.raz_enabled:
-            return "it is RAZ-enabled, Ranger's policies decide: `registry-tui ranger policies list`"
+        if action == "manage_access" and row is not None:
+            return why_not_manage(row.raz_enabled)
         return None
 
     @property
@@ -197,21 +198,8 @@ class EnvironmentsScreen(ListScreen):
 
         confirm_synchronize(self, await self.client.registry(registry))
 
-    def do_access(self) -> None:
-        self.opening(self._access(self.current), "access")
-
-    async def _access(self, environment: Environment) -> None:
-        from registry_tui.screens.places.idbroker import ManageAccess
-
-        now = await self.client.idbroker_mappings(environment.id)
-        status = await self.client.idbroker_sync_status(environment.id)
-        registry = None if environment.registry_id is None else await self.client.registry(environment.registry_id)
-        machine_user = None if registry is None else registry.machine_user_crn
-        self.app.push_screen(ManageAccess(environment.name, now, status, machine_user), self._mapped)
-
-    def _mapped(self, ended: str | None) -> None:
-        if ended is not None:
-            self.flash(ended)
+    def do_manage_access(self) -> None:
+        manage_access(self, self.current.name, self.current.registry_id)
 
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
