@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -449,9 +450,9 @@ def test_how_a_synchronization_went_is_one_sentence() -> None:
         run = IdBrokerSync(status=status, error_detail=error, end_date=datetime(2026, 11, 29, tzinfo=UTC))
         return synchronized(IdBrokerSyncStatus(sync_needed=needed, global_status=status, statuses={"crn": run}))
 
-    assert words(SyncStatus.NEVER_RUN, True) == "Never synchronized, changes have no effect yet"
-    assert words(SyncStatus.COMPLETED).startswith("Synchronized 2026-11-2")
+    assert words(SyncStatus.NEVER_RUN, True) == "Never synchronized (NEVER_RUN), changes have no effect yet"
+    assert re.fullmatch(r"Synchronized 2026-11-2\d \d\d:\d\d:\d\d \(COMPLETED\)", words(SyncStatus.COMPLETED))
     failed = words(SyncStatus.FAILED, True, "The Store is away")
-    assert failed == "The synchronization failed, changes have no effect yet: The Store is away"
+    assert failed == "The synchronization failed (FAILED), changes have no effect yet: The Store is away"
     for status in SyncStatus:
         assert words(status)

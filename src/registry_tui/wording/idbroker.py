@@ -40,6 +40,7 @@ def synchronized(status: IdBrokerSyncStatus) -> str:
     words = _WORDS[status.global_status]
     if status.global_status is SyncStatus.COMPLETED and runs and runs[0].end_date is not None:
         words = f"{words} {absolute(runs[0].end_date)}"
+    words = f"{words} ({status.global_status.value})"
     if status.sync_needed:
         words = f"{words}, changes have no effect yet"
     errors = [each.error_detail for each in runs if each.error_detail]

@@ -43,8 +43,10 @@ class ManageAccess(Form[str]):
 
     def _hint(self) -> str:
         lines = ["A CRN alone has the Data Access Role."]
-        if self.machine_user:
-            lines.append(f"Machine user of the Model Registry: {safe(self.machine_user)}")
+        if self.machine_user in [each.accessor_crn for each in self.now.mappings]:
+            lines.append("The Model Registry's machine user is mapped.")
+        elif self.machine_user:
+            lines.append(f"The Model Registry's machine user is not mapped: {safe(self.machine_user)}")
         lines.append(synchronized(self.status))
         return "\n".join(lines)
 

@@ -1,0 +1,100 @@
+"""The documented procedure of an environment without RAZ, by keys alone: copy the CRN, map it, Save and Sync, retry."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sys
+
+from registry_tui.schemas.idbroker import SyncStatus
+from registry_tui.schemas.models import VersionStatus
+from registry_tui.schemas.places import EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
+from registry_tui.schemas.registries import RegistryCreate, StorageAccess
+from support.platforms import Platform, unique, wait_for
+from support.registered import log_model
+from support.served import finish
+from support.terminal import Terminal, terminal
+
+PROGRAM = [sys.executable, "-m", "registry_tui"]
+
+
+def without_access(platform: Platform) -> tuple[Project, str]:
+    """A project in an environment without RAZ, and the ID of its registry, which was given nothing."""
+    name = unique("no-raz").lower()
+    environment = EnvironmentCreate(name=name, raz_enabled=False)
+    platform.ask(lambda client: client.create_environment(environment))
+    workspace = platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=name, environment=name)))
+    project = platform.ask(lambda client: client.create_project(ProjectCreate(name=name, workspace=workspace.id)))
+    wanted = RegistryCreate(environment=name, grant_storage_access=False)
+    made = platform.ask(lambda client: client.create_registry(wanted))
+    finish(platform, made.workflow)
+    finish(platform, platform.ask(lambda client: client.synchronize_registry(made.resource.id)).workflow)
+    return project, made.resource.id
+
+
+def copied(screen: Terminal) -> str:
+    """What was copied last, by OSC 52."""
+    found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
+    return base64.b64decode(found[-1]).decode() if found else ""
+
+
+def command(screen: Terminal, text: str) -> None:
+    screen.press(":")
+    screen.shows("Go, do, find")
+    screen.press(f"{text}\r")
+
+
+def test_the_machine_user_is_mapped_by_keys_and_the_failed_registration_finishes(platform: Platform) -> None:
+    project, registry = without_access(platform)
+    name = project.name
+    log_model(platform, project)
+    before = platform.ask(lambda client: client.registry(registry))
+    assert before.storage_access is StorageAccess.NOT_GRANTED
+    with terminal(PROGRAM, platform.environment()) as screen:
+        # Registering ends in the store's own refusal, which says what to do.
+        screen.shows("command", "Model Registries")
+        command(screen, f"project {name}")
+        screen.shows("experiment-")
+        screen.press("enter")
+        screen.shows("trained", "finished")
+        screen.press("enter")
+        screen.shows("Overview", "Status")
+        screen.press("tab", "tab")
+        screen.shows("Artifacts", "Flavours")
+        screen.press("R")
+        screen.shows("Register Model", "Version notes")
+        screen.press(*"Mapped")
+        screen.shows("a new model, version 1")
+        screen.press("enter")
+        screen.shows("was not stored", "AccessDenied", "machine user")
+        screen.press("escape")
+        wait_for(lambda: "Register Model" not in screen.text, what="the form to close")
+
+        # Copy the machine user's CRN from Details.
+        command(screen, f"registry {before.name}")
+        screen.shows("Machine user CRN", "not granted")
+        screen.press("down", "down", "down", "c")
+        crn = wait_for(lambda: copied(screen) if ":machineUser:" in copied(screen) else "", what="the CRN")
+        assert crn == before.machine_user_crn
+
+        # One key leads to Environment → Manage access → IDBroker: map it to the Data Access Role, Save and Sync.
+        screen.press("@")
+        screen.shows(f"IDBroker mappings of {name}", "Data Access Role", "NEVER_RUN", "is not mapped")
+        screen.press(f"\x1b[200~{crn}\x1b[201~", "enter")
+        screen.shows("Storage access          granted", "COMPLETED")
+        status = platform.ask(lambda client: client.idbroker_sync_status(name))
+        assert status.global_status is SyncStatus.COMPLETED and not status.sync_needed
+        mappings = platform.ask(lambda client: client.idbroker_mappings(name))
+        assert [(each.accessor_crn, each.role) for each in mappings.mappings] == [(crn, mappings.data_access_role)]
+
+        # Retrying finishes the same registration.
+        stored = platform.ask(lambda client: client.version(registry, "Mapped", 1))
+        assert stored.status is VersionStatus.FAILED_REGISTRATION
+        command(screen, f"workflow {stored.workflow_id}")
+        screen.shows("failed", "AccessDenied")
+        screen.press("r")
+        screen.shows("succeeded")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    stored = platform.ask(lambda client: client.version(registry, "Mapped", 1))
+    assert stored.status is VersionStatus.READY
