@@ -7,13 +7,20 @@ import re
 import sys
 
 from registry_tui.schemas.idbroker import SyncStatus
-from registry_tui.schemas.models import VersionStatus
+from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
+from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
 from registry_tui.schemas.registries import RegistryCreate, StorageAccess
-from support.platforms import Platform, unique, wait_for
-from support.registered import log_model
+from support.platforms import Platform, run_python, unique, wait_for
+from support.registered import log_model, object_names
 from support.served import finish
 from support.terminal import Terminal, terminal
+
+LOAD = """
+import sys, mlflow
+print(sorted(each.path for each in mlflow.artifacts.list_artifacts(sys.argv[1])))
+print(open(mlflow.artifacts.download_artifacts(sys.argv[1] + "/part-1.bin"), "rb").read())
+"""
 
 PROGRAM = [sys.executable, "-m", "registry_tui"]
 
@@ -98,3 +105,34 @@ def test_the_machine_user_is_mapped_by_keys_and_the_failed_registration_finishes
         assert screen.ended() == 0
     stored = platform.ask(lambda client: client.version(registry, "Mapped", 1))
     assert stored.status is VersionStatus.READY
+
+
+def test_a_mapping_that_is_taken_out_stops_the_next_archive_and_not_what_is_stored(platform: Platform) -> None:
+    project, registry = without_access(platform)
+    bucket = platform.ask(lambda client: client.environment(project.environment_id)).bucket
+    run = log_model(platform, project, size=5)
+    request = RegisterModel(name="Stored", run_id=run.run_id, artifact_path=run.artifact_path)
+
+    def register(ends: WorkflowStatus) -> ModelVersion:
+        accepted = platform.ask(lambda client: client.register_model(project.id, request))
+        finish(platform, accepted.workflow, ends)
+        return platform.ask(lambda client: client.version(registry, "Stored", accepted.resource.version))
+
+    crn = platform.ask(lambda client: client.registry(registry)).machine_user_crn or ""
+    platform.command("idbroker", "set", project.name, "--mapping", crn, "--sync")
+    register(WorkflowStatus.SUCCEEDED)
+    kept = object_names(platform, bucket, "modelregistry/")
+    assert len(kept) == 5  # its files and the manifest
+
+    # Taken out alone, nothing changes yet.
+    platform.command("idbroker", "set", project.name, "--empty")
+    register(WorkflowStatus.SUCCEEDED)
+    kept = object_names(platform, bucket, "modelregistry/")
+    platform.command("idbroker", "sync", project.name)
+    refused = register(WorkflowStatus.FAILED)
+    assert refused.status is VersionStatus.FAILED_REGISTRATION and "AccessDenied" in refused.status_message
+    assert object_names(platform, bucket, "modelregistry/") == kept
+    versions = platform.ask(lambda client: client.versions(registry, "Stored")).items
+    assert [each.version for each in versions if each.status is VersionStatus.READY] == [2, 1]
+    loaded = run_python(LOAD, platform.exports(project.id), "models:/Stored/1")
+    assert "part-2.bin" in loaded and repr(bytes([1]) * 5) in loaded
