@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
+import signal
 import sys
 
 from registry_tui.schemas.idbroker import SyncStatus
@@ -136,3 +138,35 @@ def test_a_mapping_that_is_taken_out_stops_the_next_archive_and_not_what_is_stor
     assert [each.version for each in versions if each.status is VersionStatus.READY] == [2, 1]
     loaded = run_python(LOAD, platform.exports(project.id), "models:/Stored/1")
     assert "part-2.bin" in loaded and repr(bytes([1]) * 5) in loaded
+
+
+def test_a_service_that_stands_still_while_mappings_are_saved_gets_each_request_once(own_platform: Platform) -> None:
+    project, registry = without_access(own_platform)
+    found = own_platform.ask(lambda client: client.registry(registry))
+    before = own_platform.ask(lambda client: client.idbroker_mappings(project.name)).mappings_version
+    with terminal(PROGRAM, own_platform.environment(), columns=80, rows=24) as screen:
+        screen.shows("command", "Model Registries")
+        command(screen, f"registry {found.name}")
+        screen.shows("Machine user CRN")
+        screen.press("@")
+        screen.shows("IDBroker mappings of", "Save and Sync")
+        screen.press(f"\x1b[200~{found.machine_user_crn}\x1b[201~")
+        screen.shows("machineUser")
+        stopped = own_platform.pid("service")
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            screen.press("enter")
+            screen.shows("Sending …", "sending … 5 s", "esc leaves, it goes on")
+            screen.press("enter", "enter")
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        screen.shows("COMPLETED")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    assert own_platform.pid("service") == stopped
+    mappings = own_platform.ask(lambda client: client.idbroker_mappings(project.name))
+    assert [each.accessor_crn for each in mappings.mappings] == [found.machine_user_crn]
+    assert mappings.mappings_version == before + 1
+    events = own_platform.ask(lambda client: client.events()).items
+    done = sorted(each.action for each in events if each.resource_id == project.environment_id)
+    assert [action for action in done if action.startswith("idbroker.")] == ["idbroker.set", "idbroker.synchronize"]

@@ -44,7 +44,7 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.at("environments")
         assert access() is StorageAccess.NOT_GRANTED
         await driver.press("@")
-        await driver.shows("changes have no effect yet")
+        await driver.shows("NEVER_RUN", "changes have no")
         assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
         driver.app.screen.query_one("#mappings").focus()
         await driver.press("enter")
