@@ -12,10 +12,12 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from registry_tui.client.errors import Conflict
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, EnvironmentCreate, Role
+from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import RegistryRow
@@ -35,7 +37,7 @@ class Place:
     http: httpx.Client = field(repr=False)
 
     def ask(self, method: str, path: str, *, status: int = 200, user: str | None = None, **options: Any) -> Any:
-        headers = {} if user is None else {"X-Registry-User": user}
+        headers = {**options.pop("headers", {}), **({} if user is None else {"X-Registry-User": user})}
         answer = self.http.request(method, path, headers=headers, **options)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
@@ -157,6 +159,28 @@ def test_granting_and_revoking_are_policies_too(place: Place) -> None:
     assert place.can_put("modelregistry/x") and place.access() is StorageAccess.GRANTED
     revoked = place.platform.ask(lambda client: client.revoke_storage_access(place.registry.id))
     assert revoked.storage_access is StorageAccess.NOT_GRANTED and not place.can_put("modelregistry/x")
+
+
+def test_a_change_to_a_version_is_refused_once_somebody_else_changed_the_policy(place: Place) -> None:
+    name = unique("policy")
+    asked = RangerPolicy.model_validate(place.policy(name, "shared", "ana", "read"))
+    made = place.platform.ask(lambda client: client.create_policy(asked))
+
+    def save(version: int | None, description: str = "mine") -> RangerPolicy:
+        wanted = made.model_copy(update={"description": description})
+        return place.platform.ask(lambda client: client.update_policy(made.id or 0, wanted, version=version))
+
+    as_json = made.model_dump(mode="json")
+    place.ask("PUT", f"{API}/policy/{made.id}", json={**as_json, "description": "another's"})
+    with pytest.raises(Conflict, match="version 2, and the change was made to version 1") as refused:
+        save(1)
+    assert [each.field for each in refused.value.problem.errors] == ["version"]
+    assert place.ask("GET", f"{API}/policy/{made.id}")["description"] == "another's"
+    assert save(2).description == "mine"
+    # As with Ranger, the version that the policy itself holds decides nothing.
+    assert save(None, "without one").version == 4
+    place.ask("PUT", f"{API}/policy/{made.id}", status=422, json=as_json, headers={"If-Match": "many"})
+    place.ask("DELETE", f"{API}/policy/{made.id}", status=204)
 
 
 def test_policies_are_created_applied_and_deleted_by_name(place: Place) -> None:

@@ -46,9 +46,10 @@ class Ranger(Transport):
         """Adds a policy to the service that it names; the object store obeys at the next request."""
         return await self._ask(RangerPolicy, "POST", f"{_API}/policy", body=request)
 
-    async def update_policy(self, policy: int, change: RangerPolicy) -> RangerPolicy:
-        """Replaces a policy, by its ID."""
-        return await self._ask(RangerPolicy, "PUT", f"{_API}/policy/{segment(policy)}", body=change)
+    async def update_policy(self, policy: int, change: RangerPolicy, *, version: int | None = None) -> RangerPolicy:
+        """Replaces a policy, by its ID; with `version` only that version of it, and raises Conflict for another."""
+        headers = None if version is None else {"If-Match": f'"{version}"'}
+        return await self._ask(RangerPolicy, "PUT", f"{_API}/policy/{segment(policy)}", body=change, headers=headers)
 
     async def delete_policy(self, policy: int) -> None:
         """Deletes a policy, by its ID."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
@@ -27,7 +28,7 @@ from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
-from registry_tui.service.errors import AlreadyThere, Missing, ServiceError
+from registry_tui.service.errors import AlreadyThere, Missing, ServiceError, WrongState
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import checking, enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, PERMISSIONS, SERVICES
@@ -138,8 +139,13 @@ def create_policy(service: Service, principal: Principal, policy: RangerPolicy) 
     return next(each for each in changed.policies if each.name == wanted.name)
 
 
-def update_policy(service: Service, principal: Principal, id_: int, policy: RangerPolicy) -> RangerPolicy:
-    """Replaces a policy. Raises as `create_policy`, and Missing."""
+def update_policy(
+    service: Service, principal: Principal, id_: int, policy: RangerPolicy, *, version: int | None = None
+) -> RangerPolicy:
+    """Replaces a policy, or only that version of it. Raises as `create_policy`, Missing, WrongState for a newer one.
+
+    The version in `policy` decides nothing, as with Ranger: an older policy can be put back.
+    """
     before = _policy_row(service, id_)
     known = known_service(service, before.environment_id)
     with events.recording(service, principal, "policy.update", Resource("policy", str(id_), before.name)):
@@ -148,8 +154,10 @@ def update_policy(service: Service, principal: Principal, id_: int, policy: Rang
 
         def replace(now: Known) -> list[RangerPolicy]:
             _require_free(now, wanted.name, id_)
-            if all(each.id != id_ for each in now.policies):
+            there = next((each for each in now.policies if each.id == id_), None)
+            if there is None:
                 raise _gone(id_)
+            _require_version(there, version)
             return [replaced(each, wanted) if each.id == id_ else each for each in now.policies]
 
         changed = _change(service, known.place.environment_id, principal.name, replace)
@@ -331,7 +339,19 @@ def replaced(before: RangerPolicy, wanted: RangerPolicy) -> RangerPolicy:
 def _require_free(known: Known, name: str, id_: int | None) -> None:
     if any(each.name == name and each.id != id_ for each in known.policies):
         raise AlreadyThere(
-            f"Service {known.service.name} has a policy {name!r} already", action="Choose another name, or update it"
+            f"Service {known.service.name} has a policy {name!r} already",
+            action="Choose another name, or update it",
+            errors=[FieldProblem(field="name", message="another policy of the service has this name")],
+        )
+
+
+def _require_version(there: RangerPolicy, version: int | None) -> None:
+    if version is not None and version != there.version:
+        raise WrongState(
+            f"Policy {there.name!r} was changed meanwhile by {there.updated_by or 'somebody'}: "
+            f"it has version {there.version}, and the change was made to version {version}",
+            action="Read it again, and change what is there now",
+            errors=[FieldProblem(field="version", message=f"it is {there.version} now")],
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Header, Query, Response
 
 from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
@@ -25,6 +25,12 @@ router = new_router("ranger")
 
 ServiceNameQuery = Annotated[NameIn | None, Query(alias="serviceName", description="A service's name")]
 PolicyNameQuery = Annotated[str | None, Query(alias="policyName", max_length=255, description="A policy's whole name")]
+
+
+VersionHeader = Annotated[
+    str | None,
+    Header(alias="If-Match", pattern=r'^("?[0-9]{1,15}"?|\*)$', description="Only if the policy has this version"),
+]
 
 
 @router.get(f"{_API}/servicedef")
@@ -133,9 +139,12 @@ def get_ranger_policy(service: ServiceIn, principal: Acting, policy: int) -> Ran
 
 
 @router.put(f"{_API}/policy/{{policy}}")
-def update_ranger_policy(service: ServiceIn, principal: Acting, policy: int, request: RangerPolicy) -> RangerPolicy:
+def update_ranger_policy(
+    service: ServiceIn, principal: Acting, policy: int, request: RangerPolicy, if_match: VersionHeader = None
+) -> RangerPolicy:
     """Replaces a policy; the object store obeys from the next request on."""
-    return ranger.update_policy(service, principal, policy, request)
+    version = None if if_match in (None, "*") else int(if_match.strip('"'))
+    return ranger.update_policy(service, principal, policy, request, version=version)
 
 
 @router.delete(f"{_API}/policy/{{policy}}", status_code=204)
