@@ -15,7 +15,8 @@ import pytest
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, rehearsal
 from registry_tui.schemas.deployments import ApiKeyCreate
-from registry_tui.schemas.places import Project
+from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
+from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.tracking import ExperimentCreate, ExperimentsChosen, ExperimentUpdate
 from registry_tui.wording.command_lines import as_typed, command_lines
 from support.platforms import Platform, unique
@@ -68,3 +69,29 @@ async def test_a_pasted_line_makes_and_revokes_a_key(platform: Platform, client:
     await pasted(platform, client, lambda: client.revoke_key(key.id))
     (key,) = [each for each in (await client.keys(page_size=1000)).items if each.name == name]
     assert key.revoked_at is not None
+
+
+async def test_pasted_lines_make_change_and_delete_a_policy_with_hostile_names(
+    platform: Platform, client: RegistryClient
+) -> None:
+    environment = await client.create_environment(EnvironmentCreate(name=unique("raz").lower(), cloud=Cloud.AZURE))
+    service = await client.ranger_service(environment.name)
+    levels = ("storageaccount", "storageaccountcontainer", "relativepath")
+    request = RangerPolicy(
+        service=service.name,
+        name=HOSTILE.strip() + unique("x"),
+        description="two\nlines",
+        resources={level: PolicyResource(values=[HOSTILE.replace("\\", "").strip()]) for level in levels},
+        deny_policy_items=[PolicyItem(users=[HOSTILE], accesses=[PolicyItemAccess(type="read")])],
+    )
+    await pasted(platform, client, lambda: client.create_policy(request))
+    (made,) = [each for each in await client.policies(service.name) if each.name == request.name]
+    assert (made.resources, made.deny_policy_items) == (request.resources, request.deny_policy_items)
+    change = made.model_copy(update={"is_enabled": False, "policy_labels": [HOSTILE]})
+    # The service of an ID needs not be named.
+    await pasted(platform, client, lambda: client.update_policy(made.id or 0, change, version=made.version))
+    now = await client.policy(made.name, service.name)
+    assert (now.is_enabled, now.policy_labels, now.version) == (False, [HOSTILE], 2)
+    await pasted(platform, client, lambda: client.delete_policy(made.id or 0))
+    assert made.id not in [each.id for each in await client.policies(service.name)]
+    await client.delete_environment(environment.id)

@@ -16,7 +16,8 @@ from registry_tui.service.http import routes
 from registry_tui.service.http.app import API
 from support.recorded import Answer
 
-ROUTES = [route for router in routes.routers() for route in router.routes if isinstance(route, APIRoute)]
+ROUTERS = (*routes.routers(), *routes.routers(routes.FOREIGN))
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 AGAIN = "`python tests/support/recorded.py` records anew"
 
 

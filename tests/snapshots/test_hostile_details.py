@@ -19,7 +19,7 @@ from support.apart import other_process
 from support.hostile import HOSTILE, Alike, Hostile, check
 from support.program import Driver
 from support.recorded import Answer, Replay
-from support.scenes import EXPERIMENT, PROJECT, REGISTRY
+from support.scenes import ENVIRONMENT, EXPERIMENT, PROJECT, REGISTRY
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +32,8 @@ WALKS = {
     "compare": ["down", "x", "tab", "down", "L", "plus", "left", *READ],
     "deployment": [*TABS, *READ],
     "workflow": ["down", "tab", "down", *READ],
+    # The form of a policy, and the one of its first condition.
+    "policies": ["enter", "e", *["tab"] * 8, "shift+tab", "escape", "down", "e", "enter", "down", "escape", *READ],
 }
 
 
@@ -41,6 +43,8 @@ def _place(kind: str, answers: Mapping[str, Answer]) -> Place:
     def ids(pattern: str) -> list[str]:
         return sorted({found[1] for key in answers if (found := re.search(pattern, key))})
 
+    if kind == "policies":
+        return Place(kind, {"environment": ENVIRONMENT})
     if kind in ("run", "compare"):
         runs = ids(rf"/projects/{PROJECT}/runs/([0-9a-f]{{32}})")
         if kind == "run":

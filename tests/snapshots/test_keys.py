@@ -81,6 +81,9 @@ FLOWS = {
     "kept views of runs": Flow(scenes.experiment, ("V",), ("view",), 1),
     "the newest runs first": Flow(scenes.experiment, ("O",), ("Started ▼",), 1),
     "models of another registry": Flow(scenes.models, ("V",), ("Model Registry",), 1),
+    "policies from a registry that has no access": Flow(scenes.registry, ("@",), ("all - bucket, path",), 1),
+    "policies of an environment": Flow(scenes.environments, ("@",), ("all - bucket, path",), 1),
+    "who is let in by a policy": Flow(scenes.policies, ("e", "enter"), ("Select User",), 2),
     "a workspace": Flow(scenes.environments, ("N",), ("Create workspace",), 1),
 }
 
@@ -116,6 +119,7 @@ BEGIN: Mapping[str, Scene] = {
     "deployment": scenes.deployment,
     "keys": scenes.keys,
     "environments": scenes.environments,
+    "policies": scenes.policies,
     "activity": scenes.activity,
     "workflow": scenes.workflow,
 }

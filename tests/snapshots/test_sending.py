@@ -31,6 +31,7 @@ from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.verify import VerifyForm
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
+from registry_tui.screens.ranger.policy_form import PolicyForm
 from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.idbroker import ManageAccess
 from registry_tui.screens.registries.registry_actions import Synchronize
@@ -222,6 +223,14 @@ async def manage_access(see: Driver) -> Form[Any]:
     return form
 
 
+async def policy_form(see: Driver) -> Form[Any]:
+    await scenes.policies(see)
+    frame = see.screen
+    form = PolicyForm(frame.service, frame.definition, frame.current)
+    await opened(see, form, name="berlin", start="2026/11/29 23:59:59")
+    return form
+
+
 async def set_alias(see: Driver) -> Form[Any]:
     _, version = await the_version(see)
     form = SetAlias(version)
@@ -264,6 +273,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     EditVersion: edit_version,
     SetAlias: set_alias,
     ManageAccess: manage_access,
+    PolicyForm: policy_form,
     VerifyForm: verify,
     Synchronize: synchronize,
 }

@@ -104,6 +104,11 @@ WORDS = {
     "deployment-suggestion",
     "test",
     "origin",
+    "service",
+    "public",
+    "v2",
+    "servicedef",
+    "policy",
 }
 
 

@@ -15,6 +15,8 @@ from textual.widgets import Input, OptionList
 from support.program import Driver
 
 PROJECT, EXPERIMENT, MODEL, REGISTRY = "wine-quality", "alcohol-elasticnet", "WineAlcoholRegressor", "registry-aws"
+#: The environment of the registry, which is RAZ-enabled.
+ENVIRONMENT = "demo-aws"
 
 
 def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -41,6 +43,7 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "deployment": {"deployment": first(r"deployments/([\w-]{36})")},
         "keys": {},
         "environments": {},
+        "policies": {"environment": ENVIRONMENT},
         "activity": {},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},
     }
@@ -208,6 +211,32 @@ async def trial(see: Driver) -> None:
 async def environments(see: Driver) -> None:
     see.go("environments")
     await see.rows("environments")
+
+
+async def policies(see: Driver) -> None:
+    see.go("policies", environment=ENVIRONMENT)
+    await see.rows("policies")
+
+
+async def policy(see: Driver) -> None:
+    await policies(see)
+    await see.press("enter")
+    await see.shows("Allow", "delegate admin")
+
+
+async def edit_policy(see: Driver) -> None:
+    await policies(see)
+    await see.press("e")
+    await see.shows("Exclude from deny")
+
+
+async def condition(see: Driver) -> None:
+    """Who can be chosen."""
+    await edit_policy(see)
+    await see.press("enter")
+    await see.shows("Select User")
+    await see.press("down")
+    await see.shows("machine user of")
 
 
 async def activity(see: Driver) -> None:
@@ -409,6 +438,10 @@ SCENES: dict[str, Scene] = {
     "deployment": deployment,
     "test": trial,
     "environments": environments,
+    "policies": policies,
+    "policy": policy,
+    "edit-policy": edit_policy,
+    "condition": condition,
     "activity": activity,
     "workflow": workflow,
     "help": help_,

@@ -27,6 +27,13 @@ from registry_tui.schemas.places import (
     Role,
     WorkspaceCreate,
 )
+from registry_tui.schemas.ranger import (
+    PolicyItem,
+    PolicyItemAccess,
+    PolicyResource,
+    RangerPolicy,
+    ValiditySchedule,
+)
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import (
@@ -46,6 +53,16 @@ NASTY = "a b'c\"d$(touch /tmp/x)`id`;#&|*~ é模"
 TEXT = "-first\nsecond\t'quoted' \\ \x1b[31m!"
 TAGS = [Tag(key="who", value=NASTY), Tag(key="-dash", value="a=b")]
 VARIABLES = [EnvironmentVariable(name="A", value=TEXT), EnvironmentVariable(name="B", value="")]
+POLICY = RangerPolicy(
+    service="cm_adls",
+    name=NASTY,
+    is_enabled=False,
+    policy_priority=1,
+    description=TEXT,
+    resources={"bucket": PolicyResource(values=["s3://a//b"]), "path": PolicyResource(values=["x"], is_recursive=True)},
+    deny_policy_items=[PolicyItem(users=["ana"], accesses=[PolicyItemAccess(type="read")], delegate_admin=True)],
+    validity_schedules=[ValiditySchedule(end_time="2026/11/29 23:59:59", time_zone="Europe/Berlin")],
+)
 
 #: Requests whose commands send nothing else.
 SAME: dict[str, Ask] = {
@@ -132,6 +149,7 @@ SAME: dict[str, Ask] = {
     "tags of runs": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], set_tags=TAGS)),
     "tags away": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], delete_tags=["-x", "y"])),
     "runs for good": lambda c: c.purge_runs("p", RunPurge(older_than_days=30)),
+    "a policy": lambda c: c.create_policy(POLICY),
     "cancel": lambda c: c.cancel_workflow("w"),
     "retry": lambda c: c.retry_workflow("w"),
 }
@@ -152,6 +170,7 @@ ASKING: dict[str, tuple[Ask, str]] = {
     "deployment": (lambda c: c.delete_deployment("d", force=True), "deployments delete --force --yes d"),
     "archives": (lambda c: c.clean_up_storage("r", StorageCleanUp(archives=["a"])), "registries clean-up --yes r"),
     "verification": (lambda c: c.begin_verification("r", "m", 3), "models verify --registry r m 3"),
+    "policy": (lambda c: c.delete_policy(7), "ranger policies delete --yes 7"),
     "experiments": (
         lambda c: c.delete_experiments("p", ExperimentsChosen(experiment_ids=["7", "8"])),
         "experiments delete --project p --yes 7 8",
@@ -198,6 +217,12 @@ async def test_a_command_line_that_asks_first_says_everything_that_was_chosen(na
     assert command_lines(await sent_by(ask)) == [expected.split()]
 
 
+async def test_a_changed_policy_is_given_whole() -> None:
+    (line,) = command_lines(await sent_by(lambda c: c.update_policy(7, POLICY, version=3)))
+    assert line[:4] == ["ranger", "policies", "update", "--file"] and line[5:] == ["7"]
+    assert RangerPolicy.model_validate_json(line[4]) == POLICY
+
+
 async def test_several_changes_of_runs_are_several_commands() -> None:
     change = RunsUpdate(run_ids=["a"], name="n", note="x", set_tags=TAGS, delete_tags=["y"])
     lines = command_lines(await sent_by(lambda c: c.update_runs("p", change)))
@@ -234,7 +259,9 @@ def test_a_command_is_for_the_same_platform_and_user() -> None:
 
 @pytest.mark.parametrize("kind", SCREENS)
 def test_what_shows_a_page_is_a_command_that_exists(kind: str) -> None:
-    names = dict.fromkeys(("registry", "project", "experiment", "run", "model", "deployment", "workflow"), "x")
+    names = dict.fromkeys(
+        ("registry", "project", "experiment", "run", "model", "deployment", "workflow", "environment"), "x"
+    )
     line = showing(kind, {**names, "one": "1", "other": "2"})
     if kind == "compare":  # runs are compared on the screen alone
         assert line is None

@@ -57,6 +57,12 @@ def test_what_the_service_found_by_its_id_is_listed_too() -> None:
     assert first.place == Place("run", {"project": "p-1", "run": "8a2f61d0"})
 
 
+def test_ranger_completes_environments_and_goes_to_their_policies() -> None:
+    assert understood("ranger dem").query == Query("dem", ("environment",))
+    [first, *_] = lines("ranger dem", found("environment", "demo-aws", "e-1"))
+    assert first.place == Place("policies", {"environment": "e-1"}) and first.line == "ranger demo-aws"
+
+
 def test_things_found_for_other_letters_are_kept_while_they_match() -> None:
     earlier = [found("model", "wine-quality", "a"), found("model", "whisky", "b")]
     assert shown(lines("wiq", *earlier, query=Query("wi"))) == [("model", "wine-quality")]

@@ -22,7 +22,7 @@ from registry_tui.schemas.ranger import (
     RangerService,
     ServiceDefinition,
 )
-from registry_tui.wording.policies import allowed_to, period, places
+from registry_tui.wording.policies import allowed_to, containers, period, places
 
 app = session.new_app("Ranger: the policies of RAZ-enabled environments.")
 services = session.new_app("Services: one for each RAZ-enabled environment, cm_s3 or cm_adls.")
@@ -43,9 +43,24 @@ ServiceOption = Annotated[
     str,
     typer.Option("--service", "-s", help="The service.", autocompletion=session.completes(_service_names)),
 ]
+#: For commands about a policy that exists.
+ServiceOfPolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        "-s",
+        help="The service; default: cm_s3, and for an ID the one that has the policy.",
+        autocompletion=session.completes(_service_names),
+    ),
+]
 FileOption = Annotated[
-    Path | None,
-    typer.Option("--file", "-f", metavar="FILE", help="The whole policy as Ranger's JSON; - reads standard input."),
+    str | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="The whole policy as Ranger's JSON: a file, - for standard input, or the JSON itself.",
+    ),
 ]
 PolicyArgument = Annotated[str, typer.Argument(help="Name or ID of a policy.")]
 
@@ -101,9 +116,11 @@ def list_policies(
 
 
 @policies.command("show")
-def show_policy(policy: PolicyArgument, service: ServiceOption = "cm_s3", as_json: session.JsonOption = False) -> None:
+def show_policy(
+    policy: PolicyArgument, service: ServiceOfPolicyOption = None, as_json: session.JsonOption = False
+) -> None:
     """Show one policy."""
-    _print_policy(session.ask(lambda client: client.policy(policy, service)), as_json)
+    _print_policy(session.ask(lambda client: _found(client, policy, service)), as_json)
 
 
 @policies.command("create")
@@ -166,7 +183,7 @@ def create_policy(
 def update_policy(
     policy: PolicyArgument,
     file: FileOption = None,
-    service: ServiceOption = "cm_s3",
+    service: ServiceOfPolicyOption = None,
     add_user: Annotated[
         list[str] | None,
         typer.Option("--add-user", help="Add somebody to the first allow condition; repeatable."),
@@ -185,7 +202,7 @@ def update_policy(
         raise typer.BadParameter("give --file, --add-user, --remove-user, --enable or --disable")
 
     async def change(client: RegistryClient) -> RangerPolicy:
-        before = await client.policy(policy, service)
+        before = await _found(client, policy, service)
         after = before if file is None else _read(file)
         after = _with_people(after, add_user or [], remove_user or [])
         if enable is not None:
@@ -196,12 +213,14 @@ def update_policy(
 
 
 @policies.command("delete")
-def delete_policy(policy: PolicyArgument, service: ServiceOption = "cm_s3", yes: session.YesOption = False) -> None:
+def delete_policy(
+    policy: PolicyArgument, service: ServiceOfPolicyOption = None, yes: session.YesOption = False
+) -> None:
     """Delete a policy; what only it gave is refused at once."""
-    session.confirm(f"Delete the policy {policy} of {service}?", yes=yes)
+    session.confirm(f"Delete the policy {policy}{f' of {service}' if service else ''}?", yes=yes)
 
     async def delete(client: RegistryClient) -> None:
-        found = await client.policy(policy, service)
+        found = await _found(client, policy, service)
         await client.delete_policy(found.id or 0)
 
     session.ask(delete)
@@ -228,7 +247,7 @@ def check(
         kinds = await client.ranger_definitions()
         definition = next(each for each in kinds if each.name == described.type)
         wanted = permission or [access.name for access in definition.access_types]
-        above = [_containers(definition, described)[level.name] for level in definition.resources[:-1]]
+        above = [containers(definition, described)[level.name] for level in definition.resources[:-1]]
         resource = f"{definition.resources[-1].name}:{'/'.join([*above, path])}"
         answer = await client.check_access(described.name, user, resource, wanted)
         if as_json:
@@ -245,6 +264,14 @@ def check(
 
 
 # -- underneath -------------------------------------------------------------------------------------------
+
+
+async def _found(client: RegistryClient, policy: str, service: str | None) -> RangerPolicy:
+    if service is None:
+        for each in await client.policies() if policy.isdigit() else ():
+            if str(each.id) == policy:
+                return each
+    return await client.policy(policy, service or "cm_s3")
 
 
 def _print_all(items: Sequence[object], columns: Sequence[Column[Any]], as_json: bool) -> None:
@@ -276,31 +303,27 @@ def _print_policy(found: RangerPolicy, as_json: bool) -> None:
     output.print_one(found, fields, as_json=as_json)
 
 
-def _read(file: Path) -> RangerPolicy:
+def _read(file: str) -> RangerPolicy:
+    given = file.lstrip().startswith("{")
+    named = "the JSON" if given else file
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        text = file if given else sys.stdin.read() if file == "-" else Path(file).read_text()
         return RangerPolicy.model_validate(json.loads(text))
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="--file") from error
+        raise typer.BadParameter(f"{named} cannot be read: {error.strerror}", param_hint="--file") from error
     except (ValueError, ValidationError) as error:
-        raise typer.BadParameter(f"{file} holds no policy of Ranger", param_hint="--file") from error
+        raise typer.BadParameter(f"{named} holds no policy of Ranger", param_hint="--file") from error
 
 
 def _resources(
     definition: ServiceDefinition, service: RangerService, buckets: list[str] | None, path: PolicyResource
 ) -> dict[str, PolicyResource]:
     *above, last = definition.resources
-    containers = _containers(definition, service)
-    found = {level.name: PolicyResource(values=[containers[level.name]]) for level in above}
+    own = containers(definition, service)
+    found = {level.name: PolicyResource(values=[own[level.name]]) for level in above}
     if buckets:
         found[above[-1].name] = PolicyResource(values=buckets)
     return {**found, last.name: path}
-
-
-def _containers(definition: ServiceDefinition, service: RangerService) -> dict[str, str]:
-    *above, _ = definition.resources
-    values = [service.configs.get("environment", "*"), service.configs.get("bucket", "*")]
-    return {level.name: value for level, value in zip(reversed(above), reversed(values), strict=False)}
 
 
 def _with_people(policy: RangerPolicy, added: list[str], removed: list[str]) -> RangerPolicy:

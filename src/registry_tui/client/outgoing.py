@@ -50,8 +50,9 @@ def rehearsal() -> Iterator[None]:
 def outgoing(method: str, address: str, query: dict[str, Any], content: str | None) -> Outgoing:
     """The request that is about to be sent. Raises NotSent in a rehearsal."""
     parts = tuple(unquote(part) for part in address.split("/") if part)
-    # As the service has them below `/api/v1`.
-    request = Outgoing(method, parts[2:], dict(query), content or "")
+    # As the service has them below `/api/v1`; Ranger's addresses are outside of it.
+    own = parts[2:] if parts[:2] == ("api", "v1") else parts
+    request = Outgoing(method, own, dict(query), content or "")
     if _rehearsing.get():
         raise NotSent(request)
     return request

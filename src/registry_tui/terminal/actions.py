@@ -85,7 +85,7 @@ MANAGE_ACCESS = Action(
     "manage_access",
     "at",
     "manage access",
-    "Where storage access is granted: the mappings of IDBroker",
+    "Where storage access is granted: Ranger's policies, or IDBroker's mappings",
     footer=False,
 )
 
@@ -388,6 +388,26 @@ ENVIRONMENTS = (
     VIEW,
     EXPORT,
 )
+POLICIES = (
+    Action("open", "enter", "details", "Open the side panel with all of the policy; it follows the cursor"),
+    Action("create", "n", "create", "Create a policy"),
+    MENU,
+    Action("edit", "e", "edit", "Change the policy: its resources, its conditions, when it counts", menu="Edit"),
+    Action(
+        "enable",
+        "exclamation_mark",
+        "enable",
+        "Enable the marked policies, or the selected one; disable them when all are enabled",
+    ),
+    Action("mark", "space", "mark", "Mark the policy, to enable, disable or delete several", footer=False),
+    Action(
+        "delete", "ctrl+d", "delete", "Delete the marked policies, or the selected one", False, "Delete", danger=True
+    ),
+    ORDER,
+    replace(COPY, help="Copy the policy's name"),
+    VIEW,
+    EXPORT,
+)
 _CANCEL = Action("cancel", "S", "cancel", "Cancel the workflow; finished steps are undone", meaning="stop")
 _RETRY = Action("retry", "r", "retry", "Start a failed or cancelled workflow's work again", meaning="again")
 ACTIVITY = (
@@ -428,7 +448,7 @@ OPEN_FORMS = frozenset(
 
 #: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a
 #: selection that is not in view yet.
-AT_ONCE = frozenset({"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send"})
+AT_ONCE = frozenset({"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable"})
 
 #: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
 MOVES = frozenset(

@@ -34,6 +34,7 @@ SCREENS = {
     "deployment": "registry_tui.screens.deployments.deployment:DeploymentScreen",
     "keys": "registry_tui.screens.deployments.keys:KeysScreen",
     "environments": "registry_tui.screens.places.environments:EnvironmentsScreen",
+    "policies": "registry_tui.screens.ranger.policy_list:PoliciesScreen",
     "activity": "registry_tui.screens.activity.activity:ActivityScreen",
     "workflow": "registry_tui.screens.activity.workflow:WorkflowScreen",
 }
@@ -64,6 +65,7 @@ COMMANDS = (
     Command("deployment", (), ("deployment",), "One deployment: replicas, traffic, test, logs", "deployment"),
     Command("keys", ("api-keys",), (), "API keys with which deployments are called", "keys"),
     Command("environments", ("env", "ctx"), (), "Environments and their workspaces", "environments"),
+    Command("ranger", ("policies",), ("environment",), "Ranger's policies of an environment", "policies"),
     Command("activity", ("wf", "workflows"), (), "Running and finished workflows", "activity"),
     Command("workflow", (), ("workflow",), "One workflow with its log lines", "workflow"),
     Command("theme", (), ("[theme]",), "Colours: dark, light, high-contrast, monochrome, or your own"),

@@ -29,8 +29,22 @@ PEOPLE_BOX = (
     Action("export", "ctrl+s", "export", "Save the list in a file"),
     Action("leave", "q", "close", "Close the box", meaning="close"),
 )
+CONDITIONS_BOX = (
+    Action("add", "n", "add", "Add a condition of the selected kind", meaning="create"),
+    Action("change", "e", "change", "Change the selected condition", meaning="edit"),
+    Action("remove", "ctrl+d,delete", "remove", "Take the selected condition away", meaning="delete"),
+)
+NAMES_BOX = (
+    Action("remove", "ctrl+d,delete", "remove", "Take the selected name out of the condition", meaning="delete"),
+)
 START_BOX = (Action("again", "r", "try again", "Start the platform again after a failure"),)
-BOXES: Mapping[str, tuple[Action, ...]] = {"text": VIEWER, "people": PEOPLE_BOX, "start": START_BOX}
+BOXES: Mapping[str, tuple[Action, ...]] = {
+    "text": VIEWER,
+    "people": PEOPLE_BOX,
+    "conditions": CONDITIONS_BOX,
+    "names": NAMES_BOX,
+    "start": START_BOX,
+}
 
 #: The meaning of each verb, and so of its key.
 VERBS: Mapping[str, str] = {
@@ -76,6 +90,7 @@ VERBS: Mapping[str, str] = {
     "synchronize": "Synchronize with the workspaces",
     "access": "Who may use it: collaborators, storage access",
     "manage_access": "Where storage access is granted",
+    "enable": "Enable, or disable",
     "credentials": "Shell lines for stock MLflow code",
     "clean_up": "Remove unused archives",
     "activity": "Progress of the change under way",
@@ -151,10 +166,10 @@ def box_bindings(box: str) -> list[BindingType]:
     ]
 
 
-def box_keys(box: str, preset: Preset) -> str:
-    """A box's keys with their words, in one line."""
+def box_keys(box: str, preset: Preset, *, closes: bool = True) -> str:
+    """A box's keys with their words, in one line; `closes`: whether esc closes it."""
     shown = [f"{key_shown(each.key)} {each.label}" for each in with_preset(BOXES[box], preset) if each.id != "leave"]
-    return " · ".join([*shown, "esc close"])
+    return " · ".join([*shown, "esc close"] if closes else shown)
 
 
 def box_keymap(preset: Preset) -> dict[str, str]:

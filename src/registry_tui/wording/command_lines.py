@@ -49,6 +49,7 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "deployment": lambda: line("deployments show", [known["deployment"]]),
         "keys": lambda: line("keys list"),
         "environments": lambda: line("environments list"),
+        "policies": lambda: line("ranger policies list", (), [("--service", known["environment"])]),
         "activity": lambda: line("workflows list"),
         "workflow": lambda: line("workflows show", [known["workflow"]]),
     }
@@ -67,6 +68,7 @@ def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
         "model": lambda: line("models version", [row.model_name, row.version], [registry]),
         "deployments": lambda: line("deployments show", [row.id]),
         "environments": lambda: line("environments show", [row.id]),
+        "policies": lambda: line("ranger policies show", [row.name], [("--service", row.service)]),
         "activity": lambda: line("workflows show", [row.id]),
     }
     return made[kind]() if kind in made else None
@@ -349,7 +351,16 @@ def _set_idbroker_mappings(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("idbroker set", [body["environmentName"]], options)]
 
 
+def _policy(names: Names, query: Body, body: Body) -> list[Line]:
+    """Whole policies are given as Ranger's JSON: options say only the simple ones."""
+    from registry_tui.schemas.ranger import RangerPolicy
+
+    text = RangerPolicy.model_validate(body).model_dump_json(by_alias=True, exclude_defaults=True)
+    return [line(f"ranger policies {'update' if names else 'create'}", names, [("--file", text)])]
+
+
 _YES = ("--yes", True)
+_RANGER = "service/public/v2/api"
 _MODEL = "registries/*/models/*"
 _VERSION = f"{_MODEL}/versions/*"
 #: Method and address below `/api/v1`, with the command that does the same.
@@ -416,6 +427,9 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("DELETE", "deployments/*", _delete_deployment),
     ("POST", "keys", _create_key),
     ("DELETE", "keys/*", _simple("keys revoke", _YES)),
+    ("POST", f"{_RANGER}/policy", _policy),
+    ("PUT", f"{_RANGER}/policy/*", _policy),
+    ("DELETE", f"{_RANGER}/policy/*", _simple("ranger policies delete", _YES)),
     ("POST", "workflows/*/cancel", _simple("workflows cancel")),
     ("POST", "workflows/*/retry", _simple("workflows retry")),
 )

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from registry_tui.schemas.ranger import PolicyItem, PolicyResource, RangerPolicy
+from registry_tui.schemas.ranger import PolicyItem, PolicyResource, RangerPolicy, RangerService, ServiceDefinition
+
+#: A policy's lists of conditions in the order of its form, with their words and Ranger's names for them.
+CONDITIONS = (
+    ("policy_items", "Allow", "policyItems"),
+    ("allow_exceptions", "Exclude from allow", "allowExceptions"),
+    ("deny_policy_items", "Deny", "denyPolicyItems"),
+    ("deny_exceptions", "Exclude from deny", "denyExceptions"),
+)
+
+
+def containers(definition: ServiceDefinition, service: RangerService) -> dict[str, str]:
+    """What a service's environment has at the levels above the path, e.g. its bucket."""
+    *above, _ = definition.resources
+    values = [service.configs.get("environment", "*"), service.configs.get("bucket", "*")]
+    return {level.name: value for level, value in zip(reversed(above), reversed(values), strict=False)}
 
 
 def places(policy: RangerPolicy) -> str:
     """Where a policy counts: `bucket my-bucket · path data (recursive)`."""
     return " or ".join(_place(each) for each in (policy.resources, *policy.additional_resources))
+
+
+def paths(policy: RangerPolicy) -> str:
+    """The same with the paths first, which tell policies apart: `data (recursive) in my-bucket`."""
+    return " or ".join(_path(each) for each in (policy.resources, *policy.additional_resources))
 
 
 def allowed_to(items: Iterable[PolicyItem]) -> list[str]:
@@ -23,6 +43,28 @@ def people(item: PolicyItem) -> str:
     return ", ".join(named) or "nobody"
 
 
+def permissions(item: PolicyItem) -> str:
+    """What an item is about: `read, list, delegate admin`."""
+    named = [f"not {each.type}" if each.is_allowed is False else each.type for each in item.accesses]
+    return ", ".join([*named, "delegate admin"] if item.delegate_admin else named) or "nothing"
+
+
+def everybody(policy: RangerPolicy) -> str:
+    """All for whom a policy has conditions; those that it denies something behind the others."""
+    allowed = _once(people(item) for item in policy.policy_items)
+    denied = _once(people(item) for item in policy.deny_policy_items)
+    return _allowed_and_denied(allowed, denied)
+
+
+def all_permissions(policy: RangerPolicy) -> str:
+    """All permissions that a policy allows, and those that it denies."""
+    allowed, denied = (
+        _once(each.type for item in items for each in item.accesses if each.is_allowed is not False)
+        for items in (policy.policy_items, policy.deny_policy_items)
+    )
+    return _allowed_and_denied(allowed, denied)
+
+
 def period(policy: RangerPolicy) -> str:
     """When a policy counts."""
     if not policy.validity_schedules:
@@ -33,8 +75,23 @@ def period(policy: RangerPolicy) -> str:
     )
 
 
+def _allowed_and_denied(allowed: Sequence[str], denied: Sequence[str]) -> str:
+    words = [", ".join(allowed)] if allowed else []
+    return " · ".join([*words, f"denied: {', '.join(denied)}"] if denied else words)
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
 def _place(resources: Mapping[str, PolicyResource]) -> str:
     return " · ".join(f"{name} {_values(values)}" for name, values in resources.items())
+
+
+def _path(resources: Mapping[str, PolicyResource]) -> str:
+    *above, last = list(resources.values()) or [PolicyResource()]
+    within = " in ".join(_values(each) for each in reversed(above) if each.values != ["*"] or each.is_excludes)
+    return f"{_values(last)} in {within}" if within else _values(last)
 
 
 def _values(resource: PolicyResource) -> str:

@@ -165,13 +165,17 @@ class NameField(Input):
                 self.choices.highlighted = [choice.name for choice in found].index(before.name)
             elif waits:
                 self._choose_waited()
-            elif self._must_exist and answered and found[0].name != typed:
+            elif answered and self.means(found[0], typed):
                 self.choices.highlighted = 0
         elif waits and not answered:
             self._offer([], "asking for the names …")
         else:
             self._forget_keys()
             self._offer([])
+
+    def means(self, best: Choice, typed: str) -> bool:
+        """Whether the best match is chosen by itself."""
+        return self._must_exist and best.name != typed
 
     def _choose_waited(self) -> None:
         self.choices.highlighted = min(self._steps, len(self._offered)) - 1

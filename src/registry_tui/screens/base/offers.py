@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Lines in the list, and visited places before anything is typed.
 MOST, VISITS = 60, 8
 #: Kinds of things that the words behind a command name.
-_THINGS = frozenset({"project", "registry", "model", "deployment", "experiment", "run"})
+_THINGS = frozenset({"project", "registry", "model", "deployment", "experiment", "run", "environment"})
 #: Kinds of lines: of equally good matches, the earlier ones come first.
 _GROUPS = ("page", "command", "action")
 

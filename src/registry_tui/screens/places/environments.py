@@ -12,7 +12,7 @@ from textual.widgets import Static
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
-from registry_tui.screens.registries.manage_access import manage_access, why_not_manage
+from registry_tui.screens.registries.manage_access import manage_access
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import ENVIRONMENTS
 from registry_tui.terminal.commands import Place
@@ -139,8 +139,6 @@ class EnvironmentsScreen(ListScreen):
     def row_why_not(self, action: str, row: Environment | None) -> str | None:
         if action in _OF_REGISTRY and row is not None and row.registry_id is None:
             return "the environment has no Model Registry yet: 1, then n creates one"
-        if action == "manage_access" and row is not None:
-            return why_not_manage(row.raz_enabled)
         return None
 
     @property
@@ -199,7 +197,7 @@ class EnvironmentsScreen(ListScreen):
         confirm_synchronize(self, await self.client.registry(registry))
 
     def do_manage_access(self) -> None:
-        manage_access(self, self.current.name, self.current.registry_id)
+        manage_access(self, self.current.name, self.current.registry_id, raz_enabled=self.current.raz_enabled)
 
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm

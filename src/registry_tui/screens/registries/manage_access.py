@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry_tui.terminal.commands import Place
+
 if TYPE_CHECKING:
     from registry_tui.screens.base.frame import FrameScreen
 
 
-def why_not_manage(raz_enabled: bool) -> str | None:
-    """Why that place cannot be shown, or None."""
+def manage_access(screen: FrameScreen, environment: str, registry: str | None, *, raz_enabled: bool) -> None:
+    """Leads to the place of an environment: Ranger's policies, or IDBroker's mappings in a form.
+
+    `registry`: the ID of its Model Registry.
+    """
     if raz_enabled:
-        return "it is RAZ-enabled, Ranger's policies decide: `registry-tui ranger policies list`"
-    return None
-
-
-def manage_access(screen: FrameScreen, environment: str, registry: str | None) -> None:
-    """Leads to the place of an environment; `registry`: the ID of its Model Registry."""
+        screen.program.open(Place("policies", {"environment": environment}))
+        return
     screen.opening(_mappings(screen, environment, registry), "manage_access")
 
 

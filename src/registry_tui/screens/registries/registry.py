@@ -18,7 +18,7 @@ from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.list_pane import ListPane
 from registry_tui.screens.base.tones import styled
-from registry_tui.screens.registries.manage_access import manage_access, why_not_manage
+from registry_tui.screens.registries.manage_access import manage_access
 from registry_tui.screens.registries.models_pane import ModelsPane
 from registry_tui.screens.registries.registries import registry_why_not
 from registry_tui.screens.registries.registry_actions import confirm_delete, confirm_synchronize, sync_line
@@ -169,8 +169,6 @@ class RegistryScreen(FrameScreen):
             return "nothing is selected"
         if action == "clean_up" and isinstance(pane, StoragePane):
             return pane.why_not_clean_up()
-        if action == "manage_access":
-            return why_not_manage(self.registry.raz_enabled)
         return registry_why_not(action, self.registry)
 
     def do_tab_next(self) -> None:
@@ -250,8 +248,9 @@ class RegistryScreen(FrameScreen):
         self.program.open(Place("models", {"registry": self.place.args["registry"]}))
 
     def do_manage_access(self) -> None:
-        assert self.registry is not None
-        manage_access(self, self.registry.environment_name, self.registry.id)
+        registry = self.registry
+        assert registry is not None
+        manage_access(self, registry.environment_name, registry.id, raz_enabled=registry.raz_enabled)
 
     def do_grant(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
@@ -329,5 +328,5 @@ def _access(registry: ModelRegistry) -> str:
         return "granted"
     if registry.raz_enabled:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
-        return f"not granted: p lets the workload user in ({policies} · all - bucket, path)"
+        return f"not granted: p lets the workload user in, @ shows where ({policies} · all - bucket, path)"
     return "not granted: p maps the machine user to the Data Access Role, @ shows where"

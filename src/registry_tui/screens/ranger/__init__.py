@@ -1,0 +1,1 @@
+"""Ranger's policies of RAZ-enabled environments: the list, a policy whole, its form."""
