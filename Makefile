@@ -11,6 +11,8 @@ WORKERS ?= 2
 BIN := .venv/bin
 
 export PYTHON
+# Compiled tests are kept, also where the caller's shell says otherwise: each worker would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
