@@ -239,6 +239,14 @@ async def condition(see: Driver) -> None:
     await see.shows("machine user of")
 
 
+async def manage_access(see: Driver) -> None:
+    """The mappings of an environment without RAZ, from its registry."""
+    see.go("registry", registry="registry-azure")
+    await see.shows("Workload user name")
+    await see.press("@")
+    await see.shows("IDBroker mappings of demo-azure", "COMPLETED")
+
+
 async def activity(see: Driver) -> None:
     see.go("activity")
     await see.rows("activity")
@@ -468,6 +476,7 @@ SCENES: dict[str, Scene] = {
     "keys": keys,
     "new-key": new_key,
     "create-environment": create_environment,
+    "manage-access": manage_access,
     "actions": actions,
     "command": command,
     "search": search,

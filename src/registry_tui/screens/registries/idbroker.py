@@ -38,7 +38,9 @@ class ManageAccess(Form[str]):
         mappings = Lines(as_lines(self.now), id="mappings", placeholder="CRN, or CRN = role; one a line")
         yield row("Mappings", mappings)
         yield Static(self._hint(), classes="hint", markup=False)
-        yield row("Without mappings", Tick("remove all", id="empty"))
+        without = row("Without mappings", Tick("remove all", id="empty"))
+        without.id = "without"
+        yield without
         yield row("Synchronize", Tick("now; they have no effect before", True, id="sync"))
 
     def _hint(self) -> str:
@@ -55,27 +57,31 @@ class ManageAccess(Form[str]):
 
     def on_checkbox_changed(self) -> None:
         self.check()
+        self.tell(self.problem_of())
+
+    def check(self) -> None:
+        # In 24 lines there is no room for what does not matter.
+        self.query_one("#without").display = self._mapped() == ""
+        super().check()
 
     def problem_of(self) -> str | None:
         if not self._entered("#access") or not self._entered("#audit"):
             return "type the Data Access Role and the Ranger Audit Role"
-        mapped, empty = self.query_one("#mappings", Lines).text.strip(), self.query_one("#empty", Tick).value
-        if not mapped and not empty:
+        if not self._mapped() and not self.query_one("#empty", Tick).value:
             return "type a mapping, or tick “remove all”"
-        return "“remove all” is for a list without mappings" if mapped and empty else None
+        return None
 
     async def send(self) -> str:
         from registry_tui.client import Intent, RegistryError
         from registry_tui.schemas.idbroker import SetIdBrokerMappings, SyncStatus
 
         client, access = self.program.client, self._entered("#access")
-        empty = self.query_one("#empty", Tick).value
         request = SetIdBrokerMappings(
             environment_name=self.environment,
             data_access_role=access,
             ranger_audit_role=self._entered("#audit"),
-            mappings=parsed(self.query_one("#mappings", Lines).text, access),
-            set_empty_mappings=empty or None,
+            mappings=parsed(self._mapped(), access),
+            set_empty_mappings=not self._mapped() or None,
         )
         await client.set_idbroker_mappings(request)
         if self.query_one("#sync", Tick).value:
@@ -86,6 +92,9 @@ class ManageAccess(Form[str]):
         if status.global_status is SyncStatus.FAILED and self.query_one("#sync", Tick).value:
             raise RegistryError(f"The mappings are saved. {synchronized(status)}", action="Choose Save and Sync again")
         return synchronized(status)
+
+    def _mapped(self) -> str:
+        return self.query_one("#mappings", Lines).text.strip()
 
     def _entered(self, field: str) -> str:
         return self.query_one(field, Input).value.strip()
