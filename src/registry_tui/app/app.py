@@ -164,7 +164,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
 
     def exit(self, *arguments: Any, **options: Any) -> None:
         """Leaves the program; where it is now is where it starts next time."""
-        if self.last_resort is not None:
+        if self.last_resort is not None and not self.next_context:
             self.last_resort()
         try:
             frame = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, FrameScreen)), None)
@@ -214,7 +214,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         if self.preferences.problems:
             problems = "\n".join(self.preferences.problems)
             self.notify(problems, title="config.toml", severity="warning", markup=False, timeout=20)
-        if not self.answering and self._start_platform:
+        if not self.answering and self._start_platform and self.context is None:
             self.start_platform()
         await self.follow()
 
@@ -371,6 +371,10 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             self.exit()
         elif command.name == "theme":
             self.choose_theme(next(iter(arguments.values()), "light" if self.current_theme.dark else "dark"))
+        elif command.name == "contexts":
+            self.choose_context(next(iter(arguments.values()), ""))
+        elif command.name == "up" and self.context is not None:
+            self.frame.flash(f"{self.context.name} is started on its own machine: `registry-tui up`", "$warning")
         elif command.name == "up":
             self.start_platform()
         else:
@@ -391,8 +395,12 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
     def report(self, error: Exception) -> None:
         """Shows what failed, what to do, and the request's ID."""
         from registry_tui.client import RegistryError, ServiceUnavailable
+        from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
         from registry_tui.wording.text import safe
 
+        if isinstance(error, NotSignedIn | UntrustedCertificate):
+            self.shut_out(error)
+            return
         if isinstance(error, ServiceUnavailable):
             self.lost(error.message)
             return

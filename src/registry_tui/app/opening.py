@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from registry_tui.platform import contexts
+from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.multiplexers import Inside, inside
@@ -42,7 +44,22 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
             file=sys.stderr,
         )
         return 1
-    home = Home.resolve()
+    try:
+        return _run(early, walk)
+    except PlatformError as error:
+        print(f"registry-tui: {error.message}", file=sys.stderr)
+        if error.action:
+            print(f"  what to do: {error.action}", file=sys.stderr)
+        return 1
+
+
+def _run(early: EarlyPage | None, walk: Sequence[Scene]) -> int:
+    """Runs it in the chosen context, and again in each other one that is chosen in it. Raises PlatformError."""
+    home, context = Home.resolve(), contexts.chosen()
+    if context is not None and not context.token:
+        raise contexts.NoContext(
+            f"You are signed out of {context.name}", action=f"Sign in again: `registry-tui login {context.url}`"
+        )
     settings = PreferencesFile(home, os.environ)
     preferences = settings.load()
     os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))
@@ -63,10 +80,15 @@ def open_terminal_program(early: EarlyPage | None = None, walk: Sequence[Scene] 
 
     if walk:
         preferences = replace(preferences, terminal=replace(preferences.terminal, remember=False, start="registries"))
-    memory = Memory() if walk else Memory(home.terminal_memory)
+    kept = home.terminal_memory if context is None else contexts.memory_file(context.name)
+    memory = Memory() if walk else Memory(kept)
     app = RegistryApp(early=early, preferences=preferences, settings=settings, memory=memory, walk=walk)
     app.last_resort = _end_at_last
+    app.context = context
     app.run(mouse=preferences.terminal.mouse)
+    if app.next_context:
+        os.environ[contexts.VARIABLE] = app.next_context
+        return _run(None, ())
     return app.return_code or 0
 
 

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App
-
+from registry_tui.app.switching import Switching
 from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
-    from registry_tui.client import RegistryClient
+    from registry_tui.client import RegistryClient, RegistryError
     from registry_tui.schemas.operations import PlatformStatus, Workflow
     from registry_tui.schemas.stream import Change
     from registry_tui.terminal.preferences import Preferences
@@ -25,7 +24,7 @@ TICK = 1.0
 SLOW = 3.0
 
 
-class Watching(App[None]):
+class Watching(Switching):
     """Follows the service's stream of changes, and looks by itself while there is none."""
 
     preferences: Preferences
@@ -33,6 +32,8 @@ class Watching(App[None]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._trouble: str | None = None
+        #: Words for the status line when the service does answer, but not to this person.
+        self._shut_out = ""
         #: Whether the service answered the last time it was asked.
         self.answering = False
         self.status: PlatformStatus | None = None
@@ -62,6 +63,19 @@ class Watching(App[None]):
     def lost(self, message: str) -> None:
         """The service did not answer a question."""
         self.answering, self._trouble = False, message
+        self._show_status()
+        self._look_again()
+
+    def shut_out(self, error: RegistryError) -> None:
+        """The service does not take the token, or cannot be trusted: shows what to do, once, until it answers again."""
+        from registry_tui.client.errors import NotSignedIn
+        from registry_tui.wording.text import safe
+
+        words = "does not take your token" if isinstance(error, NotSignedIn) else "is not trusted"
+        if words != self._shut_out:
+            text = "\n".join(safe(line, 500) for line in (error.message, error.action) if line)
+            self.notify(text, title=self.context_name, severity="error", markup=False, timeout=30)
+        self.answering, self._trouble, self._shut_out = False, error.message, words
         self._show_status()
         self._look_again()
 
@@ -157,6 +171,7 @@ class Watching(App[None]):
 
     async def _look(self) -> None:
         from registry_tui.client import RegistryError, ServiceUnavailable
+        from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
 
         before = self.answering, self.parts_shown(), self.active, self.user
         was_answering, finished = self.answering, False
@@ -171,8 +186,10 @@ class Watching(App[None]):
             finished = bool(self.active - active) or bool(active - self.active)
             self.active = active
             self.status = await self.client.status()
+        except (NotSignedIn, UntrustedCertificate) as error:
+            self.shut_out(error)
         except ServiceUnavailable as error:
-            self.answering, self._trouble = False, error.message
+            self.answering, self._trouble, self._shut_out = False, error.message, ""
             self._look_again()
         except RegistryError as error:
             self._trouble = error.message
@@ -186,7 +203,7 @@ class Watching(App[None]):
     def _answered(self) -> None:
         """The service does answer: after it did not, every place asks for what it shows."""
         if not self.answering:
-            self.answering, self._trouble = True, None
+            self.answering, self._trouble, self._shut_out = True, None, ""
             for screen in self._frames():
                 screen.refresh_data()
 
@@ -208,7 +225,9 @@ class Watching(App[None]):
 
     @property
     def who(self) -> str:
-        return f"{self.user}@local" if self.user else ""
+        if not self.user and self.context is None:
+            return ""
+        return f"{self.user}@{self.context_name}"
 
     @property
     def running(self) -> int:
@@ -218,7 +237,11 @@ class Watching(App[None]):
     def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
         """(part, style, words when it is not well; in plain mode always words) for the status line."""
         if not self.answering:
-            words = "connecting" if self._trouble is None else f"does not answer, {self._unwell('service')}"
+            words = (
+                "connecting"
+                if self._trouble is None
+                else f"{self._shut_out or 'does not answer'}, {self._unwell('service')}"
+            )
             return (("service", "$foreground-muted" if self._trouble is None else "$error", words),)
         self._unwell_since.pop("service", None)
         shown = []

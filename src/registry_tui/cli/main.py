@@ -29,6 +29,7 @@ DEBUG_VARIABLE = "REGISTRY_TUI_DEBUG"
 #: Noun or verb, and the module and attribute of its typer application or command function.
 COMMANDS = {
     "up": "platform:up",
+    "serve": "serve:serve",
     "down": "platform:down",
     "status": "platform:status",
     "logs": "platform:logs",
@@ -50,7 +51,10 @@ COMMANDS = {
     "events": "events:app",
     "workflows": "workflows:app",
     "env": "projects:env",
+    "login": "signing_in:login",
+    "logout": "signing_in:logout",
     "whoami": "misc:whoami",
+    "contexts": "signing_in:app",
     "demo": "demo:demo",
     "completion": "misc:completion",
 }
@@ -105,6 +109,10 @@ def root(
     user: Annotated[
         str | None, typer.Option("--user", help="Act as another user of this installation; also REGISTRY_TUI_USER.")
     ] = None,
+    context_name: Annotated[
+        str | None,
+        typer.Option("--context", metavar="NAME", help="A service that you signed in to; also REGISTRY_TUI_CONTEXT."),
+    ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="The terminal program without drawing characters; also REGISTRY_TUI_PLAIN.")
     ] = False,
@@ -121,6 +129,11 @@ def root(
     """An open Model Registry driven from the terminal. Without a command, opens the terminal program."""
     if data_dir:
         os.environ[ENVIRONMENT_VARIABLE] = os.path.abspath(os.path.expanduser(data_dir))  # noqa: PTH100, PTH111 not resolved
+    if data_dir:
+        # What was typed last goes before what the shell exports.
+        os.environ.pop("REGISTRY_TUI_CONTEXT", None)
+    if context_name:
+        os.environ["REGISTRY_TUI_CONTEXT"] = context_name
     if user:
         os.environ["REGISTRY_TUI_USER"] = user
     if plain:

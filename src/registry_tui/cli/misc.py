@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.platform import contexts
 
 
 class Shell(StrEnum):
@@ -20,9 +21,11 @@ class Shell(StrEnum):
 
 def whoami(as_json: session.JsonOption = False) -> None:
     """Show your user name and entitlements in this installation."""
+    context = contexts.chosen()
     found = session.ask(lambda client: client.whoami())
     fields = {
         "name": found.name,
+        "at": "this machine's platform" if context is None else f"{context.url} (context {context.name})",
         "CRN": found.crn,
         "entitlements": found.entitlements,
         "known since": found.created_at,

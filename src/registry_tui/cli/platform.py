@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry_tui.cli import listening
 from registry_tui.platform import extras
 from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.listening import Listening
 from registry_tui.platform.paths import Home
 
 if TYPE_CHECKING:
@@ -50,24 +52,41 @@ def up(
     new_ports: Annotated[
         bool, typer.Option("--new-ports", help="Choose other ports, where another program took one.")
     ] = False,
+    listen: listening.ListenOption = None,
+    certificate: listening.CertificateOption = None,
+    key: listening.KeyOption = None,
+    name: listening.NameOption = None,
+    plain_http: listening.PlainOption = False,
 ) -> None:
     """Start the platform: object store, MLflow server, service. What runs already stays as it is.
+
+    Only this machine's owner reaches it, through a socket, unless --listen lets other machines in until `down`.
 
     With --json each change is a line {"part", "state", "detail"}; the last line is
     {"done": true, "healthy", "error", "action"}.
     """
     home = Home.resolve()
-    _tell(_up(home, new_ports), as_json)
+    start(home, listening.choose(listen, certificate, key, name, plain_http), as_json=as_json, new_ports=new_ports)
     if not as_json:
         print(f"The platform is up. Its data is in {home.root}", file=sys.stderr)
+        if where := listening.describe(home):
+            print(where, file=sys.stderr)
 
 
-def _up(home: Home, new_ports: bool) -> Iterator[PartProgress]:
+def start(home: Home, chosen: Listening | None, *, as_json: bool = False, new_ports: bool = False) -> None:
+    """Starts the platform with progress, listening as `chosen`; None leaves that as it is."""
+    _tell(_up(home, chosen, new_ports), as_json)
+
+
+def _up(home: Home, chosen: Listening | None, new_ports: bool) -> Iterator[PartProgress]:
     """Starts the platform; a missing one is reported as any other failure."""
     extras.require("platform")
     from registry_tui.platform import lifecycle
 
+    again = chosen is not None and listening.keep(home, chosen)
     yield from lifecycle.up(home, new_ports=new_ports)
+    if again:
+        yield from lifecycle.restart(home, "service")
 
 
 def restart(part: Annotated[Part, typer.Argument(help="Which part.")], as_json: JsonOption = False) -> None:

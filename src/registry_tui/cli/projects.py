@@ -40,7 +40,12 @@ ELSEWHERE = frozenset(
         "MLFLOW_S3_ENDPOINT_URL",
         "MLFLOW_TRACKING_AUTH",
         "MLFLOW_TRACKING_AWS_SIGV4",
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+        "MLFLOW_TRACKING_INSECURE_TLS",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
         "MLFLOW_TRACKING_TOKEN",
+        "MLFLOW_TRACKING_USERNAME",
     }
 )
 UserArgument = Annotated[str, typer.Argument(help="The user's name.")]
@@ -166,7 +171,7 @@ def env(
     shell: Annotated[Shell, typer.Option(help="The shell that reads the exports.")] = Shell.SH,
     as_json: session.JsonOption = False,
 ) -> None:
-    """Print the exports that let stock MLflow code work in a project, as you. They hold a password.
+    """Print the exports that let stock MLflow code work in a project, as you. They hold a password or your token.
 
     Variables of your shell that would lead it elsewhere are unset; a proxy of yours is not asked for this machine.
 
@@ -176,7 +181,7 @@ def env(
     if as_json:
         output.print_json(exports)
         return
-    for name in sorted(ELSEWHERE & os.environ.keys()):
+    for name in sorted((ELSEWHERE & os.environ.keys()) - exports.keys()):
         output.write(f"unset {name}\n" if shell is Shell.SH else f"set -e {name}\n")
     for name, value in exports.items():
         output.write(

@@ -41,7 +41,7 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Runs a coroutine with a client of this home's service."""
+    """Runs a coroutine with a client of the chosen service."""
 
     async def answer() -> Answer:
         async with RegistryClient() as client:

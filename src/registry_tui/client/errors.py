@@ -3,9 +3,11 @@
 RegistryError
  ├─ InvalidName          a name that no address can hold; nothing was sent
  ├─ ServiceUnavailable   no answer: not running, starting, too slow
+ │   └─ UntrustedCertificate   it may be another service; nothing was sent
  └─ ServiceProblem       the service's own problem details (RFC 9457)
      ├─ WrongInput       400, 413, 422
      ├─ Refused          401, 403
+     │   └─ NotSignedIn  401
      ├─ NotFound         404
      └─ Conflict         409, 412
 """
@@ -36,6 +38,10 @@ class ServiceUnavailable(RegistryError):
     """The service did not answer; trying again later may help."""
 
 
+class UntrustedCertificate(ServiceUnavailable):
+    """The certificate of a service elsewhere is not trusted; nothing was sent."""
+
+
 class ServiceProblem(RegistryError):
     """The service answered with problem details."""
 
@@ -50,6 +56,10 @@ class WrongInput(ServiceProblem):
 
 class Refused(ServiceProblem):
     """The principal may not do that."""
+
+
+class NotSignedIn(Refused):
+    """The token is missing, unknown, expired or revoked."""
 
 
 class NotFound(ServiceProblem):
@@ -73,7 +83,7 @@ def from_problem(problem: Problem) -> ServiceProblem:
         400: WrongInput,
         413: WrongInput,
         422: WrongInput,
-        401: Refused,
+        401: NotSignedIn,
         403: Refused,
         404: NotFound,
         409: Conflict,

@@ -86,4 +86,7 @@ class Places(Transport):
 
     async def credentials(self, project: str) -> ProjectCredentials:
         """What stock MLflow code needs in this project, for the acting principal."""
-        return await self._ask(ProjectCredentials, "GET", f"/projects/{segment(project)}/credentials")
+        found = await self._ask(ProjectCredentials, "GET", f"/projects/{segment(project)}/credentials")
+        if self.context is None:
+            return found
+        return found.model_copy(update={"token": self.context.token, "certificate": self.context.trusted})

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 from pydantic import ValidationError
 
-from registry_tui.client.transport import Transport, problem_of, unavailable
+from registry_tui.client.transport import Transport
 from registry_tui.schemas.stream import Change
 
 #: Seconds without any line, the service's heartbeat included, after which the connection counts as lost.
@@ -56,12 +56,12 @@ class Following(Transport):
             async with self._http.stream("GET", "/api/v1/stream", headers=headers, timeout=timeout) as response:
                 if response.is_error:
                     await response.aread()
-                    raise problem_of(response, request_id)
+                    raise self.problem(response, request_id)
                 async for line in response.aiter_lines():
                     if (data := parser.line(line)) is not None and (change := _change(data)) is not None:
                         yield change
         except httpx.HTTPError as error:
-            raise unavailable(error, request_id) from error
+            raise self.unavailable(error, request_id) from error
 
 
 def _change(data: str) -> Change | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +18,12 @@ from httpx._client import UseClientDefault
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from registry_tui.client import intents
-from registry_tui.client.errors import InvalidName, RegistryError, ServiceUnavailable, from_problem
+from registry_tui.client.errors import InvalidName, NotSignedIn, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.client.outgoing import Outgoing, outgoing
 from registry_tui.client.remembered import Remembered, recalls
 from registry_tui.contracts import names
+from registry_tui.platform import contexts
+from registry_tui.platform.contexts import Context
 from registry_tui.platform.extras import how_to_start
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.base import Problem
@@ -54,10 +57,11 @@ def _address(path: str) -> str:
 
 
 class Transport:
-    """Talks to one service: over its unix socket, or over HTTPS when `base_url` is given.
+    """Talks to one service: over the unix socket of `home`, or over HTTPS when `base_url` is given.
 
-    Every method may raise `ServiceUnavailable` or a `ServiceProblem` (see `errors`). Names or IDs are
-    accepted wherever a resource is named. Use it as an async context manager, or call `close`.
+    Without either it is the one that this person chose: a `context`, or this machine's. Every method may raise
+    `ServiceUnavailable` or a `ServiceProblem` (see `errors`). Names or IDs are accepted wherever a resource is named.
+    Use it as an async context manager, or call `close`.
     """
 
     def __init__(
@@ -69,7 +73,18 @@ class Transport:
         user: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         patience: httpx.Timeout = TIMEOUT,
+        context: Context | None = None,
     ) -> None:
+        if transport is None and base_url is None and home is None and context is None:
+            context = contexts.chosen()
+        #: The context that it works in; None for a home, an address or a transport.
+        self.context = context
+        verify: ssl.SSLContext | bool = True
+        if context is not None:
+            base_url, token = context.url, _token_of(context)
+            verify = _trusted_by(context) if base_url.startswith("https:") else False
+        #: The address of a service elsewhere; empty for this machine's.
+        self.elsewhere = base_url or ""
         if transport is None and base_url is None:
             # A unix socket has no TLS; making a context for it reads every certificate of the system.
             transport = httpx.AsyncHTTPTransport(
@@ -85,6 +100,7 @@ class Transport:
             transport=transport,
             headers=headers,
             timeout=patience,
+            verify=verify,
             # A proxy is for services elsewhere.
             trust_env=base_url is not None,
         )
@@ -93,6 +109,8 @@ class Transport:
         #: What was changed last.
         self.last_change: Outgoing | None = None
         self._remembered: Remembered | None = None
+        #: The time by the service's clock, from its last answer (RFC 9110, 5.6.7); empty while none said it.
+        self.service_time = ""
 
     @property
     def waiting(self) -> float:
@@ -176,11 +194,12 @@ class Transport:
                 timeout=timeout,
             )
         except httpx.HTTPError as error:
-            raise unavailable(error, request_id) from error
+            raise self.unavailable(error, request_id) from error
         finally:
             self._asked.pop(request_id, None)
+        self.service_time = response.headers.get("Date", "")
         if response.is_error:
-            raise problem_of(response, request_id)
+            raise self.problem(response, request_id)
         self.last_change = change or self.last_change
         return response
 
@@ -209,7 +228,7 @@ class Transport:
             ) as response:
                 if response.is_error:
                     await response.aread()
-                    raise problem_of(response, request_id)
+                    raise self.problem(response, request_id)
                 length = response.headers.get("Content-Length")
                 with partial.open("wb") as file:
                     async for chunk in response.aiter_bytes(CHUNK):
@@ -219,21 +238,61 @@ class Transport:
                             progress(done, int(length) if length else None)
             partial.replace(target)
         except httpx.HTTPError as error:
-            raise unavailable(error, request_id) from error
+            raise self.unavailable(error, request_id) from error
         except OSError as error:
             raise RegistryError(f"Cannot write {target}: {error.strerror or error}", request_id=request_id) from error
         finally:
             partial.unlink(missing_ok=True)
         return done
 
+    def problem(self, response: httpx.Response, request_id: str) -> RegistryError:
+        """What to raise for an answer that is an error."""
+        found = problem_of(response, request_id)
+        if isinstance(found, NotSignedIn) and self.elsewhere and found.action:
+            found.action = found.action.replace("login URL", f"login {self.elsewhere}")
+        return found
 
-def unavailable(error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
-    """What to raise when there was no answer."""
-    if isinstance(error, httpx.TimeoutException):
-        message, action = "The service did not answer in time", "Try again; see `registry-tui logs service`"
-    else:
-        message, action = "The service is not running", how_to_start()
-    return ServiceUnavailable(message, action=action, request_id=request_id)
+    def unavailable(self, error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
+        """What to raise when there was no answer."""
+        late = isinstance(error, httpx.TimeoutException)
+        if not self.elsewhere:
+            if late:
+                message, action = "The service did not answer in time", "Try again; see `registry-tui logs service`"
+            else:
+                message, action = "The service is not running", how_to_start()
+            return ServiceUnavailable(message, action=action, request_id=request_id)
+        # Only services elsewhere have certificates.
+        from registry_tui.client import tls
+
+        if (refused := tls.verification_error(error)) is not None:
+            return tls.untrusted(refused, self.elsewhere, pinned=bool(self.context and self.context.trusted))
+        if late and not isinstance(error, httpx.ConnectTimeout):
+            message = f"{self.elsewhere} did not answer in time"
+        else:
+            message = f"{self.elsewhere} does not answer"
+        action = "Check the network, then try again; another service: `registry-tui contexts list`"
+        return ServiceUnavailable(message, action=action, request_id=request_id)
+
+
+def _token_of(context: Context) -> str:
+    if not context.token:
+        raise RegistryError(
+            f"You are signed out of {context.name}", action=f"Sign in again: `registry-tui login {context.url}`"
+        )
+    return context.token
+
+
+def _trusted_by(context: Context) -> ssl.SSLContext:
+    # Only services elsewhere have certificates; reading those of the system takes time.
+    from registry_tui.client import tls
+
+    try:
+        return tls.context_of(context.trusted)
+    except OSError as error:
+        raise RegistryError(
+            f"The certificate of the context {context.name} cannot be read: {context.trusted}",
+            action=f"Sign in again: `registry-tui login {context.url}`",
+        ) from error
 
 
 def problem_of(response: httpx.Response, request_id: str) -> RegistryError:

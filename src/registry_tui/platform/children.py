@@ -58,7 +58,10 @@ KEPT_PREFIXES = (
 #: Proxies, in either case, which downloads of packages need; addresses of this machine are always excepted.
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 #: What chooses who acts or where, for one command of a person.
-_PERSONAL = ("REGISTRY_TUI_USER", "REGISTRY_TUI_PROJECT", "REGISTRY_TUI_REGISTRY")
+_PERSONAL = (
+    *("REGISTRY_TUI_USER", "REGISTRY_TUI_PROJECT", "REGISTRY_TUI_REGISTRY"),
+    *("REGISTRY_TUI_CONTEXT", "REGISTRY_TUI_CONTEXTS", "REGISTRY_TUI_TOKEN"),
+)
 #: Addresses that are never asked through a proxy.
 _LOCAL = (LOOPBACK, "localhost", "::1")
 

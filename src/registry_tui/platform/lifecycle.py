@@ -188,7 +188,7 @@ def _clear_up(home: Home) -> None:
     """Removes the sockets of processes that are gone."""
     object_store.remove_sockets(home)
     gateways = (*home.gateway_sockets, *home.gateway_listeners_sockets, *home.gateway_load_files)
-    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket, *gateways):
+    for path in (home.supervisor_socket, home.supervisor_pid, home.service_socket, home.listening_file, *gateways):
         path.unlink(missing_ok=True)
 
 

@@ -129,6 +129,16 @@ class Home:
         return self.run / "service.sock"
 
     @property
+    def listening_file(self) -> Path:
+        """Where the platform listens for other machines until it is stopped; missing: nowhere."""
+        return self.run / "listening.json"
+
+    @property
+    def tls(self) -> Path:
+        """The certificate that the platform made for itself, and its key."""
+        return self.root / "tls"
+
+    @property
     def gateway_sockets(self) -> list[Path]:
         """Where the service asks each process of the gateway for its counts."""
         return [self.run / f"{name}.sock" for name in GATEWAYS]

@@ -116,14 +116,22 @@ class ProjectCredentials(Schema):
     mlflow_workspace: str
     username: str
     password: str
+    #: Over the network, instead of name and password; the client adds its own.
+    token: str = ""
+    #: The file with the certificate that the client trusts there.
+    certificate: str = ""
 
     def as_exports(self) -> dict[str, str]:
         """The environment variables that MLflow reads."""
+        who = {"MLFLOW_TRACKING_USERNAME": self.username, "MLFLOW_TRACKING_PASSWORD": self.password}
+        if self.token:
+            who = {"MLFLOW_TRACKING_TOKEN": self.token}
+        if self.certificate:
+            who["MLFLOW_TRACKING_SERVER_CERT_PATH"] = self.certificate
         return {
             # It asks an address elsewhere, and has ended a client's first call where there was none.
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_WORKSPACE": self.mlflow_workspace,
-            "MLFLOW_TRACKING_USERNAME": self.username,
-            "MLFLOW_TRACKING_PASSWORD": self.password,
+            **who,
         }

@@ -29,6 +29,7 @@ from registry_tui.service.database.database import Database
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.http.app import create_app
 from registry_tui.service.http.middleware import RequestIdFilter
+from registry_tui.service.listening import listener as network
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
@@ -115,6 +116,8 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
         hub = Hub()
         service.database.committed.append(hub.committed)
         app = create_app(service, background, hub)
+        where = network.chosen(service)
+        outside = None if where is None else network.Listener(service, where)
         listener = _listen(home.service_socket)
     endings.works(home, "service")
     config = uvicorn.Config(
@@ -141,10 +144,14 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
     background.start()
     threading.Thread(target=hub.watch_health, args=(service,), name="health", daemon=True).start()
     logger.info("listening on %s", home.service_socket)
+    if outside is not None:
+        outside.start()
     try:
         server.run(sockets=[listener])
     finally:
         home.service_socket.unlink(missing_ok=True)
+        if outside is not None:
+            outside.stop()
         background.stop()
         service.workflows.stop()
         service.database.close()

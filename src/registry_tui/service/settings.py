@@ -15,7 +15,7 @@ PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
 FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
-_LISTS = ("entitlements", "package_indexes", "gateway_hosts")
+_LISTS = ("entitlements", "package_indexes", "gateway_hosts", "listen_names")
 
 
 class Settings(BaseModel):
@@ -56,6 +56,16 @@ class Settings(BaseModel):
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
     #: The last of these ports.
     last_deployment_port: int = Field(default=LAST_DEPLOYMENT_PORT, ge=1024, le=65_535)
+    #: HOST:PORT where other machines reach the platform by HTTPS, with tokens; empty: nowhere. `--listen` goes first.
+    listen: str = ""
+    #: The certificate to listen with, and its key, as files in PEM; empty: one that is made at the first start.
+    listen_certificate: str = ""
+    #: The key of that certificate, without a password.
+    listen_key: str = ""
+    #: More names and addresses of this machine, for a certificate that is made.
+    listen_names: tuple[str, ...] = ()
+    #: HTTP without TLS, only possible on an address of this machine alone.
+    listen_plain_http: bool = False
 
 
 def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -13,6 +13,8 @@ import socket
 from threading import Thread
 from typing import Any
 
+from registry_tui.platform import contexts
+from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 
 #: The first page of the list of Model Registries as it is sorted at first.
@@ -40,8 +42,11 @@ class EarlyPage:
 
     def _ask(self, home: Home) -> None:
         try:
+            if contexts.chosen() is not None:
+                # A service elsewhere is asked by the client, which checks its certificate.
+                return
             answer = _get(str(home.service_socket), TARGET, os.environ.get("REGISTRY_TUI_USER", ""))
-        except (OSError, ValueError):
+        except (OSError, ValueError, PlatformError):
             # The client meets the same in a moment, and tells it.
             return
         if isinstance(answer, dict):

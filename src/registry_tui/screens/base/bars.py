@@ -169,7 +169,8 @@ class StatusLine(Widget):
 
     def _right(self, width: int) -> Content:
         parts: list[tuple[str, str]] = []
-        if self.who and width >= 100:
+        # A service elsewhere is named also where there is little room.
+        if self.who and width >= (100 if self.who.endswith("@local") else SHORT_FROM):
             parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
         well = [words in ("", "ok") for _, _, words in self.parts]
         if len(self.parts) > 1 and width < 100 and all(well):

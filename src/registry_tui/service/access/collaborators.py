@@ -7,7 +7,7 @@ from contextlib import suppress
 from registry_tui.contracts.mlflow_routes import project_path
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, identity, permissions, reached
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
@@ -57,10 +57,11 @@ def get_credentials(service: Service, principal: Principal, project: str) -> Pro
     service.access.ensure_user(principal.name)
     routing.mirror_access(service, row.id)
     return ProjectCredentials(
-        tracking_uri=f"{service.ports.mlflow_url}{project_path(row.mlflow_workspace)}",
+        tracking_uri=f"{reached.mlflow_url(service)}{project_path(row.mlflow_workspace)}",
         mlflow_workspace=row.mlflow_workspace,
         username=principal.name,
-        password=service.access.password(principal.name),
+        # Over the network the token is the password.
+        password="" if reached.address.get() else service.access.password(principal.name),
     )
 
 

@@ -27,7 +27,7 @@ from registry_tui.schemas.deployments import (
 )
 from registry_tui.schemas.places import Role
 from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
-from registry_tui.service.core import paging, permissions
+from registry_tui.service.core import paging, permissions, reached
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import (
@@ -186,7 +186,7 @@ def to_schema(
     revision = gateway_link.active_revision(row) or row.revisions[-1]
     workspace = row.project.workspace
     own = [process for process in processes if process.name.generation == revision.generation]
-    gateway = service.ports.gateway_url
+    gateway = reached.gateway_url(service)
     return Deployment(
         id=row.id,
         name=row.name,

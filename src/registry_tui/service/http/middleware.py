@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_tui.contracts import web_pages
+from registry_tui.service.core import reached
 from registry_tui.service.http.problems import RequestTooLarge, foreign_page, unexpected, wrong_type
 
 logger = logging.getLogger("registry_tui.access")
@@ -46,6 +47,7 @@ class RequestMiddleware:
         request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         token = current_request_id.set(request_id)
+        reached_at = reached.address.set(headers.get(reached.HEADER, ""))
         began = time.monotonic()
         status = 0
 
@@ -80,6 +82,7 @@ class RequestMiddleware:
                 f" as {user}" if _USER.fullmatch(user) else "",
             )
             current_request_id.reset(token)
+            reached.address.reset(reached_at)
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
         """Counts what arrives, since a body may come without a length."""

@@ -1,0 +1,1 @@
+"""The platform over the network: HTTPS, tokens, and one port for the service, MLflow and deployments."""

@@ -1,0 +1,73 @@
+"""Refused sign-ins: too many of them from one address, or with one user's name, and further ones have to wait."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+#: Refused sign-ins within `WINDOW` seconds, after which an address, or a name, has to wait.
+MOST_BY_ADDRESS, MOST_BY_USER = 20, 20
+WINDOW = 60.0
+#: Addresses, names and good sign-ins that are remembered; the oldest go.
+REMEMBERED = 10_000
+
+
+class Failures:
+    """Counts refused sign-ins in memory. Used from one event loop only."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+        self._good: OrderedDict[bytes, None] = OrderedDict()
+        #: Address to when a refusal of waiting was written down, and how many were not since.
+        self._slowed: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def wait(self, address: str, user: str, credential: str) -> float:
+        """Seconds until a sign-in is looked at again; 0: now.
+
+        A credential that was good from this address goes on to be, so that nobody locks out others by guessing.
+        """
+        if self._mark(address, credential) in self._good:
+            return 0.0
+        limits = [(("address", address), MOST_BY_ADDRESS)] + ([(("user", user), MOST_BY_USER)] if user else [])
+        return max(self._wait_of(key, most) for key, most in limits)
+
+    def failed(self, address: str, user: str, credential: str) -> None:
+        """A sign-in was refused."""
+        self._good.pop(self._mark(address, credential), None)
+        for key in (("address", address), *((("user", user),) if user else ())):
+            moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER)))
+            moments.append(self._clock())
+            self._failed.move_to_end(key)
+        while len(self._failed) > REMEMBERED:
+            self._failed.popitem(last=False)
+
+    def succeeded(self, address: str, credential: str) -> None:
+        """A sign-in was good."""
+        mark = self._mark(address, credential)
+        self._good[mark] = None
+        self._good.move_to_end(mark)
+        while len(self._good) > REMEMBERED:
+            self._good.popitem(last=False)
+
+    def slowed(self, address: str) -> int | None:
+        """Another request has to wait: how many were not written down since the last that was; None: nor is this."""
+        now = self._clock()
+        last, unwritten = self._slowed.pop(address, (now - WINDOW, 0))
+        due = now - last >= WINDOW
+        self._slowed[address] = (now, 0) if due else (last, unwritten + 1)
+        while len(self._slowed) > REMEMBERED:
+            self._slowed.popitem(last=False)
+        return unwritten if due else None
+
+    def _wait_of(self, key: tuple[str, str], most: int) -> float:
+        moments = self._failed.get(key, deque())
+        since = self._clock() - WINDOW
+        recent = [moment for moment in moments if moment > since]
+        return recent[-most] - since if len(recent) >= most else 0.0
+
+    @staticmethod
+    def _mark(address: str, credential: str) -> bytes:
+        return hashlib.sha256(f"{address}\n{credential}".encode(errors="surrogateescape")).digest()

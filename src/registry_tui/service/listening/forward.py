@@ -1,0 +1,160 @@
+"""Passes requests on to the service, MLflow's server or the gateway, and answers back, both as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from registry_tui.gateway.access import Refusal
+from registry_tui.platform.paths import Home
+from registry_tui.platform.ports import Ports
+
+#: Seconds for a connection to a part, and for the next bytes of a caller's body.
+CONNECT_SECONDS, BODY_SECONDS = 5.0, 60.0
+#: Headers about one connection (RFC 9110, 7.6.1), and those that only this process may send to the parts.
+_ONE_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "expect"}
+)
+_OWN = frozenset({"host", "authorization", "cookie", "origin", "referer", "forwarded", "content-length"})
+_OWN_PREFIXES = ("x-registry-", "x-forwarded-", "sec-", "x-mlflow-acting")
+#: Of answers: the parts' own cookies and invitations to sign in are not for callers.
+_NOT_ANSWERED = frozenset({"set-cookie", "www-authenticate", "server", "date"})
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A part that answers: its address, and what is in front of its paths at the listener."""
+
+    name: str
+    base: str
+    prefix: str
+    session: aiohttp.ClientSession
+
+
+class Upstreams:
+    """Connections to the three parts. Made and closed within a running event loop."""
+
+    def __init__(self, home: Home, ports: Ports) -> None:
+        options = {
+            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            "auto_decompress": False,
+            "cookie_jar": aiohttp.DummyCookieJar(),
+            "skip_auto_headers": ("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        }
+        socket = aiohttp.UnixConnector(path=str(home.service_socket), limit=0)
+        self._local = aiohttp.ClientSession(connector=socket, **options)  # type: ignore[arg-type]
+        self._network = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), **options)  # type: ignore[arg-type]
+        self.service = Upstream("service", "http://registry-tui", "", self._local)
+        self.mlflow = Upstream("mlflow", ports.mlflow_url, "/mlflow", self._network)
+        self.gateway = Upstream("gateway", ports.gateway_url, "", self._network)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._local.close()
+        await self._network.close()
+
+
+async def forward(
+    request: web.Request, upstream: Upstream, headers: Mapping[str, str], largest: int | None = None
+) -> web.StreamResponse:
+    """Sends a request on with `headers` of our own, and the answer back. Raises Refusal.
+
+    `largest`: bytes of a body; a larger one is refused.
+    """
+    target = request.raw_path.removeprefix(upstream.prefix) or "/"
+    length = request.content_length
+    if largest is not None and length is not None and length > largest:
+        raise _too_large(largest)
+    sent = _passed(request.headers, _OWN, _OWN_PREFIXES)
+    sent.update(headers)
+    body = _Body(request, largest)
+    if length is not None:
+        sent["Content-Length"] = str(length)
+    try:
+        answer = await upstream.session.request(
+            request.method,
+            URL(f"{upstream.base}{target}", encoded=True),
+            headers=sent,
+            data=body.chunks() if request.body_exists else None,
+            allow_redirects=False,
+        )
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if body.refusal is not None:
+            raise body.refusal from error
+        raise Refusal(
+            503,
+            "part-unavailable",
+            f"The part {upstream.name} of the platform does not answer",
+            "Try again in a moment; on its machine, see `registry-tui status`",
+        ) from error
+    async with answer:
+        return await _answer(request, upstream, answer)
+
+
+async def _answer(request: web.Request, upstream: Upstream, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    passed = _passed(answer.headers, _NOT_ANSWERED)
+    if (location := passed.get("Location", "")).startswith(f"{upstream.base}/"):
+        passed["Location"] = f"{upstream.prefix}{location.removeprefix(upstream.base)}"
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
+    await response.prepare(request)
+    try:
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        # It breaks off for the caller too: a part of an answer must not look like a whole one.
+        raise ConnectionAbortedError(f"the part {upstream.name} broke off its answer") from error
+    await response.write_eof()
+    return response
+
+
+def _passed(headers: Mapping[str, str], besides: frozenset[str], prefixes: tuple[str, ...] = ()) -> CIMultiDict[str]:
+    named = {each.strip().lower() for each in headers.get("Connection", "").split(",")}
+    left_out = _ONE_HOP | besides | named
+    return CIMultiDict(
+        (name, value)
+        for name, value in headers.items()
+        if name.lower() not in left_out and not (prefixes and name.lower().startswith(prefixes))
+    )
+
+
+class _Body:
+    """A caller's body as it arrives, within its limits."""
+
+    def __init__(self, request: web.Request, largest: int | None) -> None:
+        self._request, self._largest = request, largest
+        #: Why it was not taken whole.
+        self.refusal: Refusal | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes. Raises Refusal for too many, or when the next do not come."""
+        taken = 0
+        content = self._request.content
+        while True:
+            try:
+                chunk = await asyncio.wait_for(content.readany(), BODY_SECONDS)
+            except TimeoutError as error:
+                self.refusal = Refusal(
+                    408,
+                    "body-timeout",
+                    f"No more of the body came for {BODY_SECONDS:g} seconds",
+                    "Send it again over a better connection",
+                )
+                raise self.refusal from error
+            if not chunk:
+                return
+            taken += len(chunk)
+            if self._largest is not None and taken > self._largest:
+                self.refusal = _too_large(self._largest)
+                raise self.refusal
+            yield chunk
+
+
+def _too_large(largest: int) -> Refusal:
+    return Refusal(413, "too-large", f"The request's body is larger than {largest} bytes", "Send less at once")

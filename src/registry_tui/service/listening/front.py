@@ -1,0 +1,221 @@
+"""Every request from the network: let in or refused, passed on to its part, answered with security headers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+from registry_tui.gateway import problems
+from registry_tui.gateway.access import Refusal
+from registry_tui.service.core import reached
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.errors import ServiceError
+from registry_tui.service.listening.forward import Upstream, Upstreams, forward
+from registry_tui.service.listening.sign_in import NOBODY, Refused, SignIn
+
+logger = logging.getLogger("registry_tui.access")
+
+#: Addresses that the service answers.
+_SERVICE = ("/api/v1/", "/service/", "/authz/")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+#: As MLflow's own server would answer, so that its clients show the reason.
+_MLFLOW_CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "ENDPOINT_NOT_FOUND",
+    413: "BAD_REQUEST",
+    429: "REQUEST_LIMIT_EXCEEDED",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+#: Statuses of refusals that become events.
+_AUDITED = (401, 403, 413, 429)
+_MISTAKE = Refusal(
+    500,
+    "internal-error",
+    "The listener made a mistake with this request",
+    "See `registry-tui logs service` for this request's ID",
+)
+
+#: For every answer; a page of a part may have a policy of its own for its contents.
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+_ONLY_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+class Front:
+    """The web application of the listener. Made within a running event loop; close it at the end."""
+
+    def __init__(self, service: Service, *, tls: bool) -> None:
+        self._service = service
+        self._tls = tls
+        self.sign_in = SignIn(service)
+        self._upstreams = Upstreams(service.home, service.ports)
+
+    def application(self) -> web.Application:
+        """The web application."""
+        app = web.Application(client_max_size=1 << 62, middlewares=[self._guarded])
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        app.on_response_prepare.append(self._secure)
+        return app
+
+    async def close(self) -> None:
+        """Closes the connections to the parts."""
+        await self._upstreams.close()
+
+    async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in {**SECURITY_HEADERS, **(_ONLY_TLS if self._tls else {})}.items():
+            response.headers.setdefault(name, value)
+        response.headers["X-Request-ID"] = request["request_id"]
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Answers refusals in the words of the part that was asked, and writes each into the events and the log."""
+        sent = request.headers.get("X-Request-ID", "")
+        request_id = request["request_id"] = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+        request["principal"] = None
+        began, status = time.monotonic(), 0
+        try:
+            answer = await self._attempt(request, handler)
+            status = answer.status
+        finally:
+            principal: Principal | None = request["principal"]
+            logger.info(
+                "%s %s from %s %s %.0f ms [%s]%s",
+                request.method,
+                _address(request),
+                request.remote,
+                status or "cut off",
+                (time.monotonic() - began) * 1000,
+                request_id,
+                f" as {principal.name}" if principal is not None else "",
+            )
+        return answer
+
+    async def _attempt(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            answer: web.StreamResponse = await handler(request)
+            return answer
+        except Refused as refused:
+            await self._audit(request, refused)
+            return _refusal(request, refused)
+        except Refusal as refusal:
+            if refusal.status in _AUDITED:
+                await self._audit(request, Refused(refusal))
+            return _refusal(request, Refused(refusal))
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:
+            logger.exception("request %s", request["request_id"])
+            return _refusal(request, Refused(_MISTAKE))
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        _require_same_site(request)
+        path = request.raw_path.partition("?")[0]
+        authorization = request.headers.get("Authorization")
+        address, request_id = request.remote or "", request["request_id"]
+        headers = {"X-Request-ID": request_id}
+        if path == "/model" or path.startswith("/endpoints/"):
+            key = await self.sign_in.caller(authorization, address, request_id)
+            if key is not None:
+                headers["Authorization"] = f"Bearer {key.secret}"
+            return await self._answered(request, self._upstreams.gateway, headers)
+        principal, credential = await self.sign_in.person(authorization, address, request_id)
+        request["principal"] = principal
+        if path == "/mlflow" or path.startswith("/mlflow/"):
+            headers["Authorization"] = await self._mlflow_credentials(principal)
+            return await self._answered(request, self._upstreams.mlflow, headers)
+        if path.startswith(_SERVICE):
+            _require_own_name(request, principal)
+            headers |= {"Authorization": f"Bearer {credential.secret}", reached.HEADER: self._reached(request)}
+            largest = self._service.settings.max_request_bytes
+            return await self._answered(request, self._upstreams.service, headers, largest)
+        raise Refusal(
+            404, "no-such-page", f"There is nothing at {path[:200]}", "The API is at /api/v1, its pages at /api/v1/docs"
+        )
+
+    async def _answered(
+        self, request: web.Request, upstream: Upstream, headers: dict[str, str], largest: int | None = None
+    ) -> web.StreamResponse:
+        """The part's answer. The service itself writes events about what it refuses to change."""
+        answer = await forward(request, upstream, headers, largest)
+        if answer.status in _AUDITED and (upstream is not self._upstreams.service or request.method == "GET"):
+            refusal = Refusal(answer.status, "refused", f"The part {upstream.name} refused it", "")
+            await self._audit(request, Refused(refusal))
+        return answer
+
+    async def _audit(self, request: web.Request, refused: Refused) -> None:
+        what = f"{request.method} {_address(request)}"
+        principal = request["principal"] or NOBODY
+        await self.sign_in.audit(refused, principal, request["request_id"], request.remote or "", what)
+
+    async def _mlflow_credentials(self, principal: Principal) -> str:
+        """The person's own account at MLflow's server, which is made when it is missing. Raises Refusal."""
+        try:
+            await asyncio.to_thread(self._service.access.ensure_user, principal.name)
+        except ServiceError as error:
+            raise Refusal(error.status, error.code, error.detail, error.action or "Try again in a moment") from error
+        password = self._service.access.password(principal.name)
+        return f"Basic {base64.b64encode(f'{principal.name}:{password}'.encode()).decode()}"
+
+    def _reached(self, request: web.Request) -> str:
+        """The address that the caller used, to be named in answers."""
+        host = request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            raise Refusal(400, "host-malformed", "The header Host is not HOST:PORT", "Send the address's own host")
+        return f"{'https' if self._tls else 'http'}://{host}"
+
+
+def _require_same_site(request: web.Request) -> None:
+    """Raises Refusal for what another site's page sends from a browser: people's programs send no such headers."""
+    origin = request.headers.get("Origin")
+    own = f"{'https' if request.secure else 'http'}://{request.headers.get('Host', '')}"
+    if (origin is not None and origin != own) or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise Refusal(403, "cross-site", "The request comes from another site's page", "Use registry-tui, or curl")
+
+
+def _require_own_name(request: web.Request, principal: Principal) -> None:
+    named = request.headers.get("X-Registry-User")
+    if named is not None and named != principal.name:
+        raise Refusal(
+            403,
+            "not-permitted",
+            f"{principal.name} cannot act as {named[:64]!r}",
+            "Leave out --user and REGISTRY_TUI_USER, or sign in with a token of that user",
+        )
+
+
+def _address(request: web.Request) -> str:
+    """The path that was asked for, without its query, for logs and events."""
+    return request.raw_path.partition("?")[0].encode("unicode_escape").decode()[:300]
+
+
+def _refusal(request: web.Request, refused: Refused) -> web.Response:
+    """A refusal as the part that was asked would have it."""
+    refusal = refused.refusal
+    answer = problems.response(refusal, request["request_id"])
+    if refusal.status == 401:
+        # Not basic: a browser would ask for a password, and keep it.
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="registry-tui"'
+    if refused.retry_after:
+        answer.headers["Retry-After"] = str(refused.retry_after)
+    if request.raw_path.startswith("/mlflow/"):
+        code = _MLFLOW_CODES.get(refusal.status, "INTERNAL_ERROR")
+        message = f"{refusal.detail}. {refusal.action}"
+        answer.body = json.dumps({"error_code": code, "message": message}).encode()
+        answer.content_type = "application/json"
+    return answer

@@ -1,0 +1,163 @@
+"""Who asks over the network: a person's token, or a deployment's API key, at every door and in each request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from dataclasses import dataclass, replace
+
+from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX
+from registry_tui.contracts.gateway_routes import RoutesFile
+from registry_tui.gateway import access as api_keys
+from registry_tui.gateway.access import Refusal
+from registry_tui.schemas.operations import EventOutcome
+from registry_tui.service.access import tokens
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.errors import ServiceError
+from registry_tui.service.listening.failures import Failures
+
+logger = logging.getLogger(__name__)
+
+#: The actor of events about requests whose sender is not known; it cannot be a user's name.
+NOBODY = Principal("(not signed in)", "", "")
+LOGIN = "Sign in with `registry-tui login URL`, or send `Authorization: Bearer TOKEN`"
+
+
+@dataclass(frozen=True, repr=False)
+class Credential:
+    """A request's token or API key, and the user's name where it came with one."""
+
+    secret: str
+    user: str = ""
+
+    @property
+    def named(self) -> str:
+        """The account that refused sign-ins count for: the user's name, else the ID of the token or key."""
+        prefix, _, rest = self.secret.partition("_")
+        return self.user or (rest.partition("_")[0][:64] if prefix in (PREFIX, TOKEN_PREFIX) else "")
+
+
+class Refused(Exception):
+    """A request that is not let in, and the seconds until it may be sent again; 0: at once."""
+
+    def __init__(self, refusal: Refusal, retry_after: int = 0) -> None:
+        super().__init__(refusal.detail)
+        self.refusal, self.retry_after = refusal, retry_after
+
+
+def credential_of(authorization: str | None) -> Credential:
+    """The credential of a header `Authorization`: bearer, or basic with the token as password. Raises Refusal."""
+    scheme, _, given = (authorization or "").strip().partition(" ")
+    given = given.strip()
+    if not authorization:
+        raise _unauthorized("token-missing", "This address needs a token, and the request has none")
+    if scheme.lower() == "bearer" and given:
+        return Credential(given)
+    if scheme.lower() == "basic":
+        try:
+            user, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            user = colon = password = ""
+        if colon and password:
+            return Credential(password, user[:200])
+    raise _unauthorized("token-malformed", "The header Authorization holds neither a bearer token nor a basic one")
+
+
+class SignIn:
+    """Checks each request's credential, and slows down who guesses."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._routes = RoutesFile(service.home.gateway_routes_file)
+        self.failures = Failures()
+
+    async def person(self, authorization: str | None, address: str, request_id: str) -> tuple[Principal, Credential]:
+        """The person whose token it is. Raises Refused."""
+        credential = self._credential(authorization, address)
+        try:
+            principal = await asyncio.to_thread(tokens.principal_of, self._service, credential.secret, request_id)
+            if credential.user and credential.user != principal.name:
+                raise _unauthorized(
+                    "token-foreign", f"The token is not one of {credential.user}", "Send the token's own user, or none"
+                )
+        except ServiceError as error:
+            action = error.action if error.status != 401 else f"{error.action or LOGIN}, then `registry-tui login URL`"
+            refusal = Refusal(error.status, error.code, error.detail, action or LOGIN)
+            raise self._failed(refusal, address, credential) from error
+        except Refusal as refusal:
+            raise self._failed(refusal, address, credential) from refusal
+        self.failures.succeeded(address, credential.secret)
+        return principal, credential
+
+    async def caller(self, authorization: str | None, address: str, request_id: str) -> Credential | None:
+        """The API key of a caller of deployments; None for a person with a token, who needs no key where none is asked.
+
+        Raises Refused.
+        """
+        credential = self._credential(authorization, address)
+        if credential.secret.startswith(f"{TOKEN_PREFIX}_"):
+            await self.person(authorization, address, request_id)
+            return None
+        try:
+            api_keys.authenticate(self._routes.current(), f"Bearer {credential.secret}")
+        except Refusal as refusal:
+            raise self._failed(refusal, address, credential) from refusal
+        self.failures.succeeded(address, credential.secret)
+        return credential
+
+    def _credential(self, authorization: str | None, address: str) -> Credential:
+        try:
+            credential = credential_of(authorization)
+        except Refusal as refusal:
+            raise self._failed(refusal, address, Credential("")) from refusal
+        if wait := self.failures.wait(address, credential.named, credential.secret):
+            raise self._slowed(wait)
+        return credential
+
+    def _failed(self, refusal: Refusal, address: str, credential: Credential) -> Refused:
+        wait = self.failures.wait(address, credential.named, credential.secret)
+        self.failures.failed(address, credential.named, credential.secret)
+        return self._slowed(wait) if wait else Refused(refusal)
+
+    @staticmethod
+    def _slowed(wait: float) -> Refused:
+        seconds = int(wait) + 1
+        refusal = Refusal(
+            429,
+            "too-many-sign-ins",
+            f"Too many sign-ins were refused; the next one is looked at in {seconds} s",
+            f"Wait {seconds} s, then try again with the right token",
+        )
+        return Refused(refusal, seconds)
+
+    async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
+        """Writes an event about a refusal. Where that cannot be written, the refusal stands all the same.
+
+        Of those with 429, one event a minute and address says how many there were.
+        """
+        principal = replace(who, request_id=request_id)
+        refusal, more = refused.refusal, ""
+        if refusal.status == 429:
+            unwritten = self.failures.slowed(address)
+            if unwritten is None:
+                return
+            more = f"; {unwritten} more before" if unwritten else ""
+        try:
+            await asyncio.to_thread(
+                events.record,
+                self._service,
+                principal,
+                action="access.refuse",
+                resource=Resource("access", "", address),
+                outcome=EventOutcome.DENIED,
+                detail=f"{refusal.status} {refusal.code} at {what}: {refusal.detail}{more}",
+            )
+        except Exception:
+            logger.exception("the refusal of request %s was not recorded", request_id)
+
+
+def _unauthorized(code: str, detail: str, action: str = LOGIN) -> Refusal:
+    return Refusal(401, code, detail, action)
