@@ -48,7 +48,6 @@ _MISTAKE = Refusal(
 #: For every answer; a page of a part may have a policy of its own for its contents.
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -80,6 +79,9 @@ class Front:
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
         for name, value in {**SECURITY_HEADERS, **(_ONLY_TLS if self._tls else {})}.items():
             response.headers.setdefault(name, value)
+        # Stricter than what the parts say of themselves.
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Server"] = "registry-tui"
         response.headers["X-Request-ID"] = request["request_id"]
 
     @web.middleware

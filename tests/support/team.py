@@ -1,0 +1,108 @@
+"""A platform that listens for other machines, and people who sign in to it from folders of their own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_tui.platform import contexts, listening
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.people import UserChange, UserTokenCreate
+from support.platforms import Platform, clean_environment, temporary_folder
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind((host, 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Team:
+    """A platform and the address where it listens."""
+
+    platform: Platform
+    url: str
+
+    @property
+    def certificate(self) -> Path:
+        return self.platform.home.tls / "certificate.pem"
+
+    @property
+    def fingerprint(self) -> str:
+        return listening.fingerprint(self.certificate)
+
+    @property
+    def owner(self) -> str:
+        return self.platform.ask(lambda client: client.whoami()).name
+
+    def token(self, user: str, days: int = 1) -> str:
+        """A new token of a user, who becomes known."""
+        if user != self.owner:
+            self.platform.ask(lambda client: client.put_user(user, UserChange()))
+        made = UserTokenCreate(name="test", days=days)
+        return self.platform.ask(lambda client: client.create_token(user, made)).token
+
+    def revoke(self, user: str, token: str) -> None:
+        self.platform.ask(lambda client: client.revoke_token(user, token.split("_")[1]))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A person's account on another machine: a folder for contexts, and nothing of the platform's."""
+
+    folder: Path
+    #: Put before each command: another network namespace, say.
+    prefix: tuple[str, ...] = ()
+
+    def environment(self, **more: str) -> dict[str, str]:
+        own = {contexts.FOLDER_VARIABLE: str(self.folder / "contexts"), "HOME": str(self.folder)}
+        return clean_environment({**own, **more})
+
+    def command(
+        self, *arguments: str, check: bool = True, typed: str | None = None, timeout: float = 120, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `registry-tui …` there."""
+        return self.run([sys.executable, "-m", "registry_tui", *arguments], check, typed, timeout, **more)
+
+    def run(
+        self, command: Sequence[str], check: bool = True, typed: str | None = None, timeout: float = 120, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self.prefix, *command],
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            input=typed or "",
+            timeout=timeout,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}\n{done.stderr}"
+        return done
+
+    def login(self, team: Team, token: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Signs in, with the fingerprint that the service's machine shows."""
+        fingerprint = () if team.url.startswith("http:") else ("--fingerprint", team.fingerprint)
+        return self.command("login", team.url, *fingerprint, "--token-stdin", *options, check=check, typed=f"{token}\n")
+
+
+@contextmanager
+def listening_platform(host: str = "127.0.0.1", *, names: Sequence[str] = (), url_host: str = "") -> Iterator[Team]:
+    """A platform in a new home that listens on a free port of an address, gone at the end."""
+    with temporary_folder() as folder:
+        platform = Platform(Home(folder / "h"))
+        port = free_port()
+        platform.home.create()
+        listening.save(platform.home, listening.parse(f"{host}:{port}", names=names))
+        try:
+            platform.up()
+            yield Team(platform, f"https://{url_host or host}:{port}")
+        finally:
+            platform.down()
