@@ -140,7 +140,7 @@ def test_another_sites_page_is_refused(team: Team, ada: str) -> None:
             {"Sec-Fetch-Site": "same-site"},
         ):
             answer = client.get("/api/v1/user", headers=headers)
-            assert (answer.status_code, answer.json()["code"]) == (403, "cross-site")
+            assert (answer.status_code, answer.json()["code"]) == (403, "foreign-page")
         assert client.get("/api/v1/user", headers={"Origin": team.url}).status_code == 200
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.platform.secrets import write_private
 
 #: Names the context of one command or shell.
 VARIABLE = "REGISTRY_TUI_CONTEXT"
@@ -87,6 +86,9 @@ def load(environment: Mapping[str, str] = os.environ) -> Contexts:
 
 def save(contexts: Contexts, environment: Mapping[str, str] = os.environ) -> None:
     """Keeps the contexts, mode 0600 in a folder with 0700. Raises OSError."""
+    # hashlib: only who signs in writes.
+    from registry_tui.platform.secrets import write_private
+
     into = private_folder(environment)
     raw = {"current": contexts.current, "contexts": [asdict(each) for each in contexts.known.values()]}
     write_private(into / "contexts.json", json.dumps(raw, indent=1))

@@ -10,9 +10,11 @@ import re
 import time
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from registry_tui.contracts import web_pages
 from registry_tui.gateway import problems
 from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import reached
@@ -126,6 +128,7 @@ class Front:
             return _refusal(request, Refused(_MISTAKE))
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        reached_at = self._reached(request)
         _require_same_site(request)
         path = request.raw_path.partition("?")[0]
         authorization = request.headers.get("Authorization")
@@ -143,7 +146,7 @@ class Front:
             return await self._answered(request, self._upstreams.mlflow, headers)
         if path.startswith(_SERVICE):
             _require_own_name(request, principal)
-            headers |= {"Authorization": f"Bearer {credential.secret}", reached.HEADER: self._reached(request)}
+            headers |= {"Authorization": f"Bearer {credential.secret}", reached.HEADER: reached_at}
             largest = self._service.settings.max_request_bytes
             return await self._answered(request, self._upstreams.service, headers, largest)
         raise Refusal(
@@ -183,11 +186,11 @@ class Front:
 
 
 def _require_same_site(request: web.Request) -> None:
-    """Raises Refusal for what another site's page sends from a browser: people's programs send no such headers."""
-    origin = request.headers.get("Origin")
-    own = f"{'https' if request.secure else 'http'}://{request.headers.get('Host', '')}"
-    if (origin is not None and origin != own) or request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        raise Refusal(403, "cross-site", "The request comes from another site's page", "Use registry-tui, or curl")
+    """Raises Refusal for what another site's page sends from a browser. The host may be any: a token is asked for."""
+    host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+    problem = web_pages.problem(request.method, request.headers, (host,))
+    if problem is not None:
+        raise Refusal(403, "foreign-page", problem, "Use registry-tui, or curl")
 
 
 def _require_own_name(request: web.Request, principal: Principal) -> None:
