@@ -86,14 +86,14 @@ def test_a_certificate_needs_its_own_key(tmp_path: Path) -> None:
     own, other = files["one"], files["other"]
     assert listening.parse("0.0.0.0:1", certificate=str(own[0]), key=str(own[1])).certificate == str(own[0])
     (tmp_path / "text").write_text("no certificate")
-    for certificate, key, words in (
-        (own[0], other[1], "cannot be used"),
-        (tmp_path / "text", own[1], "cannot be used"),
-        (own[0], tmp_path / "missing", "does not exist"),
+    for certificate, private, words in (
+        (own[0], str(other[1]), "cannot be used"),
+        (tmp_path / "text", str(own[1]), "cannot be used"),
+        (own[0], str(tmp_path / "missing"), "does not exist"),
         (own[0], "", "needs its key"),
     ):
         with pytest.raises(CannotListen, match=words):
-            listening.parse("0.0.0.0:1", certificate=str(certificate), key=str(key))
+            listening.parse("0.0.0.0:1", certificate=str(certificate), key=private)
 
 
 def test_the_choice_is_kept_privately_and_forgotten(tmp_path: Path) -> None:
