@@ -13,10 +13,9 @@ from flask import Flask, Response, jsonify, request
 from graphql import GraphQLError, parse
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, PERMISSION_DENIED
-from mlflow.server.assistant.api import assistant_router
 from mlflow.utils.workspace_context import get_request_workspace
 
-from registry_tui.mlflow_plugin import borders, deleting, grants, mlflow_private
+from registry_tui.mlflow_plugin import borders, closed_doors, deleting, grants, mlflow_private
 from registry_tui.mlflow_plugin.identity import adds_version, current_user, is_administrator
 from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
 
@@ -53,8 +52,7 @@ class _Forgetful(dict[str, "str | None"]):
 
 def install(app: Flask, auth: Any) -> None:
     """Adds our hooks to MLflow's app, after its own, so that the user is known, and to `mlflow.server.auth`."""
-    # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
-    assistant_router.routes.clear()
+    closed_doors.install(app)
     app.before_request(_guard_access)
     app.before_request(_refuse_unreadable_graphql)
     app.after_request(_mark_model_of_refused_version)

@@ -52,6 +52,8 @@ def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, 
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{LOOPBACK},{LOOPBACK}:*,localhost,localhost:*",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # MLflow would fetch lists of language models from the internet, for anybody who asks, and wait for them.
+        "MLFLOW_MODEL_CATALOG_URI": "",
         "DO_NOT_TRACK": "true",
         "MLFLOW_S3_ENDPOINT_URL": ports.s3_endpoint,
         "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "path",
@@ -87,7 +89,7 @@ def prepare_database(path: Path) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
-def _prepared(home: Home) -> tuple[Any, Ports]:
+def prepared(home: Home) -> tuple[Any, Ports]:
     """MLflow's application with our parts in it, and the ports. Raises OSError, PlatformError and SQLite's errors."""
     home.create()
     secrets, ports = load_secrets(home), choose_ports(home)
@@ -146,7 +148,7 @@ def main() -> None:
     # What is imported and built at the start stays: looking for garbage in it costs a fifth of the start.
     gc.disable()
     with explained(home, "mlflow", home.mlflow_database, home.mlflow_auth_database):
-        app, ports = _prepared(home)
+        app, ports = prepared(home)
     gc.freeze()
     gc.enable()
     works(home, "mlflow")

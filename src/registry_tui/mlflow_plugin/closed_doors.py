@@ -1,0 +1,59 @@
+"""Doors of MLflow's server that reach beyond the projects of whoever asks. They are closed for everybody.
+
+MLflow runs what lies behind them with the server's own rights, after checking that somebody is signed in, or that they
+may change one thing of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+from mlflow.server.assistant.api import assistant_router
+from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+
+from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
+
+#: Writes experiments, traces, prompts and more into whichever workspace the request names.
+_DEMO = "/mlflow/demo/generate"
+
+
+def install(app: Flask) -> None:
+    """Closes them in MLflow's Flask app and in this process."""
+    # It runs shell commands as whoever started the server, for anybody who is let in on this machine.
+    assistant_router.routes.clear()
+    app.before_request(_refuse_demo)
+    keep_to_own_artifacts()
+
+
+def keep_to_own_artifacts() -> None:
+    """Lets this process open artifacts at our own address only.
+
+    MLflow opens whatever address it finds with a trace, run or version, also one that a person set as a tag: files of
+    this machine, other hosts, other stores.
+    """
+    repositories = get_registered_artifact_repositories()
+    own = urlsplit(ARTIFACTS_DESTINATION).scheme
+    repositories.update({scheme: _refuse_address for scheme in repositories if scheme != own})
+
+
+def _refuse_address(artifact_uri: str, *_: Any, **__: Any) -> NoReturn:
+    raise MlflowException(
+        f"The server does not open '{artifact_uri}': it reads and writes only artifacts that lie in its own projects. "
+        "Log the file again with `mlflow.log_artifact`.",
+        error_code=PERMISSION_DENIED,
+    )
+
+
+def _refuse_demo() -> Response | None:
+    if not request.path.endswith(_DEMO):
+        return None
+    error = MlflowException(
+        "MLflow makes its demo inside the server, without asking who may do that, so it is closed here. "
+        "`registry-tui demo` loads one.",
+        error_code=PERMISSION_DENIED,
+    )
+    return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")
