@@ -165,8 +165,8 @@ def naming_others(sealed: Sealed, mine: Mine) -> Iterator[tuple[str, str, Any]]:
     overriding = {**assessment(mine.trace, "evil"), "overrides": theirs["assessment_id"]}
     yield "POST", assessments, {"assessment": overriding}
     for method in ("GET", "PATCH", "DELETE"):
-        body = {"assessment": assessment(theirs["trace_id"], "evil"), "update_mask": "feedback"}
-        yield method, f"{assessments}/{theirs['assessment_id']}", body if method == "PATCH" else None
+        patch = {"assessment": assessment(theirs["trace_id"], "evil"), "update_mask": "feedback"}
+        yield method, f"{assessments}/{theirs['assessment_id']}", patch if method == "PATCH" else None
     yield "POST", f"{new}/datasets/{mine.dataset}/add-experiments", {"experiment_ids": both}
     yield "POST", f"{new}/datasets/{theirs['dataset_id']}/add-experiments", {"experiment_ids": [mine.experiment]}
     yield "POST", f"{new}/datasets/create", {"name": unique("both"), "experiment_ids": both}
