@@ -6,8 +6,10 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Test processes at a time. A module's tests stay together: they share its platform. The modules with most tests begin.
-WORKERS ?= 2
+# Test processes at a time: three keep two processors busy, as most tests wait for other processes now and then.
+WORKERS ?= 3
+# A module's tests stay together: they share its platform. The modules' order is that of tests/conftest.py.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BIN := .venv/bin
 
 export PYTHON
@@ -24,10 +26,10 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
 test: check ## install what tests need, check, and run all tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope
+	$(PYTEST)
 
 test-fast: ## run the tests that need no platform, without the slow ones; under a minute
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope -m "not platform and not slow" tests/unit tests/snapshots
+	$(PYTEST) -m "not platform and not slow" tests/unit tests/snapshots
 
 compatibility: install-dev ## try MLflow's clients of six generations; MLFLOW_SOURCE=DIR adds MLflow's own client tests
 	$(BIN)/python tests/compatibility/run.py

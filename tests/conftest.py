@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,20 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that need a platform, by the fixtures that they use."""
+    """Marks the tests that need a platform, by the fixtures that they use, and sorts the modules.
+
+    Modules with platforms of their own begin and those without any end: what begins late should be short, so that no
+    worker is left alone with it, and should compute rather than wait.
+    """
+    urgency: dict[Path, int] = {}
     for item in items:
-        if PLATFORMS.intersection(getattr(item, "fixturenames", ())):
+        needed = PLATFORMS.intersection(getattr(item, "fixturenames", ()))
+        if needed:
             item.add_marker("platform")
+        own = 2 if needed - {"platform"} else len(needed)
+        urgency[item.path] = max(urgency.get(item.path, 0), own)
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-urgency[item.path], -tests[item.path], item.path))
 
 
 @pytest.hookimpl(optionalhook=True)
