@@ -233,6 +233,12 @@ def token(place: Place) -> Call:
     return Call(f"/users/{user}/tokens", {"name": "laptop"}, lambda: len(place.items(f"/users/{user}/tokens")))
 
 
+def secrets_rotated(place: Place) -> Call:
+    before = len(place.items("/events", action="secrets.rotate"))
+    count = lambda: len(place.items("/events", action="secrets.rotate")) - before  # noqa: E731
+    return Call("/secrets/rotate", {}, count)
+
+
 def purge(place: Place) -> Call:
     before = len(place.workflows("purge-runs", place.project.id))
     body: dict[str, Any] = {"run_ids": []}
@@ -335,6 +341,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
     "/users/{user}/tokens": token,
+    "/secrets/rotate": secrets_rotated,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
     "/environments2/setIdBrokerMappings": lambda place: mappings(place, "set"),

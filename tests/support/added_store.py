@@ -63,6 +63,12 @@ class Folders:
     def create_access_key(self, name: str) -> AccessKey:
         return AccessKey(name, "not needed")
 
+    def add_access_key(self, name: str) -> AccessKey:
+        return AccessKey(name, "not needed")
+
+    def retire_access_keys(self, name: str, old: AccessKey | None, kept: AccessKey) -> None:
+        """Nothing to end."""
+
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Nothing to set."""
 

@@ -35,6 +35,7 @@ from registry_tui.schemas.ranger import (
     ValiditySchedule,
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
+from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import (
     ExperimentCreate,
@@ -150,6 +151,8 @@ SAME: dict[str, Ask] = {
     "tags away": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], delete_tags=["-x", "y"])),
     "runs for good": lambda c: c.purge_runs("p", RunPurge(older_than_days=30)),
     "a policy": lambda c: c.create_policy(POLICY),
+    "secrets": lambda c: c.rotate_secrets(SecretsRotate(kinds=[SecretKind.MLFLOW, SecretKind.PEOPLE])),
+    "all secrets": lambda c: c.rotate_secrets(SecretsRotate()),
     "cancel": lambda c: c.cancel_workflow("w"),
     "retry": lambda c: c.retry_workflow("w"),
 }

@@ -111,7 +111,7 @@ def _app(tmp_path: Path, database: Database, work: Work, secrets: Secrets | None
     service = Service(
         home=Home(tmp_path),
         ports=nothing,
-        secrets=secrets or Secrets(user_password_seed="seed"),
+        secrets=secrets or Secrets(idempotency_seed="seed"),
         settings=cast(Any, type("Settings", (), {"max_request_bytes": 1 << 20, "entitlements": ()})),
         database=database,
         mlflow=nothing,
@@ -256,7 +256,7 @@ async def test_no_answer_is_kept_in_clear(tmp_path: Path, database: Database, ht
     database.close()
     assert SECRET.encode() not in _bytes_of(tmp_path)
     # The database with another installation's secrets reveals nothing either.
-    async with _client(_app(tmp_path, database, Work(), Secrets(user_password_seed="other"))) as elsewhere:
+    async with _client(_app(tmp_path, database, Work(), Secrets(idempotency_seed="other"))) as elsewhere:
         refused = await send(elsewhere)
     assert refused.status_code == 409 and SECRET not in refused.text
 

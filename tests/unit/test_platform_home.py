@@ -99,7 +99,7 @@ def test_secrets_are_made_once_and_new_ones_are_kept(home: Home) -> None:
     del older["mlflow_crypto_passphrase"]
     home.secrets_file.write_text(json.dumps(older))
     completed = load_secrets(home)
-    assert completed.jwt_signing == made.jwt_signing
+    assert completed.mlflow_flask_secret == made.mlflow_flask_secret
     assert completed.mlflow_crypto_passphrase != made.mlflow_crypto_passphrase
     assert load_secrets(home) == completed
 

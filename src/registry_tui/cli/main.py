@@ -45,6 +45,7 @@ COMMANDS = {
     "keys": "keys:app",
     "users": "users:app",
     "tokens": "tokens:app",
+    "secrets": "secrets:app",
     "ranger": "ranger:app",
     "idbroker": "idbroker:app",
     "search": "search:search",

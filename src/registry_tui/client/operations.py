@@ -10,6 +10,7 @@ from typing import Any
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Event, EventChoices, LogLine, Workflow
+from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
 
 
 class Operations(Transport):
@@ -44,6 +45,10 @@ class Operations(Transport):
 
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
         return await self._ask(Page[LogLine], "GET", f"/events/{segment(event)}/logs", params=page)
+
+    async def rotate_secrets(self, request: SecretsRotate) -> SecretsRotated:
+        """Replaces the platform's own secrets; takes some seconds."""
+        return await self._ask(SecretsRotated, "POST", "/secrets/rotate", body=request)
 
     async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
         """Newest first. `status` may be "active"."""

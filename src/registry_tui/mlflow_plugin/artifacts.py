@@ -23,10 +23,16 @@ from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import Location, RouteError, Routes, RoutesFile
-from registry_tui.mlflow_plugin.mlflow_private import OneFileRepository, download_key, registry_store, s3_client
+from registry_tui.mlflow_plugin.mlflow_private import (
+    KeyedRepository,
+    OneFileRepository,
+    download_key,
+    registry_store,
+    s3_client,
+)
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
-from registry_tui.platform.secrets import load_secrets
+from registry_tui.platform.secrets import AccessKey, SecretsFile
 
 
 class Buckets:
@@ -35,16 +41,18 @@ class Buckets:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._repositories: dict[str, S3ArtifactRepository] = {}
+        self._secrets = SecretsFile(Home.resolve())
 
     def of(self, bucket: str) -> S3ArtifactRepository:
         """The repository of a bucket."""
         with self._guard:
             if bucket not in self._repositories:
-                key = load_secrets(Home.resolve()).object_store_mlflow
-                self._repositories[bucket] = S3ArtifactRepository(
-                    f"s3://{bucket}", access_key_id=key.access_key_id, secret_access_key=key.secret_access_key
-                )
+                self._repositories[bucket] = KeyedRepository(f"s3://{bucket}", self._key)
             return self._repositories[bucket]
+
+    def _key(self) -> AccessKey:
+        """Asked for each request: uploads go on while the key is replaced."""
+        return self._secrets.current().object_store_mlflow
 
 
 def bucket_repository(bucket: str) -> S3ArtifactRepository:

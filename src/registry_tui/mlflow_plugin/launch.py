@@ -21,7 +21,7 @@ from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
-from registry_tui.platform.secrets import Secrets, load_secrets, write_private
+from registry_tui.platform.secrets import Secrets, SecretsFile, load_secrets, write_private
 
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
@@ -115,6 +115,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         mlflow_private,
         model_uris,
         purging,
+        session_key,
     )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
@@ -134,6 +135,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     purging.install(mlflow.server.app)
     finding.install(mlflow.server.app)
     analysis.keep_analysed(home.mlflow_database)
+    session_key.install(mlflow.server.app, SecretsFile(home))
     routes = RoutesFile(home.routes_file)
     membership = Membership(auth, routes)
     membership.install(mlflow.server.app)

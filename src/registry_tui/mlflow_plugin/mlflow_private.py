@@ -7,6 +7,7 @@ changes here first.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -22,6 +23,9 @@ from mlflow.utils.validation import (
     _validate_model_version_tag,
 )
 from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.platform.s3 import s3_client as make_client
+from registry_tui.platform.secrets import AccessKey
 
 _STORE = "mlflow.store.model_registry.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
 _TRACKING = "mlflow.store.tracking.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
@@ -252,6 +256,17 @@ class OneFileRepository(ArtifactRepository):  # type: ignore[misc]
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         self.download_file(remote_file_path, local_path)
+
+
+class KeyedRepository(S3ArtifactRepository):  # type: ignore[misc]
+    """MLflow's own S3 repository with a client that asks for its key with each request."""
+
+    def __init__(self, uri: str, key: Callable[[], AccessKey]) -> None:
+        super().__init__(uri)
+        self._keyed_client = make_client("s3", os.environ["MLFLOW_S3_ENDPOINT_URL"], key, attempts=5)
+
+    def _get_s3_client(self) -> Any:
+        return self._keyed_client
 
 
 def download_key(repository: S3ArtifactRepository, key: str, local_path: str) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_urlsafe
 
+from registry_tui.platform import rotation, supervisor
 from registry_tui.platform.certificates import write_certificates
 from registry_tui.platform.endings import explained
 from registry_tui.platform.errors import BinaryMissing
@@ -29,6 +32,9 @@ _MEMORY_LIMIT = "400MiB"
 #: and deletes collections, and the filer's gRPC port reads and writes everything, for anyone.
 _HTTPS = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 _GRPC = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+
+#: Keys for tokens between its own parts: to write and to read, on the master's word and the filer's.
+_SIGNING = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
 
 #: In the home's `run` folder.
 _SOCKETS = ("filer.sock", "s3.sock")
@@ -92,11 +98,11 @@ def command(home: Home, ports: Ports) -> list[str]:
     return [find_weed(), "-logtostderr=true", "-v=-1", "mini", *(f"-{name}={value}" for name, value in flags.items())]
 
 
-def environment(home: Home, secrets: Secrets) -> dict[str, str]:
+def environment(home: Home) -> dict[str, str]:
     """What `weed` reads from its environment: what makes every port ask who is there. Raises OSError.
 
     The S3 port asks for an S3 key. All others ask for a certificate that only this process has; the volume and filer
-    ports also for a token signed with these keys.
+    ports also for a token signed with keys that are made here, at each start.
     """
     authority, certificate, key = write_certificates(home.run)
     doors = (*(f"HTTPS_{name}" for name in _HTTPS), *(f"GRPC_{name}" for name in _GRPC))
@@ -105,10 +111,7 @@ def environment(home: Home, secrets: Secrets) -> dict[str, str]:
         **{f"WEED_HTTPS_{name}_CA": str(authority) for name in _HTTPS},
         "WEED_HTTPS_CLIENT_ENABLED": "true",
         "WEED_GRPC_CA": str(authority),
-        "WEED_JWT_SIGNING_KEY": secrets.jwt_signing,
-        "WEED_JWT_SIGNING_READ_KEY": secrets.jwt_signing_read,
-        "WEED_JWT_FILER_SIGNING_KEY": secrets.jwt_filer_signing,
-        "WEED_JWT_FILER_SIGNING_READ_KEY": secrets.jwt_filer_signing_read,
+        **{f"WEED_JWT_{name}_KEY": token_urlsafe(32) for name in _SIGNING},
         "GOMEMLIMIT": _MEMORY_LIMIT,
     }
 
@@ -119,20 +122,37 @@ def identities_file(home: Home) -> Path:
 
 
 def write_identities(home: Home, secrets: Secrets) -> None:
-    """Writes the administrator and MLflow's user for `weed` to read. Raises OSError."""
+    """Writes the administrator and MLflow's user for `weed` to read, while a rotation begins with both keys of each.
+
+    Raises OSError, Damaged.
+    """
     users = (
-        (ADMIN_USER, secrets.object_store_admin, ["Admin", "Read", "Write", "List", "Tagging"]),
-        (MLFLOW_USER, secrets.object_store_mlflow, _MLFLOW_ACTIONS),
+        (ADMIN_USER, "object_store_admin", ["Admin", "Read", "Write", "List", "Tagging"]),
+        (MLFLOW_USER, "object_store_mlflow", _MLFLOW_ACTIONS),
     )
     identities = [
         {
             "name": name,
-            "credentials": [{"accessKey": key.access_key_id, "secretKey": key.secret_access_key}],
+            "credentials": [
+                {"accessKey": key.access_key_id, "secretKey": key.secret_access_key}
+                for key in rotation.accepted(home, secrets, field)
+            ],
             "actions": actions,
         }
-        for name, key, actions in users
+        for name, field, actions in users
     ]
     write_private(identities_file(home), json.dumps({"identities": identities}))
+
+
+def read_identities_again(home: Home) -> None:
+    """Has a running `weed` take up its users' keys; one that starts just now reads them by itself.
+
+    Raises SupervisorUnavailable.
+    """
+    process = supervisor.processes(home)["object-store"]
+    if process.running and process.pid:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGHUP)
 
 
 def remove_sockets(home: Home) -> None:
@@ -155,7 +175,7 @@ def main() -> None:
         secrets = load_secrets(home)
         write_identities(home, secrets)
         remove_sockets(home)
-        added = environment(home, secrets)
+        added = environment(home)
         argv = command(home, choose_ports(home))
         os.chdir(home.run)
     # Its own sockets and temporary files stay in the home: others share /tmp. It would read a person's `security.toml`.

@@ -56,6 +56,11 @@ class Home:
         return self.root / "secrets.json"
 
     @property
+    def rotation_file(self) -> Path:
+        """Secrets that are being replaced, while they are."""
+        return self.root / "secrets-rotation.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -32,10 +32,12 @@ class Probe:
         # httpx takes as long to import as all of this package.
         import httpx
 
+        from registry_tui.platform.mlflow_account import MlflowAccount
+
         self._home, self._ports, self._secrets = home, ports, secrets
         self._mlflow = httpx.Client(
             base_url=ports.mlflow_url,
-            auth=(secrets.mlflow_admin_user, secrets.mlflow_admin_password),
+            auth=MlflowAccount(secrets, home),
             timeout=_TIMEOUT,
             trust_env=False,
         )
@@ -67,7 +69,7 @@ class Probe:
             self._s3 = s3_client(
                 "s3",
                 self._ports.s3_endpoint,
-                self._secrets.object_store_admin,
+                lambda: self._secrets.object_store_admin,
                 connect_timeout=1,
                 read_timeout=_TIMEOUT,
                 attempts=1,

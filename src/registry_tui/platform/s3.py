@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from registry_tui.platform.secrets import AccessKey
@@ -13,7 +14,7 @@ REGION = "us-east-1"
 def s3_client(
     service: str,
     endpoint: str,
-    key: AccessKey,
+    key: AccessKey | Callable[[], AccessKey],
     *,
     connect_timeout: float = 3,
     read_timeout: float = 60,
@@ -21,6 +22,8 @@ def s3_client(
     connections: int = 32,
 ) -> Any:
     """A boto3 client of `service` (`s3`, `iam`). Timeouts are in seconds. Its errors are boto3's own.
+
+    A function as `key` is asked for each request, so that a key may be replaced while the client works.
 
     A profile in `AWS_PROFILE` that does not exist, or another endpoint, would otherwise reach every client of the
     process (botocore's documentation, Configuration Overview).
@@ -37,12 +40,12 @@ def s3_client(
     }
     for file in ("config_file", "credentials_file"):
         nothing[file] = (None, None, os.devnull, None)
-    session = boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
+    plain = botocore.session.Session(session_vars=nothing)
+    plain.register_component("credential_provider", _Provider(key if callable(key) else lambda: key))
+    session = boto3.session.Session(botocore_session=plain)
     return session.client(
         service,  # type: ignore[call-overload]
         endpoint_url=endpoint,
-        aws_access_key_id=key.access_key_id,
-        aws_secret_access_key=key.secret_access_key,
         region_name=REGION,
         config=Config(
             connect_timeout=connect_timeout,
@@ -56,3 +59,24 @@ def s3_client(
             response_checksum_validation="when_required",
         ),
     )
+
+
+class _Provider:
+    """Where a session of botocore's finds its credentials."""
+
+    def __init__(self, key: Callable[[], AccessKey]) -> None:
+        self._key = key
+
+    def load_credentials(self) -> Any:
+        """botocore's: credentials that are asked for with each request."""
+        from botocore.credentials import Credentials, ReadOnlyCredentials
+
+        current = self._key
+
+        class Live(Credentials):  # type: ignore[misc, unused-ignore]
+            def get_frozen_credentials(self) -> ReadOnlyCredentials:
+                key = current()
+                return ReadOnlyCredentials(key.access_key_id, key.secret_access_key, None)
+
+        first = current()
+        return Live(first.access_key_id, first.secret_access_key)

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from registry_tui.platform.errors import Damaged
@@ -32,29 +32,36 @@ class AccessKey:
     secret_access_key: str = field(default_factory=_token)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False)
 class Secrets:
-    """Everything secret that the parts share. Never printed: it has no repr."""
+    """Everything secret that the parts share. Never printed: it has no repr.
+
+    A process keeps one, and reads each value where it uses it: a rotation changes them (`become`).
+    """
 
     #: Object store administrator: only the service uses it (buckets, IAM).
     object_store_admin: AccessKey = field(default_factory=AccessKey)
     #: What MLflow's server reads and writes run artifacts with.
     object_store_mlflow: AccessKey = field(default_factory=AccessKey)
-    #: SeaweedFS signing keys: master write and read, filer write and read.
-    jwt_signing: str = field(default_factory=_token)
-    jwt_signing_read: str = field(default_factory=_token)
-    jwt_filer_signing: str = field(default_factory=_token)
-    jwt_filer_signing_read: str = field(default_factory=_token)
     #: MLflow's administrator, which is the service.
     mlflow_admin_user: str = "registry-tui"
     mlflow_admin_password: str = field(default_factory=_token)
     mlflow_flask_secret: str = field(default_factory=_token)
     #: Derives each person's MLflow password (HMAC-SHA256 of the user name), so that none is stored twice.
     user_password_seed: str = field(default_factory=_token)
+    #: Derives keys for answers to repeated requests; a rotation leaves it, so that repetitions get their answers.
+    idempotency_seed: str = field(default_factory=_token)
     #: Encrypts what MLflow keeps encrypted in its database.
     mlflow_crypto_passphrase: str = field(default_factory=_token)
 
+    def become(self, other: Secrets) -> None:
+        """Takes over the values of `other`."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
+
+#: What earlier versions kept: the object store now makes these keys at each start.
+_GONE = ("jwt_signing", "jwt_signing_read", "jwt_filer_signing", "jwt_filer_signing_read")
 _ACCESS_KEYS = ("object_store_admin", "object_store_mlflow")
 
 
@@ -86,14 +93,38 @@ def load_secrets(home: Home) -> Secrets:
         raw = {}
     except ValueError as error:
         raise _damaged(path) from error
+    if not isinstance(raw, dict):
+        raise _damaged(path)
     try:
         keys = {name: AccessKey(**raw[name]) for name in _ACCESS_KEYS if name in raw}
-        found = Secrets(**{**raw, **keys})
+        kept = {name: value for name, value in raw.items() if name not in _GONE}
+        found = Secrets(**{**kept, **keys})
     except TypeError as error:
         raise _damaged(path) from error
-    if (complete := asdict(found)) != raw:
-        write_private(path, json.dumps(complete, indent=1))
+    if asdict(found) != raw:
+        save_secrets(home, found)
     return found
+
+
+def save_secrets(home: Home, secrets_: Secrets) -> None:
+    """Keeps this installation's secrets, mode 0600. Raises OSError."""
+    write_private(home.secrets_file, json.dumps(asdict(secrets_), indent=1))
+
+
+class SecretsFile:
+    """The installation's secrets as they are now, for a process that does not change them."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._stamp: tuple[int, int] | None = None
+        self._secrets = Secrets()
+
+    def current(self) -> Secrets:
+        """Reads the file again when it was replaced. Raises OSError, Damaged."""
+        found = self._home.secrets_file.stat()
+        if (stamp := (found.st_mtime_ns, found.st_ino)) != self._stamp:
+            self._secrets, self._stamp = load_secrets(self._home), stamp
+        return self._secrets
 
 
 def _damaged(path: Path) -> Damaged:

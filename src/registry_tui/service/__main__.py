@@ -64,7 +64,7 @@ def build(home: Home) -> Service:
     except ValueError as error:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
-    mlflow = Mlflow(ports, secrets)
+    mlflow = Mlflow(ports, secrets, home)
     workflows = Engine(
         home.workflows_database,
         DEFINITIONS,

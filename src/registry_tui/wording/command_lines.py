@@ -359,6 +359,10 @@ def _policy(names: Names, query: Body, body: Body) -> list[Line]:
     return [line(f"ranger policies {'update' if names else 'create'}", names, [("--file", text)])]
 
 
+def _rotate_secrets(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("secrets rotate", (), [*(("--kind", kind) for kind in body["kinds"]), ("--yes", True)])]
+
+
 _YES = ("--yes", True)
 _RANGER = "service/public/v2/api"
 _MODEL = "registries/*/models/*"
@@ -430,6 +434,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_RANGER}/policy", _policy),
     ("PUT", f"{_RANGER}/policy/*", _policy),
     ("DELETE", f"{_RANGER}/policy/*", _simple("ranger policies delete", _YES)),
+    ("POST", "secrets/rotate", _rotate_secrets),
     ("POST", "workflows/*/cancel", _simple("workflows cancel")),
     ("POST", "workflows/*/retry", _simple("workflows retry")),
 )

@@ -56,10 +56,12 @@ class Access:
         self._lock = threading.Lock()
         #: Users whose password was proved since this service started.
         self._proved: set[str] = set()
+        #: Passwords that are new already while people's passwords are rotated.
+        self._changed: dict[str, str] = {}
 
     def password(self, user: str) -> str:
         """A person's MLflow password."""
-        return mlflow_password(self._secrets, user)
+        return self._changed.get(user) or mlflow_password(self._secrets, user)
 
     def ensure_user(self, user: str) -> None:
         """Makes the MLflow user with this installation's password for it. Raises InvalidInput for the service's own."""
@@ -74,6 +76,15 @@ class Access:
             if not self._accepts(user):
                 self._mlflow.call("PATCH", "users/update-password", json=credentials)
         self._proved.add(user)
+
+    def change_password(self, user: str, password: str) -> None:
+        """Makes MLflow take another password in place of a user's. Raises Missing."""
+        self._mlflow.call("PATCH", "users/update-password", json={"username": user, "password": password})
+        self._changed[user] = password
+
+    def forget_changes(self) -> None:
+        """The secrets are replaced: passwords follow from them again."""
+        self._changed.clear()
 
     def lock_out(self, user: str) -> None:
         """Makes MLflow refuse a user's password, which only `let_in` brings back."""

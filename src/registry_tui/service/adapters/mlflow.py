@@ -11,6 +11,8 @@ import httpx
 from pydantic_core import from_json
 
 from registry_tui.contracts import names
+from registry_tui.platform.mlflow_account import MlflowAccount
+from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas import mlflow_tags
@@ -69,10 +71,10 @@ class Mlflow:
     says, PartUnavailable when MLflow does not answer (also while it restarts).
     """
 
-    def __init__(self, ports: Ports, secrets: Secrets) -> None:
+    def __init__(self, ports: Ports, secrets: Secrets, home: Home | None = None) -> None:
         self._http = httpx.Client(
             base_url=ports.mlflow_url,
-            auth=(secrets.mlflow_admin_user, secrets.mlflow_admin_password),
+            auth=MlflowAccount(secrets, home),
             timeout=_TIMEOUT,
             limits=_LIMITS,
             # Connecting is tried twice; a request that was sent is not sent again.

@@ -84,7 +84,7 @@ class Begun:
 def keyed(service: Service, person: str, key: str, method: str, address: str, body: bytes) -> Keyed:
     """A request as it is known by its key. `address` holds path and query."""
     owner = f"{person}\0{key}".encode()
-    seed = service.secrets.user_password_seed.encode()
+    seed = service.secrets.idempotency_seed.encode()
     return Keyed(
         id=hashlib.sha256(owner).hexdigest(),
         digest=hashlib.sha256(f"{method}\0{address}\0".encode() + body).hexdigest(),

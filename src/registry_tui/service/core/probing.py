@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import StorageAccess
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
 from registry_tui.service.errors import NotPermitted, ServiceError
 
@@ -18,9 +18,9 @@ def note_access(service: Service, environment_id: str) -> None:
     with service.database.reading() as session:
         environment = session.get_one(EnvironmentRow, environment_id)
         bucket, registry = environment.bucket, environment.model_registry
-    if registry is None or not (registry.machine_user_access_key_id and registry.machine_user_secret_access_key):
+    key = None if registry is None else machine_key(registry)
+    if registry is None or key is None:
         return
-    key = AccessKey(registry.machine_user_access_key_id, registry.machine_user_secret_access_key)
     try:
         service.stores.users.probe_prefix(key, bucket, registry.prefix)
         found = StorageAccess.GRANTED

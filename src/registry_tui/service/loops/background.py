@@ -14,6 +14,7 @@ from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
+from registry_tui.service.operations import rotating
 from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
@@ -88,6 +89,7 @@ class Background:
         self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
         service.workflows.launch()
         self._pending.set()
+        self._until_done("rotating secrets", lambda: rotating.resume(service))
         self._until_done("clearing up", self._clean_up)
         self._until_done("enforcing policies", lambda: storage_access.adopt(service))
         self._until_done("mirroring access", lambda: routing.mirror_all(service))

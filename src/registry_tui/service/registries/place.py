@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.resolve import resolve_registry
-from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import WrongState
 from registry_tui.service.stores.bucket_files import Place
 
@@ -50,10 +50,3 @@ def enter_registry(service: Service, registry: str, *, any_status: bool = False)
             prefix=row.prefix,
             key=machine_key(row),
         )
-
-
-def machine_key(row: RegistryRow) -> AccessKey | None:
-    """The machine user's key on the object store, once it has one."""
-    if not (row.machine_user_access_key_id and row.machine_user_secret_access_key):
-        return None
-    return AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)

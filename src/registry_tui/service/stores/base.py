@@ -69,6 +69,12 @@ class MachineUsers(Protocol):
     def create_access_key(self, name: str) -> AccessKey:
         """Makes a user's only key."""
 
+    def add_access_key(self, name: str) -> AccessKey:
+        """Makes another key of a user."""
+
+    def retire_access_keys(self, name: str, old: AccessKey | None, kept: AccessKey) -> None:
+        """Ends all keys of a user but `kept`, with which clients of the old one go on."""
+
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Sets what a user may do."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -70,13 +70,15 @@ class ObjectStore:
 
     def __init__(self, ports: Ports, secrets: Secrets) -> None:
         self._endpoint = ports.s3_endpoint
-        self._admin = secrets.object_store_admin
+        self._secrets = secrets
+        #: Keys of machine users that were replaced, with those that came after them.
+        self._successors: dict[AccessKey, AccessKey] = {}
         self._clients: dict[tuple[str, AccessKey], Any] = {}
         self._guard = threading.Lock()
 
     def s3(self, key: AccessKey | None = None) -> S3Client:
         """A boto3 client with this key, or the administrator's. Its errors are boto3's own."""
-        client: S3Client = self._client("s3", key or self._admin)
+        client: S3Client = self._client("s3", key or self._secrets.object_store_admin)
         return client
 
     # -- buckets -----------------------------------------------------------------------------------
@@ -158,6 +160,19 @@ class ObjectStore:
             made = self._iam().create_access_key(UserName=name)["AccessKey"]
             return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
 
+    def add_access_key(self, name: str) -> AccessKey:
+        """A new key of a user, whose other keys go on to work."""
+        with _translated(f"the key of {name}"):
+            made = self._iam().create_access_key(UserName=name)["AccessKey"]
+            return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def retire_access_keys(self, name: str, old: AccessKey | None, kept: AccessKey) -> None:
+        """Ends all keys of a user but one, with which everything goes on that worked with the old one."""
+        if old is not None and old != kept:
+            self._successors[old] = kept
+        with _translated(f"the key of {name}"):
+            self._delete_keys(name, kept)
+
     def put_policy(self, name: str, policy: Mapping[str, Any]) -> None:
         """Sets what a user may, from the next request on."""
         with _translated(f"the policy of {name}"):
@@ -198,15 +213,31 @@ class ObjectStore:
         with self._guard:
             known = self._clients.get((service, key))
             if known is None:
-                known = self._clients[service, key] = s3_client(service, self._endpoint, key)
+                known = self._clients[service, key] = s3_client(service, self._endpoint, self._newest(key))
             return known
 
+    def _newest(self, key: AccessKey) -> Callable[[], AccessKey]:
+        """What came after a key, asked for each request: whoever works with it goes on while it is replaced."""
+        for name in ("object_store_admin", "object_store_mlflow"):
+            if key == getattr(self._secrets, name):
+                return lambda: cast(AccessKey, getattr(self._secrets, name))
+
+        def newest() -> AccessKey:
+            found = key
+            while found in self._successors:
+                found = self._successors[found]
+            return found
+
+        return newest
+
     def _iam(self) -> IAMClient:
-        client: IAMClient = self._client("iam", self._admin)
+        client: IAMClient = self._client("iam", self._secrets.object_store_admin)
         return client
 
-    def _delete_keys(self, name: str) -> None:
+    def _delete_keys(self, name: str, kept: AccessKey | None = None) -> None:
         for key in self._iam().list_access_keys(UserName=name)["AccessKeyMetadata"]:
+            if kept is not None and key["AccessKeyId"] == kept.access_key_id:
+                continue
             self._iam().delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
 
     def _delete(self, bucket: str, keys: list[str]) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
 from registry_tui.service.core import room
+from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries import storage_access
-from registry_tui.service.registries.place import machine_key
 
 
 def _row(context: StepContext) -> RegistryRow:

@@ -13,12 +13,13 @@ from pydantic import Field
 import registry_tui
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.operations import PlatformStatus
+from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
 from registry_tui.service.deployments import metrics
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub, lines
-from registry_tui.service.operations import status
+from registry_tui.service.operations import rotating, status
 
 router = new_router("system")
 
@@ -78,6 +79,12 @@ def read_metrics(service: ServiceIn, principal: Acting) -> Response:
     The gateway passes them on at `/metrics` to who shows an API key of the administrator's.
     """
     return Response(metrics.render(service, principal), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.post("/secrets/rotate")
+def rotate_secrets(service: ServiceIn, principal: Acting, request: SecretsRotate) -> SecretsRotated:
+    """Replaces the platform's own secrets while it works; for administrators. Old ones work until the answer."""
+    return rotating.rotate(service, principal, request)
 
 
 @router.post("/internal/pending-versions", status_code=202, include_in_schema=False)

@@ -1,0 +1,85 @@
+"""Secrets that are being replaced: what is new, until the last old one has stopped working.
+
+The file holds new secrets before anything knows them, so that a rotation that is cut off goes on at the service's next
+start. Until it retires the old ones, the object store accepts both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from registry_tui.platform.errors import Damaged
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import AccessKey, Secrets, write_private
+
+
+class Stage(StrEnum):
+    """How far a rotation is: until `RETIRING` old and new secrets both work."""
+
+    BEGUN = "begun"
+    RETIRING = "retiring"
+
+
+@dataclass(frozen=True, repr=False)
+class Rotation:
+    """The kinds of secrets that are replaced, and the fields of `Secrets` before and after. Never printed."""
+
+    kinds: tuple[str, ...]
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    stage: Stage = Stage.BEGUN
+
+    def after(self, current: Secrets) -> Secrets:
+        """The secrets with the new ones in place."""
+        return replace(current, **{name: _field(value) for name, value in self.new.items()})
+
+    def both(self, name: str) -> list[Any]:
+        """The old and the new value of a field; the new one alone once old ones retire, none that is not replaced."""
+        sides = (self.new,) if self.stage is Stage.RETIRING else (self.old, self.new)
+        return [_field(side[name]) for side in sides if name in side]
+
+
+def begin(home: Home, kinds: tuple[str, ...], current: Secrets, names: tuple[str, ...]) -> Rotation:
+    """Makes new secrets for the named fields of `Secrets`, and keeps them. Raises OSError."""
+    before, fresh = asdict(current), asdict(Secrets())
+    rotation = Rotation(kinds, {name: before[name] for name in names}, {name: fresh[name] for name in names})
+    keep(home, rotation)
+    return rotation
+
+
+def keep(home: Home, rotation: Rotation) -> None:
+    """Writes a rotation, mode 0600. Raises OSError."""
+    write_private(home.rotation_file, json.dumps(asdict(rotation), indent=1))
+
+
+def under_way(home: Home) -> Rotation | None:
+    """The rotation that is not finished. Raises OSError, Damaged."""
+    try:
+        raw = json.loads(home.rotation_file.read_text(encoding="utf-8"))
+        return Rotation(tuple(raw["kinds"]), raw["old"], raw["new"], Stage(raw["stage"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(
+            f"{home.rotation_file} is damaged", action="Put it back from a backup, or remove it and rotate again"
+        ) from error
+
+
+def finish(home: Home) -> None:
+    """Forgets the rotation: only new secrets work. Raises OSError."""
+    home.rotation_file.unlink(missing_ok=True)
+
+
+def accepted(home: Home, secrets: Secrets, name: str) -> list[AccessKey]:
+    """The keys that the object store accepts for a user, whose field of `Secrets` is `name`."""
+    rotation = under_way(home)
+    keys = [] if rotation is None else rotation.both(name)
+    return list(dict.fromkeys(keys or [getattr(secrets, name)]))
+
+
+def _field(value: Any) -> Any:
+    return AccessKey(**value) if isinstance(value, dict) else value

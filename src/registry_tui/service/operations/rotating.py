@@ -1,0 +1,200 @@
+"""Rotating the platform's own secrets while it works: new ones are accepted first, then used, then old ones end.
+
+Each step may run again. A rotation that a kill cuts off goes on at the service's next start (`resume`), from the file
+that holds what is new (`platform/rotation.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import select
+
+from registry_tui.platform import object_store, rotation
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.rotation import Rotation, Stage
+from registry_tui.platform.s3 import s3_client
+from registry_tui.platform.secrets import AccessKey, Secrets, mlflow_password, save_secrets
+from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
+from registry_tui.service.adapters.mlflow import NotLetIn
+from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.machine_keys import machine_key
+from registry_tui.service.database.tables import RegistryRow, UserRow
+from registry_tui.service.errors import Missing, PartUnavailable, ServiceError
+
+logger = logging.getLogger(__name__)
+
+#: The fields of `Secrets` that each kind replaces. Machine users' keys are in the service's database.
+FIELDS: Mapping[SecretKind, tuple[str, ...]] = {
+    SecretKind.OBJECT_STORE: ("object_store_admin", "object_store_mlflow"),
+    SecretKind.MACHINE_USERS: (),
+    SecretKind.MLFLOW: ("mlflow_admin_password", "mlflow_flask_secret"),
+    SecretKind.PEOPLE: ("user_password_seed",),
+}
+_RESOURCE = Resource("secrets", "secrets", "secrets")
+#: One rotation at a time.
+_LOCK = "rotate secrets"
+#: Seconds that the object store gets to take up keys, and between two looks.
+_PATIENCE, _EVERY = 20.0, 0.05
+
+
+def rotate(service: Service, principal: Principal, request: SecretsRotate) -> SecretsRotated:
+    """Replaces the secrets of the kinds that are asked for, and of a rotation that is not finished.
+
+    Raises NotPermitted, PartUnavailable: then the rotation goes on with the next one, or at the service's next start.
+    """
+    kinds = list(dict.fromkeys(request.kinds or SecretKind))
+    with events.recording(service, principal, "secrets.rotate", _RESOURCE) as event:
+        permissions.require_administrator(principal, "rotate secrets")
+        event.detail = ", ".join(kinds)
+        with service.locks.of(_LOCK):
+            _finish_earlier(service)
+            names = tuple(name for kind in kinds for name in FIELDS[kind])
+            _carry_out(service, rotation.begin(service.home, tuple(kinds), service.secrets, names))
+    return SecretsRotated(kinds=kinds, rotated_at=datetime.now(UTC))
+
+
+def resume(service: Service) -> None:
+    """Goes on with a rotation that was cut off. Raises PartUnavailable: call it again later.
+
+    One that cannot go on is left, with a line in the log: old and new secrets both work.
+    """
+    try:
+        with service.locks.of(_LOCK):
+            _finish_earlier(service)
+    except PartUnavailable:
+        raise
+    except ServiceError as error:
+        logger.error("the rotation of secrets cannot go on: %s", error.detail)
+
+
+def _finish_earlier(service: Service) -> None:
+    try:
+        earlier = rotation.under_way(service.home)
+    except (PlatformError, OSError) as error:
+        raise PartUnavailable(f"The secrets cannot be rotated: {error}") from error
+    if earlier is not None:
+        _carry_out(service, earlier)
+
+
+def _carry_out(service: Service, under_way: Rotation) -> None:
+    """Raises PartUnavailable when a part does not answer."""
+    kinds = {SecretKind(kind) for kind in under_way.kinds}
+    after = under_way.after(service.secrets)
+    try:
+        if SecretKind.OBJECT_STORE in kinds:
+            _set_identities(service, accepted=_keys(under_way.new))
+        if under_way.stage is Stage.BEGUN:
+            if SecretKind.PEOPLE in kinds:
+                _change_passwords(service, after)
+            if SecretKind.MLFLOW in kinds:
+                _change_own_password(service, *under_way.both("mlflow_admin_password"))
+        # From here on everything uses what is new, also the other processes, which read the file again.
+        save_secrets(service.home, after)
+        service.secrets.become(after)
+        service.access.forget_changes()
+        added = _add_machine_keys(service) if SecretKind.MACHINE_USERS in kinds else []
+        rotation.keep(service.home, replace(under_way, stage=Stage.RETIRING))
+        for user, old, new in added:
+            service.stores.users.retire_access_keys(user, old, new)
+        if SecretKind.OBJECT_STORE in kinds:
+            _set_identities(service, refused=_keys(under_way.old))
+        rotation.finish(service.home)
+    except (PlatformError, OSError) as error:
+        raise PartUnavailable(f"The secrets cannot be rotated: {error}") from error
+
+
+# -- the object store -------------------------------------------------------------------------------------
+
+
+def _set_identities(service: Service, *, accepted: Iterable[AccessKey] = (), refused: Iterable[AccessKey] = ()) -> None:
+    """Has the object store take up the keys that work now, and waits until it did."""
+    object_store.write_identities(service.home, service.secrets)
+    object_store.read_identities_again(service.home)
+    keys, asked = _Keys(service.ports.s3_endpoint), time.monotonic()
+    until = asked + _PATIENCE
+    wanted = [*((key, True) for key in accepted), *((key, False) for key in refused)]
+    while any(keys.accepted(key) is not works for key, works in wanted):
+        if time.monotonic() > until:
+            raise PartUnavailable(
+                "The object store does not take up its new keys", action="See `registry-tui logs object-store`"
+            )
+        if time.monotonic() - asked > 1.0:
+            # It may have been starting when it was told.
+            object_store.read_identities_again(service.home)
+            asked = time.monotonic()
+        time.sleep(_EVERY)
+
+
+class _Keys:
+    """Asks the object store about keys, each with a client of its own."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._clients: dict[AccessKey, Any] = {}
+
+    def accepted(self, key: AccessKey) -> bool | None:
+        """Whether the store knows a key; None while it does not answer."""
+        if key not in self._clients:
+            self._clients[key] = s3_client("s3", self._endpoint, key, attempts=1, read_timeout=5, connections=1)
+        try:
+            self._clients[key].list_buckets()
+        except ClientError as error:
+            return False if error.response.get("Error", {}).get("Code") == "InvalidAccessKeyId" else None
+        except BotoCoreError:
+            return None
+        return True
+
+
+def _keys(fields: Mapping[str, Any]) -> list[AccessKey]:
+    return [AccessKey(**fields[name]) for name in FIELDS[SecretKind.OBJECT_STORE]]
+
+
+def _add_machine_keys(service: Service) -> list[tuple[str, AccessKey | None, AccessKey]]:
+    """Gives every machine user another key, which the service uses from now on; the user, the old and the new key."""
+    with service.database.reading() as session:
+        rows = [row for row in session.scalars(select(RegistryRow)) if machine_key(row) is not None]
+    changed = []
+    for row in rows:
+        user = str(row.machine_user_workload_name)
+        with suppress(Missing):  # its registry is being taken away
+            new = service.stores.users.add_access_key(user)
+            with service.database.session() as session:
+                found = session.get(RegistryRow, row.id)
+                if found is not None and machine_key(found) is not None:
+                    old = machine_key(found)
+                    found.machine_user_access_key_id = new.access_key_id
+                    found.machine_user_secret_access_key = new.secret_access_key
+                    changed.append((user, old, new))
+    return changed
+
+
+# -- MLflow's server --------------------------------------------------------------------------------------
+
+
+def _change_own_password(service: Service, old: str, new: str) -> None:
+    """Changes the service's own password, unless that was done before."""
+    user = service.secrets.mlflow_admin_user
+    try:
+        service.mlflow.call("GET", "users/current", auth=(user, new))
+    except NotLetIn:
+        body = {"username": user, "password": new, "current_password": old}
+        service.mlflow.call("PATCH", "users/update-password", json=body, auth=(user, old))
+
+
+def _change_passwords(service: Service, after: Secrets) -> None:
+    """Gives every person the password of the new seed; suspended people keep the one that nobody knows."""
+    with service.database.reading() as session:
+        suspended = identity.suspended(session)
+        people = [name for name in session.scalars(select(UserRow.name)) if name not in suspended]
+    for name in people:
+        with suppress(Missing):  # MLflow does not know everybody
+            service.access.change_password(name, mlflow_password(after, name))
