@@ -10,9 +10,11 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from registry_tui.client.errors import Conflict
 from registry_tui.platform import supervisor
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, SetIdBrokerMappings
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, EnvironmentCreate, Role
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
@@ -172,6 +174,27 @@ def test_another_role_gives_nothing_and_setting_overwrites_all(place: Place) -> 
     assert place.may("write", "modelregistry/x")
     place.sync()
     assert not place.may("write", "modelregistry/x") and not place.call("getIdBrokerMappings")["mappings"]
+
+
+def test_a_change_to_a_version_is_refused_once_somebody_else_changed_the_mappings(place: Place) -> None:
+    request = SetIdBrokerMappings(
+        environment_name=place.environment.name,
+        data_access_role=ROLE,
+        ranger_audit_role=AUDIT,
+        mappings=[IdBrokerMapping(accessor_crn=place.machine_user, role=ROLE)],
+    )
+    before = place.set((place.machine_user, AUDIT))
+    theirs = place.set((place.machine_user, AUDIT))
+
+    def save(version: int) -> IdBrokerMappings:
+        return place.platform.ask(lambda client: client.set_idbroker_mappings(request, version=version))
+
+    with pytest.raises(Conflict, match="changed meanwhile"):
+        save(before["mappingsVersion"])
+    assert place.call("getIdBrokerMappings") == theirs
+    assert save(theirs["mappingsVersion"]).mappings == request.mappings
+    place.set()
+    place.sync()
 
 
 def test_granting_and_revoking_are_mappings_in_one_step(place: Place) -> None:

@@ -46,6 +46,13 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.press("@")
         await driver.shows("NEVER_RUN", "changes have no")
         assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
+        # What somebody else makes of them meanwhile is not overwritten unseen.
+        platform.command("idbroker", "set", environment, "--empty")
+        driver.app.screen.query_one("#mappings").focus()
+        await driver.press("enter")
+        await driver.shows("somebody changed the mappings meanwhile", "Mapped now:", "nobody")
+        assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
+        await driver.until(lambda: not driver.app.screen.query_one("#ok").disabled, "OK")
         driver.app.screen.query_one("#mappings").focus()
         await driver.press("enter")
         await driver.at("environments")

@@ -287,6 +287,18 @@ def test_a_mapping_counts_once_it_is_synchronized(service: Service, owner: Princ
     assert not users.policies and registry(service).storage_access == StorageAccess.NOT_GRANTED.value
 
 
+def test_mappings_that_somebody_else_changed_are_not_overwritten_unseen(service: Service, owner: Principal) -> None:
+    mine = mapped(service)
+    before = mappings.get_mappings(service, owner, mine.environment_name).mappings_version
+    theirs = mappings.set_mappings(service, owner, mine.model_copy(update={"data_access_role": AUDIT}))
+    with pytest.raises(WrongState, match="changed meanwhile") as refusal:
+        mappings.set_mappings(service, owner, mine, version=before)
+    assert [each.field for each in refusal.value.errors] == ["mappingsVersion"]
+    assert mappings.get_mappings(service, owner, mine.environment_name) == theirs
+    saved = mappings.set_mappings(service, owner, mine, version=theirs.mappings_version)
+    assert saved.mappings_version == theirs.mappings_version + 1 and saved.data_access_role == mine.data_access_role
+
+
 def test_deleted_mappings_keep_their_effect_until_that_is_synchronized(
     service: Service, owner: Principal, users: Users
 ) -> None:

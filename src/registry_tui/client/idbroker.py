@@ -22,9 +22,15 @@ class IdBroker(Transport):
         body = IdBrokerEnvironment(environment_name=environment)
         return await self._ask(IdBrokerMappings, "POST", f"{_API}/getIdBrokerMappings", body=body, reads=True)
 
-    async def set_idbroker_mappings(self, request: SetIdBrokerMappings) -> IdBrokerMappings:
-        """Overwrites all mappings of an environment; they have no effect until they are synchronized."""
-        return await self._ask(IdBrokerMappings, "POST", f"{_API}/setIdBrokerMappings", body=request)
+    async def set_idbroker_mappings(
+        self, request: SetIdBrokerMappings, *, version: int | None = None
+    ) -> IdBrokerMappings:
+        """Overwrites all mappings of an environment; they have no effect until they are synchronized.
+
+        With `version` only that version of them; raises Conflict for another.
+        """
+        headers = None if version is None else {"If-Match": f'"{version}"'}
+        return await self._ask(IdBrokerMappings, "POST", f"{_API}/setIdBrokerMappings", body=request, headers=headers)
 
     async def delete_idbroker_mappings(self, environment: str) -> None:
         """Removes all mappings of an environment; they keep their effect until that is synchronized."""

@@ -28,6 +28,8 @@ class ManageAccess(Form[str]):
         """`machine_user`: the CRN of the machine user of the environment's Model Registry."""
         super().__init__()
         self.environment, self.now, self.status, self.machine_user = environment, now, status, machine_user
+        #: The version that is replaced.
+        self.version = now.mappings_version
 
     def title_text(self) -> str:
         return f"IDBroker mappings of {self.environment}"
@@ -83,7 +85,8 @@ class ManageAccess(Form[str]):
             mappings=parsed(self._mapped(), access),
             set_empty_mappings=not self._mapped() or None,
         )
-        await client.set_idbroker_mappings(request)
+        saved = await client.set_idbroker_mappings(request, version=self.version)
+        self.version = saved.mappings_version
         if self.query_one("#sync", Tick).value:
             # Asked for again, it runs again.
             with Intent():
@@ -92,6 +95,24 @@ class ManageAccess(Form[str]):
         if status.global_status is SyncStatus.FAILED and self.query_one("#sync", Tick).value:
             raise RegistryError(f"The mappings are saved. {synchronized(status)}", action="Choose Save and Sync again")
         return synchronized(status)
+
+    def failed(self, error: Exception) -> None:
+        """What somebody else made of the mappings meanwhile is not overwritten unseen."""
+        problems = getattr(getattr(error, "problem", None), "errors", ())
+        if any(each.field == "mappingsVersion" for each in problems):
+            self.complain(f"{error}\nAsking for what they are now …")
+            self.work_on(self._look_again(), "newest")
+        else:
+            super().failed(error)
+
+    async def _look_again(self) -> None:
+        now = await self.program.client.idbroker_mappings(self.environment)
+        self.version = now.mappings_version
+        people = "\n".join(each.accessor_crn for each in now.mappings) or "nobody"
+        self.complain(
+            f"Not saved: somebody changed the mappings meanwhile. Mapped now:\n{people}\n"
+            "Save and Sync again puts what is here in their place; esc leaves theirs."
+        )
 
     def _mapped(self) -> str:
         return self.query_one("#mappings", Lines).text.strip()

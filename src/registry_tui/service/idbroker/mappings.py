@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.idbroker import IdBrokerMappings, SetIdBrokerMappings
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import StorageAccess
@@ -49,16 +50,19 @@ def get_mappings(service: Service, principal: Principal, environment: str) -> Id
         return kept(session, session.get_one(EnvironmentRow, place.environment_id))
 
 
-def set_mappings(service: Service, principal: Principal, request: SetIdBrokerMappings) -> IdBrokerMappings:
-    """Overwrites all mappings of an environment; they have no effect until they are synchronized.
+def set_mappings(
+    service: Service, principal: Principal, request: SetIdBrokerMappings, *, version: int | None = None
+) -> IdBrokerMappings:
+    """Overwrites all mappings of an environment, or only that version; without effect until they are synchronized.
 
-    Raises Missing, NotPermitted, InvalidInput, WrongState with RAZ.
+    Raises Missing, NotPermitted, InvalidInput, WrongState with RAZ and for a newer version.
     """
     place = find(service, request.environment_name)
     with events.recording(service, principal, "idbroker.set", place.resource):
         permissions.require_administrator(principal, _CHANGE)
         require_idbroker(place)
         with service.database.session() as session:
+            _require_version(kept(session, session.get_one(EnvironmentRow, place.environment_id)), version)
             wanted = rules.checked(place.cloud, place.name, _accessors(session), request)
             return _keep(session, place.environment_id, wanted)
 
@@ -147,6 +151,16 @@ def kept_row(session: Session, row: EnvironmentRow) -> IdBrokerRow:
 
 
 # -- underneath ------------------------------------------------------------------------------------------
+
+
+def _require_version(now: IdBrokerMappings, version: int | None) -> None:
+    if version is not None and version != now.mappings_version:
+        raise WrongState(
+            f"The mappings were changed meanwhile: they have version {now.mappings_version}, "
+            f"and the change was made to version {version}",
+            action="Read them again, and change what is there now",
+            errors=[FieldProblem(field="mappingsVersion", message=f"it is {now.mappings_version} now")],
+        )
 
 
 def _keep(session: Session, environment_id: str, mappings: IdBrokerMappings) -> IdBrokerMappings:

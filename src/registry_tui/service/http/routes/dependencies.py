@@ -82,7 +82,19 @@ def _checked_name(name: str) -> str:
 #: A query parameter that names a resource: `environment: NameIn | None = None`.
 NameIn = Annotated[str, AfterValidator(_checked_name), Query(max_length=10_000)]
 
+
+def version_dependency(
+    if_match: Annotated[
+        str | None,
+        Header(alias="If-Match", pattern=r'^("?[0-9]{1,15}"?|\*)$', description="Only if it has this version"),
+    ] = None,
+) -> int | None:
+    """The version that a change replaces; None for any."""
+    return None if if_match in (None, "*") else int(if_match.strip('"'))
+
+
 #: For route functions: `def route(service: ServiceIn, principal: Acting, page: PageIn) -> …`.
 ServiceIn = Annotated[Service, Depends(service_dependency)]
 Acting = Annotated[Principal, Depends(principal_dependency)]
 PageIn = Annotated[PageQuery, Depends(page_dependency)]
+VersionIn = Annotated[int | None, Depends(version_dependency)]

@@ -10,7 +10,7 @@ from registry_tui.schemas.idbroker import (
     IdBrokerSyncStatus,
     SetIdBrokerMappings,
 )
-from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn, VersionIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
 from registry_tui.service.idbroker import mappings, synchronizing
 
@@ -26,9 +26,11 @@ def get_idbroker_mappings(service: ServiceIn, principal: Acting, request: IdBrok
 
 
 @router.post(f"{_API}/setIdBrokerMappings", response_model_exclude_none=True)
-def set_idbroker_mappings(service: ServiceIn, principal: Acting, request: SetIdBrokerMappings) -> IdBrokerMappings:
+def set_idbroker_mappings(
+    service: ServiceIn, principal: Acting, request: SetIdBrokerMappings, version: VersionIn
+) -> IdBrokerMappings:
     """Overwrites all mappings of an environment; they have no effect until they are synchronized."""
-    return mappings.set_mappings(service, principal, request)
+    return mappings.set_mappings(service, principal, request, version=version)
 
 
 @router.post(f"{_API}/deleteIdBrokerMappings")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header, Query, Response
+from fastapi import Query, Response
 
 from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
@@ -15,7 +15,7 @@ from registry_tui.schemas.ranger import (
     ServicePolicies,
 )
 from registry_tui.service.errors import Missing
-from registry_tui.service.http.routes.dependencies import Acting, NameIn, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, ServiceIn, VersionIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
 from registry_tui.service.ranger import policies as ranger
 
@@ -25,12 +25,6 @@ router = new_router("ranger")
 
 ServiceNameQuery = Annotated[NameIn | None, Query(alias="serviceName", description="A service's name")]
 PolicyNameQuery = Annotated[str | None, Query(alias="policyName", max_length=255, description="A policy's whole name")]
-
-
-VersionHeader = Annotated[
-    str | None,
-    Header(alias="If-Match", pattern=r'^("?[0-9]{1,15}"?|\*)$', description="Only if the policy has this version"),
-]
 
 
 @router.get(f"{_API}/servicedef")
@@ -140,10 +134,9 @@ def get_ranger_policy(service: ServiceIn, principal: Acting, policy: int) -> Ran
 
 @router.put(f"{_API}/policy/{{policy}}")
 def update_ranger_policy(
-    service: ServiceIn, principal: Acting, policy: int, request: RangerPolicy, if_match: VersionHeader = None
+    service: ServiceIn, principal: Acting, policy: int, request: RangerPolicy, version: VersionIn
 ) -> RangerPolicy:
     """Replaces a policy; the object store obeys from the next request on."""
-    version = None if if_match in (None, "*") else int(if_match.strip('"'))
     return ranger.update_policy(service, principal, policy, request, version=version)
 
 
