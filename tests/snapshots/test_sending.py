@@ -310,10 +310,10 @@ def typed(form: Form[Any]) -> dict[str | None, Any]:
 
 
 @asynccontextmanager
-async def program(answers: Mapping[str, Answer]) -> AsyncIterator[tuple[Driver, Held]]:
+async def program(answers: Mapping[str, Answer], size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Driver, Held]]:
     held = Held(answers)
     app = RegistryApp(lambda: RegistryClient(transport=held), start_platform=False)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         see = Driver(app, pilot)
         await see.rows("registries")
         yield see, held
@@ -401,6 +401,56 @@ async def test_esc_leaves_a_form_that_sends_and_the_request_goes_on(
         held.refuse()
         await see.until(lambda: "It is in use just now" in notified(see), "how it ended")
         assert len(held.sent) == 1 and held.cut_off == 0
+
+
+def in_view(form: Form[Any], selector: str) -> bool:
+    """Whether a widget of a form is seen whole."""
+    region = form.query_one(selector).region
+    return bool(region) and form.query_one(".box").content_region.contains_region(region)
+
+
+@pytest.mark.parametrize("kind", FORMS, ids=lambda kind: kind.__name__)
+async def test_buttons_problem_and_progress_stay_in_view_in_24_lines(
+    kind: type[Form[Any]], answers: Mapping[str, Answer]
+) -> None:
+    async with program(answers, (80, 24)) as (see, held):
+        form = await FORMS[kind](see)
+        if kind is not VerifyForm:
+            await see.until(lambda: in_view(form, "#ok") and in_view(form, "#cancel"), "the buttons")
+            form.complain("This is refused because of something that takes long to explain. " * 4)
+            await see.until(lambda: in_view(form, "#problem") and in_view(form, "#ok"), "the problem and the buttons")
+        await press_ok(see, form)
+        await see.until(lambda: held.sent, "the request")
+        await see.until(lambda: in_view(form, "#sending") and in_view(form, "#cancel"), "how long it is sending")
+        if form.query("#progress"):
+            form.query_one("#progress").display = form.query_one("#step").display = True
+            form.fit()
+            await see.until(lambda: in_view(form, "#progress") and in_view(form, "#cancel"), "the progress")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in FORMS if kind not in (VerifyForm, Synchronize)], ids=lambda kind: kind.__name__
+)
+async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
+    kind: type[Form[Any]], answers: Mapping[str, Answer]
+) -> None:
+    async with program(answers) as (see, _):
+        form = await FORMS[kind](see)
+        # What the service refused, until something else is typed.
+        form.complain("It is in use just now")
+        await see.shows("It is in use just now")
+        form.check()
+        assert form.query_one("#problem").display
+        field = form.query(Input).first()
+        field.focus()
+        await see.press("end", "x")
+        await see.until(lambda: "It is in use just now" not in see.text, "the complaint to go")
+        await see.press("backspace")
+        await see.until(lambda: form.problem_of() is None, "the input as it was")
+        # A problem of the input, until nothing is wrong with it, however that came about.
+        form.tell("choose something else")
+        form.check()
+        assert not form.query_one("#problem").display
 
 
 async def test_a_key_that_came_after_its_form_was_left_is_shown(answers: Mapping[str, Answer]) -> None:

@@ -39,10 +39,11 @@ class DownloadForm(Form[str]):
     def compose_fields(self) -> Iterable[Widget]:
         folder = Path.cwd() / "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in self.what)
         yield row("File" if self.single else "Folder", Input(str(folder), compact=True, id="folder"))
+
+    def compose_progress(self) -> Iterable[Widget]:
         bar, step = ProgressBar(id="progress", show_eta=False), Static("", id="step", classes="hint", markup=False)
         bar.display = step.display = False
-        yield bar
-        yield step
+        return (bar, step)
 
     def on_mount(self) -> None:
         self.query_one("#folder").focus()
@@ -63,6 +64,7 @@ class DownloadForm(Form[str]):
         folder = self.target
         for name in ("#progress", "#step"):
             self.query_one(name).display = True
+        self.fit()
         self.began = time.monotonic()
         if self.single:
             await save_one(await anext(self.files()), folder, self._tell)

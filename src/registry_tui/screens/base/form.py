@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Label, Static, TextArea
+from textual.widgets import Button, Checkbox, Input, Label, OptionList, Select, Static, TextArea
 
 from registry_tui.screens.base.changes import SAFE_AGAIN
 from registry_tui.screens.base.dialogs import Dialog, title
@@ -85,6 +85,10 @@ class Lines(TextArea):
         self.insert("\n")
 
 
+#: A box's share of the terminal's lines, the lines of its border and padding, the fields' share, and the least of them.
+BOX_SHARE, BOX_EDGES, FIELDS_SHARE, LEAST_FIELDS = 0.94, 4, 0.66, 3
+
+
 class Form(Dialog[Result]):
     """Subclasses give `TITLE_TEXT`, `compose_fields`, `problem_of` and `send`.
 
@@ -115,6 +119,8 @@ class Form(Dialog[Result]):
         self._focused: Widget | None = None
         #: Whether what was typed is being sent, or worked on.
         self.busy = False
+        #: Whether the problem that is shown is one of the input, not of what became of it.
+        self._about_input = False
         #: Whether the form was left while it was busy.
         self.left = False
 
@@ -123,6 +129,7 @@ class Form(Dialog[Result]):
             box.border_title = title(self.title_text())
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self.compose_fields()
+            yield from self.compose_progress()
             sending = Static("", id="sending", classes="hint", markup=False)
             sending.display = False
             yield sending
@@ -134,6 +141,22 @@ class Form(Dialog[Result]):
     def on_mount(self) -> None:
         self.query_one("#problem").display = False
         self.check()
+        self.fit()
+
+    def on_resize(self) -> None:
+        self.fit()
+
+    def fit(self) -> None:
+        """Keeps progress, problem and buttons in view, after one of them became higher or lower."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if not self.is_attached:
+            return
+        fields, *below = self.query_one(".box").children
+        taken = sum(each.region.height + each.styles.margin.height for each in below if each.display)
+        room = int(self.size.height * BOX_SHARE) - BOX_EDGES - taken
+        fields.styles.max_height = None if room >= self.size.height * FIELDS_SHARE else max(LEAST_FIELDS, room)
 
     # -- for subclasses -----------------------------------------------------------------------------
 
@@ -143,6 +166,10 @@ class Form(Dialog[Result]):
 
     def compose_fields(self) -> Iterable[Widget]:
         """The rows of the form."""
+        return ()
+
+    def compose_progress(self) -> Iterable[Widget]:
+        """What shows how far the work is, between the fields and the buttons."""
         return ()
 
     def problem_of(self) -> str | None:
@@ -157,15 +184,28 @@ class Form(Dialog[Result]):
 
     def check(self) -> None:
         """OK is possible once nothing is wrong with the input, and nothing is being sent."""
-        self.query_one("#ok", Button).disabled = self.busy or self.problem_of() is not None
+        why = self.problem_of()
+        self.query_one("#ok", Button).disabled = self.busy or why is not None
+        if self._about_input and why is None:
+            self.tell(None)
 
     @on(Input.Changed)
     @on(TextArea.Changed)
     def _typed(self, event: Input.Changed | TextArea.Changed) -> None:
         self.check()
         # Not while the form fills its fields.
-        if event.control.has_focus and not self.TELLS_ITSELF:
-            self.tell(self.problem_of())
+        if event.control.has_focus:
+            self.tell(None if self.TELLS_ITSELF else self.problem_of())
+
+    @on(Checkbox.Changed)
+    @on(Select.Changed)
+    @on(OptionList.OptionHighlighted)
+    def _choice_changed(self, event: Message) -> None:
+        """A complaint about what was chosen before does not stay; nothing is complained of that was not before."""
+        self.check()
+        control = event.control
+        if self.query_one("#problem").display and isinstance(control, Widget) and control.has_focus:
+            self.tell(None if self.TELLS_ITSELF else self.problem_of())
 
     @on(Input.Submitted)
     @on(Lines.Given)
@@ -185,9 +225,10 @@ class Form(Dialog[Result]):
         why = self.problem_of()
         if why is not None:
             self.complain(why)
+            self._about_input = True
             return
         self.busy = True
-        self.query_one("#problem").display = False
+        self.tell(None)
         if self.SENDS:
             self._show_sending()
             # The app's work, not the form's: leaving the form must not cut the request off.
@@ -259,6 +300,8 @@ class Form(Dialog[Result]):
     def _tell_waiting(self) -> None:
         line = self.query_one("#sending", Static)
         waited = f"{time.monotonic() - self._since:.0f} s"
+        if not line.display:
+            self.fit()
         line.update(f"sending … {waited}\nesc leaves, it goes on: {self.AFTERWARDS}")
         line.display = True
 
@@ -268,6 +311,7 @@ class Form(Dialog[Result]):
             self._waiting.stop()
             self._waiting = None
             self.query_one("#sending").display = False
+            self.fit()
             self.query_one("#ok", Button).label = self.OK
 
     def _end_sending(self) -> None:
@@ -319,11 +363,15 @@ class Form(Dialog[Result]):
         """Shows what is wrong with the input, or that nothing is any more."""
         if problem is None:
             self.query_one("#problem").display = False
+            self.fit()
         else:
             self.complain(problem)
+        self._about_input = problem is not None
 
     def complain(self, text: str) -> None:
         """Shows a problem above the buttons."""
         line = self.query_one("#problem", Static)
         line.update("\n".join(safe(part, 400) for part in text.splitlines()))
         line.display = True
+        self._about_input = False
+        self.fit()

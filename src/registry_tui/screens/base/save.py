@@ -55,11 +55,7 @@ class Save(Form[Path]):
     def check(self) -> None:
         """Says at once what is wrong with the name."""
         super().check()
-        why = self.problem_of()
-        if why is not None:
-            self.complain(why)
-        else:
-            self.query_one("#problem").display = False
+        self.tell(self.problem_of())
 
     def send(self) -> Coroutine[Any, Any, Path]:
         return asyncio.to_thread(self._write, self.path)

@@ -27,14 +27,14 @@ class Left(Exception):
 
 
 class WorkingForm(Form[Result]):
-    """Subclasses yield `progress_rows` last, and call `follow` in `send`."""
+    """Subclasses call `follow` in `send`."""
 
     WORK = "The work"
     AFTERWARDS = "6 Activity shows it"
     #: Whether the work has begun and is followed.
     under_way = False
 
-    def progress_rows(self) -> Iterable[Widget]:
+    def compose_progress(self) -> Iterable[Widget]:
         """The progress bar and the words below it, hidden until the work begins."""
         bar, step = ProgressBar(id="progress", show_eta=False), Static("", id="step", classes="hint", markup=False)
         bar.display = step.display = False
@@ -50,7 +50,7 @@ class WorkingForm(Form[Result]):
         self.answer_came()
         for name in ("#progress", "#step"):
             self.query_one(name).display = True
-            self.query_one(name).scroll_visible(animate=False)
+        self.fit()
         began = time.monotonic()
         ended = await self.program.client.wait_for_workflow(
             workflow.id, lambda work: self._show_progress(work, began), EVERY

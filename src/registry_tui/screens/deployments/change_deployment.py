@@ -59,7 +59,6 @@ class ChangeForm(ServingForm):
         if secrets:
             yield Static(safe(f"secret now: {secrets}; they keep their values unless typed again", 300), classes="hint")
             yield row("Secrets to remove", Input(compact=True, id="removed", placeholder="TOKEN, PASSWORD"))
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self.query_one("#version").focus()

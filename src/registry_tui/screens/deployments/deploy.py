@@ -153,7 +153,6 @@ class DeployForm(ServingForm):
         yield row("Description", Lines(id="description"))
         yield row("Authentication", Tick("callers need an API key", True, id="authentication"))
         yield from self.serving_rows(1, 1.0, "", "")
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self.query_one("#model" if self.model is None else "#name").focus()

@@ -52,7 +52,6 @@ class RegisterModelForm(WorkingForm[Place]):
         choices = (("private", "private"), ("public", "public"))
         yield row("Visibility", Select(choices, value="private", allow_blank=False, compact=True, id="visibility"))
         yield row("From", Static(self._from(), id="from", markup=False))
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()

@@ -38,7 +38,6 @@ class VerifyForm(WorkingForm[str]):
         text = f"{size(version.archive_bytes)} in {counted(version.archive_files or 0, 'file')}"
         yield row("Archive", Static(safe(text), markup=False))
         yield row("", Static("Every file is read and compared with its sum.", markup=False))
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self._ok()

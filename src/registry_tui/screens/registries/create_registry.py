@@ -52,7 +52,6 @@ class CreateRegistry(WorkingForm[str]):
         versions = (("3", "3"), ("4.1", "4.1"))
         yield row("NFS protocol", Select(versions, value="4.1", allow_blank=False, compact=True, id="protocol"))
         yield row("Storage", Tick("let the machine user use its prefix now", True, id="grant"))
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self.query_one("#environment").focus()

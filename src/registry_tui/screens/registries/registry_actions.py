@@ -92,7 +92,6 @@ class Synchronize(WorkingForm[bool]):
         words = f"These workspaces of {self.registry.environment_name} will use the registry:"
         yield Static(safe(words), classes="note", id="words", markup=False)
         yield Static("", id="workspaces", classes="note", markup=False)
-        yield from self.progress_rows()
 
     def on_mount(self) -> None:
         self._show()
