@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from textual.widgets import Button, Checkbox, Input, Select, TextArea
+from textual.widgets import Button, Checkbox, Input, Select, Static, TextArea
 
 from registry_tui import screens
 from registry_tui.app.app import RegistryApp
@@ -23,6 +23,7 @@ from registry_tui.schemas.base import Problem
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
+from registry_tui.screens.base.save import Save
 from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.keys import NewKey
@@ -419,8 +420,10 @@ async def test_buttons_problem_and_progress_stay_in_view_in_24_lines(
             await see.until(lambda: in_view(form, "#ok") and in_view(form, "#cancel"), "the buttons")
             form.complain("This is refused because of something that takes long to explain. " * 4)
             await see.until(lambda: in_view(form, "#problem") and in_view(form, "#ok"), "the problem and the buttons")
-        await press_ok(see, form)
+            form.query_one("#ok").focus()
+            await see.press("enter")
         await see.until(lambda: held.sent, "the request")
+        form._tell_waiting()  # as its timer does
         await see.until(lambda: in_view(form, "#sending") and in_view(form, "#cancel"), "how long it is sending")
         if form.query("#progress"):
             form.query_one("#progress").display = form.query_one("#step").display = True
@@ -436,13 +439,20 @@ async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
 ) -> None:
     async with program(answers) as (see, _):
         form = await FORMS[kind](see)
-        # What the service refused, until something else is typed.
+        # What the service refused, until something else is typed; what was typed before may not be taken in yet.
+        field = form.query(Input).first()
+        field.focus()
+        await see.pilot.pause()
+        before, field.value = field.value, f"{field.value}y"
         form.complain("It is in use just now")
+        await see.pilot.pause()
         await see.shows("It is in use just now")
         form.check()
         assert form.query_one("#problem").display
-        field = form.query(Input).first()
-        field.focus()
+        field.value = before
+        await see.until(lambda: "It is in use just now" not in see.text, "the complaint to go")
+        form.complain("It is in use just now")
+        await see.shows("It is in use just now")
         await see.press("end", "x")
         await see.until(lambda: "It is in use just now" not in see.text, "the complaint to go")
         await see.press("backspace")
@@ -451,6 +461,29 @@ async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
         form.tell("choose something else")
         form.check()
         assert not form.query_one("#problem").display
+
+
+async def test_why_a_file_could_not_be_written_stays_until_another_is_named(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, _):
+        form = Save("Save", "text", "words")
+        see.app.push_screen(form)
+        await see.until(lambda: form.is_attached and form.query("#file"), "the form")
+        form.query_one("#file", Input).value = "/proc/nothing-can-be-made-here.txt"
+        form.query_one("#file").focus()
+        await see.press("enter")
+        await see.until(lambda: not form.busy and "/proc/nothing-can-be-made" in _problem(form), "why not")
+        form.check()
+        assert "/proc/nothing-can-be-made" in _problem(form)
+        await see.press("end", "x")
+        await see.until(lambda: not _problem(form), "the complaint to go")
+        form.query_one("#file", Input).value = "/nowhere/file.txt"
+        await see.until(lambda: "There is no folder" in _problem(form), "what is wrong with the name")
+
+
+def _problem(form: Form[Any]) -> str:
+    """The complaint that a form shows, empty when there is none."""
+    line = form.query_one("#problem", Static)
+    return str(line.render()) if line.display else ""
 
 
 async def test_a_key_that_came_after_its_form_was_left_is_shown(answers: Mapping[str, Answer]) -> None:

@@ -85,6 +85,15 @@ class Lines(TextArea):
         self.insert("\n")
 
 
+def value_of(widget: Widget) -> object:
+    """What somebody typed, ticked or chose in a field; None for what cannot have the keys."""
+    if isinstance(widget, TextArea):
+        return widget.text
+    if isinstance(widget, OptionList):
+        return widget.highlighted if widget.can_focus else None
+    return widget.value if isinstance(widget, Input | Checkbox | Select) else None
+
+
 #: A box's share of the terminal's lines, the lines of its border and padding, the fields' share, and the least of them.
 BOX_SHARE, BOX_EDGES, FIELDS_SHARE, LEAST_FIELDS = 0.94, 4, 0.66, 3
 
@@ -121,6 +130,8 @@ class Form(Dialog[Result]):
         self.busy = False
         #: Whether the problem that is shown is one of the input, not of what became of it.
         self._about_input = False
+        #: What was in the fields when the problem that is shown came.
+        self._complained_of: tuple[object, ...] = ()
         #: Whether the form was left while it was busy.
         self.left = False
 
@@ -194,7 +205,7 @@ class Form(Dialog[Result]):
     def _typed(self, event: Input.Changed | TextArea.Changed) -> None:
         self.check()
         # Not while the form fills its fields.
-        if event.control.has_focus:
+        if event.control.has_focus and not self.complaint_holds():
             self.tell(None if self.TELLS_ITSELF else self.problem_of())
 
     @on(Checkbox.Changed)
@@ -204,8 +215,21 @@ class Form(Dialog[Result]):
         """A complaint about what was chosen before does not stay; nothing is complained of that was not before."""
         self.check()
         control = event.control
-        if self.query_one("#problem").display and isinstance(control, Widget) and control.has_focus:
+        if (
+            self.query_one("#problem").display
+            and isinstance(control, Widget)
+            and control.has_focus
+            and not self.complaint_holds()
+        ):
             self.tell(None if self.TELLS_ITSELF else self.problem_of())
+
+    def complaint_holds(self) -> bool:
+        """Whether the problem that is shown is about what is in the fields: it may come while a change is queued."""
+        return self.query_one("#problem").display and self.values() == self._complained_of
+
+    def values(self) -> tuple[object, ...]:
+        """All that is typed, ticked and chosen."""
+        return tuple(value_of(widget) for widget in self.query("Input, TextArea, Checkbox, Select, OptionList"))
 
     @on(Input.Submitted)
     @on(Lines.Given)
@@ -373,5 +397,5 @@ class Form(Dialog[Result]):
         line = self.query_one("#problem", Static)
         line.update("\n".join(safe(part, 400) for part in text.splitlines()))
         line.display = True
-        self._about_input = False
+        self._about_input, self._complained_of = False, self.values()
         self.fit()

@@ -55,7 +55,9 @@ class Save(Form[Path]):
     def check(self) -> None:
         """Says at once what is wrong with the name."""
         super().check()
-        self.tell(self.problem_of())
+        why = self.problem_of()
+        if why is not None and not self.complaint_holds():
+            self.tell(why)
 
     def send(self) -> Coroutine[Any, Any, Path]:
         return asyncio.to_thread(self._write, self.path)
