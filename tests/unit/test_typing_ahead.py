@@ -1,12 +1,19 @@
-"""What is typed or pasted reaches the field whole."""
+"""What is typed or pasted reaches its field whole, and the field that the keys before it led to."""
 
 from __future__ import annotations
 
-from textual import events
-from textual.app import ComposeResult
-from textual.widgets import Input, TextArea
+from collections.abc import Callable
 
-from registry_tui.terminal.typing_ahead import TypingAhead
+import pytest
+from textual import events, on
+from textual.app import ComposeResult
+from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, TextArea
+
+from registry_tui.screens.base.form import Lines
+from registry_tui.terminal.typing_ahead import Typed, TypingAhead
 
 
 class _Fields(TypingAhead):
@@ -31,3 +38,113 @@ async def test_lines_pasted_into_a_field_of_several_lines_stay_lines() -> None:
         app.post_message(events.Paste("first\nsecond"))
         await pilot.pause()
         assert app.query_one(TextArea).text == "first\nsecond"
+
+
+NAMED = {"\t": "tab", "\r": "enter", "\b": "backspace", " ": "space"}
+
+
+def typed(text: str) -> list[Typed]:
+    """The keys of a text; a back tab is written as "<"."""
+    return [
+        events.Key("shift+tab", None)
+        if character == "<"
+        else events.Key(NAMED.get(character, character), None if character == "\b" else character)
+        for character in text
+    ]
+
+
+class _Box(ModalScreen[str]):
+    """A box with a field of each kind; Enter in the first line closes it with what is in it then."""
+
+    def compose(self) -> ComposeResult:
+        yield Input(id="first")
+        yield Checkbox("ticked", id="tick")
+        yield Lines(id="text")
+        yield Input(id="last")
+
+    @on(Input.Submitted, "#first")
+    def _given(self) -> None:
+        self.dismiss(self.query_one("#first", Input).value)
+
+
+class _WithBox(TypingAhead):
+    """A field, with room for a box over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[str | None] = []
+
+    def compose(self) -> ComposeResult:
+        yield Input(id="below")
+
+
+async def burst(pilot: Pilot[None], *parts: Typed) -> None:
+    """All at once, as a slow line or a program delivers it."""
+    for part in parts:
+        pilot.app.post_message(part)
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    for _ in range(400):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("the condition did not come true")
+
+
+def values(screen: Widget) -> list[object]:
+    """What is in the fields of the box."""
+    first, last = screen.query_one("#first", Input), screen.query_one("#last", Input)
+    return [first.value, screen.query_one(Checkbox).value, screen.query_one(TextArea).text, last.value]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("\t\ttext", ["", False, "text", ""]),
+        ("one\t\ttext\tlast", ["one", False, "text", "last"]),
+        ("\t \tab<<\bx", ["x", True, "ab", ""]),
+        ("one<last<text", ["one", False, "text", "last"]),
+        ("\t\t\tlast\tone\t\ttext", ["one", False, "text", "last"]),
+    ],
+)
+async def test_keys_behind_a_tab_go_to_the_field_that_it_leads_to(keys: str, expected: list[object]) -> None:
+    app = _WithBox()
+    async with app.run_test() as pilot:
+        app.push_screen(_Box())
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "first")
+        await burst(pilot, *typed(keys))
+        await until(pilot, lambda: values(app.screen) == expected)
+        await pilot.pause()
+        assert values(app.screen) == expected
+
+
+async def test_a_text_that_is_pasted_behind_a_tab_goes_to_the_field_that_it_leads_to() -> None:
+    app = _WithBox()
+    async with app.run_test() as pilot:
+        app.push_screen(_Box())
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "first")
+        await burst(pilot, *typed("\t\t"), events.Paste("first\nsecond"), *typed("\t"), events.Paste("a\nb"))
+        await until(pilot, lambda: values(app.screen) == ["", False, "first\nsecond", "a b"])
+
+
+async def test_keys_behind_enter_do_not_get_into_what_it_sends() -> None:
+    app = _WithBox()
+    async with app.run_test() as pilot:
+        app.push_screen(_Box(), app.answers.append)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "first")
+        await burst(pilot, *typed("name\rmore"))
+        await until(pilot, lambda: app.answers)
+        await until(pilot, lambda: app.query_one("#below", Input).value == "more")
+        assert app.answers == ["name"]
+
+
+async def test_a_key_whose_field_is_gone_does_not_keep_the_others() -> None:
+    app = _WithBox()
+    async with app.run_test() as pilot:
+        app.push_screen(_Box())
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "first")
+        await burst(pilot, *typed("\t"))
+        await app.screen.query_one("#first").remove()
+        await burst(pilot, *typed("\t\tlast"))
+        await until(pilot, lambda: app.screen.query_one("#last", Input).value.endswith("last"))

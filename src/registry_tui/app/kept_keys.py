@@ -10,7 +10,7 @@ from textual import events
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.loading import takes_text
 from registry_tui.terminal.action import key_shown
-from registry_tui.terminal.typing_ahead import TypingAhead
+from registry_tui.terminal.typing_ahead import Typed, TypingAhead
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -28,33 +28,33 @@ class KeptKeys(TypingAhead):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._kept: deque[events.Key] = deque()
+        self._kept: deque[Typed] = deque()
         self._kept_timer: Timer | None = None
         self._pressing = False
         #: The place that shows which keys are kept.
         self._tells: FrameScreen | None = None
 
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if event.key in ("escape", "ctrl+q"):
-                self.drop_kept()
-            elif self._kept or self._pressing or self._keeps(event.key):
-                self._keep(event)
-                return
-        await super().on_event(event)
+    async def take(self, typed: Typed) -> None:
+        if isinstance(typed, events.Key) and typed.key in ("escape", "ctrl+q"):
+            self.drop_kept()
+        elif self._kept or self._pressing or (isinstance(typed, events.Key) and self._keeps(typed.key)):
+            self._keep(typed)
+            return
+        await super().take(typed)
 
     def _keeps(self, key: str) -> bool:
         screen = self.screen
         return isinstance(screen, FrameScreen) and screen.keeps(key)
 
-    def _keep(self, event: events.Key) -> None:
+    def _keep(self, typed: Typed) -> None:
         screen = self.screen
-        if isinstance(screen, FrameScreen) and screen.is_mounted and screen.unsafe(event.key):
+        key = typed.key if isinstance(typed, events.Key) else ""
+        if key and isinstance(screen, FrameScreen) and screen.is_mounted and screen.unsafe(key):
             # What acts on a row that nobody has seen may be another row than meant.
             self.drop_kept()
-            screen.refuse_unseen(event.key)
+            screen.refuse_unseen(key)
             return
-        self._kept.append(event)
+        self._kept.append(typed)
         self._show_kept()
         if self._kept_timer is None:
             self._kept_timer = self.set_interval(LOOK, self._press_kept, name="kept-keys")
@@ -65,7 +65,7 @@ class KeptKeys(TypingAhead):
             return
         self._pressing = True
         try:
-            while self._kept and not self._keeps(self._kept[0].key):
+            while self._kept and not self.deals_with_key and not self._waits(self._kept[0]):
                 await self._press_now(self._kept.popleft())
         finally:
             self._pressing = False
@@ -74,10 +74,13 @@ class KeptKeys(TypingAhead):
         else:
             self.drop_kept()
 
-    async def _press_now(self, event: events.Key) -> None:
-        found = self.screen.active_bindings.get(event.key)
+    def _waits(self, typed: Typed) -> bool:
+        return isinstance(typed, events.Key) and self._keeps(typed.key)
+
+    async def _press_now(self, typed: Typed) -> None:
+        found = self.screen.active_bindings.get(typed.key) if isinstance(typed, events.Key) else None
         if self.holds_keys or found is None or not found.enabled or takes_text(self.focused):
-            await super().on_event(self.again(event))
+            await super().take(self.again(typed))
         else:
             await self.run_action(found.binding.action, found.node)
 
@@ -95,4 +98,6 @@ class KeptKeys(TypingAhead):
         screen = self.screen
         if isinstance(screen, FrameScreen) and screen.is_mounted:
             self._tells = screen
-            screen.show_kept(" ".join(key_shown(event.key) for event in self._kept))
+            screen.show_kept(
+                " ".join(key_shown(typed.key) if isinstance(typed, events.Key) else "paste" for typed in self._kept)
+            )

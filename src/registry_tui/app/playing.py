@@ -17,6 +17,7 @@ from textual.widgets import Static
 from registry_tui.app.kept_keys import KeptKeys
 from registry_tui.app.watching import Watching
 from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.terminal.typing_ahead import Typed
 
 if TYPE_CHECKING:
     from registry_tui.demo.walk import Scene
@@ -74,9 +75,9 @@ class Playing(KeptKeys, Watching):
         else:
             await super().on_event(event)
 
-    def again(self, event: events.Key) -> events.Key:
-        copy = super().again(event)
-        if event in self._pressed:
+    def again(self, typed: Typed) -> Typed:
+        copy = super().again(typed)
+        if isinstance(copy, events.Key) and typed in self._pressed:
             self._pressed.add(copy)
         return copy
 

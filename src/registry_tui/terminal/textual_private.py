@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual import events
 from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual._styles_cache import StylesCache
 from textual.app import App
@@ -45,7 +44,6 @@ USED: dict[str, tuple[str, ...] | None] = {
     "textual.screen:Screen._compositor": None,
     "textual.screen:Screen._pop_result_callback": ("self",),
     "textual.screen:Screen._result_callbacks": None,
-    "textual.widget:Widget._forward_event": ("self", "event"),
     "textual.widget:Widget._vertical_scrollbar": None,
     "textual.widgets:Input._suggestion": None,
     "textual.widgets:Checkbox._button": (),
@@ -121,15 +119,6 @@ class BoxedTick:
     @property
     def _button(self) -> Content:
         return self.box()
-
-
-def forward_key(field: Input, key: events.Key) -> None:
-    """Sends a key on as the app does, which does not take it for a new one; else as any message."""
-    forward = getattr(field, "_forward_event", None)
-    if forward is not None:
-        forward(key)
-    else:
-        field.post_message(key)
 
 
 def suggestion_of(field: Input) -> str:

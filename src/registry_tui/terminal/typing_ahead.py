@@ -1,16 +1,15 @@
-"""Keys that are typed ahead: what follows a key that opens something belongs to what it opens."""
+"""Keys that are typed ahead: what follows a key belongs to where that key leads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from textual import events
+from textual import events, on
 from textual.app import App
-from textual.screen import Screen
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
-
-from registry_tui.terminal.textual_private import forward_key
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -18,28 +17,57 @@ if TYPE_CHECKING:
 
 #: Seconds that a form may take to open while keys wait for it.
 OPENING = 2.0
+#: Seconds that keys wait at most for what the key before them does.
+LONGEST = 1.0
+
+#: What somebody typed: a key, or a text that was pasted.
+Typed: TypeAlias = events.Key | events.Paste
+
+
+class Behind(Message):
+    """Follows a key through the same queues, so that the key is dealt with when this arrives at the app."""
+
+    def __init__(self, key: events.Key, target: Widget | Screen[Any], *, again: bool) -> None:
+        """`again`: whether it has to go once more, behind the messages that the key brought about."""
+        super().__init__()
+        self.key, self.target, self.again = key, target, again
+
+
+def _is_field(widget: Widget | None) -> bool:
+    """Whether text is typed into a widget."""
+    return hasattr(widget, "cursor_blink")
 
 
 class TypingAhead(App[None]):
-    """Textual aims a key at what has the focus when it arrives, not at what the key before it opens."""
+    """Textual aims a key at what has the focus when it arrives, not at where the key before it leads.
+
+    What may move the focus, send a form or close a box goes alone: the keys behind it are aimed once it is dealt with.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         #: Which screen and widget had the keys when a key was pressed.
         self._aimed_at: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
         #: Keys that wait for a form that is being opened.
-        self._held: list[events.Key] = []
+        self._held: list[Typed] = []
         self._holding = False
-        #: Whether keys that waited are being given to what has opened.
-        self._releasing = False
         self._hold_timer: Timer | None = None
         #: Questions that have no answer yet, behind which a form opens.
         self._openings = 0
+        #: The key that is being dealt with, and what was typed behind it.
+        self._alone: events.Key | None = None
+        self._alone_timer: Timer | None = None
+        self._behind: list[Typed] = []
 
     @property
     def holds_keys(self) -> bool:
         """Whether keys wait for a form that is being opened."""
         return self._holding
+
+    @property
+    def deals_with_key(self) -> bool:
+        """Whether keys wait for what the key before them does."""
+        return self._alone is not None or bool(self._behind)
 
     def opening(self, begins: bool) -> None:
         """A question begins or ended, behind which a form opens: keys wait as long as it does."""
@@ -61,22 +89,71 @@ class TypingAhead(App[None]):
         if not self._openings:
             self._drop()
 
-    async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._holding and event.key in ("escape", "ctrl+q"):
-                self._drop()
-            if self._holding or self._releasing:
-                self._held.append(event)
-                return
-            self._aimed_at[event] = self.screen, self.focused
-        elif isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.focused, Input):
-            # Textual's field takes the first line and drops the others.
-            lines = event.text.splitlines()
-            if len(lines) > 1:
-                event.text = " ".join(line.strip() for line in lines if line.strip())
-        await super().on_event(event)
+    # -- aiming -------------------------------------------------------------------------------------
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_event(self, event: events.Event) -> None:
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self.deals_with_key:
+            self._behind.append(event)
+        else:
+            await self.take(event)
+
+    async def take(self, typed: Typed) -> None:
+        """Aims what was typed at what has the focus, or keeps it for the form that is being opened."""
+        if self._holding and isinstance(typed, events.Key) and typed.key in ("escape", "ctrl+q"):
+            self._drop()
+        if self._holding:
+            self._held.append(typed)
+            return
+        if isinstance(typed, events.Key):
+            self._aimed_at[typed] = self.screen, self.focused
+        elif isinstance(self.focused, Input):
+            # Textual's field takes the first line and drops the others.
+            lines = typed.text.splitlines()
+            if len(lines) > 1:
+                typed.text = " ".join(line.strip() for line in lines if line.strip())
+        alone = isinstance(typed, events.Key) and self._goes_alone(typed)
+        await super().on_event(typed)
+        if alone and isinstance(typed, events.Key) and typed.is_forwarded:
+            self._alone = typed
+            self._alone_timer = self.set_timer(LONGEST, lambda: self._dealt_with(typed), name="key")
+            self._follow(typed, self.focused or self.screen, again=True)
+
+    def _goes_alone(self, key: events.Key) -> bool:
+        """Whether what is typed next may have to go elsewhere. Keys on a page's list act in their order anyway."""
+        return not key.is_printable if _is_field(self.focused) else isinstance(self.screen, ModalScreen)
+
+    def _follow(self, key: events.Key, target: Widget | Screen[Any], *, again: bool) -> None:
+        if not target.post_message(Behind(key, target, again=again)):
+            self._dealt_with(key)  # what had the focus is gone
+
+    @on(Behind)
+    def _key_arrived(self, message: Behind) -> None:
+        if message.key is not self._alone:
+            return
+        if message.again:
+            # Enter in a field posts a message to that field, which the form then acts upon.
+            self._follow(message.key, message.target, again=False)
+        else:
+            self._dealt_with(message.key)
+
+    def _dealt_with(self, key: events.Key | None) -> None:
+        if key is not None and key is self._alone:
+            self._alone = None
+            if self._alone_timer is not None:
+                self._alone_timer.stop()
+                self._alone_timer = None
+            self.call_later(self._go_on)
+
+    async def _go_on(self) -> None:
+        """Aims what waited, in the order in which it was typed."""
+        while self._behind and self._alone is None:
+            self._behind.sort(key=lambda each: each.time)
+            typed = self._behind.pop(0)
+            await self.take(self.again(typed) if typed.is_forwarded else typed)
+
+    async def on_key(self, event: events.Key) -> None:
         """Gives what was typed right behind a key to what that key opened, so that no letter acts on what is below."""
         field = self.focused
         screen, aimed = self._aimed_at.pop(event, (self.screen, field))
@@ -86,36 +163,34 @@ class TypingAhead(App[None]):
             if not self._holding:
                 self.hold_keys()
                 self._screen_changed(self.screen)
-        elif isinstance(field, Input) and aimed is not field:
+        elif aimed is not field and _is_field(field):
             event.prevent_default()
-            forward_key(field, self.again(event))
+            self._behind.append(event)
+            await self._go_on()
 
-    def again(self, event: events.Key) -> events.Key:
-        """The same key, to be sent once more: the app does not take a key that was sent on for a new one."""
-        return events.Key(event.key, event.character)
+    def again(self, typed: Typed) -> Typed:
+        """The same once more: the app does not take what was sent on for something new."""
+        copy: Typed
+        if isinstance(typed, events.Key):
+            copy = events.Key(typed.key, typed.character)
+        else:
+            copy = events.Paste(typed.text)
+        copy.time = typed.time
+        return copy
+
+    # -- a form that is being opened ----------------------------------------------------------------
 
     def _screen_changed(self, screen: Screen[Any]) -> None:
         if self._holding:
             screen.call_after_refresh(self._release)
+        if self._alone is not None:
+            screen.call_after_refresh(self._dealt_with, self._alone)
 
-    async def _release(self) -> None:
-        """What is open now gets the keys that waited for it, in the order in which they were pressed.
-
-        Keys that are pressed meanwhile wait behind them, and all wait again behind one that opens something else.
-        """
-        held = sorted(self._held, key=lambda event: event.time)
+    def _release(self) -> None:
+        """What is open now gets the keys that waited for it."""
+        self._behind += self._held
         self._drop()
-        self._releasing = True
-        try:
-            while held and not self._holding:
-                event = self.again(held.pop(0))
-                self._aimed_at[event] = self.screen, self.focused
-                await super().on_event(event)
-                if not held:
-                    held, self._held = self._held, []
-        finally:
-            self._releasing = False
-        self._held = [*held, *self._held]
+        self.call_later(self._go_on)
 
     def _drop(self) -> None:
         self._holding = False
