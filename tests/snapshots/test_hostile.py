@@ -76,6 +76,10 @@ def test_a_place_with_hostile_values(place: Place, answers: Mapping[str, Answer]
     hostile()
 
 
+async def test_emoji_sequences_in_the_facts_of_a_project_keep_to_the_width(answers: Mapping[str, Answer]) -> None:
+    await walk(Place("project", {"project": PROJECT}), answers, 3, (80, 24))
+
+
 def test_every_kind_of_place_is_walked() -> None:
     through_others = {"run", "compare", "deployment", "workflow"}  # opened from a list with enter, or below
     assert {place.kind for place in PLACES} | through_others == set(SCREENS)

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -82,12 +83,20 @@ def filtered(line: Strip, filters: Sequence[LineFilter], background: Color) -> S
 
 
 class OnlyVisible(LineFilter):
-    """Nothing that a terminal obeys and nobody sees: what fields for typing hold is drawn as it is by Textual."""
+    """Nothing that a terminal obeys and nobody sees: what fields for typing hold is drawn as it is by Textual.
+
+    A line stays as wide as it was laid out: without its joiners, an emoji's parts stand beside each other.
+    """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.text.isprintable() for segment in segments):
             return segments
-        return [Segment(visible(text), style, control) for text, style, control in segments]
+        return [Segment(_as_wide(visible(text), text), style, control) for text, style, control in segments]
+
+
+def _as_wide(text: str, before: str) -> str:
+    """A text that was made of another, in as many cells as that took."""
+    return text if text is before else set_cell_size(text, cell_len(before))
 
 
 def visible(text: str) -> str:

@@ -79,6 +79,11 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
+def padded(text: str, width: int) -> str:
+    """Already safe text in at least `width` cells; a longer one stays whole."""
+    return text + " " * (width - cell_len(text))
+
+
 def shortened(text: str, width: int) -> str:
     """Already safe text in at most `width` cells, cut in the middle: names often differ only at their ends."""
     if cell_len(text) <= width:

@@ -12,7 +12,7 @@ from registry_tui.screens.base.tones import styled
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.widgets.facts import beside, facts
 from registry_tui.wording.differences import column_text
-from registry_tui.wording.text import safe
+from registry_tui.wording.text import padded, safe
 from registry_tui.wording.words import absolute, both, deployment_state, number, size, version_status
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def panel(
         for each in deployments:
             state = deployment_state(each.state)
             parts += [
-                (f"\n  {safe(each.name, 40):<22}", ""),
+                (f"\n  {padded(safe(each.name, 40), 22)}", ""),
                 styled(state),
                 (f"  {safe(each.project_name, 30)}", "$foreground-muted"),
             ]
@@ -83,7 +83,7 @@ def panel(
             if values:
                 parts.append((f"\n\n{title} of its run", "bold $accent"))
                 for key in sorted(values)[:20]:
-                    parts += [(f"\n  {safe(key, 30):<22}", "$foreground-muted"), (safe(values[key], 60), "")]
+                    parts += [(f"\n  {padded(safe(key, 30), 22)}", "$foreground-muted"), (safe(values[key], 60), "")]
     if asking and (described is None or run is None):
         parts.append((f"\n\n{LOADING}", "$foreground-muted"))
     return Content.assemble(*parts)

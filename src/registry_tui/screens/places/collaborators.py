@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -19,7 +20,7 @@ from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import every_user
 from registry_tui.terminal.keys import box_bindings, box_keys
 from registry_tui.widgets.awaited import AwaitedList
-from registry_tui.wording.text import safe
+from registry_tui.wording.text import padded, safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Collaborator, Project
@@ -59,11 +60,11 @@ class Collaborators(Dialog[None]):
         people = self.query_one("#people", OptionList)
         at = people.highlighted or 0
         people.clear_options()
-        width = min(32, max((len(each.user) for each in self.people), default=0))
+        width = min(32, max((cell_len(safe(each.user, 60)) for each in self.people), default=0))
         words = dict(ROLES)
         for each in self.people:
             text = Content.assemble(
-                (f"{safe(each.user, 60):<{width}}  ", "bold"),
+                (f"{padded(safe(each.user, 60), width)}  ", "bold"),
                 (f"{each.role.value:<13}", "$accent"),
                 (words.get(each.role.value, ""), "$foreground-muted"),
             )

@@ -130,9 +130,9 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         parts: list[tuple[str, str]] = [
             (safe(project.name, 60), "bold"),
             ("   workspace ", muted),
-            (project.workspace_name, ""),
+            (safe(project.workspace_name, 40), ""),
             (" · environment ", muted),
-            (project.environment_name, ""),
+            (safe(project.environment_name, 40), ""),
             (" · owner ", muted),
             (safe(project.creator, 40), ""),
         ]
@@ -140,9 +140,9 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
             parts.append((f" · {people} {'person' if people == 1 else 'people'}", muted))
         parts.append(("\n", ""))
         if project.registry_name is not None:
-            parts += [("✓ synchronized", "$success"), (f", registers into {project.registry_name}", muted)]
+            parts += [("✓ synchronized", "$success"), (f", registers into {safe(project.registry_name, 40)}", muted)]
         else:
-            parts += [("✗ cannot register models", "$warning"), (f"  {why}" if why else "", muted)]
+            parts += [("✗ cannot register models", "$warning"), (f"  {safe(why, 200)}" if why else "", muted)]
         if project.description:
             parts += [("   ", ""), (safe(project.description, 200), muted)]
         self.query_one("#facts", Static).update(Content.assemble(*parts))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual import on
 from textual.content import Content
 from textual.widget import Widget
@@ -16,7 +17,7 @@ from registry_tui.screens.base.form import Tick, row
 from registry_tui.screens.base.names import name_problem
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.widgets.awaited import AwaitedList
-from registry_tui.wording.text import safe
+from registry_tui.wording.text import padded, safe
 from registry_tui.wording.words import CLOUDS
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ class CreateRegistry(WorkingForm[str]):
             self.refusal = f"this account is not entitled to Model Registries: {ENTITLEMENT} is missing"
         self.environments = [each async for each in client.every(client.environments, page_size=1000)]
         choices = self.query_one("#environment", OptionList).clear_options()
-        width = min(24, max((len(each.name) for each in self.environments), default=0))
+        width = min(24, max((cell_len(safe(each.name, 40)) for each in self.environments), default=0))
         for each in self.environments:
             why = f"has {each.registry_name} already" if each.registry_name else ""
             text = Content.assemble(
-                (f"{safe(each.name, 40):<{width}}", "$foreground-disabled" if why else ""),
+                (padded(safe(each.name, 40), width), "$foreground-disabled" if why else ""),
                 (f"  {CLOUDS.get(each.cloud, each.cloud):<6} {safe(why, 80)}", "$foreground-muted"),
             )
             choices.add_option(Option(text, id=each.id, disabled=bool(why)))
