@@ -134,7 +134,7 @@ async def test_down_waits_visibly_for_names_that_are_asked_for(answers: Mapping[
     async with registering(answers, 20) as (see, _):
         await see.type("W")
         await see.press("down")
-        assert listed(see) == ["asking for the names …"]
+        assert listed(see) == ["names: loading …"]
         await see.press("escape")
         assert not listed(see) and isinstance(see.screen, Form) and typed(see) == "W"
 

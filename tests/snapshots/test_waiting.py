@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.screen import Screen
 from textual.widgets import Input, OptionList, TabbedContent, TabPane
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
+from registry_tui.screens.base.changing_items import DeleteItems
 from registry_tui.screens.base.frame import FrameScreen
+from registry_tui.screens.deployments.deploy import DeployForm
+from registry_tui.screens.models.register_model import RegisterModelForm
+from registry_tui.screens.places.collaborators import Collaborators
+from registry_tui.screens.registries.create_registry import CreateRegistry
+from registry_tui.screens.registries.registry_actions import DeleteRegistry
 from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import SCREENS, Place
 from registry_tui.widgets.awaited import LOADING
@@ -205,6 +212,91 @@ async def test_what_changes_or_ends_something_is_not_kept(kind: str, key: str, a
         await see.until(lambda: frame.table.current is not None, "the rows")
         await see.settled()
         assert see.screen is frame and frame.table.cursor == 0
+
+
+async def _version(see: Driver) -> tuple[Any, Any]:
+    see.go("model", registry=REGISTRY, model=scenes.MODEL)
+    await see.rows("model")
+    await see.until(lambda: see.screen.model is not None, "the model")
+    return see.screen.model, see.screen.current
+
+
+async def _project(see: Driver) -> Any:
+    return await see.app.client.project(scenes.PROJECT)
+
+
+async def deploy(see: Driver) -> Screen[Any]:
+    project, (model, version) = await _project(see), await _version(see)
+    return DeployForm(project, model, version.version)
+
+
+async def deploy_from_project(see: Driver) -> Screen[Any]:
+    return DeployForm(await _project(see))
+
+
+async def register_model(see: Driver) -> Screen[Any]:
+    project = await _project(see)
+    await scenes.run(see)
+    return RegisterModelForm(project, see.screen.run, "model")
+
+
+async def delete_registry(see: Driver) -> Screen[Any]:
+    return DeleteRegistry(await see.app.client.registry(REGISTRY))
+
+
+async def delete_runs(see: Driver) -> Screen[Any]:
+    project, client = await _project(see), see.app.client
+
+    async def learn() -> Sequence[str]:
+        return [str(len((await client.collaborators(project.id)).items))]
+
+    return DeleteItems("run", ["quiet-otter"], (), learn)
+
+
+async def collaborators(see: Driver) -> Screen[Any]:
+    return Collaborators(await _project(see))
+
+
+async def create_registry(see: Driver) -> Screen[Any]:
+    return CreateRegistry()
+
+
+def counts(answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """Answers about what a registry holds, to the questions of the box that deletes it."""
+    found = {}
+    for key, answer in answers.items():
+        if key.endswith("/storage?max_age=600.0"):
+            found[key.replace("600.0", "60")] = answer
+            registry = key.split("/")[-2]
+            deployments = next(each for known, each in answers.items() if known.endswith("/deployments?page_size=500"))
+            found[f"GET /api/v1/deployments?registry={registry}&page_size=1000"] = deployments
+    return found
+
+
+#: The boxes that ask the service when they open.
+BOXES = [deploy, deploy_from_project, register_model, delete_registry, delete_runs, collaborators, create_registry]
+
+
+@pytest.mark.parametrize("made", BOXES, ids=lambda made: made.__name__)
+async def test_a_box_says_that_it_loads_and_when_what_it_asked_for_did_not_come(
+    made: Callable[[Driver], Awaitable[Screen[Any]]], answers: Mapping[str, Answer]
+) -> None:
+    async with program({**answers, **counts(answers)}) as (see, gate):
+        for fails in (False, True):
+            box = await made(see)
+            await see.settled()
+            gate.shut()
+            see.app.push_screen(box)
+            await see.shows(LOADING)
+            await see.until(lambda: gate.waiting, "the question")
+            if fails:
+                gate.fail()
+            else:
+                gate.open()
+            await see.until(lambda: not gate.waiting and LOADING not in see.text, "the answer, or that there is none")
+            box.dismiss(None)
+            await see.until(lambda: isinstance(see.screen, FrameScreen), "the box to close")
+        assert not gate.unknown
 
 
 async def test_escape_drops_kept_keys_and_leaves(answers: Mapping[str, Answer]) -> None:

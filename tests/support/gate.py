@@ -22,6 +22,7 @@ class Gated(Replay):
         self._waits = waits
         self._open = asyncio.Event()
         self._open.set()
+        self._fails = False
         #: Questions that wait, in the order in which they came.
         self.waiting: list[httpx.URL] = []
         self.asked: list[httpx.URL] = []
@@ -32,6 +33,11 @@ class Gated(Replay):
     def open(self) -> None:
         self._open.set()
 
+    def fail(self) -> None:
+        """What waits gets no answer in time."""
+        self._fails = True
+        self.open()
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url)
         if request.url.path != STREAM and not self._open.is_set() and self._waits(request):
@@ -40,4 +46,6 @@ class Gated(Replay):
                 await self._open.wait()
             finally:
                 self.waiting.remove(request.url)
+            if self._fails:
+                raise httpx.ReadTimeout("too slow", request=request)
         return await super().handle_async_request(request)

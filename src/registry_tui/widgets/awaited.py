@@ -15,6 +15,8 @@ from textual.widgets.option_list import Option
 
 LOADING = "loading …"
 NOT_LOADED = "not loaded; ctrl+r asks again"
+#: In a box, which asks when it opens.
+NOT_LOADED_HERE = "not loaded; close this and open it again"
 
 
 def loading(words: str = LOADING) -> Content:

@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.dialogs import Confirm
+from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class DeleteItems(Confirm):
         self._learn = learn
 
     def compose_more(self) -> Iterable[Widget]:
-        yield Static("looking what depends on it …", classes="note", id="more", markup=False)
+        yield Static(f"What depends on it: {LOADING}", classes="note", id="more", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()

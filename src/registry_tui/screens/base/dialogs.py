@@ -18,6 +18,7 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.working import Working
+from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
 from registry_tui.wording.text import CELL_LIMIT, safe
 
 Result = TypeVar("Result")
@@ -40,6 +41,10 @@ class Dialog(Working, ModalScreen[Result]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+    def failed(self, error: Exception) -> None:
+        say_waiting(self, NOT_LOADED_HERE)
+        super().failed(error)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from textual.widgets import Button, Checkbox, Input, Label, OptionList, Select, 
 from registry_tui.screens.base.changes import SAFE_AGAIN
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.terminal.textual_private import BoxedTick
+from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -370,6 +371,7 @@ class Form(Dialog[Result]):
         """Says what is wrong in the form, which keeps its input."""
         from registry_tui.client import RegistryError, may_be_done
 
+        say_waiting(self, NOT_LOADED_HERE)
         if not isinstance(error, RegistryError):
             self.complain(f"{type(error).__name__}: {error}")
             return

@@ -25,9 +25,24 @@ class KnownModels:
         self.found: dict[str, RegisteredModel | None] = {}
         #: Whether the first names were asked for, and whether these are all.
         self._listed = self._complete = False
+        #: Whether the last question had no answer.
+        self.failed = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the first names are still to come."""
+        return not (self._listed or self.failed)
 
     async def ask(self, client: RegistryClient, registry: str, name: str) -> None:
         """Asks for a model of this name, and for names like it. Raises RegistryError."""
+        self.failed = False
+        try:
+            await self._ask(client, registry, name)
+        except Exception:
+            self.failed = True
+            raise
+
+    async def _ask(self, client: RegistryClient, registry: str, name: str) -> None:
         from registry_tui.client import NotFound
 
         if not self._listed:

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from registry_tui.contracts.matching import best, match
 from registry_tui.screens.base.form import row
+from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import fit, safe
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class NameField(Input):
             elif answered and self.means(found[0], typed):
                 self.choices.highlighted = 0
         elif waits and not answered:
-            self._offer([], "asking for the names …")
+            self._offer([], f"names: {LOADING}")
         else:
             self._forget_keys()
             self._offer([])

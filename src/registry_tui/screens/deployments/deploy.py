@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -16,6 +17,7 @@ from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.screens.deployments.version_names import version_choices
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import LOADING, loading
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import memory, parse_size
 
@@ -164,9 +166,21 @@ class DeployForm(ServingForm):
             self.complain(f"The project {self.project.name} has no Model Registry; synchronize its workspace first")
             return
         if self.model is None:
-            await self.names.ask(client, registry, "")
+            with self._loading(""):
+                await self.names.ask(client, registry, "")
         await self._suggest()
         self.check()
+
+    @contextmanager
+    def _loading(self, what: str) -> Iterator[None]:
+        """Says that an answer is under way, until it is here or cannot be had."""
+        about = self.query_one("#about", Static)
+        about.update(loading(f"{what}{LOADING}"))
+        try:
+            yield
+        except Exception:
+            about.update(self._version_problem() or "")
+            raise
 
     @property
     def typed_name(self) -> str:
@@ -192,7 +206,8 @@ class DeployForm(ServingForm):
         if model is None or number is None:
             about.update(self._version_problem() or "")
             return
-        suggestion = await self.program.client.suggest_deployment(model.registry_id, model.id, number)
+        with self._loading(f"version {number}: "):
+            suggestion = await self.program.client.suggest_deployment(model.registry_id, model.id, number)
         self.suggestion = suggestion
         if suggestion.not_servable_reason:
             about.update(safe(self._version_problem() or "", 600))
@@ -252,6 +267,10 @@ class DeployForm(ServingForm):
         """Why no model is chosen yet, with the names that could be meant."""
         name = self.typed_name
         similar = [safe(each, 40) for each in self.names.similar_to(name)]
+        if not name and self.names.waits:
+            return f"Registered Model: {LOADING}"
+        if not name and self.names.failed:
+            return "Registered Model: the names could not be loaded; type the name"
         if not name:
             return "Registered Model: " + (f"there are {', '.join(similar)}" if similar else "none is registered yet")
         if name not in self.names.found:

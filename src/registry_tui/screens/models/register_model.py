@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
@@ -17,6 +16,7 @@ from registry_tui.screens.base.name_field import Choice, NameField, named_row
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.screens.models.edit_model import parse_tags
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import size
 
@@ -51,7 +51,7 @@ class RegisterModelForm(WorkingForm[Place]):
         yield row("Version tags", Input(compact=True, id="tags", placeholder="stage=candidate, team=fraud"))
         choices = (("private", "private"), ("public", "public"))
         yield row("Visibility", Select(choices, value="private", allow_blank=False, compact=True, id="visibility"))
-        yield row("From", Static(self._from(), id="from", markup=False))
+        yield row("From", Static(f"{self._from()} · {LOADING}", id="from", markup=False))
 
     def on_mount(self) -> None:
         self.query_one("#name").focus()
@@ -65,7 +65,8 @@ class RegisterModelForm(WorkingForm[Place]):
         """Tells how much would be stored."""
         from registry_tui.client import ServiceProblem
 
-        with suppress(ServiceProblem):  # it cannot be counted now; registering says why
+        text = self._from()
+        try:
             totals = await self.program.client.artifact_totals(self.project.id, self.run_details.id, self.path)
             more = "" if totals.complete else "at least "
             files, bytes_ = totals.model_files or totals.files, totals.model_bytes or totals.bytes
@@ -74,7 +75,11 @@ class RegisterModelForm(WorkingForm[Place]):
                 named = ", ".join(safe(name, 60) for name in totals.outside_model[:3])
                 others = totals.outside_model_files - len(totals.outside_model[:3])
                 text += f"\n⚠ not part of the model: {named}" + (f" and {others} more" if others > 0 else "")
-            self.query_one("#from", Static).update(text)
+        except ServiceProblem:
+            pass  # it cannot be counted now; registering says why
+        finally:
+            if self.is_attached:
+                self.query_one("#from", Static).update(text)
 
     async def _find(self, name: str) -> list[Choice]:
         await self._learn(name)
@@ -83,8 +88,11 @@ class RegisterModelForm(WorkingForm[Place]):
     async def _learn(self, name: str) -> None:
         assert self.project.registry_id is not None
         known = name if self._name_problem(name) is None else ""
-        await self.names.ask(self.program.client, self.project.registry_id, known)
-        self.check()
+        try:
+            await self.names.ask(self.program.client, self.project.registry_id, known)
+        finally:
+            if self.is_attached:
+                self.check()
 
     # -- input --------------------------------------------------------------------------------------
 
@@ -104,9 +112,10 @@ class RegisterModelForm(WorkingForm[Place]):
         elif why is not None and typed:
             text, style = why, "-bad"
         elif not typed:
-            text, style = (f"there are {others}" if others else ""), ""
+            text, style = (f"there are {others}" if others else LOADING if self.names.waits else ""), ""
         elif typed not in self.names.found:
-            text, style = "checking the name …", ""
+            text = "the name could not be checked; OK tries again" if self.names.failed else "checking the name …"
+            style = ""
         else:
             text, style = "a new model, version 1" + (f"\nsimilar: {others}" if others else ""), ""
         hint.update(text)

@@ -19,7 +19,7 @@ from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import every_user
 from registry_tui.terminal.keys import box_bindings, box_keys
-from registry_tui.widgets.awaited import AwaitedList
+from registry_tui.widgets.awaited import NOT_LOADED_HERE, AwaitedList, say_waiting
 from registry_tui.wording.text import padded, safe
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Collaborators(Dialog[None]):
     def failed(self, error: Exception) -> None:
         from registry_tui.client import RegistryError
 
+        say_waiting(self, NOT_LOADED_HERE)
         lines = [error.message, error.action or ""] if isinstance(error, RegistryError) else [str(error)]
         problem = self.query_one("#problem", Static)
         problem.update("\n".join(safe(line, 300) for line in lines if line))

@@ -17,6 +17,7 @@ from registry_tui.screens.base.form import Tick
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.working_form import WorkingForm
 from registry_tui.terminal.commands import Place
+from registry_tui.widgets.awaited import LOADING
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import ago, size
 
@@ -147,7 +148,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         registry = self.registry
         with Vertical(classes="box") as box:
             box.border_title = title(f"Delete {registry.name}")
-            yield Static("Goes: counting …", id="goes", classes="note", markup=False)
+            yield Static("", id="goes", classes="note", markup=False)
             yield Static("", id="stays", classes="note", markup=False)
             yield Static("", id="deployed", classes="problem", markup=False)
             yield Tick("delete the stored archives too", id="archives")
@@ -161,33 +162,33 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
     def on_mount(self) -> None:
         self.query_one("#deployed").display = False
         self.query_one("#typed").focus()
-        self.show_counts(None, "", [])
+        self.show_counts(None, LOADING, [])
         self.work_on(self._count(), "count")
 
     async def _count(self) -> None:
-        """Shows the registry's content; a part whose question fails is left out."""
-        from registry_tui.client import RegistryError
-
-        client, registry = self.program.client, self.registry
+        """Shows the registry's content."""
+        client = self.program.client
+        self.registry = registry = await client.registry(self.registry.id)
         stored, deployed = "", []
-        try:
-            self.registry = registry = await client.registry(registry.id)
-            if registry.status.live:
-                usage = await client.storage(registry.id, max_age=60)
-                if usage.measured_at is not None:
-                    stored = f"{counted(usage.archives, 'archive')}, {size(usage.bytes)}"
-                found = await client.deployments(registry=registry.id, page_size=1000)
-                deployed = [f"{each.name} ({each.model_name} v{each.version})" for each in found.items]
-        except RegistryError as error:
-            self.query_one("#goes", Static).update(f"Goes: everything in it. It could not be counted: {error.message}")
-            return
+        if registry.status.live:
+            usage = await client.storage(registry.id, max_age=60)
+            if usage.measured_at is not None:
+                stored = f"{counted(usage.archives, 'archive')}, {size(usage.bytes)}"
+            found = await client.deployments(registry=registry.id, page_size=1000)
+            deployed = [f"{each.name} ({each.model_name} v{each.version})" for each in found.items]
         self.show_counts(registry.model_count, stored, deployed)
 
+    def failed(self, error: Exception) -> None:
+        self.show_counts(None, "", [])
+        self.query_one("#goes", Static).update(safe(f"Goes: everything in it. It could not be counted: {error}", 400))
+
     def show_counts(self, models: int | None, stored: str, deployed: Sequence[str]) -> None:
-        """Says what goes and what stays."""
+        """Says what goes and what stays; `models` is None, and `stored` says so, while they are being counted."""
         registry = self.registry
-        held = "its registered models" if models is None else f"{counted(models, 'registered model')} with all versions"
-        goes = f"Goes: {held}, its machine user, its MLflow workspace {registry.mlflow_workspace}."
+        held = "its registered models" if models is None else counted(models, "registered model")
+        number = f" ({LOADING})" if models is None else ""
+        workspace = registry.mlflow_workspace
+        goes = f"Goes: {held} with all versions{number}, its machine user, its MLflow workspace {workspace}."
         self.query_one("#goes", Static).update(safe(goes))
         kept = (
             f"its archives ({stored}) in s3://{registry.bucket}/{registry.prefix}/ unless chosen below; "
@@ -196,7 +197,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         )
         stays = f"Stays: {kept}environment {registry.environment_name} with its workspaces, projects and runs."
         self.query_one("#stays", Static).update(safe(stays))
-        if stored:
+        if stored and models is not None:
             self.query_one("#archives", Tick).label = f"delete the stored archives too: {stored}"
         line = self.query_one("#deployed", Static)
         line.display = bool(deployed)
