@@ -90,6 +90,23 @@ def test_from_a_project_to_a_registered_version_by_keys(
     assert [(version.version, version.origin.project_id) for version in versions] == [(1, project.id)]
 
 
+def test_keys_in_one_burst_go_to_the_fields_that_tab_leads_to(platform: Platform, project: Project) -> None:
+    name = unique("burst")
+    with terminal(PROGRAM, platform.environment()) as screen:
+        screen.shows("Model Registries", "registry-local", "Available")
+        screen.press(f":project {project.name}\r")
+        screen.shows("Experiments", "Default")
+        screen.press("n")
+        screen.shows("Create experiment", "Note")
+        # As tmux's send-keys does: tab, a text, back tab, a text, tab, more.
+        screen.press(f"\tnoted\x1b[Z{name}\t twice")
+        screen.shows(name, "noted twice")
+        screen.press("enter")
+        screen.shows(f"Created {name}")
+    found = platform.ask(lambda client: client.experiments(project.id, name=name)).items
+    assert [(each.name, each.tags["mlflow.note.content"]) for each in found] == [(name, "noted twice")]
+
+
 def copied(screen: Terminal) -> str:
     """What was copied last, by OSC 52."""
     found = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", bytes(screen.written))
