@@ -139,6 +139,21 @@ async def test_keys_behind_enter_do_not_get_into_what_it_sends() -> None:
         assert app.answers == ["name"]
 
 
+async def test_keys_behind_enter_go_to_the_box_that_it_opens() -> None:
+    app = _WithBox()
+
+    def ask_more(answer: str | None) -> None:
+        app.answers.append(answer)
+        app.push_screen(_Box(), app.answers.append)
+
+    async with app.run_test() as pilot:
+        app.push_screen(_Box(), ask_more)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "first")
+        await burst(pilot, *typed("name\rmore\t\ttext<<\r"))
+        await until(pilot, lambda: len(app.answers) == 2)
+        assert app.answers == ["name", "more"] and app.query_one("#below", Input).value == ""
+
+
 async def test_a_key_whose_field_is_gone_does_not_keep_the_others() -> None:
     app = _WithBox()
     async with app.run_test() as pilot:

@@ -17,7 +17,6 @@ from textual.widgets import Static
 from registry_tui.app.kept_keys import KeptKeys
 from registry_tui.app.watching import Watching
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.terminal.typing_ahead import Typed
 
 if TYPE_CHECKING:
     from registry_tui.demo.walk import Scene
@@ -74,12 +73,6 @@ class Playing(KeptKeys, Watching):
             self._control(event.key)
         else:
             await super().on_event(event)
-
-    def again(self, typed: Typed) -> Typed:
-        copy = super().again(typed)
-        if isinstance(copy, events.Key) and typed in self._pressed:
-            self._pressed.add(copy)
-        return copy
 
     # -- the person at the keys ---------------------------------------------------------------------
 

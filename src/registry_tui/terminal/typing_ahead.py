@@ -27,10 +27,10 @@ Typed: TypeAlias = events.Key | events.Paste
 class Behind(Message):
     """Follows a key through the same queues, so that the key is dealt with when this arrives at the app."""
 
-    def __init__(self, key: events.Key, target: Widget | Screen[Any], *, again: bool) -> None:
-        """`again`: whether it has to go once more, behind the messages that the key brought about."""
+    def __init__(self, key: events.Key, screen: Screen[Any], target: Widget, *, again: bool) -> None:
+        """`target` had the keys on `screen`; `again`: whether it has to go once more, behind what the key posted."""
         super().__init__()
-        self.key, self.target, self.again = key, target, again
+        self.key, self.screen, self.target, self.again = key, screen, target, again
 
 
 def _is_field(widget: Widget | None) -> bool:
@@ -118,15 +118,15 @@ class TypingAhead(App[None]):
         if alone and isinstance(typed, events.Key) and typed.is_forwarded:
             self._alone = typed
             self._alone_timer = self.set_timer(LONGEST, lambda: self._dealt_with(typed), name="key")
-            self._follow(typed, self.focused or self.screen, again=True)
+            self._follow(Behind(typed, self.screen, self.focused or self.screen, again=True))
 
     def _goes_alone(self, key: events.Key) -> bool:
         """Whether what is typed next may have to go elsewhere. Keys on a page's list act in their order anyway."""
         return not key.is_printable if _is_field(self.focused) else isinstance(self.screen, ModalScreen)
 
-    def _follow(self, key: events.Key, target: Widget | Screen[Any], *, again: bool) -> None:
-        if not target.post_message(Behind(key, target, again=again)):
-            self._dealt_with(key)  # what had the focus is gone
+    def _follow(self, behind: Behind) -> None:
+        if not behind.target.post_message(behind):
+            self._end_alone(behind)  # what had the focus is gone
 
     @on(Behind)
     def _key_arrived(self, message: Behind) -> None:
@@ -134,9 +134,15 @@ class TypingAhead(App[None]):
             return
         if message.again:
             # Enter in a field posts a message to that field, which the form then acts upon.
-            self._follow(message.key, message.target, again=False)
+            self._follow(Behind(message.key, message.screen, message.target, again=False))
         else:
-            self._dealt_with(message.key)
+            self._end_alone(message)
+
+    def _end_alone(self, behind: Behind) -> None:
+        if self.screen is behind.screen:
+            self._dealt_with(behind.key)
+        else:  # what the key opened may not be there yet
+            self.screen.call_after_refresh(self._dealt_with, behind.key)
 
     def _dealt_with(self, key: events.Key | None) -> None:
         if key is not None and key is self._alone:
