@@ -87,7 +87,7 @@ class Delaying:
                 await writer.drain()
             writer.close()
 
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, asyncio.CancelledError):
             await asyncio.gather(ask(), answer())
 
     async def _until(self, asked: list[float]) -> None:
