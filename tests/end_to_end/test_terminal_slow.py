@@ -53,7 +53,8 @@ def experiments(platform: Platform, project: Project, name: str) -> list[str]:
 def visits_sections(screen: Terminal, slow: bool) -> None:
     for key, title in SECTIONS.items():
         screen.press(key)
-        screen.shows(title, "? help", *([LOADING] if slow else []))
+        # The side bar has the words too.
+        screen.shows(f" registry-tui   {title}", "? help", *([LOADING] if slow else []))
 
 
 def acts_on_the_first_row(screen: Terminal) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual import events
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TabbedContent, TabPane
 
@@ -173,6 +174,22 @@ async def test_a_key_pressed_before_its_page_is_known_acts_then(kind: str, answe
         gate.open()
         await see.until(lambda: see.screen is not frame, "the box")
         await see.shows(frame.crumbs()[-1][0][:20])
+
+
+async def test_kept_keys_are_pressed_in_the_order_in_which_they_were_typed(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, gate):
+        see.go("activity")
+        await see.settled()
+        gate.shut()
+        frame = await opened(see, place_of("projects", answers))
+        # The first comes later: it went to the page before, and came back.
+        first, second = events.Key("down", None), events.Key("y", "y")
+        first.time, second.time = second.time, second.time + 1
+        see.app.post_message(second)
+        see.app.post_message(first)
+        await see.shows("kept until it is loaded: down y")
+        gate.open()
+        await see.until(lambda: see.screen is not frame, "the box")
 
 
 async def test_what_is_typed_behind_a_kept_key_belongs_to_what_it_opens(answers: Mapping[str, Answer]) -> None:

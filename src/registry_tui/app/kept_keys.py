@@ -37,6 +37,8 @@ class KeptKeys(TypingAhead):
     async def take(self, typed: Typed) -> None:
         if isinstance(typed, events.Key) and typed.key in ("escape", "ctrl+q"):
             self.drop_kept()
+        elif self.holds_keys:
+            pass  # behind those that are held, which come here once they are let go
         elif self._kept or self._pressing or (isinstance(typed, events.Key) and self._keeps(typed.key)):
             self._keep(typed)
             return
@@ -54,7 +56,8 @@ class KeptKeys(TypingAhead):
             self.drop_kept()
             screen.refuse_unseen(key)
             return
-        self._kept.append(typed)
+        # A key that went to the page before comes back behind keys that were typed after it.
+        self._kept = deque(sorted((*self._kept, typed), key=lambda each: each.time))
         self._show_kept()
         if self._kept_timer is None:
             self._kept_timer = self.set_interval(LOOK, self._press_kept, name="kept-keys")
