@@ -38,6 +38,8 @@ def slow_program(platform: Platform, folder: Path, project: Project) -> Iterator
         screen.shows("Model Registries", "registry-local", "Available")
         screen.press(f":project {project.name}\r")
         screen.shows(f"Projects › {project.name}", "Experiments", "Default")
+        # The first look is over: a program that has no answer to it starts a platform in its home.
+        wait_for(lambda: " ok" in screen.lines[-1], what="the parts of the platform")
         yield screen, proxy
         proxy.delay = 0
         screen.press("ctrl+q")
