@@ -104,7 +104,7 @@ async def _with_own_registry(client: RegistryClient) -> Project:
     await client.create_environment(EnvironmentCreate(name=name))
     workspace = await client.create_workspace(WorkspaceCreate(name=name, environment=name))
     project = await client.create_project(ProjectCreate(name=name, workspace=workspace.id))
-    created = await client.create_registry(RegistryCreate(environment=name))
+    created = await client.create_registry(RegistryCreate(environment=name, grant_storage_access=True))
     await client.wait_for_workflow(created.workflow.id)
     synchronized = await client.synchronize_registry(created.resource.id)
     await client.wait_for_workflow(synchronized.workflow.id)

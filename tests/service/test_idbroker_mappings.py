@@ -215,7 +215,12 @@ def test_a_registry_that_is_granted_when_it_is_made_is_mapped_and_leaves_no_mapp
 ) -> None:
     request = EnvironmentCreate(name=unique("broker").lower(), cloud=Cloud.AZURE, raz_enabled=False)
     environment = platform.ask(lambda client: client.create_environment(request))
-    wanted = RegistryCreate(environment=environment.name, existing_nfs="10.0.0.4:/m", nfs_protocol_version="4.1")
+    wanted = RegistryCreate(
+        environment=environment.name,
+        existing_nfs="10.0.0.4:/m",
+        nfs_protocol_version="4.1",
+        grant_storage_access=True,
+    )
     made = platform.ask(lambda client: client.create_registry(wanted))
     platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
     other = Place(platform, environment, made.resource, place.http)

@@ -58,7 +58,7 @@ async def test_places_are_made_shown_and_deleted_from_the_inside_out(
     assert (project.registry_id, project.environment_name, project.description) == (None, name, "Wines")
     routes = json.loads(platform.home.routes_file.read_text())["projects"][project.mlflow_workspace]
     assert routes["bucket"] == environment.bucket and routes["registry"] is None
-    assert f"registries create --environment {name}" in routes["refusal"]
+    assert f"registries create {name}" in routes["refusal"]
     assert [each.id for each in (await client.workspaces(environment=name)).items] == [workspace.id]
     assert [each.id for each in (await client.projects(workspace=workspace.id)).items] == [project.id]
 

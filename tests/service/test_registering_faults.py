@@ -77,13 +77,15 @@ def place(own_platform: Platform) -> tuple[Project, str, str]:
     return project, bucket, log_large_model(own_platform, project, bucket)
 
 
-async def test_without_access_to_its_storage(own_platform: Platform) -> None:
+async def test_without_access_to_its_storage_until_it_is_granted_and_after_it_is_revoked(
+    own_platform: Platform,
+) -> None:
     async with own_platform.client() as client:
         name = unique("e")
         await client.create_environment(EnvironmentCreate(name=name))
         workspace = await client.create_workspace(WorkspaceCreate(name=name, environment=name))
         project = await client.create_project(ProjectCreate(name=name, workspace=workspace.id))
-        created = await client.create_registry(RegistryCreate(environment=name, grant_storage_access=False))
+        created = await client.create_registry(RegistryCreate(environment=name))
         assert (await client.wait_for_workflow(created.workflow.id)).status is WorkflowStatus.SUCCEEDED
         registry = created.resource.id
         await client.wait_for_workflow((await client.synchronize_registry(registry)).workflow.id)
@@ -103,6 +105,14 @@ async def test_without_access_to_its_storage(own_platform: Platform) -> None:
         assert (await client.wait_for_workflow(again.id)).status is WorkflowStatus.SUCCEEDED
         assert (await client.version(registry, "m", 1)).status is VersionStatus.READY
         assert (await client.verify_archive(registry, "m", 1)).sound
+
+        archived = stored_keys(own_platform, bucket, await client.version(registry, "m", 1))
+        await client.revoke_storage_access(registry)
+        other = RegisterModel(name="other", run_id=run, artifact_path="model")
+        refused = await client.wait_for_workflow((await client.register_model(project.id, other)).workflow.id)
+        assert refused.status is WorkflowStatus.FAILED and "AccessDenied" in (refused.error or "")
+        kept = await client.version(registry, "m", 1)
+        assert kept.status is VersionStatus.READY and stored_keys(own_platform, bucket, kept) == archived != []
 
 
 @pytest.mark.parametrize("step", ["copy", "verify"])

@@ -36,7 +36,7 @@ def test_deleted_by_force_while_mlflow_is_down(own_platform: Platform) -> None:
     platform.up()
 
     async def create(client: RegistryClient) -> ModelRegistry:
-        made = await client.create_registry(RegistryCreate(environment=ENVIRONMENT))
+        made = await client.create_registry(RegistryCreate(environment=ENVIRONMENT, grant_storage_access=True))
         ended = await client.wait_for_workflow(made.workflow.id)
         assert ended.status is WorkflowStatus.SUCCEEDED, ended.error
         return await client.registry(made.resource.id)

@@ -57,7 +57,9 @@ class Corner:
         return await self.client.create_project(ProjectCreate(name=unique("p"), workspace=workspace))
 
     async def registry(self, **fields: object) -> ModelRegistry:
-        request = RegistryCreate.model_validate({"environment": self.environment, **fields})
+        request = RegistryCreate.model_validate(
+            {"environment": self.environment, "grant_storage_access": True, **fields}
+        )
         made = await self.client.create_registry(request)
         done = await self.client.wait_for_workflow(made.workflow.id)
         assert done.status is FINISHED, done.error
@@ -112,7 +114,8 @@ def machine_key(platform: Platform, registry: ModelRegistry) -> AccessKey:
 
 async def test_made_then_available_with_every_field(platform: Platform, corner: Corner) -> None:
     client, workspace = corner.client, await corner.workspace()
-    accepted = await client.create_registry(RegistryCreate(environment=corner.environment))
+    request = RegistryCreate(environment=corner.environment, grant_storage_access=True)
+    accepted = await client.create_registry(request)
     assert accepted.resource.status is RegistryStatus.PROVISION_STARTED and accepted.resource.model_count is None
     done = await client.wait_for_workflow(accepted.workflow.id)
     assert done.status is FINISHED, done.error
@@ -159,9 +162,13 @@ async def test_of_many_creates_at_once_one_is_made(corner: Corner) -> None:
     await corner.client.wait_for_workflow(made[0].workflow.id)
 
 
-async def test_storage_is_granted_and_revoked(platform: Platform, corner: Corner) -> None:
+async def test_a_registry_starts_without_access_which_is_granted_and_revoked(
+    platform: Platform, corner: Corner
+) -> None:
     client = corner.client
-    made = await corner.registry(grant_storage_access=False)
+    begun = await client.create_registry(RegistryCreate(environment=corner.environment))
+    assert (await client.wait_for_workflow(begun.workflow.id)).status is FINISHED
+    made = await client.registry(begun.resource.id)
     assert made.storage_access is StorageAccess.NOT_GRANTED and made.status is RegistryStatus.INSTALLATION_FINISHED
     key, store = machine_key(platform, made), ObjectStore(platform.ports, platform.secrets)
     for _ in range(2):

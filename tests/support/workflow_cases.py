@@ -35,7 +35,8 @@ class Provision:
         platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=self.environment)))
 
     def begin(self, platform: Platform) -> None:
-        platform.ask(lambda client: client.create_registry(RegistryCreate(environment=self.environment)))
+        request = RegistryCreate(environment=self.environment, grant_storage_access=True)
+        platform.ask(lambda client: client.create_registry(request))
 
     def registry(self, platform: Platform) -> ModelRegistry:
         return registry_of(platform, self.environment)
@@ -341,7 +342,8 @@ def registered_environment(platform: Platform, *, synchronized: bool) -> tuple[s
     platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
     platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=workspace, environment=environment)))
     project = platform.new_project(workspace)
-    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment)))
+    request = RegistryCreate(environment=environment, grant_storage_access=True)
+    made = platform.ask(lambda client: client.create_registry(request))
     assert platform.ask(lambda client: client.wait_for_workflow(made.workflow.id)).status is WorkflowStatus.SUCCEEDED
     if synchronized:
         told = platform.ask(lambda client: client.synchronize_registry(made.resource.id))

@@ -77,6 +77,7 @@ SAME: dict[str, Ask] = {
     "a registry": lambda c: c.create_registry(
         RegistryCreate(environment="lab", existing_nfs="h:/m", nfs_protocol_version="4.1", grant_storage_access=False)
     ),
+    "a registry with access": lambda c: c.create_registry(RegistryCreate(environment="lab", grant_storage_access=True)),
     "synchronize": lambda c: c.synchronize_registry("r"),
     "grant": lambda c: c.grant_storage_access("r"),
     "revoke": lambda c: c.revoke_storage_access("r"),

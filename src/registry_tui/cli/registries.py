@@ -145,8 +145,8 @@ def create(
     existing_nfs: Annotated[str | None, typer.Option(help="Azure only: host:/path of an existing NFS.")] = None,
     nfs_protocol_version: Annotated[str | None, typer.Option(help="Azure only: 3 or 4.1.")] = None,
     grant_storage: Annotated[
-        bool, typer.Option("--grant-storage/--no-grant-storage", help="Let it use its prefix at once.")
-    ] = True,
+        bool, typer.Option("--grant-storage/--no-grant-storage", help="Grant access to its storage in the same step.")
+    ] = False,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:

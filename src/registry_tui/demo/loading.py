@@ -143,6 +143,7 @@ async def _ensure_registry(client: RegistryClient, plan: DemoEnvironment) -> Non
             name=plan.registry,
             existing_nfs=plan.existing_nfs,
             nfs_protocol_version=plan.nfs_protocol_version,
+            grant_storage_access=True,
         )
         accepted = await client.create_registry(request)
         _require(await client.wait_for_workflow(accepted.workflow.id))

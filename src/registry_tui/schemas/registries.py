@@ -87,8 +87,8 @@ class RegistryCreate(RequestSchema):
     name: str | None = Field(default=None, pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX + 9)
     existing_nfs: str | None = Field(default=None, max_length=1024, description="Azure only: host:/path")
     nfs_protocol_version: Literal["3", "4.1"] | None = None
-    #: False leaves the machine user without a policy until `PUT …/storage-access`.
-    grant_storage_access: bool = True
+    #: True also does what `PUT …/storage-access` does; without it, the machine user has no access to its storage yet.
+    grant_storage_access: bool = False
 
 
 class RegistryDelete(RequestSchema):

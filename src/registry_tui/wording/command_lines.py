@@ -165,7 +165,7 @@ def _create_registry(names: Names, query: Body, body: Body) -> list[Line]:
         ("--name", body["name"]),
         ("--existing-nfs", body["existing_nfs"]),
         ("--nfs-protocol-version", body["nfs_protocol_version"]),
-        *_switch("grant-storage", body["grant_storage_access"], usual=True),
+        *_switch("grant-storage", body["grant_storage_access"], usual=False),
     ]
     return [line("registries create", [body["environment"]], options)]
 

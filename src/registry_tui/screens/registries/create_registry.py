@@ -52,7 +52,7 @@ class CreateRegistry(WorkingForm[str]):
         yield Static("", id="nfs-hint", classes="hint -below", markup=False)
         versions = (("3", "3"), ("4.1", "4.1"))
         yield row("NFS protocol", Select(versions, value="4.1", allow_blank=False, compact=True, id="protocol"))
-        yield row("Storage", Tick("let the machine user use its prefix now", True, id="grant"))
+        yield row("Storage", Tick("grant the machine user access now", False, id="grant"))
 
     def on_mount(self) -> None:
         self.query_one("#environment").focus()

@@ -81,7 +81,9 @@ def _ensure_registry(service: Service, principal: Principal, environment_id: str
             )
             last = session.scalars(query).first()
     if registry is None:
-        accepted = registries.create_registry(service, principal, RegistryCreate(environment=environment_id))
+        accepted = registries.create_registry(
+            service, principal, RegistryCreate(environment=environment_id, grant_storage_access=True)
+        )
         _wait(service, accepted.workflow.id)
         registry_id = accepted.resource.id
     else:

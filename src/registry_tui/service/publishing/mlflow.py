@@ -127,7 +127,7 @@ def _refusal(project: ProjectRow, workspace: WorkspaceRow, environment: Environm
     if registry is None:
         return (
             f"{cannot}: its environment '{environment.name}' has no Model Registry. "
-            f"Create one: `registry-tui registries create --environment {environment.name}`."
+            f"Create one: `registry-tui registries create {environment.name}`."
         )
     status = RegistryStatus(registry.status)
     if not status.live:
