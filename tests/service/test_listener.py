@@ -146,6 +146,29 @@ def test_another_sites_page_is_refused(team: Team, ada: str) -> None:
         assert client.get("/api/v1/user", headers={"Origin": team.url}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--listen", "0.0.0.0:8443", "--plain-http"], "without TLS is refused"),
+        (["--listen", "8443"], "is not HOST:PORT"),
+        (["--listen", "127.0.0.1:8443", "--certificate", "/missing.pem"], "needs its key"),
+        (["--listen", "127.0.0.1:8443", "--certificate", "/missing.pem", "--key", "/missing.pem"], "does not exist"),
+        (["--listen", "127.0.0.1:TAKEN"], "Cannot listen on"),
+    ],
+)
+def test_what_is_not_safe_or_not_possible_starts_nothing(
+    team: Team, tmp_path: Path, options: list[str], words: str
+) -> None:
+    given = [each.replace("TAKEN", team.url.rpartition(":")[2]) for each in options]
+    home = tmp_path / "home"
+    for command in ("up", "serve"):
+        done = Machine(tmp_path).command("--data-dir", str(home), command, *given, check=False)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert "what to do" in done.stderr
+    assert not home.exists()
+
+
 # -- guessing ------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +328,7 @@ def test_the_light_installation_works_elsewhere(team: Team, machine: Machine) ->
     assert "MLFLOW_TRACKING_TOKEN" in machine.run([*light, "env", "--project", project.name]).stdout
     assert machine.run([*light, "models", "list", "--json"]).stdout.startswith("[")
     assert team.url in machine.run([*light, "contexts", "list"]).stdout
+    assert "gateway" in machine.run([*light, "status"]).stdout
     again = machine.run(
         [*light, "login", team.url, "--fingerprint", team.fingerprint, "--token-stdin"],
         typed=f"{team.token('ada')}\n",

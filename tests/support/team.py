@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,13 @@ class Machine:
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}\n{done.stderr}"
         return done
+
+    def python(
+        self, code: str, variables: Mapping[str, str], *arguments: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a Python program there with these variables too."""
+        program = [*(f"{name}={value}" for name, value in variables.items()), sys.executable, "-c", code]
+        return self.run(["env", *program, *arguments], check, timeout=240)
 
     def login(self, team: Team, token: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Signs in, with the fingerprint that the service's machine shows."""

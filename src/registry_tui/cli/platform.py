@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_tui.cli import listening
-from registry_tui.platform import extras
+from registry_tui.platform import contexts, extras
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.listening import Listening
 from registry_tui.platform.paths import Home
@@ -130,9 +130,15 @@ def down() -> None:
 def status(as_json: JsonOption = False) -> None:
     """Each part's health, by asking it to do something real. Exits with 1 when a part is not well."""
     from registry_tui.cli.output import with_links
-    from registry_tui.platform.probes import platform_status
 
-    found = platform_status(Home.resolve())
+    if contexts.chosen() is not None:
+        from registry_tui.cli import session
+
+        found = session.ask(lambda client: client.status())
+    else:
+        from registry_tui.platform.probes import platform_status
+
+        found = platform_status(Home.resolve())
     if as_json:
         print(found.model_dump_json(indent=2))
     else:

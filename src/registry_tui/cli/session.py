@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from registry_tui.cli import output
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.wording import words
@@ -72,7 +73,7 @@ def completes(names: Callable[[RegistryClient], Awaitable[Iterable[str]]]) -> Ca
 
         try:
             return asyncio.run(found())
-        except (RegistryError, TimeoutError, OSError):
+        except (RegistryError, PlatformError, TimeoutError, OSError):
             return []
 
     return completion

@@ -65,7 +65,8 @@ def login(
     """Sign in to a service elsewhere; commands and the terminal program work there from then on.
 
     Shows the certificate's fingerprint and asks, unless this machine trusts it; then asks for your token. An
-    administrator makes one with `registry-tui tokens create`.
+    administrator makes one with `registry-tui tokens create`. Commands that start and stop a platform, `logs` and
+    `demo` stay with this machine's own.
 
     Example: registry-tui login https://models.lab:8443
     """

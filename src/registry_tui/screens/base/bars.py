@@ -114,6 +114,10 @@ class Navigation(Widget):
             self.post_message(self.Chosen(SECTIONS[event.y][1]))
 
 
+#: Ends the name of who works with this machine's own platform.
+_HERE = "@local"
+
+
 class StatusLine(Widget):
     """Left: what you can do here now. Right: who you are and how each part is."""
 
@@ -169,12 +173,14 @@ class StatusLine(Widget):
 
     def _right(self, width: int) -> Content:
         parts: list[tuple[str, str]] = []
-        # A service elsewhere is named also where there is little room.
-        if self.who and width >= (100 if self.who.endswith("@local") else SHORT_FROM):
+        if self.who and width >= 100:
             parts.append((f"{safe(self.who, 30)}  ", "$foreground-muted"))
+        elif not self.who.endswith(_HERE) and (where := self.who.rpartition("@")[2]):
+            # A service elsewhere is named also where there is little room.
+            parts.append((f"@{safe(where, 20)}  ", "$foreground-muted"))
         well = [words in ("", "ok") for _, _, words in self.parts]
         if len(self.parts) > 1 and width < 100 and all(well):
-            return Content.assemble(("● all ok  ", self.parts[0][1]))
+            return Content.assemble(*parts, ("● all ok  ", self.parts[0][1]))
         for (name, style, words), is_well in zip(self.parts, well, strict=True):
             if not is_well:
                 parts.append((f"● {name} {words}  ", style))

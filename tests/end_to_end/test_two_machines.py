@@ -1,0 +1,227 @@
+"""The service on one machine, the terminal program, the command line and stock MLflow code on another."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from registry_tui.platform.paths import Home
+from support.platforms import Platform, temporary_folder, unique, wait_for
+from support.team import Machine, Team
+from support.terminal import terminal
+from support.two_machines import Link, two_machines
+
+PROGRAM = [sys.executable, "-m", "registry_tui"]
+
+TRAIN = """
+import mlflow, sys, time
+mlflow.set_experiment("laptop")
+class Doubles(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: list[float]) -> list[float]:
+        return [2 * each for each in model_input]
+with mlflow.start_run():
+    model = mlflow.pyfunc.log_model(
+        name="model", python_model=Doubles(), registered_model_name=sys.argv[1], pip_requirements=["mlflow"]
+    )
+print("version", model.registered_model_version)
+"""
+
+
+@dataclass(frozen=True)
+class Between:
+    """Both machines: the team's platform on one, a person on the other, and the link."""
+
+    link: Link
+    team: Team
+    person: Machine
+    shown: str
+
+    def on_the_service(self, *arguments: str) -> None:
+        """A command on the service's machine."""
+        command = [*self.link.there, *PROGRAM, *arguments]
+        subprocess.run(command, env=self.team.platform.environment(), check=True, capture_output=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def between() -> Iterator[Between]:
+    """`registry-tui serve` in the foreground there; here nobody has signed in yet."""
+    with two_machines() as link, temporary_folder() as folder:
+        platform = Platform(Home(folder / "h"))
+        output = folder / "serve.txt"
+        command = [*link.there, *PROGRAM, "serve", "--listen", link.listen]
+        with output.open("w") as said:
+            served = subprocess.Popen(command, env=platform.environment(), stdout=said, stderr=said)
+        try:
+            wait_for(lambda: "fingerprint" in output.read_text(), what="serve to say its fingerprint", timeout=240)
+            person = Machine(folder / "person", link.here)
+            person.folder.mkdir()
+            yield Between(link, Team(platform, f"https://{link.reached}"), person, output.read_text())
+            served.send_signal(signal.SIGINT)
+            assert served.wait(120) == 0
+            assert not platform.home.listening_file.exists()
+            assert not platform.home.supervisor_pid.exists()
+        finally:
+            served.kill()
+            served.wait()
+            platform.down()
+
+
+@pytest.fixture
+def signed_in(between: Between) -> Between:
+    between.person.login(between.team, between.team.token(between.team.owner), "--name", "lab")
+    return between
+
+
+def test_serve_says_where_to_sign_in_and_with_which_fingerprint(between: Between) -> None:
+    assert f"registry-tui login https://{between.link.listen}" in between.shown
+    assert between.team.fingerprint in between.shown
+
+
+def test_signing_in_at_a_terminal_asks_about_the_certificate_then_for_the_token(between: Between) -> None:
+    person, team = between.person, between.team
+    command = [*person.prefix, *PROGRAM, "login", team.url, "--name", "asked"]
+    token = team.token("ada")
+    with terminal(command, person.environment(), columns=160) as screen:
+        screen.shows(team.fingerprint, "Is it the same?")
+        screen.press("y", "enter")
+        screen.shows("Your token")
+        screen.press(*token, "enter")
+        screen.shows("as ada; the context is asked")
+        assert token not in screen.text
+        assert screen.ended() == 0
+    with terminal(command, person.environment(), columns=160) as screen:
+        screen.shows("Is it the same?")
+        screen.press("n", "enter")
+        screen.shows("Nothing was sent and nothing was kept")
+        assert screen.ended() == 1
+    person.command("contexts", "delete", "asked", "--yes")
+
+
+def test_stock_mlflow_code_on_the_other_machine_registers(signed_in: Between) -> None:
+    person, model = signed_in.person, unique("Laptop")
+    project = signed_in.team.platform.new_project()
+    exports = json.loads(person.command("env", "--project", project.name, "--json").stdout)
+    printed = person.python(TRAIN, exports, model).stdout
+    assert printed.splitlines()[-1] == "version 1"
+    listed = wait_for(lambda: model in person.command("models", "list").stdout, what="the model to be listed")
+    assert listed
+
+
+def test_a_link_that_drops_loses_nothing_of_a_form(signed_in: Between) -> None:
+    person, name = signed_in.person, unique("p")
+    with terminal([*person.prefix, *PROGRAM], person.environment(), columns=120) as screen:
+        screen.shows("Model Registries", "registry-local", "@lab")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press("projects", "enter")
+        screen.shows("Creator", "default", "@lab")
+        screen.press("n")
+        screen.shows("Create project", "Workspace", "default")
+        screen.press(*name)
+        screen.shows(name)
+        try:
+            signed_in.link.cut()
+            screen.press("enter")
+            screen.shows("not answer", name, timeout=120)
+        finally:
+            signed_in.link.mend()
+        wait_for(lambda: "does not answer" not in screen.lines[-1], what="the service to answer again")
+        assert name in screen.text
+        screen.press("enter")
+        wait_for(lambda: name in person.command("projects", "list", "--name", name).stdout, what="the project")
+        screen.shows(name)
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+
+
+def test_another_context_is_chosen_in_the_program(signed_in: Between) -> None:
+    person, team = signed_in.person, signed_in.team
+    person.login(team, team.token("bob"), "--name", "second")
+    with terminal([*person.prefix, *PROGRAM], person.environment(), columns=140) as screen:
+        screen.shows("bob@second")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press("ctx", "enter")
+        screen.shows("Contexts", "lab", "second", "local")
+        screen.press("up", "enter")
+        screen.shows(f"{team.owner}@lab", "registry-local")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    person.command("contexts", "delete", "second", "--yes")
+    person.command("contexts", "use", "lab")
+
+
+def test_a_revoked_token_is_said_in_the_program_and_a_new_one_goes_on(between: Between) -> None:
+    person, team = between.person, between.team
+    token = team.token("erin")
+    person.login(team, token, "--name", "erins")
+    with terminal([*person.prefix, *PROGRAM], person.environment(), columns=140) as screen:
+        screen.shows("erin@erins")
+        team.revoke("erin", token)
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press("projects", "enter")
+        screen.shows("does not take your token", "was revoked")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    refused = person.command("projects", "list", check=False)
+    assert refused.returncode == 1
+    assert f"registry-tui login {team.url}" in refused.stderr
+    person.login(team, team.token("erin"), "--name", "erins")
+    assert "erin" in person.command("whoami").stdout
+    person.command("contexts", "delete", "erins", "--yes")
+
+
+def test_a_changed_certificate_sends_nothing_until_it_is_trusted(signed_in: Between) -> None:
+    person, team = signed_in.person, signed_in.team
+    before, token = team.fingerprint, team.token(team.owner)
+    shutil.rmtree(team.platform.home.tls)
+    with terminal([*person.prefix, *PROGRAM], person.environment(), columns=140) as screen:
+        screen.shows("@lab", "registry-local")
+        signed_in.on_the_service("restart", "service")
+        assert team.fingerprint != before
+        screen.shows("is not trusted", "has changed")
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    refused = person.command("projects", "list", check=False)
+    assert refused.returncode == 1
+    assert "has changed" in refused.stderr
+    assert re.search(rf"registry-tui login {team.url}\b", refused.stderr)
+    exports = {
+        "MLFLOW_TRACKING_URI": f"{team.url}/mlflow",
+        "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": str(person.folder / "contexts/lab.pem"),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    }
+    failed = person.python("import mlflow; mlflow.set_experiment('x')", exports, check=False)
+    assert failed.returncode != 0
+    assert "CERTIFICATE_VERIFY_FAILED" in failed.stderr
+    person.login(team, token, "--name", "lab")
+    assert team.url in person.command("whoami").stdout
+
+
+def test_nothing_of_the_platform_is_reached_around_the_door(between: Between) -> None:
+    """From the other machine, the listener's port is the only one."""
+    host, _, listener = between.link.listen.rpartition(":")
+    if not between.link.here:
+        # One machine: another of its own addresses, at which nothing may listen.
+        host, listener = "127.0.0.2", ""
+    ports = sorted({*vars(between.team.platform.ports).values(), int(between.link.listen.rpartition(":")[2])})
+    code = (
+        "import socket, sys\n"
+        "for port in map(int, sys.argv[2:]):\n"
+        "    with socket.socket() as it:\n"
+        "        it.settimeout(5)\n"
+        "        print(port, it.connect_ex((sys.argv[1], port)))\n"
+    )
+    printed = between.person.run([sys.executable, "-c", code, host, *map(str, ports)]).stdout
+    open_ = [line.split()[0] for line in printed.splitlines() if line.split()[1] == "0"]
+    assert open_ == ([listener] if listener else [])
