@@ -22,6 +22,8 @@ AT_REST, IN_TROUBLE = 5.0, 1.0
 TICK = 1.0
 #: Seconds that an answer may take before the status line says that the service is slow.
 SLOW = 3.0
+#: Seconds that the reason stays in view why the service does not let this person in; it goes when it does again.
+SHUT_OUT = 600.0
 
 
 class Watching(Switching):
@@ -74,7 +76,7 @@ class Watching(Switching):
         words = "does not take your token" if isinstance(error, NotSignedIn) else "is not trusted"
         if words != self._shut_out:
             text = "\n".join(safe(line, 500) for line in (error.message, error.action) if line)
-            self.notify(text, title=self.context_name, severity="error", markup=False, timeout=30)
+            self.notify(text, title=self.context_name, severity="error", markup=False, timeout=SHUT_OUT)
         self.answering, self._trouble, self._shut_out = False, error.message, words
         self._show_status()
         self._look_again()
@@ -203,6 +205,8 @@ class Watching(Switching):
     def _answered(self) -> None:
         """The service does answer: after it did not, every place asks for what it shows."""
         if not self.answering:
+            if self._shut_out:
+                self.clear_notifications()
             self.answering, self._trouble, self._shut_out = True, None, ""
             for screen in self._frames():
                 screen.refresh_data()
