@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,17 @@ from registry_tui.schemas.people import UserChange, UserTokenCreate
 from support.platforms import Platform, clean_environment, temporary_folder
 
 
+#: Below the platforms' own ports, and below those of outgoing connections, which come and go.
+PORTS = range(10_300, 20_000)
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind((host, 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that no connection takes by chance."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as found, suppress(OSError):
+            found.bind((host, port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True)
