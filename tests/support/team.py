@@ -16,7 +16,6 @@ from registry_tui.platform.paths import Home
 from registry_tui.schemas.people import UserChange, UserTokenCreate
 from support.platforms import Platform, clean_environment, temporary_folder
 
-
 #: Below the platforms' own ports, and below those of outgoing connections, which come and go.
 PORTS = range(10_300, 20_000)
 
