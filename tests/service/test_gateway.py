@@ -24,7 +24,7 @@ from registry_tui.gateway.words import unanswered
 from registry_tui.platform.paths import GATEWAYS
 from registry_tui.platform.ports import LOOPBACK
 from support.gateways import Gateways, PlayedReplica, echo, gateways, problem, received
-from support.platforms import temporary_folder, wait_for
+from support.platforms import PLAIN, temporary_folder, wait_for
 
 CALLERS = 16
 
@@ -46,7 +46,7 @@ def served(running: Gateways) -> Gateways:
 
 
 def call(served: Gateways, content: bytes = b"1", **headers: str) -> httpx.Response:
-    return httpx.post(served.endpoint, content=content, headers=headers, trust_env=False, timeout=30)
+    return httpx.post(served.endpoint, content=content, headers=headers, trust_env=False, verify=PLAIN, timeout=30)
 
 
 def head(length: object, *more: str) -> bytes:

@@ -22,7 +22,7 @@ from registry_tui.schemas.base import Page
 from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import Project
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PLAIN, Platform, unique, wait_for
 from support.registered import LoggedRun, log_model
 from support.served import deploy as deploy_model
 from support.served import finish, split
@@ -77,7 +77,7 @@ class Place:
 
 
 def connect(platform: Platform) -> httpx.Client:
-    transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
+    transport = httpx.HTTPTransport(uds=str(platform.home.service_socket), verify=PLAIN)
     return httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=120)
 
 

@@ -23,7 +23,7 @@ from registry_tui.gateway import counts
 from registry_tui.platform.children import isolated
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
-from support.platforms import clean_environment, wait_for
+from support.platforms import PLAIN, clean_environment, wait_for
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -125,7 +125,7 @@ class Gateways:
 
     def ask(self, name: str, method: str, path: str) -> httpx.Response:
         """One question to a process's own socket."""
-        transport = httpx.HTTPTransport(uds=str(self.home.run / f"{name}.sock"))
+        transport = httpx.HTTPTransport(uds=str(self.home.run / f"{name}.sock"), verify=PLAIN)
         with httpx.Client(transport=transport, base_url="http://gateway", timeout=5) as client:
             return client.request(method, path)
 

@@ -9,8 +9,11 @@ The parent imports everything once and forks a service for each life, so that a 
 
 from __future__ import annotations
 
+import gc
+import importlib
 import logging
 import os
+import pkgutil
 import signal
 import sys
 from pathlib import Path
@@ -18,12 +21,16 @@ from types import FrameType
 
 from sqlalchemy import select
 
+from registry_tui import service as service_package
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.__main__ import run
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
+
+#: What libraries and the service import late.
+LATER = ("alembic.command", "boto3.s3.inject", "boto3.session", "dbos._sys_db_sqlite", "httpcore", "prometheus_client")
 
 
 def install(service: Service, kind: WorkflowKind, passed: Path, cancel_at: str | None) -> None:
@@ -64,12 +71,25 @@ def live_once(kind: WorkflowKind, passed: Path, cancel_at: str | None) -> int:
     return os.waitpid(child, 0)[1]
 
 
+def import_everything() -> None:
+    """Imports what the service imports while it starts and works, so that no child has to."""
+    for module in pkgutil.walk_packages(service_package.__path__, f"{service_package.__name__}."):
+        # Alembic runs those of the migrations itself.
+        if ".migrations." not in module.name:
+            importlib.import_module(module.name)
+    for name in LATER:
+        importlib.import_module(name)
+    # Looking for garbage would copy the children's memory.
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     kind, passed = WorkflowKind(sys.argv[1]), Path(sys.argv[2])
     cancel_at = sys.argv[3] if len(sys.argv) > 3 else None
     passed.touch()
-    import dbos  # noqa: F401  imported here so that no child has to
+    import_everything()
 
     while True:
         status = live_once(kind, passed, cancel_at)

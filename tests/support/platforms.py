@@ -34,6 +34,9 @@ Arguments = ParamSpec("Arguments")
 ENVIRONMENT, WORKSPACE = "local", "default"
 #: Seconds between two looks of `wait_for`: the machine is to do the work that is waited for.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
+#: For `verify` of httpx where an address is plain HTTP: a client that could also check certificates reads them all
+#: first, which takes 15 ms of CPU time each.
+PLAIN = False
 #: Variables of the caller that must not reach a part, a script or a command that a test starts.
 _FOREIGN = ("MLFLOW_", "_MLFLOW_", "AWS_", "PYTEST_", "REGISTRY_TUI_", "PYTHONDONTWRITEBYTECODE")
 

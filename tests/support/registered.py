@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from registry_tui.schemas.places import Project, ProjectCredentials
-from support.platforms import Platform, unique
+from support.platforms import PLAIN, Platform, unique
 
 ML_MODEL = b"""\
 flavors:
@@ -40,6 +40,7 @@ def mlflow_client(credentials: ProjectCredentials) -> httpx.Client:
         auth=(credentials.username, credentials.password),
         headers={"X-MLFLOW-WORKSPACE": credentials.mlflow_workspace},
         timeout=120,
+        verify=PLAIN,
     )
 
 
