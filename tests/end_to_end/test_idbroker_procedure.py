@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 
+from registry_tui.platform import supervisor
 from registry_tui.schemas.idbroker import SyncStatus
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowStatus
@@ -170,3 +171,28 @@ def test_a_service_that_stands_still_while_mappings_are_saved_gets_each_request_
     events = own_platform.ask(lambda client: client.events()).items
     done = sorted(each.action for each in events if each.resource_id == project.environment_id)
     assert [action for action in done if action.startswith("idbroker.")] == ["idbroker.set", "idbroker.synchronize"]
+
+
+def test_a_synchronization_that_failed_says_why_in_the_form_and_is_tried_again_there(own_platform: Platform) -> None:
+    project, registry = without_access(own_platform)
+    found = own_platform.ask(lambda client: client.registry(registry))
+    with terminal(PROGRAM, own_platform.environment()) as screen:
+        screen.shows("command", "Model Registries")
+        command(screen, f"registry {found.name}")
+        screen.shows("Machine user CRN", "not granted")
+        screen.press("@")
+        screen.shows("IDBroker mappings of", "Save and Sync")
+        screen.press(f"\x1b[200~{found.machine_user_crn}\x1b[201~")
+        screen.shows("machineUser")
+        supervisor.stop_part(own_platform.home, "object-store")
+        screen.press("enter")
+        screen.shows("The mappings are saved", "FAILED", "object store", "Save and Sync", timeout=120)
+        status = own_platform.ask(lambda client: client.idbroker_sync_status(project.name))
+        assert status.global_status is SyncStatus.FAILED and status.sync_needed
+        own_platform.up()
+        screen.press("enter")
+        screen.shows("Storage access          granted", "COMPLETED", timeout=120)
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+    mappings = own_platform.ask(lambda client: client.idbroker_mappings(project.name))
+    assert [each.accessor_crn for each in mappings.mappings] == [found.machine_user_crn]
