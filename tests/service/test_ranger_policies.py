@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from registry_tui.client.errors import Conflict
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey
-from registry_tui.schemas.operations import WorkflowStatus
+from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, EnvironmentCreate, Role
 from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
@@ -287,6 +287,46 @@ def test_policies_are_for_administrators(place: Place) -> None:
     first = place.ask("GET", f"{API}/service/{place.service}/policy")[0]
     place.ask("PUT", f"{API}/policy/{first['id']}", status=403, user=guest, json=first)
     place.ask("DELETE", f"{API}/policy/{first['id']}", status=403, user=guest)
+
+
+def test_a_change_without_rights_is_refused_before_anything_is_looked_up(place: Place) -> None:
+    """Whoever may not change policies learns neither which there are nor what a policy needs, and leaves an event."""
+    project = place.platform.new_project()
+    guest = unique("guest")
+    change = CollaboratorChange(role=Role.CONTRIBUTOR)
+    place.platform.ask(lambda client: client.set_collaborator(project.id, guest, change))
+    missing, wrong = unique("missing"), {"name": 5, "policyItems": "none"}
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", f"{API}/policy", {"json": {"service": missing, "name": "x"}}),
+        ("POST", f"{API}/policy", {"json": wrong}),
+        ("POST", f"{API}/policy/apply", {"json": {"service": missing, "name": "x"}}),
+        ("POST", f"{API}/policy/apply", {"json": wrong}),
+        ("PUT", f"{API}/policy/999999999", {"json": place.policy("x", "x", guest, "read")}),
+        ("PUT", f"{API}/policy/999999999", {"json": wrong}),
+        ("PUT", f"{API}/policy/{missing}", {"json": wrong}),
+        ("PUT", f"{API}/service/{missing}/policy/{missing}", {"json": wrong}),
+        ("DELETE", f"{API}/policy/999999999", {}),
+        ("DELETE", f"{API}/policy", {"params": {"servicename": missing, "policyname": missing}}),
+    ]
+    for method, path, options in requests:
+        answer = place.ask(method, path, status=403, user=guest, **options)
+        assert guest in answer["detail"] and missing not in answer["detail"]
+    events = place.platform.ask(lambda client: client.events(actor=guest, page_size=100)).items
+    denied = [each.action for each in events if each.outcome is EventOutcome.DENIED]
+    assert sorted(denied) == sorted(
+        ["policy.create"] * 2 + ["policy.apply"] * 2 + ["policy.update"] * 4 + ["policy.delete"] * 2
+    )
+
+
+def test_an_applied_policy_that_is_refused_leaves_an_event(place: Place) -> None:
+    name = unique("wrong")
+    body = place.policy(name, "x", "ana", "read") | {"policyType": 1}
+    place.ask("POST", f"{API}/policy/apply", status=422, json=body)
+    events = place.platform.ask(lambda client: client.events(action="policy.apply", page_size=100)).items
+    [event] = [each for each in events if name in each.resource_name]
+    assert event.outcome is EventOutcome.FAILED and "policyType" in event.detail
+    made = place.ask("POST", f"{API}/policy/apply", json=body | {"policyType": 0})
+    place.ask("DELETE", f"{API}/policy/{made['id']}", status=204)
 
 
 def test_policies_too_large_for_the_store_change_nothing(place: Place) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry_tui.schemas.places import Cloud
-from registry_tui.schemas.ranger import RangerPolicy
+from registry_tui.schemas.ranger import RangerPolicy, ServiceDefinition
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow
 from registry_tui.service.ranger.compiling import Compiled, compile_for
@@ -46,13 +46,18 @@ def place_of(row: EnvironmentRow) -> Place:
     return Place(row.id, row.name, Cloud(row.cloud), row.bucket, (name,) if name else ())
 
 
-def enforce(service: Service, place: Place, policies: Sequence[RangerPolicy]) -> bool:
+def lock_of(environment_id: str) -> str:
+    """The name of the lock under which an environment's policies are enforced and kept."""
+    return f"ranger:{environment_id}"
+
+
+def enforce(service: Service, place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy]) -> bool:
     """Sets what the machine users of an environment may, from the next request on.
 
     Returns whether the store enforces exactly the policies; it may deny more where it cannot express them.
     Raises PartUnavailable, InvalidInput when the policies are too large for the store.
     """
-    compiled = [_compiled(place, policies, user) for user in place.users]
+    compiled = [_compiled(place, definition, policies, user) for user in place.users]
     statements = [statement for each in compiled for statement in each.statements]
     service.stores.objects.put_bucket_policy(place.bucket, statements)
     return all(each.exact for each in compiled)
@@ -71,6 +76,5 @@ def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime |
     return min(moments, default=None)
 
 
-def _compiled(place: Place, policies: Sequence[RangerPolicy], user: str) -> Compiled:
-    definition = SERVICES[place.cloud][1]
+def _compiled(place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy], user: str) -> Compiled:
     return compile_for(definition, policies, Asker(user), place.bucket, place.containers, datetime.now(UTC))

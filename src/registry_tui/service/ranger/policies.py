@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
     AuthorizeRequest,
-    PolicyItem,
-    PolicyItemAccess,
-    PolicyResource,
     RangerPolicy,
     RangerService,
     ServiceDefinition,
@@ -30,23 +25,14 @@ from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
 from registry_tui.service.errors import AlreadyThere, Missing, ServiceError, WrongState
 from registry_tui.service.ranger import authorize as decision_point
-from registry_tui.service.ranger import checking, enforcing
-from registry_tui.service.ranger.definitions import DEFINITIONS, PERMISSIONS, SERVICES
-from registry_tui.service.ranger.enforcing import Place, place_of
+from registry_tui.service.ranger import enforcing
+from registry_tui.service.ranger.definitions import DEFINITIONS, SERVICES
+from registry_tui.service.ranger.known import Known, all_known, known_service
+from registry_tui.service.ranger.shaping import about_the_same, first_policy, merged, prepared, replaced
 from registry_tui.service.ranger.timing import Timers
 
 _READ = "see the policies of Ranger"
 _CHANGE = "change the policies of Ranger"
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is kept of one service."""
-
-    place: Place
-    service: RangerService
-    definition: ServiceDefinition
-    policies: tuple[RangerPolicy, ...]
 
 
 # -- services ---------------------------------------------------------------------------------------------
@@ -97,12 +83,26 @@ def ensure(service: Service, environment_id: str) -> None:
             row.ranger_service = _free_name(session, row)
     if new:
         owner = identity.owner_name(service)
-        _change(service, environment_id, owner, lambda known: [*known.policies, _first_policy(known, owner)])
+
+        def begin(known: Known) -> list[RangerPolicy]:
+            return [*known.policies, first_policy(known.definition, known.service.name, owner)]
+
+        _change(service, environment_id, owner, begin)
     else:
         _change(service, environment_id, "", lambda known: list(known.policies))
 
 
 # -- policies ---------------------------------------------------------------------------------------------
+
+
+def require_change(service: Service, principal: Principal, action: str, named: str) -> None:
+    """Refuses a change to whoever may not make it, before anything is looked up, with an event. Raises NotPermitted.
+
+    `action` is the event's, `named` the policy or the service that the change names.
+    """
+    if not principal.administrator:
+        with events.recording(service, principal, action, Resource("policy", named, named)):
+            permissions.require_administrator(principal, _CHANGE)
 
 
 def list_policies(service: Service, principal: Principal, name: str | None = None) -> list[RangerPolicy]:
@@ -129,11 +129,11 @@ def create_policy(service: Service, principal: Principal, policy: RangerPolicy) 
     resource = _resource(known, policy)
     with events.recording(service, principal, "policy.create", resource):
         permissions.require_administrator(principal, _CHANGE)
-        wanted = _prepared(known, policy)
+        wanted = prepared(known.definition, known.service.name, known.place, policy)
 
         def add(now: Known) -> list[RangerPolicy]:
             _require_free(now, wanted.name, None)
-            return [*now.policies, wanted.model_copy(update={"id": None, "guid": str(uuid.uuid4()), "version": 1})]
+            return [*now.policies, _new(wanted)]
 
         changed = _change(service, known.place.environment_id, principal.name, add)
     return next(each for each in changed.policies if each.name == wanted.name)
@@ -150,7 +150,7 @@ def update_policy(
     known = known_service(service, before.environment_id)
     with events.recording(service, principal, "policy.update", Resource("policy", str(id_), before.name)):
         permissions.require_administrator(principal, _CHANGE)
-        wanted = _prepared(known, policy)
+        wanted = prepared(known.definition, known.service.name, known.place, policy)
 
         def replace(now: Known) -> list[RangerPolicy]:
             _require_free(now, wanted.name, id_)
@@ -178,17 +178,22 @@ def delete_policy(service: Service, principal: Principal, id_: int) -> None:
 
 def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -> RangerPolicy:
     """Adds a policy, or adds its items to the policy with the same resources. Raises as `create_policy`."""
-    permissions.require_administrator(principal, _CHANGE)
     known = known_service(service, policy.service)
-    wanted = _prepared(known, policy)
-    for there in known.policies:
-        if there.resources == wanted.resources and there.policy_priority == wanted.policy_priority:
-            added = {}
-            for field in ("policy_items", "deny_policy_items", "allow_exceptions", "deny_exceptions"):
-                before = getattr(there, field)
-                added[field] = [*before, *(item for item in getattr(wanted, field) if item not in before)]
-            return update_policy(service, principal, there.id or 0, there.model_copy(update=added))
-    return create_policy(service, principal, policy)
+    with events.recording(service, principal, "policy.apply", _resource(known, policy)) as told:
+        permissions.require_administrator(principal, _CHANGE)
+        wanted = prepared(known.definition, known.service.name, known.place, policy)
+
+        def add(now: Known) -> list[RangerPolicy]:
+            there = next((each for each in now.policies if about_the_same(each, wanted)), None)
+            if there is not None:
+                return [merged(each, wanted) if each is there else each for each in now.policies]
+            _require_free(now, wanted.name, None)
+            return [*now.policies, _new(wanted)]
+
+        changed = _change(service, known.place.environment_id, principal.name, add)
+        applied = next(each for each in changed.policies if about_the_same(each, wanted))
+        told.resource = Resource("policy", str(applied.id), applied.name)
+    return applied
 
 
 def authorize(service: Service, principal: Principal, request: AuthorizeRequest) -> AuthorizeAnswer:
@@ -205,66 +210,17 @@ def edit(service: Service, environment_id: str, actor: str, change: Callable[[Kn
 # -- underneath -------------------------------------------------------------------------------------------
 
 
-def all_known(service: Service) -> list[Known]:
-    """Every service with its policies, by name."""
-    with service.database.reading() as session:
-        rows = session.scalars(_environments().order_by(EnvironmentRow.ranger_service))
-        return [_known(session, row) for row in rows]
-
-
-def known_service(service: Service, name: str) -> Known:
-    """A service by name, ID, or its environment's name or ID. Raises Missing."""
-    for known in all_known(service):
-        if name in (known.service.name, str(known.service.id), known.place.name, known.place.environment_id):
-            return known
-    raise Missing(
-        f"There is no service {name!r} of Ranger",
-        action="Only RAZ-enabled environments have one: `registry-tui ranger services list`",
-    )
-
-
-def _environments() -> Select[EnvironmentRow]:
-    return (
-        select(EnvironmentRow)
-        .where(EnvironmentRow.state != "deleting", EnvironmentRow.ranger_service.is_not(None))
-        .options(selectinload(EnvironmentRow.model_registry))
-    )
-
-
-def _known(session: Session, row: EnvironmentRow) -> Known:
-    place = place_of(row)
-    definition = SERVICES[place.cloud][1]
-    query = select(RangerPolicyRow).where(RangerPolicyRow.environment_id == row.id).order_by(RangerPolicyRow.id)
-    described = RangerService(
-        id=zlib.crc32(row.id.encode()) >> 1,
-        guid=row.id,
-        name=row.ranger_service or place.service,
-        type=definition.name,
-        display_name=place.service,
-        description=f"Environment {row.name}, bucket {row.bucket}",
-        policy_version=row.policy_version,
-        configs={"environment": row.name, "bucket": row.bucket},
-        create_time=_milliseconds(row.created_at.timestamp()),
-        created_by=row.creator,
-    )
-    policies = tuple(
-        RangerPolicy.model_validate({**found.document, "id": found.id, "service": described.name})
-        for found in session.scalars(query)
-    )
-    return Known(place, described, definition, policies)
-
-
 def _change(service: Service, environment_id: str, actor: str, change: Callable[[Known], list[RangerPolicy]]) -> Known:
     """Enforces what the change makes of the policies, then keeps it; one change of an environment at a time."""
-    with service.locks.of(f"ranger:{environment_id}"):
+    with service.locks.of(enforcing.lock_of(environment_id)):
         known = known_service(service, environment_id)
         after = change(known)
-        enforcing.enforce(service, known.place, after)
+        enforcing.enforce(service, known.place, known.definition, after)
         try:
             if after != list(known.policies):
                 _keep(service, known, after, actor)
         except ServiceError:
-            enforcing.enforce(service, known.place, known.policies)
+            enforcing.enforce(service, known.place, known.definition, known.policies)
             raise
         note_access(service, environment_id)
         service.kept.of(Timers).set(environment_id, after, lambda: ensure(service, environment_id))
@@ -294,46 +250,6 @@ def _keep(service: Service, known: Known, after: Sequence[RangerPolicy], actor: 
 
 def _document(policy: RangerPolicy) -> dict[str, object]:
     return policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"id", "service"})
-
-
-def _prepared(known: Known, policy: RangerPolicy) -> RangerPolicy:
-    """A policy as it is kept: checked, with machine users by their whole names, and keys without a leading slash."""
-    checking.check(known.definition, policy)
-
-    def named(items: Sequence[PolicyItem]) -> list[PolicyItem]:
-        return [item.model_copy(update={"users": _whole_names(known.place, item.users)}) for item in items]
-
-    path = known.definition.resources[-1].name
-
-    def placed(resources: dict[str, PolicyResource]) -> dict[str, PolicyResource]:
-        values = [value.removeprefix("/") or "*" for value in resources[path].values]
-        return {**resources, path: resources[path].model_copy(update={"values": values})}
-
-    return policy.model_copy(
-        update={
-            "name": policy.name.strip(),
-            "service": known.service.name,
-            "service_type": known.definition.name,
-            "resources": placed(policy.resources),
-            "additional_resources": [placed(each) for each in policy.additional_resources],
-            "policy_items": named(policy.policy_items),
-            "deny_policy_items": named(policy.deny_policy_items),
-            "allow_exceptions": named(policy.allow_exceptions),
-            "deny_exceptions": named(policy.deny_exceptions),
-        }
-    )
-
-
-def _whole_names(place: Place, users: Sequence[str]) -> list[str]:
-    """Machine users are known by the last part of their name too, as the documentation writes them."""
-    whole = {user.rpartition("_")[2]: user for user in place.users}
-    return list(dict.fromkeys(whole.get(user, user) for user in users))
-
-
-def replaced(before: RangerPolicy, wanted: RangerPolicy) -> RangerPolicy:
-    """A policy in place of another: what it says is new, what it is known by stays."""
-    kept = ("id", "guid", "version", "create_time", "created_by", "update_time", "updated_by")
-    return wanted.model_copy(update={field: getattr(before, field) for field in kept})
 
 
 def _require_free(known: Known, name: str, id_: int | None) -> None:
@@ -367,6 +283,10 @@ def _gone(id_: int) -> Missing:
     return Missing(f"There is no policy {id_}", action="`registry-tui ranger policies list` shows those there are")
 
 
+def _new(policy: RangerPolicy) -> RangerPolicy:
+    return policy.model_copy(update={"id": None, "guid": str(uuid.uuid4()), "version": 1})
+
+
 def _resource(known: Known, policy: RangerPolicy) -> Resource:
     return Resource("policy", policy.name[:200], f"{known.service.name}: {policy.name[:200]}")
 
@@ -376,23 +296,6 @@ def _free_name(session: Session, row: EnvironmentRow) -> str:
     documented = SERVICES[Cloud(row.cloud)][0]
     taken = session.scalars(select(EnvironmentRow.id).where(EnvironmentRow.ranger_service == documented)).first()
     return documented if taken is None else f"{documented}_{row.name}"
-
-
-def _first_policy(known: Known, owner: str) -> RangerPolicy:
-    """The policy that every new service of Ranger has: its administrator may do everything."""
-    levels = known.definition.resources
-    everything = {level.name: PolicyResource(values=["*"], is_recursive=level.recursive_supported) for level in levels}
-    accesses = [PolicyItemAccess(type=permission) for permission in PERMISSIONS]
-    return RangerPolicy(
-        guid=str(uuid.uuid4()),
-        version=1,
-        service=known.service.name,
-        service_type=known.definition.name,
-        name=f"all - {', '.join(level.name for level in levels)}",
-        description=f"Policy for all - {', '.join(level.name for level in levels)}",
-        resources=everything,
-        policy_items=[PolicyItem(accesses=accesses, users=[owner], delegate_admin=True)],
-    )
 
 
 def _milliseconds(seconds: float) -> int:

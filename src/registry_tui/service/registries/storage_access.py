@@ -14,7 +14,8 @@ from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, no
 from registry_tui.service.idbroker import mappings, synchronizing
 from registry_tui.service.ranger import policies as ranger
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
-from registry_tui.service.ranger.policies import Known
+from registry_tui.service.ranger.known import Known
+from registry_tui.service.ranger.shaping import replaced
 
 #: Where the projects of an environment keep what their runs logged.
 _RUN_ARTIFACTS = "workspaces"
@@ -71,7 +72,7 @@ def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy
     there = {policy.name: policy for policy in known.policies}
     names = {policy.name for policy in wanted}
     kept = [policy for policy in known.policies if policy.name not in names]
-    made = [ranger.replaced(there[each.name], each) if each.name in there else each for each in wanted]
+    made = [replaced(there[each.name], each) if each.name in there else each for each in wanted]
     return [*kept, *made]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Request, Response
 
 from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
@@ -14,6 +14,7 @@ from registry_tui.schemas.ranger import (
     ServiceDefinition,
     ServicePolicies,
 )
+from registry_tui.service.core.context import Principal
 from registry_tui.service.errors import Missing
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, ServiceIn, VersionIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
@@ -25,6 +26,19 @@ router = new_router("ranger")
 
 ServiceNameQuery = Annotated[NameIn | None, Query(alias="serviceName", description="A service's name")]
 PolicyNameQuery = Annotated[str | None, Query(alias="policyName", max_length=255, description="A policy's whole name")]
+
+
+def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
+    """The acting principal, who may change policies; asked before the request's own mistakes are looked for."""
+    words = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+    verb = "apply" if request.url.path.endswith("/policy/apply") else words[request.method]
+    path, query = request.path_params, request.query_params
+    named = path.get("policy") or query.get("policyname") or path.get("ranger_service") or query.get("servicename")
+    ranger.require_change(service, principal, f"policy.{verb}", str(named or "new")[:200])
+    return principal
+
+
+Changing = Annotated[Principal, Depends(changing_dependency)]
 
 
 @router.get(f"{_API}/servicedef")
@@ -83,7 +97,7 @@ def get_policy_of_service(service: ServiceIn, principal: Acting, ranger_service:
 
 @router.put(f"{_API}/service/{{ranger_service}}/policy/{{policy}}")
 def update_policy_of_service(
-    service: ServiceIn, principal: Acting, ranger_service: str, policy: str, request: RangerPolicy
+    service: ServiceIn, principal: Changing, ranger_service: str, policy: str, request: RangerPolicy
 ) -> RangerPolicy:
     """Replaces a policy, named by its name in a service."""
     found = ranger.get_policy(service, principal, policy, ranger_service)
@@ -103,13 +117,13 @@ def list_ranger_policies(
 
 
 @router.post(f"{_API}/policy")
-def create_ranger_policy(service: ServiceIn, principal: Acting, request: RangerPolicy) -> RangerPolicy:
+def create_ranger_policy(service: ServiceIn, principal: Changing, request: RangerPolicy) -> RangerPolicy:
     """Adds a policy; the object store obeys from the next request on."""
     return ranger.create_policy(service, principal, request)
 
 
 @router.post(f"{_API}/policy/apply")
-def apply_ranger_policy(service: ServiceIn, principal: Acting, request: RangerPolicy) -> RangerPolicy:
+def apply_ranger_policy(service: ServiceIn, principal: Changing, request: RangerPolicy) -> RangerPolicy:
     """Adds a policy, or adds its items to the one that has the same resources."""
     return ranger.apply_policy(service, principal, request)
 
@@ -117,7 +131,7 @@ def apply_ranger_policy(service: ServiceIn, principal: Acting, request: RangerPo
 @router.delete(f"{_API}/policy", status_code=204)
 def delete_ranger_policy_by_name(
     service: ServiceIn,
-    principal: Acting,
+    principal: Changing,
     service_name: Annotated[NameIn, Query(alias="servicename")],
     policy_name: Annotated[str, Query(alias="policyname", max_length=255)],
 ) -> None:
@@ -134,14 +148,14 @@ def get_ranger_policy(service: ServiceIn, principal: Acting, policy: int) -> Ran
 
 @router.put(f"{_API}/policy/{{policy}}")
 def update_ranger_policy(
-    service: ServiceIn, principal: Acting, policy: int, request: RangerPolicy, version: VersionIn
+    service: ServiceIn, principal: Changing, policy: int, request: RangerPolicy, version: VersionIn
 ) -> RangerPolicy:
     """Replaces a policy; the object store obeys from the next request on."""
     return ranger.update_policy(service, principal, policy, request, version=version)
 
 
 @router.delete(f"{_API}/policy/{{policy}}", status_code=204)
-def delete_ranger_policy(service: ServiceIn, principal: Acting, policy: int) -> None:
+def delete_ranger_policy(service: ServiceIn, principal: Changing, policy: int) -> None:
     """Deletes a policy; what only it gave is refused from the next request on."""
     ranger.delete_policy(service, principal, policy)
 
