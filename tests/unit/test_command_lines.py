@@ -32,6 +32,7 @@ from registry_tui.schemas.ranger import (
     PolicyItemAccess,
     PolicyResource,
     RangerPolicy,
+    RangerSourceChange,
     ValiditySchedule,
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
@@ -175,6 +176,13 @@ ASKING: dict[str, tuple[Ask, str]] = {
     "archives": (lambda c: c.clean_up_storage("r", StorageCleanUp(archives=["a"])), "registries clean-up --yes r"),
     "verification": (lambda c: c.begin_verification("r", "m", 3), "models verify --registry r m 3"),
     "policy": (lambda c: c.delete_policy(7), "ranger policies delete --yes 7"),
+    "an outside Ranger": (
+        lambda c: c.set_ranger_source(
+            "e", RangerSourceChange(url="https://r:6182", user="u", password=NASTY, service="s")
+        ),
+        "ranger source set --url https://r:6182 --service s --user u --password-file ranger.secret --every 30 e",
+    ),
+    "own policies": (lambda c: c.delete_ranger_source("e"), "ranger source delete --yes e"),
     "experiments": (
         lambda c: c.delete_experiments("p", ExperimentsChosen(experiment_ids=["7", "8"])),
         "experiments delete --project p --yes 7 8",

@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from registry_tui.cli import output, session
+from registry_tui.cli import ranger_source as source
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.ranger import (
@@ -29,6 +30,7 @@ services = session.new_app("Services: one for each RAZ-enabled environment, cm_s
 policies = session.new_app("Policies: who may do what with which objects.")
 app.add_typer(services, name="services")
 app.add_typer(policies, name="policies")
+app.add_typer(source.app, name="source")
 
 
 async def _service_names(client: RegistryClient) -> list[str]:
@@ -137,7 +139,9 @@ def create_policy(
         bool, typer.Option("--recursive/--not-recursive", help="Whether paths mean what is below too.")
     ] = True,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="Who is allowed; repeatable.")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", "-g", help="A group; repeatable.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", "-g", help="A group; machine users are only in public. Repeatable.")
+    ] = None,
     permission: Annotated[
         list[str] | None, typer.Option("--permission", "-p", help="read, write, list or delete; repeatable.")
     ] = None,

@@ -12,6 +12,7 @@ from registry_tui.schemas.ranger import (
     AuthorizeRequest,
     RangerPolicy,
     RangerService,
+    RangerSourceChange,
     ServiceDefinition,
 )
 
@@ -32,6 +33,15 @@ class Ranger(Transport):
     async def ranger_service(self, service: str) -> RangerService:
         """A service by its name or ID, or by its environment's."""
         return await self._ask(RangerService, "GET", f"{_API}/service/{segment(service)}")
+
+    async def set_ranger_source(self, environment: str, change: RangerSourceChange) -> RangerService:
+        """Lets an environment obey a service of an outside Ranger, whose policies are fetched first."""
+        path = f"/environments/{segment(environment)}/ranger-source"
+        return await self._ask(RangerService, "PUT", path, body=change)
+
+    async def delete_ranger_source(self, environment: str) -> RangerService:
+        """Brings an environment's own policies back."""
+        return await self._ask(RangerService, "DELETE", f"/environments/{segment(environment)}/ranger-source")
 
     async def policies(self, service: str | None = None) -> list[RangerPolicy]:
         """The policies of a service, or of all."""

@@ -5,6 +5,7 @@ Field names and defaults are those of Ranger's Java models (`agents-common/…/p
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,6 +70,38 @@ class ServiceDefinition(RangerSchema):
     options: dict[str, str] = {}
 
 
+class RangerSource(RangerSchema):
+    """An outside Ranger Admin whose policies an environment obeys, and how asking it went. Without its password."""
+
+    url: str
+    #: The name of the service there.
+    service: str
+    user: str | None = None
+    #: Seconds between questions.
+    every: float = 30.0
+    #: The version of the policies there.
+    policy_version: int = 0
+    #: When these policies came, and since when it gives none.
+    fetched_at: datetime
+    failing_since: datetime | None = None
+    #: Why it gives no policies now; empty while it does.
+    problem: str = ""
+    #: What of its policies cannot be obeyed here as it is meant.
+    notes: list[str] = []
+
+
+class RangerSourceChange(RangerSchema):
+    """Which outside Ranger Admin an environment shall obey. Without a password, that of the same user stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2000)
+    service: str = Field(max_length=255)
+    user: str | None = Field(default=None, max_length=255)
+    password: str | None = Field(default=None, max_length=4096, repr=False)
+    every: float = Field(default=30.0, ge=1, le=3600)
+
+
 class RangerService(RangerSchema):
     """A service whose access Ranger decides, e.g. `cm_s3`."""
 
@@ -86,6 +119,8 @@ class RangerService(RangerSchema):
     update_time: int | None = None
     created_by: str | None = None
     updated_by: str | None = None
+    #: The outside Ranger that its policies come from, which are read-only then.
+    source: RangerSource | None = None
 
 
 # -- policies ---------------------------------------------------------------------------------------------
@@ -110,7 +145,11 @@ class PolicyCondition(RangerSchema):
 
 
 class PolicyItem(RangerSchema):
-    """Who gets which permissions."""
+    """Who gets which permissions.
+
+    Machine users are in the group `public` alone, and have no role: other groups and roles count where the decision
+    point is asked about somebody who has them.
+    """
 
     accesses: list[PolicyItemAccess] = []
     users: list[str] = []

@@ -280,6 +280,8 @@ def remark(request: Outgoing) -> str:
     words = []
     if any(each["secret"] and each["value"] is not None for each in given or []):
         words.append("put each secret value into the file NAME.secret first")
+    if request.parts[-1:] == ("ranger-source",) and body.get("password"):
+        words.append("put the password into the file ranger.secret first")
     if given is not None and request.method == "PATCH":
         words.append("a variable that is taken away needs --unset-env NAME")
     return "; ".join(words)
@@ -363,6 +365,18 @@ def _rotate_secrets(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("secrets rotate", (), [*(("--kind", kind) for kind in body["kinds"]), ("--yes", True)])]
 
 
+def _set_ranger_source(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [
+        ("--url", body["url"]),
+        ("--service", body["service"]),
+        ("--user", body["user"]),
+        # A password is in no command line.
+        ("--password-file", "ranger.secret" if body["password"] else None),
+        ("--every", f"{body['every']:g}"),
+    ]
+    return [line("ranger source set", names, options)]
+
+
 _YES = ("--yes", True)
 _RANGER = "service/public/v2/api"
 _MODEL = "registries/*/models/*"
@@ -435,6 +449,8 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", f"{_RANGER}/policy/*", _policy),
     ("DELETE", f"{_RANGER}/policy/*", _simple("ranger policies delete", _YES)),
     ("POST", "secrets/rotate", _rotate_secrets),
+    ("PUT", "environments/*/ranger-source", _set_ranger_source),
+    ("DELETE", "environments/*/ranger-source", _simple("ranger source delete", _YES)),
     ("POST", "workflows/*/cancel", _simple("workflows cancel")),
     ("POST", "workflows/*/retry", _simple("workflows retry")),
 )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from registry_tui.schemas.ranger import PolicyItem, PolicyResource, RangerPolicy, RangerService, ServiceDefinition
+from registry_tui.schemas.ranger import (
+    PolicyItem,
+    PolicyResource,
+    RangerPolicy,
+    RangerService,
+    RangerSource,
+    ServiceDefinition,
+)
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import absolute, ago
 
 #: A policy's lists of conditions in the order of its form, with their words and Ranger's names for them.
 CONDITIONS = (
@@ -73,6 +82,16 @@ def period(policy: RangerPolicy) -> str:
         f"{each.start_time or 'ever'} to {each.end_time or 'ever'} {each.time_zone or 'UTC'}"
         for each in policy.validity_schedules
     )
+
+
+def outside(source: RangerSource) -> tuple[str, bool]:
+    """Where policies come from, as a line, and whether nothing comes from there now."""
+    place = f"service {safe(source.service, 60)} of Ranger at {safe(source.url, 100)}"
+    if source.failing_since is None:
+        return f"read-only: {place}, version {source.policy_version}, fetched {ago(source.fetched_at)}", False
+    kept = f"version {source.policy_version} of {absolute(source.fetched_at)} still counts"
+    since = f"gives nothing since {absolute(source.failing_since)}: {safe(source.problem, 200)}"
+    return f"read-only: {place} {since}; {kept}", True
 
 
 def _allowed_and_denied(allowed: Sequence[str], denied: Sequence[str]) -> str:

@@ -139,8 +139,13 @@ class ConditionForm(Form["PolicyItem"]):
             whole=self.machine_users.whole,
             placeholder="a person, or a machine user by its last part",
         )
-        yield Names("Groups", item.groups if item is not None else (), id="groups", placeholder="a group's name")
-        yield Names("Roles", item.roles if item is not None else (), id="roles", placeholder="a role's name")
+        yield Names(
+            "Groups",
+            item.groups if item is not None else (),
+            id="groups",
+            placeholder="machine users are in public only",
+        )
+        yield Names("Roles", item.roles if item is not None else (), id="roles", placeholder="machine users have none")
         has = {access.type for access in self._before if access.is_allowed is not False}
         ticks = [
             Tick((access.label or access.name).lower(), access.name in has, id=f"access-{number}")

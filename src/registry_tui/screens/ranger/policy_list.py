@@ -23,7 +23,7 @@ from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.facts import Fitted
 from registry_tui.widgets.page_cache import Fetch, Rows
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
-from registry_tui.wording.policies import all_permissions, everybody, paths
+from registry_tui.wording.policies import all_permissions, everybody, outside, paths
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import Cell
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from registry_tui.schemas.ranger import RangerPolicy, RangerService, ServiceDefinition
 
 ENABLED = (("yes", "enabled"), ("no", "disabled"))
+#: Actions that change policies, which only their own Ranger can.
+_CHANGES = frozenset({"create", "edit", "enable", "delete"})
 #: What the list is sorted by, of each sortable column.
 _ORDERS: dict[str, Callable[[RangerPolicy], Any]] = {
     "name": lambda row: row.name.casefold(),
@@ -173,6 +175,8 @@ class PoliciesScreen(ListScreen):
     def why_not(self, action: str) -> str | None:
         if self.refusal is not None:
             return self.refusal
+        if action in _CHANGES and self.service is not None and self.service.source is not None:
+            return f"they come from Ranger at {safe(self.service.source.url, 80)}, and are changed there"
         if action in ("create", "edit") and (self.service is None or self.definition is None):
             return "the service's resources and permissions are not known"
         return super().why_not(action)
@@ -271,8 +275,12 @@ def _searched(policy: RangerPolicy) -> str:
 def _facts(service: RangerService, definition: ServiceDefinition | None) -> Content:
     kind = service.type if definition is None else definition.label
     where = f"{service.configs.get('environment', '')}, bucket {service.configs.get('bucket', '')}"
-    return Content.assemble(
+    own = Content.assemble(
         (safe(service.name, 80), "bold"),
         (f"   {safe(kind, 40)} of {safe(where, 200)}", ""),
         (f"   version {service.policy_version or 0}", "$foreground-muted"),
     )
+    if service.source is None:
+        return own
+    words, failing = outside(service.source)
+    return Content("\n").join([own, Content.assemble((words, "$warning" if failing else "$foreground-muted"))])

@@ -187,6 +187,32 @@ class IdBrokerRow(Base):
     sync_error: Mapped[str] = mapped_column(default="")
 
 
+class RangerSourceRow(Base):
+    """The outside Ranger that an environment obeys, and the policies that it gave last, fitted to the environment."""
+
+    __tablename__ = "ranger_sources"
+
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str]
+    #: The name of the service there.
+    service: Mapped[str]
+    user: Mapped[str | None]
+    password: Mapped[str | None]
+    #: Seconds between questions.
+    every: Mapped[float]
+    #: The version of the policies there.
+    policy_version: Mapped[int]
+    definition: Mapped[dict[str, Any]]
+    #: Policies in Ranger's words.
+    policies: Mapped[list[Any]] = mapped_column(JSON)
+    #: What differs from there, for people.
+    notes: Mapped[list[str]]
+    #: When these policies came, and since when and why it gives none.
+    fetched_at: Mapped[datetime]
+    failing_since: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(default="")
+
+
 class WorkspaceRow(Base):
     __tablename__ = "workspaces"
     __table_args__ = (UniqueConstraint("environment_id", "name"),)

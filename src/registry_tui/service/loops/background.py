@@ -18,6 +18,7 @@ from registry_tui.service.operations import rotating
 from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.ranger import sources
 from registry_tui.service.registering import archiving
 from registry_tui.service.registries import storage_access
 
@@ -25,12 +26,14 @@ logger = logging.getLogger(__name__)
 
 #: Seconds of the first and the longest pause before a part that does not answer is asked again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+#: Seconds between looks for outside Rangers that are to be asked.
+SOURCES_EVERY = 0.5
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
 
 
 class Background:
-    """Three threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
+    """Four threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -46,7 +49,12 @@ class Background:
 
     def start(self) -> None:
         """Starts the threads."""
-        runs = (("start", self._start), ("pending-versions", self._archive_pending), ("minder", self._mind))
+        runs = (
+            ("start", self._start),
+            ("pending-versions", self._archive_pending),
+            ("minder", self._mind),
+            ("sources", self._ask_sources),
+        )
         for name, run in runs:
             thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             thread.start()
@@ -100,6 +108,16 @@ class Background:
             logger.info("ready")
         while not self._stopping.wait(CLEAN_UP_EVERY):
             self._until_done("clearing up", self._clean_up, told=False)
+
+    def _ask_sources(self) -> None:
+        """Asks outside Rangers for their policies, from the time on when this service's own start is done."""
+        while not self._stopping.wait(SOURCES_EVERY):
+            if not self.ready.is_set():
+                continue
+            try:
+                sources.ask_due(self._service)
+            except Exception:
+                logger.exception("asking outside Rangers")
 
     def _clean_up(self) -> None:
         projects.clean_up(self._service)

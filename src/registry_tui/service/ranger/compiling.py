@@ -79,6 +79,9 @@ def compile_for(
     statements: list[dict[str, Any]] = []
     exact = True
     for access in definition.access_types:
+        if access.name not in _ACTIONS and access.name != LIST:
+            # The store has nothing of that name; what it brings along is compiled by itself.
+            continue
         areas: dict[tuple[bool, bool], list[Area]] = {}
         for stance in stances(definition, policies, asker, access.name, moment):
             key = (stance.policy.policy_priority > 0, stance.denies)

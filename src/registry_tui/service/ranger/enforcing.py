@@ -51,6 +51,11 @@ def lock_of(environment_id: str) -> str:
     return f"ranger:{environment_id}"
 
 
+def definition_of(place: Place) -> ServiceDefinition:
+    """The definition of an environment's own service."""
+    return SERVICES[place.cloud][1]
+
+
 def enforce(service: Service, place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy]) -> bool:
     """Sets what the machine users of an environment may, from the next request on.
 

@@ -8,22 +8,37 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.schemas.ranger import RangerPolicy, RangerService, ServiceDefinition
+from registry_tui.schemas.ranger import RangerPolicy, RangerService, RangerSource, ServiceDefinition
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
-from registry_tui.service.errors import Missing
+from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerSourceRow
+from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.ranger.definitions import SERVICES
 from registry_tui.service.ranger.enforcing import Place, place_of
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is kept of one service."""
+    """What is kept of one service. With a source, definition and policies are those of an outside Ranger."""
 
     place: Place
     service: RangerService
     definition: ServiceDefinition
     policies: tuple[RangerPolicy, ...]
+
+    @property
+    def source(self) -> RangerSource | None:
+        """The outside Ranger whose policies count, instead of own ones."""
+        return self.service.source
+
+    def require_own(self) -> None:
+        """Raises WrongState where the policies come from an outside Ranger, which alone can change them."""
+        if self.source is not None:
+            raise WrongState(
+                f"The policies of environment {self.place.name} come from service {self.source.service} of Ranger at "
+                f"{self.source.url}, and cannot be changed here",
+                action="Change them there; "
+                f"`registry-tui ranger source delete {self.place.name}` brings back the environment's own policies",
+            )
 
 
 def all_known(service: Service) -> list[Known]:
@@ -49,28 +64,53 @@ def service_id(environment_id: str) -> int:
     return zlib.crc32(environment_id.encode()) >> 1
 
 
-def known_in(session: Session, row: EnvironmentRow) -> Known:
-    """What is kept of an environment's service; its registry is loaded."""
+def known_in(session: Session, row: EnvironmentRow, *, own: bool = False) -> Known:
+    """What is kept of an environment's service, whose registry is loaded; `own`: without its outside Ranger."""
     place = place_of(row)
-    definition = SERVICES[place.cloud][1]
-    query = select(RangerPolicyRow).where(RangerPolicyRow.environment_id == row.id).order_by(RangerPolicyRow.id)
+    source = None if own else session.get(RangerSourceRow, row.id)
+    kind = SERVICES[place.cloud][1]
+    definition = kind if source is None else ServiceDefinition.model_validate(source.definition)
     described = RangerService(
         id=service_id(row.id),
         guid=row.id,
         name=row.ranger_service or place.service,
-        type=definition.name,
+        type=kind.name,
         display_name=place.service,
         description=f"Environment {row.name}, bucket {row.bucket}",
         policy_version=row.policy_version,
         configs={"environment": row.name, "bucket": row.bucket},
         create_time=int(row.created_at.timestamp() * 1000),
         created_by=row.creator,
+        source=None if source is None else described_source(source),
     )
-    policies = tuple(
-        RangerPolicy.model_validate({**found.document, "id": found.id, "service": described.name})
+    return Known(place, described, definition, _policies(session, row.id, described.name, source))
+
+
+def described_source(row: RangerSourceRow) -> RangerSource:
+    """An outside Ranger for people: without its password."""
+    return RangerSource(
+        url=row.url,
+        service=row.service,
+        user=row.user,
+        every=row.every,
+        policy_version=row.policy_version,
+        fetched_at=row.fetched_at,
+        failing_since=row.failing_since,
+        problem=row.problem,
+        notes=row.notes,
+    )
+
+
+def _policies(
+    session: Session, environment_id: str, name: str, source: RangerSourceRow | None
+) -> tuple[RangerPolicy, ...]:
+    if source is not None:
+        return tuple(RangerPolicy.model_validate({**each, "service": name}) for each in source.policies)
+    query = select(RangerPolicyRow).where(RangerPolicyRow.environment_id == environment_id).order_by(RangerPolicyRow.id)
+    return tuple(
+        RangerPolicy.model_validate({**found.document, "id": found.id, "service": name})
         for found in session.scalars(query)
     )
-    return Known(place, described, definition, policies)
 
 
 def _environments() -> Select[EnvironmentRow]:

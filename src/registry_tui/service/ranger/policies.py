@@ -129,6 +129,7 @@ def create_policy(service: Service, principal: Principal, policy: RangerPolicy) 
     resource = _resource(known, policy)
     with events.recording(service, principal, "policy.create", resource):
         permissions.require_administrator(principal, _CHANGE)
+        known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
         def add(now: Known) -> list[RangerPolicy]:
@@ -146,10 +147,10 @@ def update_policy(
 
     The version in `policy` decides nothing, as with Ranger: an older policy can be put back.
     """
-    before = _policy_row(service, id_)
-    known = known_service(service, before.environment_id)
+    known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.update", Resource("policy", str(id_), before.name)):
         permissions.require_administrator(principal, _CHANGE)
+        known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
         def replace(now: Known) -> list[RangerPolicy]:
@@ -166,14 +167,15 @@ def update_policy(
 
 def delete_policy(service: Service, principal: Principal, id_: int) -> None:
     """Deletes a policy; what only it gave is refused from the next request on. Raises Missing, NotPermitted."""
-    before = _policy_row(service, id_)
+    known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.delete", Resource("policy", str(id_), before.name)):
         permissions.require_administrator(principal, _CHANGE)
+        known.require_own()
 
         def remove(now: Known) -> list[RangerPolicy]:
             return [each for each in now.policies if each.id != id_]
 
-        _change(service, before.environment_id, principal.name, remove)
+        _change(service, known.place.environment_id, principal.name, remove)
 
 
 def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -> RangerPolicy:
@@ -181,6 +183,7 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
     known = known_service(service, policy.service)
     with events.recording(service, principal, "policy.apply", _resource(known, policy)) as told:
         permissions.require_administrator(principal, _CHANGE)
+        known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
         def add(now: Known) -> list[RangerPolicy]:
@@ -211,10 +214,15 @@ def edit(service: Service, environment_id: str, actor: str, change: Callable[[Kn
 
 
 def _change(service: Service, environment_id: str, actor: str, change: Callable[[Known], list[RangerPolicy]]) -> Known:
-    """Enforces what the change makes of the policies, then keeps it; one change of an environment at a time."""
+    """Enforces what the change makes of the policies, then keeps it; one change of an environment at a time.
+
+    Raises WrongState for a change of policies that come from outside.
+    """
     with service.locks.of(enforcing.lock_of(environment_id)):
         known = known_service(service, environment_id)
         after = change(known)
+        if after != list(known.policies):
+            known.require_own()
         enforcing.enforce(service, known.place, known.definition, after)
         try:
             if after != list(known.policies):
@@ -271,12 +279,13 @@ def _require_version(there: RangerPolicy, version: int | None) -> None:
         )
 
 
-def _policy_row(service: Service, id_: int) -> RangerPolicyRow:
-    with service.database.reading() as session:
-        row = session.get(RangerPolicyRow, id_)
-    if row is None:
-        raise _gone(id_)
-    return row
+def _policy(service: Service, id_: int) -> tuple[Known, RangerPolicy]:
+    """A policy that counts, with its service. Raises Missing."""
+    for known in all_known(service):
+        for policy in known.policies:
+            if policy.id == id_:
+                return known, policy
+    raise _gone(id_)
 
 
 def _gone(id_: int) -> Missing:

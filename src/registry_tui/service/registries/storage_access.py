@@ -14,7 +14,7 @@ from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, no
 from registry_tui.service.idbroker import mappings, synchronizing
 from registry_tui.service.ranger import policies as ranger
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
-from registry_tui.service.ranger.known import Known
+from registry_tui.service.ranger.known import Known, known_service
 from registry_tui.service.ranger.shaping import replaced
 
 #: Where the projects of an environment keep what their runs logged.
@@ -26,19 +26,32 @@ def grant(service: Service, row: RegistryRow, actor: str) -> None:
     user = _user(row)
     if row.environment.raz_enabled:
         ranger.ensure(service, row.environment_id)
+        known_service(service, row.environment_id).require_own()
         ranger.edit(service, row.environment_id, actor, lambda known: _with_access(known, row, user))
     else:
         mappings.map_to_data_access(service, row.environment_id, _crn(row))
         synchronizing.run(service, row.environment_id)
 
 
+def decided_outside(service: Service, row: RegistryRow) -> bool:
+    """Whether an outside Ranger decides about the machine user, so that nothing here grants or revokes."""
+    environment = row.environment
+    if not environment.raz_enabled or environment.ranger_service is None:
+        return False
+    return known_service(service, environment.id).source is not None
+
+
 def revoke(service: Service, row: RegistryRow, actor: str) -> None:
-    """Takes every access of the machine user away, whichever policy gave it. Raises PartUnavailable."""
+    """Takes every access of the machine user away, whichever policy gave it.
+
+    Raises PartUnavailable, WrongState where an outside Ranger decides.
+    """
     user = _user(row)
     if not row.environment.raz_enabled:
         mappings.unmap(service, row.environment_id, _crn(row))
         synchronizing.run(service, row.environment_id)
     elif row.environment.ranger_service is not None:
+        known_service(service, row.environment_id).require_own()
         ranger.edit(service, row.environment_id, actor, lambda known: _without(known.policies, user))
     service.stores.users.delete_policy(user)
     _note(service, row.id, StorageAccess.NOT_GRANTED)

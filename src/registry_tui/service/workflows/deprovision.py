@@ -127,7 +127,9 @@ def _remove_user(context: StepContext) -> Mapping[str, Any]:
     """Before the archives, so that a registration that is still under way cannot store any more."""
     row = _row(context)
     if row.machine_user_workload_name:
-        storage_access.revoke(context.service, row, context.principal.name)
+        # What an outside Ranger says about a user that is gone reaches nothing.
+        if not storage_access.decided_outside(context.service, row):
+            storage_access.revoke(context.service, row, context.principal.name)
         context.service.stores.users.delete_user(row.machine_user_workload_name)
         context.log(f"machine user {row.machine_user_workload_name} removed")
     return _EMPTIED

@@ -96,13 +96,16 @@ def _grant(context: StepContext) -> None:
     if not row.grant_storage_access:
         context.log("storage access is not granted yet: `registry-tui registries grant-storage` does", "warning")
         return
+    if storage_access.decided_outside(context.service, row):
+        context.log("storage access is decided by the environment's outside Ranger", "warning")
+        return
     storage_access.grant(context.service, row, context.principal.name)
     context.log(f"may use s3://{row.environment.bucket}/{row.prefix}/ and read run artifacts")
 
 
 def _revoke(context: StepContext) -> None:
     row = registries.load(context.service, context.resource.id)
-    if row is not None:
+    if row is not None and not storage_access.decided_outside(context.service, row):
         storage_access.revoke(context.service, row, context.principal.name)
 
 

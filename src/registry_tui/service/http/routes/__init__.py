@@ -16,6 +16,7 @@ MODULES = (
     "places",
     "people",
     "registries",
+    "ranger_source",
     "tracking",
     "models",
     "deployments",

@@ -1,0 +1,39 @@
+"""Routes of outside Rangers, whose policies environments obey; how it stands is part of an environment's service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from registry_tui.schemas.ranger import RangerService, RangerSourceChange
+from registry_tui.service.core.context import Principal
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.ranger import sources
+
+router = new_router("ranger")
+
+
+def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
+    """The acting principal, who may set where policies come from; asked before all else."""
+    verb = "set" if request.method == "PUT" else "delete"
+    sources.require_source_change(service, principal, verb, str(request.path_params["environment"])[:200])
+    return principal
+
+
+Changing = Annotated[Principal, Depends(changing_dependency)]
+
+
+@router.put("/environments/{environment}/ranger-source")
+def set_ranger_source(
+    service: ServiceIn, principal: Changing, environment: str, request: RangerSourceChange
+) -> RangerService:
+    """Lets an environment obey a service of an outside Ranger, whose policies are fetched and enforced at once."""
+    return sources.set_source(service, principal, environment, request)
+
+
+@router.delete("/environments/{environment}/ranger-source")
+def delete_ranger_source(service: ServiceIn, principal: Changing, environment: str) -> RangerService:
+    """Brings the environment's own policies back."""
+    return sources.delete_source(service, principal, environment)
