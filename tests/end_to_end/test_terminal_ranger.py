@@ -46,7 +46,10 @@ def raz(request: pytest.FixtureRequest, own_platform: Platform) -> Iterator[Raz]
     name = unique("rz")
     platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=name, cloud=request.param)))
     platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=f"{name}-w", environment=name)))
-    wanted = RegistryCreate(environment=name, grant_storage_access=False)
+    nfs = (
+        {} if request.param is Cloud.AWS else {"existing_nfs": "nfs.example.com:/models", "nfs_protocol_version": "4.1"}
+    )
+    wanted = RegistryCreate.model_validate({"environment": name, "grant_storage_access": False, **nfs})
     made = platform.ask(lambda client: client.create_registry(wanted))
     done = platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
     assert done.status is WorkflowStatus.SUCCEEDED, done.error

@@ -64,8 +64,11 @@ class Fitted:
 
 def check_address(address: Address) -> None:
     """Raises InvalidInput for an address that cannot be asked, or that would show a password to others."""
-    parts = urlsplit(address.url)
     problems = []
+    try:
+        parts = urlsplit(address.url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         problems.append(FieldProblem(field="url", message="must look like https://ranger.example.com:6182"))
     elif parts.username or parts.password or parts.query or parts.fragment:

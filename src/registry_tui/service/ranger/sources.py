@@ -106,9 +106,11 @@ def ask_due(service: Service) -> None:
         with polls.guard:
             if polls.due.get(id_, 0.0) > time.monotonic():
                 continue
-        ask(service, id_)
-        with polls.guard:
-            polls.due[id_] = time.monotonic() + every
+        try:
+            ask(service, id_)
+        finally:
+            with polls.guard:
+                polls.due[id_] = time.monotonic() + every
 
 
 def ask(service: Service, environment_id: str) -> None:
