@@ -127,7 +127,7 @@ def test_access_is_granted_in_ranger_and_the_refused_registration_finishes(raz: 
         screen.press("enter")
         wait_for(lambda: screen.text.count(whole) == 1 and "machine user of" not in screen.text, what="the whole name")
         screen.press("enter")
-        screen.shows("Policy all", "Valid from", whole)
+        screen.shows("Policy all", "Exclude from deny", whole)
         # Below the conditions: deny everything else, then a field, in which enter saves.
         screen.press("tab", "tab", "enter")
         screen.shows("is saved; the next request to the store obeys")

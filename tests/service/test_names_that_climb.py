@@ -31,6 +31,7 @@ BODIES: dict[str, Any] = {
     "ExperimentUpdate": {"name": "changed"},
     "ExperimentsChosen": {"experiment_ids": ["1"]},
     "RangerPolicy": {"name": "changed", "service": "cm_s3"},
+    "RangerSourceChange": {"url": "http://127.0.0.1:9", "service": "cm_s3"},
     "ModelUpdate": {"description": "changed"},
     "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
     "RegistryDelete": {"force": True},
