@@ -1,0 +1,112 @@
+"""Requests that schemathesis makes up from the API's own description: nothing breaks, and nothing is undocumented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from support.forwarding import forwarded
+from support.platforms import Platform, unique
+
+#: Requests to each operation, the same in every run.
+EXAMPLES = 3
+#: Answers that do not end.
+ENDLESS = {"/api/v1/stream"}
+#: Headers that say who asks.
+WHO = ("authorization", "x-registry-user")
+#: Lists of what a request could make, change or take away.
+LISTS = ("environments", "workspaces", "projects", "registries", "users", "deployments", "keys", "workflows")
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+#: Seconds that an answer may take on a busy machine.
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def address(own_platform: Platform) -> Iterator[str]:
+    """An address that leads to the service of a platform on which anything may be made and deleted."""
+    with forwarded(own_platform.home.service_socket) as url:
+        yield url
+
+
+def _ask(operation: Any, address: str, headers: dict[str, str], checks: list[Any], statuses: list[int]) -> None:
+    """Sends the examples of one operation, and checks each answer."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(case=operation.as_strategy())
+    def ask(case: Any) -> None:
+        for name in [name for name in case.headers or () if name.lower() in WHO]:
+            del case.headers[name]  # who asks is not made up
+        response = case.call(base_url=address, headers=headers, timeout=PATIENCE)
+        statuses.append(response.status_code)
+        case.validate_response(response, checks=checks)
+
+    ask()
+
+
+def asked(address: str, headers: dict[str, str], checks: list[Any]) -> dict[str, list[int]]:
+    """The statuses that each operation answered; an answer that fails a check fails the test with all of them."""
+    schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
+    statuses: dict[str, list[int]] = {}
+    wrong: list[str] = []
+    for found in schema.get_all_operations():
+        operation: Any = found.ok()  # type: ignore[union-attr]
+        if operation.path in ENDLESS:
+            continue
+        name = f"{operation.method.upper()} {operation.path}"
+        statuses[name] = []
+        try:
+            _ask(operation, address, headers, checks, statuses[name])
+        except Exception as error:
+            wrong.append(f"{name}: {error}"[:3000])
+    assert not wrong, "\n\n".join(wrong)
+    return statuses
+
+
+def test_made_up_requests_of_an_administrator_break_nothing(address: str) -> None:
+    statuses = asked(address, {}, CHECKS)
+    assert len(statuses) > 80
+    assert all(status < 500 for answers in statuses.values() for status in answers)
+    assert [answers for answers in statuses.values() if 200 in answers], "some of them are carried out"
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": f"Bearer rtu_x_{'0' * 40}"}, {"X-Registry-User": unique("no")}])
+def test_made_up_requests_of_nobody_change_nothing(address: str, headers: dict[str, str]) -> None:
+    def state() -> list[Any]:
+        with httpx.Client(base_url=f"{address}/api/v1", timeout=PATIENCE) as http:
+            lists = (
+                "environments",
+                "workspaces",
+                "projects",
+                "registries",
+                "users",
+                "deployments",
+                "keys",
+                "workflows",
+            )
+            return [http.get(f"/{name}", params={"page_size": 1000}).raise_for_status().json() for name in lists]
+
+    before = state()
+    statuses = asked(address, headers, [not_a_server_error, content_type_conformance])
+    done = {name for name, answers in statuses.items() if any(status < 400 for status in answers)}
+    # What says only that the service runs.
+    assert done <= {"GET /api/v1/health"}, done
+    assert state() == before
