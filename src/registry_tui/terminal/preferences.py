@@ -36,9 +36,10 @@ NAMED_KEYS = frozenset(
         *(f"f{number}" for number in range(1, 25)),
     }
 )
-_MODIFIED = re.compile(r"((?:ctrl|shift|alt)\+)+(.+)")
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+#: Patterns that few settings need: compiled with the first use, not before the first paint.
+_MODIFIED = r"((?:ctrl|shift|alt)\+)+(.+)"
+_COLOR = r"#[0-9a-fA-F]{6}"
+_NAME = r"[a-z0-9][a-z0-9-]{0,30}"
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _themes(table: Mapping[str, Any], problems: list[str]) -> tuple[UserTheme, .
     found = []
     for name, values in table.items():
         where = f"themes.{name}"
-        if not _NAME.fullmatch(name) or name in BUILT_IN_THEMES:
+        if not re.fullmatch(_NAME, name) or name in BUILT_IN_THEMES:
             problems.append(f"{where}: choose another name, of small letters, digits and hyphens")
         elif not isinstance(values, Mapping):
             problems.append(f"{where}: write a table, [{where}]")
@@ -282,7 +283,7 @@ def _theme(name: str, values: Mapping[str, Any], problems: list[str]) -> UserThe
             continue
         if key not in COLORS:
             problems.append(f"themes.{name}.{key}: there is no such colour; there are {', '.join(COLORS)}")
-        elif not isinstance(value, str) or not _COLOR.fullmatch(value):
+        elif not isinstance(value, str) or not re.fullmatch(_COLOR, value):
             problems.append(f"themes.{name}.{key}: write a colour as “#5fb3b3”")
         else:
             colors[key] = value
@@ -386,7 +387,7 @@ def _key(text: str) -> str | None:
     lowered = known.get(lowered, lowered)
     if lowered in NAMED_KEYS:
         return lowered
-    if (modified := _MODIFIED.fullmatch(lowered)) and (base := _key(modified[2])) is not None:
+    if (modified := re.fullmatch(_MODIFIED, lowered)) and (base := _key(modified[2])) is not None:
         return lowered[: modified.start(2)] + base
     names = {action.key for actions in ALL.values() for action in actions}
     return text if text in names else None

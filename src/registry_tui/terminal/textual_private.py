@@ -35,13 +35,16 @@ USED: dict[str, tuple[str, ...] | None] = {
     "textual._compositor:ChopsUpdate.__init__": ("self", "chops", "spans", "chop_ends"),
     "textual._compositor:CompositorUpdate.render_segments": ("self", "console"),
     "textual._styles_cache:StylesCache.get_inner_outer": ("cls", "base_background", "background"),
+    "textual.app:App._batch_count": None,
     "textual.app:App._display": ("self", "screen", "renderable"),
+    "textual.app:App._end_batch": ("self",),
     "textual.app:App._load_screen_css": ("self", "screen"),
     "textual.app:App._start_widget": ("self", "parent", "widget"),
     "textual.app:App._driver": None,
     "textual.app:App._clipboard": None,
     "textual.css.stylesheet:Stylesheet._parse_cache": None,
     "textual.screen:Screen._compositor": None,
+    "textual.screen:Screen._compositor_refresh": ("self",),
     "textual.screen:Screen._pop_result_callback": ("self",),
     "textual.screen:Screen._result_callbacks": None,
     "textual.widget:Widget._vertical_scrollbar": None,
@@ -61,6 +64,11 @@ class PaintingApp(App[None]):
         if isinstance(renderable, CompositorUpdate):
             renderable = self.painted(renderable)
         super()._display(screen, renderable)
+
+    def _end_batch(self) -> None:
+        super()._end_batch()
+        if self.screen_stack and isinstance(self.screen, LowestScreen):
+            self.screen.draw_first()
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
         """Adds the screen's styles to those that are parsed; Textual would parse all again, and style every widget."""
@@ -88,9 +96,22 @@ def forget_drawn() -> None:
 class LowestScreen(Screen[None]):
     """A screen that may be the lowest of its stack and be switched there, with a compositor of its own."""
 
+    _was_drawn = False
+
     def compose_with(self, compositor: Compositor) -> None:
         """Draws with this compositor from now on."""
         self._compositor = compositor
+
+    def _compositor_refresh(self) -> None:
+        # The program starts within a batch: Textual draws its first page there, and sends nothing of it.
+        if self._was_drawn or not getattr(self.app, "_batch_count", 0):
+            self._was_drawn = True
+            super()._compositor_refresh()
+
+    def draw_first(self) -> None:
+        """Draws the page, unless it was drawn; a batch has ended."""
+        if not self._was_drawn:
+            self.call_later(self._compositor_refresh)
 
     def _pop_result_callback(self) -> None:
         # Textual gives its lowest screen none, and takes one from it when it is switched.

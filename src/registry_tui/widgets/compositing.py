@@ -10,6 +10,32 @@ from textual.strip import Strip
 from registry_tui.terminal.textual_private import DrawingCompositor
 
 
+class _Covered:
+    """The columns of each line that are drawn already."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+
+    def add(self, part: Region) -> None:
+        """Counts a part as drawn."""
+        for y in part.line_range:
+            first, last = part.column_span
+            apart = []
+            for start, end in self._spans.get(y, ()):
+                if start > last or end < first:
+                    apart.append((start, end))
+                else:
+                    first, last = min(first, start), max(last, end)
+            self._spans[y] = [*apart, (first, last)]
+
+    def hides(self, part: Region) -> bool:
+        """Whether all of a part is drawn already. Spans that touch are one, so one span has to hold a line of it."""
+        first, last = part.column_span
+        return all(
+            any(start <= first and last <= end for start, end in self._spans.get(y, ())) for y in part.line_range
+        )
+
+
 class SeenCompositor(DrawingCompositor):
     """Draws the same as Textual's, which also draws what lies behind, and what only shares a line with the change.
 
@@ -20,12 +46,16 @@ class SeenCompositor(DrawingCompositor):
         whole = self.size.region
         crop = whole if crop is None else crop
         lines = Region(whole.x, crop.y, whole.width, crop.height)
+        covered = _Covered()
         for widget, (region, clip) in self.visible_widgets.items():
             if not region.intersection(clip).overlaps(crop):
                 continue
             # All columns: where widgets are cut is where others begin, which need not be where the change does.
             part = region.intersection(clip).intersection(lines)
+            if covered.hides(part):
+                continue
             yield region, part, widget.render_lines(part.translate((-region.x, -region.y)))
             if part.contains_region(crop):
                 # Widgets are opaque: nobody sees what is behind this one.
                 return
+            covered.add(part)

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 Row = TypeVar("Row")
 RowT = TypeVar("RowT", covariant=True)
@@ -128,6 +128,9 @@ class _Walk(Generic[Row]):
 
 class PageCache(Generic[Row]):
     """A list of rows of which only some pages are in memory. Rows are named by `key` over refreshes."""
+
+    #: Tells it from a `TreeCache` where that one need not be imported.
+    is_tree: ClassVar[Literal[False]] = False
 
     def __init__(
         self, fetch: Fetch[Row], key: Callable[[Row], str], *, reversible: bool = False, max_pages: int = 24

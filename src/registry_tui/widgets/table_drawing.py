@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
 from registry_tui.widgets.table_layout import INDENT, Layout, cell_of
-from registry_tui.widgets.tree_cache import Branch
 from registry_tui.wording.text import fit, safe, shortened
+
+if TYPE_CHECKING:
+    from registry_tui.widgets.tree_cache import Branch
 
 #: One sorted column: its key, and whether downwards.
 Sort = tuple[str, bool]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -14,13 +14,15 @@ from textual.strip import Strip
 from registry_tui.terminal.textual_private import own_scroll_bar
 from registry_tui.widgets.awaited import LOADING, Awaiting
 from registry_tui.widgets.line_filters import filtered
-from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.scroll_bar import TableScrollBar
 from registry_tui.widgets.table_drawing import Pen, Sort, header_line, row_line, sort_sign, text_line, waiting_line
 from registry_tui.widgets.table_layout import INDENT, Column, Layout, lay_out, measure
 from registry_tui.widgets.table_messages import Empty
-from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from registry_tui.widgets.page_cache import PageCache
+    from registry_tui.widgets.tree_cache import TreeCache
 
 Row = TypeVar("Row")
 #: Styles of a line's parts: the tones of `words.Cell`, and marks.
@@ -86,6 +88,12 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         return self._source
 
     @property
+    def as_tree(self) -> TreeCache[Row] | None:
+        """The list that is shown, when its rows can be opened."""
+        source = self._source
+        return source if source is not None and source.is_tree is True else None
+
+    @property
     def columns(self) -> list[Column[Row]]:
         return self._columns
 
@@ -137,7 +145,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        indent = self._source.levels * INDENT if isinstance(self._source, TreeCache) else 0
+        indent = 0 if self.as_tree is None else self.as_tree.levels * INDENT
         signs = {key: len(sort_sign(self.sorted_by, number)) for number, (key, _) in enumerate(self.sorted_by)}
         available = max(10, self.size.width - 3)
         layout = lay_out(self._columns, self._natural, available, self._offset, indent, signs)
@@ -215,7 +223,7 @@ class TableView(Awaiting, ScrollView, Generic[Row]):
             return waiting_line(pen, width)
         key = source.key(row)
         marked = key in self.marked
-        branch = source.branch(index) if isinstance(source, TreeCache) else None
+        branch = source.branch(index) if source.is_tree is True else None
         drawn_as = (key, at_cursor and pen, marked, branch, width)
         line = self._lines.get(drawn_as)
         if line is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from registry_tui.widgets.page_cache import PageCache, PageLike, Step
 
@@ -41,6 +41,8 @@ class _Open(Generic[Row]):
 
 class TreeCache(Generic[Row]):
     """A tree of which only some pages are in memory; see the module for how to make one."""
+
+    is_tree: ClassVar[Literal[True]] = True
 
     def __init__(
         self, rows: PageCache[Row], *, can_open: Callable[[Row], bool], children: Callable[[Row], PageCache[Row]]

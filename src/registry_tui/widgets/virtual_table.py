@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 
 from registry_tui.widgets import table_messages as messages
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED
-from registry_tui.widgets.page_cache import PageCache, PageLike, Step
 from registry_tui.widgets.table_drawing import Sort
 from registry_tui.widgets.table_layout import INDENT, LEAD, Column
 from registry_tui.widgets.table_marks import MarkingView
 from registry_tui.widgets.table_messages import Empty
-from registry_tui.widgets.tree_cache import TreeCache
+
+if TYPE_CHECKING:
+    from registry_tui.widgets.page_cache import PageCache, PageLike, Step
+    from registry_tui.widgets.tree_cache import TreeCache
 
 __all__ = ["Column", "Empty", "Sort", "VirtualTable"]
 
@@ -311,8 +313,8 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
     def action_left(self) -> None:
         if self._offset:
             self.action_shift(-1)
-        elif not self._collapse(self._cursor) and isinstance(self._source, TreeCache):
-            above = self._source.parent(self._cursor)
+        elif not self._collapse(self._cursor) and self.as_tree is not None:
+            above = self.as_tree.parent(self._cursor)
             if above is not None:
                 self._move_to(above)
 
@@ -327,10 +329,10 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self._redraw()
 
     def _expand(self, index: int) -> bool:
-        return isinstance(self._source, TreeCache) and self._fold(index, self._source.expand(index), self.Expand)
+        return self.as_tree is not None and self._fold(index, self.as_tree.expand(index), self.Expand)
 
     def _collapse(self, index: int) -> bool:
-        return isinstance(self._source, TreeCache) and self._fold(index, self._source.collapse(index), self.Collapse)
+        return self.as_tree is not None and self._fold(index, self.as_tree.collapse(index), self.Collapse)
 
     def _fold(self, index: int, rows: int | None, message: type[messages.RowMessage]) -> bool:
         """Draws after `rows` came (or, negative, went) below a row; False when it could not be opened or closed."""
@@ -395,9 +397,9 @@ class VirtualTable(MarkingView[Row], Generic[Row], can_focus=True):
             self._move_to(index)
 
     def _is_triangle(self, x: int, index: int) -> bool:
-        if not isinstance(self._source, TreeCache):
+        if self.as_tree is None:
             return False
-        branch = self._source.branch(index)
+        branch = self.as_tree.branch(index)
         if branch is None or not branch.can_open:
             return False
         left = LEAD + branch.depth * INDENT

@@ -116,13 +116,13 @@ def memory(count: int | None) -> str:
     return f"{value:.0f} MiB" if value < 1024 else f"{value / 1024:.1f} GiB"
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?"
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def parse_size(text: str) -> int:
     """Bytes from `512M`, `1.5 GiB` or a number. Raises ValueError."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     if found is None:
         raise ValueError(f"{text!r} is not a size like 512M or 2G")
     return int(float(found[1]) * _UNITS[found[2].lower()])

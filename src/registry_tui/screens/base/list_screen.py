@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.widget import Widget
@@ -13,9 +13,11 @@ from registry_tui.screens.base.filter_bar import FilterBar
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.table_list import TableList
 from registry_tui.widgets.page_cache import PageCache
-from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, Empty, Sort, VirtualTable
 from registry_tui.wording.words import Cell
+
+if TYPE_CHECKING:
+    from registry_tui.widgets.tree_cache import TreeCache
 
 
 class ListScreen(TableList, FrameScreen):
