@@ -71,7 +71,9 @@ def test_places_and_their_registry_come_and_go(platform: Platform) -> None:
     assert "request ID:" in denied.stderr
 
     granted = ask(platform, "registries", "revoke-storage", registry["name"])["storage_access"]
-    assert granted == "not granted"
+    assert granted == registry["storage_access"] == "not granted"
+    shown = platform.command("registries", "show", registry["name"]).stdout
+    assert f"not granted: `registry-tui registries grant-storage {registry['name']}` grants it" in shown
     assert ask(platform, "registries", "grant-storage", registry["name"])["storage_access"] == "granted"
     listed = platform.command("registries", "list", "-e", environment).stdout.splitlines()
     assert listed[0].startswith("NAME ")

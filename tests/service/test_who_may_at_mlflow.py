@@ -34,7 +34,7 @@ def sealed(own_platform: Platform) -> Iterator[Sealed]:
 def doors(own_platform: Platform) -> list[tuple[str, str]]:
     """Every route of the running server's application."""
     with other_process() as process:
-        return process.submit(routes_of, own_platform.home.root).result(timeout=180)
+        return process.submit(routes_of, own_platform.home.root).result(timeout=600)
 
 
 def test_every_route_of_mlflow_has_a_rule(doors: list[tuple[str, str]]) -> None:

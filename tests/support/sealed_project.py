@@ -315,7 +315,7 @@ def _fill(sealed: Sealed) -> None:
         assert found["status"] != "FAILED_REGISTRATION", found
         return bool(found["status"] == "READY")
 
-    wait_for(ready_version, what="the version to be stored")
+    wait_for(ready_version, what="the version to be stored", timeout=300)
     make("registered-models/create", {"name": f"{word}-prompt", "tags": PROMPT}, "2.0")
     text = [*PROMPT, {"key": "mlflow.prompt.text", "value": word}]
     make("model-versions/create", {"name": f"{word}-prompt", "source": "prompt-template", "tags": text}, "2.0")

@@ -14,7 +14,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess, WorkspaceSync
 from registry_tui.schemas.storage import (
     MAX_CLEAN_UP,
     ArchiveState,
@@ -64,6 +64,13 @@ MODELS = [
 ]
 
 
+def _access(found: ModelRegistry) -> str:
+    """Whether the machine user may use its storage, and how to let it."""
+    if found.storage_access is StorageAccess.GRANTED:
+        return found.storage_access
+    return f"{found.storage_access}: `registry-tui registries grant-storage {found.name}` grants it"
+
+
 def _print(found: ModelRegistry, as_json: bool) -> None:
     fields: dict[str, object] = {
         "name": found.name,
@@ -80,7 +87,7 @@ def _print(found: ModelRegistry, as_json: bool) -> None:
         "updated": found.updated_at,
         "machine user": found.machine_user_workload_name,
         "machine user CRN": found.machine_user_crn,
-        "storage access": found.storage_access,
+        "storage access": _access(found),
         "storage": f"s3://{found.bucket}/{found.prefix} at {found.endpoint}",
         "MLflow workspace": found.mlflow_workspace,
         "version": found.version,
