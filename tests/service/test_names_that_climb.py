@@ -14,7 +14,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
-from registry_tui.schemas.people import UserTokenCreate
+from registry_tui.schemas.people import GroupChange, UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Environment, EnvironmentCreate, Role, WorkspaceCreate
 from support import served
 from support.client_questions import MARKED, arguments, questions, sent_parts
@@ -43,12 +43,14 @@ BODIES: dict[str, Any] = {
     "RunVersionsAsked": {"run_ids": ["0" * 32]},
     "StorageCleanUp": {"archives": ["a/b"]},
     "TestRequest": {"body": "{}"},
+    "GroupChange": {"description": "changed"},
+    "RolesChange": {"roles": ["MLAdmin"]},
     "UserChange": {"full_name": "changed"},
     "UserTokenCreate": {"name": "changed"},
     "VersionUpdate": {"notes": "changed"},
 }
 #: Calls of the client that make what they name.
-MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user")}
+MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user"), ("put_group", "group")}
 #: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
 SEARCHED_IN = {
@@ -92,6 +94,8 @@ class Places:
             "replica": "0",
             "key": self.key,
             "token": self.token,
+            "group": "some-group",
+            "to": "nobody-at-all",
             "workflow": self.workflow,
             "event": 1,
             "metric": "loss",
@@ -117,6 +121,7 @@ def places(platform: Platform) -> Iterator[Places]:
         environment = await client.create_environment(EnvironmentCreate(name=unique("climb")))
         await client.create_workspace(WorkspaceCreate(name="team", environment=environment.name))
         key = (await client.create_key(ApiKeyCreate(name=unique("key")))).api_key.id
+        await client.put_group("some-group", GroupChange())
         token = (await client.create_token("somebody", UserTokenCreate(name=unique("token")))).user_token.id
         return Places(made, deployment, environment, key, (await client.workflows()).items[0].id, token)
 
@@ -139,6 +144,8 @@ async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
         "deployment": (await client.deployment(places.deployment.id)).model_dump(include={"revision", "description"}),
         "key": [each.revoked_at for each in (await client.keys()).items if each.id == places.key],
         "tokens": [each.model_dump() for each in tokens],
+        "group": (await client.group("some-group")).model_dump(),
+        "roles": [each.model_dump() for each in (await client.environment_roles(places.environment.id)).items],
         "somebody": (await client.user("somebody")).model_dump(),
         "environment": (await client.environment(places.environment.id)).model_dump(),
         "workspace": (await client.workspace(f"{places.environment.name}/team")).model_dump(),
@@ -236,7 +243,11 @@ async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform,
                     target = path.replace("{registry}", str(places.names["registry"]))
                     status, _, text = raw(platform, method.upper(), f"{target}?{name}={form}")
                     assert status == 422, f"{method} {path}?{name}={form} answers {status}: {text[:300]}"
-    assert checked == {"environment", "workspace", "project", "registry", "model", "serviceName", "servicename"}
+    assert checked == {
+        *("environment", "workspace", "project", "registry", "model", "to"),
+        "serviceName",
+        "servicename",
+    }
 
 
 async def test_no_method_of_the_client_reaches_another_resource(client: RegistryClient, places: Places) -> None:

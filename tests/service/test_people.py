@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import Refused, RegistryError
+from registry_tui.client.errors import NotFound, Refused, RegistryError
 from registry_tui.schemas.deployments import ApiKeyCreate
+from registry_tui.schemas.models import ModelUpdate
 from registry_tui.schemas.people import UserChange, UserState, UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support import served
@@ -29,6 +30,7 @@ class Doors:
     mlflow: RawMlflow
     endpoint: str
     project: str
+    deployment: str
 
     def service(self, **headers: str) -> int:
         transport = httpx.HTTPTransport(uds=str(self.platform.home.service_socket))
@@ -62,7 +64,7 @@ def doors(platform: Platform) -> Doors:
     token = platform.ask(lambda client: client.create_token(mlflow.user, UserTokenCreate(name="laptop"))).token
     key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="calls")), user=mlflow.user).key
     endpoint = f"http://127.0.0.1:{platform.ports.gateway}/endpoints/{deployment.access_key}/invocations"
-    return Doors(platform, mlflow.user, token, key, mlflow, endpoint, made.project.id)
+    return Doors(platform, mlflow.user, token, key, mlflow, endpoint, made.project.id, deployment.id)
 
 
 def test_a_suspended_person_is_refused_at_every_door_at_once_and_let_in_again(doors: Doors) -> None:
@@ -111,3 +113,61 @@ def test_commands_make_people_and_tokens(platform: Platform) -> None:
     assert platform.command("tokens", "revoke", f"rt_{id_}", "--for", name, "--yes").returncode == 0
     again = platform.command("tokens", "revoke", id_, "--for", name, "--yes", check=False)
     assert again.returncode == 1 and "revoked already" in again.stderr
+
+
+def test_roles_of_a_person_and_of_groups_count_from_the_next_request_on(platform: Platform) -> None:
+    name, group, place = unique("u"), unique("g"), unique("roles")
+    platform.command("environments", "create", place)
+    platform.command("users", "create", name)
+    platform.command("groups", "create", group)
+    platform.command("groups", "add", group, name)
+
+    def sees() -> bool:
+        return platform.command("--user", name, "environments", "show", place, check=False).returncode == 0
+
+    def makes() -> int:
+        workspace = unique("ws")
+        return platform.command("--user", name, "workspaces", "create", workspace, "-e", place, check=False).returncode
+
+    assert not sees() and makes() == 1
+    platform.command("environments", "roles", "grant", place, "EnvironmentUser", "MLUser", "--to-group", group)
+    assert sees() and makes() == 1
+    held = platform.ask(lambda client: client.whoami(), user=name)
+    assert held.groups == [group]
+    assert [(each.environment_name, each.roles) for each in held.roles] == [(place, ["EnvironmentUser", "MLUser"])]
+    platform.command("environments", "roles", "grant", place, "EnvironmentAdmin", "--to", name)
+    assert makes() == 0
+    assert name in platform.command("environments", "roles", "list", place).stdout
+    platform.command("environments", "roles", "revoke", place, "EnvironmentAdmin", "--to", name)
+    assert sees() and makes() == 1
+    platform.command("groups", "remove", group, name)
+    assert not sees()
+    platform.command("groups", "add", group, name)
+    assert sees()
+    platform.command("groups", "delete", group, "--yes")
+    assert not sees()
+
+
+def test_a_deleted_user_leaves_everything_to_somebody_named(doors: Doors) -> None:
+    platform, leaving, heir = doors.platform, doors.name, unique("heir")
+    platform.call(RegistryClient.put_user, heir, UserChange())
+    platform.call(RegistryClient.set_collaborator, doors.project, leaving, CollaboratorChange(role=Role.ADMIN))
+    deployed = platform.ask(lambda client: client.deployment(doors.deployment))
+    registry, model = deployed.registry_id, deployed.model_name
+    owned = ModelUpdate(owner=leaving)
+    platform.ask(lambda client: client.update_model(registry, model, owned))
+    for to in (leaving, unique("unknown")):
+        refused = platform.command("users", "delete", leaving, "--to", to, "--yes", check=False)
+        assert refused.returncode == 1, refused.stdout
+    assert doors.answers() == [200] * 4
+    platform.command("users", "delete", leaving, "--to", heir, "--yes")
+    assert doors.answers() == [401, 403, 401, 401]
+    assert platform.ask(lambda client: client.model(registry, model), user=heir).owner == heir
+    roles = {each.user: each.role for each in platform.ask(lambda client: client.collaborators(doors.project)).items}
+    assert roles[heir] is Role.ADMIN and leaving not in roles
+    with pytest.raises(NotFound):
+        platform.call(RegistryClient.user, leaving)
+    # Somebody new of that name gets nothing back.
+    platform.call(RegistryClient.put_user, leaving, UserChange())
+    assert platform.ask(lambda client: client.projects(), user=leaving).items == []
+    assert doors.by_token() == 401 and doors.by_gateway() == 401

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 import pytest
 
 from registry_tui.client import RegistryClient, ServiceUnavailable
+from registry_tui.schemas.people import EnvironmentRole, RolesChange
 from registry_tui.schemas.places import CollaboratorChange, ProjectCreate
 from registry_tui.schemas.stream import Change, ChangeKind
 from support.platforms import Platform, unique
@@ -52,6 +53,8 @@ async def test_others_see_only_what_they_did_and_workflows_move(client: Registry
     project = await client.create_project(ProjectCreate(name=unique("team"), workspace="default"))
     user = unique("ann")
     await client.set_collaborator(project.id, user, CollaboratorChange())
+    roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER])
+    await client.set_user_roles("local", user, roles)
     async with platform.client(user) as ann:
         hers, ours = ann.changes(), client.changes()
         await until(hers, lambda change: True)

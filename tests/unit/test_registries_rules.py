@@ -13,8 +13,10 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.operations import EventOutcome, WorkflowKind
+from registry_tui.schemas.people import EnvironmentRole
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, RegistryStatus
+from registry_tui.service.access import environment_roles
 from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
@@ -161,12 +163,15 @@ def test_without_the_entitlement_nothing_is_created(tmp_path: Path) -> None:
     assert (event.action, event.outcome) == ("registry.create", EventOutcome.DENIED)
 
 
-def test_only_the_administrator_changes_registries(
+def test_people_without_the_roles_change_no_registries(
     service: Service, owner: Principal, create: Callable[..., ModelRegistry]
 ) -> None:
     made = create("east")
     identity.ensure_user(service, "ann")
     ann = identity.acting_principal(service, "ann", "request-1")
+    roles = [EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER]
+    for environment in ("east", "west"):
+        environment_roles.set_roles(service, owner, environment, roles, user="ann")
     attempts: list[Callable[[], object]] = [
         lambda: registries.create_registry(service, ann, RegistryCreate(environment="west")),
         lambda: registries.synchronize_registry(service, ann, made.id),

@@ -44,6 +44,7 @@ COMMANDS = {
     "deployments": "deployments:app",
     "keys": "keys:app",
     "users": "users:app",
+    "groups": "groups:app",
     "tokens": "tokens:app",
     "secrets": "secrets:app",
     "ranger": "ranger:app",

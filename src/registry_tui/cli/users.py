@@ -84,6 +84,23 @@ def suspend(user: UserArgument, yes: session.YesOption = False) -> None:
 
 
 @app.command()
+def delete(
+    user: UserArgument,
+    to: Annotated[
+        str, typer.Option("--to", metavar="USER", help="Who gets what they own.", autocompletion=session.complete_user)
+    ],
+    yes: session.YesOption = False,
+) -> None:
+    """Delete a user: models, projects and deployments go to somebody else; tokens, API keys and roles end.
+
+    Example: registry-tui users delete bob --to ada
+    """
+    session.confirm(f"Delete {user}, and give what they own to {to}? This cannot be undone.", yes=yes)
+    session.ask(lambda client: client.delete_user(user, to))
+    output.note(f"{user} is deleted; {to} owns what was theirs")
+
+
+@app.command()
 def resume(user: UserArgument) -> None:
     """Let a suspended user in again."""
     session.ask(lambda client: client.change_user(user, UserChange(state=UserState.ACTIVE)))

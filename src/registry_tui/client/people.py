@@ -6,7 +6,17 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.people import NewUserToken, User, UserChange, UserToken, UserTokenCreate
+from registry_tui.schemas.people import (
+    Group,
+    GroupChange,
+    NewUserToken,
+    RoleAssignment,
+    RolesChange,
+    User,
+    UserChange,
+    UserToken,
+    UserTokenCreate,
+)
 
 
 class People(Transport):
@@ -30,6 +40,10 @@ class People(Transport):
     async def change_user(self, user: str, change: UserChange) -> User:
         return await self._ask(User, "PATCH", f"/users/{segment(user)}", body=change)
 
+    async def delete_user(self, user: str, to: str) -> None:
+        """What the user owns goes to `to`; tokens, API keys and roles end."""
+        await self._send("DELETE", f"/users/{segment(user)}", params={"to": to})
+
     async def tokens(self, user: str, **page: Any) -> Page[UserToken]:
         """Newest first."""
         return await self._ask(Page[UserToken], "GET", f"/users/{segment(user)}/tokens", params=page)
@@ -41,3 +55,37 @@ class People(Transport):
     async def revoke_token(self, user: str, token: str) -> UserToken:
         """`token` is its ID or how it begins."""
         return await self._ask(UserToken, "DELETE", f"/users/{segment(user)}/tokens/{segment(token)}")
+
+    async def groups(self, **page: Any) -> Page[Group]:
+        """By name, with their members."""
+        return await self._ask(Page[Group], "GET", "/groups", params=page)
+
+    async def group(self, group: str) -> Group:
+        return await self._ask(Group, "GET", f"/groups/{segment(group)}")
+
+    async def put_group(self, group: str, change: GroupChange) -> Group:
+        """Makes a group, or changes one."""
+        return await self._ask(Group, "PUT", f"/groups/{segment(group)}", body=change)
+
+    async def delete_group(self, group: str) -> None:
+        await self._send("DELETE", f"/groups/{segment(group)}")
+
+    async def add_member(self, group: str, user: str) -> Group:
+        return await self._ask(Group, "PUT", f"/groups/{segment(group)}/members/{segment(user)}")
+
+    async def remove_member(self, group: str, user: str) -> Group:
+        return await self._ask(Group, "DELETE", f"/groups/{segment(group)}/members/{segment(user)}")
+
+    async def environment_roles(self, environment: str) -> Page[RoleAssignment]:
+        """The roles that were given in an environment, to users and to groups."""
+        return await self._ask(Page[RoleAssignment], "GET", f"/environments/{segment(environment)}/roles")
+
+    async def set_user_roles(self, environment: str, user: str, change: RolesChange) -> RoleAssignment:
+        """Gives a user exactly these roles in an environment."""
+        path = f"/environments/{segment(environment)}/roles/users/{segment(user)}"
+        return await self._ask(RoleAssignment, "PUT", path, body=change)
+
+    async def set_group_roles(self, environment: str, group: str, change: RolesChange) -> RoleAssignment:
+        """Gives a group exactly these roles in an environment."""
+        path = f"/environments/{segment(environment)}/roles/groups/{segment(group)}"
+        return await self._ask(RoleAssignment, "PUT", path, body=change)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from registry_tui.contracts.api_keys import new_key
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
 from registry_tui.service.access.expiry import expiry
-from registry_tui.service.core import events, paging
+from registry_tui.service.core import events, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import ApiKeyRow, now
 from registry_tui.service.errors import Missing, WrongState
@@ -64,7 +65,7 @@ def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
     with events.recording(service, principal, "key.revoke", Resource("key", key_id, key_id)) as event:
         with service.database.session() as session:
             row = session.get(ApiKeyRow, key_id)
-            if row is None or not (principal.administrator or row.user == principal.name):
+            if row is None or not permissions.may_for(principal, Action.KEYS, row.user):
                 raise Missing(f"There is no API key {key_id!r} of yours", action="See `registry-tui keys list`")
             event.resource = Resource("key", row.id, row.name)
             if row.revoked_at is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from registry_tui.contracts.mlflow_routes import project_path
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
 from registry_tui.service.core import events, identity, permissions, reached
@@ -20,7 +21,7 @@ def list_collaborators(service: Service, principal: Principal, project: str) -> 
     """Everybody who works in a project, by name. Raises Missing, NotPermitted."""
     with service.database.reading() as session:
         row = resolve_project(session, project)
-        permissions.check_project(session, principal, row, Role.VIEWER)
+        permissions.check_project(session, principal, row, Action.PROJECT_READ)
         items = [Collaborator(user=each.user, role=Role(each.role)) for each in row.collaborators]
     return Page(items=items, total=len(items))
 
@@ -35,7 +36,7 @@ def set_collaborator(
     resource = _resource(service, project)
     with events.recording(service, principal, "project.set-collaborator", resource) as told:
         told.detail = f"{user} is {change.role.value}"
-        permissions.require_project(service, principal, resource.id, Role.ADMIN)
+        permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
         identity.ensure_user(service, user)
         _change(service, resource.id, user, change.role)
     return Collaborator(user=user, role=change.role)
@@ -46,14 +47,14 @@ def remove_collaborator(service: Service, principal: Principal, project: str, us
     resource = _resource(service, project)
     with events.recording(service, principal, "project.remove-collaborator", resource) as told:
         told.detail = f"{user} has left"
-        permissions.require_project(service, principal, resource.id, Role.ADMIN)
+        permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
         if _change(service, resource.id, user, None) is None:
             raise Missing(f"{user} is not a collaborator of project {resource.name}")
 
 
 def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:
     """Settings for stock MLflow code in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
-    row = permissions.require_project(service, principal, project, Role.VIEWER)
+    row = permissions.require_project(service, principal, project, Action.PROJECT_READ)
     service.access.ensure_user(principal.name)
     routing.mirror_access(service, row.id)
     return ProjectCredentials(

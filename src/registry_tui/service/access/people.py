@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import EnvironmentRole, RolesHeld, User, UserChange, UserState
 from registry_tui.service.core import events, identity, paging, permissions
@@ -28,7 +29,7 @@ _ACTIONS: Mapping[UserState, str] = {UserState.SUSPENDED: "user.suspend", UserSt
 def put_user(service: Service, principal: Principal, name: str, change: UserChange) -> User:
     """Makes a user known, or changes one. Raises NotPermitted, InvalidInput, InUse, PartUnavailable."""
     with events.recording(service, principal, "user.create", Resource("user", name, name)):
-        permissions.require_administrator(principal, "add users")
+        permissions.require(principal, Action.USERS_CHANGE)
         identity.ensure_user(service, name)
     if change == UserChange():
         return get_user(service, principal, name)
@@ -43,7 +44,7 @@ def change_user(service: Service, principal: Principal, name: str, change: UserC
     """
     action = "user.change" if change.state is None else _ACTIONS[change.state]
     with events.recording(service, principal, action, Resource("user", name, name)):
-        permissions.require_administrator(principal, "change users")
+        permissions.require(principal, Action.USERS_CHANGE)
         if change.state is UserState.SUSPENDED and name == identity.owner_name(service):
             raise InUse(f"{name} runs this installation and cannot be suspended", action="Suspend somebody else")
         before = _write(service, name, change)

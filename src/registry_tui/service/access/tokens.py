@@ -10,10 +10,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX, digest, new_key
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import NewUserToken, UserToken, UserTokenCreate
 from registry_tui.service.access.expiry import expiry
-from registry_tui.service.core import events, identity, paging
+from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow, UserTokenRow, now
 from registry_tui.service.errors import Missing, NotPermitted, TokenExpired, TokenRevoked, TokenUnknown, WrongState
@@ -131,7 +132,7 @@ def _start_of(row: UserTokenRow) -> str:
 
 
 def _require_own(principal: Principal, user: str) -> None:
-    if not (principal.administrator or principal.name == user):
+    if not permissions.may_for(principal, Action.TOKENS, user):
         raise NotPermitted(f"{principal.name} may not see or change the tokens of {user}", action=f"Ask {user}")
 
 

@@ -94,11 +94,11 @@ def suspended(session: Session) -> frozenset[str]:
     return frozenset(session.scalars(select(UserRow.name).where(UserRow.state == UserState.SUSPENDED.value)))
 
 
-def check_user_name(service: Service, name: str) -> None:
-    """Raises InvalidInput when `name` cannot be a user's."""
+def check_user_name(service: Service, name: str, kind: str = "user") -> None:
+    """Raises InvalidInput when `name` cannot be a user's, or another `kind`'s."""
     if not USER_PATTERN.fullmatch(name):
         message = "1 to 64 letters, digits and . _ @ + -, not beginning with a sign"
-        raise InvalidInput("That is not a user name", errors=[FieldProblem(field="user", message=message)])
+        raise InvalidInput(f"That is not a {kind} name", errors=[FieldProblem(field=kind, message=message)])
     if name == service.secrets.mlflow_admin_user:
         message = "this name belongs to the service itself"
         raise InvalidInput(f"No user may be named {name!r}", errors=[FieldProblem(field="user", message=message)])

@@ -1,17 +1,37 @@
-"""Permissions: administrators may do everything, collaborators as their role in the project allows."""
+"""Decides by the table of `contracts/permissions.py`: the administrator may do everything, others what their roles say.
+
+Roles are read with each decision, so that a change counts from the next one on, also in work that goes on.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Select, select
+from collections.abc import Mapping
+
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import RULES, Action, Holder
 from registry_tui.schemas.places import Role
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project
-from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
+from registry_tui.service.database.tables import (
+    CollaboratorRow,
+    EnvironmentRoleRow,
+    EnvironmentRow,
+    GroupMemberRow,
+    ProjectRow,
+    WorkspaceRow,
+)
 from registry_tui.service.errors import NotPermitted
 
-_RANK = {Role.VIEWER: 1, Role.CONTRIBUTOR: 2, Role.ADMIN: 3}
+_HOLDERS: Mapping[Role, Holder] = {
+    Role.VIEWER: Holder.VIEWER,
+    Role.CONTRIBUTOR: Holder.CONTRIBUTOR,
+    Role.ADMIN: Holder.OWNER,
+}
+
+
+# -- the installation and people ------------------------------------------------------------------------
 
 
 def require_administrator(principal: Principal, to_do: str) -> None:
@@ -22,14 +42,77 @@ def require_administrator(principal: Principal, to_do: str) -> None:
         )
 
 
-def require_project(service: Service, principal: Principal, project: str, role: Role) -> ProjectRow:
-    """The project (its workspace and environment loaded), when the principal has `role` or more in it.
+def require(principal: Principal, action: Action) -> None:
+    """Raises NotPermitted unless the principal may do something that concerns the installation."""
+    if not RULES[action].allows(()):
+        require_administrator(principal, RULES[action].to_do)
+
+
+def may_for(principal: Principal, action: Action, person: str) -> bool:
+    """Whether the principal may do something with what belongs to a person."""
+    held = (Holder.ONESELF,) if principal.name == person else ()
+    return principal.administrator or RULES[action].allows(held)
+
+
+# -- environments ---------------------------------------------------------------------------------------
+
+
+def permitted_environments(session: Session, principal: Principal, action: Action) -> frozenset[str] | None:
+    """The IDs of the environments in which the principal may do something; None means all."""
+    if principal.administrator:
+        return None
+    rule = RULES[action]
+    return frozenset(id_ for id_, held in _held_in_environments(session, principal.name).items() if rule.allows(held))
+
+
+def may_in(session: Session, principal: Principal, action: Action, environment_id: str) -> bool:
+    """Whether the principal may do something in an environment."""
+    permitted = permitted_environments(session, principal, action)
+    return permitted is None or environment_id in permitted
+
+
+def require_in(session: Session, principal: Principal, action: Action, environment: EnvironmentRow) -> None:
+    """Raises NotPermitted unless the principal may do something in an environment."""
+    if not may_in(session, principal, action, environment.id):
+        rule = RULES[action]
+        raise NotPermitted(
+            f"{principal.name} may not {rule.to_do} in environment {environment.name}: that needs {rule.who}",
+            action=f"Ask an EnvironmentAdmin of {environment.name}, or the administrator, for the role",
+        )
+
+
+def _held_in_environments(session: Session, name: str) -> dict[str, set[Holder]]:
+    """What a person is in each environment, by the environment's ID."""
+    groups = select(GroupMemberRow.group).where(GroupMemberRow.user == name)
+    roles = select(EnvironmentRoleRow.environment_id, EnvironmentRoleRow.role).where(
+        or_(EnvironmentRoleRow.user == name, EnvironmentRoleRow.group.in_(groups))
+    )
+    found: dict[str, set[Holder]] = {}
+    for environment_id, role in session.execute(roles):
+        found.setdefault(environment_id, set()).add(Holder(role))
+    works_in = (
+        select(WorkspaceRow.environment_id)
+        .join(ProjectRow, ProjectRow.workspace_id == WorkspaceRow.id)
+        .join(CollaboratorRow, CollaboratorRow.project_id == ProjectRow.id)
+        .where(CollaboratorRow.user == name, ProjectRow.state == "ready")
+        .distinct()
+    )
+    for environment_id in session.scalars(works_in):
+        found.setdefault(environment_id, set()).add(Holder.COLLABORATOR)
+    return found
+
+
+# -- projects -------------------------------------------------------------------------------------------
+
+
+def require_project(service: Service, principal: Principal, project: str, action: Action) -> ProjectRow:
+    """The project (its workspace and environment loaded), when the principal may do something in it.
 
     Raises Missing, InvalidInput for an ambiguous name, NotPermitted.
     """
     with service.database.reading() as session:
         row = resolve_project(session, project)
-        check_project(session, principal, row, role)
+        check_project(session, principal, row, action)
         _ = row.workspace.environment.model_registry
         _ = row.workspace.sync
     return row
@@ -45,18 +128,18 @@ def is_collaborator(session: Session, principal: Principal, row: ProjectRow) -> 
     return principal.administrator or session.get(CollaboratorRow, (row.id, principal.name)) is not None
 
 
-def check_project(session: Session, principal: Principal, row: ProjectRow, role: Role) -> None:
-    """Raises NotPermitted unless the principal has `role` or more in the project."""
+def check_project(session: Session, principal: Principal, row: ProjectRow, action: Action) -> None:
+    """Raises NotPermitted unless the principal may do something in the project."""
     if principal.administrator:
         return
     collaborator = session.get(CollaboratorRow, (row.id, principal.name))
+    held = () if collaborator is None else (_HOLDERS[Role(collaborator.role)],)
+    if RULES[action].allows(held):
+        return
+    needed = next(role for role in Role if RULES[action].allows((_HOLDERS[role],)))
+    ask = f"Ask one of its administrators for the role {needed.value}"
     if collaborator is None:
-        raise NotPermitted(
-            f"{principal.name} is not a collaborator of project {row.name}",
-            action=f"Ask one of its administrators for the role {role.value}",
-        )
-    if _RANK[Role(collaborator.role)] < _RANK[role]:
-        raise NotPermitted(
-            f"{principal.name} is {collaborator.role} of project {row.name}; this needs {role.value}",
-            action=f"Ask one of its administrators for the role {role.value}",
-        )
+        raise NotPermitted(f"{principal.name} is not a collaborator of project {row.name}", action=ask)
+    raise NotPermitted(
+        f"{principal.name} is {collaborator.role} of project {row.name}; this needs {needed.value}", action=ask
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -14,24 +14,31 @@ from registry_tui.service.errors import InvalidInput, Missing
 Row = TypeVar("Row")
 
 
-def resolve_environment(session: Session, name_or_id: str) -> EnvironmentRow:
-    """An environment by ID, name or CRN. Raises Missing."""
+def resolve_environment(session: Session, name_or_id: str, seen: Collection[str] | None = None) -> EnvironmentRow:
+    """An environment by ID, name or CRN, one of those whose IDs are `seen` when these are given. Raises Missing."""
     query = select(EnvironmentRow).where(
         EnvironmentRow.state == "ready",
         (EnvironmentRow.id == name_or_id) | (EnvironmentRow.name == name_or_id) | (EnvironmentRow.crn == name_or_id),
     )
+    if seen is not None:
+        query = query.where(EnvironmentRow.id.in_(seen))
     found = session.scalars(query).all()
     return _one("environment", name_or_id, found, [row.id for row in found], "registry-tui environments list")
 
 
-def resolve_workspace(session: Session, name_or_id: str) -> WorkspaceRow:
-    """A workspace by ID, name or `environment/workspace`. Raises Missing, InvalidInput when several have the name."""
+def resolve_workspace(session: Session, name_or_id: str, seen: Collection[str] | None = None) -> WorkspaceRow:
+    """A workspace by ID, name or `environment/workspace`, in an environment that is `seen` when these are given.
+
+    Raises Missing, InvalidInput when several have the name.
+    """
     parent, _, name = name_or_id.rpartition("/")
     query = select(WorkspaceRow).join(EnvironmentRow)
     if parent:
         query = query.where(WorkspaceRow.name == name, EnvironmentRow.name == parent)
     else:
         query = query.where((WorkspaceRow.id == name_or_id) | (WorkspaceRow.name == name_or_id))
+    if seen is not None:
+        query = query.where(WorkspaceRow.environment_id.in_(seen))
     found = session.scalars(query).all()
     candidates = [f"{row.environment.name}/{row.name}" for row in found]
     return _one("workspace", name_or_id, found, candidates, "registry-tui workspaces list")
@@ -53,9 +60,11 @@ def resolve_project(session: Session, name_or_id: str) -> ProjectRow:
     return _one("project", name_or_id, found, candidates, "registry-tui projects list")
 
 
-def resolve_registry(session: Session, name_or_id: str) -> RegistryRow:
-    """A Model Registry by ID or name. Raises Missing."""
+def resolve_registry(session: Session, name_or_id: str, seen: Collection[str] | None = None) -> RegistryRow:
+    """A Model Registry by ID or name, in an environment that is `seen` when these are given. Raises Missing."""
     query = select(RegistryRow).where((RegistryRow.id == name_or_id) | (RegistryRow.name == name_or_id))
+    if seen is not None:
+        query = query.where(RegistryRow.environment_id.in_(seen))
     found = session.scalars(query).all()
     return _one("Model Registry", name_or_id, found, [row.id for row in found], "registry-tui registries list")
 

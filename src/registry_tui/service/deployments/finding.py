@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.schemas.places import Role
+from registry_tui.contracts.permissions import Action
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_project
@@ -40,11 +40,11 @@ def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentR
     return (own or found)[0]
 
 
-def find_for(service: Service, principal: Principal, name_or_id: str, role: Role) -> DeploymentRow:
-    """As `find`, when the principal has `role` in its project. Raises Missing, InvalidInput, NotPermitted."""
+def find_for(service: Service, principal: Principal, name_or_id: str, action: Action) -> DeploymentRow:
+    """As `find`, when the principal may do `action` in its project. Raises Missing, InvalidInput, NotPermitted."""
     with service.database.reading() as session:
         row = find(session, principal, name_or_id)
-        permissions.check_project(session, principal, row.project, role)
+        permissions.check_project(session, principal, row.project, action)
     return row
 
 

@@ -11,10 +11,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.operations import PartState
+from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.permissions import require_administrator
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkflowRow
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.publishing import gateway as gateway_link
@@ -24,7 +25,7 @@ _NAMES = ("deployment", "project", "workspace")
 
 def render(service: Service, principal: Principal) -> bytes:
     """All metrics as text. Raises NotPermitted: they name every project's deployments."""
-    require_administrator(principal, "read the metrics")
+    permissions.require(principal, Action.METRICS_READ)
     registry = CollectorRegistry()
     registry.register(_Platform(service))
     return generate_latest(registry)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.deployments import (
     Deployment,
     DeploymentCreate,
@@ -19,7 +20,6 @@ from registry_tui.schemas.deployments import (
     RevisionState,
 )
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
-from registry_tui.schemas.places import Role
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
@@ -51,7 +51,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
 
     Raises Missing, NotPermitted, InvalidInput, AlreadyThere, WrongState, PartUnavailable.
     """
-    project = permissions.require_project(service, principal, request.project, Role.CONTRIBUTOR)
+    project = permissions.require_project(service, principal, request.project, Action.DEPLOYMENT_CHANGE)
     registry = _registry_for(service, project, request.registry)
     place = enter_registry(service, registry)
     if request.follow_alias and request.alias is None:
@@ -137,7 +137,7 @@ def update_deployment(
 
     Raises Missing, NotPermitted, InvalidInput, WrongState, PartUnavailable.
     """
-    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     now_ = settings_now(service, principal, row)
     changed = request.model_dump(exclude_none=True, exclude={"description", "authentication", "comment"})
     if not changed:
@@ -174,7 +174,7 @@ def restart_deployment(service: Service, principal: Principal, deployment: str) 
 
     Raises Missing, NotPermitted, WrongState, PartUnavailable.
     """
-    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     return roll_out(service, principal, row, settings_now(service, principal, row), "restart", fresh=True)
 
 
@@ -185,7 +185,7 @@ def roll_back(
 
     Raises Missing, NotPermitted, WrongState when there is none, PartUnavailable.
     """
-    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
     if revision is None:
         now_ = gateway_link.active_revision(row) or row.revisions[-1]
@@ -258,7 +258,7 @@ def roll_out(
 
 def stop_deployment(service: Service, principal: Principal, deployment: str) -> Accepted[Deployment]:
     """Ends all replicas once they have answered what is under way. Raises Missing, NotPermitted, WrongState."""
-    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     if row.state == DeploymentState.STOPPED.value:
         raise WrongState(f"{row.name} is stopped already")
     workflow = service.workflows.start(
@@ -274,7 +274,7 @@ def delete_deployment(
 
     Raises Missing, NotPermitted, WrongState while it serves.
     """
-    row = find_for(service, principal, deployment, Role.CONTRIBUTOR)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
     if row.state in machine.CLAIMING and not force:
         raise WrongState(
             f"{row.name} is {row.state}",

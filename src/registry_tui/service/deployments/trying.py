@@ -11,9 +11,9 @@ from typing import Any
 
 from registry_tui.contracts import bounded_yaml
 from registry_tui.contracts.bounded_yaml import InvalidYaml
+from registry_tui.contracts.permissions import Action
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.deployments import DeploymentSuggestion, TestAnswer, TestRequest
-from registry_tui.schemas.places import Role
 from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.deployments import machine, model_requirements
@@ -47,7 +47,7 @@ _VALUES: dict[str, Any] = {
 
 def suggest(service: Service, principal: Principal, registry: str, model: str, version: int) -> DeploymentSuggestion:
     """What the Deploy form is filled with. Raises Missing, WrongState, NotPermitted, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     known = versions.get_version(service, principal, registry, model, version)
     warnings = []
@@ -87,14 +87,14 @@ def suggest(service: Service, principal: Principal, registry: str, model: str, v
 
 def example_for(service: Service, principal: Principal, deployment: str) -> DeploymentSuggestion:
     """The same for a deployment's own version. Raises Missing, NotPermitted, PartUnavailable."""
-    row = find_for(service, principal, deployment, Role.VIEWER)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
     # Who may use the project may call the deployment, also when the model itself is somebody's own.
     return suggest(service, replace(principal, administrator=True), row.registry_id, row.model_id, row.version)
 
 
 def send(service: Service, principal: Principal, deployment: str, request: TestRequest) -> TestAnswer:
     """Sends a request to a replica, as somebody who may use the project. Raises Missing, NotPermitted, WrongState."""
-    row = find_for(service, principal, deployment, Role.VIEWER)
+    row = find_for(service, principal, deployment, Action.DEPLOYMENT_TEST)
     revision = gateway_link.active_revision(row)
     local = service.backends.replicas
     names = [] if revision is None else gateway_link.replica_names(row, revision)

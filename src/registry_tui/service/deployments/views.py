@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.gateway.words import unanswered
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import (
@@ -25,7 +26,6 @@ from registry_tui.schemas.deployments import (
     Revision,
     RevisionState,
 )
-from registry_tui.schemas.places import Role
 from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.core import paging, permissions, reached
 from registry_tui.service.core.context import Principal, Service
@@ -65,7 +65,7 @@ def list_deployments(
     with service.database.reading() as session:
         if project is not None:
             row = resolve_project(session, project)
-            permissions.check_project(session, principal, row, Role.VIEWER)
+            permissions.check_project(session, principal, row, Action.DEPLOYMENT_READ)
             query = query.where(DeploymentRow.project_id == row.id)
         elif not principal.administrator:
             query = query.where(DeploymentRow.project_id.in_(permissions.own_projects(principal)))
@@ -169,7 +169,7 @@ def replica_log(
 
 
 def _find(service: Service, principal: Principal, deployment: str) -> DeploymentRow:
-    return find_for(service, principal, deployment, Role.VIEWER)
+    return find_for(service, principal, deployment, Action.DEPLOYMENT_READ)
 
 
 # -- rows as schemas --------------------------------------------------------------------------------------

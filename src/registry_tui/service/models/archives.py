@@ -28,7 +28,7 @@ def verify_archive(service: Service, principal: Principal, registry: str, model:
 
     Raises Missing, NotPermitted, WrongState until it is stored, PartUnavailable.
     """
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with events.recording(
         service, principal, "version.verify", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
     ) as event:
@@ -48,7 +48,7 @@ def begin_verification(
 
     Raises Missing, WrongState until it is stored and while something else works on the version, PartUnavailable.
     """
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     known = versions.find_version(service, place, found, version)
     _archive_of(service, place, known)
@@ -100,7 +100,7 @@ def open_archive_file(
 
 
 def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Place:
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     return _archive_of(service, place, versions.find_version(service, place, found, version))
 

@@ -41,7 +41,7 @@ def delete_version(
 
     Raises Missing, NotPermitted, WrongState while its archive is being stored, PartUnavailable.
     """
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with events.recording(
         service, principal, "version.delete", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
     ) as event:
@@ -59,7 +59,7 @@ def delete_model(
 
     Raises Missing, NotPermitted, WrongState while an archive of it is being stored, PartUnavailable.
     """
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with models.changing(service, principal, place, model, "model.delete", "delete it") as found:
         resource = Resource("model", found.id, found.name, place.id)
         _delete(service, principal, place, resource, found, None, keep_archives)

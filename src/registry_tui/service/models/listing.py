@@ -54,7 +54,7 @@ def list_models(
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     order = order_by or "name"
     field = order.removeprefix("-")
     mlflow_order(order, {name: name for name in _ORDER})

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from registry_tui.contracts.mlflow_routes import ID_PATTERN
+from registry_tui.contracts.permissions import RULES, Action, Holder
 from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
@@ -31,7 +32,7 @@ _BATCH = 1000
 
 def get_model(service: Service, principal: Principal, registry: str, model: str) -> RegisteredModel:
     """One model, by name or ID. Raises Missing, also for other people's private models; WrongState, PartUnavailable."""
-    return find_model(service, principal, enter_registry(service, registry), model)
+    return find_model(service, principal, enter_registry(service, registry, reader=principal), model)
 
 
 def find_model(service: Service, principal: Principal, place: RegistryPlace, model: str) -> RegisteredModel:
@@ -69,7 +70,7 @@ def update_model(
     service: Service, principal: Principal, registry: str, model: str, request: ModelUpdate
 ) -> RegisteredModel:
     """Changes description, visibility, owner and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.update", "change it") as found:
         check_tags(request.set_tags, request.delete_tags)
         ours = {}
@@ -106,7 +107,7 @@ def set_alias(
     service: Service, principal: Principal, registry: str, model: str, alias: str, version: int
 ) -> RegisteredModel:
     """Lets an alias name a version. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
         if problem := names.alias_problem(alias):
             raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
@@ -124,7 +125,7 @@ def set_alias(
 
 def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
     """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
         if alias not in found.aliases:
             raise Missing(f"Model {found.name} has no alias {alias!r}")
@@ -157,7 +158,8 @@ def changing(
 
 def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:
     """Raises NotPermitted unless the principal owns the model, is `also`, or an administrator."""
-    if principal.administrator or principal.name in (model.owner, also):
+    held = (Holder.MODEL_OWNER,) if principal.name in (model.owner, also) else ()
+    if principal.administrator or RULES[Action.MODEL_CHANGE].allows(held):
         return
     raise NotPermitted(
         f"{model.name} belongs to {model.owner or 'nobody'}; only its owner may {doing}",

@@ -63,7 +63,7 @@ def list_versions(
     Raises Missing, WrongState, InvalidInput, PartUnavailable.
     """
     paging.check_page_size(page_size)
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     order = order_by or "-version"
     scope = f"versions:{found.id}:{search}:{status}:{order}"
@@ -90,7 +90,7 @@ def list_versions(
 
 def get_version(service: Service, principal: Principal, registry: str, model: str, version: int) -> ModelVersion:
     """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     return find_version(service, place, found, version)
 
@@ -134,7 +134,7 @@ def update_version(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: VersionUpdate
 ) -> ModelVersion:
     """Changes notes and tags. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
-    place = enter_registry(service, registry)
+    place = enter_registry(service, registry, reader=principal)
     with events.recording(
         service, principal, "version.update", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
     ) as event:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
-from registry_tui.service.core import paging
+from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import EventRow, LogLineRow
@@ -89,7 +90,7 @@ def event_logs(
     """The log lines of an event's request and workflow, oldest first. Raises Missing, InvalidInput."""
     with service.database.reading() as session:
         row = session.get(EventRow, event)
-        if row is None or not (principal.administrator or row.actor == principal.name):
+        if row is None or not permissions.may_for(principal, Action.EVENTS, row.actor):
             raise Missing(f"There is no event {event}", action="See `registry-tui events list`")
         belongs = LogLineRow.request_id == row.request_id
         if row.workflow_id is not None:

@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import select
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.platform import object_store, rotation
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.rotation import Rotation, Stage
@@ -53,7 +54,7 @@ def rotate(service: Service, principal: Principal, request: SecretsRotate) -> Se
     """
     kinds = list(dict.fromkeys(request.kinds or SecretKind))
     with events.recording(service, principal, "secrets.rotate", _RESOURCE) as event:
-        permissions.require_administrator(principal, "rotate secrets")
+        permissions.require(principal, Action.SECRETS_ROTATE)
         event.detail = ", ".join(kinds)
         with service.locks.of(_LOCK):
             _finish_earlier(service)

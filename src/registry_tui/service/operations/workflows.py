@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import LogLine, Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.service.core import paging
+from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import LogLineRow, WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
@@ -91,7 +92,7 @@ def retry_workflow(service: Service, principal: Principal, workflow_id: str) -> 
 
 def _visible(session: Session, principal: Principal, workflow_id: str) -> WorkflowRow:
     row = get_row(session, workflow_id)
-    if not (principal.administrator or row.actor == principal.name):
+    if not permissions.may_for(principal, Action.WORKFLOWS, row.actor):
         raise NotPermitted(f"The workflow belongs to {row.actor}", action="Ask them, or the administrator")
     return row
 

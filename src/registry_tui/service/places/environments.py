@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.service.core import events, identity, paging, permissions
@@ -29,7 +30,7 @@ def create_environment(service: Service, principal: Principal, request: Environm
     id_ = new_id()
     resource = Resource("environment", id_, request.name)
     with events.recording(service, principal, "environment.create", resource), service.locks.of(_LOCK):
-        permissions.require_administrator(principal, "create environments")
+        permissions.require(principal, Action.ENVIRONMENT_CREATE)
         _clean_up(service)
         try:
             with service.database.session() as session:
@@ -57,7 +58,8 @@ def create_environment(service: Service, principal: Principal, request: Environm
 def get_environment(service: Service, principal: Principal, environment: str) -> Environment:
     """One environment. Raises Missing."""
     with service.database.reading() as session:
-        row = resolve_environment(session, environment)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_environment(session, environment, seen)
         return _schema(service, row, _workspace_counts(session, [row.id]))
 
 
@@ -71,6 +73,9 @@ def list_environments(
         .options(selectinload(EnvironmentRow.model_registry))
     )
     with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        if seen is not None:
+            query = query.where(EnvironmentRow.id.in_(seen))
         found = paging.keyset_page(
             session,
             query,
@@ -86,11 +91,12 @@ def list_environments(
 def delete_environment(service: Service, principal: Principal, environment: str) -> None:
     """Deletes an empty environment and its bucket. Raises Missing, NotPermitted, InUse, PartUnavailable."""
     with service.database.reading() as session:
-        row = resolve_environment(session, environment)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_environment(session, environment, seen)
     resource = Resource("environment", row.id, row.name)
     with events.recording(service, principal, "environment.delete", resource), service.locks.of(_LOCK):
-        permissions.require_administrator(principal, "delete environments")
         with service.database.reading() as session:
+            permissions.require_in(session, principal, Action.ENVIRONMENT_DELETE, row)
             _require_empty(resolve_environment(session, row.id))
         if service.stores.objects.bucket_holds_objects(row.bucket):
             raise InUse(

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
 from registry_tui.service.core import events, paging, permissions
@@ -61,7 +62,9 @@ def create_project(
         _check_name(request.name)
         _clean_up(service)
         with service.database.session() as session:
-            workspace = resolve_workspace(session, request.workspace)
+            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+            workspace = resolve_workspace(session, request.workspace, seen)
+            permissions.require_in(session, principal, Action.PROJECT_CREATE, workspace.environment)
             _require_free(session, workspace, request.name)
             row = ProjectRow(
                 id=id_,
@@ -89,7 +92,7 @@ def get_project(service: Service, principal: Principal, project: str) -> Project
     """One project. Raises Missing, InvalidInput for an ambiguous name, NotPermitted."""
     with service.database.reading() as session:
         row = resolve_project(session, project)
-        permissions.check_project(session, principal, row, Role.VIEWER)
+        permissions.check_project(session, principal, row, Action.PROJECT_READ)
         return to_schema(row)
 
 
@@ -124,10 +127,11 @@ def list_projects(
     if not principal.administrator:
         query = query.where(ProjectRow.id.in_(permissions.own_projects(principal)))
     with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         if workspace is not None:
-            query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace).id)
+            query = query.where(ProjectRow.workspace_id == resolve_workspace(session, workspace, seen).id)
         if environment is not None:
-            of_environment = WorkspaceRow.environment_id == resolve_environment(session, environment).id
+            of_environment = WorkspaceRow.environment_id == resolve_environment(session, environment, seen).id
             query = query.where(ProjectRow.workspace.has(of_environment))
         if name:
             query = query.where(ProjectRow.name.contains(name.lower(), autoescape=True))
@@ -155,7 +159,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
     ):
         with service.database.reading() as session:
             row = resolve_project(session, row.id)
-            permissions.check_project(session, principal, row, Role.ADMIN)
+            permissions.check_project(session, principal, row, Action.PROJECT_DELETE)
         if not force and (experiments := _experiments(service, row.mlflow_workspace)):
             more = f" and {len(experiments) - 5} more" if len(experiments) > 5 else ""
             raise InUse(

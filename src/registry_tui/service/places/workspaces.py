@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Workspace, WorkspaceCreate
 from registry_tui.service.core import events, identity, paging, permissions
@@ -24,10 +25,13 @@ def create_workspace(service: Service, principal: Principal, request: WorkspaceC
     """
     id_ = new_id()
     with events.recording(service, principal, "workspace.create", Resource("workspace", id_, request.name)):
-        permissions.require_administrator(principal, "create workspaces")
+        with service.database.reading() as session:
+            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+            environment = resolve_environment(session, request.environment, seen)
+            permissions.require_in(session, principal, Action.WORKSPACE_CREATE, environment)
         try:
             with service.database.session() as session:
-                environment = resolve_environment(session, request.environment)
+                resolve_environment(session, environment.id)  # it may have been deleted meanwhile
                 session.add(
                     WorkspaceRow(
                         id=id_,
@@ -48,7 +52,8 @@ def create_workspace(service: Service, principal: Principal, request: WorkspaceC
 def get_workspace(service: Service, principal: Principal, workspace: str) -> Workspace:
     """One workspace. Raises Missing, InvalidInput for an ambiguous name."""
     with service.database.reading() as session:
-        row = resolve_workspace(session, workspace)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_workspace(session, workspace, seen)
         return _schema(row, _project_counts(session, [row.id]))
 
 
@@ -63,8 +68,11 @@ def list_workspaces(
     """Workspaces by name, of one environment or all. Raises Missing, InvalidInput for a wrong token."""
     query = select(WorkspaceRow).options(selectinload(WorkspaceRow.environment), selectinload(WorkspaceRow.sync))
     with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        if seen is not None:
+            query = query.where(WorkspaceRow.environment_id.in_(seen))
         if environment is not None:
-            query = query.where(WorkspaceRow.environment_id == resolve_environment(session, environment).id)
+            query = query.where(WorkspaceRow.environment_id == resolve_environment(session, environment, seen).id)
         found = paging.keyset_page(
             session,
             query,
@@ -80,15 +88,19 @@ def list_workspaces(
 def delete_workspace(service: Service, principal: Principal, workspace: str) -> None:
     """Deletes an empty workspace. Raises Missing, NotPermitted, InUse."""
     with service.database.reading() as session:
-        row = resolve_workspace(session, workspace)
-    with events.recording(service, principal, "workspace.delete", Resource("workspace", row.id, row.name)):
-        permissions.require_administrator(principal, "delete workspaces")
-        with service.database.session() as session:
-            row = resolve_workspace(session, row.id)
-            if row.projects:
-                names = ", ".join(sorted(project.name for project in row.projects))
-                raise InUse(f"Workspace {row.name} still has projects: {names}", action="Delete these first")
-            session.delete(row)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_workspace(session, workspace, seen)
+        _ = row.environment
+    with (
+        events.recording(service, principal, "workspace.delete", Resource("workspace", row.id, row.name)),
+        service.database.session() as session,
+    ):
+        permissions.require_in(session, principal, Action.WORKSPACE_DELETE, row.environment)
+        row = resolve_workspace(session, row.id)
+        if row.projects:
+            names = ", ".join(sorted(project.name for project in row.projects))
+            raise InUse(f"Workspace {row.name} still has projects: {names}", action="Delete these first")
+        session.delete(row)
 
 
 def _project_counts(session: Session, ids: list[str]) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.ranger import (
@@ -31,34 +32,30 @@ from registry_tui.service.ranger.known import Known, all_known, known_service
 from registry_tui.service.ranger.shaping import about_the_same, first_policy, merged, prepared, replaced
 from registry_tui.service.ranger.timing import Timers
 
-_READ = "see the policies of Ranger"
-_CHANGE = "change the policies of Ranger"
-
-
 # -- services ---------------------------------------------------------------------------------------------
 
 
 def definitions(service: Service, principal: Principal) -> Sequence[ServiceDefinition]:
     """The definitions of all kinds of service. Raises NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     return DEFINITIONS
 
 
 def list_services(service: Service, principal: Principal) -> list[RangerService]:
     """The service of every RAZ-enabled environment, by name. Raises NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     return [known.service for known in all_known(service)]
 
 
 def get_service(service: Service, principal: Principal, name: str) -> RangerService:
     """A service by name, by ID, or by the name of its environment. Raises Missing, NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     return known_service(service, name).service
 
 
 def download(service: Service, principal: Principal, name: str) -> ServicePolicies:
     """All policies of a service, as plugins fetch them. Raises Missing, NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     known = known_service(service, name)
     return ServicePolicies(
         service_id=known.service.id,
@@ -102,12 +99,12 @@ def require_change(service: Service, principal: Principal, action: str, named: s
     """
     if not principal.administrator:
         with events.recording(service, principal, action, Resource("policy", named, named)):
-            permissions.require_administrator(principal, _CHANGE)
+            permissions.require(principal, Action.POLICIES_CHANGE)
 
 
 def list_policies(service: Service, principal: Principal, name: str | None = None) -> list[RangerPolicy]:
     """Policies by ID, of one service or of all. Raises Missing, NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     found = all_known(service) if name is None else [known_service(service, name)]
     return sorted((policy for known in found for policy in known.policies), key=lambda each: each.id or 0)
 
@@ -128,7 +125,7 @@ def create_policy(service: Service, principal: Principal, policy: RangerPolicy) 
     known = known_service(service, policy.service)
     resource = _resource(known, policy)
     with events.recording(service, principal, "policy.create", resource):
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
@@ -149,7 +146,7 @@ def update_policy(
     """
     known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.update", Resource("policy", str(id_), before.name)):
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
@@ -169,7 +166,7 @@ def delete_policy(service: Service, principal: Principal, id_: int) -> None:
     """Deletes a policy; what only it gave is refused from the next request on. Raises Missing, NotPermitted."""
     known, before = _policy(service, id_)
     with events.recording(service, principal, "policy.delete", Resource("policy", str(id_), before.name)):
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
 
         def remove(now: Known) -> list[RangerPolicy]:
@@ -182,7 +179,7 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
     """Adds a policy, or adds its items to the policy with the same resources. Raises as `create_policy`."""
     known = known_service(service, policy.service)
     with events.recording(service, principal, "policy.apply", _resource(known, policy)) as told:
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
         wanted = prepared(known.definition, known.service.name, known.place, policy)
 
@@ -201,7 +198,7 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
 
 def authorize(service: Service, principal: Principal, request: AuthorizeRequest) -> AuthorizeAnswer:
     """Whether the policies of a service let somebody do something. Raises Missing, InvalidInput, NotPermitted."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     return decision_point.authorize(download(service, principal, request.context.service_name), request)
 
 

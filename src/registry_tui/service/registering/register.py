@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.places import Role
 from registry_tui.service.core import events, idempotency
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
@@ -51,8 +51,8 @@ def register_model(
     shown = request.name[:80]
     with events.recording(service, principal, "version.register", Resource("model", shown, shown)) as event:
         models.check_tags(request.tags)
-        place = enter_project(service, principal, project, Role.CONTRIBUTOR)
-        registry = _registry_of(service, place)
+        place = enter_project(service, principal, project, Action.MODEL_REGISTER)
+        registry = _registry_of(service, principal, place)
         event.resource = Resource("model", request.name, request.name, registry.id)
         known = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
         if known is not None and known.name != request.name:
@@ -92,14 +92,14 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"The model's name {problem}", errors=[FieldProblem(field="name", message=problem)])
 
 
-def _registry_of(service: Service, place: ProjectPlace) -> RegistryPlace:
+def _registry_of(service: Service, principal: Principal, place: ProjectPlace) -> RegistryPlace:
     registry_id = registry_id_of(service, place)
     if registry_id is None:
         raise WrongState(
             f"Project {place.name} cannot register models: its workspace is not synchronized with a Model Registry",
             action="`registry-tui registries list` shows them; then `registry-tui registries synchronize NAME`",
         )
-    return enter_registry(service, registry_id)
+    return enter_registry(service, registry_id, reader=principal)
 
 
 def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:

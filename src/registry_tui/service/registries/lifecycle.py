@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 import registry_tui
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import Accepted, EventOutcome, WorkflowKind
 from registry_tui.schemas.places import Cloud
@@ -78,7 +79,9 @@ def list_registries(
     scope = f"registries:{name}:{status}:{environment}:{order}"
     start = int(paging.decode_token(scope, page_token, int)[0]) if page_token else 0
     with service.database.reading() as session:
-        found = [to_schema(service, session, row) for row in session.scalars(_with_places())]
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        rows = [row for row in session.scalars(_with_places()) if seen is None or row.environment_id in seen]
+        found = [to_schema(service, session, row) for row in rows]
     wanted = [
         registry
         for registry in found
@@ -99,7 +102,8 @@ def list_registries(
 def get_registry(service: Service, principal: Principal, registry: str) -> ModelRegistry:
     """One registry with every field. Raises Missing."""
     with service.database.reading() as session:
-        found = to_schema(service, session, resolve_registry(session, registry))
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        found = to_schema(service, session, resolve_registry(session, registry, seen))
     if not found.status.live:
         return found
     return found.model_copy(update={"model_count": count_models(service, found.mlflow_workspace)})
@@ -125,14 +129,17 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
     """
     named = request.name or f"registry-{request.environment}"
     with refusals(service, principal, "registry.create", Resource("registry", named, named)):
-        permissions.require_administrator(principal, "create Model Registries")
+        with service.database.reading() as session:
+            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+            environment = resolve_environment(session, request.environment, seen)
+            permissions.require_in(session, principal, Action.REGISTRY_CREATE, environment)
         if ENTITLEMENT not in service.settings.entitlements:
             raise NotPermitted(
                 f"This account is not entitled to Model Registries: {ENTITLEMENT} is missing",
                 action=f"Add {ENTITLEMENT} to `entitlements` in the table [service] of {service.home.config_file}",
             )
         with service.database.reading() as session:
-            environment = resolve_environment(session, request.environment)
+            environment = resolve_environment(session, environment.id)
             _require_none(environment)
         _check_cloud(Cloud(environment.cloud), request)
         id_, user_id = new_id(), new_id()
@@ -179,10 +186,10 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
 
     Raises NotPermitted, Missing, WrongState unless the registry is available.
     """
-    row = _row(service, registry)
+    row = _row(service, principal, registry)
     resource = resource_of(row)
     with refusals(service, principal, "registry.synchronize", resource):
-        permissions.require_administrator(principal, "synchronize Model Registries")
+        _require(service, principal, Action.REGISTRY_SYNCHRONIZE, row)
         require_live(row)
         workflow = service.workflows.start(
             principal,
@@ -200,10 +207,10 @@ def delete_registry(
 
     Raises NotPermitted, Missing, InUse while versions are deployed unless `force`, WrongState.
     """
-    row = _row(service, registry)
+    row = _row(service, principal, registry)
     resource = resource_of(row)
     with refusals(service, principal, "registry.delete", resource):
-        permissions.require_administrator(principal, "delete Model Registries")
+        _require(service, principal, Action.REGISTRY_DELETE, row)
         if not request.force:
             require_nothing_deployed(service, row)
         workflow = service.workflows.start(
@@ -231,10 +238,10 @@ def revoke_storage_access(service: Service, principal: Principal, registry: str)
 
 
 def _set_storage_access(service: Service, principal: Principal, registry: str, access: StorageAccess) -> ModelRegistry:
-    row = _row(service, registry)
+    row = _row(service, principal, registry)
     verb = "grant" if access is StorageAccess.GRANTED else "revoke"
     with events.recording(service, principal, f"registry.{verb}-storage", resource_of(row)):
-        permissions.require_administrator(principal, f"{verb} storage access")
+        _require(service, principal, Action.REGISTRY_GRANT, row)
         require_live(row)
         granted = access is StorageAccess.GRANTED
         (storage_access.grant if granted else storage_access.revoke)(service, row, principal.name)
@@ -302,11 +309,17 @@ def _noting_workflow(seen: RegistryRow, status: RegistryStatus) -> Callable[[Ses
 # -- underneath ------------------------------------------------------------------------------------------
 
 
-def _row(service: Service, registry: str) -> RegistryRow:
+def _row(service: Service, principal: Principal, registry: str) -> RegistryRow:
     with service.database.reading() as session:
-        row = resolve_registry(session, registry)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_registry(session, registry, seen)
         _ = row.environment.name
         return row
+
+
+def _require(service: Service, principal: Principal, action: Action, row: RegistryRow) -> None:
+    with service.database.reading() as session:
+        permissions.require_in(session, principal, action, row.environment)
 
 
 def _with_places() -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service.core.context import Service
+from registry_tui.service.core import permissions
+from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.errors import WrongState
@@ -32,10 +34,23 @@ class RegistryPlace:
         return Place(service.stores.objects.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
 
 
-def enter_registry(service: Service, registry: str, *, any_status: bool = False) -> RegistryPlace:
-    """A Model Registry that answers. Raises Missing, WrongState while it is being made or taken away."""
+def enter_registry(
+    service: Service,
+    registry: str,
+    *,
+    any_status: bool = False,
+    reader: Principal | None = None,
+    action: Action = Action.MODEL_READ,
+) -> RegistryPlace:
+    """A Model Registry that answers, and with which `reader` may do `action` when one is given.
+
+    Raises Missing, NotPermitted, WrongState while it is being made or taken away.
+    """
     with service.database.reading() as session:
-        row = resolve_registry(session, registry)
+        seen = None if reader is None else permissions.permitted_environments(session, reader, Action.ENVIRONMENT_SEE)
+        row = resolve_registry(session, registry, seen)
+        if reader is not None:
+            permissions.require_in(session, reader, action, row.environment)
         status = RegistryStatus(row.status)
         if not (status.live or any_status):
             raise WrongState(

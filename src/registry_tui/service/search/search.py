@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry_tui.contracts.matching import ESCAPE, like_patterns, match
-from registry_tui.schemas.places import Role
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.search import DEFAULT_LIMIT, Found, FoundKind, SearchAnswer
 from registry_tui.service.adapters.mlflow_words import moment_or_none
 from registry_tui.service.core import permissions
@@ -111,13 +111,17 @@ def _seen(session: Session, principal: Principal, project: str | None, registry:
     )
     if project is not None:
         row = resolve_project(session, project)
-        permissions.check_project(session, principal, row, Role.VIEWER)
+        permissions.check_project(session, principal, row, Action.PROJECT_READ)
         query = query.where(ProjectRow.id == row.id)
     elif not principal.administrator:
         query = query.where(ProjectRow.id.in_(permissions.own_projects(principal)))
     registries = select(RegistryRow.mlflow_workspace, RegistryRow.id, RegistryRow.name)
+    readable = permissions.permitted_environments(session, principal, Action.MODEL_READ)
+    if readable is not None:
+        registries = registries.where(RegistryRow.environment_id.in_(readable))
     if registry is not None:
-        registries = registries.where(RegistryRow.id == resolve_registry(session, registry).id)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        registries = registries.where(RegistryRow.id == resolve_registry(session, registry, seen).id)
     return _Seen(
         {row[2]: _Project(*row) for row in session.execute(query)},
         {workspace: (id_, name) for workspace, id_, name in session.execute(registries)},

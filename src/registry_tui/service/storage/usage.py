@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from registry_tui.contracts.mlflow_routes import ID_PATTERN
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.schemas.storage import ArchiveState, ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
-from registry_tui.service.core import paging, permissions
+from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.registries import lifecycle as registries
@@ -112,8 +113,7 @@ def list_models(
 
 
 def _enter(service: Service, principal: Principal, registry: str) -> RegistryPlace:
-    permissions.require_administrator(principal, "see what a Model Registry stores")
-    return enter_registry(service, registry)
+    return enter_registry(service, registry, reader=principal, action=Action.STORAGE_READ)
 
 
 def _totals(service: Service, place: RegistryPlace) -> StorageUsage:
@@ -176,11 +176,10 @@ def clean_up(service: Service, principal: Principal, registry: str, request: Sto
 
     What turns out to be used stays. Raises NotPermitted, Missing, InvalidInput, WrongState.
     """
-    place = enter_registry(service, registry, any_status=True)
+    place = enter_registry(service, registry, any_status=True, reader=principal, action=Action.ENVIRONMENT_SEE)
     resource = Resource("registry", place.id, place.name, place.id)
     with registries.refusals(service, principal, "registry.clean-up", resource):
-        permissions.require_administrator(principal, "clean up the storage of Model Registries")
-        enter_registry(service, place.id)
+        enter_registry(service, place.id, reader=principal, action=Action.STORAGE_CLEAN_UP)
         _check_chosen(request)
         workflow = service.workflows.start(
             principal, WorkflowKind.CLEAN_UP, resource=resource, arguments=request.model_dump(mode="json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from registry_tui.schemas.places import Role
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.tracking import ItemChange, ItemChanges, ItemProblem
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
@@ -21,7 +21,7 @@ def enter_to_change(service: Service, principal: Principal, project: str, action
     Raises Missing, InvalidInput, NotPermitted.
     """
     try:
-        return enter_project(service, principal, project, Role.CONTRIBUTOR)
+        return enter_project(service, principal, project, Action.TRACKING_CHANGE)
     except NotPermitted:
         with events.recording(service, principal, action, Resource("project", project, project)):
             raise

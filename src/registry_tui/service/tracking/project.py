@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from registry_tui.schemas.places import Role
+from registry_tui.contracts.permissions import Action
 from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_project
@@ -23,11 +23,13 @@ class ProjectPlace:
     workspace: str
 
 
-def enter_project(service: Service, principal: Principal, project: str, role: Role = Role.VIEWER) -> ProjectPlace:
-    """The project, when the principal has `role` or more in it. Raises Missing, InvalidInput, NotPermitted."""
+def enter_project(
+    service: Service, principal: Principal, project: str, action: Action = Action.TRACKING_READ
+) -> ProjectPlace:
+    """The project, when the principal may do `action` in it. Raises Missing, InvalidInput, NotPermitted."""
     with service.database.reading() as session:
         row = resolve_project(session, project)
-        permissions.check_project(session, principal, row, role)
+        permissions.check_project(session, principal, row, action)
         return ProjectPlace(row.id, row.name, row.mlflow_workspace)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import Accepted, WorkflowKind
-from registry_tui.schemas.places import Project, Role
+from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput
@@ -21,7 +22,7 @@ def purge_runs(service: Service, principal: Principal, project: str, request: Ru
     Versions that were registered from them keep their archives. Raises Missing, NotPermitted, InvalidInput when a
     named run is not a deleted one, WrongState while another purge is under way.
     """
-    place = enter_project(service, principal, project, Role.ADMIN)
+    place = enter_project(service, principal, project, Action.RUNS_PURGE)
     chosen = _chosen(service, place, request)
     workflow = service.workflows.start(
         principal,

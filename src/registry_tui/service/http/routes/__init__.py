@@ -15,6 +15,7 @@ MODULES = (
     "system",
     "places",
     "people",
+    "groups",
     "registries",
     "ranger_source",
     "tracking",

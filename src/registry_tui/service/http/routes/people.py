@@ -5,8 +5,9 @@ from __future__ import annotations
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.people import NewUserToken, User, UserChange, UserToken, UserTokenCreate
 from registry_tui.service.access import people, tokens
-from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.models import leaving
 
 router = new_router("users")
 
@@ -41,6 +42,12 @@ def put_user(service: ServiceIn, principal: Acting, user: str, change: UserChang
 def change_user(service: ServiceIn, principal: Acting, user: str, change: UserChange) -> User:
     """Changes a user's full name, e-mail or state; for administrators. Every door refuses who is suspended."""
     return people.change_user(service, principal, user, change)
+
+
+@router.delete("/users/{user}", status_code=204)
+def delete_user(service: ServiceIn, principal: Acting, user: str, to: NameIn) -> None:
+    """Deletes a user, for administrators: what they own goes to `to`, their tokens, API keys and roles end."""
+    leaving.delete_user(service, principal, user, to)
 
 
 @router.get("/users/{user}/tokens")

@@ -1,0 +1,83 @@
+"""`environments roles`: which roles users and groups have in an environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.people import EnvironmentRole, RoleAssignment, RolesChange
+
+app = session.new_app("Roles: what users and groups may do in an environment.")
+
+COLUMNS = [
+    Column[RoleAssignment]("USER", lambda each: each.user),
+    Column[RoleAssignment]("GROUP", lambda each: each.group),
+    Column[RoleAssignment]("ROLES", lambda each: ", ".join(each.roles) or None, flexible=True),
+]
+
+RolesArgument = Annotated[list[EnvironmentRole], typer.Argument(metavar="ROLE...", help="One or more roles.")]
+UserOption = Annotated[
+    str | None, typer.Option("--to", metavar="USER", help="A user.", autocompletion=session.complete_user)
+]
+GroupOption = Annotated[str | None, typer.Option("--to-group", metavar="GROUP", help="A group.")]
+
+
+@app.command("list")
+def list_(environment: session.EnvironmentArgument, as_json: session.JsonOption = False) -> None:
+    """List the roles that were given in an environment."""
+    session.ask(
+        lambda client: output.print_list(
+            lambda **_: client.environment_roles(environment),
+            COLUMNS,
+            as_json=as_json,
+            limit=None,
+            empty="No roles; `registry-tui environments roles grant` gives one",
+        )
+    )
+
+
+@app.command()
+def grant(
+    environment: session.EnvironmentArgument, roles: RolesArgument, user: UserOption = None, group: GroupOption = None
+) -> None:
+    """Give a user or a group roles in an environment, beside those that they have.
+
+    Example: registry-tui environments roles grant local EnvironmentUser MLUser --to ada
+    """
+    _change(environment, user, group, add=roles)
+
+
+@app.command()
+def revoke(
+    environment: session.EnvironmentArgument, roles: RolesArgument, user: UserOption = None, group: GroupOption = None
+) -> None:
+    """Take roles in an environment away from a user or a group."""
+    _change(environment, user, group, remove=roles)
+
+
+def _change(
+    environment: str,
+    user: str | None,
+    group: str | None,
+    *,
+    add: list[EnvironmentRole] | None = None,
+    remove: list[EnvironmentRole] | None = None,
+) -> None:
+    if (user is None) is (group is None):
+        raise typer.BadParameter("give either --to or --to-group")
+
+    async def change(client: RegistryClient) -> RoleAssignment:
+        given = (await client.environment_roles(environment)).items
+        held = next((each.roles for each in given if (each.user, each.group) == (user, group)), [])
+        wanted = RolesChange(roles=[role for role in EnvironmentRole if role in (*held, *(add or ()))])
+        wanted = RolesChange(roles=[role for role in wanted.roles if role not in (remove or ())])
+        if user is not None:
+            return await client.set_user_roles(environment, user, wanted)
+        return await client.set_group_roles(environment, str(group), wanted)
+
+    found = session.ask(change)
+    output.note(f"{user or group} has in {found.environment_name}: {', '.join(found.roles) or 'no role'}")

@@ -1,0 +1,84 @@
+"""Which action of `permissions.py` each operation of the REST API is, by the operation's name in its description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from registry_tui.contracts.permissions import Action
+
+#: Operations that need nobody's name.
+FOR_NOBODY = frozenset({"health"})
+
+_BY_ACTION: Mapping[Action, str] = {
+    Action.STATUS_SEE: "platform_status follow search",
+    Action.METRICS_READ: "read_metrics",
+    Action.SECRETS_ROTATE: "rotate_secrets",
+    Action.ENVIRONMENT_CREATE: "create_environment",
+    Action.ENVIRONMENT_SEE: (
+        "list_environments get_environment list_workspaces get_workspace list_registries get_registry"
+    ),
+    Action.ENVIRONMENT_DELETE: "delete_environment",
+    Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",
+    Action.WORKSPACE_CREATE: "create_workspace",
+    Action.WORKSPACE_DELETE: "delete_workspace",
+    Action.PROJECT_CREATE: "create_project",
+    Action.PROJECT_READ: "list_projects get_project list_collaborators get_credentials",
+    Action.PROJECT_DELETE: "delete_project",
+    Action.COLLABORATORS_CHANGE: "set_collaborator remove_collaborator",
+    Action.REGISTRY_CREATE: "create_registry",
+    Action.REGISTRY_SYNCHRONIZE: "synchronize_registry",
+    Action.REGISTRY_DELETE: "delete_registry",
+    Action.REGISTRY_GRANT: "grant_storage_access revoke_storage_access",
+    Action.STORAGE_READ: "get_storage list_storage_archives list_storage_models",
+    Action.STORAGE_CLEAN_UP: "clean_up_storage",
+    Action.TRACKING_READ: (
+        "list_experiments get_experiment search_runs registered_from group_runs get_run metric_history metric_curve "
+        "list_artifacts measure_artifacts read_artifact"
+    ),
+    Action.TRACKING_CHANGE: (
+        "create_experiment delete_experiments restore_experiments update_experiment update_runs delete_runs "
+        "restore_runs"
+    ),
+    Action.RUNS_PURGE: "purge_runs",
+    Action.MODEL_REGISTER: "register_model",
+    Action.MODEL_READ: (
+        "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
+        "suggest_deployment"
+    ),
+    Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
+    Action.DEPLOYMENT_READ: (
+        "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log"
+    ),
+    Action.DEPLOYMENT_TEST: "get_example test_deployment",
+    Action.DEPLOYMENT_CHANGE: (
+        "create_deployment update_deployment delete_deployment stop_deployment restart_deployment roll_back"
+    ),
+    Action.USERS_SEE: "whoami list_users get_user",
+    Action.USERS_CHANGE: "put_user change_user delete_user",
+    Action.GROUPS_CHANGE: "list_groups get_group put_group delete_group add_group_member remove_group_member",
+    Action.TOKENS: "list_tokens create_token revoke_token",
+    Action.KEYS: "list_keys create_key revoke_key",
+    Action.EVENTS: "list_events event_choices event_logs",
+    Action.WORKFLOWS: "list_workflows get_workflow workflow_logs cancel_workflow retry_workflow",
+    Action.POLICIES_SEE: (
+        "list_service_definitions get_service_definition_by_name get_service_definition list_ranger_services "
+        "get_ranger_service_by_name get_ranger_service list_policies_of_service get_policy_of_service "
+        "list_ranger_policies get_ranger_policy download_policies authorize "
+        "get_idbroker_mappings get_idbroker_mappings_sync_status"
+    ),
+    Action.POLICIES_CHANGE: (
+        "update_policy_of_service create_ranger_policy apply_ranger_policy delete_ranger_policy_by_name "
+        "set_ranger_source delete_ranger_source "
+        "update_ranger_policy delete_ranger_policy set_idbroker_mappings delete_idbroker_mappings "
+        "sync_idbroker_mappings"
+    ),
+}
+
+
+def _pairs() -> Iterator[tuple[str, Action]]:
+    for action, names in _BY_ACTION.items():
+        for name in names.split():
+            yield name, action
+
+
+OPERATIONS: Mapping[str, Action] = dict(_pairs())

@@ -1,0 +1,112 @@
+"""Deletes a user: what they own goes to somebody named, what is only theirs ends."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select, update
+
+from registry_tui.contracts.permissions import Action
+from registry_tui.schemas import mlflow_tags
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.people import UserChange, UserState
+from registry_tui.schemas.places import Role
+from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.service.access import people
+from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import (
+    ApiKeyRow,
+    CollaboratorRow,
+    DeploymentRow,
+    EnvironmentRow,
+    GroupRow,
+    ProjectRow,
+    RegistryRow,
+    RevisionRow,
+    UserRow,
+    WorkspaceRow,
+)
+from registry_tui.service.errors import InUse, InvalidInput, Missing
+from registry_tui.service.models import registered as models
+from registry_tui.service.models.changes import changed
+from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+
+#: Who made these has permissions or duties by it.
+_CREATED = (EnvironmentRow, WorkspaceRow, ProjectRow, RegistryRow, DeploymentRow, RevisionRow, GroupRow)
+
+
+def delete_user(service: Service, principal: Principal, name: str, to: str) -> None:
+    """Deletes a user. Models, registries, places and deployments go to `to`, who also administers their projects.
+
+    Tokens, API keys, roles and the MLflow account end. They are suspended first, so that a call that was cut off can be
+    repeated. Raises NotPermitted, Missing, InvalidInput for `to`, InUse for the administrator, PartUnavailable.
+    """
+    with events.recording(service, principal, "user.delete", Resource("user", name, name)) as event:
+        event.detail = f"everything goes to {to}"
+        permissions.require(principal, Action.USERS_CHANGE)
+        _require_successor(service, name, to)
+        people.change_user(service, principal, name, UserChange(state=UserState.SUSPENDED))
+        for place in _registries(service):
+            _hand_over_models(service, place, name, to)
+        projects = _hand_over_rows(service, name, to)
+        gateway_link.publish(service)
+        routing.publish(service)
+        for project_id in projects:
+            routing.mirror_access(service, project_id)
+        service.access.remove_user(name)
+        with service.database.session() as session:
+            session.execute(delete(UserRow).where(UserRow.name == name))
+
+
+def _require_successor(service: Service, name: str, to: str) -> None:
+    with service.database.reading() as session:
+        successor, leaving = session.get(UserRow, to), session.get(UserRow, name)
+    problem = ""
+    if successor is None:
+        problem = "must be a user of this installation"
+    elif successor.name == name:
+        problem = "must be somebody else"
+    elif successor.state == UserState.SUSPENDED.value:
+        problem = "must not be suspended"
+    if problem:
+        raise InvalidInput(f"{to!r} cannot get what {name} owns", errors=[FieldProblem(field="to", message=problem)])
+    if leaving is None:
+        raise Missing(f"There is no user {name!r}", action="See `registry-tui users list`")
+    if name == identity.owner_name(service):
+        raise InUse(f"{name} runs this installation and cannot be deleted", action="Delete somebody else")
+
+
+def _registries(service: Service) -> list[RegistryPlace]:
+    with service.database.reading() as session:
+        rows = session.scalars(select(RegistryRow)).all()
+    return [enter_registry(service, row.id) for row in rows if RegistryStatus(row.status).live]
+
+
+def _hand_over_models(service: Service, place: RegistryPlace, name: str, to: str) -> None:
+    owned = [model.name for _, model in models.scan(service, place) if model.owner == name]
+    for model in owned:
+        body = {"name": model, "key": mlflow_tags.OWNER, "value": to}
+        service.mlflow.call("POST", "registered-models/set-tag", workspace=place.workspace, json=body)
+    if owned:
+        changed(service, place.id)
+
+
+def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
+    """Hands over what the database holds; returns the projects that the user worked in."""
+    with service.database.session() as session:
+        works_in = session.scalars(select(CollaboratorRow).where(CollaboratorRow.user == name)).all()
+        projects = [row.project_id for row in works_in]
+        for row in works_in:
+            other = session.get(CollaboratorRow, (row.project_id, to))
+            if row.role == Role.ADMIN.value:
+                if other is None:
+                    session.add(CollaboratorRow(project_id=row.project_id, user=to, role=row.role))
+                else:
+                    other.role = row.role
+            session.delete(row)
+        for table in _CREATED:
+            session.execute(update(table).where(table.creator == name).values(creator=to))
+        session.execute(update(RegistryRow).where(RegistryRow.owner == name).values(owner=to))
+        session.execute(delete(ApiKeyRow).where(ApiKeyRow.user == name))
+    return projects
