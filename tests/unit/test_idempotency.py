@@ -24,6 +24,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import (
     ApiKeyRow,
+    EnvironmentRoleRow,
     EnvironmentRow,
     EventRow,
     IdempotencyRow,
@@ -102,6 +103,8 @@ def database(tmp_path: Path) -> Database:
         session.add(UserRow(name="ada", crn="crn:ada"))
         environment = {"id": "e", "name": "e", "crn": "crn:e", "cloud": "local", "raz_enabled": False}
         session.add(EnvironmentRow(**environment, bucket="e-1", creator="ada", state="ready"))
+        session.flush()
+        session.add(EnvironmentRoleRow(environment_id="e", user="ada", role="EnvironmentAdmin"))
     return database
 
 
