@@ -10,6 +10,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound, Refused, WrongInput
+from registry_tui.schemas.people import EnvironmentRole, RolesChange
 from registry_tui.schemas.places import (
     Cloud,
     CollaboratorChange,
@@ -119,6 +120,8 @@ async def test_people_see_and_do_what_their_role_allows(platform: Platform, clie
         with pytest.raises(Refused, match="no user"):
             await hers.whoami()
         await client.set_collaborator(project, ann, CollaboratorChange(role=Role.VIEWER))
+        roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER])
+        await client.set_user_roles("local", ann, roles)
         assert (await hers.whoami()).name == ann
         assert [each.id for each in (await hers.projects()).items] == [project]
         assert [(each.user, each.role) for each in (await hers.collaborators(project)).items][-1][0] in (ann, "root")
