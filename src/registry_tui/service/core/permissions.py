@@ -34,18 +34,13 @@ _HOLDERS: Mapping[Role, Holder] = {
 # -- the installation and people ------------------------------------------------------------------------
 
 
-def require_administrator(principal: Principal, to_do: str) -> None:
-    """Raises NotPermitted unless the principal is the installation's administrator; `to_do` completes "may …"."""
-    if not principal.administrator:
-        raise NotPermitted(
-            f"{principal.name} may not {to_do}", action="Ask the administrator, who owns this installation"
-        )
-
-
 def require(principal: Principal, action: Action) -> None:
     """Raises NotPermitted unless the principal may do something that concerns the installation."""
-    if not RULES[action].allows(()):
-        require_administrator(principal, RULES[action].to_do)
+    if not principal.administrator and not RULES[action].allows(()):
+        raise NotPermitted(
+            f"{principal.name} may not {RULES[action].to_do}",
+            action="Ask the administrator, who owns this installation",
+        )
 
 
 def may_for(principal: Principal, action: Action, person: str) -> bool:

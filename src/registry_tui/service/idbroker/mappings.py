@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.idbroker import IdBrokerMappings, SetIdBrokerMappings
 from registry_tui.schemas.places import Cloud
@@ -18,9 +19,6 @@ from registry_tui.service.database.tables import EnvironmentRow, IdBrokerRow, Re
 from registry_tui.service.errors import WrongState
 from registry_tui.service.idbroker import rules
 from registry_tui.service.idbroker.rules import Accessors
-
-_READ = "see IDBroker mappings"
-_CHANGE = "change IDBroker mappings"
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Place:
 
 def get_mappings(service: Service, principal: Principal, environment: str) -> IdBrokerMappings:
     """The mappings of an environment as they were set last. Raises Missing, NotPermitted, WrongState with RAZ."""
-    permissions.require_administrator(principal, _READ)
+    permissions.require(principal, Action.POLICIES_SEE)
     place = find(service, environment)
     require_idbroker(place)
     with service.database.reading() as session:
@@ -59,7 +57,7 @@ def set_mappings(
     """
     place = find(service, request.environment_name)
     with events.recording(service, principal, "idbroker.set", place.resource):
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         require_idbroker(place)
         with service.database.session() as session:
             _require_version(kept(session, session.get_one(EnvironmentRow, place.environment_id)), version)
@@ -74,7 +72,7 @@ def delete_mappings(service: Service, principal: Principal, environment: str) ->
     """
     place = find(service, environment)
     with events.recording(service, principal, "idbroker.delete", place.resource):
-        permissions.require_administrator(principal, _CHANGE)
+        permissions.require(principal, Action.POLICIES_CHANGE)
         require_idbroker(place)
         with service.database.session() as session:
             roles = rules.default_roles(place.cloud, place.name, identity.account_id(session))

@@ -9,6 +9,7 @@ import logging
 
 from sqlalchemy import select
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.idbroker import IdBrokerMappings, IdBrokerSync, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import StorageAccess
@@ -37,7 +38,7 @@ def synchronize(service: Service, principal: Principal, environment: str) -> Non
     place = mappings.find(service, environment)
     try:
         with events.recording(service, principal, "idbroker.synchronize", place.resource):
-            permissions.require_administrator(principal, "synchronize IDBroker mappings")
+            permissions.require(principal, Action.POLICIES_CHANGE)
             mappings.require_idbroker(place)
             try:
                 run(service, place.environment_id)
@@ -49,7 +50,7 @@ def synchronize(service: Service, principal: Principal, environment: str) -> Non
 
 def status(service: Service, principal: Principal, environment: str) -> IdBrokerSyncStatus:
     """How the last synchronization went, and whether one is needed. Raises Missing, NotPermitted, WrongState."""
-    permissions.require_administrator(principal, "see IDBroker mappings")
+    permissions.require(principal, Action.POLICIES_SEE)
     place = mappings.find(service, environment)
     mappings.require_idbroker(place)
     with service.database.reading() as session:

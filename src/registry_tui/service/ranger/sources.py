@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.ranger import RangerService, RangerSourceChange, ServicePolicies
 from registry_tui.service.core import events, identity, permissions
@@ -59,7 +60,7 @@ def set_source(service: Service, principal: Principal, environment: str, change:
     known = known_service(service, environment)
     place = known.place
     with events.recording(service, principal, _SET, Resource("environment", place.environment_id, place.name)) as told:
-        permissions.require_administrator(principal, "set where policies come from")
+        permissions.require(principal, Action.POLICIES_CHANGE)
         address = Address(
             change.url.strip(), change.service.strip(), change.user or None, _password(service, known, change)
         )
@@ -80,7 +81,7 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
     known = known_service(service, environment)
     place = known.place
     with events.recording(service, principal, _DELETE, Resource("environment", place.environment_id, place.name)):
-        permissions.require_administrator(principal, "set where policies come from")
+        permissions.require(principal, Action.POLICIES_CHANGE)
         if known.source is None:
             raise Missing(f"Environment {place.name} obeys no outside Ranger", action="There is nothing to delete")
         with service.locks.of(enforcing.lock_of(place.environment_id)):
