@@ -157,7 +157,8 @@ def test_a_service_that_stands_still_while_mappings_are_saved_gets_each_request_
         os.kill(stopped, signal.SIGSTOP)
         try:
             screen.press("enter")
-            screen.shows("Sending …", "sending … 5 s", "esc leaves, it goes on")
+            screen.shows("Sending …", "esc leaves, it goes on")
+            wait_for(lambda: re.search(r"sending … \d+ s", screen.text), what="the seconds")
             screen.press("enter", "enter")
         finally:
             os.kill(stopped, signal.SIGCONT)

@@ -142,7 +142,7 @@ async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
         "project": (await client.project(project.id)).model_dump(),
         "collaborators": [each.model_dump() for each in (await client.collaborators(project.id)).items],
         "deployment": (await client.deployment(places.deployment.id)).model_dump(include={"revision", "description"}),
-        "key": [each.revoked_at for each in (await client.keys()).items if each.id == places.key],
+        "key": [each.revoked_at async for each in client.every(client.keys) if each.id == places.key],
         "tokens": [each.model_dump() for each in tokens],
         "group": (await client.group("some-group")).model_dump(),
         "roles": [each.model_dump() for each in (await client.environment_roles(places.environment.id)).items],

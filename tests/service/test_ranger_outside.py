@@ -144,8 +144,8 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
 
         # What is changed there counts here.
         obeying.there.call(RegistryClient.delete_policy, given.id or 0)
-        wait_for(lambda: not obeying.can_put(), what="the policy to be gone")
-        assert name not in [each.name for each in obeying.policies()]
+        wait_for(lambda: name not in [each.name for each in obeying.policies()], what="the policy to be gone")
+        assert not obeying.can_put()
         obeying.let_in(name)
         wait_for(obeying.can_put, what="the policy to be back")
         port = httpx.URL(url).port or 0

@@ -27,7 +27,8 @@ async def test_programs_that_ended_are_garbage(answers: Mapping[str, Answer]) ->
     gc.collect()
     # The last one may be held by what awaited it.
     assert [program() for program in ended[:-1]] == [None, None]
-    assert gc.get_freeze_count() == frozen
+    # What was frozen before may end meanwhile.
+    assert gc.get_freeze_count() <= frozen
     # Each drew hundreds. A few blank ones stay.
     assert lines_in_memory() - lines < ROWS
 

@@ -13,6 +13,7 @@ import pytest
 
 from registry_tui.platform.paths import Home
 from support.delaying import Delaying
+from support.platforms import wait_for
 
 
 class _Service(BaseHTTPRequestHandler):
@@ -57,6 +58,7 @@ def test_an_answer_waits_for_the_delay_and_its_request_does_not(delaying: Delayi
     delaying.delay = 600
     with client(delaying, 0.2) as asking, pytest.raises(httpx.ReadTimeout):
         asking.post("/late", headers={"Idempotency-Key": "k"})
+    wait_for(lambda: len(delaying.requests) == 2, what="both requests")
     assert delaying.requests == [("GET /at-once HTTP/1.1", ""), ("POST /late HTTP/1.1", "k")]
     assert delaying.sent("POST /late") == ["k"]
 

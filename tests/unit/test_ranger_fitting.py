@@ -107,6 +107,14 @@ def test_conditions_and_unknown_members_are_noted() -> None:
     assert "denies to interns" in found.notes[0]
 
 
+@pytest.mark.parametrize("schedule", [{"timeZone": "IST"}, {"startTime": "tomorrow"}, {"timeZone": "../x"}])
+def test_a_validity_period_that_cannot_be_read_is_refused(schedule: dict[str, str]) -> None:
+    times = {"startTime": "2026/01/01 00:00:00", "endTime": "2027/01/01 00:00:00", "timeZone": "Asia/Kolkata"}
+    assert allowed(fit(THEIRS, policy("/a", "read", validitySchedules=[times])), "a/x")
+    with pytest.raises(SourceProblem, match="validity period that cannot be read"):
+        fit(THEIRS, policy("/a", "read", validitySchedules=[times | schedule]))
+
+
 def test_a_service_of_another_kind_is_refused() -> None:
     with pytest.raises(SourceProblem, match="has the resources database, table, column; this environment needs bucket"):
         fit(definition(["database", "table", "column"], list(THEIRS.access_types)))

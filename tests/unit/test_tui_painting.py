@@ -64,7 +64,7 @@ async def drawn_page(app: _Program, pilot: Pilot[None]) -> _Page:
     """The first page, once it was drawn."""
     page = app.screen
     assert isinstance(page, _Page)
-    for _ in range(400):
+    for _ in range(3000):
         if page.counted.regions:
             return page
         await pilot.pause(0.01)

@@ -85,7 +85,7 @@ async def burst(pilot: Pilot[None], *parts: Typed) -> None:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    for _ in range(400):
+    for _ in range(3000):
         if condition():
             return
         await pilot.pause(0.01)

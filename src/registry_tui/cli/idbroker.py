@@ -58,15 +58,15 @@ def set_(
         )
 
     async def change(client: RegistryClient) -> IdBrokerMappings:
-        access, audit = data_access_role, ranger_audit_role
-        if access is None or audit is None:
-            before = await client.idbroker_mappings(environment)
-            access, audit = access or before.data_access_role, audit or before.ranger_audit_role
+        before = await client.idbroker_mappings(environment)
+        access = data_access_role or before.data_access_role
         request = session.build(
             SetIdBrokerMappings,
             environment_name=environment,
             data_access_role=access,
-            ranger_audit_role=audit,
+            ranger_audit_role=ranger_audit_role or before.ranger_audit_role,
+            ranger_cloud_access_authorizer_role=before.ranger_cloud_access_authorizer_role,
+            baseline_role=before.baseline_role,
             mappings=[each for line in mapping or [] for each in parsed(line, access)],
             set_empty_mappings=empty or None,
         )

@@ -82,6 +82,8 @@ class ManageAccess(Form[str]):
             environment_name=self.environment,
             data_access_role=access,
             ranger_audit_role=self._entered("#audit"),
+            ranger_cloud_access_authorizer_role=self.now.ranger_cloud_access_authorizer_role,
+            baseline_role=self.now.baseline_role,
             mappings=parsed(self._mapped(), access),
             set_empty_mappings=not self._mapped() or None,
         )
@@ -106,11 +108,12 @@ class ManageAccess(Form[str]):
             super().failed(error)
 
     async def _look_again(self) -> None:
-        now = await self.program.client.idbroker_mappings(self.environment)
+        self.now = now = await self.program.client.idbroker_mappings(self.environment)
         self.version = now.mappings_version
         people = "\n".join(each.accessor_crn for each in now.mappings) or "nobody"
         self.complain(
             f"Not saved: somebody changed the mappings meanwhile. Mapped now:\n{people}\n"
+            f"Data Access Role {now.data_access_role}, Ranger Audit Role {now.ranger_audit_role}\n"
             "Save and Sync again puts what is here in their place; esc leaves theirs."
         )
 

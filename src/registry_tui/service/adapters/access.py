@@ -85,6 +85,8 @@ class Access:
     def forget_changes(self) -> None:
         """The secrets are replaced: passwords follow from them again."""
         self._changed.clear()
+        # Whoever was made meanwhile has a password of the old ones.
+        self._proved.clear()
 
     def lock_out(self, user: str) -> None:
         """Makes MLflow refuse a user's password, which only `let_in` brings back."""

@@ -20,7 +20,7 @@ from registry_tui.schemas.ranger import (
 )
 from registry_tui.service.errors import InvalidInput, PartUnavailable
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
-from registry_tui.service.ranger.evaluator import EVERYBODY
+from registry_tui.service.ranger.evaluator import EVERYBODY, moment_of
 
 #: Seconds until an answer must begin, and bytes that it may have.
 _TIMEOUT, _MOST_BYTES = 10.0, 32 << 20
@@ -213,9 +213,23 @@ def _placed(names: Mapping[str, str], path: str, policy: RangerPolicy) -> Ranger
     )
 
 
+def _require_readable_times(policy: RangerPolicy) -> None:
+    # Java knows time zones by more names, and whoever decides later must not fail.
+    try:
+        for each in policy.validity_schedules:
+            for text in filter(None, (each.start_time, each.end_time)):
+                moment_of(text, each.time_zone)
+    except ValueError as error:
+        raise SourceProblem(
+            f"Policy {policy.name!r} of the outside Ranger has a validity period that cannot be read: {error}",
+            action="Name its time zone as the tz database does, such as Europe/Berlin",
+        ) from error
+
+
 def _enforceable(policy: RangerPolicy) -> tuple[RangerPolicy, list[str]]:
-    """A policy that the object store can obey, and what it then does less than it says."""
+    """A policy that the object store can obey, and what it then does less than it says. Raises SourceProblem."""
     called = f"policy {policy.name!r}"
+    _require_readable_times(policy)
     notes = []
     sets = (policy.resources, *policy.additional_resources)
     if any(_UNENFORCEABLE.search(value) for each in sets for one in each.values() for value in one.values):

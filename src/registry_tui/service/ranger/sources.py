@@ -165,8 +165,10 @@ def _take(
         before = _known(service, environment_id)
         with service.database.reading() as session:
             row = session.get(RangerSourceRow, environment_id)
-        if only_if is not None and (row is None or _address(row) != only_if.address):
-            return False
+        if only_if is not None:
+            if row is None or (_address(row), row.policy_version) != (only_if.address, only_if.known_version):
+                return False
+            every = row.every
         enforcing.enforce(service, before.place, found.definition, found.policies)
         try:
             with service.database.session() as session:
