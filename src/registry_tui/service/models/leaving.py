@@ -93,7 +93,7 @@ def _hand_over_models(service: Service, place: RegistryPlace, name: str, to: str
 
 
 def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
-    """Hands over what the database holds; returns the projects that the user worked in."""
+    """Hands over what the database holds; returns the projects that either of them works or worked in."""
     with service.database.session() as session:
         works_in = session.scalars(select(CollaboratorRow).where(CollaboratorRow.user == name)).all()
         projects = [row.project_id for row in works_in]
@@ -109,4 +109,6 @@ def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
             session.execute(update(table).where(table.creator == name).values(creator=to))
         session.execute(update(RegistryRow).where(RegistryRow.owner == name).values(owner=to))
         session.execute(delete(ApiKeyRow).where(ApiKeyRow.user == name))
-    return projects
+        # A call that was cut off behind this finds nothing to hand over when it is repeated.
+        theirs = session.scalars(select(CollaboratorRow.project_id).where(CollaboratorRow.user == to)).all()
+    return [*dict.fromkeys([*projects, *theirs])]
