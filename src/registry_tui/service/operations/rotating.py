@@ -45,6 +45,8 @@ _RESOURCE = Resource("secrets", "secrets", "secrets")
 _LOCK = "rotate secrets"
 #: Seconds that the object store gets to take up keys, and between two looks.
 _PATIENCE, _EVERY = 20.0, 0.05
+#: Seconds for requests that were signed with the old keys and are on their way.
+_GRACE = 1.0
 
 
 def rotate(service: Service, principal: Principal, request: SecretsRotate) -> SecretsRotated:
@@ -104,6 +106,8 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
         service.access.forget_changes()
         added = _add_machine_keys(service) if SecretKind.MACHINE_USERS in kinds else []
         rotation.keep(service.home, replace(under_way, stage=Stage.RETIRING))
+        if kinds & {SecretKind.OBJECT_STORE, SecretKind.MACHINE_USERS}:
+            time.sleep(_GRACE)
         for user, old, new in added:
             service.stores.users.retire_access_keys(user, old, new)
         if SecretKind.OBJECT_STORE in kinds:
@@ -129,7 +133,8 @@ def _set_identities(service: Service, *, accepted: Iterable[AccessKey] = (), ref
                 "The object store does not take up its new keys", action="See `registry-tui logs object-store`"
             )
         if time.monotonic() - asked > 1.0:
-            # It may have been starting when it was told.
+            # It may have been starting meanwhile, with what it had read before.
+            object_store.write_identities(service.home, service.secrets)
             object_store.read_identities_again(service.home)
             asked = time.monotonic()
         time.sleep(_EVERY)
