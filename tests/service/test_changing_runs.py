@@ -125,7 +125,7 @@ def test_who_may_change_does_everything_with_experiments_and_runs(place: Place, 
     assert not ask(lambda client: client.restore_experiments(project, chosen)).failed
     assert made.id in place.experiments() and place.listed(made.id) == set(runs)
 
-    events = ask(lambda client: client.events(action="run")).items
+    events = ask(lambda client: client.events(action="run", page_size=1000)).items
     told = {(each.action, each.outcome) for each in events if each.resource_id in runs}
     assert told >= {(f"run.{verb}", EventOutcome.SUCCEEDED) for verb in ("update", "delete", "restore")}
 

@@ -42,8 +42,8 @@ def test_a_replica_over_its_memory_is_restarted_and_says_why(platform: Platform,
     assert "0.39 GiB" in now(platform, deployment).reason
     log = platform.ask(lambda client: client.replica_log(deployment.id, found[0].name))
     assert any("was restarted" in line for line in log.lines)
-    actions = [event.action for event in platform.ask(lambda client: client.events(page_size=50)).items]
-    assert "deployment.replica-over-memory" in actions
+    restarts = platform.ask(lambda client: client.events(action="deployment.replica-over-memory", page_size=1000)).items
+    assert [each for each in restarts if each.resource_id == deployment.id]
     assert answer(deployment) == [23.0]
 
 

@@ -149,8 +149,8 @@ def test_a_version_whose_first_calls_fail_goes_back_by_itself_and_says_why(
     assert failed.state is RevisionState.FAILED and said in failed.error
     listed = platform.command("deployments", "list", "--json").stdout
     assert said in listed
-    events = platform.ask(lambda client: client.events(page_size=50)).items
-    assert any(event.action == "deployment.roll-back" and said in str(event.detail) for event in events)
+    events = platform.ask(lambda client: client.events(action="deployment.roll-back", page_size=1000)).items
+    assert any(said in str(event.detail) for event in events if event.resource_id == deployment.id)
 
 
 def test_the_list_says_the_last_line_of_why_calls_fail_where_nothing_served_before(soon: Platform) -> None:

@@ -155,10 +155,11 @@ def test_an_environment_is_made_once_from_the_same_requirements(platform: Platfo
     assert [answer(each) for each in made] == [[8.0], [9.0]]
     builds = [platform.call(RegistryClient.revisions, each.id)[0] for each in made]
     assert builds[0].python_environment == builds[1].python_environment != "platform"
-    found = platform.ask(lambda client: client.workflows(kind="deploy", page_size=2)).items
-    asked = [partial(RegistryClient.workflow_logs, workflow=each.id, page_size=1000) for each in found]
+    found = platform.ask(lambda client: client.workflows(kind="deploy", page_size=1000)).items
+    workflows = [next(each.id for each in found if each.resource_id == deployment.id) for deployment in made]
+    asked = [partial(RegistryClient.workflow_logs, workflow=each, page_size=1000) for each in workflows]
     logs = [platform.ask(question).items for question in asked]
-    later, earlier = ([line.text for line in lines] for lines in logs)
+    earlier, later = ([line.text for line in lines] for lines in logs)
     assert any("iniconfig<2 (here" in line for line in earlier) and any("+ mlflow==3.17.2" in line for line in earlier)
     assert any("was made earlier" in line for line in later)
     with open(f"/proc/{replicas(platform, made[0])[0].pid}/cmdline", "rb") as command:

@@ -72,7 +72,7 @@ async def test_places_are_made_shown_and_deleted_from_the_inside_out(
     await client.delete_environment(name)
     with pytest.raises(NotFound):
         await client.environment(name)
-    events = [event for event in (await client.events()).items if event.resource_id == environment.id]
+    events = [event for event in (await client.events(page_size=1000)).items if event.resource_id == environment.id]
     assert [(event.action, event.outcome.value) for event in events] == [
         ("environment.delete", "succeeded"),
         ("environment.delete", "failed"),

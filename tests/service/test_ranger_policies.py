@@ -322,7 +322,7 @@ def test_an_applied_policy_that_is_refused_leaves_an_event(place: Place) -> None
     name = unique("wrong")
     body = place.policy(name, "x", "ana", "read") | {"policyType": 1}
     place.ask("POST", f"{API}/policy/apply", status=422, json=body)
-    events = place.platform.ask(lambda client: client.events(action="policy.apply", page_size=100)).items
+    events = place.platform.ask(lambda client: client.events(action="policy.apply", page_size=1000)).items
     [event] = [each for each in events if name in each.resource_name]
     assert event.outcome is EventOutcome.FAILED and "policyType" in event.detail
     made = place.ask("POST", f"{API}/policy/apply", json=body | {"policyType": 0})

@@ -46,7 +46,10 @@ def change_user(service: Service, principal: Principal, name: str, change: UserC
     with events.recording(service, principal, action, Resource("user", name, name)):
         permissions.require(principal, Action.USERS_CHANGE)
         if change.state is UserState.SUSPENDED and name == identity.owner_name(service):
-            raise InUse(f"{name} runs this installation and cannot be suspended", action="Suspend somebody else")
+            raise InUse(
+                f"{name} is the administrator of this installation and cannot be suspended",
+                action="Suspend somebody else",
+            )
         before = _write(service, name, change)
         if change.state is not None:
             try:

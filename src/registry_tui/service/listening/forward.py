@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from registry_tui.contracts.counts import counted
 from registry_tui.gateway.access import Refusal
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
@@ -157,4 +158,6 @@ class _Body:
 
 
 def _too_large(largest: int) -> Refusal:
-    return Refusal(413, "too-large", f"The request's body is larger than {largest} bytes", "Send less at once")
+    return Refusal(
+        413, "too-large", f"The request's body is larger than {counted(largest, 'byte')}", "Send less at once"
+    )

@@ -74,7 +74,9 @@ def _require_successor(service: Service, name: str, to: str) -> None:
     if leaving is None:
         raise Missing(f"There is no user {name!r}", action="See `registry-tui users list`")
     if name == identity.owner_name(service):
-        raise InUse(f"{name} runs this installation and cannot be deleted", action="Delete somebody else")
+        raise InUse(
+            f"{name} is the administrator of this installation and cannot be deleted", action="Delete somebody else"
+        )
 
 
 def _registries(service: Service) -> list[RegistryPlace]:
