@@ -20,8 +20,8 @@ administrator may do everything. Everybody else needs what the last column says:
   `admin`); each includes the ones before. A **collaborator** of an environment has any role in one of its projects.
 - Whoever has no role in an environment and is no collaborator of it gets *not found* for it and for all that is in it.
 - Private models are seen by their owner and by collaborators of the projects that their versions came from only.
-- A change of roles counts from the next request on. Whoever is suspended is refused by the service, MLflow and the
-  gateway.
+- A change of roles counts from the next request on, also for work that failed or was cancelled and is tried again.
+  Whoever is suspended is refused by the service, MLflow and the gateway.
 
 Installations that were made before there were roles keep what people could do: everybody who is known then gets
 `EnvironmentUser` and `MLUser` in every environment. People who are added later get no role by themselves.

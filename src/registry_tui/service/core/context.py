@@ -75,7 +75,7 @@ class Workflows(Protocol):
         """Asks for a workflow to be cancelled. Raises Missing, WrongState."""
 
     def retry(self, principal: Principal, workflow_id: str) -> Workflow:
-        """Starts a failed or cancelled workflow's work again, as a new one. Raises Missing, WrongState."""
+        """Starts a failed or cancelled workflow's work again. Raises Missing, NotPermitted, WrongState."""
 
     def wait(self, workflow_id: str, timeout: float = 600.0) -> Workflow:
         """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""

@@ -104,6 +104,17 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
         )
 
 
+@contextmanager
+def refusals(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[None]:
+    """Records an event when the block is refused; what begins is recorded by the workflow itself."""
+    try:
+        yield
+    except ServiceError as error:
+        outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
+        record(service, principal, action=action, resource=resource, outcome=outcome, detail=error.detail)
+        raise
+
+
 def log(service: Service, request_id: str, text: str, *, level: str = "info", workflow_id: str | None = None) -> None:
     """Writes one log line of a request or workflow. Never put a secret into `text`."""
     with service.database.session() as session:

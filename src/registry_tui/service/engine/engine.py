@@ -26,7 +26,7 @@ from registry_tui.service.database.tables import WorkflowRow, new_id, now
 from registry_tui.service.engine.dbos_private import background_stops
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
 from registry_tui.service.engine.runner import Observer, Runner
-from registry_tui.service.engine.steps import Definition, Interrupted
+from registry_tui.service.engine.steps import Definition, Interrupted, Work
 from registry_tui.service.errors import WrongState
 
 if TYPE_CHECKING:
@@ -218,14 +218,19 @@ class Engine:
         return to_schema(row)
 
     def retry(self, principal: Principal, workflow_id: str) -> Workflow:
-        """Starts a failed or cancelled workflow's work again, as a new workflow. Raises Missing, WrongState."""
+        """Starts a failed or cancelled workflow's work again, as a new workflow.
+
+        Raises Missing, WrongState, NotPermitted unless the principal may begin this work now.
+        """
         with self.service.database.reading() as session:
             row = get_row(session, workflow_id)
+        kind, resource = WorkflowKind(row.kind), resource_of(row)
+        self.definition(kind).permit(self.service, principal, Work(resource, row.arguments))
         if row.status not in (WorkflowStatus.FAILED, WorkflowStatus.CANCELLED):
             raise WrongState(
                 f"The workflow is {row.status}", action="Only failed and cancelled workflows can be tried again"
             )
-        return self.start(principal, WorkflowKind(row.kind), resource=resource_of(row), arguments=row.arguments)
+        return self.start(principal, kind, resource=resource, arguments=row.arguments)
 
     def wait(self, workflow_id: str, timeout: float = 600.0) -> Workflow:
         """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.errors import NotPermitted
 
 #: The form of a step, an undo, and a hook. What a step returns is merged into `StepContext.state`.
 StepFunction = Callable[["StepContext"], Mapping[str, Any] | None]
@@ -22,6 +23,26 @@ class Interrupted(BaseException):
 
     Not an Exception, so that neither a step nor DBOS takes it for a failure.
     """
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a workflow was started for."""
+
+    resource: Resource
+    arguments: Mapping[str, Any]
+
+
+#: Raises NotPermitted or Missing unless the principal may begin the work now.
+Permit = Callable[[Service, Principal, Work], None]
+
+
+def only_administrator(service: Service, principal: Principal, work: Work) -> None:
+    """The permit of kinds that name none. Raises NotPermitted."""
+    if not principal.administrator:
+        raise NotPermitted(
+            f"{principal.name} may not begin the work on {work.resource.name} again", action="Ask the administrator"
+        )
 
 
 @dataclass(frozen=True)
@@ -40,12 +61,14 @@ class Definition:
     """A kind of workflow. The hooks are durable steps too: `on_start` before all steps, one of the others at the end.
 
     The engine records the workflow's events, one when it starts and one when it ends; `action` names them, e.g.
-    `registry.create` (default: the resource's type and the kind).
+    `registry.create` (default: the resource's type and the kind). `permit` decides who may begin the work again:
+    whoever began it may have lost the role since.
     """
 
     kind: WorkflowKind
     steps: tuple[Step, ...]
     action: str = ""
+    permit: Permit = only_administrator
     on_start: StepFunction | None = None
     on_success: StepFunction | None = None
     on_failure: StepFunction | None = None

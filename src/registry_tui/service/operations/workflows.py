@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -9,7 +11,8 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import LogLine, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.service.core import paging, permissions
-from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.events import refusals
 from registry_tui.service.database.tables import LogLineRow, WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
 from registry_tui.service.errors import InvalidInput, NotPermitted
@@ -80,14 +83,27 @@ def workflow_logs(
 
 def cancel_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
     """Cancels a workflow. Raises Missing, NotPermitted, WrongState."""
-    get_workflow(service, principal, workflow_id)
-    return service.workflows.cancel(workflow_id)
+    with _refusals(service, principal, "workflow.cancel", workflow_id):
+        get_workflow(service, principal, workflow_id)
+        return service.workflows.cancel(workflow_id)
 
 
 def retry_workflow(service: Service, principal: Principal, workflow_id: str) -> Workflow:
-    """Does a failed or cancelled workflow's work again. Raises Missing, NotPermitted, WrongState."""
-    get_workflow(service, principal, workflow_id)
-    return service.workflows.retry(principal, workflow_id)
+    """Does a failed or cancelled workflow's work again, for whoever may begin that work now.
+
+    Raises Missing, NotPermitted, WrongState.
+    """
+    with _refusals(service, principal, "workflow.retry", workflow_id):
+        get_workflow(service, principal, workflow_id)
+        return service.workflows.retry(principal, workflow_id)
+
+
+def _refusals(service: Service, principal: Principal, action: str, workflow_id: str) -> AbstractContextManager[None]:
+    """Records refusals of the block. Raises Missing."""
+    with service.database.reading() as session:
+        row = get_row(session, workflow_id)
+    resource = Resource("workflow", row.id, f"{row.kind} {row.resource_name}", row.registry_id)
+    return refusals(service, principal, action, resource)
 
 
 def _visible(session: Session, principal: Principal, workflow_id: str) -> WorkflowRow:

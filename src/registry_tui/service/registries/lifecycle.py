@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 import registry_tui
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
-from registry_tui.schemas.operations import Accepted, EventOutcome, WorkflowKind
+from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import (
     NFS_PATTERN,
@@ -29,7 +28,7 @@ from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, RegistryRow, new_id, now
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, NotPermitted, ServiceError, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, NotPermitted, WrongState
 from registry_tui.service.registries import storage_access
 from registry_tui.service.registries.views import count_models, to_schema
 
@@ -128,7 +127,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
     Raises NotPermitted (also without the entitlement), Missing for the environment, InvalidInput, AlreadyThere.
     """
     named = request.name or f"registry-{request.environment}"
-    with refusals(service, principal, "registry.create", Resource("registry", named, named)):
+    with events.refusals(service, principal, "registry.create", Resource("registry", named, named)):
         with service.database.reading() as session:
             seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             environment = resolve_environment(session, request.environment, seen)
@@ -188,7 +187,7 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
     """
     row = _row(service, principal, registry)
     resource = resource_of(row)
-    with refusals(service, principal, "registry.synchronize", resource):
+    with events.refusals(service, principal, "registry.synchronize", resource):
         _require(service, principal, Action.REGISTRY_SYNCHRONIZE, row)
         require_live(row)
         workflow = service.workflows.start(
@@ -209,7 +208,7 @@ def delete_registry(
     """
     row = _row(service, principal, registry)
     resource = resource_of(row)
-    with refusals(service, principal, "registry.delete", resource):
+    with events.refusals(service, principal, "registry.delete", resource):
         _require(service, principal, Action.REGISTRY_DELETE, row)
         if not request.force:
             require_nothing_deployed(service, row)
@@ -374,14 +373,3 @@ def _mlflow_workspace(session: Session, environment: str, id_: str) -> str:
     if taken is None:
         taken = session.scalars(select(ProjectRow.id).where(ProjectRow.mlflow_workspace == wanted)).first()
     return wanted if taken is None else f"{wanted}-{id_[:6]}"
-
-
-@contextmanager
-def refusals(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[None]:
-    """Records an event when the block is refused; what begins is recorded by the workflow itself."""
-    try:
-        yield
-    except ServiceError as error:
-        outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
-        events.record(service, principal, action=action, resource=resource, outcome=outcome, detail=error.detail)
-        raise

@@ -14,7 +14,7 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.schemas.storage import ArchiveState, ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
-from registry_tui.service.core import paging
+from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.registries import lifecycle as registries
@@ -178,7 +178,7 @@ def clean_up(service: Service, principal: Principal, registry: str, request: Sto
     """
     place = enter_registry(service, registry, any_status=True, reader=principal, action=Action.ENVIRONMENT_SEE)
     resource = Resource("registry", place.id, place.name, place.id)
-    with registries.refusals(service, principal, "registry.clean-up", resource):
+    with events.refusals(service, principal, "registry.clean-up", resource):
         enter_registry(service, place.id, reader=principal, action=Action.STORAGE_CLEAN_UP)
         _check_chosen(request)
         workflow = service.workflows.start(

@@ -7,15 +7,20 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import select
+
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.core import ml_model, room
+from registry_tui.service.core import ml_model, permissions, room
+from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
-from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.database.tables import ProjectRow
+from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import versions
@@ -24,6 +29,22 @@ from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.archives import FILES
 from registry_tui.service.stores.bucket_files import Place, StoredFile
 from registry_tui.service.workflows.advancing import Advancing
+
+
+def _permit(service: Service, principal: Principal, work: Work) -> None:
+    """Whoever may register in the project that the model comes from, and read the registry's models.
+
+    Raises Missing, NotPermitted.
+    """
+    enter_registry(service, work.arguments["registry_id"], any_status=True, reader=principal)
+    with suppress(RouteError, OSError, ValueError):  # the work itself says why the model cannot be reached
+        source = RoutesFile(service.home.routes_file).load().locate(artifact_path(work.arguments["source"]))
+        with service.database.reading() as session:
+            query = select(ProjectRow).where(ProjectRow.mlflow_workspace == source.workspace)
+            project = session.scalars(query).first()
+            if project is not None:
+                permissions.check_project(session, principal, project, Action.MODEL_REGISTER)
+
 
 # -- steps -----------------------------------------------------------------------------------------------
 
@@ -209,6 +230,7 @@ def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:
 
 ARCHIVE = Definition(
     kind=WorkflowKind.ARCHIVE,
+    permit=_permit,
     steps=(
         Step("list files", _list),
         Step("copy", _copy, undo=_remove_copies),

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.service.core.context import Service
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models.deleting import forget
@@ -115,6 +117,7 @@ def _measure_again(context: StepContext) -> None:
 CLEAN_UP = Definition(
     kind=WorkflowKind.CLEAN_UP,
     action="registry.clean-up",
+    permit=permits.in_environment(Action.STORAGE_CLEAN_UP),
     steps=(
         Step("remove archives", _remove_archives),
         Step("remove versions", _remove_versions),

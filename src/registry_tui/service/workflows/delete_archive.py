@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from registry_tui.contracts.counts import counted
+from registry_tui.schemas.models import RegisteredModel
 from registry_tui.schemas.operations import Progress, WorkflowKind
-from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
+from registry_tui.service.errors import Missing
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.deleting import forget
-from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.models.versions import find_version
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives
 from registry_tui.service.workflows.shared import LATER
+
+
+def _permit(service: Service, principal: Principal, work: Work) -> None:
+    """Whoever may delete the model or the version. When that is gone, only its files are left. Raises NotPermitted."""
+    arguments = work.arguments
+    registry = enter_registry(service, arguments["registry_id"], reader=principal)
+    found = _model(service, registry, arguments)
+    if found is None:
+        return
+    creator = None
+    if arguments["version"] is not None:
+        try:
+            creator = find_version(service, registry, found, arguments["version"]).creator
+        except Missing:
+            return
+    models.require_owner(principal, found, "delete it and its versions", also=creator)
+
+
+def _model(service: Service, registry: RegistryPlace, arguments: Mapping[str, Any]) -> RegisteredModel | None:
+    """The model, unless it is gone: by now somebody may have made another model of its name."""
+    found = models.fetch_model(service, registry, arguments["model_id"])
+    return None if found is None or found.id != arguments["model_id"] else found
 
 
 def _forget(context: StepContext) -> None:
     service, arguments = context.service, context.arguments
     registry = enter_registry(service, arguments["registry_id"])
-    if arguments["version"] is None:
-        # By now somebody may have made another model of this name.
-        found = models.fetch_model(service, registry, arguments["model_id"])
-        if found is None or found.id != arguments["model_id"]:
-            return
+    if _model(service, registry, arguments) is None:
+        return
     forget(service, registry.workspace, arguments["model"], arguments["version"])
     model_changes.changed(service, registry.id)
 
@@ -43,5 +69,6 @@ def _delete_files(context: StepContext) -> None:
 
 DELETE_ARCHIVE = Definition(
     kind=WorkflowKind.DELETE_ARCHIVE,
+    permit=_permit,
     steps=(Step("remove from the registry", _forget), Step("delete files", _delete_files)),
 )

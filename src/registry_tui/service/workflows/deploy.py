@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import selectinload
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.models import Manifest
@@ -28,6 +29,7 @@ from registry_tui.service.deployments import (
     python_environments,
 )
 from registry_tui.service.deployments.input_example import last_words
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
@@ -379,6 +381,7 @@ def _admit(context: StepContext) -> None:
 DEPLOY = Definition(
     kind=WorkflowKind.DEPLOY,
     action="deployment.deploy",
+    permit=permits.in_project(Action.DEPLOYMENT_CHANGE),
     steps=(
         Step("look for room", _admit),
         Step("fetch archive", _fetch),

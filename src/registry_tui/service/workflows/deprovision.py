@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import select
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.adapters.mlflow import segment
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext, StepFunction
 from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.publishing import mlflow as routing
@@ -161,6 +163,7 @@ def _end(context: StepContext) -> None:
 DEPROVISION = Definition(
     kind=WorkflowKind.DEPROVISION,
     action="registry.delete",
+    permit=permits.in_environment(Action.REGISTRY_DELETE),
     steps=(
         Step("list workspaces", _list),
         Step("withdraw from workspaces", _forced(_withdraw, None), undo=_restore),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
 from registry_tui.service.core import room
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.publishing import mlflow as routing
@@ -144,6 +146,7 @@ def _fail(context: StepContext) -> None:
 PROVISION = Definition(
     kind=WorkflowKind.PROVISION,
     action="registry.create",
+    permit=permits.in_environment(Action.REGISTRY_CREATE),
     steps=(
         Step("check environment", _check_environment),
         Step("create machine user", _create_user, undo=_delete_user),

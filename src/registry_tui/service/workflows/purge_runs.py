@@ -7,7 +7,9 @@ from typing import Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, Routes, RoutesFile, artifact_path
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import Progress, WorkflowKind
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.registries.place import enter_registry
@@ -97,6 +99,7 @@ def _routes(context: StepContext) -> Routes:
 PURGE_RUNS = Definition(
     kind=WorkflowKind.PURGE_RUNS,
     action="run.purge",
+    permit=permits.in_project(Action.RUNS_PURGE),
     steps=(
         Step("remove runs", _remove),
         Step("give back space", _give_back, cancellable=False),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.workflows.shared import end_replicas, not_stopped, set_state, withdraw
@@ -21,6 +23,7 @@ def _failed(context: StepContext) -> None:
 STOP = Definition(
     kind=WorkflowKind.STOP,
     action="deployment.stop",
+    permit=permits.in_project(Action.DEPLOYMENT_CHANGE),
     steps=(Step("withdraw from gateway", withdraw), Step("stop replicas", end_replicas)),
     on_success=_stopped,
     on_failure=_failed,

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import select
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, SynchronizeState
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, WorkspaceSyncRow, now
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.publishing import mlflow as routing
@@ -150,6 +152,7 @@ def _cancel(context: StepContext) -> None:
 SYNCHRONIZE = Definition(
     kind=WorkflowKind.SYNCHRONIZE,
     action="registry.synchronize",
+    permit=permits.in_environment(Action.REGISTRY_SYNCHRONIZE),
     steps=(
         Step("list workspaces", _list),
         Step("synchronize workspaces", _synchronize),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.deployments import model_files
+from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
 from registry_tui.service.publishing import gateway as gateway_link
@@ -40,6 +42,7 @@ def _failed(context: StepContext) -> None:
 UNDEPLOY = Definition(
     kind=WorkflowKind.UNDEPLOY,
     action="deployment.delete",
+    permit=permits.in_project(Action.DEPLOYMENT_CHANGE),
     steps=(
         Step("withdraw from gateway", _withdraw),
         Step("stop replicas", end_replicas),

@@ -8,12 +8,20 @@ from typing import Any
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
 from registry_tui.service.errors import WrongState
 from registry_tui.service.models import archives as version_archives
+from registry_tui.service.models import registered as models
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives
 from registry_tui.service.workflows.advancing import Advancing
+
+
+def _permit(service: Service, principal: Principal, work: Work) -> None:
+    """Whoever may see the model. Raises Missing, NotPermitted."""
+    place = enter_registry(service, work.arguments["registry_id"], reader=principal)
+    models.find_model(service, principal, place, work.arguments["model"])
 
 
 def _read(context: StepContext) -> Mapping[str, Any]:
@@ -41,5 +49,6 @@ def _note(context: StepContext) -> None:
 
 VERIFY = Definition(
     kind=WorkflowKind.VERIFY,
+    permit=_permit,
     steps=(Step("read archive", _read), Step("note", _note)),
 )

@@ -1,0 +1,44 @@
+"""Who may begin a workflow's work: by the roles that the person has now in the place that the work is in."""
+
+from __future__ import annotations
+
+from registry_tui.contracts.permissions import Action
+from registry_tui.service.core import permissions
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.resolve import resolve_project, resolve_registry
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.engine.steps import Permit, Work
+from registry_tui.service.errors import Missing
+
+
+def in_environment(action: Action) -> Permit:
+    """Whoever may do `action` in the environment of the registry that the work concerns."""
+
+    def permit(service: Service, principal: Principal, work: Work) -> None:
+        if principal.administrator:
+            return
+        with service.database.reading() as session:
+            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+            registry = resolve_registry(session, work.resource.registry_id or "", seen)
+            permissions.require_in(session, principal, action, registry.environment)
+
+    return permit
+
+
+def in_project(action: Action) -> Permit:
+    """Whoever may do `action` in the project that the work is about, or in that of its deployment."""
+
+    def permit(service: Service, principal: Principal, work: Work) -> None:
+        if principal.administrator:
+            return
+        with service.database.reading() as session:
+            if work.resource.type == "deployment":
+                deployment = session.get(DeploymentRow, work.resource.id)
+                if deployment is None:
+                    raise Missing(f"The deployment {work.resource.name} is gone")
+                project = deployment.project
+            else:
+                project = resolve_project(session, work.resource.id)
+            permissions.check_project(session, principal, project, action)
+
+    return permit
