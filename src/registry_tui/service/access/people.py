@@ -72,7 +72,7 @@ def get_user(service: Service, principal: Principal, name: str) -> User:
         row = session.scalars(_seen(principal).where(UserRow.name == name)).first()
         if row is None:
             raise _missing(name)
-        return _Schemas(service, session, [name]).of(row)
+        return _Schemas(service, session, principal, [name]).of(row)
 
 
 def list_users(
@@ -91,7 +91,7 @@ def list_users(
             page_size=page_size,
             page_token=page_token,
         )
-        return found.to_page(_Schemas(service, session, [row.name for row in found.rows]).of)
+        return found.to_page(_Schemas(service, session, principal, [row.name for row in found.rows]).of)
 
 
 def _seen(principal: Principal) -> Select[UserRow]:
@@ -138,9 +138,12 @@ def _tell_doors(service: Service, name: str, state: UserState) -> None:
 
 
 class _Schemas:
-    """Users as the API shows them, with the groups and roles of all of them asked for at once."""
+    """Users as the API shows them, with the groups and roles of all of them asked for at once.
 
-    def __init__(self, service: Service, session: Session, names: Sequence[str]) -> None:
+    Roles are shown in the environments that the principal may see.
+    """
+
+    def __init__(self, service: Service, session: Session, principal: Principal, names: Sequence[str]) -> None:
         self._service = service
         self._owner = identity.owner_name(service)
         self._groups: dict[str, list[str]] = {}
@@ -148,9 +151,11 @@ class _Schemas:
         for member in session.scalars(query):
             self._groups.setdefault(member.user, []).append(member.group)
         self._roles: dict[str, dict[str, set[str]]] = {}
-        self._environments: Mapping[str, str] = dict(
-            session.execute(select(EnvironmentRow.id, EnvironmentRow.name).order_by(EnvironmentRow.name)).tuples().all()
-        )
+        environments = select(EnvironmentRow.id, EnvironmentRow.name).order_by(EnvironmentRow.name)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        if seen is not None:
+            environments = environments.where(EnvironmentRow.id.in_(seen))
+        self._environments: Mapping[str, str] = dict(session.execute(environments).tuples().all())
         in_groups = {group for groups in self._groups.values() for group in groups}
         held = select(EnvironmentRoleRow).where(
             or_(EnvironmentRoleRow.user.in_(names), EnvironmentRoleRow.group.in_(in_groups))

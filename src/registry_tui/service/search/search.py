@@ -50,6 +50,8 @@ class _Seen:
     #: By MLflow workspace.
     projects: dict[str, _Project]
     registries: dict[str, tuple[str, str]]
+    #: IDs; None means all.
+    environments: frozenset[str] | None
 
 
 def search(
@@ -119,12 +121,13 @@ def _seen(session: Session, principal: Principal, project: str | None, registry:
     readable = permissions.permitted_environments(session, principal, Action.MODEL_READ)
     if readable is not None:
         registries = registries.where(RegistryRow.environment_id.in_(readable))
+    seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
     if registry is not None:
-        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         registries = registries.where(RegistryRow.id == resolve_registry(session, registry, seen).id)
     return _Seen(
         {row[2]: _Project(*row) for row in session.execute(query)},
         {workspace: (id_, name) for workspace, id_, name in session.execute(registries)},
+        seen,
     )
 
 
@@ -159,6 +162,8 @@ def _places(session: Session, text: str, wanted: set[FoundKind], seen: _Seen) ->
         registries = select(RegistryRow.id, RegistryRow.name, EnvironmentRow.name, RegistryRow.updated_at)
         registries = registries.join(EnvironmentRow, EnvironmentRow.id == RegistryRow.environment_id)
         registries = registries.order_by(RegistryRow.updated_at.desc())
+        if seen.environments is not None:
+            registries = registries.where(EnvironmentRow.id.in_(seen.environments))
         for id_, name, environment, updated in session.execute(registries):
             yield Found(
                 kind=FoundKind.REGISTRY,
@@ -172,6 +177,8 @@ def _places(session: Session, text: str, wanted: set[FoundKind], seen: _Seen) ->
     if FoundKind.ENVIRONMENT in wanted:
         environments = select(EnvironmentRow.id, EnvironmentRow.name, EnvironmentRow.created_at)
         environments = environments.where(EnvironmentRow.state == "ready").order_by(EnvironmentRow.created_at.desc())
+        if seen.environments is not None:
+            environments = environments.where(EnvironmentRow.id.in_(seen.environments))
         for id_, name, created in session.execute(environments):
             yield Found(kind=FoundKind.ENVIRONMENT, id=id_, name=name, environment_name=name, updated_at=created)
 
