@@ -9,13 +9,16 @@ from fastapi import Header, Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 import registry_tui
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
+from registry_tui.service.core.context import Principal
 from registry_tui.service.deployments import metrics
-from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.errors import ServiceError
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn, principal_of_request
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub, lines
@@ -61,15 +64,26 @@ async def follow(
 ) -> StreamingResponse:
     """Server-sent events: workflows that move, events as they are recorded, parts whose state changes.
 
-    The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again.
+    The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again. The stream ends when the
+    person who follows would be refused now: at the next change, after 15 seconds at most.
     """
     hub: Hub = request.app.state.hub
 
     async def told() -> AsyncIterator[str]:
         async for change in hub.follow(principal, last_event_id):
+            if not await run_in_threadpool(_still_acting, request, principal):
+                return
             yield lines(change)
 
     return StreamingResponse(told(), media_type="text/event-stream")
+
+
+def _still_acting(request: Request, principal: Principal) -> bool:
+    """Whether the request would be the same person's if it came now."""
+    try:
+        return principal_of_request(request) == principal
+    except ServiceError:
+        return False
 
 
 @router.get("/metrics", response_class=Response)
