@@ -9,6 +9,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
+from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate
 
 app = session.new_app("API keys: what callers of deployments show.")
@@ -71,10 +72,10 @@ def create(
 
 @app.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="ID of the key.")],
+    key: Annotated[str, typer.Argument(help="ID of the key, how it begins, or the key.")],
     yes: session.YesOption = False,
 ) -> None:
     """Make an API key useless at once."""
-    session.confirm(f"Revoke the API key {key}? Calls with it are refused from now on.", yes=yes)
+    session.confirm(f"Revoke the API key {id_of(key)}? Calls with it are refused from now on.", yes=yes)
     found = session.ask(lambda client: client.revoke_key(key))
     output.note(f"The API key {found.name} is revoked")

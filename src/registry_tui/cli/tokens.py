@@ -10,6 +10,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.people import NewUserToken, UserToken, UserTokenCreate
 
 app = session.new_app("Tokens: with which people show the service who they are.")
@@ -82,12 +83,12 @@ def create(
 
 @app.command()
 def revoke(
-    token: Annotated[str, typer.Argument(help="ID of the token, or how it begins.")],
+    token: Annotated[str, typer.Argument(help="ID of the token, how it begins, or the token.")],
     user: ForOption = None,
     yes: session.YesOption = False,
 ) -> None:
     """Make a token useless at once."""
-    session.confirm(f"Revoke the token {token}? Whoever shows it is refused from now on.", yes=yes)
+    session.confirm(f"Revoke the token {id_of(token)}? Whoever shows it is refused from now on.", yes=yes)
 
     async def end(client: RegistryClient) -> UserToken:
         return await client.revoke_token(await _owner(client, user), token)

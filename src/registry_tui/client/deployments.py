@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
+from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.deployments import (
     ApiKey,
@@ -113,4 +114,5 @@ class Deployments(Transport):
         return await self._ask(NewApiKey, "POST", "/keys", body=request)
 
     async def revoke_key(self, key: str) -> ApiKey:
-        return await self._ask(ApiKey, "DELETE", f"/keys/{segment(key)}")
+        """`key` is its ID, how it begins, or the whole key, whose secret is not sent."""
+        return await self._ask(ApiKey, "DELETE", f"/keys/{segment(id_of(key))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
+from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.people import (
     Group,
@@ -53,8 +54,8 @@ class People(Transport):
         return await self._ask(NewUserToken, "POST", f"/users/{segment(user)}/tokens", body=request)
 
     async def revoke_token(self, user: str, token: str) -> UserToken:
-        """`token` is its ID or how it begins."""
-        return await self._ask(UserToken, "DELETE", f"/users/{segment(user)}/tokens/{segment(token)}")
+        """`token` is its ID, how it begins, or the whole token, whose secret is not sent."""
+        return await self._ask(UserToken, "DELETE", f"/users/{segment(user)}/tokens/{segment(id_of(token))}")
 
     async def groups(self, **page: Any) -> Page[Group]:
         """By name, with their members."""

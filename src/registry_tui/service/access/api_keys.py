@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from registry_tui.contracts.api_keys import new_key
+from registry_tui.contracts.api_keys import id_of, new_key
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
@@ -61,7 +61,11 @@ def list_keys(
 
 
 def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
-    """Makes a key useless from now on: one's own, or as administrator anybody's. Raises Missing, WrongState."""
+    """Makes a key useless from now on: one's own, or as administrator anybody's.
+
+    `key_id` is its ID, how it begins, or the whole key. Raises Missing, WrongState.
+    """
+    key_id = id_of(key_id)
     with events.recording(service, principal, "key.revoke", Resource("key", key_id, key_id)) as event:
         with service.database.session() as session:
             row = session.get(ApiKeyRow, key_id)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX, digest, new_key
+from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX, digest, id_of, new_key
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import NewUserToken, UserToken, UserTokenCreate
@@ -95,17 +95,17 @@ def list_tokens(
 
 
 def revoke_token(service: Service, principal: Principal, user: str, token: str) -> UserToken:
-    """Makes a token useless from now on. `token` is its ID or how it begins.
+    """Makes a token useless from now on. `token` is its ID, how it begins, or the whole token.
 
     Raises Missing, NotPermitted, WrongState.
     """
-    id_ = token.removeprefix(f"{TOKEN_PREFIX}_")
+    id_ = id_of(token)
     with events.recording(service, principal, "token.revoke", Resource("token", id_, id_)) as event:
         _require_own(principal, user)
         with service.database.session() as session:
             row = session.get(UserTokenRow, id_)
             if row is None or row.user != user:
-                raise Missing(f"{user} has no token {token!r}", action="See `registry-tui tokens list`")
+                raise Missing(f"{user} has no token {id_!r}", action="See `registry-tui tokens list`")
             event.resource = Resource("token", row.id, row.name)
             if row.revoked_at is not None:
                 raise WrongState(f"The token {row.name} was revoked already")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import EventRow, LogLineRow
@@ -58,14 +59,14 @@ def event_row(
         actor_crn=principal.crn,
         action=action,
         resource_type=resource.type,
-        resource_id=resource.id,
-        resource_name=resource.name,
+        resource_id=redacted(resource.id),
+        resource_name=redacted(resource.name),
         registry_id=resource.registry_id,
         outcome=outcome.value,
         request_id=principal.request_id,
         workflow_id=workflow_id,
         duration_ms=duration_ms,
-        detail=detail[:MAX_DETAIL],
+        detail=redacted(detail)[:MAX_DETAIL],
     )
 
 

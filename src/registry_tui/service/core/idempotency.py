@@ -21,6 +21,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import (
     ApiKeyRow,
@@ -89,7 +90,7 @@ def keyed(service: Service, person: str, key: str, method: str, address: str, bo
         id=hashlib.sha256(owner).hexdigest(),
         digest=hashlib.sha256(f"{method}\0{address}\0".encode() + body).hexdigest(),
         person=person,
-        request=f"{method} {address}"[:500],
+        request=f"{method} {redacted(address)}"[:500],
         secret=hmac.new(seed, b"idempotency\0" + owner, hashlib.sha256).digest(),
     )
 

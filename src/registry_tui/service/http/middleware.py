@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_tui.contracts import web_pages
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.service.core import reached
 from registry_tui.service.http.problems import RequestTooLarge, foreign_page, unexpected, wrong_type
 
@@ -76,10 +77,10 @@ class RequestMiddleware:
                 level,
                 "%s %s %s %.0f ms%s",
                 scope["method"],
-                scope["path"].encode("unicode_escape").decode()[:500],
+                redacted(scope["path"].encode("unicode_escape").decode())[:500],
                 status or "cut off",
                 (time.monotonic() - began) * 1000,
-                f" as {user}" if _USER.fullmatch(user) else "",
+                f" as {redacted(user)}" if _USER.fullmatch(user) else "",
             )
             current_request_id.reset(token)
             reached.address.reset(reached_at)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from registry_tui.contracts import web_pages
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
@@ -55,6 +56,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A response with problem details."""
+    detail, instance, action = redacted(detail), redacted(instance), action and redacted(action)
     problem = Problem(
         type=f"/problems/{code}",
         title=title,
@@ -64,7 +66,7 @@ def problem_response(
         code=code,
         request_id=request_id,
         action=action,
-        errors=list(errors),
+        errors=[each.model_copy(update={"message": redacted(each.message)}) for each in errors],
     )
     content = problem.model_dump(mode="json", exclude_none=True)
     for addresses, shown in _SHOWN_BY_CLIENTS.items():

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from registry_tui.contracts import web_pages
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.gateway import problems
 from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import reached
@@ -150,7 +151,10 @@ class Front:
             largest = self._service.settings.max_request_bytes
             return await self._answered(request, self._upstreams.service, headers, largest)
         raise Refusal(
-            404, "no-such-page", f"There is nothing at {path[:200]}", "The API is at /api/v1, its pages at /api/v1/docs"
+            404,
+            "no-such-page",
+            f"There is nothing at {_address(request)[:200]}",
+            "The API is at /api/v1, its pages at /api/v1/docs",
         )
 
     async def _answered(
@@ -199,14 +203,14 @@ def _require_own_name(request: web.Request, principal: Principal) -> None:
         raise Refusal(
             403,
             "not-permitted",
-            f"{principal.name} cannot act as {named[:64]!r}",
+            f"{principal.name} cannot act as {redacted(named)[:64]!r}",
             "Leave out --user and REGISTRY_TUI_USER, or sign in with a token of that user",
         )
 
 
 def _address(request: web.Request) -> str:
     """The path that was asked for, without its query, for logs and events."""
-    return request.raw_path.partition("?")[0].encode("unicode_escape").decode()[:300]
+    return redacted(request.raw_path.partition("?")[0].encode("unicode_escape").decode())[:300]
 
 
 def _refusal(request: web.Request, refused: Refused) -> web.Response:
