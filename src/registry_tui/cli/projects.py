@@ -7,6 +7,7 @@ import shlex
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -177,7 +178,11 @@ def env(
 
     Example: eval "$(registry-tui env --project default)" && python train.py
     """
-    exports = {**without_proxy(), **session.ask(lambda client: client.credentials(project)).as_exports()}
+    credentials = session.ask(lambda client: client.credentials(project))
+    address = urlsplit(credentials.tracking_uri)
+    # A proxy reads what goes through it without TLS, the password or token too.
+    readable = [address.hostname] if address.scheme == "http" and address.hostname else []
+    exports = {**without_proxy(besides=readable), **credentials.as_exports()}
     if as_json:
         output.print_json(exports)
         return

@@ -101,8 +101,8 @@ class Transport:
             headers=headers,
             timeout=patience,
             verify=verify,
-            # A proxy is for services elsewhere.
-            trust_env=base_url is not None,
+            # A proxy is for services elsewhere, and reads what goes there without TLS, the token too.
+            trust_env=base_url is not None and httpx.URL(base_url).scheme == "https",
         )
         #: When questions that wait for their answer were asked (`time.monotonic`), by request ID.
         self._asked: dict[str, float] = {}

@@ -98,10 +98,10 @@ def known_environment(
     return {**kept, **without_proxy(caller), **(added or {})}
 
 
-def without_proxy(caller: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """`NO_PROXY` and `no_proxy`, with the caller's own exceptions and this machine."""
+def without_proxy(caller: Mapping[str, str] = os.environ, besides: Iterable[str] = ()) -> dict[str, str]:
+    """`NO_PROXY` and `no_proxy`, with the caller's own exceptions, this machine and the hosts `besides`."""
     named = _listed(",".join(caller.get(name, "") for name in ("NO_PROXY", "no_proxy")))
-    value = ",".join(dict.fromkeys((*named, *_LOCAL)))
+    value = ",".join(dict.fromkeys((*named, *_LOCAL, *besides)))
     return {"NO_PROXY": value, "no_proxy": value}
 
 
