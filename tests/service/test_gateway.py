@@ -316,6 +316,9 @@ MALFORMED = {
     "bad method": b"P@ST /endpoints/" + KEY + b"/invocations HTTP/1.1\r\nHost: x\r\n\r\n",
     "bad address": b"GET http://[" + KEY + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "bad percent": b"GET /endpoints/%zz" + KEY + b"/ping?%ff=%00 HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "bytes in a type": LINE + b"Content-Type: application/\xff" + KEY + b"\r\nConnection: close\r\n\r\n",
+    "bytes in an ID": b"GET /endpoints/" + KEY + b"/ping HTTP/1.1\r\nX-Request-ID: \xff\r\nConnection: close\r\n\r\n",
+    "unknown expectation": LINE + b"Expect: " + KEY + b"\xff\r\n\r\n",
     "second request": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + KEY + b"\r\n\r\n",
 }
 

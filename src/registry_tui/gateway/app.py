@@ -14,7 +14,7 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, problems, words
+from registry_tui.gateway import access, bodies, heads, problems, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
@@ -73,6 +73,9 @@ class Gateway:
             raise Refusal(403, "foreign-page", problem, web_pages.ACTION)
         if request.method == "POST" and web_pages.is_simple(content_type := request.headers.get("Content-Type", "")):
             detail = f"The body is announced as {content_type[:100]!r}"
+            raise Refusal(415, "wrong-type", detail, "Send JSON with `Content-Type: application/json`")
+        if not heads.is_utf8(request.headers.get("Content-Type", "")):
+            detail = "The header Content-Type is not UTF-8"
             raise Refusal(415, "wrong-type", detail, "Send JSON with `Content-Type: application/json`")
         answer: web.StreamResponse = await handler(request)
         return answer

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from registry_tui.contracts.counts import counted
-from registry_tui.gateway import problems
+from registry_tui.gateway import heads, problems
 from registry_tui.gateway.access import Refusal
 
 logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 #: Seconds for a request's head, for taking an answer, and for the next request on a connection that is kept open.
 HEAD_SECONDS, ANSWER_SECONDS, KEPT_SECONDS = 10.0, 60.0, 75.0
@@ -60,10 +63,24 @@ class Runner(web.AppRunner):
         return _Server(self._door, plain, options)
 
 
+def _without_unmet(handler: Handler) -> Handler:
+    """Answers expectations that cannot be met: aiohttp would do so before any middleware, in words of its own."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if (refusal := heads.unmet(request)) is None:
+            return await handler(request)
+        logger.info("refused a request: %s", refusal.code)
+        answer = problems.response(refusal, heads.request_id(request))
+        answer.force_close()
+        return answer
+
+    return handle
+
+
 class _Server(web.Server):
     def __init__(self, door: Door, plain: web.Server, options: dict[str, Any]) -> None:
         super().__init__(
-            plain.request_handler,
+            _without_unmet(plain.request_handler),
             request_factory=plain.request_factory,
             handler_cancellation=True,
             loop=asyncio.get_running_loop(),

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from registry_tui.gateway import heads
 from registry_tui.gateway.access import Refusal
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def raw(refusal: Refusal) -> bytes:
 @web.middleware
 async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     """Every answer carries a request ID; what is refused is a problem details document."""
-    request_id = request.headers.get("X-Request-ID", "")[:100] or str(uuid.uuid4())
+    request_id = heads.request_id(request)
     try:
         answer: web.StreamResponse = await handler(request)
     except Refusal as refusal:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import json
 import logging
 import re
 import time
-import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.api_keys import redacted
-from registry_tui.gateway import problems
+from registry_tui.gateway import heads, problems
 from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import reached
 from registry_tui.service.core.context import Principal, Service
@@ -28,10 +28,10 @@ logger = logging.getLogger("registry_tui.access")
 
 #: Addresses that the service answers.
 _SERVICE = ("/api/v1/", "/service/", "/authz/")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 #: As MLflow's own server would answer, so that its clients show the reason.
 _MLFLOW_CODES = {
+    400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "ENDPOINT_NOT_FOUND",
@@ -85,13 +85,12 @@ class Front:
         # Stricter than what the parts say of themselves.
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Server"] = "registry-tui"
-        response.headers["X-Request-ID"] = request["request_id"]
+        response.headers["X-Request-ID"] = request.get("request_id") or heads.request_id(request)
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Answers refusals in the words of the part that was asked, and writes each into the events and the log."""
-        sent = request.headers.get("X-Request-ID", "")
-        request_id = request["request_id"] = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+        request_id = request["request_id"] = heads.request_id(request)
         request["principal"] = None
         began, status = time.monotonic(), 0
         try:
@@ -130,6 +129,7 @@ class Front:
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         reached_at = self._reached(request)
+        _require_utf8(request)
         _require_same_site(request)
         path = request.raw_path.partition("?")[0]
         authorization = request.headers.get("Authorization")
@@ -184,9 +184,28 @@ class Front:
     def _reached(self, request: web.Request) -> str:
         """The address that the caller used, to be named in answers."""
         host = request.headers.get("Host", "")
-        if not _HOST.fullmatch(host):
+        if not _is_host(host):
             raise Refusal(400, "host-malformed", "The header Host is not HOST:PORT", "Send the address's own host")
         return f"{'https' if self._tls else 'http'}://{host}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether a `Host` header is HOST:PORT, an IPv6 address in brackets."""
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[3] or 0) > 65_535:
+        return False
+    try:
+        return not found[2] or bool(ipaddress.IPv6Address(found[2]))
+    except ValueError:
+        return False
+
+
+def _require_utf8(request: web.Request) -> None:
+    """Raises Refusal for a path or header that is not UTF-8: the parts could not be given it as it came."""
+    for name, text in (("address", request.raw_path), *request.headers.items()):
+        if not heads.is_utf8(text):
+            detail = f"The {name} of the request is not UTF-8"
+            raise Refusal(400, "not-utf-8", detail, "Send UTF-8, and percent-encode it in an address")
 
 
 def _require_same_site(request: web.Request) -> None:

@@ -1,0 +1,35 @@
+"""Heads of requests: what of them other programs can be given, and what is refused before a route is looked for."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from aiohttp import HttpVersion11, web
+
+from registry_tui.gateway.access import Refusal
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def request_id(request: web.BaseRequest) -> str:
+    """The caller's `X-Request-ID`, or a new one where that is missing or cannot be one."""
+    sent = request.headers.get("X-Request-ID", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a path or header came as UTF-8: aiohttp keeps other bytes as surrogates and cannot send those on."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def unmet(request: web.BaseRequest) -> Refusal | None:
+    """The refusal of a request that expects something other than to be asked for its body (RFC 9110, 10.1.1)."""
+    expected = request.headers.get("Expect", "")
+    if request.version < HttpVersion11 or expected.lower() in ("", "100-continue"):
+        return None
+    return Refusal(417, "expectation-failed", "Only `Expect: 100-continue` can be met", "Leave out the header Expect")
