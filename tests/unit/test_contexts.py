@@ -68,6 +68,22 @@ def test_signing_out_forgets_the_token_and_deleting_forgets_all(environment: dic
     assert not contexts.pinned_file("lab", environment).exists()
 
 
+def test_contexts_share_no_file(environment: dict[str, str]) -> None:
+    names = ("a:1", "a_1", "a.1", "a-1", "a1", "A:1", "A1", "a:1.terminal", "a.terminal", "a", "A", "contexts", "3a")
+    for name in names:
+        contexts.keep(Context(name, "https://10.0.0.1"), environment)
+        contexts.pinned_file(name, environment).write_text(f"certificate of {name}")
+        contexts.memory_file(name, environment).write_text(f"memory of {name}")
+    # As on a disk that takes capitals for small letters.
+    files = [path.name.casefold() for path in contexts.folder(environment).iterdir()]
+    assert len(files) == len(set(files)) == 1 + 2 * len(names)
+    for number, name in enumerate(names):
+        for other in names[number:]:
+            assert contexts.pinned_file(other, environment).read_text() == f"certificate of {other}"
+            assert contexts.memory_file(other, environment).read_text() == f"memory of {other}"
+        contexts.delete(name, environment)
+
+
 def test_names_that_are_not_known_say_which_are(environment: dict[str, str]) -> None:
     contexts.keep(LAB, environment)
     for act in (contexts.use, contexts.delete, contexts.sign_out):

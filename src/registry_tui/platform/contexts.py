@@ -22,6 +22,8 @@ FOLDER_VARIABLE = "REGISTRY_TUI_CONTEXTS"
 #: The platform of this machine, through its socket.
 LOCAL = "local"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+#: What a file's name keeps of a context's: a disk may take capitals for the same as small letters, and no colon.
+_QUOTED = re.compile(r"[^a-z0-9._-]")
 
 
 class NoContext(PlatformError):
@@ -140,12 +142,17 @@ def sign_out(name: str, environment: Mapping[str, str] = os.environ) -> Context:
 
 def pinned_file(name: str, environment: Mapping[str, str] = os.environ) -> Path:
     """Where the certificate is kept that a context trusts."""
-    return folder(environment) / f"{name.replace(':', '_')}.pem"
+    return folder(environment) / f"{_file_name(name)}.pem"
 
 
 def memory_file(name: str, environment: Mapping[str, str] = os.environ) -> Path:
     """The terminal program's memory of a context between its runs."""
-    return folder(environment) / f"{name.replace(':', '_')}.terminal.json"
+    return folder(environment) / f"{_file_name(name)}.terminal.json"
+
+
+def _file_name(name: str) -> str:
+    """A context's name as the beginning of a file's name, which no other context has."""
+    return _QUOTED.sub(lambda found: f"%{ord(found[0]):02X}", name)
 
 
 def chosen(environment: Mapping[str, str] = os.environ) -> Context | None:
