@@ -82,23 +82,6 @@ SAME: dict[str, Ask] = {
     "synchronize": lambda c: c.synchronize_registry("r"),
     "grant": lambda c: c.grant_storage_access("r"),
     "revoke": lambda c: c.revoke_storage_access("r"),
-    "mappings": lambda c: c.set_idbroker_mappings(
-        SetIdBrokerMappings(
-            environment_name="lab",
-            data_access_role="arn:aws:iam::1:role/a=b",
-            ranger_audit_role=NASTY,
-            mappings=[IdBrokerMapping(accessor_crn="crn:1", role="x=y"), IdBrokerMapping(accessor_crn="-2", role="z")],
-        )
-    ),
-    "no mappings": lambda c: c.set_idbroker_mappings(
-        SetIdBrokerMappings(
-            environment_name="lab",
-            data_access_role="a",
-            ranger_audit_role="b",
-            mappings=[],
-            set_empty_mappings=True,
-        )
-    ),
     "synchronized mappings": lambda c: c.sync_idbroker_mappings("lab"),
     "mappings away": lambda c: c.delete_idbroker_mappings("lab"),
     "a version of a run": lambda c: c.register_model(
@@ -175,6 +158,34 @@ ASKING: dict[str, tuple[Ask, str]] = {
     "deployment": (lambda c: c.delete_deployment("d", force=True), "deployments delete --force --yes d"),
     "archives": (lambda c: c.clean_up_storage("r", StorageCleanUp(archives=["a"])), "registries clean-up --yes r"),
     "verification": (lambda c: c.begin_verification("r", "m", 3), "models verify --registry r m 3"),
+    # It asks for the roles that it has no option for, and keeps them.
+    "mappings": (
+        lambda c: c.set_idbroker_mappings(
+            SetIdBrokerMappings(
+                environment_name="lab",
+                data_access_role="arn:aws:iam::1:role/a=b",
+                ranger_audit_role="-audit",
+                mappings=[
+                    IdBrokerMapping(accessor_crn="crn:1", role="x=y"),
+                    IdBrokerMapping(accessor_crn="-2", role="z"),
+                ],
+            )
+        ),
+        "idbroker set --data-access-role arn:aws:iam::1:role/a=b --ranger-audit-role=-audit"
+        " --mapping crn:1=x=y --mapping=-2=z lab",
+    ),
+    "no mappings": (
+        lambda c: c.set_idbroker_mappings(
+            SetIdBrokerMappings(
+                environment_name="lab",
+                data_access_role="a",
+                ranger_audit_role="b",
+                mappings=[],
+                set_empty_mappings=True,
+            )
+        ),
+        "idbroker set --data-access-role a --ranger-audit-role b --empty lab",
+    ),
     "policy": (lambda c: c.delete_policy(7), "ranger policies delete --yes 7"),
     "an outside Ranger": (
         lambda c: c.set_ranger_source(
