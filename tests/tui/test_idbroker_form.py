@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
+from registry_tui.schemas.idbroker import SetIdBrokerMappings
 from registry_tui.schemas.places import EnvironmentCreate
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete, StorageAccess
 from registry_tui.screens.base.form import Lines, Tick
@@ -47,6 +48,16 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.shows("NEVER_RUN", "changes have no")
         assert driver.app.screen.query_one("#mappings", Lines).text == registry.machine_user_crn
         # What somebody else makes of them meanwhile is not overwritten unseen.
+        now = platform.ask(lambda client: client.idbroker_mappings(environment))
+        with_others = SetIdBrokerMappings(
+            environment_name=environment,
+            data_access_role=now.data_access_role,
+            ranger_audit_role=now.ranger_audit_role,
+            ranger_cloud_access_authorizer_role=now.data_access_role,
+            mappings=[],
+            set_empty_mappings=True,
+        )
+        platform.ask(lambda client: client.set_idbroker_mappings(with_others))
         platform.command("idbroker", "set", environment, "--empty")
         driver.app.screen.query_one("#mappings").focus()
         await driver.press("enter")
@@ -57,6 +68,9 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
         await driver.press("enter")
         await driver.at("environments")
         assert access() is StorageAccess.GRANTED
+        # Neither the command nor the form takes away roles that they do not ask about.
+        kept = platform.ask(lambda client: client.idbroker_mappings(environment))
+        assert kept.ranger_cloud_access_authorizer_role == now.data_access_role
         # A list without mappings has to be confirmed; a refusal of the service stays in the form.
         await driver.press("@")
         await driver.shows(f"IDBroker mappings of {environment}", "Synchronized")
