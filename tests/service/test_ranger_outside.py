@@ -14,15 +14,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from registry_tui.client.client import RegistryClient
-from registry_tui.platform.s3 import s3_client
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy, RangerSource
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, StorageAccess
-from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import RegistryRow
 from support.forwarding import forwarded
+from support.machine_users import machine_store
 from support.platforms import Platform, unique, wait_for
 
 API = "/service/public/v2/api"
@@ -68,14 +65,7 @@ class Obeying:
 
     def can_put(self) -> bool:
         """Whether the machine user stores something now, asked of the object store with its own key."""
-        database = Database.at(self.here.home.service_database)
-        try:
-            with database.reading() as session:
-                row = session.get_one(RegistryRow, self.registry.id)
-                key = AccessKey(row.machine_user_access_key_id or "", row.machine_user_secret_access_key or "")
-        finally:
-            database.close()
-        store = s3_client("s3", self.here.ports.s3_endpoint, key, attempts=1)
+        store = machine_store(self.here, self.registry)
         try:
             store.put_object(Bucket=self.environment.bucket, Key=f"{self.registry.prefix}/x", Body=b"x")
         except ClientError as error:

@@ -13,14 +13,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from registry_tui.client.errors import Conflict
-from registry_tui.platform.s3 import s3_client
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, EnvironmentCreate, Role
 from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
-from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import RegistryRow
+from support.machine_users import machine_store
 from support.platforms import Platform, unique, wait_for
 
 API = "/service/public/v2/api"
@@ -57,14 +54,7 @@ class Place:
 
     def machine(self) -> Any:
         """The object store, with the machine user's own key."""
-        database = Database.at(self.platform.home.service_database)
-        try:
-            with database.reading() as session:
-                row = session.get_one(RegistryRow, self.registry.id)
-                key = AccessKey(row.machine_user_access_key_id or "", row.machine_user_secret_access_key or "")
-        finally:
-            database.close()
-        return s3_client("s3", self.platform.ports.s3_endpoint, key, attempts=1)
+        return machine_store(self.platform, self.registry)
 
     def can_put(self, key: str) -> bool:
         try:

@@ -11,7 +11,6 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound, Refused
-from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.models import RegisterModel, VersionStatus
 from registry_tui.schemas.operations import Accepted, EventOutcome, Workflow, WorkflowStatus
 from registry_tui.schemas.places import (
@@ -32,10 +31,9 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
 )
 from registry_tui.service.adapters.mlflow import Mlflow
-from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import NotPermitted
 from registry_tui.service.stores.seaweedfs import ObjectStore
+from support.machine_users import machine_key
 from support.platforms import Platform, eventually, unique
 from support.registered import log_model, object_names
 
@@ -98,18 +96,6 @@ async def cancelled(
             return accepted.resource, ended
         assert ended.status is FINISHED, ended.error
     raise AssertionError("all were quicker than their cancel")
-
-
-def machine_key(platform: Platform, registry: ModelRegistry) -> AccessKey:
-    """The key as the service keeps it, which no answer of its API holds."""
-    database = Database.at(platform.home.service_database)
-    try:
-        with database.reading() as session:
-            row = session.get_one(RegistryRow, registry.id)
-            assert row.machine_user_access_key_id and row.machine_user_secret_access_key
-            return AccessKey(row.machine_user_access_key_id, row.machine_user_secret_access_key)
-    finally:
-        database.close()
 
 
 async def test_made_then_available_with_every_field(platform: Platform, corner: Corner) -> None:

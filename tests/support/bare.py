@@ -38,11 +38,11 @@ def bare_service(folder: Path, **parts: Any) -> Iterator[Service]:
     database = Database.at(folder / "service.db")
     database.migrate()
     local = LocalReplicas(Home(folder))
-    given = {name: cast(Any, None) for name in ("ports", "mlflow", "stores", "access", "workflows")} | parts
+    nothing = dict.fromkeys(("ports", "mlflow", "stores", "access", "workflows"), cast(Any, None))
+    given = nothing | {"settings": Settings()} | parts
     yield Service(
         home=Home(folder),
         secrets=Secrets(),
-        settings=Settings(),
         database=database,
         backends=Backends(local, local),
         **given,

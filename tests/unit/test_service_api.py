@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from registry_tui.platform.paths import Home
-from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.base import Problem
-from registry_tui.service.backends.base import Backends
-from registry_tui.service.backends.supervisord import LocalReplicas
-from registry_tui.service.core.context import Service
-from registry_tui.service.database.database import Database
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.http.app import create_app
 from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
+from support.bare import bare_service
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> FastAPI:
-    database = Database.at(tmp_path / "service.db")
-    database.migrate()
-    nothing = cast(Any, None)
-    local = LocalReplicas(Home(tmp_path))
-    service = Service(
-        home=Home(tmp_path),
-        ports=nothing,
-        secrets=Secrets(),
-        settings=Settings(max_request_bytes=2048),
-        database=database,
-        mlflow=nothing,
-        stores=nothing,
-        backends=Backends(local, local),
-        access=nothing,
-        workflows=nothing,
-    )
-    return create_app(service, Background(service))
+def app(tmp_path: Path) -> Iterator[FastAPI]:
+    with bare_service(tmp_path, settings=Settings(max_request_bytes=2048)) as service:
+        yield create_app(service, Background(service))
 
 
 @pytest.fixture

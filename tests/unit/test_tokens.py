@@ -5,59 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 
-from registry_tui.platform.paths import Home
-from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas.people import UserTokenCreate
 from registry_tui.service.access import tokens
-from registry_tui.service.backends.base import Backends
-from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import UserRow, UserTokenRow, now
 from registry_tui.service.errors import TokenExpired, TokenRevoked, TokenUnknown, UserSuspended
-from registry_tui.service.http.app import create_app
-from registry_tui.service.loops.background import Background
-from registry_tui.service.settings import Settings
+from support.bare import asking, bare_service
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    database = Database.at(tmp_path / "service.db")
-    database.migrate()
-    nothing = cast(Any, None)
-    local = LocalReplicas(Home(tmp_path))
-    yield Service(
-        home=Home(tmp_path),
-        ports=nothing,
-        secrets=Secrets(),
-        settings=Settings(),
-        database=database,
-        mlflow=nothing,
-        stores=nothing,
-        backends=Backends(local, local),
-        access=nothing,
-        workflows=nothing,
-    )
-    database.close()
+    with bare_service(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-def app(service: Service) -> FastAPI:
-    return create_app(service, Background(service))
-
-
-@pytest.fixture
-async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://registry-tui/api/v1") as client:
+async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with asking(service) as client:
         yield client
 
 

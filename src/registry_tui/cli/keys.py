@@ -46,18 +46,14 @@ def list_(
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
-    expires: Annotated[
-        str | None, typer.Option(metavar="DATE|DAYS", help="A date, or a number of days; default: one year.")
-    ] = None,
+    expires: session.ExpiresOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Make an API key. It is shown this once; only its hash is stored.
 
     Example: export API_KEY="$(registry-tui keys create ci --expires 90)"
     """
-    days = int(expires[:6]) if expires is not None and expires.isdecimal() else None
-    until = session.future(expires) if days is None else None
-    request = session.build(ApiKeyCreate, name=name, expires_at=until, days=days)
+    request = session.build(ApiKeyCreate, name=name, **session.expiry(expires))
     made = session.ask(lambda client: client.create_key(request))
     if as_json:
         output.print_json(made)

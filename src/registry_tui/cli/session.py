@@ -168,6 +168,17 @@ _SINCE = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+ExpiresOption = Annotated[
+    str | None, typer.Option("--expires", metavar="DATE|DAYS", help="A date, or a number of days; default: one year.")
+]
+
+
+def expiry(given: str | None) -> dict[str, Any]:
+    """The end of a key or token from `2027-01-31` or a number of days, as the fields of what asks for one."""
+    days = int(given[:6]) if given is not None and given.isdecimal() else None
+    return {"expires_at": future(given) if days is None else None, "days": days}
+
+
 def future(given: str | None) -> datetime | None:
     """A moment from `2027-01-31`."""
     if given is None:

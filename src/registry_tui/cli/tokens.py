@@ -51,9 +51,7 @@ def list_(user: ForOption = None, limit: session.LimitOption = None, as_json: se
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
-    expires: Annotated[
-        str | None, typer.Option(metavar="DATE|DAYS", help="A date, or a number of days; default: one year.")
-    ] = None,
+    expires: session.ExpiresOption = None,
     user: ForOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -61,9 +59,7 @@ def create(
 
     Example: registry-tui tokens create laptop --expires 90
     """
-    days = int(expires[:6]) if expires is not None and expires.isdecimal() else None
-    until = session.future(expires) if days is None else None
-    request = session.build(UserTokenCreate, name=name, expires_at=until, days=days)
+    request = session.build(UserTokenCreate, name=name, **session.expiry(expires))
 
     async def make(client: RegistryClient) -> NewUserToken:
         return await client.create_token(await _owner(client, user), request)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
 from textual.widgets import Static
 
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
-from registry_tui.screens.base.list_screen import ListScreen, turned
+from registry_tui.screens.base.list_screen import turned
+from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.screens.models.version_panel import panel
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import MODEL
 from registry_tui.terminal.commands import Place
-from registry_tui.widgets.awaited import Awaited
-from registry_tui.widgets.facts import Fitted
 from registry_tui.widgets.page_cache import Fetch
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
@@ -40,7 +35,7 @@ STATUSES = (
 )
 
 
-class ModelScreen(ListScreen):
+class ModelScreen(PanelListScreen):
     """The versions of a model, newest first."""
 
     SECTION = "models"
@@ -82,31 +77,12 @@ class ModelScreen(ListScreen):
         #: The version of which more is being asked.
         self._asked_about: int | None = None
 
-    def compose_content(self) -> Iterable[Widget]:
-        yield Awaited(id="facts")
-        bar, table = super().compose_content()
-        yield bar  # across, as the panel leaves the list little room
-        with Horizontal(id="split"):
-            with Vertical(id="list"):
-                yield table
-            with VerticalScroll(id="panel"):
-                yield Fitted(id="panel-text")
-
     def on_mount(self) -> None:
-        self.query_one("#panel").display = bool(self.place.state.get("panel"))
         Every(self, 1.0, self._ask, group="start", wanted=self._waits).begin()
 
     def _waits(self) -> bool:
         """Whether an archive of a version in the list is being stored."""
         return any(row.status == "PENDING_REGISTRATION" for row in self._rows())
-
-    def leave(self) -> None:
-        super().leave()
-        self.place.state["panel"] = self.panel_open
-
-    @property
-    def panel_open(self) -> bool:
-        return bool(self.query_one("#panel").display)
 
     def crumbs(self) -> tuple[Crumb, ...]:
         name = self.place.args["model"] if self.model is None else self.model.name
@@ -158,24 +134,10 @@ class ModelScreen(ListScreen):
 
     # -- the side panel -----------------------------------------------------------------------------
 
-    def open_row(self, row: ModelVersion) -> None:
-        self.query_one("#panel").display = True
-        self.row_changed(row)
-
-    def do_back(self) -> None:
-        if self.panel_open:
-            self.query_one("#panel").display = False
-        else:
-            super().do_back()
-
     def row_changed(self, row: ModelVersion | None) -> None:
+        super().row_changed(row)
         if self.panel_open and row is not None:
-            self._show_panel(row)
             self.ask_chosen(lambda: self._learn(row), "panel", (row.version, row.archive_uri))
-
-    @on(VirtualTable.Loaded, "#table")
-    def _panel_again(self) -> None:
-        self.row_changed(self.current)
 
     async def _learn(self, row: ModelVersion) -> None:
         """The panel also shows the version's signature and what its run measured, when they are still there."""
@@ -210,10 +172,10 @@ class ModelScreen(ListScreen):
     def _show_again(self, row: ModelVersion) -> None:
         current = self.current
         if current is not None and current.id == row.id:
-            self._show_panel(row)
+            self.show_panel(row)
 
-    def _show_panel(self, row: ModelVersion) -> None:
-        self.query_one("#panel-text", Fitted).show(
+    def show_panel(self, row: ModelVersion) -> None:
+        self.panel_text.show(
             lambda room: panel(
                 row,
                 room,

@@ -39,7 +39,7 @@ class ConditionList(OptionList):
         super().__init__(id=id, compact=True, markup=False)
         self._service, self._definition = service, definition
         self.items: dict[str, list[PolicyItem]] = {field: list(getattr(policy, field)) for field, *_ in CONDITIONS}
-        #: The list and the position of each line's condition; none where there is no condition.
+        #: The list and the position of each line's condition; None for a line without one.
         self._places: list[tuple[str, int | None]] = []
         self._room = 56
 

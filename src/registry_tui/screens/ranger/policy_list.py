@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
-from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
 from textual.widgets import Static
 
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.changing_items import chosen, listed
 from registry_tui.screens.base.filter_bar import Filter
-from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.screens.ranger.policy_panel import panel, state_of
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import POLICIES
 from registry_tui.terminal.commands import Place
-from registry_tui.widgets.awaited import Awaited
-from registry_tui.widgets.facts import Fitted
 from registry_tui.widgets.page_cache import Fetch, Rows
-from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.widgets.virtual_table import Column, Empty
 from registry_tui.wording.policies import all_permissions, everybody, outside, paths
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import Cell
@@ -43,7 +38,7 @@ _ORDERS: dict[str, Callable[[RangerPolicy], Any]] = {
 }
 
 
-class PoliciesScreen(ListScreen):
+class PoliciesScreen(PanelListScreen):
     """The policies of the service that an environment has, by name."""
 
     SECTION = "environments"
@@ -80,23 +75,6 @@ class PoliciesScreen(ListScreen):
         self.definition: ServiceDefinition | None = None
         #: Why the person may not see policies.
         self.refusal: str | None = None
-
-    def compose_content(self) -> Iterable[Widget]:
-        yield Awaited(id="facts")
-        bar, table = super().compose_content()
-        yield bar
-        with Horizontal(id="split"):
-            with Vertical(id="list"):
-                yield table
-            with VerticalScroll(id="panel"):
-                yield Fitted(id="panel-text")
-
-    def on_mount(self) -> None:
-        self.query_one("#panel").display = bool(self.place.state.get("panel"))
-
-    def leave(self) -> None:
-        super().leave()
-        self.place.state["panel"] = self.panel_open
 
     def crumbs(self) -> tuple[Crumb, ...]:
         above: Crumb = ("Environments", Place("environments"))
@@ -146,29 +124,15 @@ class PoliciesScreen(ListScreen):
 
     # -- the side panel -----------------------------------------------------------------------------
 
-    @property
-    def panel_open(self) -> bool:
-        return bool(self.query_one("#panel").display)
-
-    def open_row(self, row: RangerPolicy) -> None:
-        self.query_one("#panel").display = True
-        self.row_changed(row)
-
     def do_back(self) -> None:
-        if self.panel_open:
-            self.query_one("#panel").display = False
+        closes = self.panel_open
+        super().do_back()
+        if closes:
             self.table.focus()
-        else:
-            super().do_back()
 
-    def row_changed(self, row: RangerPolicy | None) -> None:
-        if self.panel_open and row is not None:
-            definition = self.definition
-            self.query_one("#panel-text", Fitted).show(lambda room: panel(row, definition, room))
-
-    @on(VirtualTable.Loaded, "#table")
-    def _panel_again(self) -> None:
-        self.row_changed(self.current)
+    def show_panel(self, row: RangerPolicy) -> None:
+        definition = self.definition
+        self.panel_text.show(lambda room: panel(row, definition, room))
 
     # -- actions ------------------------------------------------------------------------------------
 

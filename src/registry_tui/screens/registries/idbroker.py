@@ -62,7 +62,7 @@ class ManageAccess(Form[str]):
         self.tell(self.problem_of())
 
     def check(self) -> None:
-        # In 24 lines there is no room for what does not matter.
+        # 24 lines have room only for what matters.
         self.query_one("#without").display = self._mapped() == ""
         super().check()
 
