@@ -17,7 +17,7 @@ from registry_tui.client.errors import NotFound
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentState, TestRequest
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support import served
-from support.platforms import Platform, unique, wait_for
+from support.platforms import Platform, ending_soon, unique, wait_for
 from support.served import Served, answer, call, deploy, now, replicas, split
 
 MIB = 1 << 20
@@ -111,11 +111,12 @@ def test_api_keys(platform: Platform, two: Served) -> None:
     assert outcome("abc") == (401, "api-key-unknown")
     assert outcome(good + "x") == (401, "api-key-unknown")
     assert outcome(make(stranger)[1]) == (403, "api-key-foreign")
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    expiring = make(member, expires_at=soon)[1]
+    expiring = ending_soon(lambda end: make(member, expires_at=end)[1])
     wait_for(lambda: outcome(expiring) == (401, "api-key-expired"), what="the key to expire")
     listed = platform.ask(lambda client: client.keys(), member).items
-    assert good not in str(listed) and listed[-1].owner == member and listed[-1].last_used_at is not None
+    assert good not in str(listed) and listed[-1].owner == member
+    used = wait_for(lambda: platform.ask(lambda client: client.keys(), member).items[-1].last_used_at, what="the use")
+    assert listed[-1].created_at <= used <= datetime.now(UTC)
     assert abs(listed[-1].expires_at - datetime.now(UTC) - timedelta(days=365)) < timedelta(days=1)
     with pytest.raises(NotFound):
         platform.ask(lambda client: client.revoke_key(id_), stranger)

@@ -14,12 +14,14 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import WrongInput
 from registry_tui.platform import lifecycle, supervisor
 from registry_tui.platform.errors import Busy
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, PART_VARIABLE, Home
@@ -195,6 +197,15 @@ def run_python(
 def unique(prefix: str) -> str:
     """A name that no other test has."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def ending_soon(make: Callable[[datetime], Answer]) -> Answer:
+    """Makes something whose life ends in a moment, and returns that. An end that has passed before a busy machine
+    could make it is refused; then a later one is tried."""
+    for seconds in (1, 4, 16):
+        with suppress(WrongInput):
+            return make(datetime.now(UTC) + timedelta(seconds=seconds))
+    return make(datetime.now(UTC) + timedelta(seconds=64))
 
 
 def wait_for(condition: Callable[[], Answer | None], *, what: str = "the condition", timeout: float = 90) -> Answer:

@@ -27,6 +27,8 @@ class Asked:
     names_project: bool = False
     #: MLflow's `User`, once the password was checked.
     user: Any | None = None
+    #: The user name and password that were checked then.
+    credentials: tuple[str, str] | None = None
     #: The first error of a store while MLflow looked for the resource whose permission it wants to check.
     not_found: MlflowException | None = None
     #: Whether that resource belongs to a Model Registry.

@@ -74,12 +74,21 @@ class Membership:
 
 
 def _noting_user(authenticate: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Lets a person in once for each request.
+
+    MLflow's auth app asks for the user again at every step, and takes for granted that the answer is a user: a
+    password that is replaced between two steps, or a person who is removed, would end the request with an error.
+    """
+
     @wraps(authenticate)
     def noting(username: str, password: str) -> Any:
-        user = authenticate(username, password)
-        if (request := asked()) is not None:
-            request.user = user
-        return user
+        request = asked()
+        if request is None:
+            return authenticate(username, password)
+        if request.credentials != (username, password):
+            request.user = authenticate(username, password)
+            request.credentials = None if request.user is None else (username, password)
+        return request.user
 
     return noting
 
