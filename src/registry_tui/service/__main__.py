@@ -12,6 +12,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.engine.engine import Engine
@@ -79,7 +81,7 @@ def build(home: Home) -> Service:
         database=database,
         mlflow=mlflow,
         stores=_chosen("store", settings.store, STORES)(home, ports, secrets),
-        access=Access(mlflow, secrets),
+        access=Access(mlflow, secrets, partial(identity.mlflow_account, database)),
         backends=_chosen("backend", settings.backend, BACKENDS)(home, ports, secrets),
         workflows=workflows,
     )

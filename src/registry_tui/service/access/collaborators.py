@@ -55,14 +55,14 @@ def remove_collaborator(service: Service, principal: Principal, project: str, us
 def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:
     """Settings for stock MLflow code in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
     row = permissions.require_project(service, principal, project, Action.PROJECT_READ)
-    service.access.ensure_user(principal.name)
+    password = service.access.usable_password(principal.name)
     routing.mirror_access(service, row.id)
     return ProjectCredentials(
         tracking_uri=f"{reached.mlflow_url(service)}{project_path(row.mlflow_workspace)}",
         mlflow_workspace=row.mlflow_workspace,
         username=principal.name,
         # Over the network the token is the password.
-        password="" if reached.address.get() else service.access.password(principal.name),
+        password="" if reached.address.get() else password,
     )
 
 

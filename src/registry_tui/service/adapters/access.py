@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from registry_tui.platform.secrets import Secrets, mlflow_password
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.mlflow import Mlflow, NotLetIn
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, UserSuspended
 
 _ROLES = "/api/3.0/mlflow/roles"
 
@@ -50,65 +51,111 @@ class _WantedRole:
 class Access:
     """Every method may be repeated and raises as `Mlflow` does. Changes count from the next request on."""
 
-    def __init__(self, mlflow: Mlflow, installation: Secrets) -> None:
+    def __init__(
+        self, mlflow: Mlflow, installation: Secrets, account: Callable[[str], str | None] = lambda user: user
+    ) -> None:
+        """`account` gives what a person's password is made from, and None for whoever is to be refused."""
         self._mlflow = mlflow
         self._secrets = installation
+        self._account = account
         self._lock = threading.Lock()
+        self._guard = threading.Lock()
+        #: By user: an account is made, changed and taken away by one at a time, who looks first whether it may be.
+        self._accounts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         #: Users whose password was proved since this service started.
         self._proved: set[str] = set()
         #: Passwords that are new already while people's passwords are rotated.
         self._changed: dict[str, str] = {}
 
     def password(self, user: str) -> str:
-        """A person's MLflow password."""
-        return self._changed.get(user) or mlflow_password(self._secrets, user)
+        """A person's MLflow password. Raises UserSuspended."""
+        subject = self._subject(user)
+        return self._changed.get(user) or mlflow_password(self._secrets, subject)
+
+    def usable_password(self, user: str) -> str:
+        """A person's MLflow password, which MLflow takes. Raises as `ensure_user`."""
+        self.ensure_user(user)
+        return self.password(user)
 
     def ensure_user(self, user: str) -> None:
-        """Makes the MLflow user with this installation's password for it. Raises InvalidInput for the service's own."""
+        """Makes the MLflow user with this installation's password for it.
+
+        Raises InvalidInput for the service's own, UserSuspended also for who was deleted.
+        """
         if user == self._secrets.mlflow_admin_user:
             raise InvalidInput(f"'{user}' is the service's own account")
         if user in self._proved:
             return
-        credentials = {"username": user, "password": self.password(user)}
-        try:
-            self._mlflow.call("POST", "users/create", json=credentials)
-        except AlreadyThere:
-            if not self._accepts(user):
-                self._mlflow.call("PATCH", "users/update-password", json=credentials)
-        self._proved.add(user)
+        with self._alone(user):
+            password = self.password(user)
+            credentials = {"username": user, "password": password}
+            try:
+                self._mlflow.call("POST", "users/create", json=credentials)
+            except AlreadyThere:
+                if not self._accepts(user, password):
+                    self._mlflow.call("PATCH", "users/update-password", json=credentials)
+            self._proved.add(user)
 
-    def change_password(self, user: str, password: str) -> None:
-        """Makes MLflow take another password in place of a user's. Raises Missing."""
-        self._mlflow.call("PATCH", "users/update-password", json={"username": user, "password": password})
-        self._changed[user] = password
+    def change_password(self, user: str, after: Secrets) -> None:
+        """Makes MLflow take the password that follows from other secrets. Raises Missing, UserSuspended."""
+        with self._alone(user):
+            password = mlflow_password(after, self._subject(user))
+            self._mlflow.call("PATCH", "users/update-password", json={"username": user, "password": password})
+            self._changed[user] = password
 
     def forget_changes(self) -> None:
-        """The secrets are replaced: passwords follow from them again."""
+        """The secrets are replaced: passwords follow from them again, also those that were made meanwhile."""
         self._changed.clear()
-        # Whoever was made meanwhile has a password of the old ones.
         self._proved.clear()
 
     def lock_out(self, user: str) -> None:
         """Makes MLflow refuse a user's password, which only `let_in` brings back."""
-        with suppress(Missing):
-            nobody_knows = {"username": user, "password": secrets.token_urlsafe(32)}
-            self._mlflow.call("PATCH", "users/update-password", json=nobody_knows)
-        self._proved.discard(user)
+        with self._alone(user):
+            self._forget(user)
+            with suppress(Missing):
+                nobody_knows = {"username": user, "password": secrets.token_urlsafe(32)}
+                self._mlflow.call("PATCH", "users/update-password", json=nobody_knows)
 
     def let_in(self, user: str) -> None:
         """Makes MLflow accept a user's password again."""
-        self._proved.discard(user)
+        self._forget(user)
         self.ensure_user(user)
 
     def remove_user(self, user: str) -> None:
         """Makes MLflow forget a user, with all that it granted them."""
-        with suppress(Missing):
-            self._mlflow.call("DELETE", "users/delete", json={"username": user})
-        self._proved.discard(user)
+        with self._alone(user):
+            self._forget(user)
+            with suppress(Missing):
+                self._mlflow.call("DELETE", "users/delete", json={"username": user})
 
-    def _accepts(self, user: str) -> bool:
+    def _alone(self, user: str) -> threading.Lock:
+        with self._guard:
+            return self._accounts[user]
+
+    def _forget(self, user: str) -> None:
+        self._proved.discard(user)
+        self._changed.pop(user, None)
+
+    def _subject(self, user: str) -> str:
+        found = self._account(user)
+        if found is None:
+            raise UserSuspended(
+                f"The user {user} is suspended or was deleted",
+                action="An administrator lets users in again: `registry-tui users resume`",
+            )
+        return found
+
+    def _may_have_account(self, user: str) -> bool:
+        """Makes a person's account, unless they were suspended or deleted just now."""
         try:
-            self._mlflow.call("GET", "users/current", auth=(user, self.password(user)))
+            self.ensure_user(user)
+        except UserSuspended:
+            return False
+        return True
+
+    def _accepts(self, user: str, password: str) -> bool:
+        try:
+            self._mlflow.call("GET", "users/current", auth=(user, password))
         except NotLetIn:
             return False
         return True
@@ -119,8 +166,7 @@ class Access:
         `workspace` and `registry` are MLflow workspaces; None takes the project's people out of every registry.
         """
         with self._lock:
-            for user in collaborators:
-                self.ensure_user(user)
+            collaborators = {user: role for user, role in collaborators.items() if self._may_have_account(user)}
             wanted = [
                 _WantedRole(workspace_, name, grants, frozenset(u for u, r in collaborators.items() if r == role))
                 for role in Role

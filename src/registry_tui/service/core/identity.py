@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.people import UserState
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow, UserRow, new_id
 from registry_tui.service.errors import InvalidInput, NotPermitted, UserSuspended
 
@@ -92,6 +93,13 @@ def principal_of_row(service: Service, row: UserRow, request_id: str) -> Princip
 def suspended(session: Session) -> frozenset[str]:
     """The names of the people whom every door refuses."""
     return frozenset(session.scalars(select(UserRow.name).where(UserRow.state == UserState.SUSPENDED.value)))
+
+
+def mlflow_account(database: Database, name: str) -> str | None:
+    """What a person's MLflow password is made from; None for whoever is suspended, or no user."""
+    with database.reading() as session:
+        row = session.get(UserRow, name)
+    return None if row is None or row.state == UserState.SUSPENDED.value else row.name
 
 
 def check_user_name(service: Service, name: str, kind: str = "user") -> None:

@@ -175,10 +175,9 @@ class Front:
     async def _mlflow_credentials(self, principal: Principal) -> str:
         """The person's own account at MLflow's server, which is made when it is missing. Raises Refusal."""
         try:
-            await asyncio.to_thread(self._service.access.ensure_user, principal.name)
+            password = await asyncio.to_thread(self._service.access.usable_password, principal.name)
         except ServiceError as error:
             raise Refusal(error.status, error.code, error.detail, error.action or "Try again in a moment") from error
-        password = self._service.access.password(principal.name)
         return f"Basic {base64.b64encode(f'{principal.name}:{password}'.encode()).decode()}"
 
     def _reached(self, request: web.Request) -> str:

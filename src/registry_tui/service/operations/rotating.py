@@ -22,14 +22,14 @@ from registry_tui.platform import object_store, rotation
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.rotation import Rotation, Stage
 from registry_tui.platform.s3 import s3_client
-from registry_tui.platform.secrets import AccessKey, Secrets, mlflow_password, save_secrets
+from registry_tui.platform.secrets import AccessKey, Secrets, save_secrets
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
 from registry_tui.service.adapters.mlflow import NotLetIn
 from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.tables import RegistryRow, UserRow
-from registry_tui.service.errors import Missing, PartUnavailable, ServiceError
+from registry_tui.service.errors import Missing, PartUnavailable, ServiceError, UserSuspended
 
 logger = logging.getLogger(__name__)
 
@@ -202,5 +202,5 @@ def _change_passwords(service: Service, after: Secrets) -> None:
         suspended = identity.suspended(session)
         people = [name for name in session.scalars(select(UserRow.name)) if name not in suspended]
     for name in people:
-        with suppress(Missing):  # MLflow does not know everybody
-            service.access.change_password(name, mlflow_password(after, name))
+        with suppress(Missing, UserSuspended):  # MLflow does not know everybody
+            service.access.change_password(name, after)

@@ -14,7 +14,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, RegistryRow, WorkspaceRow
 from registry_tui.service.errors import PartUnavailable
 
-#: One writer at a time: what is written last was read last.
+#: One writer at a time, of the file and of each project's roles: what is written last was read last.
 _LOCK = "publish to MLflow"
 
 
@@ -67,17 +67,18 @@ def mirror_access(service: Service, project_id: str) -> None:
 
     Does nothing when it is gone. Raises PartUnavailable.
     """
-    with service.database.reading() as session:
-        project = session.get(ProjectRow, project_id)
-        if project is None or project.state == "deleting":
-            return
-        suspended = identity.suspended(session)
-        roles = {each.user: Role(each.role) for each in project.collaborators if each.user not in suspended}
-        roles[identity.owner_name(service)] = Role.ADMIN
-        registry = registry_of(project)
-    service.access.mirror_project(
-        project.mlflow_workspace, roles, None if registry is None else registry.mlflow_workspace
-    )
+    with service.locks.of(f"{_LOCK} {project_id}"):
+        with service.database.reading() as session:
+            project = session.get(ProjectRow, project_id)
+            if project is None or project.state == "deleting":
+                return
+            suspended = identity.suspended(session)
+            roles = {each.user: Role(each.role) for each in project.collaborators if each.user not in suspended}
+            roles[identity.owner_name(service)] = Role.ADMIN
+            registry = registry_of(project)
+        service.access.mirror_project(
+            project.mlflow_workspace, roles, None if registry is None else registry.mlflow_workspace
+        )
 
 
 def mirror_all(service: Service) -> None:

@@ -1,0 +1,183 @@
+"""Whoever is suspended or deleted stays out of MLflow, whatever else is going on at that moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from registry_tui.platform.secrets import Secrets, mlflow_password
+from registry_tui.schemas.people import UserState
+from registry_tui.schemas.places import Role
+from registry_tui.service.adapters.access import Access
+from registry_tui.service.adapters.mlflow import NotLetIn
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import CollaboratorRow, UserRow
+from registry_tui.service.errors import AlreadyThere, Missing, UserSuspended
+from registry_tui.service.operations import rotating
+from registry_tui.service.publishing import mlflow as routing
+from support.bare import bare_service, make_place, set_roles
+
+#: How long somebody waits for what must not come before them.
+MEANWHILE = 0.5
+
+
+class Accounts:
+    """MLflow's users and their passwords; `before` is called with the path of each request."""
+
+    def __init__(self) -> None:
+        self.passwords: dict[str, str] = {}
+        self.before: Callable[[str], None] = lambda path: None
+
+    def call(self, method: str, path: str, json: Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
+        self.before(path)
+        body = json or {}
+        user = body.get("username", "")
+        if path == "users/create":
+            if user in self.passwords:
+                raise AlreadyThere("There is one")
+            self.passwords[user] = body["password"]
+        elif path == "users/update-password":
+            if user not in self.passwords:
+                raise Missing("There is none")
+            self.passwords[user] = body["password"]
+        elif path == "users/delete":
+            if self.passwords.pop(user, None) is None:
+                raise Missing("There is none")
+        elif path == "users/current":
+            name, password = given["auth"]
+            if self.passwords.get(name) != password:
+                raise NotLetIn("Another password")
+        return {"roles": [], "users": [], "role": {"id": 1, "permissions": []}}
+
+    def open_to(self, user: str, secrets: Secrets) -> bool:
+        """Whether the password that follows from the secrets opens the account."""
+        return self.passwords.get(user) == mlflow_password(secrets, user)
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def service(tmp_path: Path, accounts: Accounts) -> Iterator[Service]:
+    with bare_service(tmp_path, mlflow=accounts) as bare:
+        access = Access(accounts, bare.secrets, partial(identity.mlflow_account, bare.database))  # type: ignore[arg-type]
+        made = replace(bare, access=access)
+        make_place(made, "aws")
+        set_roles(made, "bob", "aws", project="viewer")
+        yield made
+
+
+def suspend(service: Service) -> None:
+    """As `people.change_user` does it."""
+    with service.database.session() as session:
+        session.execute(sa.update(UserRow).where(UserRow.name == "bob").values(state=UserState.SUSPENDED.value))
+    service.access.lock_out("bob")
+
+
+def delete(service: Service) -> None:
+    suspend(service)
+    with service.database.session() as session:
+        session.execute(sa.delete(CollaboratorRow).where(CollaboratorRow.user == "bob"))
+    service.access.remove_user("bob")
+    with service.database.session() as session:
+        session.execute(sa.delete(UserRow).where(UserRow.name == "bob"))
+
+
+def request(service: Service) -> None:
+    service.access.ensure_user("bob")
+
+
+def mirror(service: Service) -> None:
+    service.access.mirror_project("aws-wine", {"bob": Role.VIEWER}, None)
+
+
+def rotate(service: Service) -> None:
+    rotating._change_passwords(service, service.secrets)
+
+
+@pytest.mark.parametrize("end", [suspend, delete])
+@pytest.mark.parametrize("other", [request, mirror, rotate])
+@pytest.mark.parametrize("known", [False, True])
+def test_work_that_began_before_does_not_let_a_suspended_person_in(
+    service: Service, accounts: Accounts, end: Callable[[Service], None], other: Callable[[Service], None], known: bool
+) -> None:
+    if known:
+        accounts.passwords["bob"] = "another one"
+    began, ended = threading.Event(), threading.Event()
+    first = threading.get_ident()
+
+    def before(path: str) -> None:
+        if threading.get_ident() != first and path.startswith("users/") and not began.is_set():
+            began.set()
+            ended.wait(MEANWHILE)
+
+    accounts.before = before
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(other, service)
+        assert began.wait(30)
+        end(service)
+        ended.set()
+        working.result(30)
+    assert not accounts.open_to("bob", service.secrets)
+
+
+@pytest.mark.parametrize("end", [suspend, delete])
+def test_work_that_comes_later_does_not_let_a_suspended_person_in(
+    service: Service, accounts: Accounts, end: Callable[[Service], None]
+) -> None:
+    request(service)
+    assert accounts.open_to("bob", service.secrets)
+    end(service)
+    for refused in (service.access.ensure_user, service.access.password, service.access.usable_password):
+        with pytest.raises(UserSuspended):
+            refused("bob")
+    mirror(service)
+    rotate(service)
+    assert not accounts.open_to("bob", service.secrets)
+
+
+def test_whoever_is_let_in_again_has_the_password_of_now(service: Service, accounts: Accounts) -> None:
+    request(service)
+    suspend(service)
+    with service.database.session() as session:
+        session.execute(sa.update(UserRow).where(UserRow.name == "bob").values(state=UserState.ACTIVE.value))
+    service.access.let_in("bob")
+    assert accounts.open_to("bob", service.secrets)
+    # Passwords that were made while the seed was replaced are made again from the new one.
+    service.secrets.become(replace(service.secrets, user_password_seed="another"))
+    service.access.forget_changes()
+    assert service.access.usable_password("bob") == accounts.passwords["bob"]
+
+
+def test_roles_are_mirrored_last_as_they_were_written_last(service: Service) -> None:
+    began, removed = threading.Event(), threading.Event()
+    mirrored: list[set[str]] = []
+
+    class Slow:
+        def mirror_project(self, workspace: str, roles: Mapping[str, Role], registry: str | None) -> None:
+            if "bob" in roles:
+                began.set()
+                removed.wait(MEANWHILE)
+            mirrored.append(set(roles))
+
+    slow = replace(service, access=Slow())  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(routing.mirror_access, slow, "aws-project")
+        assert began.wait(30)
+        with service.database.session() as session:
+            session.execute(sa.delete(CollaboratorRow).where(CollaboratorRow.user == "bob"))
+        routing.mirror_access(slow, "aws-project")
+        removed.set()
+        first.result(30)
+    assert "bob" not in mirrored[-1]
