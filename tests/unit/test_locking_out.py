@@ -8,59 +8,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from registry_tui.platform.secrets import Secrets, mlflow_password
 from registry_tui.schemas.people import UserState
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
-from registry_tui.service.adapters.mlflow import NotLetIn
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import CollaboratorRow, UserRow
-from registry_tui.service.errors import AlreadyThere, Missing, UserSuspended
+from registry_tui.service.errors import UserSuspended
 from registry_tui.service.operations import rotating
 from registry_tui.service.publishing import mlflow as routing
+from support.accounts import Accounts
 from support.bare import bare_service, make_place, set_roles
 
 #: How long somebody waits for what must not come before them.
 MEANWHILE = 0.5
-
-
-class Accounts:
-    """MLflow's users and their passwords; `before` is called with the path of each request."""
-
-    def __init__(self) -> None:
-        self.passwords: dict[str, str] = {}
-        self.before: Callable[[str], None] = lambda path: None
-
-    def call(self, method: str, path: str, json: Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
-        self.before(path)
-        body = json or {}
-        user = body.get("username", "")
-        if path == "users/create":
-            if user in self.passwords:
-                raise AlreadyThere("There is one")
-            self.passwords[user] = body["password"]
-        elif path == "users/update-password":
-            if user not in self.passwords:
-                raise Missing("There is none")
-            self.passwords[user] = body["password"]
-        elif path == "users/delete":
-            if self.passwords.pop(user, None) is None:
-                raise Missing("There is none")
-        elif path == "users/current":
-            name, password = given["auth"]
-            if self.passwords.get(name) != password:
-                raise NotLetIn("Another password")
-        return {"roles": [], "users": [], "role": {"id": 1, "permissions": []}}
-
-    def open_to(self, user: str, secrets: Secrets) -> bool:
-        """Whether the password that follows from the secrets opens the account."""
-        return self.passwords.get(user) == mlflow_password(secrets, user)
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ class Workflow(Schema):
     resource_id: str
     resource_name: str
     actor: str
+    #: Of the person, whose name may be somebody else's later.
+    actor_crn: str = ""
     request_id: str
     #: Names of all steps, in order; `steps_done` of them are finished.
     steps: list[str]

@@ -7,17 +7,19 @@ import pwd
 import re
 import uuid
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.people import UserState
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import InstallationRow, UserRow, new_id
+from registry_tui.service.database.tables import InstallationRow, UserRow, new_id, now
 from registry_tui.service.errors import InvalidInput, NotPermitted, UserSuspended
 
 USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
+#: Followed by the name of a user who was deleted: a fact of the installation.
+_FORMER = "former-user:"
 #: The form of each resource's CRN (the documented system's; `modelregistry` is ours).
 _CRN = {
     "environment": "crn:cdp:environments:us-west-1:{account}:environment:{id}",
@@ -96,10 +98,22 @@ def suspended(session: Session) -> frozenset[str]:
 
 
 def mlflow_account(database: Database, name: str) -> str | None:
-    """What a person's MLflow password is made from; None for whoever is suspended, or no user."""
+    """What a person's MLflow password is made from; None for whoever is suspended, or no user.
+
+    That is the name; where somebody who was deleted had it before, also the person's own ID.
+    """
     with database.reading() as session:
         row = session.get(UserRow, name)
-    return None if row is None or row.state == UserState.SUSPENDED.value else row.name
+        had_before = session.get(InstallationRow, f"{_FORMER}{name}") is not None
+    if row is None or row.state == UserState.SUSPENDED.value:
+        return None
+    return f"{row.name}\n{row.id}" if had_before else row.name
+
+
+def forget_user(session: Session, name: str) -> None:
+    """Deletes a user's row; whoever gets the name later gets another MLflow password."""
+    session.execute(delete(UserRow).where(UserRow.name == name))
+    session.merge(InstallationRow(key=f"{_FORMER}{name}", value=now().isoformat()))
 
 
 def check_user_name(service: Service, name: str, kind: str = "user") -> None:

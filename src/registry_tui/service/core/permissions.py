@@ -44,8 +44,11 @@ def require(principal: Principal, action: Action) -> None:
 
 
 def may_for(principal: Principal, action: Action, person: str) -> bool:
-    """Whether the principal may do something with what belongs to a person."""
-    held = (Holder.ONESELF,) if principal.name == person else ()
+    """Whether the principal may do something with what belongs to a person.
+
+    `person` is a name for what ends with the user, and a CRN for what is kept: later, somebody else may have the name.
+    """
+    held = (Holder.ONESELF,) if person in (principal.name, principal.crn) else ()
     return principal.administrator or RULES[action].allows(held)
 
 

@@ -31,6 +31,7 @@ def to_schema(row: WorkflowRow) -> Workflow:
         resource_id=row.resource_id,
         resource_name=row.resource_name,
         actor=row.actor,
+        actor_crn=row.actor_crn,
         request_id=row.request_id,
         steps=row.steps,
         steps_done=row.steps_done,

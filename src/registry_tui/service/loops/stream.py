@@ -45,7 +45,7 @@ class _Follower:
     def may_see(self, change: Change) -> bool:
         """As in the lists: an administrator sees all, others what they did themselves; health is for all."""
         told = change.workflow or change.event
-        return told is None or self.principal.administrator or told.actor == self.principal.name
+        return told is None or self.principal.administrator or told.actor_crn == self.principal.crn
 
 
 class Hub:

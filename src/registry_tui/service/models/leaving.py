@@ -11,6 +11,7 @@ from registry_tui.schemas.people import UserChange, UserState
 from registry_tui.schemas.places import Role
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.access import people
+from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import (
@@ -19,6 +20,7 @@ from registry_tui.service.database.tables import (
     DeploymentRow,
     EnvironmentRow,
     GroupRow,
+    IdempotencyRow,
     ProjectRow,
     RegistryRow,
     RevisionRow,
@@ -56,7 +58,7 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
             routing.mirror_access(service, project_id)
         service.access.remove_user(name)
         with service.database.session() as session:
-            session.execute(delete(UserRow).where(UserRow.name == name))
+            identity.forget_user(session, name)
 
 
 def _require_successor(service: Service, name: str, to: str) -> None:
@@ -86,6 +88,10 @@ def _registries(service: Service) -> list[RegistryPlace]:
 
 
 def _hand_over_models(service: Service, place: RegistryPlace, name: str, to: str) -> None:
+    """Whoever has the name later must neither own a model nor have made a version."""
+    made = f"tags.`{mlflow_tags.CREATOR}` = {quoted(name)}"
+    for version in list(service.mlflow.search_versions(place.workspace, filter=made)):
+        service.mlflow.set_version_tags(place.workspace, version["name"], version["version"], {mlflow_tags.CREATOR: to})
     owned = [model.name for _, model in models.scan(service, place) if model.owner == name]
     for model in owned:
         body = {"name": model, "key": mlflow_tags.OWNER, "value": to}
@@ -111,6 +117,7 @@ def _hand_over_rows(service: Service, name: str, to: str) -> list[str]:
             session.execute(update(table).where(table.creator == name).values(creator=to))
         session.execute(update(RegistryRow).where(RegistryRow.owner == name).values(owner=to))
         session.execute(delete(ApiKeyRow).where(ApiKeyRow.user == name))
+        session.execute(delete(IdempotencyRow).where(IdempotencyRow.person == name))
         # A call that was cut off behind this finds nothing to hand over when it is repeated.
         theirs = session.scalars(select(CollaboratorRow.project_id).where(CollaboratorRow.user == to)).all()
     return [*dict.fromkeys([*projects, *theirs])]

@@ -69,7 +69,7 @@ def event_choices(service: Service, principal: Principal, *, registry: str | Non
 
 
 def _visible_to(session: Session, principal: Principal, registry: str | None) -> list[ColumnElement[bool]]:
-    conditions = [] if principal.administrator else [EventRow.actor == principal.name]
+    conditions = [] if principal.administrator else [EventRow.actor_crn == principal.crn]
     if registry is not None:
         try:
             registry_id = resolve_registry(session, registry).id
@@ -90,7 +90,7 @@ def event_logs(
     """The log lines of an event's request and workflow, oldest first. Raises Missing, InvalidInput."""
     with service.database.reading() as session:
         row = session.get(EventRow, event)
-        if row is None or not permissions.may_for(principal, Action.EVENTS, row.actor):
+        if row is None or not permissions.may_for(principal, Action.EVENTS, row.actor_crn):
             raise Missing(f"There is no event {event}", action="See `registry-tui events list`")
         belongs = LogLineRow.request_id == row.request_id
         if row.workflow_id is not None:

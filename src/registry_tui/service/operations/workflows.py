@@ -40,7 +40,7 @@ def list_workflows(
     """
     query = select(WorkflowRow)
     if not principal.administrator:
-        query = query.where(WorkflowRow.actor == principal.name)
+        query = query.where(WorkflowRow.actor_crn == principal.crn)
     if kind is not None:
         _check("kind", kind, [each.value for each in WorkflowKind])
         query = query.where(WorkflowRow.kind == kind)
@@ -108,7 +108,7 @@ def _refusals(service: Service, principal: Principal, action: str, workflow_id: 
 
 def _visible(session: Session, principal: Principal, workflow_id: str) -> WorkflowRow:
     row = get_row(session, workflow_id)
-    if not permissions.may_for(principal, Action.WORKFLOWS, row.actor):
+    if not permissions.may_for(principal, Action.WORKFLOWS, row.actor_crn):
         raise NotPermitted(f"The workflow belongs to {row.actor}", action="Ask them, or the administrator")
     return row
 
