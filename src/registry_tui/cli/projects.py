@@ -151,7 +151,7 @@ def set_collaborator(
     user: UserArgument,
     role: Annotated[Role, typer.Argument(help="What the user may do there.")] = Role.CONTRIBUTOR,
 ) -> None:
-    """Give a user a role in a project; a new user becomes known.
+    """Give a user a role in a project; a new user becomes known by the administrator.
 
     Example: registry-tui projects collaborators set default ada contributor
     """

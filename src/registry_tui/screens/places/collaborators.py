@@ -124,7 +124,7 @@ class Collaborators(Dialog[None]):
 
 
 class SetCollaborator(Form[str]):
-    """Gives a person a role; one that is not known yet becomes a user."""
+    """Gives a person a role; for the administrator one that is not known yet becomes a user."""
 
     def __init__(self, project: Project, known: Collaborator | None) -> None:
         super().__init__()

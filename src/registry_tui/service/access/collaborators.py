@@ -11,8 +11,8 @@ from registry_tui.schemas.places import Collaborator, CollaboratorChange, Projec
 from registry_tui.service.core import events, identity, permissions, reached
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_project
-from registry_tui.service.database.tables import CollaboratorRow, ProjectRow
-from registry_tui.service.errors import Missing, PartUnavailable
+from registry_tui.service.database.tables import CollaboratorRow, ProjectRow, UserRow
+from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 
@@ -29,15 +29,15 @@ def list_collaborators(service: Service, principal: Principal, project: str) -> 
 def set_collaborator(
     service: Service, principal: Principal, project: str, user: str, change: CollaboratorChange
 ) -> Collaborator:
-    """Gives a person a role in a project; makes the user when new. Raises Missing, NotPermitted, InvalidInput.
+    """Gives a person a role in a project; the administrator makes the user known by it when that is new.
 
-    When MLflow does not answer, nothing has changed: PartUnavailable.
+    Raises Missing, NotPermitted, InvalidInput. When MLflow does not answer, the roles are as before: PartUnavailable.
     """
     resource = _resource(service, project)
     with events.recording(service, principal, "project.set-collaborator", resource) as told:
         told.detail = f"{user} is {change.role.value}"
         permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
-        identity.ensure_user(service, user)
+        _make_known(service, principal, user)
         _change(service, resource.id, user, change.role)
     return Collaborator(user=user, role=change.role)
 
@@ -64,6 +64,22 @@ def get_credentials(service: Service, principal: Principal, project: str) -> Pro
         # Over the network the token is the password.
         password="" if reached.address.get() else password,
     )
+
+
+def _make_known(service: Service, principal: Principal, user: str) -> None:
+    """Makes a new user, for who may. Raises Missing, InvalidInput."""
+    identity.check_user_name(service, user)
+    with service.database.reading() as session:
+        if session.get(UserRow, user) is not None:
+            return
+    try:
+        permissions.require(principal, Action.USERS_CHANGE)
+    except NotPermitted as error:
+        raise Missing(
+            f"There is no user {user!r}", action=f"The administrator adds users: `registry-tui users create {user}`"
+        ) from error
+    with events.recording(service, principal, "user.create", Resource("user", user, user)):
+        identity.ensure_user(service, user)
 
 
 def _resource(service: Service, project: str) -> Resource:
