@@ -19,6 +19,8 @@ administrator may do everything. Everybody else needs what the last column says:
 - **Roles in a project** are viewer, contributor and owner (in the commands and the API `viewer`, `contributor`,
   `admin`); each includes the ones before. A **collaborator** of an environment has any role in one of its projects.
 - Whoever has no role in an environment and is no collaborator of it gets *not found* for it and for all that is in it.
+- Who sees the environment, but works in no project of a name, is refused by name: *not a collaborator*. Of several
+  projects or deployments of one name a person's own are meant.
 - Private models are seen by their owner and by collaborators of the projects that their versions came from only.
 - A change of roles counts from the next request on, also for work that failed or was cancelled and is tried again.
   Whoever is suspended is refused by the service, MLflow and the gateway.

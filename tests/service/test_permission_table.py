@@ -142,7 +142,7 @@ LAST = (
     *("delete_ranger_policy", "revoke_storage_access", "delete_deployment"),
     *("roll_back", "restart_deployment", "stop_deployment"),
 )
-HIDDEN = re.compile(r"There is no (environment|workspace|Model Registry|user|group|event|API key) ")
+HIDDEN = re.compile(r"There is no (environment|workspace|Model Registry|project|deployment|user|group|event|API key) ")
 
 
 @dataclass(frozen=True)
@@ -268,6 +268,11 @@ def permitted(operation: str, kind: str) -> bool:
     return RULES[action].allows(held)
 
 
+def hidden(operation: str, kind: str) -> bool:
+    """Whether what the operation is about does not exist for this person, who has no role in the environment."""
+    return kind == "nobody" and RULES[OPERATIONS[operation]].scope in (Scope.ENVIRONMENT, Scope.PROJECT)
+
+
 def filled(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {key: filled(each, names) for key, each in value.items()}
@@ -341,6 +346,8 @@ def test_every_cell_of_the_table_is_true(stage: Stage) -> None:
                     done = LISTS[operation](stage.names) in text
                 else:
                     done = not refused(status, problem)
+                    if not done and hidden(operation, kind):
+                        assert status == 404, shown
                 if done is not wanted:
                     wrong.append(f"{'may' if wanted else 'may not'}: {shown}")
     assert not wrong, "\n".join(wrong)

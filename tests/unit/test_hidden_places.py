@@ -12,6 +12,25 @@ import pytest
 from registry_tui.service.core.context import Service
 from support.bare import acting, asking, bare_service, make_place, set_roles
 
+#: What a person may ask about a project, and about a deployment.
+PROJECT = (
+    ("GET", ""),
+    ("GET", "/collaborators"),
+    ("GET", "/credentials"),
+    ("GET", "/experiments"),
+    ("GET", "/runs/0"),
+    ("DELETE", ""),
+    ("PUT", "/collaborators/bob"),
+    ("DELETE", "/collaborators/ann"),
+    ("POST", "/register"),
+    ("POST", "/runs/purge"),
+)
+DEPLOYMENT = (("GET", ""), ("GET", "/revisions"), ("GET", "/logs"), ("POST", "/stop"), ("DELETE", ""))
+BODIES: dict[str, dict[str, Any]] = {
+    "/collaborators/bob": {"role": "admin"},
+    "/register": {"name": "m", "source": "models:/m"},
+    "/runs/purge": {},
+}
 SEEN, HIDDEN = "aws-dev", "azure-secret"
 BOB = acting("bob")
 
@@ -68,3 +87,55 @@ async def test_a_colleagues_roles_in_hidden_environments_are_not_shown(
         assert SEEN in shown and HIDDEN not in shown
         own = (await http.get(path, headers=acting("ann"))).raise_for_status().text
         assert SEEN in own and HIDDEN in own
+
+
+async def refusal(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> tuple[int, str]:
+    answer = await http.request(method, path, json=body, headers=BOB)
+    return answer.status_code, answer.json()["detail"]
+
+
+def names_of(place: str) -> dict[str, list[str]]:
+    return {
+        "projects": [f"{place}-project", f"{place}%2Fteam%2Fwine"],
+        "deployments": [f"{place}-deployment", f"{place}%2Fteam%2Fwine%2Ftaster"],
+    }
+
+
+@pytest.mark.parametrize(("noun", "asked"), [("projects", PROJECT), ("deployments", DEPLOYMENT)])
+async def test_projects_and_deployments_of_hidden_environments_are_not_found(
+    service: Service, http: httpx.AsyncClient, noun: str, asked: tuple[tuple[str, str], ...]
+) -> None:
+    for method, path in asked:
+        body = BODIES.get(path)
+        for name in names_of(HIDDEN)[noun]:
+            known = await refusal(http, method, f"/{noun}/{name}{path}", body)
+            unknown = await refusal(http, method, f"/{noun}/{name.replace(HIDDEN, 'nowhere')}{path}", body)
+            assert known[0] == unknown[0] == 404, (method, path, known)
+            assert known[1].startswith("There is no ") and known[1] == unknown[1].replace("nowhere", HIDDEN)
+        # Who sees the environment is refused; what belongs to others is not named beyond what was asked for.
+        for name in names_of(SEEN)[noun]:
+            status, detail = await refusal(http, method, f"/{noun}/{name}{path}", body)
+            assert status == 403 and "is not a collaborator" in detail
+            assert noun == "projects" or "wine" in name or "wine" not in detail
+    deployed = {"name": "d", "project": f"{HIDDEN}-project", "model": "m", "version": 1}
+    assert (await refusal(http, "POST", "/deployments", deployed))[0] == 404
+    for query in (f"/deployments?project={HIDDEN}-project", f"/search?project={HIDDEN}-project"):
+        assert (await refusal(http, "GET", query))[0] == 404
+
+
+async def test_a_persons_own_names_are_not_ambiguous_because_of_others(
+    service: Service, http: httpx.AsyncClient
+) -> None:
+    set_roles(service, "bob", SEEN, "EnvironmentUser", "MLUser", project="viewer")
+    for _ in range(2):
+        for name in ("wine", "team%2Fwine"):
+            found = (await http.get(f"/projects/{name}", headers=BOB)).raise_for_status().json()
+            assert found["id"] == f"{SEEN}-project"
+        for name in ("taster", "wine%2Ftaster", "team%2Fwine%2Ftaster"):
+            (await http.get(f"/deployments/{name}/revisions", headers=BOB)).raise_for_status()
+        # Also when the other environment is seen, and the project of the same name is somebody else's.
+        set_roles(service, "bob", HIDDEN, "EnvironmentUser", "MLUser")
+    set_roles(service, "bob", HIDDEN, project="viewer")
+    for path in ("/projects/wine", "/deployments/taster/revisions"):
+        status, detail = await refusal(http, "GET", path)
+        assert status == 422 and "Several" in detail

@@ -10,8 +10,7 @@ from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
 from registry_tui.service.core import events, identity, permissions, reached
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_project
-from registry_tui.service.database.tables import CollaboratorRow, ProjectRow, UserRow
+from registry_tui.service.database.tables import CollaboratorRow, UserRow
 from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
@@ -20,7 +19,7 @@ from registry_tui.service.publishing import mlflow as routing
 def list_collaborators(service: Service, principal: Principal, project: str) -> Page[Collaborator]:
     """Everybody who works in a project, by name. Raises Missing, NotPermitted."""
     with service.database.reading() as session:
-        row = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, Action.PROJECT_READ)
         items = [Collaborator(user=each.user, role=Role(each.role)) for each in row.collaborators]
     return Page(items=items, total=len(items))
@@ -33,7 +32,7 @@ def set_collaborator(
 
     Raises Missing, NotPermitted, InvalidInput. When MLflow does not answer, the roles are as before: PartUnavailable.
     """
-    resource = _resource(service, project)
+    resource = _resource(service, principal, project)
     with events.recording(service, principal, "project.set-collaborator", resource) as told:
         told.detail = f"{user} is {change.role.value}"
         permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
@@ -44,7 +43,7 @@ def set_collaborator(
 
 def remove_collaborator(service: Service, principal: Principal, project: str, user: str) -> None:
     """Takes a person out of a project. Raises Missing, NotPermitted, PartUnavailable."""
-    resource = _resource(service, project)
+    resource = _resource(service, principal, project)
     with events.recording(service, principal, "project.remove-collaborator", resource) as told:
         told.detail = f"{user} has left"
         permissions.require_project(service, principal, resource.id, Action.COLLABORATORS_CHANGE)
@@ -82,9 +81,9 @@ def _make_known(service: Service, principal: Principal, user: str) -> None:
         identity.ensure_user(service, user)
 
 
-def _resource(service: Service, project: str) -> Resource:
+def _resource(service: Service, principal: Principal, project: str) -> Resource:
     with service.database.reading() as session:
-        row: ProjectRow = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
     return Resource("project", row.id, row.name)
 
 

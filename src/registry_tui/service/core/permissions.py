@@ -5,7 +5,8 @@ Roles are read with each decision, so that a change counts from the next one on,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
@@ -23,6 +24,8 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
 )
 from registry_tui.service.errors import NotPermitted
+
+Row = TypeVar("Row")
 
 _HOLDERS: Mapping[Role, Holder] = {
     Role.VIEWER: Holder.VIEWER,
@@ -103,13 +106,35 @@ def _held_in_environments(session: Session, name: str) -> dict[str, set[Holder]]
 # -- projects -------------------------------------------------------------------------------------------
 
 
+def find_project(session: Session, principal: Principal, name_or_id: str) -> ProjectRow:
+    """A project by ID or name, of those that the principal may know of.
+
+    That are those that they work in; while none of these has the name, all in the environments that they may see.
+    Raises Missing, InvalidInput when several have the name.
+    """
+
+    def known(found: Sequence[ProjectRow]) -> Sequence[ProjectRow]:
+        return known_of(session, principal, [(row, row) for row in found])
+
+    return resolve_project(session, name_or_id, None if principal.administrator else known)
+
+
+def known_of(session: Session, principal: Principal, found: Sequence[tuple[Row, ProjectRow]]) -> list[Row]:
+    """Of rows with their projects, those that the principal may know of, as `find_project` says."""
+    own = [row for row, project in found if is_collaborator(session, principal, project)]
+    if own or not found:
+        return own
+    seen = permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+    return [row for row, project in found if seen is None or project.workspace.environment_id in seen]
+
+
 def require_project(service: Service, principal: Principal, project: str, action: Action) -> ProjectRow:
     """The project (its workspace and environment loaded), when the principal may do something in it.
 
     Raises Missing, InvalidInput for an ambiguous name, NotPermitted.
     """
     with service.database.reading() as session:
-        row = resolve_project(session, project)
+        row = find_project(session, principal, project)
         check_project(session, principal, row, action)
         _ = row.workspace.environment.model_registry
         _ = row.workspace.sync

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -44,8 +44,14 @@ def resolve_workspace(session: Session, name_or_id: str, seen: Collection[str] |
     return _one("workspace", name_or_id, found, candidates, "registry-tui workspaces list")
 
 
-def resolve_project(session: Session, name_or_id: str) -> ProjectRow:
-    """A project by ID, name or `workspace/project`. Raises Missing, InvalidInput when several have the name."""
+def resolve_project(
+    session: Session, name_or_id: str, known: Callable[[Sequence[ProjectRow]], Sequence[ProjectRow]] | None = None
+) -> ProjectRow:
+    """A project by ID, name or `workspace/project`, of those that `known` leaves when it is given.
+
+    `permissions.find_project` finds those that a person may know of. Raises Missing, InvalidInput when several have the
+    name.
+    """
     parent, _, name = name_or_id.rpartition("/")
     query = select(ProjectRow).join(WorkspaceRow).join(EnvironmentRow).where(ProjectRow.state == "ready")
     if "/" in parent:
@@ -56,6 +62,8 @@ def resolve_project(session: Session, name_or_id: str) -> ProjectRow:
     else:
         query = query.where((ProjectRow.id == name_or_id) | (ProjectRow.name == name_or_id))
     found = session.scalars(query).all()
+    if known is not None:
+        found = known(found)
     candidates = [f"{row.workspace.environment.name}/{row.workspace.name}/{row.name}" for row in found]
     return _one("project", name_or_id, found, candidates, "registry-tui projects list")
 

@@ -8,15 +8,14 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, WorkspaceRow
-from registry_tui.service.errors import InvalidInput, Missing
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
 
 
 def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentRow:
     """A deployment by ID, name, `project/name` or `workspace/project/name`, with its project and revisions.
 
-    Of several with one name, those of projects that are not the principal's do not count. Raises Missing, InvalidInput.
+    Those of projects that the principal may not know of are not found. Raises Missing, NotPermitted, InvalidInput.
     """
     parent, _, name = name_or_id.rpartition("/")
     query = select(DeploymentRow).options(
@@ -24,20 +23,26 @@ def find(session: Session, principal: Principal, name_or_id: str) -> DeploymentR
         selectinload(DeploymentRow.project).selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
     )
     if parent:
-        project = resolve_project(session, parent)
+        project = permissions.find_project(session, principal, parent)
+        permissions.check_project(session, principal, project, Action.DEPLOYMENT_READ)
         query = query.where(DeploymentRow.project_id == project.id, DeploymentRow.name == name)
     else:
         query = query.where((DeploymentRow.id == name_or_id) | (DeploymentRow.name == name_or_id))
-    found = session.scalars(query).all()
+    found = permissions.known_of(session, principal, [(row, row.project) for row in session.scalars(query)])
     if not found:
         raise Missing(f"There is no deployment {name_or_id!r}", action="See `registry-tui deployments list`")
-    own = [row for row in found if permissions.is_collaborator(session, principal, row.project)]
-    if len(own) > 1:
-        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in own))
+    if not permissions.is_collaborator(session, principal, found[0].project):
+        # In words that do not name the project.
+        raise NotPermitted(
+            f"{principal.name} is not a collaborator of the project of deployment {name_or_id!r}",
+            action="Ask whoever deployed it for a role in its project",
+        )
+    if len(found) > 1:
+        listed = ", ".join(sorted(f"{row.project.workspace.name}/{row.project.name}/{row.name}" for row in found))
         raise InvalidInput(
             f"Several deployments are named {name_or_id!r}: {listed}", action="Use one of these, or an ID"
         )
-    return (own or found)[0]
+    return found[0]
 
 
 def find_for(service: Service, principal: Principal, name_or_id: str, action: Action) -> DeploymentRow:

@@ -29,7 +29,6 @@ from registry_tui.schemas.deployments import (
 from registry_tui.service.backends.base import ReplicaName, ReplicaProcess
 from registry_tui.service.core import paging, permissions, reached
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import (
     DeploymentRow,
     ProjectRow,
@@ -64,7 +63,7 @@ def list_deployments(
     scope = f"deployments:{principal.name}:{project}:{registry}:{model}:{version}"
     with service.database.reading() as session:
         if project is not None:
-            row = resolve_project(session, project)
+            row = permissions.find_project(session, principal, project)
             permissions.check_project(session, principal, row, Action.DEPLOYMENT_READ)
             query = query.where(DeploymentRow.project_id == row.id)
         elif not principal.administrator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry_tui.contracts.permissions import Action
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.resolve import resolve_project, resolve_registry
+from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.engine.steps import Permit, Work
 from registry_tui.service.errors import Missing
@@ -36,9 +36,9 @@ def in_project(action: Action) -> Permit:
                 deployment = session.get(DeploymentRow, work.resource.id)
                 if deployment is None:
                     raise Missing(f"The deployment {work.resource.name} is gone")
-                project = deployment.project
+                project = permissions.find_project(session, principal, deployment.project_id)
             else:
-                project = resolve_project(session, work.resource.id)
+                project = permissions.find_project(session, principal, work.resource.id)
             permissions.check_project(session, principal, project, action)
 
     return permit

@@ -91,7 +91,7 @@ def create_project(
 def get_project(service: Service, principal: Principal, project: str) -> Project:
     """One project. Raises Missing, InvalidInput for an ambiguous name, NotPermitted."""
     with service.database.reading() as session:
-        row = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, Action.PROJECT_READ)
         return to_schema(row)
 
@@ -152,7 +152,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
     Raises Missing, NotPermitted, InUse when it holds experiments and `force` is off, PartUnavailable.
     """
     with service.database.reading() as session:
-        row = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
     with (
         events.recording(service, principal, "project.delete", Resource("project", row.id, row.name)),
         service.locks.of(_LOCK),

@@ -15,7 +15,7 @@ from registry_tui.schemas.search import DEFAULT_LIMIT, Found, FoundKind, SearchA
 from registry_tui.service.adapters.mlflow_words import moment_or_none
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.resolve import resolve_project, resolve_registry
+from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import (
     DeploymentRow,
     EnvironmentRow,
@@ -112,7 +112,7 @@ def _seen(session: Session, principal: Principal, project: str | None, registry:
         .order_by(ProjectRow.created_at.desc())
     )
     if project is not None:
-        row = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, Action.PROJECT_READ)
         query = query.where(ProjectRow.id == row.id)
     elif not principal.administrator:

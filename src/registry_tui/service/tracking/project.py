@@ -28,7 +28,7 @@ def enter_project(
 ) -> ProjectPlace:
     """The project, when the principal may do `action` in it. Raises Missing, InvalidInput, NotPermitted."""
     with service.database.reading() as session:
-        row = resolve_project(session, project)
+        row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, action)
         return ProjectPlace(row.id, row.name, row.mlflow_workspace)
 
