@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EventRow
 from support.bare import acting, asking, bare_service, make_place, set_roles
 
 #: What a person may ask about a project, and about a deployment.
@@ -87,6 +89,27 @@ async def test_a_colleagues_roles_in_hidden_environments_are_not_shown(
         assert SEEN in shown and HIDDEN not in shown
         own = (await http.get(path, headers=acting("ann"))).raise_for_status().text
         assert SEEN in own and HIDDEN in own
+
+
+async def test_nobody_learns_from_idbroker_which_environments_exist(service: Service, http: httpx.AsyncClient) -> None:
+    for verb, name, more in (
+        ("setIdBrokerMappings", "environmentName", {"dataAccessRole": "none", "mappings": []}),
+        ("deleteIdBrokerMappings", "environmentCrn", {}),
+        ("syncIdBrokerMappings", "environmentName", {}),
+        ("getIdBrokerMappings", "environmentName", {}),
+        ("getIdBrokerMappingsSyncStatus", "environmentName", {}),
+    ):
+        path = f"/environments2/{verb}"
+        known = await refusal(http, "POST", path, {name: HIDDEN, **more})
+        unknown = await refusal(http, "POST", path, {name: "nowhere", **more})
+        assert known == unknown and known[0] == 403, (verb, known, unknown)
+    with service.database.reading() as session:
+        found = session.execute(sa.select(EventRow.action, EventRow.resource_name, EventRow.outcome)).all()
+    assert {tuple(each) for each in found} == {
+        (action, name, "denied")
+        for action in ("idbroker.set", "idbroker.delete", "idbroker.synchronize")
+        for name in (HIDDEN, "nowhere")
+    }
 
 
 async def refusal(http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> tuple[int, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from registry_tui.contracts.permissions import RULES, Action, Holder
 from registry_tui.contracts.permitted_operations import FOR_NOBODY, OPERATIONS
+from registry_tui.service.core import permissions
+from registry_tui.service.core.context import Principal
 from registry_tui.service.http import routes
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +33,20 @@ def test_every_route_of_the_api_has_a_row() -> None:
 
 def test_every_action_has_one_rule() -> None:
     assert set(RULES) == set(Action) and all(rule.action is action for action, rule in RULES.items())
+
+
+def test_the_service_decides_by_every_row() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/registry_tui/service").rglob("*.py"))
+    unused = [action.name for action in Action if f"Action.{action.name}" not in code]
+    assert unused == [], "nothing asks for these rows of the table"
+
+
+def test_whoever_may_do_something_with_their_own_only_is_not_the_administrator() -> None:
+    bob = Principal("bob", "crn:bob", "request")
+    for action in (Action.EVENTS, Action.WORKFLOWS, Action.KEYS, Action.TOKENS, Action.USERS_CHANGE):
+        assert permissions.own_only(bob, action)
+        assert not permissions.own_only(replace(bob, administrator=True), action)
+    assert not permissions.own_only(bob, Action.USERS_SEE)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def list_keys(
     paging.check_page_size(page_size)
     query = select(ApiKeyRow)
     note_uses(service)
-    whole = everybody and principal.administrator
+    whole = everybody and not permissions.own_only(principal, Action.KEYS)
     if not whole:
         query = query.where(ApiKeyRow.user == principal.name)
     with service.database.reading() as session:

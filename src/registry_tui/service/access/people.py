@@ -68,6 +68,7 @@ def whoami(service: Service, principal: Principal) -> User:
 
 def get_user(service: Service, principal: Principal, name: str) -> User:
     """One user, as an administrator, oneself or who shares a project sees them. Raises Missing."""
+    permissions.require(principal, Action.USERS_SEE)
     with service.database.reading() as session:
         row = session.scalars(_seen(principal).where(UserRow.name == name)).first()
         if row is None:
@@ -82,6 +83,7 @@ def list_users(
 
     Raises InvalidInput for a wrong token.
     """
+    permissions.require(principal, Action.USERS_SEE)
     with service.database.reading() as session:
         found = paging.keyset_page(
             session,
@@ -96,7 +98,7 @@ def list_users(
 
 def _seen(principal: Principal) -> Select[UserRow]:
     query = select(UserRow)
-    if principal.administrator:
+    if not permissions.own_only(principal, Action.USERS_CHANGE):
         return query
     shared = CollaboratorRow.project_id.in_(permissions.own_projects(principal))
     team = select(CollaboratorRow.user).where(shared)

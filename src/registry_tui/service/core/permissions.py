@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import RULES, Action, Holder
 from registry_tui.schemas.places import Role
-from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core import events
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import (
     CollaboratorRow,
@@ -44,6 +45,19 @@ def require(principal: Principal, action: Action) -> None:
             f"{principal.name} may not {RULES[action].to_do}",
             action="Ask the administrator, who owns this installation",
         )
+
+
+def require_recorded(
+    service: Service, principal: Principal, permission: Action, action: str, resource: Resource
+) -> None:
+    """As `require`, with an event `action` about a refusal. Ask it before anything that is named is looked up."""
+    with events.refusals(service, principal, action, resource):
+        require(principal, permission)
+
+
+def own_only(principal: Principal, action: Action) -> bool:
+    """Whether the principal may do something only with what belongs to themselves."""
+    return not (principal.administrator or RULES[action].allows(()))
 
 
 def may_for(principal: Principal, action: Action, person: str) -> bool:

@@ -55,9 +55,9 @@ def set_mappings(
 
     Raises Missing, NotPermitted, InvalidInput, WrongState with RAZ and for a newer version.
     """
+    require_change(service, principal, "idbroker.set", request.environment_name)
     place = find(service, request.environment_name)
     with events.recording(service, principal, "idbroker.set", place.resource):
-        permissions.require(principal, Action.POLICIES_CHANGE)
         require_idbroker(place)
         with service.database.session() as session:
             _require_version(kept(session, session.get_one(EnvironmentRow, place.environment_id)), version)
@@ -70,13 +70,19 @@ def delete_mappings(service: Service, principal: Principal, environment: str) ->
 
     Raises Missing, NotPermitted, WrongState with RAZ.
     """
+    require_change(service, principal, "idbroker.delete", environment)
     place = find(service, environment)
     with events.recording(service, principal, "idbroker.delete", place.resource):
-        permissions.require(principal, Action.POLICIES_CHANGE)
         require_idbroker(place)
         with service.database.session() as session:
             roles = rules.default_roles(place.cloud, place.name, identity.account_id(session))
             _keep(session, place.environment_id, roles)
+
+
+def require_change(service: Service, principal: Principal, action: str, environment: str) -> None:
+    """Refuses a change of mappings to whoever may not make it, before anything is looked up. Raises NotPermitted."""
+    resource = Resource("environment", environment, environment)
+    permissions.require_recorded(service, principal, Action.POLICIES_CHANGE, action, resource)
 
 
 # -- for the rules above ------------------------------------------------------------------------------------

@@ -35,10 +35,10 @@ def synchronize(service: Service, principal: Principal, environment: str) -> Non
 
     Raises Missing, NotPermitted, WrongState with RAZ.
     """
+    mappings.require_change(service, principal, "idbroker.synchronize", environment)
     place = mappings.find(service, environment)
     try:
         with events.recording(service, principal, "idbroker.synchronize", place.resource):
-            permissions.require(principal, Action.POLICIES_CHANGE)
             mappings.require_idbroker(place)
             try:
                 run(service, place.environment_id)

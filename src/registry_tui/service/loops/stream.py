@@ -14,10 +14,12 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
+from registry_tui.contracts.permissions import Action
 from registry_tui.platform import probes
 from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.stream import Change, ChangeKind
+from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import EventRow, WorkflowRow
 from registry_tui.service.engine.rows import to_schema as workflow_schema
@@ -44,8 +46,8 @@ class _Follower:
 
     def may_see(self, change: Change) -> bool:
         """As in the lists: an administrator sees all, others what they did themselves; health is for all."""
-        told = change.workflow or change.event
-        return told is None or self.principal.administrator or told.actor_crn == self.principal.crn
+        told, action = (change.workflow, Action.WORKFLOWS) if change.workflow else (change.event, Action.EVENTS)
+        return told is None or permissions.may_for(self.principal, action, told.actor_crn)
 
 
 class Hub:

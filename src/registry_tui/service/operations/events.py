@@ -69,7 +69,7 @@ def event_choices(service: Service, principal: Principal, *, registry: str | Non
 
 
 def _visible_to(session: Session, principal: Principal, registry: str | None) -> list[ColumnElement[bool]]:
-    conditions = [] if principal.administrator else [EventRow.actor_crn == principal.crn]
+    conditions = [EventRow.actor_crn == principal.crn] if permissions.own_only(principal, Action.EVENTS) else []
     if registry is not None:
         try:
             registry_id = resolve_registry(session, registry).id

@@ -39,7 +39,7 @@ def list_workflows(
     Raises InvalidInput for an unknown kind or status, or a wrong token.
     """
     query = select(WorkflowRow)
-    if not principal.administrator:
+    if permissions.own_only(principal, Action.WORKFLOWS):
         query = query.where(WorkflowRow.actor_crn == principal.crn)
     if kind is not None:
         _check("kind", kind, [each.value for each in WorkflowKind])

@@ -24,7 +24,7 @@ from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
-from registry_tui.service.errors import AlreadyThere, Missing, NotPermitted, ServiceError, WrongState
+from registry_tui.service.errors import AlreadyThere, Missing, ServiceError, WrongState
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, SERVICES
@@ -97,11 +97,7 @@ def require_change(service: Service, principal: Principal, action: str, named: s
 
     `action` is the event's, `named` the policy or the service that the change names.
     """
-    try:
-        permissions.require(principal, Action.POLICIES_CHANGE)
-    except NotPermitted:
-        with events.recording(service, principal, action, Resource("policy", named, named)):
-            raise
+    permissions.require_recorded(service, principal, Action.POLICIES_CHANGE, action, Resource("policy", named, named))
 
 
 def list_policies(service: Service, principal: Principal, name: str | None = None) -> list[RangerPolicy]:

@@ -70,6 +70,7 @@ def search(
     runs, `registry` only its models. Without text the newest of each kind are found. While MLflow's server does not
     answer, the other kinds are still found. Raises Missing, NotPermitted, InvalidInput for a project or registry.
     """
+    permissions.require(principal, Action.STATUS_SEE)
     text = text.strip()
     wanted = set(kinds or FoundKind)
     with service.database.reading() as session:

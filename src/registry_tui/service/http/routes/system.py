@@ -12,9 +12,11 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 import registry_tui
+from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
+from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal
 from registry_tui.service.deployments import metrics
 from registry_tui.service.errors import ServiceError
@@ -53,7 +55,7 @@ async def health(request: Request) -> Health:
 @router.get("/status")
 def platform_status(service: ServiceIn, principal: Acting) -> PlatformStatus:
     """Each part's health, by a real probe: a put and a get in the object store, a search in MLflow."""
-    return status.platform_status(service)
+    return status.platform_status(service, principal)
 
 
 @router.get("/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -67,6 +69,7 @@ async def follow(
     The first is what was missed since `Last-Event-ID`, or `resync`: ask for everything again. The stream ends when the
     person who follows would be refused now: at the next change, after 15 seconds at most.
     """
+    permissions.require(principal, Action.STATUS_SEE)
     hub: Hub = request.app.state.hub
 
     async def told() -> AsyncIterator[str]:
