@@ -47,16 +47,20 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_a_token_names_the_person_of_a_request_and_wins_over_the_sockets_name(
+async def test_a_token_names_the_person_of_a_request_and_nobody_else_may_be_named(
     service: Service, http: httpx.AsyncClient
 ) -> None:
     token = token_of(service, "ada")
     identity.ensure_user(service, "bob")
     assert (await http.get("/user", headers=bearer(token))).json()["name"] == "ada"
-    both = bearer(token) | {"X-Registry-User": "bob"}
-    assert (await http.get("/user", headers=both)).json()["name"] == "ada"
+    own, both = bearer(token) | {"X-Registry-User": "ada"}, bearer(token) | {"X-Registry-User": "bob"}
+    assert (await http.get("/user", headers=own)).json()["name"] == "ada"
+    for named in ("bob", identity.owner_name(service), "", "nobody at all"):
+        answer = await http.get("/user", headers=bearer(token) | {"X-Registry-User": named})
+        assert (answer.status_code, answer.json()["code"]) == (403, "not-permitted")
+        assert f"ada cannot act as {named!r}" in answer.json()["detail"]
     # What the socket's owner may do, ada may not, also when the request is a change that is sent with a key.
-    for headers in (both, both | {"Idempotency-Key": "k"}):
+    for headers in (own, own | {"Idempotency-Key": "k"}, both, both | {"Idempotency-Key": "k"}):
         answer = await http.put("/users/eve", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "not-permitted")
     assert (await http.get("/user")).json()["administrator"] is True

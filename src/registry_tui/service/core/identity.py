@@ -10,6 +10,7 @@ import uuid
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.api_keys import redacted
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.people import UserState
 from registry_tui.service.core.context import Principal, Service
@@ -90,6 +91,15 @@ def principal_of_row(service: Service, row: UserRow, request_id: str) -> Princip
             action="An administrator lets users in again: `registry-tui users resume`",
         )
     return Principal(row.name, row.crn, request_id, administrator=row.name == owner_name(service))
+
+
+def require_own_name(principal: Principal, named: str | None) -> None:
+    """Raises NotPermitted when a request that shows a person's token also names somebody else to act as."""
+    if named is not None and named != principal.name:
+        raise NotPermitted(
+            f"{principal.name} cannot act as {redacted(named)[:64]!r}",
+            action="Leave out --user and REGISTRY_TUI_USER, or sign in with a token of that user",
+        )
 
 
 def suspended(session: Session) -> frozenset[str]:

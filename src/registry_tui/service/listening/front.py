@@ -18,9 +18,9 @@ from registry_tui.contracts import web_pages
 from registry_tui.contracts.api_keys import redacted
 from registry_tui.gateway import heads, problems
 from registry_tui.gateway.access import Refusal
-from registry_tui.service.core import reached
+from registry_tui.service.core import identity, reached
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.errors import ServiceError
+from registry_tui.service.errors import NotPermitted, ServiceError
 from registry_tui.service.listening.forward import Upstream, Upstreams, forward
 from registry_tui.service.listening.sign_in import NOBODY, Refused, SignIn
 
@@ -216,14 +216,10 @@ def _require_same_site(request: web.Request) -> None:
 
 
 def _require_own_name(request: web.Request, principal: Principal) -> None:
-    named = request.headers.get("X-Registry-User")
-    if named is not None and named != principal.name:
-        raise Refusal(
-            403,
-            "not-permitted",
-            f"{principal.name} cannot act as {redacted(named)[:64]!r}",
-            "Leave out --user and REGISTRY_TUI_USER, or sign in with a token of that user",
-        )
+    try:
+        identity.require_own_name(principal, request.headers.get("X-Registry-User"))
+    except NotPermitted as error:
+        raise Refusal(error.status, error.code, error.detail, error.action or "") from error
 
 
 def _address(request: web.Request) -> str:

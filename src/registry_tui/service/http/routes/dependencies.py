@@ -37,13 +37,16 @@ def bearer_of(request: Request) -> str | None:
 def principal_of_request(request: Request) -> Principal:
     """The acting principal of a request: whose token it shows, else the user that it names, else the socket's owner.
 
-    Raises NotLoggedIn, UserSuspended, InvalidInput, NotPermitted.
+    Raises NotLoggedIn, UserSuspended, InvalidInput, NotPermitted also for a token beside the name of somebody else.
     """
     service = service_dependency(request)
     request_id: str = request.state.request_id
+    named = request.headers.get(USER_HEADER)
     if (token := bearer_of(request)) is not None:
-        return tokens.principal_of(service, token, request_id)
-    return identity.acting_principal(service, request.headers.get(USER_HEADER), request_id)
+        principal = tokens.principal_of(service, token, request_id)
+        identity.require_own_name(principal, named)
+        return principal
+    return identity.acting_principal(service, named, request_id)
 
 
 def principal_dependency(
