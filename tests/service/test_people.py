@@ -16,6 +16,7 @@ from registry_tui.schemas.places import CollaboratorChange, Role
 from support import served
 from support.platforms import Platform, unique
 from support.raw_mlflow import RawMlflow, contributor
+from support.registered import mlflow_client
 from support.served import split
 
 
@@ -170,4 +171,10 @@ def test_a_deleted_user_leaves_everything_to_somebody_named(doors: Doors) -> Non
     # Somebody new of that name gets nothing back.
     platform.call(RegistryClient.put_user, leaving, UserChange())
     assert platform.ask(lambda client: client.projects(), user=leaving).items == []
+    assert platform.ask(lambda client: client.events(), user=leaving).items == []
     assert doors.by_token() == 401 and doors.by_gateway() == 401
+    platform.call(RegistryClient.set_collaborator, doors.project, leaving, CollaboratorChange(role=Role.VIEWER))
+    mine = platform.ask(lambda client: client.credentials(doors.project), user=leaving)
+    assert doors.by_mlflow() == 401, "the password of the one who left"
+    with mlflow_client(mine) as http:
+        http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1}).raise_for_status()
