@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, TextArea
 
 from registry_tui.screens.base.form import Lines
-from registry_tui.terminal.typing_ahead import Typed, TypingAhead
+from registry_tui.terminal.typing_ahead import LONGEST, OPENING, Typed, TypingAhead
 
 
 class _Fields(TypingAhead):
@@ -152,6 +153,44 @@ async def test_keys_behind_enter_go_to_the_box_that_it_opens() -> None:
         await burst(pilot, *typed("name\rmore\t\ttext<<\r"))
         await until(pilot, lambda: len(app.answers) == 2)
         assert app.answers == ["name", "more"] and app.query_one("#below", Input).value == ""
+
+
+def stall(seconds: float) -> None:
+    """Keeps the program from all work, as a machine does that has other things to do."""
+    time.sleep(seconds)
+
+
+class _SlowField(Input):
+    """A field whose Enter takes longer than keys wait for one another."""
+
+    async def action_submit(self) -> None:
+        stall(LONGEST + 0.5)
+        await super().action_submit()
+
+
+class _SlowBox(ModalScreen[None]):
+    """A box that takes longer to open than keys wait for one, as on a machine that does much else."""
+
+    def compose(self) -> ComposeResult:
+        stall(OPENING + 0.5)
+        yield _SlowField(id="first")
+        yield Input(id="last")
+
+    @on(Input.Submitted, "#first")
+    def _given(self) -> None:
+        self.query_one("#last").focus()
+
+
+async def test_no_key_is_lost_where_the_machine_is_too_slow_to_open_a_box_in_time() -> None:
+    app = _WithBox()
+    async with app.run_test() as pilot:
+        app.hold_keys()
+        await burst(pilot, *typed("name\rmore"))
+        app.push_screen(_SlowBox())
+        await until(pilot, lambda: isinstance(app.screen, _SlowBox) and app.focused is not None)
+        await until(pilot, lambda: not app.holds_keys and not app.deals_with_key)
+        boxes = [app.screen.query_one(each, Input).value for each in ("#first", "#last")]
+        assert (boxes, app.query_one("#below", Input).value) == (["name", "more"], "")
 
 
 async def test_a_key_whose_field_is_gone_does_not_keep_the_others() -> None:

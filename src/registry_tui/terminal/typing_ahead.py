@@ -11,14 +11,14 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
+from registry_tui.terminal.patience import Patience
+
 if TYPE_CHECKING:
-    from textual.timer import Timer
     from textual.widget import Widget
 
-#: Seconds that a form may take to open while keys wait for it.
-OPENING = 2.0
-#: Seconds that keys wait at most for what the key before them does.
-LONGEST = 1.0
+#: Seconds that a form may take to open while keys wait for it, and that keys wait at most for what the key before them
+#: does. Only time in which the program keeps up with its work counts: a slow machine loses no key.
+OPENING, LONGEST = 2.0, 1.0
 
 #: What somebody typed: a key, or a text that was pasted.
 Typed: TypeAlias = events.Key | events.Paste
@@ -51,12 +51,12 @@ class TypingAhead(App[None]):
         #: Keys that wait for a form that is being opened.
         self._held: list[Typed] = []
         self._holding = False
-        self._hold_timer: Timer | None = None
+        self._hold_timer: Patience | None = None
         #: Questions that have no answer yet, behind which a form opens.
         self._openings = 0
         #: The key that is being dealt with, and what was typed behind it.
         self._alone: events.Key | None = None
-        self._alone_timer: Timer | None = None
+        self._alone_timer: Patience | None = None
         self._behind: list[Typed] = []
 
     @property
@@ -83,7 +83,7 @@ class TypingAhead(App[None]):
         self._holding = True
         if self._hold_timer is not None:
             self._hold_timer.stop()
-        self._hold_timer = self.set_timer(OPENING, self._give_up, name="hold-keys")
+        self._hold_timer = Patience(self, OPENING, self._give_up, "hold-keys")
 
     def _give_up(self) -> None:
         if not self._openings:
@@ -117,7 +117,7 @@ class TypingAhead(App[None]):
         await super().on_event(typed)
         if alone and isinstance(typed, events.Key) and typed.is_forwarded:
             self._alone = typed
-            self._alone_timer = self.set_timer(LONGEST, lambda: self._dealt_with(typed), name="key")
+            self._alone_timer = Patience(self, LONGEST, lambda: self._dealt_with(typed), "key")
             self._follow(Behind(typed, self.screen, self.focused or self.screen, again=True))
 
     def _goes_alone(self, key: events.Key) -> bool:
