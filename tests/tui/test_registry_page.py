@@ -10,18 +10,22 @@ from pathlib import Path
 import pytest
 from textual.widgets import Checkbox, Input, OptionList, Static
 
+from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate
 from registry_tui.screens.base.filter_bar import Choice, FilterBar
+from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow, LogLineRow, WorkflowRow
 from registry_tui.terminal.commands import Place
+from support.holding import Holding, about_one_workflow
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import log_model, object_names
+from support.workflow_cases import registered_environment, registry_of
 
 HOSTILE = "\x1b]0;pwned\x07 [/bold] \u202egnp.exe"
 
@@ -119,10 +123,17 @@ async def test_every_field_is_shown_and_copied(open_program: Open, registry: Mod
             registry.creator,
         }
         copied = set()
-        for index in range(fields.option_count):
-            fields.highlighted = index
+
+        async def copy(option: str) -> None:
+            # Others work with this registry: what its page says of it may be another text by the time of the copy.
+            before = driver.screen.values[option]
+            fields.highlighted = fields.get_option_index(option)
             await driver.press("c")
+            await driver.until(lambda: driver.app.clipboard in (before, driver.screen.values[option]), option)
             copied.add(driver.app.clipboard)
+
+        for option in list(driver.screen.values):
+            await copy(option)
         assert wanted <= copied
 
 
@@ -202,9 +213,10 @@ async def test_models_of_the_registry_open(
         await driver.until(lambda: driver.screen.tab == "models", "the tab that was left")
 
 
-async def test_storage_is_measured_and_cleaned_up(
-    open_program: Open, platform: Platform, project: Project, registry: ModelRegistry, tmp_path: Path
-) -> None:
+async def test_storage_is_measured_and_cleaned_up(open_program: Open, platform: Platform, tmp_path: Path) -> None:
+    # A registry of its own: a clean-up takes whatever has no version there.
+    environment, _, project = registered_environment(platform, synchronized=True)
+    registry = registry_of(platform, environment)
     name = unique("Orphan [bold]")
     register(platform, project, name)
     version = platform.ask(lambda client: client.version(registry.id, name, 1))
@@ -213,12 +225,15 @@ async def test_storage_is_measured_and_cleaned_up(
         driver.app.jump(Place("registry", {"registry": registry.id}))
         await driver.shows("Workload user name")
         await to_tab(driver, "storage")
-        await driver.press("r")
         pane = driver.screen.pane
-        await driver.until(lambda: pane.usage and not pane.usage.measuring and pane.usage.orphaned)
+        await driver.until(lambda: pane.usage and not pane.usage.measuring and pane.usage.measured_at, "a measurement")
+        before = pane.usage.measured_at
+        await driver.press("r")
+        await driver.until(lambda: pane.usage.measured_at > before and not pane.usage.measuring, "another measurement")
+        assert pane.usage.orphaned == 1
         pane.query_one("#f-model", Input).value = name
         await driver.until(lambda: [row.version_id for row in pane.table.source.loaded_rows()] == [version.id])
-        await driver.shows("○ no version", "measured just now")
+        await driver.shows("○ no version", " · measured ")
         # By model, and back.
         pane.query_one(FilterBar)._set("each", "model")
         await driver.until(lambda: [row.versions for row in pane.table.source.loaded_rows()] == [1])
@@ -241,7 +256,7 @@ async def test_storage_is_measured_and_cleaned_up(
     assert object_names(platform, registry.bucket, f"{registry.prefix}/{version.model_id}/") == []
 
 
-async def test_an_azure_registry_needs_an_existing_nfs(open_program: Open, platform: Platform) -> None:
+async def test_an_azure_registry_needs_an_existing_nfs(platform: Platform) -> None:
     name, taken = unique("az"), unique("taken")
     for each in (name, taken):
         request = EnvironmentCreate(name=each, cloud=Cloud.AZURE)
@@ -249,9 +264,13 @@ async def test_an_azure_registry_needs_an_existing_nfs(open_program: Open, platf
     there = RegistryCreate(environment=taken, existing_nfs="10.0.0.4:/x", nfs_protocol_version="3")
     made = platform.ask(lambda client: client.create_registry(there))
     platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
-    async with open_program(size=(120, 50)) as driver:
+    service = Holding(platform, about_one_workflow)
+    app = RegistryApp(service.client, start_platform=False)
+    async with app.run_test(size=(120, 50)) as pilot:
+        driver = Driver(app, pilot)
         await driver.rows("registries")
         await driver.press("n")
+        await driver.until(lambda: isinstance(driver.screen, CreateRegistry), "the form")
         form = driver.screen
         await driver.until(lambda: form.environments)
         environments = form.query_one("#environment", OptionList)
@@ -263,11 +282,14 @@ async def test_an_azure_registry_needs_an_existing_nfs(open_program: Open, platf
         form.query_one("#nfs", Input).focus()
         await driver.type("nfs.example.net")
         await driver.shows("an existing NFS directory is host:/path")
-        assert form.query_one("#ok").disabled
+        await driver.until(lambda: form.query_one("#ok").disabled, "OK not possible")
         await driver.type(":/exports")
         await driver.until(lambda: not form.query_one("#ok").disabled)
+        # The work may be over before anybody has looked: the answers about it wait until its progress was seen.
+        service.hold()
         await driver.press("enter")
         await driver.until(lambda: form.query_one("#progress").display, "the progress in place")
+        service.let()
         await driver.at("registries")
     found = platform.ask(lambda client: client.registry(f"registry-{name}"))
     assert (found.existing_nfs, found.nfs_protocol_version) == ("nfs.example.net:/exports", "4.1")
