@@ -7,7 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from registry_tui.app import watching
 from support import recorded
+from support.program import messages_stay
 from support.recorded import Answer
 
 
@@ -34,3 +36,10 @@ def forget_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
         for result in assertion.executions.values():
             if result.success and not (result.created or result.updated):
                 result.asserted_data, result.recalled_data = None, ""
+
+
+@pytest.fixture(autouse=True)
+def _messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages_stay(monkeypatch)
+    # Recorded answers come at once; where this process has to wait for the processor, that is no matter of the service.
+    monkeypatch.setattr(watching, "SLOW", float("inf"))

@@ -36,6 +36,8 @@ Arguments = ParamSpec("Arguments")
 ENVIRONMENT, WORKSPACE = "local", "default"
 #: Seconds between two looks of `wait_for`: the machine is to do the work that is waited for.
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.3
+#: Seconds that a condition may take to come true: where others use the processor, a service may need a minute to begin.
+PATIENCE = 240.0
 #: For `verify` of httpx where an address is plain HTTP: a client that could also check certificates reads them all
 #: first, which takes 15 ms of CPU time each.
 PLAIN = False
@@ -88,7 +90,9 @@ class Platform:
         """The variables with which a command works on this platform."""
         return {**clean_environment(), ENVIRONMENT_VARIABLE: str(self.home.root)}
 
-    def command(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, check: bool = True, timeout: float = PATIENCE
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `registry-tui …` on this platform."""
         done = subprocess.run(
             [sys.executable, "-m", "registry_tui", *arguments],
@@ -178,7 +182,7 @@ def clean_environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
 
 
 def run_python(
-    code: str, environment: Mapping[str, str], *arguments: str, check: bool = True, timeout: float = 180
+    code: str, environment: Mapping[str, str], *arguments: str, check: bool = True, timeout: float = 2 * PATIENCE
 ) -> str:
     """Runs a Python program in a process of its own, and returns what it printed."""
     done = subprocess.run(
@@ -208,36 +212,42 @@ def ending_soon(make: Callable[[datetime], Answer]) -> Answer:
     return make(datetime.now(UTC) + timedelta(seconds=64))
 
 
-def wait_for(condition: Callable[[], Answer | None], *, what: str = "the condition", timeout: float = 90) -> Answer:
+def wait_for(
+    condition: Callable[[], Answer | None], *, what: str = "the condition", timeout: float = PATIENCE
+) -> Answer:
     """Waits until the condition answers something true, and returns that. An error in it counts as "not yet"."""
     until = time.monotonic() + timeout
     never, pause = threading.Event(), FIRST_PAUSE
     last: object = None
-    while time.monotonic() < until:
+    while True:
+        too_late = time.monotonic() > until  # before the last look: this process may have stood still for a while
         try:
             if found := condition():
                 return found
             last = found
         except Exception as error:
             last = error
+        if too_late:
+            raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
         never.wait(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-    raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[Answer | None]], *, what: str = "the condition", timeout: float = 90
+    condition: Callable[[], Awaitable[Answer | None]], *, what: str = "the condition", timeout: float = PATIENCE
 ) -> Answer:
     """`wait_for` for coroutines."""
     until, pause = time.monotonic() + timeout, FIRST_PAUSE
     last: object = None
-    while time.monotonic() < until:
+    while True:
+        too_late = time.monotonic() > until
         try:
             if found := await condition():
                 return found
             last = found
         except Exception as error:
             last = error
+        if too_late:
+            raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-    raise AssertionError(f"waited {timeout:.0f} s for {what}; the last answer was {last!r}")

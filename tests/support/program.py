@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from textual._context import visible_screen_stack
-from textual.pilot import Pilot
+from textual.notifications import Notification
+from textual.pilot import Pilot, WaitForScreenTimeout
 
 from registry_tui.app.app import RegistryApp
+from registry_tui.screens.base import frame
 from registry_tui.terminal.commands import Place
+from support.platforms import PATIENCE
+
+#: Turns of the event loop in which a key goes from the focused widget through all around it, and its action begins.
+TURNS = 60
 
 
 @dataclass(frozen=True)
@@ -26,17 +35,35 @@ class Driver:
         return self.app.screen
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Presses keys, and waits until they are dealt with, however slow the machine is.
+
+        Textual itself waits for the clock: where others use the processor, a key may still be under way then. What
+        the keys begin (a form that opens, an answer of the service) is waited for with `until`.
+        """
+        with suppress(WaitForScreenTimeout):
+            await self.pilot.press(*keys)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    async def quit(self) -> None:
+        """Leaves the program by its key, and waits until what it remembers is written."""
+        await self.pilot.press("ctrl+q")
+        until = time.monotonic() + PATIENCE
+        while not self.app._exit:
+            assert time.monotonic() < until, "the program does not end"
+            await asyncio.sleep(0.02)
 
     async def type(self, text: str) -> None:
         """Types text as keys."""
         names = {" ": "space", "-": "minus", "_": "underscore", "/": "slash", ":": "colon", ".": "full_stop"}
-        await self.pilot.press(*(names.get(character, character) for character in text))
+        await self.press(*(names.get(character, character) for character in text))
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         """Waits until the condition holds; an error in it counts as "not yet"."""
         last: object = None
-        for _ in range(1200):
+        until = time.monotonic() + PATIENCE
+        while True:
+            too_late = time.monotonic() > until
             try:
                 last = condition()
             except Exception as error:
@@ -46,8 +73,10 @@ class Driver:
                     return
             if self.app._exception is not None:
                 raise AssertionError(f"the program ended while waiting for {what}") from self.app._exception
-            await self.pilot.pause(0.05)
-        raise AssertionError(f"waited for {what}; last: {last!r}\n{self.text}")
+            if too_late:
+                raise AssertionError(f"waited {PATIENCE:.0f} s for {what}; last: {last!r}\n{self.text}")
+            with suppress(WaitForScreenTimeout):
+                await self.pilot.pause(0.05)
 
     def go(self, kind: str, **arguments: str) -> None:
         """To another place, without waiting for it."""
@@ -93,6 +122,12 @@ class Driver:
             return all(text in screen for text in texts)
 
         await self.until(shown, f"{texts}")
+
+
+def messages_stay(patch: pytest.MonkeyPatch) -> None:
+    """Lets short messages and notifications stay until others come: they would be gone before a slow machine looks."""
+    patch.setattr(frame, "FLASH", 3600.0)
+    patch.setattr(Notification, "has_expired", False)
 
 
 Open = Callable[..., AbstractAsyncContextManager[Driver]]

@@ -68,7 +68,7 @@ SEAWEEDFS = re.compile(r"/tmp/seaweedfs-(master|volume|filer|s3|admin)-grpc-\d+\
 def listeners(platform: Platform) -> set[Listener]:
     """Every socket on which a process of the platform listens now; of UDP, those that are bound."""
     ours = processes.ours(platform.home)
-    listening = set(_listening_inodes())
+    listening = _listening_inodes()
     found = set()
     for each in psutil.net_connections("inet"):
         if each.pid in ours and each.laddr and each.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):
@@ -76,7 +76,7 @@ def listeners(platform: Platform) -> set[Listener]:
     for pid, part in ours.items():
         for inode in _inodes(pid):
             if inode in listening:
-                found.add(Listener(part, _listening_inodes()[inode]))
+                found.add(Listener(part, listening[inode]))
     return found
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pexpect
 import pyte
 
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 #: Keys by the names that people use.
 KEYS = {
@@ -84,7 +84,7 @@ class Terminal:
         for key in keys:
             self.process.send(KEYS.get(key, key))
 
-    def shows(self, *texts: str, timeout: float = 60) -> str:
+    def shows(self, *texts: str, timeout: float = PATIENCE) -> str:
         """Waits until all these texts are on the screen."""
         try:
             return wait_for(lambda: self.text if all(text in self.text for text in texts) else None, timeout=timeout)
@@ -100,6 +100,8 @@ class Terminal:
     def ended(self) -> int | None:
         """Waits for the program's end; its exit code, None when a signal ended it."""
         wait_for(lambda: not self.process.isalive(), what="the program to end")
+        # What it wrote last may not be read yet; a program in the background may keep the terminal open.
+        self._reader.join(10)
         code: int | None = self.process.exitstatus
         return code
 

@@ -93,7 +93,7 @@ def killing_service(platform: Platform, case: Case, passed: Path) -> Iterator[No
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(300)
 
 
 def finished(platform: Platform, case: Case) -> Workflow | None:

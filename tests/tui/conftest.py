@@ -10,7 +10,7 @@ import pytest
 
 from registry_tui.app.app import RegistryApp
 from support.platforms import Platform
-from support.program import Driver, Open
+from support.program import Driver, Open, messages_stay
 
 
 @pytest.fixture
@@ -24,3 +24,8 @@ def open_program(platform: Platform) -> Open:
             yield Driver(app, pilot)
 
     return opened
+
+
+@pytest.fixture(autouse=True)
+def _messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages_stay(monkeypatch)

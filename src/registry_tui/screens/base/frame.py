@@ -30,6 +30,8 @@ _ALWAYS = frozenset(
 )
 #: Seconds in which several changes bring about one refresh.
 GATHER = 0.3
+#: Seconds that a short message stays in the status line.
+FLASH = 5.0
 #: Seconds until what could not be asked for is asked for again.
 RETRY = 2.0
 
@@ -187,7 +189,7 @@ class FrameScreen(Loading, LowestScreen):
         """A short message in the status line, in place of the keys."""
         line = self.query_one(StatusLine)
         line.message = (text, style)
-        self.set_timer(5, lambda: self.end_flash(text))
+        self.set_timer(FLASH, lambda: self.end_flash(text))
 
     def end_flash(self, text: str) -> None:
         """Takes a message away, when it is still shown."""
