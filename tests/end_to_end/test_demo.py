@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -90,8 +91,11 @@ def watch_the_walk(platform: Platform) -> None:
         screen.shows(f"1/{len(WALK)}")
         screen.press(" ")
         screen.shows("paused")
-        for number, scene in enumerate(WALK, 1):
-            screen.shows(f"{number}/{len(WALK)}", " ".join(scene.caption.split()[:4]), timeout=120)
+        # The walk goes on until it is paused, which may take a while.
+        begun = re.search(rf"(\d+)/{len(WALK)}", screen.text)
+        assert begun is not None
+        for number, scene in list(enumerate(WALK, 1))[int(begun[1]) - 1 :]:
+            screen.shows(f"{number}/{len(WALK)}", " ".join(scene.caption.split()[:4]))
             if "answer" in scene.caption:
                 screen.shows("200", "predictions")
             screen.press("\x1b[C")

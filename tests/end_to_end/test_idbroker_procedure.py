@@ -188,12 +188,12 @@ def test_a_synchronization_that_failed_says_why_in_the_form_and_is_tried_again_t
         supervisor.stop_part(own_platform.home, "object-store")
         screen.press("enter")
         # Whatever is said, the buttons stay in view.
-        screen.shows("The mappings are saved", "FAILED", "object store", "Save and Sync again", "Cancel", timeout=120)
+        screen.shows("The mappings are saved", "FAILED", "object store", "Save and Sync again", "Cancel")
         status = own_platform.ask(lambda client: client.idbroker_sync_status(project.name))
         assert status.global_status is SyncStatus.FAILED and status.sync_needed
         own_platform.up()
         screen.press("enter")
-        screen.shows("COMPLETED", timeout=120)
+        screen.shows("COMPLETED")
         screen.press("ctrl+q")
         assert screen.ended() == 0
     mappings = own_platform.ask(lambda client: client.idbroker_mappings(project.name))

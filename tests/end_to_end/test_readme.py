@@ -39,7 +39,7 @@ def test_the_shell_examples_run_in_their_order(own_platform: Platform) -> None:
 
     python = "\n".join(blocks("python"))
     listed = subprocess.run(
-        [sys.executable, "-c", python], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", python], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert listed.stdout == "ElasticnetWineModel 1\n", listed.stderr
 

@@ -162,7 +162,7 @@ def oracle(model: Path, folder: Path) -> Iterator[str]:
 def ask(url: str, content_type: str, body: str) -> httpx.Response:
     content = body.encode(errors="surrogateescape")
     headers = {"Content-Type": content_type}
-    return httpx.post(f"{url}/invocations", content=content, headers=headers, trust_env=False, timeout=60)
+    return httpx.post(f"{url}/invocations", content=content, headers=headers, trust_env=False, timeout=300)
 
 
 def told(response: httpx.Response) -> tuple[int, Any]:

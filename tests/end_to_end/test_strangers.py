@@ -122,7 +122,7 @@ def test_another_account_reaches_no_unix_socket(platform: Platform, opened: Open
     paths = sorted(each.address for each in found(platform, opened) if not each.port and Path(each.address).exists())
     assert len(paths) > 8
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", REACH, *paths], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-I", "-S", "-c", REACH, *paths], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.splitlines() == [f"refused {path}" for path in paths]
 
@@ -130,7 +130,7 @@ def test_another_account_reaches_no_unix_socket(platform: Platform, opened: Open
 def caller(port: int) -> httpx.Client:
     """A client of one port. It verifies nothing, because reading certificates for each takes long."""
     transport = httpx.HTTPTransport(verify=False, trust_env=False)
-    return httpx.Client(transport=transport, base_url=f"http://{LOOPBACK}:{port}", timeout=60)
+    return httpx.Client(transport=transport, base_url=f"http://{LOOPBACK}:{port}", timeout=300)
 
 
 def ask(http: httpx.Client, method: str, target: str, headers: dict[str, str], body: str = "") -> httpx.Response | None:
@@ -197,7 +197,7 @@ def exists(platform: Platform, name: str) -> bool:
     """Whether something of this name was made in MLflow or in the object store."""
     secrets = platform.secrets
     auth = (secrets.mlflow_admin_user, secrets.mlflow_admin_password)
-    with httpx.Client(base_url=platform.ports.mlflow_url, auth=auth, trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=platform.ports.mlflow_url, auth=auth, trust_env=False, timeout=300) as http:
         experiment = http.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": name})
         user = http.get("/api/2.0/mlflow/users/get", params={"username": name})
         assert {experiment.status_code, user.status_code} <= {200, 404}, (experiment.text, user.text)
@@ -232,7 +232,7 @@ def test_preflights_and_websockets_of_pages_are_refused(platform: Platform, open
 def test_the_service_refuses_pages_where_somebody_forwards_its_socket(platform: Platform) -> None:
     name = unique("page")
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://127.0.0.1:8080", timeout=60) as http:
+    with httpx.Client(transport=transport, base_url="http://127.0.0.1:8080", timeout=300) as http:
         for page, headers in strangers.pages(8080).items():
             assert http.get("/api/v1/users", headers=headers).status_code == 403, page
             for body, type_ in (*FORMS, (json.dumps({"name": name}), "application/json")):
@@ -272,7 +272,7 @@ def test_ports_for_the_object_store_itself_want_a_certificate(platform: Platform
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             context.set_alpn_protocols([protocol])
             with (
-                socket.create_connection((LOOPBACK, listener.port), timeout=30) as plain,
+                socket.create_connection((LOOPBACK, listener.port), timeout=300) as plain,
                 pytest.raises((ssl.SSLError, ConnectionResetError, BrokenPipeError)),
                 context.wrap_socket(plain) as door,
             ):

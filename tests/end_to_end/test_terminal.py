@@ -142,7 +142,7 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
         screen.press("enter")
         screen.shows("Deploy model", "suggested memory", name.lower())
         screen.press("enter")
-        screen.shows("deployed", "1 of 1 replica", "Authorization: Bearer", timeout=120)
+        screen.shows("deployed", "1 of 1 replica", "Authorization: Bearer")
         screen.press("T")
         screen.shows("ctrl+t sends", "inputs")
         screen.press("\x14")  # ctrl+t
@@ -160,7 +160,7 @@ def test_from_a_run_to_an_endpoint_called_by_the_copied_curl(
         screen.press("ctrl+q")
         assert screen.ended() == 0
     shell = {**clean_environment(), "API_KEY": key}
-    done = subprocess.run(["sh", "-c", curl], env=shell, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["sh", "-c", curl], env=shell, capture_output=True, text=True, timeout=300, check=True)
     assert "predictions" in json.loads(done.stdout)
 
 
@@ -201,7 +201,7 @@ def test_it_paints_before_the_service_answers_and_stays_while_that_is_away(own_p
     with terminal(PROGRAM, own_platform.environment()) as screen:
         screen.shows("Model Registries")
         screen.shows("Starting the platform", "object-store")
-        screen.shows("registry-local", "Available", timeout=120)
+        screen.shows("registry-local", "Available")
         wait_for(lambda: "Starting the platform" not in screen.text, what="the start to be over")
         pid = own_platform.kill("service")
         wait_for(lambda: own_platform.pid("service") not in (0, pid), what="another service")

@@ -41,7 +41,7 @@ class Tmux:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert not check or done.returncode == 0, done.stderr

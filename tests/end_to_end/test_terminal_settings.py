@@ -62,7 +62,7 @@ def test_what_cannot_show_the_program_is_told_what_works(short_path: Path) -> No
     with terminal(PROGRAM, environment, kind="dumb") as screen:
         assert screen.ended() == 1
         screen.shows("TERM=dumb", "registry-tui registries list")
-    piped = subprocess.run(PROGRAM, env=environment, input="", capture_output=True, text=True, timeout=60, check=False)
+    piped = subprocess.run(PROGRAM, env=environment, input="", capture_output=True, text=True, timeout=300, check=False)
     assert (piped.returncode, piped.stdout) == (1, "")
 
 

@@ -47,7 +47,7 @@ class Between:
     def on_the_service(self, *arguments: str) -> None:
         """A command on the service's machine."""
         command = [*self.link.there, *PROGRAM, *arguments]
-        subprocess.run(command, env=self.team.platform.environment(), check=True, capture_output=True, timeout=240)
+        subprocess.run(command, env=self.team.platform.environment(), check=True, capture_output=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def between() -> Iterator[Between]:
         with output.open("w") as said:
             served = subprocess.Popen(command, env=platform.environment(), stdout=said, stderr=said)
         try:
-            wait_for(lambda: "fingerprint" in output.read_text(), what="serve to say its fingerprint", timeout=240)
+            wait_for(lambda: "fingerprint" in output.read_text(), what="serve to say its fingerprint")
             person = Machine(folder / "person", link.here)
             person.folder.mkdir()
             yield Between(link, Team(platform, f"https://{link.reached}"), person, output.read_text())
@@ -130,7 +130,7 @@ def test_a_link_that_drops_loses_nothing_of_a_form(signed_in: Between) -> None:
         try:
             signed_in.link.cut()
             screen.press("enter")
-            screen.shows("not answer", name, timeout=120)
+            screen.shows("not answer", name)
         finally:
             signed_in.link.mend()
         wait_for(lambda: "does not answer" not in screen.lines[-1], what="the service to answer again")
