@@ -36,13 +36,16 @@ class Slow(Replay):
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(answers)
         self.seconds = 0.0
+        self._let = asyncio.Event()
+        self._let.set()
         self.given_up: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = request.url.raw_path.decode()
-        if self.seconds and request.method == "GET" and "/stream" not in target:
+        if request.method == "GET" and "/stream" not in target:
             try:
                 await asyncio.sleep(self.seconds / FASTER)
+                await self._let.wait()
             except asyncio.CancelledError:
                 self.given_up.append(target)
                 raise
@@ -59,6 +62,13 @@ class Slow(Replay):
             )
             return httpx.Response(404, json=problem.model_dump(mode="json"))
         return await super().handle_async_request(request)
+
+    def hold(self) -> None:
+        """Answers nothing from here on, until it is let."""
+        self._let.clear()
+
+    def let(self) -> None:
+        self._let.set()
 
 
 @asynccontextmanager
@@ -119,11 +129,12 @@ async def test_an_answer_that_comes_after_a_choice_leaves_it(answers: Mapping[st
         await see.type("W")
         await see.until(lambda: len(listed(see)) == 2, "the list")
         await see.shows("a new model, version 1")
-        slow.seconds = 20
+        slow.hold()
         await see.type("ine")
         await see.press("down", "down")
         field = see.screen.query_one("#name", NameField)
         assert field.chosen is not None and field.chosen.name == MODELS[1]
+        slow.let()
         await see.shows("a new model, version 1")
         assert field.chosen is not None and field.chosen.name == MODELS[1]
         await see.press("enter")
@@ -131,7 +142,8 @@ async def test_an_answer_that_comes_after_a_choice_leaves_it(answers: Mapping[st
 
 
 async def test_down_waits_visibly_for_names_that_are_asked_for(answers: Mapping[str, Answer]) -> None:
-    async with registering(answers, 20) as (see, _):
+    async with registering(answers) as (see, slow):
+        slow.hold()
         await see.type("W")
         await see.press("down")
         assert listed(see) == ["names: loading …"]
@@ -154,11 +166,12 @@ async def test_an_answer_that_comes_after_escape_leaves_the_list_closed(answers:
         await see.type("W")
         await see.until(lambda: len(listed(see)) == 2, "the list")
         await see.shows("a new model, version 1")
-        slow.seconds = 20
+        slow.hold()
         await see.type("ine")
         await see.shows("checking the name")
         await see.press("escape")
         assert not listed(see)
+        slow.let()
         await see.shows("a new model, version 1")
         assert not listed(see) and isinstance(see.screen, Form) and typed(see) == "Wine"
         await see.press("down")

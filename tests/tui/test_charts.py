@@ -97,7 +97,7 @@ async def every_key(driver: Driver, lines: int, points: int) -> None:
     """Presses all keys of a chart of `points` points a line, more than are drawn of them all."""
     await changes(driver, "right", "at 0")
     await changes(driver, "right")
-    assert chart(driver).cursor is not None and "at 0" not in drawn(driver)
+    await driver.until(lambda: chart(driver).cursor is not None and "at 0" not in drawn(driver), "the next point")
     await changes(driver, "left", "at 0")
     await changes(driver, "plus")
     await changes(driver, "plus")
@@ -106,13 +106,13 @@ async def every_key(driver: Driver, lines: int, points: int) -> None:
     await changes(driver, "shift+right")
     await changes(driver, "shift+left")
     await changes(driver, "0")
-    assert chart(driver).cursor is None
+    await driver.until(lambda: chart(driver).cursor is None, "no cursor")
     await changes(driver, "L", "log")
     await changes(driver, "L")
     await changes(driver, "z", "smoothing 0.6")
     for _ in range(3):
         await changes(driver, "z")
-    assert "smoothing" not in drawn(driver)
+    await driver.until(lambda: "smoothing" not in drawn(driver), "no smoothing")
     await changes(driver, "h", "time since the first point")
     await changes(driver, "h", "wall time")
     await changes(driver, "h", "step")
@@ -126,7 +126,7 @@ async def test_every_key_of_the_chart_of_a_run(open_program: Open, run: tuple[Pr
         driver.screen.query_one("#tabs").active = "metrics"
         await driver.until(lambda: "loss" in drawn(driver), "the curve")
         await every_key(driver, 1, POINTS)
-        assert "(1 NaN or infinite)" in drawn(driver)
+        await driver.until(lambda: "(1 NaN or infinite)" in drawn(driver), "what is not drawn")
         await changes(driver, "L", "(1 ≤ 0 not shown)")
 
 
@@ -173,6 +173,8 @@ async def test_a_run_that_runs_is_refreshed_under_cursor_and_zoom(open_program: 
         await driver.until(lambda: "loss" in drawn(driver), "the curve")
         await driver.press("right", "plus", "plus", "right")
         await finer(driver, 1, 740)
+        # Also the points of the part that is in view now: those of the one before are enough for the line above.
+        await driver.settled()
         at, zoom, shown = chart(driver).cursor, chart(driver)._zoom, drawn(driver)
         # A key before it in the list, and a point behind those in view.
         runs.log(id_, "accuracy", {0: 0.5})
@@ -200,6 +202,7 @@ async def test_a_compared_run_gets_its_first_value_while_another_is_zoomed(open_
         await driver.until(lambda: "early" in drawn(driver), "the curve")
         await driver.press("plus", "plus")
         await finer(driver, 1, 740)
+        await driver.settled()
         zoom = chart(driver)._zoom
         runs.log(ids[1], "loss", dict.fromkeys(range(2000), 3.0))
         await driver.press("plus", "minus", "ctrl+r")

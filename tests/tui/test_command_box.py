@@ -100,6 +100,11 @@ def first(driver: Driver) -> str:
     return f"{box.chosen.kind} {box.chosen.name}"
 
 
+async def typed(driver: Driver, text: str) -> None:
+    """Waits until the box's line is this."""
+    await driver.until(lambda: field(driver).value == text, f"{text!r} in the box")
+
+
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])
 async def test_both_keys_open_one_box_before_the_service_answers_anything(platform: Platform, key: str) -> None:
     async with held_program(platform) as (driver, held):
@@ -185,14 +190,12 @@ async def test_letters_that_match_are_underlined(open_program: Open, project: Pr
         await opened(driver)
         await driver.type(f"{project.name}mdl")
         await driver.until(lambda: first(driver) == f"model {project.name}-model")
-        strips = driver.app.screen._compositor.render_strips()
-        marked = "".join(
-            segment.text
-            for strip in strips
-            for segment in strip
-            if segment.style is not None and segment.style.underline
-        )
-        assert f"{project.name}mdl" in marked.replace(" ", "")
+
+        def marked() -> str:
+            segments = [segment for strip in driver.app.screen._compositor.render_strips() for segment in strip]
+            return "".join(each.text for each in segments if each.style is not None and each.style.underline)
+
+        await driver.until(lambda: f"{project.name}mdl" in marked().replace(" ", ""), "the letters underlined")
 
 
 async def test_a_late_answer_never_replaces_a_newer_one(platform: Platform, project: Project) -> None:
@@ -275,11 +278,11 @@ async def test_tab_completes_and_arrows_go_through_list_and_typed_commands(
         await driver.press("down")
         await driver.until(lambda: first(driver) == "command project")
         await driver.press("tab")
-        assert field(driver).value == "project "
+        await typed(driver, "project ")
         await driver.type(project.name[:-1])
         await driver.until(lambda: first(driver) == f"project {project.name}")
         await driver.press("tab")
-        assert field(driver).value == f"project {project.name}"
+        await typed(driver, f"project {project.name}")
         await driver.press("enter")
         await driver.at("project")
         await opened(driver)
@@ -288,13 +291,13 @@ async def test_tab_completes_and_arrows_go_through_list_and_typed_commands(
         await driver.at("deployments")
         await opened(driver)
         await driver.press("up")
-        assert field(driver).value == "deployments"
+        await typed(driver, "deployments")
         await driver.press("up")
-        assert field(driver).value == f"project {project.name}"
+        await typed(driver, f"project {project.name}")
         await driver.press("down")
-        assert field(driver).value == "deployments"
+        await typed(driver, "deployments")
         await driver.press("down")
-        assert field(driver).value == ""
+        await typed(driver, "")
 
 
 async def test_actions_of_the_page_are_done_by_their_words(open_program: Open) -> None:
@@ -321,9 +324,10 @@ async def test_visited_places_come_first_also_after_a_restart_until_they_are_gon
         await driver.press("1")
         await driver.rows("registries")
         box = await opened(driver)
-        assert (box.offered[0].kind, box.offered[0].name) == ("project", project.name)
-        await driver.press("escape", "ctrl+q")
-        await driver.pilot.pause()
+        await driver.until(lambda: (box.offered[0].kind, box.offered[0].name) == ("project", project.name), "the visit")
+        await driver.press("escape")
+        await driver.at("registries")
+        await driver.quit()
     async with open_program(size=SMALL, preferences=Preferences(), memory=Memory(tmp_path / "terminal.json")) as driver:
         await driver.rows("registries")
         await opened(driver)

@@ -33,7 +33,7 @@ async def test_a_registered_model_is_deployed_from_the_destination_project(
         # Without it, the form says what comes first, and takes nothing.
         await driver.press("shift+tab", "space")
         await driver.shows("[ ] Deploy registered model", "registered first", "R Register Model")
-        assert form.query_one("#ok", Button).disabled and form.query_one("#model").disabled
+        await driver.until(lambda: form.query_one("#ok", Button).disabled and form.query_one("#model").disabled)
         await driver.press("space")
         await driver.shows("[x] Deploy registered model")
         await driver.press("tab")
@@ -63,7 +63,7 @@ async def test_a_secret_variable_can_be_taken_away(open_program: Open, platform:
         form = driver.screen
         form.query_one("#removed").focus()
         await driver.type("NONE")
-        assert form.query_one("#ok", Button).disabled
+        await driver.until(lambda: form.query_one("#ok", Button).disabled, "OK not possible")
         form.query_one("#removed").value = "TOKEN"
         await driver.until(lambda: not form.query_one("#ok", Button).disabled)
         await driver.press("enter")

@@ -143,8 +143,7 @@ async def test_the_last_place_and_commands_are_remembered(
         assert line.value == f"project {project.name}"
         await driver.press("enter")
         await driver.at("project")
-        await driver.press("ctrl+q")
-        await driver.pilot.pause()
+        await driver.quit()
     async with open_program(preferences=Preferences(), memory=Memory(tmp_path / "terminal.json")) as driver:
         await driver.at("project")
         await driver.shows(project.name)

@@ -140,7 +140,7 @@ def run(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedPr
     environment = clean_environment({"REGISTRY_TUI_HOME": str(home), **variables})
     command = [sys.executable, "-m", "registry_tui", *arguments]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False
     )
 
 
@@ -187,7 +187,7 @@ def test_commands_and_verbs_complete_without_a_service(short_path: Path) -> None
         env=clean_environment({"REGISTRY_TUI_HOME": str(short_path), **words}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stdout.split() == ["show", "synchronize", "storage"], done.stderr

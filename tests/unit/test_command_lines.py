@@ -271,7 +271,7 @@ def test_a_shell_reads_every_word_as_it_is() -> None:
     code = "import sys, json; print(json.dumps(sys.argv[1:]))"
     command = " ".join(map(quoted, [sys.executable, "-c", code, *words]))
     assert command.isprintable()
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300, check=True)
     assert json.loads(done.stdout) == words
 
 

@@ -33,7 +33,7 @@ main()
 def without(*extras: str, home: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     code = WITHOUT.format(extras=extras, arguments=["--data-dir", str(home), *arguments])
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL
     )
 
 

@@ -35,7 +35,7 @@ def loaded_by(code: str) -> set[str]:
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     return set(done.stdout.split())

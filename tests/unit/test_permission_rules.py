@@ -77,6 +77,6 @@ def test_the_documented_roles_may_do_what_is_documented(action: Action, held: se
 
 def test_the_page_about_permissions_is_made_from_the_table() -> None:
     made = subprocess.run(
-        [sys.executable, ROOT / "docs/permissions.py"], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, ROOT / "docs/permissions.py"], capture_output=True, text=True, check=True, timeout=300
     )
     assert made.stdout == (ROOT / "docs/permissions.md").read_text(encoding="utf-8")

@@ -45,7 +45,7 @@ def test_what_is_copied_sends_the_body_as_it_is(
     request = TestRequest(body=body)
     environment = {"API_KEY": "key", "PATH": "/usr/local/bin:/usr/bin:/bin", "NO_PROXY": "127.0.0.1"}
     for command, typed in ((["sh"], curl(url, request, True)), ([sys.executable], python(url, request, True, 60.0))):
-        subprocess.run(command, input=typed, env=environment, text=True, timeout=60, check=True, capture_output=True)
+        subprocess.run(command, input=typed, env=environment, text=True, timeout=300, check=True, capture_output=True)
     assert [(path, key, sent.decode().removesuffix("\n")) for path, key, sent in got] == [
         ("/invocations", "Bearer key", body)
     ] * 2

@@ -106,7 +106,7 @@ def test_keys_are_named_as_the_settings_name_them() -> None:
 
 def test_the_page_of_keys_is_current() -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "registry_tui.terminal.keys"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "registry_tui.terminal.keys"], capture_output=True, text=True, timeout=300, check=True
     )
     assert made.stdout == (ROOT / "docs/keys.md").read_text(), (
         "run `python -m registry_tui.terminal.keys > docs/keys.md`"

@@ -22,7 +22,7 @@ Probe(start_platform=False).run(headless=True)
 
 
 def test_only_textual_is_loaded_before_the_first_paint() -> None:
-    done = subprocess.run([sys.executable, "-c", FIRST_PAINT], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", FIRST_PAINT], capture_output=True, text=True, timeout=300, check=True)
     loaded = set(done.stdout.split())
     assert "textual.app" in loaded
     # Trees are on a later page.
@@ -55,5 +55,5 @@ def test_commands_are_parsed_and_corrected() -> None:
 def test_the_settings_are_read_before_textual_is_imported() -> None:
     """Textual reads its own when it is imported: frames a second, and how keys are reported."""
     code = "import sys, registry_tui.app.opening; print('textual' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == ["False"]

@@ -117,7 +117,7 @@ def test_textual_reads_the_variable_by_which_keys_are_not_all_reported() -> None
             env={"PATH": os.environ["PATH"], **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         ).stdout.strip()
         for more in ({"TEXTUAL_DISABLE_KITTY_KEY": "1"}, {})
