@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +146,7 @@ except mlflow.exceptions.MlflowException as error:
 """
 
 
-def test_contributors_share_the_prompts_of_their_registry_and_viewers_read_them(parts: Parts) -> None:
+def test_contributors_share_the_prompts_of_their_project_and_viewers_read_them(parts: Parts) -> None:
     run_python('import mlflow; mlflow.genai.register_prompt("shared", "by ann")', parts.exports("wine", "ann"))
     assert "SAID by ann" in run_python(BOB, parts.exports("wine", "bob"))
     viewer = run_python(VIC, parts.exports("wine", "vic"))
@@ -154,6 +156,67 @@ def test_contributors_share_the_prompts_of_their_registry_and_viewers_read_them(
         'import mlflow; print("SAID", mlflow.genai.load_prompt("shared", version=1).template)',
         parts.exports("beer", "cleo"),
     )
+
+
+TEXT = [{"key": "mlflow.prompt.is_prompt", "value": "true"}, {"key": "mlflow.prompt.text", "value": "x"}]
+#: Every call that changes a prompt or its versions.
+CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("PATCH", "registered-models/update", {"description": "mine now"}),
+    ("POST", "registered-models/set-tag", {"key": "a", "value": "b"}),
+    ("DELETE", "registered-models/delete-tag", {"key": "team"}),
+    ("POST", "registered-models/alias", {"alias": "production", "version": "1"}),
+    ("DELETE", "registered-models/alias", {"alias": "live"}),
+    ("POST", "registered-models/rename", {"new_name": "taken-over"}),
+    ("POST", "model-versions/create", {"source": "prompt-template", "tags": TEXT}),
+    ("POST", "model-versions/set-tag", {"version": "1", "key": "a", "value": "b"}),
+    ("DELETE", "model-versions/delete-tag", {"version": "1", "key": "tried"}),
+    ("PATCH", "model-versions/update", {"version": "1", "description": "mine now"}),
+    ("DELETE", "model-versions/delete", {"version": "1"}),
+    ("DELETE", "registered-models/delete", {}),
+)
+OURS = """
+import mlflow
+mlflow.genai.register_prompt("ours", "by ann", tags={"tried": "yes"})
+mlflow.genai.set_prompt_tag("ours", "team", "wine")
+mlflow.genai.set_prompt_alias("ours", "live", 1)
+"""
+
+
+def facts(parts: Parts, name: str) -> list[Any]:
+    version = parts.ask("ann", "GET", "model-versions/get", params={"name": name, "version": "1"}).json()
+    return [parts.ask("ann", "GET", "registered-models/get", params={"name": name}).json(), version]
+
+
+def test_contributors_of_other_projects_read_a_prompt_and_do_not_change_it(parts: Parts) -> None:
+    run_python(OURS, parts.exports("wine", "ann"))
+    before = facts(parts, "ours")
+    for method, path, body in CHANGES:
+        refused = parts.ask("cleo", method, path, project="beer", json={"name": "ours", **body})
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED"), (path, body)
+        assert "belongs to another project" in refused.json()["message"]
+    assert facts(parts, "ours") == before
+    # Ann contributes to the project that made it, from wherever she asks.
+    tag = {"name": "ours", "key": "a", "value": "b"}
+    parts.ask("ann", "POST", "registered-models/set-tag", project="beer", json=tag).raise_for_status()
+    # Its project follows a new name, and a deleted prompt leaves nothing behind.
+    renamed = {"name": "ours", "new_name": "renamed"}
+    parts.ask("bob", "POST", "registered-models/rename", json=renamed).raise_for_status()
+    again = {"name": "renamed", "new_name": "ours"}
+    assert parts.ask("cleo", "POST", "registered-models/rename", project="beer", json=again).status_code == 403
+    parts.ask("bob", "DELETE", "registered-models/delete", json={"name": "renamed"}).raise_for_status()
+    for name in ("ours", "renamed"):
+        body = {"name": name, "tags": TEXT[:1]}
+        parts.ask("cleo", "POST", "registered-models/create", project="beer", json=body).raise_for_status()
+        assert parts.ask("bob", "DELETE", "registered-models/delete", json={"name": name}).status_code == 403
+        parts.ask("cleo", "DELETE", "registered-models/delete", project="beer", json={"name": name}).raise_for_status()
+
+
+def test_a_prompt_whose_project_was_never_noted_is_changed_by_every_contributor(parts: Parts) -> None:
+    run_python('import mlflow; mlflow.genai.register_prompt("older", "by ann")', parts.exports("wine", "ann"))
+    with closing(sqlite3.connect(parts.home.mlflow_database)) as database, database:
+        database.execute("DELETE FROM registry_tui_prompt_projects WHERE name = 'older'")
+    tag = {"name": "older", "key": "a", "value": "b"}
+    parts.ask("cleo", "POST", "registered-models/set-tag", project="beer", json=tag).raise_for_status()
 
 
 def test_a_prompt_has_no_facts_of_ours_and_waits_for_no_archive(parts: Parts) -> None:

@@ -16,7 +16,7 @@ from mlflow.server.graphql.graphql_schema_extensions import schema
 from support.apart import other_process
 from support.mlflow_doors import MAY, in_order, plain, routes_of, table
 from support.platforms import Platform, unique
-from support.sealed_project import INSIDERS, Sealed, assessment, sealed_project, spans, trace
+from support.sealed_project import INSIDERS, PROMPT, Sealed, assessment, sealed_project, spans, trace
 
 #: What an answer looks like that lets somebody in: anything but a missing password or permission.
 REFUSED = (401, 403)
@@ -203,6 +203,17 @@ def naming_others(sealed: Sealed, mine: Mine) -> Iterator[tuple[str, str, Any]]:
             yield method, f"{proxy}/artifacts/{address}/MLmodel", None
         yield "GET", f"{proxy}/presigned/{address}/MLmodel", None
         yield "GET", f"{proxy}/artifacts", {"path": address}
+    # They read this prompt, and must not change it.
+    prompt = {"name": theirs["prompt"]}
+    text = [*PROMPT, {"key": "mlflow.prompt.text", "value": "evil"}]
+    yield "POST", f"{old}/model-versions/create", {**prompt, "source": "prompt-template", "tags": text}
+    yield "POST", f"{old}/registered-models/set-tag", {**prompt, "key": "evil", "value": "x"}
+    yield "POST", f"{old}/registered-models/alias", {**prompt, "alias": "evil", "version": "1"}
+    yield "PATCH", f"{old}/registered-models/update", {**prompt, "description": "evil"}
+    yield "POST", f"{old}/registered-models/rename", {**prompt, "new_name": unique("mine")}
+    yield "POST", f"{old}/model-versions/set-tag", {**prompt, "version": "1", "key": "evil", "value": "x"}
+    yield "DELETE", f"{old}/model-versions/delete", {**prompt, "version": "1"}
+    yield "DELETE", f"{old}/registered-models/delete", prompt
     for source, more in (
         (f"runs:/{theirs['run_id']}/model", {}),
         (f"models:/{theirs['model_id']}", {}),

@@ -35,3 +35,14 @@ def install(auth: Any, handlers: Any) -> None:
     """Makes MLflow's auth app and its handlers read model URIs so."""
     replace_model_uri_reader(auth, parse_model_uri)
     handlers.get_model_name_and_version = _as_client_fault(handlers.get_model_name_and_version)
+
+
+def copied_version(source: str) -> tuple[str, str] | None:
+    """Name and version of a `models:/Name/1` source, which copies that version."""
+    if not source.startswith("models:/"):
+        return None
+    try:
+        parsed = parse_model_uri(source)
+    except MlflowException:
+        return None
+    return None if parsed.model_id else (str(parsed.name), str(parsed.version))

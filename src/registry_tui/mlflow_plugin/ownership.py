@@ -1,5 +1,5 @@
-"""Who may change what in a registry: owners their models, creators their versions, the service everything. Prompts
-are changed by whoever MLflow lets.
+"""Who may change what in a registry: owners their models, creators their versions, contributors of a project its
+prompts, the service everything.
 
 MLflow's own permissions are by project and role; they cannot tell one contributor's model from another's.
 """
@@ -15,11 +15,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import prompts
+from registry_tui.mlflow_plugin import prompt_projects, prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
 from registry_tui.mlflow_plugin.pending import refuse_failed
-from registry_tui.mlflow_plugin.visibility import SeenStore
+from registry_tui.mlflow_plugin.visibility import MAY_ADD, SeenStore, sight_of_request
 from registry_tui.schemas import mlflow_tags as tags_
 
 
@@ -93,13 +93,14 @@ class OwnedStore(SeenStore):
             )
 
     def _require_owner(self, name: str, doing: str) -> dict[str, str]:
-        """The model's tags, when the caller owns it or acts for everyone, or it is a prompt."""
+        """The model's tags, when the caller owns it or acts for everyone, or it is a prompt that they may change."""
         with self.ManagedSessionMaker() as session:
             return self._model_tags(session, name, doing)
 
     def _model_tags(self, session: Session, name: str, doing: str, also: str | None = None) -> dict[str, str]:
         found = _tags(self.model_row(session, name).registered_model_tags)
         if prompts.is_prompt(found):
+            self._require_prompts_project(session, name, doing)
             return found
         owner, user = found.get(tags_.OWNER), current_user()
         if not is_administrator() and (user is None or user not in (owner, also)):
@@ -108,8 +109,20 @@ class OwnedStore(SeenStore):
             )
         return found
 
+    def _require_prompts_project(self, session: Session, name: str, doing: str) -> None:
+        project = prompt_projects.project_of(session, self.registry_workspace(), name)
+        sight = sight_of_request(self._routes())
+        if project is None or sight.everything or sight.projects.get(project) in MAY_ADD:
+            return
+        raise MlflowException(
+            f"The prompt '{name}' belongs to another project; only that project's contributors may {doing}. "
+            "Choose another name for a prompt of your own.",
+            error_code=PERMISSION_DENIED,
+        )
+
     def _require_creator(self, name: str, version: str, doing: str) -> dict[str, str]:
-        """The version's tags, when the caller made it or owns the model, or acts for everyone, or it is a prompt."""
+        """The version's tags, when the caller made it or owns the model, or acts for everyone, or may change the
+        prompt."""
         with self.ManagedSessionMaker() as session:
             found = _tags(self.version_row(session, name, version).model_version_tags)
             self._model_tags(session, name, doing, also=found.get(tags_.CREATOR))

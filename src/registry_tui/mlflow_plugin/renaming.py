@@ -8,7 +8,7 @@ from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
 from mlflow.utils.time import get_current_time_millis
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import leftovers, numbers
+from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects
 from registry_tui.mlflow_plugin.prompts import is_prompt
 
 
@@ -25,6 +25,8 @@ def rename(session: Session, model: SqlRegisteredModel, new_name: str, model_id:
         if model_id is not None:
             _check_never_issued(session, workspace, new_name, model_id)
             numbers.retire_name(session, workspace, name, model_id)
+        else:
+            prompt_projects.rename(session, workspace, name, new_name)
     leftovers.keep(session, workspace, name)
     session.expire(model)
     model.name, model.last_updated_time = new_name, now

@@ -29,13 +29,13 @@ from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
-from registry_tui.mlflow_plugin import leftovers, numbers, prompts, renaming
+from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects, prompts, renaming
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.artifacts import Buckets, EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import check_version_tag, is_prompt, tracking_store
-from registry_tui.mlflow_plugin.model_uris import parse_model_uri
+from registry_tui.mlflow_plugin.model_uris import copied_version
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
 from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
@@ -62,6 +62,7 @@ class EnvironmentRegistryStore(OwnedStore):
     def __init__(self, db_uri: str, home: Home) -> None:
         super().__init__(db_uri)
         numbers.create_table(self.engine)
+        prompt_projects.create_table(self.engine)
         note_projects(self.engine)
         self._home = home
         self._routes_file = RoutesFile(home.routes_file)
@@ -115,7 +116,7 @@ class EnvironmentRegistryStore(OwnedStore):
             leftovers.clear(session, registry, name)
         stored = given if prompts.is_prompt(given) else {**ours, **given}
         try:
-            return super().create_registered_model(
+            made = super().create_registered_model(
                 name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
             )
         except MlflowException as error:
@@ -123,6 +124,10 @@ class EnvironmentRegistryStore(OwnedStore):
                 # MLflow looks for the model that has the name; this request does not see it.
                 raise _name_is_taken(name) from error
             raise
+        if is_prompt(made):
+            with self.ManagedSessionMaker(read_only=False) as session:
+                prompt_projects.note(session, registry, name, None if project is None else project.project_id)
+        return made
 
     def _check_new_name(self, registry: str, name: str) -> None:
         """Raises MlflowException for a name that no new model may have; MLflow refuses names that are taken."""
@@ -188,13 +193,14 @@ class EnvironmentRegistryStore(OwnedStore):
         model_id: str | None = None,
     ) -> ModelVersion:
         project = self._asking_project()
-        if _copied_version(source):
+        if copied_version(source):
             # Clients send all tags of the version that they copy; the copy gets its own facts.
             tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
         given = self._given_tags(tags)
         model = self.get_registered_model(name)
         prompts.check_version(model, given)
         if is_prompt(model):
+            self._require_owner(name, "add versions")
             return super().create_model_version(
                 name, source, run_id, tags, run_link, description, local_model_path, model_id
             )
@@ -266,7 +272,7 @@ class EnvironmentRegistryStore(OwnedStore):
     ) -> tuple[Source, dict[str, Any]]:
         """Where the model lies, and its `schemas.models.Origin`. Raises MlflowException."""
         tracking = tracking_store()
-        if copied := _copied_version(source):
+        if copied := copied_version(source):
             return self._find_copied(*copied)
         found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
@@ -296,7 +302,7 @@ class EnvironmentRegistryStore(OwnedStore):
 
         That archive is complete and verified, and the copy will hold the same files.
         """
-        if not (copied := _copied_version(source)):
+        if not (copied := copied_version(source)):
             return None
         try:
             original = self.get_model_version(*copied)
@@ -372,17 +378,6 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
     of_request = select(tag.version).where(tag.workspace == registry, tag.name == name)
     number = session.scalar(of_request.where(tag.key == tags_.REQUEST, tag.value == request))
     return None if number is None else session.get(SqlModelVersion, (registry, name, number))
-
-
-def _copied_version(source: str) -> tuple[str, str] | None:
-    """Name and version of a `models:/Name/1` source, which copies that version."""
-    if not source.startswith("models:/"):
-        return None
-    try:
-        parsed = parse_model_uri(source)
-    except MlflowException:
-        return None
-    return None if parsed.model_id else (str(parsed.name), str(parsed.version))
 
 
 def _invalid(message: str) -> MlflowException:

@@ -38,7 +38,7 @@ from registry_tui.schemas import mlflow_tags as tags_
 _TABLES = (SqlRegisteredModel, SqlModelVersion, SqlRegisteredModelAlias)
 
 #: Roles that may add versions.
-_MAY_ADD = ("contributor", "admin")
+MAY_ADD = ("contributor", "admin")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class SeenStore(RegistryStore):
         )
         with self.ManagedSessionMaker() as session:
             came_from = set(session.scalars(query)) or {tags.get(tags_.PROJECT, "")}
-        if not any(sight.projects.get(project) in _MAY_ADD for project in came_from):
+        if not any(sight.projects.get(project) in MAY_ADD for project in came_from):
             raise MlflowException(
                 f"'{name}' is private: only its owner and contributors of the projects that its versions came from "
                 "may add versions.",
