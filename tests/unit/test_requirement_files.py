@@ -145,6 +145,19 @@ def test_python_env_alone_is_enough(tmp_path: Path) -> None:
         ("./../x.whl", "not beside the model"),
         ("-e .", "folder of the machine that logged the model"),
         ("numpy @ file:///croot/numpy/work", "file of the machine that logged the model"),
+        ("numpy @ /home/ann/numpy", "file of the machine that logged the model"),
+        ("numpy @ ../../numpy", "file of the machine that logged the model"),
+        ("numpy @ git+file:///home/ann/numpy", "file of the machine that logged the model"),
+        ("git+file:///home/ann/numpy", "file of the machine that logged the model"),
+        ("git+/home/ann/numpy", "file of the machine that logged the model"),
+        ("-e git+file:///home/ann/numpy", "file of the machine that logged the model"),
+        ("numpy @ ftp://example.org/numpy.zip", "a kind that is not followed here"),
+        ("git+https://example.org/x.git -e /home/ann", "more than an address"),
+        ("git+https://example.org/x.git#subdirectory=../../home/ann", "leads out of what is fetched"),
+        ("x @ git+https://example.org/x.git#egg=x&subdirectory=a/%2e%2e/b", "leads out of what is fetched"),
+        ("gone-1.0-py3-none-any.whl", "missing in the model"),
+        ("--pre -i https://example.org/simple", "not followed here"),
+        ("--no-binary numpy --index-url https://example.org/simple", "not followed here"),
         ("/home/ann/x-1.0-py3-none-any.whl", "file of the machine that logged the model"),
         ("file:///home/ann/x-1.0-py3-none-any.whl", "file of the machine that logged the model"),
         ("--no-index", "not followed here"),
@@ -159,6 +172,32 @@ def test_what_cannot_be_followed_is_refused_in_words(tmp_path: Path, text: str, 
     with pytest.raises(InvalidInput, match=says) as caught:
         read_wanted(model(tmp_path, requirements_DOT_txt=f"mlflow\n{text}\n"))
     assert caught.value.action and "\n" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "numpy\n-i https://example.org/simple",
+        "git+https://example.org/x.git\n--extra-index-url https://example.org/simple",
+        "--no-binary :all:\n-i https://example.org/simple",
+        "--pre\u2028-i https://example.org/simple",
+    ],
+)
+@pytest.mark.parametrize("form", ["python_env", "conda"])
+def test_an_entry_with_line_breaks_brings_no_option_past_the_rules(tmp_path: Path, entry: str, form: str) -> None:
+    dependencies = [entry] if form == "python_env" else [{"pip": [entry]}]
+    values = yaml.safe_dump({"dependencies": dependencies})
+    wanted = read_wanted(model(tmp_path, **{f"{form}_DOT_yaml": values}))
+    assert wanted.requirements.indexes == ["https://example.org/simple"]
+    assert all(len(line.splitlines()) == 1 for line in (*texts(wanted), *wanted.requirements.options, "one"))
+    with pytest.raises(InvalidInput, match="is not used here"):
+        model_requirements.check_indexes(wanted, ())
+
+
+def test_a_wheel_at_the_top_of_the_model_is_that_file(tmp_path: Path) -> None:
+    archive = wheel(tmp_path / "mine-1.0-py3-none-any.whl")
+    wanted = read_wanted(model(tmp_path, requirements_DOT_txt=f"mlflow\n{archive.name}\n"))
+    assert wanted.requirements.required[1].line == archive.as_uri()
 
 
 @pytest.mark.parametrize("python", ["3.11; rm", "/tmp/python", "latest", "[3, 11]", "-c"])

@@ -73,7 +73,7 @@ def _pip_lines(conda: Mapping[str, Any]) -> Iterator[str]:
     for dependency in _dependencies(conda):
         lines = dependency.get("pip") if isinstance(dependency, dict) else None
         if isinstance(lines, list):
-            yield from requirement_files.logical_lines("\n".join(str(line) for line in lines))
+            yield from (str(line) for line in lines)
 
 
 def _conda_python(conda: Mapping[str, Any]) -> str | None:

@@ -10,17 +10,21 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from registry_tui.contracts import file_paths
 from registry_tui.service.errors import InvalidInput
 
 #: Files that may include each other.
 _MAX_FILES = 50
-_ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
+#: An archive's name or path, as pip knows it.
+_ARCHIVE = re.compile(r"[^@;]+\.(whl|zip|tgz|tar\.gz|tar\.bz2)", re.IGNORECASE)
 _VCS = ("git+", "hg+", "svn+", "bzr+")
+#: How an address may be reached; every other scheme could name a file of this machine.
+_FETCHED = ("http", "https", "ssh", "git")
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-i": "--index-url", "-f": "--find-links", "-e": "--editable"}
 #: Options that uv reads in a requirements file, too.
 _PASSED_ON = ("--pre", "--no-binary", "--only-binary")
@@ -79,9 +83,10 @@ def read(path: Path, root: Path) -> Requirements:
 
 
 def of_lines(lines: Iterable[str], root: Path) -> Requirements:
-    """The same of lines that stand in another file, such as conda.yaml. Raises InvalidInput."""
+    """The same of entries that stand in another file, such as conda.yaml. Raises InvalidInput."""
     found = Requirements()
-    _File(found, root, root, []).lines(lines, constraint=False)
+    # An entry of a YAML file may hold line breaks.
+    _File(found, root, root, []).lines(logical_lines("\n".join(lines)), constraint=False)
     return found
 
 
@@ -151,7 +156,7 @@ class _File:
                 self.found.indexes.append(value)
             else:
                 self.found.folders.append(self._beside(value, f"the folder {_short(value)}", folder=True))
-        elif name in _PASSED_ON:
+        elif name in _PASSED_ON and len(value.split()) <= (name != "--pre"):  # anything more is another option
             self.found.options.append(f"{name} {value}".strip())
         elif name == "--editable" and value.startswith(_VCS):
             self.found.required.append(self._requirement(value))
@@ -165,19 +170,20 @@ class _File:
         text = _HASH.sub("", line).strip()
         if re.search(r"\s--\w", text):
             raise _refused(f"The requirement {_short(line)} has an option of pip, which is not followed here")
-        scheme = urlsplit(text).scheme
+        scheme = _scheme(text)
         if text.startswith(_VCS) or (scheme in ("http", "https") and " " not in text):
+            _require_fetched(text, text)
             return Required(text, url=text, hashes=hashes)
+        if scheme == "file" or text.startswith(("/", "~")):
+            raise _elsewhere(text)
+        if text.startswith(".") or _ARCHIVE.fullmatch(text):
+            return self._archive(text, hashes)
         try:
             plain = Requirement(text)
         except InvalidRequirement as error:
-            if scheme == "file" or text.startswith(("/", "~")):
-                raise _elsewhere(text) from error
-            if text.lower().endswith(_ARCHIVES) or text.startswith("."):
-                return self._archive(text, hashes)
             raise _refused(f"The requirement {_short(text)} cannot be read: {str(error).splitlines()[0]}") from error
-        if plain.url and urlsplit(plain.url).scheme == "file":
-            raise _elsewhere(text)
+        if plain.url is not None:
+            _require_fetched(plain.url, text)
         return Required(text, canonicalize_name(plain.name), plain, url=plain.url or "", hashes=hashes)
 
     def _archive(self, text: str, hashes: tuple[str, ...]) -> Required:
@@ -208,6 +214,32 @@ def _split_option(line: str) -> tuple[str, str]:
     else:
         name, value = _SHORT.get(line[:2], line[:2]), line[2:].lstrip(" =")
     return name, value.strip().strip("\"'")
+
+
+def _scheme(address: str) -> str:
+    """The scheme of an address in lower case; empty for a path, and for what is not an address."""
+    try:
+        return urlsplit(address).scheme
+    except ValueError:
+        return ""
+
+
+def _require_fetched(address: str, text: str) -> None:
+    """Raises InvalidInput for an address that names a file of this machine, or leads out of what it names."""
+    if address.split() != [address]:
+        raise _refused(f"The requirement {_short(text)} holds more than an address")
+    try:
+        parts = urlsplit(address)
+        wanted = [value for key, value in parse_qsl(parts.fragment) if key.lower() == "subdirectory"]
+    except ValueError as error:
+        raise _refused(f"The requirement {_short(text)} cannot be read: {error}") from error
+    scheme = parts.scheme.rpartition("+")[2]
+    if scheme in ("", "file"):
+        raise _elsewhere(text)
+    if scheme not in _FETCHED or not parts.netloc:
+        raise _refused(f"The requirement {_short(text)} has an address of a kind that is not followed here")
+    if any(file_paths.problem(folder.removesuffix("/")) for folder in wanted):
+        raise _refused(f"The requirement {_short(text)} names a folder that leads out of what is fetched")
 
 
 def _elsewhere(text: str) -> InvalidInput:
