@@ -15,10 +15,10 @@ import pytest
 import typer
 
 from registry_tui.cli import output, reference, session
-from registry_tui.cli.artifacts import inside
 from registry_tui.cli.output import Column
 from registry_tui.cli.projects import _fish_quote
 from registry_tui.client.errors import RegistryError
+from registry_tui.client.saving import place_below
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.tracking import MetricPoint
 from support.platforms import clean_environment
@@ -125,10 +125,10 @@ def test_exports_survive_the_shell(value: str) -> None:
 
 
 def test_downloads_stay_in_their_folder(tmp_path: Path) -> None:
-    assert inside(tmp_path, "model/MLmodel") == tmp_path / "model/MLmodel"
+    assert place_below(tmp_path, "model/MLmodel") == tmp_path / "model/MLmodel"
     for wrong in ("../outside", "/etc/passwd", "a/../../b"):
         with pytest.raises(RegistryError):
-            inside(tmp_path, wrong)
+            place_below(tmp_path, wrong)
 
 
 def test_the_reference_page_is_what_the_commands_are() -> None:

@@ -12,6 +12,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
+from registry_tui.client.saving import place_below, safe_target
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.wording import text, words
 
@@ -85,22 +86,28 @@ def get(
 
     Example: registry-tui runs artifacts get RUN model ./model --project default
     """
-    into = target or Path(PurePosixPath(path).name or run)
+    into = target or safe_target(Path(), PurePosixPath(path).name or run)
+    if target is None and into.is_symlink():
+        raise RegistryError(f"{into} is a link", action="Name where to put the files, behind the path")
+    base = "/".join(part for part in path.split("/") if part not in ("", "."))
 
     async def fetch(client: RegistryClient) -> None:
         status = output.Status()
         try:
             try:
-                below = await _tree(client, project, run, path)
+                below = [entry.path for entry in await _tree(client, project, run, path) if not entry.is_folder]
             except NotFound:
                 below = []  # not a folder; if it is not a file either, the download says so
             if not below:
-                place = into / PurePosixPath(path).name if into.is_dir() else into
+                place = safe_target(into, PurePosixPath(path).name) if into.is_dir() else into
                 await _download(client, project, run, path, place, status)
-            for entry in below:
-                if not entry.is_folder:
-                    place = inside(into, str(PurePosixPath(entry.path).relative_to(PurePosixPath(path))))
-                    await _download(client, project, run, entry.path, place, status)
+            paths = {each: each.removeprefix(f"{base}/") if base else each for each in below}
+            for each in paths.values():
+                safe_target(into, each)
+            for each, name in paths.items():
+                await _download(client, project, run, each, place_below(into, name), status)
+        except OSError as error:
+            raise RegistryError(f"{error.filename or into}: {error.strerror or error}") from error
         finally:
             status.close()
 
@@ -118,14 +125,6 @@ async def _download(
         status.show(f"{path}  {words.size(done)} of {words.size(total)}", key=path)
 
     await client.download_artifact(project, run, path, place, progress)
-
-
-def inside(folder: Path, path: str) -> Path:
-    """A path below a folder. Raises RegistryError for one that would leave it."""
-    place = folder / path
-    if not place.resolve().is_relative_to(folder.resolve()):
-        raise RegistryError(f"The artifact's path {path!r} leads out of {folder}")
-    return place
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
-from registry_tui.contracts import file_paths
+from registry_tui.contracts import file_paths, new_files
 from registry_tui.schemas.models import ModelVersion
 
 #: Bytes of an archive's file that are asked for at a time.
@@ -87,6 +87,20 @@ def safe_target(folder: Path, path: str) -> Path:
     return folder.joinpath(*path.split("/"))
 
 
+def place_below(folder: Path, path: str) -> Path:
+    """Where a file of this path goes below a folder; the folders between are made.
+
+    Raises Unsafe for a path, or a link between, that leads out of the folder, OSError.
+    """
+    target = safe_target(folder, path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for between in reversed(target.relative_to(folder).parents[:-1]):
+        (folder / between).mkdir(exist_ok=True)
+        if (folder / between).is_symlink():
+            raise Unsafe(f"{folder / between} is a link, which may lead out of {folder}", action="Name another folder")
+    return target
+
+
 def partial_folder(folder: Path) -> Path:
     """Where the files of a folder lie until all are there."""
     whole = folder.absolute()
@@ -108,17 +122,13 @@ async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, re
     sizes = [file.size for file in known]
     total = sum(each or 0 for each in sizes) if all(each is not None for each in sizes) else None
     partial = partial_folder(folder)
-    if resume:
-        _remove_others(partial, {safe_target(partial, file.path) for file in known})
-    else:
-        shutil.rmtree(partial, ignore_errors=True)
+    _make_own(partial)
+    _remove_others(partial, {safe_target(partial, file.path) for file in known} if resume else set())
     before = 0
     saved = False
     try:
-        partial.mkdir(parents=True, exist_ok=True)
         for count, file in enumerate(known):
-            target = safe_target(partial, file.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = place_below(partial, file.path)
 
             def progress(done: int, _: int | None, before: int = before, count: int = count) -> None:
                 tell(before + done, total, count)
@@ -137,7 +147,12 @@ async def save_all(files: AsyncIterator[Remote], folder: Path, tell: Tell, *, re
 async def save_one(file: Remote, target: Path, tell: Tell) -> None:
     """Saves one file under a name that is free. Raises Unsafe, OSError, RegistryError."""
     _require_free(target)
-    await file.fetch(target, lambda done, total: tell(done, total or file.size, 0))
+    partial = new_files.partial_of(target)
+    try:
+        await file.fetch(partial, lambda done, total: tell(done, total or file.size, 0))
+        new_files.publish(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 async def _save(file: Remote, target: Path, progress: Progress) -> None:
@@ -168,6 +183,18 @@ async def _fetch_pieces(read: _Read, size: int, target: Path, progress: Progress
             file.write(data)
             at += len(data)
             progress(at, size)
+
+
+def _make_own(folder: Path) -> None:
+    """Makes a folder, or takes one that an earlier call made. Raises Unsafe for anything else of its name, OSError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new_files.require_own_folder(folder)
+    except (FileExistsError, PermissionError) as error:
+        raise Unsafe(
+            f"{folder} cannot hold what is fetched: {error.strerror}; nothing was saved",
+            action="Name another folder, best in one that only you can write",
+        ) from error
 
 
 def _remove_others(folder: Path, wanted: Collection[Path]) -> None:

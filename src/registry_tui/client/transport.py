@@ -4,7 +4,6 @@ errors.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import ssl
 import time
@@ -21,7 +20,7 @@ from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, NotSignedIn, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.client.outgoing import Outgoing, outgoing
 from registry_tui.client.remembered import Remembered, recalls
-from registry_tui.contracts import names
+from registry_tui.contracts import names, new_files
 from registry_tui.platform import contexts
 from registry_tui.platform.contexts import Context
 from registry_tui.platform.extras import how_to_start
@@ -219,8 +218,7 @@ class Transport:
     ) -> int:
         address = _address(url)
         request_id = str(uuid.uuid4())
-        # Not the file's name with something added: that could be longer than a disk takes.
-        partial = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.part")
+        partial = new_files.partial_of(target)
         done = 0
         try:
             async with self._http.stream(
@@ -230,7 +228,7 @@ class Transport:
                     await response.aread()
                     raise self.problem(response, request_id)
                 length = response.headers.get("Content-Length")
-                with partial.open("wb") as file:
+                with partial.open("xb") as file:
                     async for chunk in response.aiter_bytes(CHUNK):
                         file.write(chunk)
                         done += len(chunk)

@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from registry_tui.contracts import new_files
 from registry_tui.widgets.table_layout import Column
 from registry_tui.wording.words import Cell
 
@@ -80,13 +81,12 @@ class TableWriter:
 
     def __init__(self, path: Path, columns: Sequence[Column[Any]]) -> None:
         """Raises FileExistsError: nothing is ever written over. The rows come to be under the name at `finish`."""
-        if path.exists():
-            raise FileExistsError(17, "The file already exists; choose another name", str(path))
+        new_files.require_free(path)
         self._path = path
         self._columns = columns
-        self._partial = path.with_name(f".{path.name}.part")
+        self._partial = new_files.partial_of(path)
         self._json = path.suffix.lower() == ".json"
-        self._file = self._partial.open("w", encoding="utf-8", newline="")
+        self._file = self._partial.open("x", encoding="utf-8", newline="")
         self.rows = 0
         self._file.write("[" if self._json else csv_line(column.title for column in columns))
 
@@ -103,8 +103,7 @@ class TableWriter:
         """Gives the file its name. Raises FileExistsError when another has it by now, OSError."""
         self._file.write("\n]\n" if self._json else "")
         self._file.close()
-        self._path.hardlink_to(self._partial)
-        self._partial.unlink()
+        new_files.publish(self._partial, self._path)
 
     def give_up(self) -> None:
         """Leaves nothing behind, when `finish` was not reached."""

@@ -10,6 +10,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from registry_tui.contracts import new_files
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
@@ -207,13 +208,13 @@ class SaveLog(Save):
 async def save_lines(client: RegistryClient, event: Event, path: Path) -> int:
     """Writes an event's log lines, a page in memory; returns how many. Raises RegistryError, OSError."""
     count = 0
-    partial = path.with_name(f".{path.name}.part")
+    partial = new_files.partial_of(path)
     try:
         with partial.open("x", encoding="utf-8", errors="backslashreplace") as file:
             async for line in client.every(client.event_logs, event.id, page_size=1000):
                 file.write(f"{line.created_at.isoformat()} {line.level:<7} {line.text}\n")
                 count += 1
-        partial.rename(path)
+        new_files.publish(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return count

@@ -1,0 +1,55 @@
+"""New files in folders that other people may write, too: never over what is there, and never through a link.
+
+One rule for everything that saves what comes from elsewhere. Only the standard library is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def partial_of(target: Path) -> Path:
+    """A name beside a file for it while it is written, which nobody can foresee and put a link there."""
+    return target.with_name(f".{os.urandom(16).hex()}.part")
+
+
+def require_free(target: Path) -> None:
+    """Raises FileExistsError when something has this name, also a link that leads nowhere."""
+    if os.path.lexists(target):
+        raise _exists(target)
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Gives a file that was written its name. Raises FileExistsError when something has that name, OSError."""
+    try:
+        os.link(partial, target, follow_symlinks=False)
+    except FileExistsError as error:
+        raise _exists(target) from error
+    except OSError:
+        # Not every file system has hard links; there the name is taken first, which is as exclusive.
+        try:
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError as error:
+            raise _exists(target) from error
+        partial.replace(target)
+    else:
+        partial.unlink()
+
+
+def require_own_folder(folder: Path) -> None:
+    """Raises PermissionError for a folder of another user's, and for a link, which may change; OSError.
+
+    Whoever may write the folder around it could have made it.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(errno.EPERM, "it is a link or a file, and must be a folder", str(folder))
+    if found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
+
+
+def _exists(target: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, "The file already exists; choose another name", str(target))
