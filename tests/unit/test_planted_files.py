@@ -89,7 +89,7 @@ async def test_a_folder_of_another_user_is_not_filled(
     (partial / "theirs").write_bytes(THEIRS)
     me = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: me + 1)
-    with pytest.raises(Unsafe, match="belongs to another user"):
+    with pytest.raises(Unsafe, match="elongs to another user"):
         await save_all(each(remote("file", b"new")), shared / "model", lambda *_: None, resume=resume)
     assert (partial / "theirs").read_bytes() == THEIRS and names_in(partial) == ["theirs"]
 

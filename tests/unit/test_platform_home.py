@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -12,11 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
 from registry_tui.platform import lifecycle, object_store, ports, processes, space, supervisor
-from registry_tui.platform.errors import BinaryMissing, Damaged, HomeUnusable, PlatformError, PortTaken
+from registry_tui.platform.errors import (
+    BinaryMissing,
+    Damaged,
+    HomeUnusable,
+    PlatformError,
+    PortTaken,
+    SupervisorUnavailable,
+)
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, MAX_SOCKET_PATH, PART_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.terminal.early import EarlyPage
 from support.platforms import wait_for
 
 
@@ -50,6 +61,80 @@ def test_sockets_fit_below_a_long_path(tmp_path: Path) -> None:
     assert home.run.stat().st_mode & 0o777 == home.run.parent.stat().st_mode & 0o777 == 0o700
     home.replicas.rmdir()
     home.run.rmdir()
+
+
+@pytest.fixture
+def outside(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home whose sockets lie in a folder where everybody may make files."""
+    everybody = short_path / "tmp"
+    everybody.mkdir()
+    monkeypatch.setattr(Home, "run", property(lambda _: everybody / "registry-tui-1" / "0123456789abcdef"))
+    return Home(short_path / "home")
+
+
+def asked(home: Home) -> str:
+    """What a client of a home's service meets."""
+
+    async def ask() -> str:
+        async with RegistryClient(home) as client:
+            with pytest.raises(RegistryError) as caught:
+                await client.whoami()
+            return caught.value.message
+
+    return asyncio.run(ask())
+
+
+def planted(folder: Path) -> socket.socket:
+    """A program that listens where a home's service would."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "service.sock"))
+    listener.listen(1)
+    listener.setblocking(False)
+    return listener
+
+
+def test_a_link_that_was_planted_for_the_sockets_is_neither_used_nor_followed(outside: Home, short_path: Path) -> None:
+    target = short_path / "t"
+    (target / outside.run.name).mkdir(parents=True)
+    target.chmod(0o755)
+    lock = target / outside.run.name / "lifecycle.lock"
+    lock.write_text("somebody's")
+    outside.run.parent.symlink_to(target)
+    listener = planted(target / outside.run.name)
+    outside.root.mkdir()
+    error = refusal(outside)
+    assert isinstance(error, HomeUnusable) and "is a link" in error.message
+    with pytest.raises(HomeUnusable, match="is a link"):
+        lifecycle.down(outside)
+    with pytest.raises(SupervisorUnavailable, match="is a link"):
+        supervisor.pid(outside)
+    assert "Nothing was sent" in asked(outside)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.close()
+    assert lock.read_text() == "somebody's" and target.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_nothing_is_sent_to_sockets_in_a_folder_of_another_user(
+    place: str, short_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(short_path / "home") if place == "inside" else request.getfixturevalue("outside")
+    home.create()
+    listener = planted(home.run)
+    me = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    assert "another user" in asked(home)
+    page = EarlyPage(home)
+    page.wait()
+    assert page.answer is None
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.close()
+    error = refusal(home)
+    assert isinstance(error, HomeUnusable) and "another user" in error.message
+    with pytest.raises(HomeUnusable, match="another user"):
+        lifecycle.down(home)
 
 
 def test_ports_are_kept_and_below_the_ephemeral_ones(home: Home) -> None:

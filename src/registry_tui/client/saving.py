@@ -13,6 +13,7 @@ from typing import Protocol
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts import file_paths, new_files
+from registry_tui.platform.paths import require_own_folder
 from registry_tui.schemas.models import ModelVersion
 
 #: Bytes of an archive's file that are asked for at a time.
@@ -189,7 +190,7 @@ def _make_own(folder: Path) -> None:
     """Makes a folder, or takes one that an earlier call made. Raises Unsafe for anything else of its name, OSError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new_files.require_own_folder(folder)
+        require_own_folder(folder)
     except (FileExistsError, PermissionError) as error:
         raise Unsafe(
             f"{folder} cannot hold what is fetched: {error.strerror}; nothing was saved",

@@ -55,6 +55,25 @@ def _address(path: str) -> str:
         raise InvalidName(path, str(error)) from error
 
 
+class _OwnSocket(httpx.AsyncHTTPTransport):
+    """The socket of a home's service, which no other user may have put there."""
+
+    def __init__(self, home: Home) -> None:
+        # A unix socket has no TLS; making a context for it reads every certificate of the system.
+        super().__init__(uds=str(home.service_socket), verify=False, trust_env=False)
+        self._home = home
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            self._home.require_own_sockets()
+        except OSError as error:
+            raise RegistryError(
+                f"Nothing was sent to {error.filename or self._home.run}: {error.strerror}",
+                action="Choose another place with `--data-dir` or REGISTRY_TUI_HOME",
+            ) from error
+        return await super().handle_async_request(request)
+
+
 class Transport:
     """Talks to one service: over the unix socket of `home`, or over HTTPS when `base_url` is given.
 
@@ -85,10 +104,7 @@ class Transport:
         #: The address of a service elsewhere; empty for this machine's.
         self.elsewhere = base_url or ""
         if transport is None and base_url is None:
-            # A unix socket has no TLS; making a context for it reads every certificate of the system.
-            transport = httpx.AsyncHTTPTransport(
-                uds=str((home or Home.resolve()).service_socket), verify=False, trust_env=False
-            )
+            transport = _OwnSocket(home or Home.resolve())
         headers = {}
         if token:
             headers["Authorization"] = f"Bearer {token}"

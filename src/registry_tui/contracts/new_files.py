@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from pathlib import Path
 
 
@@ -37,18 +36,6 @@ def publish(partial: Path, target: Path) -> None:
         partial.replace(target)
     else:
         partial.unlink()
-
-
-def require_own_folder(folder: Path) -> None:
-    """Raises PermissionError for a folder of another user's, and for a link, which may change; OSError.
-
-    Whoever may write the folder around it could have made it.
-    """
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise PermissionError(errno.EPERM, "it is a link or a file, and must be a folder", str(folder))
-    if found.st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
 
 
 def _exists(target: Path) -> FileExistsError:

@@ -317,8 +317,9 @@ def _words(home: Home) -> Iterator[None]:
 
 @contextmanager
 def _only_one(home: Home, patience: float = PATIENCE + _STOP_SECONDS) -> Iterator[None]:
-    """Lets one command at a time change the platform; another waits for it. Raises Busy."""
-    home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Lets one command at a time change the platform; another waits for it. Raises Busy, HomeUnusable."""
+    with _words(home):
+        home.create_run()
     busy = "Another command has been starting or stopping this platform for minutes"
     try:
         with only_one(home.run / "lifecycle.lock", patience, busy):

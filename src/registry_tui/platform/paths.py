@@ -5,7 +5,10 @@ Only the standard library and platformdirs are imported, so that the terminal pr
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,10 +185,57 @@ class Home:
 
     def create(self) -> None:
         """Makes the folders, readable by the owner only. Raises OSError."""
-        outside = () if self.run.is_relative_to(self.root) else (self.run.parent,)
         inside = (self.logs, self.deployment_logs, self.object_store, self.mlflow, self.service, self.serving)
-        for folder in (self.root, *inside, *outside, self.run, self.replicas):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid != os.getuid():
-                raise PermissionError(f"{folder} belongs to another user")
-            folder.chmod(0o700)
+        for folder in (self.root, *inside):
+            _make(folder)
+        self.create_run()
+        for folder in (self.run, self.replicas):
+            _make(folder)
+
+    def create_run(self) -> None:
+        """Makes the folder of the sockets, readable by the owner only. Raises OSError."""
+        if not self._run_is_inside:
+            # Everybody may make folders and links there.
+            self.run.parent.mkdir(mode=0o700, exist_ok=True)
+            require_own_folder(self.run.parent)
+            self.run.parent.chmod(0o700)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.require_own_sockets()
+
+    def require_own_sockets(self) -> None:
+        """Raises PermissionError where another user made the folder of the sockets, whose program would answer there.
+
+        The administrator of the machine may use anybody's home. Without the folder nothing answers.
+        """
+        with suppress(FileNotFoundError):
+            if not self._run_is_inside:
+                require_own_folder(self.run.parent)
+                require_own_folder(self.run)
+            elif os.getuid() != 0:
+                _require_owner(self.run)
+
+    @property
+    def _run_is_inside(self) -> bool:
+        return self.run.is_relative_to(self.root)
+
+
+def require_own_folder(folder: Path) -> None:
+    """Raises PermissionError for another user's folder, and for a link, which its owner may change; OSError.
+
+    Of a folder in a place where everybody may make one.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(errno.EPERM, "It is a link or a file, and must be a folder", str(folder))
+    _require_owner(folder)
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_owner(folder)
+    folder.chmod(0o700)
+
+
+def _require_owner(folder: Path) -> None:
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "It belongs to another user", str(folder))

@@ -294,6 +294,13 @@ def _asked(home: Home, method: str) -> Any:
 
 
 def _call(home: Home, method: str, *arguments: Any) -> Any:
+    try:
+        home.require_own_sockets()
+    except OSError as error:
+        raise SupervisorUnavailable(
+            f"Nothing was asked at {error.filename or home.run}: {error.strerror}",
+            action="Choose another place with `--data-dir` or REGISTRY_TUI_HOME",
+        ) from error
     transport = _UnixTransport(str(home.supervisor_socket), timeout=60.0)
     proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport, allow_none=True)
     try:

@@ -45,6 +45,7 @@ class EarlyPage:
             if contexts.chosen() is not None:
                 # A service elsewhere is asked by the client, which checks its certificate.
                 return
+            home.require_own_sockets()
             answer = _get(str(home.service_socket), TARGET, os.environ.get("REGISTRY_TUI_USER", ""))
         except (OSError, ValueError, PlatformError):
             # The client meets the same in a moment, and tells it.
