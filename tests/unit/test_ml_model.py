@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +125,41 @@ def test_files_that_a_flavour_names_must_be_there(values: dict[str, Any]) -> Non
 def test_paths_do_not_leave_the_folder(path: str) -> None:
     with pytest.raises(InvalidInput, match="leads out of the model's folder"):
         ml_model.check(changed(data=path), FILES)
+
+
+@pytest.mark.parametrize("path", ["../example.json", "/etc/passwd", "a/../../x", "..\\x", 3])
+@pytest.mark.parametrize("key", ["artifact_path", "serving_input_path"])
+def test_an_input_example_does_not_lie_outside(key: str, path: Any) -> None:
+    described = {"artifact_path": "input_example.json", "type": "dataframe"}
+    assert ml_model.check(yaml.safe_dump({**GOOD, "saved_input_example_info": described}).encode(), FILES) == ""
+    with pytest.raises(InvalidInput, match=rf"saved_input_example_info\.{key}"):
+        values = {**GOOD, "saved_input_example_info": {**described, key: path}}
+        ml_model.check(yaml.safe_dump(values).encode(), FILES)
+
+
+def test_a_model_whose_base_lies_elsewhere_is_stored_but_not_served() -> None:
+    flavours = {**GOOD["flavors"], "transformers": {"local_base_model_path": "/home/ann/llama"}}
+    why = ml_model.check(yaml.safe_dump({**GOOD, "flavors": flavours}).encode(), FILES)
+    assert "'/home/ann/llama'" in why and "base_model_path" in why
+
+
+def test_every_entry_that_mlflow_joins_to_a_models_folder_is_looked_at() -> None:
+    """A newer MLflow with another one fails here."""
+    named = re.compile(
+        r"(?:join|joinpath|append_to_uri_path)\([^()]*conf\w*(?:\[|\.get\()\"(\w+)\"|/ \w*conf\w*\[\"(\w+)\"\]"
+    )
+    by_constant = re.compile(r"_get_path_by_key\(\w+, (_[A-Z_]+)")
+    found: set[str] = set()
+    spec = find_spec("mlflow")
+    for path in Path(str(spec and spec.origin)).parent.glob("*/**/*.py"):
+        text = path.read_text(encoding="utf-8")
+        if "conf" not in text or path.parts[-2] in ("server", "store"):
+            continue
+        found |= {"".join(each) for each in named.findall(text)}
+        for constant in by_constant.findall(text):
+            found |= set(re.findall(rf'^{constant} = "(\w+)"', text, re.MULTILINE))
+    assert {"data", "model_data", "pickled_model", "agent_data", "saved_model_dir"} <= found
+    assert found <= set(ml_model._PATHS), found - set(ml_model._PATHS)
 
 
 @pytest.mark.parametrize("path", [3, ["model.pkl"], {"a": "model.pkl"}], ids=str)

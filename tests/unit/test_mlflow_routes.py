@@ -68,7 +68,9 @@ def test_an_archives_uri_leads_back_to_it() -> None:
     assert ROUTES.locate(artifact_path(uri)).key == f"models/{IDS[0]}/{IDS[1]}/files"
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/x", "mlflow-artifacts://host/x", "mlflow-artifacts:/x?y=1", "/x"])
+@pytest.mark.parametrize(
+    "uri", ["s3://bucket/x", "mlflow-artifacts://host/x", "mlflow-artifacts://[x", "mlflow-artifacts:/x?y=1", "/x"]
+)
 def test_other_uris_are_no_artifacts_of_ours(uri: str) -> None:
     with pytest.raises(RouteError):
         artifact_path(uri)
@@ -77,6 +79,8 @@ def test_other_uris_are_no_artifacts_of_ours(uri: str) -> None:
 def test_quoted_steps_upwards_are_seen() -> None:
     with pytest.raises(RouteError):
         ROUTES.locate(artifact_path("mlflow-artifacts:/workspaces/wine/%252e%252e/beer"))
+    with pytest.raises(RouteError):
+        artifact_path(f"mlflow-artifacts:/workspaces/wine/%{'25' * 500_000}2e")
 
 
 def test_refusals_say_what_to_do() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.encoding import fully_decoded
 
 FORMAT = 1
 
@@ -51,10 +52,14 @@ def artifact_path(uri: str) -> str:
 
     Raises RouteError for any other URI, and for one that leads upwards however often it was encoded.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        decoded = fully_decoded(parts.path)
+    except ValueError as error:
+        raise RouteError(f"'{uri[:200]}' is not an artifact of this installation") from error
     if parts.scheme != "mlflow-artifacts" or parts.netloc or parts.query or parts.fragment:
         raise RouteError(f"'{uri}' is not an artifact of this installation")
-    if {".", ".."} & set(_unquoted(parts.path).split("/")):
+    if {".", ".."} & set(decoded.split("/")):
         raise RouteError(f"'{uri}' leads upwards")
     return unquote(parts.path).lstrip("/")
 
@@ -67,12 +72,6 @@ def archive_uri(workspace: str, model_id: str, version_id: str) -> str:
 def project_path(workspace: str) -> str:
     """The end of the tracking URI of a project, by its MLflow workspace."""
     return f"{PROJECTS_PATH}/{quote(workspace, safe='')}"
-
-
-def _unquoted(text: str) -> str:
-    while (once := unquote(text)) != text:
-        text = once
-    return text
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
@@ -16,6 +16,8 @@ from registry_tui.mlflow_plugin import spellings
 from registry_tui.mlflow_plugin.model_uris import parse_model_uri
 
 MODEL_FILE = "MLmodel"
+#: An artifact of a named server, which is another one.
+_OTHER_SERVER = re.compile("mlflow-artifacts://[^/]")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def resolve_source(
     if scheme == "runs":
         source_run, path = spellings.parse_runs_source(source)
         return _of_run(tracking, has_file, source, _active_run(tracking, source_run), path)
-    if scheme == "mlflow-artifacts" and not urlsplit(source).netloc:
+    if scheme == "mlflow-artifacts" and not _OTHER_SERVER.match(source):
         paths = spellings.artifact_candidates(source)
         if model_id:
             model = _logged_model(tracking, model_id)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from registry_tui.contracts import bounded_yaml
+from registry_tui.contracts import bounded_yaml, file_paths
 from registry_tui.contracts.bounded_yaml import InvalidYaml
 from registry_tui.contracts.counts import counted
 from registry_tui.service.errors import InvalidInput
@@ -23,17 +23,27 @@ MAX_BYTES = 4 << 20
 #: A flavour's entries that name files or folders of the model, as MLflow's flavours join them to its folder.
 _PATHS = (
     "adapter_weights",
+    "agent_data",
+    "agent_primitive_data",
     "code",
     "data",
+    "loader_fn",
     "model_binary",
     "model_data",
     "model_path",
+    "parameters_path",
     "peft_adaptor",
+    "persist_dir",
     "pickled_model",
     "python_model",
     "saved_model_dir",
     "serialized_explainer",
+    "tools_data",
 )
+#: A flavour's entry that names a folder of the machine that logged the model: MLflow loads the base from there.
+_BASE = "local_base_model_path"
+#: The entries of the input example's description that name files of the model.
+_EXAMPLES = ("artifact_path", "serving_input_path")
 #: Set in a model's metadata when its files are kept somewhere else (`mlflow.create_external_model`).
 _EXTERNAL = "mlflow.model.isExternal"
 
@@ -71,6 +81,7 @@ def check(content: bytes, paths: Collection[str]) -> str:
     if not isinstance(flavours, dict):
         raise _unusable("has `flavors` that are not a mapping")
     _check_signature(values.get("signature"))
+    _check_example(values.get("saved_input_example_info"))
     known = _with_folders(paths)
     for name, settings in flavours.items():
         if not isinstance(name, str) or not isinstance(settings, dict):
@@ -85,6 +96,11 @@ def check(content: bytes, paths: Collection[str]) -> str:
             "Load it with the tool that logged it"
         )
     _check_pyfunc(pyfunc, known)
+    if base := next((found for each in flavours.values() if (found := each.get(_BASE)) is not None), None):
+        return (
+            f"The model's base is not among its files: MLflow would load it from {str(base)[:200]!r} (`{_BASE}`). "
+            "Log it without `base_model_path`"
+        )
     return ""
 
 
@@ -120,6 +136,13 @@ def _check_signature(signature: Any) -> None:
             raise _unusable(f"has a signature whose {part} are not a JSON list of columns")
 
 
+def _check_example(described: Any) -> None:
+    """MLflow reads the input example when somebody asks for it; a missing one keeps no model from being loaded."""
+    for key in _EXAMPLES if isinstance(described, dict) else ():
+        if (path := described.get(key)) is not None:
+            _require_inside(f"saved_input_example_info.{key}", path)
+
+
 def _named_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each entry of a flavour that names a file or folder, with what it names."""
     for key in _PATHS:
@@ -141,14 +164,18 @@ def _named_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _check_path(key: str, path: Any, known: Collection[str]) -> None:
+    if (clean := _require_inside(key, path)) not in known:
+        raise _unusable(f"names {clean[:200]!r} (`{key}`), which is not among the model's files")
+
+
+def _require_inside(key: str, path: Any) -> str:
+    """A path below the model's folder, in its shortest spelling. Raises InvalidInput for any other."""
     if not isinstance(path, str):
         raise _unusable(f"has `{key}` that is not a path")
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts or "\0" in path:
+    clean = "/".join(part for part in path.split("/") if part not in ("", "."))
+    if path.startswith("/") or (clean and file_paths.problem(clean, decode=False)):
         raise _unusable(f"names {path[:200]!r} (`{key}`), which leads out of the model's folder")
-    clean = "/".join(part for part in parts if part not in ("", "."))
-    if clean not in known:
-        raise _unusable(f"names {path[:200]!r} (`{key}`), which is not among the model's files")
+    return clean
 
 
 def _with_folders(paths: Collection[str]) -> set[str]:
