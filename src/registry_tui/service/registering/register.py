@@ -114,7 +114,7 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
             raise _wrong("run_id", f"did not log the model {model.id}")
         if run_id:
             _active_run(service, place, run_id)
-        _require_model(artifacts.locate(service, model.location), model.id)
+        _require_model(artifacts.locate(service, place, model.location), model.id)
         return _Source(f"models:/{model.id}", run_id, model.id)
     if request.run_id is None or request.artifact_path is None:
         raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
@@ -128,7 +128,7 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
     logged = artifacts.logged_models(service, place, run)
     for path in paths:
         if path in logged:
-            _require_model(artifacts.locate(service, logged[path].location), path)
+            _require_model(artifacts.locate(service, place, logged[path].location), path)
             return _Source(f"models:/{logged[path].id}", run_id, logged[path].id)
     raise _no_model(f"{paths[0]!r} of run {run_id}" if paths[0] else f"the root of the artifacts of run {run_id}")
 

@@ -122,7 +122,7 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
 def _sides(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> _Sides:
     models = logged_models(service, place, run)
     if not path:
-        named = {name: (model, locate(service, model.location)) for name, model in models.items()}
+        named = {name: (model, locate(service, place, model.location)) for name, model in models.items()}
         return _Sides(run_folder(service, place, run, ""), named)
     model = models.get(path.partition("/")[0])
     there = {} if model is None else {"": (model, _model_folder(service, place, model, path))}
@@ -151,7 +151,7 @@ def open_artifact(
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
     """Where a folder of a run's own artifacts lies. Raises InvalidInput."""
-    return _below(locate(service, run["info"].get("artifact_uri", "")), path)
+    return _below(locate(service, place, run["info"].get("artifact_uri", "")), path)
 
 
 def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> dict[str, LoggedModel]:
@@ -188,14 +188,20 @@ def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tu
     return _logged_model(found), found
 
 
-def locate(service: Service, uri: str) -> Place:
-    """Where an `mlflow-artifacts:/…` folder lies, read with the key that MLflow's server has. Raises InvalidInput."""
+def locate(service: Service, project: ProjectPlace, uri: str) -> Place:
+    """Where an `mlflow-artifacts:/…` folder of a project lies, read with the key that MLflow's server has.
+
+    The key reads every project's artifacts, so that, as in MLflow's proxy, only those of this project are followed.
+    Raises InvalidInput, PartUnavailable.
+    """
     try:
         location = RoutesFile(service.home.routes_file).load().locate(artifact_path(uri))
     except RouteError as error:
         raise InvalidInput(f"The artifacts are not in the object store of this installation: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
+    if location.workspace != project.workspace:
+        raise InvalidInput(f"The artifacts at {uri[:200]} are not those of project {project.name}")
     client = service.stores.objects.s3(service.secrets.object_store_mlflow)
     return Place(client, location.bucket, f"{location.key.rstrip('/')}/")
 
@@ -219,7 +225,7 @@ def _logged_model(found: Mapping[str, Any]) -> LoggedModel:
 
 def _model_folder(service: Service, place: ProjectPlace, model: LoggedModel, path: str) -> Place:
     """Where the folder `path` of a run lies, whose first part is the model's name."""
-    return _below(locate(service, model.location), path.partition("/")[2])
+    return _below(locate(service, place, model.location), path.partition("/")[2])
 
 
 def _below(folder: Place, path: str) -> Place:
