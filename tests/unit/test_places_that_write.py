@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -95,52 +95,52 @@ def writes(call: ast.Call) -> bool:
     return name in MAKES and not ast.unparse(call.func).startswith("output.")
 
 
-@cache
-def nodes_of(path: Path) -> list[ast.AST]:
-    kept = (ast.Call, ast.Import, ast.ImportFrom)
-    return [each for each in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(each, kept)]
+@dataclass(frozen=True)
+class Module:
+    """The calls and imports of a module."""
+
+    calls: list[ast.Call]
+    imports: set[str]
 
 
-def calls_in(path: Path) -> list[ast.Call]:
-    return [each for each in nodes_of(path) if isinstance(each, ast.Call)]
+@pytest.fixture(scope="module")
+def modules() -> dict[str, Module]:
+    return {path.relative_to(SOURCES).as_posix(): read(path) for path in SOURCES.rglob("*.py")}
 
 
-def imports_of(path: Path) -> set[str]:
-    found: set[str] = set()
-    for each in nodes_of(path):
-        if isinstance(each, ast.Import):
-            found |= {alias.name for alias in each.names}
+def read(path: Path) -> Module:
+    module = Module([], set())
+    for each in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(each, ast.Call):
+            module.calls.append(each)
+        elif isinstance(each, ast.Import):
+            module.imports.update(alias.name for alias in each.names)
         elif isinstance(each, ast.ImportFrom):
-            found.add(str(each.module))
-    return found
+            module.imports.add(str(each.module))
+    return module
 
 
-def test_every_module_that_writes_files_has_a_rule() -> None:
-    writing = {
-        path.relative_to(SOURCES).as_posix()
-        for path in SOURCES.rglob("*.py")
-        if any(writes(call) for call in calls_in(path))
-    }
-    assert writing == RULES.keys()
+def test_every_module_that_writes_files_has_a_rule(modules: dict[str, Module]) -> None:
+    assert {name for name, module in modules.items() if any(map(writes, module.calls))} == RULES.keys()
 
 
-def test_what_people_save_is_never_opened_over_something() -> None:
+def test_what_people_save_is_never_opened_over_something(modules: dict[str, Module]) -> None:
     """In folders that others may write, only `x` opens a new file: it follows no link."""
     loose = {
-        f"{name}:{call.lineno}"
+        name
         for name, rule in RULES.items()
         if rule == NEW
-        for call in calls_in(SOURCES / name)
+        for call in modules[name].calls
         if name_of(call) == "open" and any(set(mode) & set("wa+") for mode in modes_of(call))
     }
     # Below `partial_folder`, which is the person's own.
-    assert {each.partition(":")[0] for each in loose} <= {"client/saving.py"}
+    assert loose <= {"client/saving.py"}
 
 
-def test_nothing_is_unpacked_here() -> None:
-    for path in SOURCES.rglob("*.py"):
-        assert not any(name_of(call) in UNPACKS for call in calls_in(path)), path
-        assert not imports_of(path) & ARCHIVES, path
+def test_nothing_is_unpacked_here(modules: dict[str, Module]) -> None:
+    for name, module in modules.items():
+        assert not {name_of(call) for call in module.calls} & UNPACKS, name
+        assert not module.imports & ARCHIVES, name
 
 
 @pytest.mark.parametrize(
