@@ -225,7 +225,8 @@ async def test_an_events_log_lines_are_saved_under_their_own_name_only(private: 
 
         async def every(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
             (shared / "log").symlink_to(private / "file")
-            for line in ():
+            lines: tuple[Any, ...] = ()
+            for line in lines:
                 yield line
 
     class Event:
