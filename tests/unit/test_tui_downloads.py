@@ -20,6 +20,7 @@ from registry_tui.client.version_sides import Side
 from registry_tui.schemas.deployments import DeploymentSuggestion
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, Origin, VersionStatus
 from registry_tui.screens.base.download import DownloadForm
+from registry_tui.screens.base.save import file_name
 from registry_tui.wording.differences import difference
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -170,6 +171,35 @@ def test_what_differs_between_two_versions() -> None:
     }
     kinds = [line.kind for line in lines]
     assert kinds.index("file") > kinds.index("requirement") > kinds.index("signature inputs")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [
+        ("model", "model"),
+        ("Wine v3", "Wine_v3"),
+        (".bashrc", "bashrc"),
+        ("..", "registry-tui.txt"),
+        ("../../etc/cron.d/x", "_.._etc_cron.d_x"),
+        ("~/.ssh/authorized_keys", "__.ssh_authorized_keys"),
+        ("a\0b\x1b[2Jc\n", "a_b__2Jc_"),
+        ("模" * 200, "模" * 66),
+        ("\ud800", "_"),
+    ],
+)
+async def test_a_suggested_name_is_a_plain_one_in_the_present_folder(name: str, suggested: str) -> None:
+    class Asking(App[object]):
+        def on_mount(self) -> None:
+            self.push_screen(DownloadForm(name, each))
+
+    app = Asking()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        form = app.screen
+        assert isinstance(form, DownloadForm)
+        assert form.target == Path.cwd() / suggested
+    exported = file_name(name)
+    assert Path("/folder", exported).resolve() == Path("/folder") / exported and exported[0] not in ".-"
 
 
 async def test_a_second_try_lists_the_files_anew(tmp_path: Path) -> None:

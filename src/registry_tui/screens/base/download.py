@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, ProgressBar, Static
 
 from registry_tui.contracts.counts import counted
 from registry_tui.screens.base.form import Form, row
+from registry_tui.screens.base.save import file_name
 from registry_tui.wording.words import size
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class DownloadForm(Form[str]):
         return f"Download {self.what}"
 
     def compose_fields(self) -> Iterable[Widget]:
-        folder = Path.cwd() / "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in self.what)
+        folder = Path.cwd() / file_name(self.what, "_")
         yield row("File" if self.single else "Folder", Input(str(folder), compact=True, id="folder"))
 
     def compose_progress(self) -> Iterable[Widget]:

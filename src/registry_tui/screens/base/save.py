@@ -167,7 +167,11 @@ class ExportRows(Save):
         return super()._write(path)
 
 
-def file_name(text: str) -> str:
-    """A file's name made of something's name: letters, digits, dots and hyphens."""
-    kept = "".join(character if character.isalnum() or character in "._-" else "-" for character in text)
-    return kept.strip(".-")[:100] or "registry-tui.txt"
+def file_name(text: str, other: str = "-") -> str:
+    """A file's name made of something's name: letters, digits, dots and hyphens. It is neither hidden nor a folder's.
+
+    `other` stands for every other character.
+    """
+    kept = "".join(character if character.isalnum() or character in "._-" else other for character in text)
+    short = kept.strip(".-")[:100].encode(errors="ignore")[:200].decode(errors="ignore")
+    return short or "registry-tui.txt"
