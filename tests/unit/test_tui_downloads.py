@@ -199,7 +199,7 @@ async def test_a_suggested_name_is_a_plain_one_in_the_present_folder(name: str, 
         assert isinstance(form, DownloadForm)
         assert form.target == Path.cwd() / suggested
     exported = file_name(name)
-    assert Path("/folder", exported).resolve() == Path("/folder") / exported and exported[0] not in ".-"
+    assert Path("/folder", exported).name == exported and exported[0] not in ".-"
 
 
 async def test_a_second_try_lists_the_files_anew(tmp_path: Path) -> None:
