@@ -13,8 +13,18 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError, ServiceUnavailable
-from registry_tui.client.saving import Progress, Remote, Unsafe, partial_folder, place_below, save_all, save_one
+from registry_tui.client.saving import (
+    Progress,
+    Remote,
+    Unsafe,
+    artifact_files,
+    partial_folder,
+    place_below,
+    save_all,
+    save_one,
+)
 from registry_tui.contracts import new_files
+from registry_tui.schemas.tracking import Artifact, ArtifactFolder
 from registry_tui.widgets.exporting import TableWriter
 
 THEIRS = b"somebody's"
@@ -203,6 +213,16 @@ async def test_a_download_replaces_a_planted_link_instead_of_writing_through_it(
     async with answering(b"new", plant) as client:
         assert await client.download_artifact("p", "r", "weights", target) == 3
     assert untouched(private) and not target.is_symlink() and target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("listed", ["model", "other/x", "../x", "/etc/passwd", "model/../x", "mode", "modelx"])
+@pytest.mark.parametrize("is_folder", [False, True])
+async def test_a_folder_that_lists_what_is_not_in_it_is_not_saved(shared: Path, listed: str, is_folder: bool) -> None:
+    folder = ArtifactFolder(path="model", entries=[Artifact(path=listed, is_folder=is_folder)], is_model=False)
+    async with answering(folder.model_dump_json().encode(), lambda: None) as client:
+        with pytest.raises(Unsafe, match="nothing was saved"):
+            await save_all(artifact_files(client, "p", "r", "model"), shared / "x", lambda *_: None)
+    assert names_in(shared) == []
 
 
 async def test_a_download_that_fails_leaves_what_was_there(shared: Path) -> None:

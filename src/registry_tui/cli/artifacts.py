@@ -12,7 +12,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
-from registry_tui.client.saving import place_below, safe_target
+from registry_tui.client.saving import place_below, require_listed, safe_target
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.wording import text, words
 
@@ -35,10 +35,16 @@ OF_MODEL = Column[Artifact]("LOGGED MODEL", lambda each: each.logged_model_id)
 async def _tree(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
     found = []
     for entry in await _entries(client, project, run, path):
+        require_listed(_plain(path), entry.path)
         found.append(entry)
         if entry.is_folder:
             found += await _tree(client, project, run, entry.path)
     return found
+
+
+def _plain(path: str) -> str:
+    """A folder's path as the service lists it: `./model/` is `model`."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 async def _entries(client: RegistryClient, project: str, run: str, path: str) -> list[Artifact]:
@@ -89,7 +95,7 @@ def get(
     into = target or safe_target(Path(), PurePosixPath(path).name or run)
     if target is None and into.is_symlink():
         raise RegistryError(f"{into} is a link", action="Name where to put the files, behind the path")
-    base = "/".join(part for part in path.split("/") if part not in ("", "."))
+    base = _plain(path)
 
     async def fetch(client: RegistryClient) -> None:
         status = output.Status()

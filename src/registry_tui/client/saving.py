@@ -63,11 +63,13 @@ async def archive_files(client: RegistryClient, version: ModelVersion) -> AsyncI
 
 
 async def artifact_files(client: RegistryClient, project: str, run: str, folder: str) -> AsyncIterator[Remote]:
-    """Every file below a folder of a run's artifacts."""
+    """Every file below a folder of a run's artifacts. Raises Unsafe for entries that do not lie below it."""
     todo = [folder]
     while todo:
-        found = await client.artifacts(project, run, todo.pop())
+        asked = todo.pop()
+        found = await client.artifacts(project, run, asked)
         for entry in found.entries:
+            require_listed(asked, entry.path)
             if entry.is_folder:
                 todo.append(entry.path)
                 continue
@@ -77,6 +79,12 @@ async def artifact_files(client: RegistryClient, project: str, run: str, folder:
 
             below = entry.path.removeprefix(folder).lstrip("/") if folder else entry.path
             yield Remote(below or entry.path.rsplit("/", 1)[-1], entry.size, fetch)
+
+
+def require_listed(folder: str, path: str) -> None:
+    """Raises Unsafe for a path that a service lists in a folder where it cannot lie: a folder in itself has no end."""
+    if (folder and not path.startswith(f"{folder}/")) or file_paths.problem(path, decode=False):
+        raise Unsafe(f"The service lists {path[:100]!r} in {folder[:100]!r}; nothing was saved")
 
 
 def safe_target(folder: Path, path: str) -> Path:
