@@ -12,7 +12,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, WrongInput
-from registry_tui.client.saving import partial_folder
+from registry_tui.client.saving import artifact_files, partial_folder, save_all
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
@@ -89,11 +89,11 @@ async def test_no_door_of_the_service_follows_a_path_that_climbs(client: Registr
             await ask()
 
 
-def refused(answer: httpx.Response, made: Made) -> None:
-    """An answer that gives nothing of any file."""
-    assert 400 <= answer.status_code < 500, (answer.request.url, answer.status_code, answer.text[:300])
+def refused(answer: httpx.Response) -> None:
+    """An answer that gives nothing of any file. 501: the server takes no upload in parts, wherever it should go."""
+    known = answer.status_code == 501 or 400 <= answer.status_code < 500
+    assert known, (answer.request.url, answer.status_code, answer.text[:300])
     assert ML_MODEL.decode() not in answer.text and "root:" not in answer.text
-    assert made.run.key not in answer.text.replace(str(answer.request.url), "")
 
 
 @pytest.mark.parametrize("path", CLIMBING)
@@ -112,7 +112,8 @@ async def test_no_door_of_mlflows_server_follows_a_path_that_climbs(
             ("GET", "/get-artifact", {"params": {"run_id": run, "path": path}}),
             ("GET", "/model-versions/get-artifact", {"params": {**version, "path": path}}),
             ("GET", "/api/2.0/mlflow/artifacts/list", {"params": {"run_id": run, "path": path}}),
-            ("GET", "/api/2.0/mlflow-artifacts/artifacts", {"params": {"path": f"{made.run.key}/{path}"}}),
+            # Behind a folder, a slash at the begin is one too many and changes nothing.
+            ("GET", "/api/2.0/mlflow-artifacts/artifacts", {"params": {"path": f"{made.run.key}/../{path}"}}),
             (
                 "GET",
                 f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files",
@@ -135,9 +136,7 @@ async def test_no_door_of_mlflows_server_follows_a_path_that_climbs(
             sent = {"path": path, "upload_id": "x", "num_parts": 1, "parts": [{"part_number": 1, "etag": "x"}]}
             asked.append(("POST", f"/api/2.0/mlflow-artifacts/mpu/{kind}/{made.run.key}", {"json": sent}))
         for method, address, options in asked:
-            if path == "//etc/passwd" and address.endswith("mlflow-artifacts/artifacts"):
-                continue  # behind a folder, repeated slashes are one
-            refused(http.request(method, address, **options), made)
+            refused(http.request(method, address, **options))
     assert object_names(platform, bucket, root) == before
 
 
@@ -184,6 +183,22 @@ def test_downloads_of_artifacts_follow_no_link_that_others_planted(
     platform.command(*get, "model/MLmodel", str(shared), *project)
     assert (shared / "MLmodel").read_bytes() == ML_MODEL and not (shared / "MLmodel").is_symlink()
     assert (private / "MLmodel").read_text() == THEIRS and names_in(private) == ["MLmodel"]
+
+
+async def test_a_logged_model_without_files_keeps_nothing_else_from_being_saved(
+    platform: Platform, client: RegistryClient, made: Made, tmp_path: Path
+) -> None:
+    run = log_model(platform, made.project, files=1)
+    with mlflow_client(await client.credentials(made.project.id)) as http:
+        body = {"experiment_id": run.experiment_id, "name": unique("logged"), "source_run_id": run.run_id}
+        http.post("/api/2.0/mlflow/logged-models", json=body).raise_for_status()
+    platform.command("runs", "artifacts", "get", run.run_id, ".", str(tmp_path / "a"), "--project", made.project.id)
+    await save_all(artifact_files(client, made.project.id, run.run_id, ""), tmp_path / "b", lambda *_: None)
+    for place in ("a", "b"):
+        assert names_in(tmp_path / place) == ["model"] and names_in(tmp_path / place / "model") == [
+            "MLmodel",
+            "part-0.bin",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -38,7 +39,8 @@ async def _tree(client: RegistryClient, project: str, run: str, path: str) -> li
         require_listed(_plain(path), entry.path)
         found.append(entry)
         if entry.is_folder:
-            found += await _tree(client, project, run, entry.path)
+            with suppress(NotFound):  # a logged model without files, or one that was deleted meanwhile
+                found += await _tree(client, project, run, entry.path)
     return found
 
 
@@ -105,13 +107,14 @@ def get(
             except NotFound:
                 below = []  # not a folder; if it is not a file either, the download says so
             if not below:
-                place = safe_target(into, PurePosixPath(path).name) if into.is_dir() else into
+                name = PurePosixPath(path).name
+                place = safe_target(into, name) if name and into.is_dir() else into
                 await _download(client, project, run, path, place, status)
             paths = {each: each.removeprefix(f"{base}/") if base else each for each in below}
             for each in paths.values():
                 safe_target(into, each)
-            for each, name in paths.items():
-                await _download(client, project, run, each, place_below(into, name), status)
+            for each, inside in paths.items():
+                await _download(client, project, run, each, place_below(into, inside), status)
         except OSError as error:
             raise RegistryError(f"{error.filename or into}: {error.strerror or error}") from error
         finally:

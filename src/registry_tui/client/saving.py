@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import RegistryError
+from registry_tui.client.errors import NotFound, RegistryError
 from registry_tui.contracts import file_paths, new_files
 from registry_tui.platform.paths import require_own_folder
 from registry_tui.schemas.models import ModelVersion
@@ -67,7 +67,12 @@ async def artifact_files(client: RegistryClient, project: str, run: str, folder:
     todo = [folder]
     while todo:
         asked = todo.pop()
-        found = await client.artifacts(project, run, asked)
+        try:
+            found = await client.artifacts(project, run, asked)
+        except NotFound:
+            if asked == folder:
+                raise
+            continue  # a logged model without files, or one that was deleted meanwhile
         for entry in found.entries:
             require_listed(asked, entry.path)
             if entry.is_folder:
