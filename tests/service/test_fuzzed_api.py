@@ -41,7 +41,7 @@ def address(own_platform: Platform) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def made_up(address: str) -> dict[str, list[Any]]:
-    """The requests to each operation. Making them up takes longer than asking, so that everybody sends the same."""
+    """The requests to each operation, made up once for everybody who sends them."""
     schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
     return {
