@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry_tui.platform.paths import Home
-from registry_tui.service.__main__ import run
 from registry_tui.service.core import idempotency
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import IdempotencyRow
+from registry_tui.service.running import run
 
 
 def install(service: Service, point: str) -> None:

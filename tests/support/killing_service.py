@@ -24,10 +24,10 @@ from sqlalchemy import select
 from registry_tui import service as service_package
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.__main__ import run
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
+from registry_tui.service.running import run
 
 #: What libraries and the service import late.
 LATER = ("alembic.command", "boto3.s3.inject", "boto3.session", "dbos._sys_db_sqlite", "httpcore", "prometheus_client")

@@ -28,7 +28,7 @@ import sys
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.__main__ import build
+from registry_tui.service.running import build
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Resource
 from registry_tui.service.operations.workflows import workflow_logs

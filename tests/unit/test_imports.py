@@ -66,7 +66,7 @@ def test_the_terminal_program_loads_every_screen_without_the_platform() -> None:
 
 
 def test_the_service_knows_no_terminal() -> None:
-    loaded = loaded_by("import registry_tui.service.__main__")
+    loaded = loaded_by("import registry_tui.service.running")
     assert not {name for name in loaded if name.split(".")[0] == "textual"}
     assert "mlflow" not in loaded
 

@@ -6,12 +6,15 @@ import gc
 import os
 import sys
 
+from registry_tui.contracts.garbage import none_at_the_end
+
 #: A shell that asks for completions sets it, and gives no arguments.
 _COMPLETING = "_REGISTRY_TUI_COMPLETE"
 
 
 def main() -> None:
     """The `registry-tui` command."""
+    none_at_the_end()
     if len(sys.argv) == 1 and _COMPLETING not in os.environ:
         # What is imported and built at the start stays: looking for garbage in it costs a fifth of the start.
         gc.disable()

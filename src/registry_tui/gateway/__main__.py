@@ -17,6 +17,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
+from registry_tui.contracts.garbage import none_at_the_end
 from registry_tui.contracts.gateway_routes import RoutesFile
 from registry_tui.gateway.app import Gateway
 from registry_tui.gateway.connections import Door, Runner, allowed
@@ -146,6 +147,7 @@ def _free(path: Path) -> Path:
 
 def main() -> None:
     """Serves for the home that `REGISTRY_TUI_HOME` names, or the user's."""
+    none_at_the_end()
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     home = Home.resolve()

@@ -5,9 +5,10 @@ A model's `uvicorn.py` or `token.py` would otherwise take the place of a module 
 
 from __future__ import annotations
 
-import gc
 import importlib
 from contextlib import suppress
+
+from registry_tui.contracts.garbage import lasting
 
 #: What uvicorn, asyncio, MLflow's scoring functions and tracebacks import while they work. A test serves a model that
 #: shadows every module that is not loaded, and finds what is missing here.
@@ -53,14 +54,9 @@ _MODULES = (
 
 def import_server_modules() -> None:
     """Imports them; those that the model's environment or its MLflow does not have are left out."""
-    # What is imported stays: looking for garbage in it costs a fifth of the time.
-    gc.disable()
-    try:
+    with lasting():
         # Present in every environment; an error in one of them is an error of the replica.
         importlib.import_module("mlflow.pyfunc")
         for name in _MODULES:
             with suppress(ImportError):
                 importlib.import_module(name)
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -1,0 +1,210 @@
+"""The service's process: puts the service together, and serves the REST API until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import uvicorn
+
+from registry_tui.contracts.garbage import lasting
+from registry_tui.platform import endings
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
+from registry_tui.platform.ports import Ports, load_ports
+from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.service.adapters.access import Access
+from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.database import Database
+from registry_tui.service.engine.engine import Engine
+from registry_tui.service.http.app import create_app
+from registry_tui.service.http.middleware import RequestIdFilter
+from registry_tui.service.listening import listener as network
+from registry_tui.service.loops.background import Background
+from registry_tui.service.loops.stream import Hub
+from registry_tui.service.settings import load_settings
+from registry_tui.service.workflows.catalog import DEFINITIONS
+
+logger = logging.getLogger(__name__)
+
+#: What the settings `store` and `backend` may name: `module:function`, imported when it is chosen. The function gets
+#: the home, its ports and its secrets, and connects to nothing yet.
+STORES: Mapping[str, str] = {
+    "seaweedfs": "registry_tui.service.stores.seaweedfs:open_stores",
+}
+BACKENDS: Mapping[str, str] = {
+    "supervisord": "registry_tui.service.backends.supervisord:open_backends",
+}
+#: Seconds that requests may go on after SIGTERM.
+GRACE = 5
+
+
+class CannotStart(PlatformError):
+    """Why the service cannot start, for people."""
+
+
+def build(home: Home) -> Service:
+    """Puts the service together; connects to nothing yet. Raises CannotStart, OSError, ValueError."""
+    ports = load_ports(home)
+    if ports is None:
+        raise CannotStart(f"{home.ports_file} is missing: start the platform with `registry-tui up`")
+    secrets = load_secrets(home)
+    try:
+        settings = load_settings(home)
+    except ValueError as error:
+        raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
+    database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
+    mlflow = Mlflow(ports, secrets, home)
+    workflows = Engine(
+        home.workflows_database,
+        DEFINITIONS,
+        threads=settings.workflow_threads,
+        patience=settings.part_patience,
+    )
+    service = Service(
+        home=home,
+        ports=ports,
+        secrets=secrets,
+        settings=settings,
+        database=database,
+        mlflow=mlflow,
+        stores=_chosen("store", settings.store, STORES)(home, ports, secrets),
+        access=Access(mlflow, secrets, partial(identity.mlflow_account, database)),
+        backends=_chosen("backend", settings.backend, BACKENDS)(home, ports, secrets),
+        workflows=workflows,
+    )
+    workflows.attach(service)
+    return service
+
+
+def _chosen(setting: str, name: str, known: Mapping[str, str]) -> Callable[[Home, Ports, Secrets], Any]:
+    """The function that a setting names. Raises CannotStart."""
+    if name not in known:
+        raise CannotStart(
+            f"The setting {setting} is {name!r}, which is not one of: {', '.join(known)}",
+            action="Mend the setting, then run `registry-tui up` again",
+        )
+    module, _, function = known[name].partition(":")
+    chosen: Callable[[Home, Ports, Secrets], Any] = getattr(importlib.import_module(module), function)
+    return chosen
+
+
+def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then ends the process. `prepare` gets the service first (tests add observers).
+
+    Raises CannotStart while another service has the home, OSError.
+    """
+    os.umask(0o077)
+    home.create()
+    lock = _lock(home)
+    with lasting(), endings.explained(home, "service", home.service_database, home.workflows_database):
+        service = build(home)
+        service.database.migrate()
+        if prepare is not None:
+            prepare(service)
+        background = Background(service)
+        hub = Hub()
+        service.database.committed.append(hub.committed)
+        app = create_app(service, background, hub)
+        where = network.chosen(service)
+        outside = None if where is None else network.Listener(service, where)
+        listener = _listen(home.service_socket)
+    endings.works(home, "service")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=30,
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal that stopped it again at its end; what follows here must still run.
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+        # Not in the signal's own frame, which may hold the hub's lock.
+        threading.Thread(target=hub.close, name="close-streams").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    background.start()
+    threading.Thread(target=hub.watch_health, args=(service,), name="health", daemon=True).start()
+    logger.info("listening on %s", home.service_socket)
+    if outside is not None:
+        outside.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        home.service_socket.unlink(missing_ok=True)
+        if outside is not None:
+            outside.stop()
+        background.stop()
+        service.workflows.stop()
+        service.database.close()
+        lock.close()
+        logger.info("stopped")
+        logging.shutdown()
+    # A step that is deep in a library call would hold the process up; it runs again at the next start.
+    os._exit(0)
+
+
+def _lock(home: Home) -> IO[str]:
+    """Holds the home for this process. Raises CannotStart when another service has it."""
+    file = (home.run / "service.lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(f"another service is running on {home.root}; see `registry-tui status`") from error
+    return file
+
+
+def _listen(path: Path) -> socket.socket:
+    """The socket to serve on, for its owner only. The lock is held, so a socket that is there is a dead one's."""
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise CannotStart(f"{path} is too long for a unix socket; use a home with a shorter path")
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise CannotStart(f"{path} is in the way and is not a socket; move it away")
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(512)
+    return listener
+
+
+def main() -> None:
+    """Starts the service of the home that `REGISTRY_TUI_HOME` names, or the user's."""
+    handler = logging.StreamHandler()
+    handler.addFilter(RequestIdFilter())
+    logging.basicConfig(
+        level=logging.INFO,
+        handlers=[handler],
+        format="%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+    )
+    for chatty in ("httpx", "httpcore", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        run(Home.resolve())
+    except (CannotStart, OSError) as error:
+        # Another service is at work: what it left about the home is not touched.
+        sys.exit(f"The service cannot start: {error}")
