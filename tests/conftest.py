@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
@@ -35,6 +36,10 @@ PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses the shared platform's home before any worker starts; they inherit the variable."""
     let_children_be_interrupted()
+    # The same examples in each run, and none is too slow: how long one takes depends on what else the machine does.
+    settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("steady")
     config.stash[_peaks] = {}
     config.stash[_raised] = {}
     config.stash[_last_peak] = peak_memory()

@@ -17,10 +17,8 @@ from textual.pilot import Pilot, WaitForScreenTimeout
 from registry_tui.app.app import RegistryApp
 from registry_tui.screens.base import frame
 from registry_tui.terminal.commands import Place
+from support.pilots import press
 from support.platforms import PATIENCE
-
-#: Turns of the event loop in which a key goes from the focused widget through all around it, and its action begins.
-TURNS = 60
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,8 @@ class Driver:
         return self.app.screen
 
     async def press(self, *keys: str) -> None:
-        """Presses keys, and waits until they are dealt with, however slow the machine is.
-
-        Textual itself waits for the clock: where others use the processor, a key may still be under way then. What
-        the keys begin (a form that opens, an answer of the service) is waited for with `until`.
-        """
-        with suppress(WaitForScreenTimeout):
-            await self.pilot.press(*keys)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        """Presses keys. What they begin (a form that opens, an answer of the service) is waited for with `until`."""
+        await press(self.pilot, *keys)
 
     async def quit(self) -> None:
         """Leaves the program by its key, and waits until what it remembers is written."""

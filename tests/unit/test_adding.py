@@ -41,7 +41,7 @@ service.database.migrate()
 owner = identity.owner_principal(service)
 def finished(kind, resource, **arguments):
     workflow = service.workflows.start(owner, kind, resource=resource, arguments=arguments)
-    done = service.workflows.wait(workflow.id, 60)
+    done = service.workflows.wait(workflow.id, 300)
     return done.status.value, [line.text for line in workflow_logs(service, owner, workflow.id).items]
 """
 WORKFLOW = """

@@ -65,7 +65,7 @@ class Work:
         def make(asked: Asked) -> Made:
             self.count += 1
             self.begun.set()
-            self.go_on.wait(10)
+            self.go_on.wait(300)
             if self.fail is not None:
                 raise self.fail
             return Made(number=self.count)
@@ -192,7 +192,7 @@ async def test_a_repetition_waits_for_the_request_that_is_under_way(
 ) -> None:
     work.go_on.clear()
     first = asyncio.create_task(send(http))
-    await asyncio.to_thread(work.begun.wait, 10)
+    await asyncio.to_thread(work.begun.wait, 300)
     app.state.turns.patience = 0.01
     late = await send(http)
     assert late.status_code == 409 and late.json()["code"] == "under-way" and late.headers["Retry-After"]

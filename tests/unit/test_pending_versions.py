@@ -25,10 +25,10 @@ def test_a_download_is_answered_as_soon_as_the_version_is_stored() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(waiting.until_stored, look)
-        assert looked.wait(60)
+        assert looked.wait(300)
         status[0] = READY
         waiting.report_change()
-        assert asked.result(60).status == READY
+        assert asked.result(300).status == READY
 
 
 def test_waiting_ends_with_the_patience_and_the_answer_says_so() -> None:
@@ -43,17 +43,17 @@ def test_more_requests_than_may_wait_are_asked_to_come_back() -> None:
 
     def look() -> ModelVersion:
         looked.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
         return version(READY)
 
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(waiting.until_stored, look)
-        assert looked.wait(60)
+        assert looked.wait(300)
         with pytest.raises(MlflowException, match="Try again") as caught:
             waiting.until_stored(lambda: version(PENDING))
         assert caught.value.get_http_status_code() == 503
         go_on.set()
-        assert first.result(60).status == READY
+        assert first.result(300).status == READY
     assert waiting.until_stored(lambda: version(READY)).status == READY
 
 

@@ -134,7 +134,7 @@ def test_a_record_outlives_its_process_and_is_quiet_while_calls_are_answered(tmp
 
 async def test_calls_whose_caller_hung_up_leave_the_queue_without_being_computed(model: Any) -> None:
     free = threading.Event()
-    odd(model).does = lambda data: free.wait(60) and [1]
+    odd(model).does = lambda data: free.wait(600) and [1]
     scorer = Scorer(model, batch=False, queue_length=100)
     app = ReplicaApp(scorer, name="r", mlflow_version="3", limits=Limits())
     sent: list[Any] = []

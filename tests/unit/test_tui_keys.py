@@ -22,6 +22,7 @@ from registry_tui.terminal.keys import BOXES, VERBS, meanings
 from registry_tui.terminal.presets import LISTS, PRESETS, Preset, with_preset
 from registry_tui.widgets.chart import LineChart
 from registry_tui.widgets.virtual_table import VirtualTable
+from support.pilots import press
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page: actions for page, actions in ALL.items() if page != "everywhere"}
@@ -165,7 +166,7 @@ class _Asking(App[None]):
 async def test_a_dangerous_question_starts_on_cancel(danger: bool, keys: list[str], answer: list[bool | None]) -> None:
     app = _Asking(Confirm("Delete", ("It goes.",), "Delete", danger=danger))
     async with app.run_test() as pilot:
-        await pilot.press(*keys)
+        await press(pilot, *keys)
         await pilot.pause()
         assert app.answer == answer
 
@@ -173,8 +174,8 @@ async def test_a_dangerous_question_starts_on_cancel(danger: bool, keys: list[st
 async def test_a_name_that_has_to_be_typed_comes_before_both_buttons() -> None:
     app = _Asking(Confirm("Delete", ("It goes.",), "Delete", "it", danger=True))
     async with app.run_test() as pilot:
-        await pilot.press("enter")
+        await press(pilot, "enter")
         assert app.answer == []
-        await pilot.press("i", "t", "enter")
+        await press(pilot, "i", "t", "enter")
         await pilot.pause()
         assert app.answer == [True]

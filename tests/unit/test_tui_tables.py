@@ -19,6 +19,7 @@ from registry_tui.widgets.page_cache import PageCache, Rows
 from registry_tui.widgets.virtual_table import Column, VirtualTable
 from registry_tui.wording.text import fit, safe, safe_lines
 from registry_tui.wording.words import size
+from support.pilots import press
 
 PAGE = 100
 
@@ -234,7 +235,7 @@ async def test_lines_are_drawn_as_textual_would_draw_them() -> None:
         while table.source is None or not table.source.started or not table.vertical_scrollbar.display:
             await pilot.pause(0.01)
         table.focus()
-        await pilot.press("pagedown", "down")
+        await press(pilot, "pagedown", "down")
         await pilot.pause()
 
         def lines(widget: Widget, crop: Region, *, ours: bool) -> list[list[Segment]]:

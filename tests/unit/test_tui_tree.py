@@ -17,6 +17,7 @@ from registry_tui.terminal.actions import ALL, CHART
 from registry_tui.widgets.page_cache import PageCache, Rows
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, VirtualTable
+from support.pilots import click, press, resize
 
 PAGE = 20
 Row = str
@@ -180,21 +181,21 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
 async def test_arrows_open_and_close_rows_and_keep_the_cursor() -> None:
     async with table_of() as (app, pilot):
         table = app.table
-        await pilot.press("down", "down", "down", "right")
+        await press(pilot, "down", "down", "down", "right")
         await until(pilot, lambda: table.source is not None and table.source.row(4) == "3.0")
         assert table.current == "3"
         assert "▾ 3" in app.line(4) and "  ▸ 3.0" in app.line(5) and "▸" not in app.line(6)
-        await pilot.press("down", "right")
+        await press(pilot, "down", "right")
         await until(pilot, lambda: table.source is not None and table.source.row(5) == "3.0.0")
         # A row above is opened by mouse: the cursor stays on its row.
-        await pilot.click(VirtualTable, offset=(3, 1))
+        await click(pilot, VirtualTable, offset=(3, 1))
         await until(pilot, lambda: table.source is not None and table.source.row(1) == "0.0")
         assert table.current == "3.0"
-        await pilot.press("down", "down", "left")
+        await press(pilot, "down", "down", "left")
         assert table.current == "3.0"
-        await pilot.press("left", "left")
+        await press(pilot, "left", "left")
         assert table.current == "3"
-        await pilot.press("left")
+        await press(pilot, "left")
         assert table.source is not None and table.source.row(table.cursor + 1) == "4"
         assert app.told == [("expand", row) for row in ("3", "3.0", "0")] + [("collapse", "3.0"), ("collapse", "3")]
 
@@ -202,27 +203,27 @@ async def test_arrows_open_and_close_rows_and_keep_the_cursor() -> None:
 async def test_where_nothing_opens_the_arrows_scroll_columns() -> None:
     async with table_of() as (app, pilot):
         assert "C8" not in app.line(0) and "+" in app.line(0)
-        await pilot.press("down", *["right"] * 8)
+        await press(pilot, "down", *["right"] * 8)
         assert "C8" in app.line(0) and "‹" in app.line(0) and "Name" in app.line(0) and "C1" not in app.line(0)
-        await pilot.press(*["left"] * 8)
+        await press(pilot, *["left"] * 8)
         assert "C1" in app.line(0) and "C8" not in app.line(0)
-        await pilot.resize_terminal(30, 12)
+        await resize(pilot, 30, 12)
         assert "Name" in app.line(0) and "C3" not in app.line(0)
-        await pilot.resize_terminal(160, 12)
+        await resize(pilot, 160, 12)
         assert "C8" in app.line(0) and "+" not in app.line(0)
 
 
 async def test_columns_keep_their_width_when_others_come_and_rows_leave() -> None:
     async with table_of(top=2000) as (app, pilot):
         table = app.table
-        await pilot.press("end")
+        await press(pilot, "end")
         await until(pilot, lambda: table.current == "1999")
         columns = list(table.columns)
         table.set_columns(columns[:3])
-        await pilot.press("home")
+        await press(pilot, "home")
         await until(pilot, lambda: table.current == "0")
         table.set_columns(columns)
-        await pilot.press("end")
+        await press(pilot, "end")
         await until(pilot, lambda: table.current == "1999")
         assert "1999" in app.line(table.size.height - 1)
 
@@ -233,28 +234,28 @@ async def test_headers_show_several_sort_columns_and_ask_for_them() -> None:
         assert "C1 ▼ " in app.line(0) and "1 ▼1" not in app.line(0)
         app.table.sorted_by = (("c2", False), ("name", True))
         assert "Name ▼2" in app.line(0) and "C2 ▲1" in app.line(0)
-        await pilot.click(VirtualTable, offset=(3, 0))
-        await pilot.click(VirtualTable, offset=(app.line(0).index("C1"), 0), shift=True)
+        await click(pilot, VirtualTable, offset=(3, 0))
+        await click(pilot, VirtualTable, offset=(app.line(0).index("C1"), 0), shift=True)
         assert app.told == [("sort", "name", False), ("sort", "c1", True)]
 
 
 async def test_shift_marks_a_range_and_going_back_takes_it_away() -> None:
     async with table_of() as (app, pilot):
         table = app.table
-        await pilot.press("down", *["shift+down"] * 3)
+        await press(pilot, "down", *["shift+down"] * 3)
         assert list(table.marked) == ["1", "2", "3", "4"]
-        await pilot.press("shift+up")
+        await press(pilot, "shift+up")
         assert list(table.marked) == ["1", "2", "3"]
         assert app.told[-1] == ("marked", 3)
-        await pilot.press("end")
+        await press(pilot, "end")
         await until(pilot, lambda: table.current == "199")
-        await pilot.press("home")
+        await press(pilot, "home")
         await until(pilot, lambda: table.current == "0")
         table.toggle_mark()
         assert set(table.marked) == {"0", "1", "2", "3"} and table.current == "1"
         assert app.line(1)[1] == "●"
-        await pilot.click(VirtualTable, offset=(20, 8), control=True)
-        await pilot.click(VirtualTable, offset=(20, 10), shift=True)
+        await click(pilot, VirtualTable, offset=(20, 8), control=True)
+        await click(pilot, VirtualTable, offset=(20, 10), shift=True)
         assert set(table.marked) == {"0", "1", "2", "3", "7", "8", "9"}
         table.set_source(app.forest.tree())
         assert len(table.marked) == 7
@@ -273,9 +274,9 @@ def test_no_action_has_a_key_of_the_table() -> None:
 async def test_wheel_and_clicks() -> None:
     async with table_of() as (app, pilot):
         table = app.table
-        await pilot.click(VirtualTable, offset=(20, 6))
+        await click(pilot, VirtualTable, offset=(20, 6))
         assert table.current == "5"
         table.scroll_down(animate=False)
         table.scroll_down(animate=False)
-        await pilot.click(VirtualTable, offset=(20, 6))
+        await click(pilot, VirtualTable, offset=(20, 6))
         assert table.current == "7"

@@ -1,0 +1,41 @@
+"""Keys and clicks under Textual's Pilot that are dealt with when the call returns, however slow the machine is."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from textual.pilot import Pilot, WaitForScreenTimeout
+
+#: Turns of the event loop in which a key goes from the focused widget through all around it, and its action begins.
+TURNS = 60
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    """Presses keys. Textual itself waits for the clock: where others use the processor, one may still be under way."""
+    with suppress(WaitForScreenTimeout):
+        await pilot.press(*keys)
+    await turns()
+
+
+async def click(pilot: Pilot[Any], *arguments: Any, **options: Any) -> None:
+    """`Pilot.click`."""
+    await pilot.click(*arguments, **options)
+    await turns()
+
+
+async def resize(pilot: Pilot[Any], width: int, height: int) -> None:
+    """Gives the terminal another size, and waits until the screen is laid out for it."""
+    await pilot.resize_terminal(width, height)
+    for _ in range(1000):
+        if pilot.app.screen.size == (width, height):
+            break
+        await pilot.pause(0.01)
+    await turns()
+
+
+async def turns() -> None:
+    """Lets everything that is ready happen, and what that brings about."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
