@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotSignedIn
 from registry_tui.platform.contexts import Context
+from registry_tui.platform.listening import fingerprint_of
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentUpdate
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER
 from support import served
@@ -423,3 +425,21 @@ def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> N
         platform.ask(lambda client: client.update_deployment(deployment.id, open_))
         wait_for(lambda: person.post(address, json=body).status_code == 200, what="the gateway to know")
         assert [each.post(address, json=body).status_code for each in (nobody, caller)] == [401, 200]
+
+
+def test_a_name_is_added_to_the_certificate_only_when_a_new_one_is_asked_for(team: Team) -> None:
+    """The last here: everybody has to trust the new one."""
+    address, before = team.url.removeprefix("https://"), team.fingerprint
+    named = ["up", "--listen", address, "--name", "models.test"]
+    refused = team.platform.command(*named, check=False)
+    assert refused.returncode == 1
+    assert "is not for models.test" in refused.stderr and "--new-certificate" in refused.stderr
+    assert team.fingerprint == before
+    assert "fingerprint" in team.platform.command(*named, "--new-certificate").stderr
+    assert team.fingerprint != before
+    context = ssl.create_default_context(cafile=team.certificate)
+    with (
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=30) as connection,
+        context.wrap_socket(connection, server_hostname="models.test") as secured,
+    ):
+        assert fingerprint_of(secured.getpeercert(binary_form=True) or b"") == team.fingerprint

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from registry_tui.cli import listening as cli_listening
+from registry_tui.cli.main import app
 from registry_tui.client import tls
 from registry_tui.client.errors import UntrustedCertificate
 from registry_tui.gateway.access import Refusal
@@ -162,6 +165,62 @@ def test_a_certificate_is_made_once_and_privately(tmp_path: Path) -> None:
     assert {"models.lab", "localhost", "127.0.0.1", "::1", socket.gethostname()} <= set(
         server_certificate.names_of(chosen)
     )
+
+
+@pytest.mark.parametrize("known", ["models.lab", "MODELS.lab", "127.0.0.1", "::1", "0:0::1", "192.0.2.9"])
+def test_a_certificate_serves_every_spelling_of_its_names(tmp_path: Path, known: str) -> None:
+    home = Home(tmp_path)
+    home.create()
+    made = server_certificate.certificate_of(home, listening.parse("0.0.0.0:1", names=["models.lab", "192.0.2.9"]))
+    assert server_certificate.certificate_of(home, listening.parse("0.0.0.0:1", names=[known])) == made
+
+
+@pytest.mark.parametrize(
+    "chosen", [Listening("0.0.0.0", 1, names=("other.lab", "localhost")), Listening("other.lab", 1)]
+)
+def test_a_name_that_the_certificate_lacks_is_refused_until_a_new_one_is_asked_for(
+    tmp_path: Path, chosen: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "open_socket", lambda chosen: socket.socket())
+    home = Home(tmp_path)
+    home.create()
+    certificate, _ = server_certificate.certificate_of(home, listening.parse("0.0.0.0:1"))
+    before = listening.fingerprint(certificate)
+    for attempt in (cli_listening.keep, server_certificate.certificate_of):
+        with pytest.raises(CannotListen, match=r"not for other\.lab$") as caught:
+            attempt(home, chosen)
+        assert "--new-certificate" in (caught.value.action or "")
+        assert listening.load(home) is None
+    assert listening.fingerprint(certificate) == before
+    cli_listening.keep(home, chosen, new_certificate=True)
+    assert listening.load(home) == chosen
+    assert server_certificate.certificate_of(home, chosen)[0] == certificate
+    assert listening.fingerprint(certificate) != before
+    assert not cli_listening.keep(home, chosen)
+
+
+def test_a_name_has_no_effect_where_no_certificate_is_made(tmp_path: Path) -> None:
+    made, key = server_certificate.make(["localhost"])
+    (tmp_path / "c.pem").write_text(made)
+    (tmp_path / "k.pem").write_text(key)
+    own = {"certificate": str(tmp_path / "c.pem"), "key": str(tmp_path / "k.pem")}
+    for options in (own, {"plain_http": True}):
+        with pytest.raises(CannotListen, match="Names are for a certificate that is made"):
+            listening.parse("127.0.0.1:1", names=["models.lab"], **options)
+    for given in (["--certificate", own["certificate"], "--key", own["key"]], ["--plain-http"]):
+        done = CliRunner().invoke(app, ["up", "--listen", "127.0.0.1:1", "--new-certificate", *given])
+        assert done.exit_code == 2
+    assert CliRunner().invoke(app, ["up", "--new-certificate"]).exit_code == 2
+
+
+def test_a_certificate_for_another_name_is_mended_as_it_says(tmp_path: Path) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = 62
+    action = tls.untrusted(error, "https://models.lab:8443", pinned=True).action or ""
+    options = action.partition("up --listen … ")[2].partition("`")[0].split()
+    chosen = cli_listening.choose("0.0.0.0:1", None, None, [options[1]], False, options[2] == "--new-certificate")
+    assert options == ["--name", "models.lab", "--new-certificate"] and chosen is not None
+    assert "models.lab" in server_certificate.names_of(chosen)
 
 
 def test_a_pinned_certificate_is_trusted_and_no_other(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ NameOption = Annotated[
     list[str] | None,
     typer.Option("--name", metavar="HOST", help="Another name of this machine, for a certificate that is made."),
 ]
+NewCertificateOption = Annotated[
+    bool,
+    typer.Option(
+        "--new-certificate", help="Make the certificate again, for the names of now; everybody signs in again then."
+    ),
+]
 PlainOption = Annotated[
     bool,
     typer.Option("--plain-http", help="Without TLS, on an address of this machine alone; still with tokens."),
@@ -42,12 +48,15 @@ def choose(
     key: Path | None,
     names: list[str] | None,
     plain_http: bool,
+    new_certificate: bool,
 ) -> Listening | None:
     """What the options say; None without --listen. Raises CannotListen, BadParameter."""
     if listen is None:
-        if certificate or key or names or plain_http:
+        if certificate or key or names or plain_http or new_certificate:
             raise typer.BadParameter("this needs --listen HOST:PORT", param_hint="--listen")
         return None
+    if new_certificate and (certificate or plain_http):
+        raise typer.BadParameter("here no certificate is made", param_hint="--new-certificate")
     return listening.parse(
         listen,
         certificate=str(certificate or ""),
@@ -57,14 +66,20 @@ def choose(
     )
 
 
-def keep(home: Home, chosen: Listening) -> bool:
+def keep(home: Home, chosen: Listening, *, new_certificate: bool = False) -> bool:
     """Keeps the choice for this start; returns whether a running service has to start again. Raises CannotListen."""
+    from registry_tui.platform import server_certificate
+
     before = listening.load(home)
-    if chosen == before:
-        return False
+    if not new_certificate:
+        server_certificate.require_names(home, chosen)
+        if chosen == before:
+            return False
     if before is None or before.address != chosen.address:
         listening.open_socket(chosen).close()
     home.create()
+    if new_certificate:
+        server_certificate.forget(home)
     listening.save(home, chosen)
     return _service_runs(home)
 

@@ -56,6 +56,7 @@ def up(
     certificate: listening.CertificateOption = None,
     key: listening.KeyOption = None,
     name: listening.NameOption = None,
+    new_certificate: listening.NewCertificateOption = False,
     plain_http: listening.PlainOption = False,
 ) -> None:
     """Start the platform: object store, MLflow server, service. What runs already stays as it is.
@@ -66,24 +67,32 @@ def up(
     {"done": true, "healthy", "error", "action"}.
     """
     home = Home.resolve()
-    start(home, listening.choose(listen, certificate, key, name, plain_http), as_json=as_json, new_ports=new_ports)
+    chosen = listening.choose(listen, certificate, key, name, plain_http, new_certificate)
+    start(home, chosen, as_json=as_json, new_ports=new_ports, new_certificate=new_certificate)
     if not as_json:
         print(f"The platform is up. Its data is in {home.root}", file=sys.stderr)
         if where := listening.describe(home):
             print(where, file=sys.stderr)
 
 
-def start(home: Home, chosen: Listening | None, *, as_json: bool = False, new_ports: bool = False) -> None:
+def start(
+    home: Home,
+    chosen: Listening | None,
+    *,
+    as_json: bool = False,
+    new_ports: bool = False,
+    new_certificate: bool = False,
+) -> None:
     """Starts the platform with progress, listening as `chosen`; None leaves that as it is."""
-    _tell(_up(home, chosen, new_ports), as_json)
+    _tell(_up(home, chosen, new_ports, new_certificate), as_json)
 
 
-def _up(home: Home, chosen: Listening | None, new_ports: bool) -> Iterator[PartProgress]:
+def _up(home: Home, chosen: Listening | None, new_ports: bool, new_certificate: bool) -> Iterator[PartProgress]:
     """Starts the platform; a missing one is reported as any other failure."""
     extras.require("platform")
     from registry_tui.platform import lifecycle
 
-    again = chosen is not None and listening.keep(home, chosen)
+    again = chosen is not None and listening.keep(home, chosen, new_certificate=new_certificate)
     yield from lifecycle.up(home, new_ports=new_ports)
     if again:
         yield from lifecycle.restart(home, "service")

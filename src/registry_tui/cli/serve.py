@@ -22,6 +22,7 @@ def serve(
     certificate: listening.CertificateOption = None,
     key: listening.KeyOption = None,
     name: listening.NameOption = None,
+    new_certificate: listening.NewCertificateOption = False,
     plain_http: listening.PlainOption = False,
 ) -> None:
     """Start the platform for other machines too, and stay until Ctrl+C, which stops it again.
@@ -34,12 +35,12 @@ def serve(
     from registry_tui.platform import lifecycle
 
     home = Home.resolve()
-    chosen = listening.choose(listen, certificate, key, name, plain_http)
+    chosen = listening.choose(listen, certificate, key, name, plain_http, new_certificate)
     assert chosen is not None
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    platform.start(home, chosen)
+    platform.start(home, chosen, new_certificate=new_certificate)
     print(listening.describe(home), file=sys.stderr, flush=True)
     ended.wait()
     print("Stopping …", file=sys.stderr, flush=True)

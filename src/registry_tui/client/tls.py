@@ -80,7 +80,8 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
     if code in _OTHER_NAMES:
         return UntrustedCertificate(
             f"The certificate of {url} is for other names than {host}",
-            action=f"Use a name that it is for, or have one made for this: `registry-tui up --listen … --name {host}`",
+            action="Use a name that it is for, or have one made for this on its machine: `registry-tui up --listen … "
+            f"--name {host} --new-certificate`, then sign in again",
         )
     if pinned:
         return UntrustedCertificate(

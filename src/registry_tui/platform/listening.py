@@ -87,6 +87,11 @@ def parse(
         raise CannotListen("A certificate needs its key, and a key its certificate", action="Give both, or neither")
     if plain_http and certificate:
         raise CannotListen("HTTP without TLS uses no certificate", action="Leave out --plain-http or --certificate")
+    if names and (certificate or plain_http):
+        raise CannotListen(
+            "Names are for a certificate that is made, and here none is",
+            action="Leave out --name (the setting `listen_names`)",
+        )
     chosen = Listening(host, int(number), _absolute(certificate), _absolute(key), plain_http, tuple(names))
     if certificate:
         server_context(Path(chosen.certificate), Path(chosen.key))

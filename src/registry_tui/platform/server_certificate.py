@@ -3,33 +3,88 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from registry_tui.platform.listening import EVERYWHERE, Listening
+from registry_tui.platform.listening import EVERYWHERE, CannotListen, Listening
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 
-#: Clients pin it, so that it is made again only by hand: remove the folder `tls`.
+#: Clients pin it, so that it is made again only where somebody asks for that.
 LIFETIME = timedelta(days=3650)
 #: Clocks of clients may be this much behind.
 EARLIER = timedelta(days=2)
 
 
 def certificate_of(home: Home, chosen: Listening) -> tuple[Path, Path]:
-    """The certificate and key to listen with: those that were given, else those of this home. Raises OSError."""
+    """The certificate and key to listen with: those that were given, else those of this home.
+
+    Raises CannotListen where this home's is not for every name that was chosen, OSError.
+    """
     if chosen.certificate:
         return Path(chosen.certificate), Path(chosen.key)
-    certificate, key = home.tls / "certificate.pem", home.tls / "key.pem"
-    if not certificate.exists() or not key.exists():
+    certificate, key = _files_of(home)
+    if certificate.exists() and key.exists():
+        require_names(home, chosen)
+    else:
         home.tls.mkdir(mode=0o700, exist_ok=True)
         made, private = make(names_of(chosen))
         # The key first: a certificate without its key is made again.
         write_private(key, private)
         write_private(certificate, made)
     return certificate, key
+
+
+def require_names(home: Home, chosen: Listening) -> None:
+    """Raises CannotListen when this home's certificate, which would be listened with, lacks a name of `chosen`."""
+    certificate, key = _files_of(home)
+    if chosen.plain_http or chosen.certificate or not certificate.exists() or not key.exists():
+        return
+    held = _names_in(certificate)
+    wanted = (*chosen.names, *(() if chosen.host in EVERYWHERE else (chosen.host,)))
+    lacking = [] if held is None else [name for name in wanted if _plain(name) not in held]
+    if lacking:
+        raise CannotListen(
+            f"The certificate of this platform is not for {', '.join(dict.fromkeys(lacking))}",
+            action="Have a new one made with --new-certificate (of the setting `listen`: remove the folder "
+            f"{home.tls}); everybody then compares its fingerprint and signs in again",
+        )
+
+
+def forget(home: Home) -> None:
+    """Takes this home's certificate away, so that the next start makes a new one. Raises OSError."""
+    if home.tls.exists():
+        shutil.rmtree(home.tls)
+
+
+def _files_of(home: Home) -> tuple[Path, Path]:
+    return home.tls / "certificate.pem", home.tls / "key.pem"
+
+
+def _names_in(certificate: Path) -> set[str] | None:
+    """The names and addresses that a certificate is for; None for a file that holds no certificate."""
+    from cryptography import x509
+
+    try:
+        read = x509.load_pem_x509_certificate(certificate.read_bytes())
+        found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    except ValueError:
+        return None
+    addresses = (str(each) for each in found.get_values_for_type(x509.IPAddress))
+    return {_plain(each) for each in (*found.get_values_for_type(x509.DNSName), *addresses)}
+
+
+def _plain(name: str) -> str:
+    """A name or address as all its spellings have it."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.lower()
 
 
 def names_of(chosen: Listening) -> list[str]:
