@@ -73,7 +73,7 @@ class PlayedAccess:
 
 @dataclass
 class LoneDoor:
-    """A listener without TLS, and what is behind it."""
+    """A listener, and what is behind it."""
 
     service: Service
     port: int
@@ -129,7 +129,7 @@ async def echoed(request: web.Request) -> web.StreamResponse:
 
 
 @contextmanager
-def lone_door(folder: Path, **part_options: Any) -> Iterator[LoneDoor]:
+def lone_door(folder: Path, *, tls: bool = False, **part_options: Any) -> Iterator[LoneDoor]:
     """A listener on a free port of this machine, gone at the end. `part_options` are for the parts' web servers."""
     database = Database.at(folder / "service.db")
     database.migrate()
@@ -165,7 +165,7 @@ def lone_door(folder: Path, **part_options: Any) -> Iterator[LoneDoor]:
         asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
 
     port = free_port()
-    listener = Listener(service, Listening(LOOPBACK, port, plain_http=True))
+    listener = Listener(service, Listening(LOOPBACK, port, plain_http=not tls))
     try:
         for name, part in parts.items():
             run(part.start(wheres[name], **part_options))

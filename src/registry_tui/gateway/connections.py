@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from registry_tui.contracts.callers import source_of
 from registry_tui.contracts.counts import counted
 from registry_tui.gateway import heads, problems
 from registry_tui.gateway.access import Refusal
@@ -41,11 +43,29 @@ def allowed() -> int:
 
 
 class Door:
-    """Counts the connections of all ports of this process."""
+    """Counts the connections of all ports of this process, and those of each caller where `each` limits them."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, each: int | None = None) -> None:
+        self.most, self.each = most, most if each is None else each
         self.open = 0
+        self._of: Counter[str] = Counter()
+
+    def enter(self, source: str) -> str:
+        """Counts a connection; returns why there is no room for it, as a sentence, or nothing."""
+        self.open += 1
+        self._of[source] += 1
+        if self.open > self.most:
+            return f"{counted(self.most, 'connection')} are open here, and no more are taken"
+        if self._of[source] > self.each:
+            return f"{counted(self.each, 'connection')} of your address are open here, and no more are taken"
+        return ""
+
+    def leave(self, source: str) -> None:
+        """A connection that was counted has ended."""
+        self.open -= 1
+        self._of[source] -= 1
+        if not self._of[source]:
+            del self._of[source]
 
 
 class Runner(web.AppRunner):
@@ -98,31 +118,25 @@ class _Connection(web.RequestHandler):
     ) -> None:
         super().__init__(server, loop=loop, **options)
         self._door = door
-        self._counted = False
+        self._source: str | None = None
         self._begun = False
         self._head: asyncio.TimerHandle | None = None
         self._answer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._door.open += 1
-        self._counted = True
-        if self._door.open > self._door.most:
-            self._refuse(
-                Refusal(
-                    503,
-                    "too-many-connections",
-                    f"The gateway has {self._door.most} connections open and takes no more",
-                    "Close connections that are not used, then try again",
-                )
-            )
+        peer = transport.get_extra_info("peername")
+        self._source = source_of(str(peer[0])) if isinstance(peer, tuple) else ""
+        if problem := self._door.enter(self._source):
+            action = "Close connections that are not used, then try again"
+            self._refuse(Refusal(503, "too-many-connections", problem, action))
             return
         self._head = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._counted:
-            self._counted = False
-            self._door.open -= 1
+        if self._source is not None:
+            self._door.leave(self._source)
+            self._source = None
         for timer in (self._head, self._answer):
             if timer is not None:
                 timer.cancel()

@@ -7,6 +7,8 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from registry_tui.contracts.callers import source_of
+
 #: Refused sign-ins within `WINDOW` seconds, after which an address, or a name, has to wait.
 MOST_BY_ADDRESS, MOST_BY_USER = 20, 20
 WINDOW = 60.0
@@ -15,7 +17,7 @@ REMEMBERED = 10_000
 
 
 class Failures:
-    """Counts refused sign-ins in memory. Used from one event loop only."""
+    """Counts refused sign-ins in memory, of an IPv6 address those of its network. Used from one event loop only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,13 +33,15 @@ class Failures:
         """
         if self._mark(address, credential) in self._good:
             return 0.0
-        limits = [(("address", address), MOST_BY_ADDRESS)] + ([(("user", user), MOST_BY_USER)] if user else [])
+        limits = [(("address", source_of(address)), MOST_BY_ADDRESS)]
+        if user:
+            limits.append((("user", user), MOST_BY_USER))
         return max(self._wait_of(key, most) for key, most in limits)
 
     def failed(self, address: str, user: str, credential: str) -> None:
         """A sign-in was refused."""
         self._good.pop(self._mark(address, credential), None)
-        for key in (("address", address), *((("user", user),) if user else ())):
+        for key in (("address", source_of(address)), *((("user", user),) if user else ())):
             moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER)))
             moments.append(self._clock())
             self._failed.move_to_end(key)
@@ -54,7 +58,7 @@ class Failures:
 
     def slowed(self, address: str) -> int | None:
         """Another request has to wait: how many were not written down since the last that was; None: nor is this."""
-        now = self._clock()
+        now, address = self._clock(), source_of(address)
         last, unwritten = self._slowed.pop(address, (now - WINDOW, 0))
         due = now - last >= WINDOW
         self._slowed[address] = (now, 0) if due else (last, unwritten + 1)
@@ -70,4 +74,4 @@ class Failures:
 
     @staticmethod
     def _mark(address: str, credential: str) -> bytes:
-        return hashlib.sha256(f"{address}\n{credential}".encode(errors="surrogateescape")).digest()
+        return hashlib.sha256(f"{source_of(address)}\n{credential}".encode(errors="surrogateescape")).digest()

@@ -236,6 +236,9 @@ def _refusal(request: web.Request, refused: Refused) -> web.Response:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="registry-tui"'
     if refused.retry_after:
         answer.headers["Retry-After"] = str(refused.retry_after)
+    if request["principal"] is None or refusal.status == 401:
+        # Otherwise those without a token could hold every connection that there is.
+        answer.force_close()
     if request.raw_path.startswith("/mlflow/"):
         code = _MLFLOW_CODES.get(refusal.status, "INTERNAL_ERROR")
         message = f"{refusal.detail}. {refusal.action}"

@@ -15,15 +15,18 @@ from registry_tui.platform import listening
 from registry_tui.platform.listening import CannotListen, Listening
 from registry_tui.platform.server_certificate import certificate_of
 from registry_tui.service.core.context import Service
+from registry_tui.service.listening.entrance import Entrance
 from registry_tui.service.listening.front import Front
 from registry_tui.service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for a TLS handshake, and for requests under way at the end.
-HANDSHAKE_SECONDS, GRACE = 10.0, 5.0
-#: Connections at the same time.
-MOST = 1000
+#: Seconds for requests under way at the end.
+GRACE = 5.0
+#: Connections at the same time, of all and of one caller.
+MOST, MOST_EACH = 1000, 250
+#: TLS handshakes at the same time, of all and of one caller.
+HANDSHAKES, HANDSHAKES_EACH = 500, 100
 
 
 def chosen(service: Service) -> Listening | None:
@@ -80,15 +83,17 @@ class Listener:
 
     async def _serve(self) -> None:
         front = Front(self._service, tls=self._context is not None)
-        runner: web.AppRunner = Runner(front.application(), Door(min(MOST, allowed())), shutdown_timeout=GRACE)
+        room = allowed()
+        handshakes = min(HANDSHAKES, room // 2)
+        most = min(MOST, room - handshakes // 2)
+        runner: web.AppRunner = Runner(front.application(), Door(most, MOST_EACH), shutdown_timeout=GRACE)
         await runner.setup()
-        handshake = HANDSHAKE_SECONDS if self._context is not None else None
         assert runner.server is not None
-        server = await self._loop.create_server(
-            runner.server, sock=self._socket, ssl=self._context, ssl_handshake_timeout=handshake
-        )
+        entrance = Entrance(self._socket, self._context, Door(handshakes, HANDSHAKES_EACH), runner.server)
+        accepting = self._loop.create_task(entrance.accept())
         logger.info("listening on %s://%s", self._where.scheme, self._where.address)
         await self._stopping.wait()
-        server.close()
+        accepting.cancel()
+        await asyncio.wait([accepting])
         await runner.cleanup()
         await front.close()
