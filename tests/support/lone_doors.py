@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 from aiohttp import web
 from sqlalchemy import select
 
@@ -28,7 +29,9 @@ from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow
+from registry_tui.service.http.app import create_app
 from registry_tui.service.listening.listener import Listener
+from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
 from support.team import free_port
 
@@ -96,10 +99,10 @@ class LoneDoor:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(Routes((), keys).to_json())
 
-    def events(self, action: str = "access.refuse") -> list[EventRow]:
-        """The events of a kind, oldest first."""
+    def denials(self) -> list[EventRow]:
+        """The events about what was denied, oldest first."""
         with self.service.database.reading() as session:
-            return list(session.scalars(select(EventRow).where(EventRow.action == action).order_by(EventRow.id)))
+            return list(session.scalars(select(EventRow).where(EventRow.outcome == "denied").order_by(EventRow.id)))
 
     def connected(self, address: str = LOOPBACK) -> socket.socket:
         """A new connection from an address of this machine."""
@@ -126,6 +129,21 @@ def received(connection: socket.socket) -> bytes:
 async def echoed(request: web.Request) -> web.StreamResponse:
     """Answers with the length of the request's body."""
     return web.json_response({"bytes": len(await request.read())})
+
+
+def really(service: Service) -> Handler:
+    """The service's own answers, as it gives them at its socket."""
+    app = create_app(service, Background(service))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry-tui") as client:
+            found = await client.request(
+                request.method, request.raw_path, headers=list(request.headers.items()), content=await request.read()
+            )
+        kept = {name: value for name, value in found.headers.items() if name != "content-length"}
+        return web.Response(status=found.status_code, body=found.content, headers=kept)
+
+    return answer
 
 
 @contextmanager

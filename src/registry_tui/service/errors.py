@@ -34,6 +34,8 @@ class ServiceError(Exception):
     title = "It failed"
     #: Of the HTTP answer, beside those that every answer has.
     headers: Mapping[str, str] = {}
+    #: Whether an event was written about it.
+    recorded = False
 
     def __init__(self, detail: str, *, action: str | None = None, errors: Sequence[FieldProblem] = ()) -> None:
         super().__init__(detail)

@@ -14,6 +14,8 @@ from registry_tui.service.database.tables import EventRow, LogLineRow
 from registry_tui.service.errors import NotPermitted, ServiceError
 
 MAX_DETAIL = 2000
+#: Of an answer about whose refusal an event was written: the listener then writes none, and takes it out.
+RECORDED = "X-Registry-Recorded"
 
 
 def record(
@@ -89,6 +91,7 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
     except ServiceError as error:
         outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
         detail = "; ".join([error.detail, *(f"{each.field}: {each.message}" for each in error.errors)])
+        error.recorded = True
         raise
     except BaseException:
         outcome, detail = EventOutcome.FAILED, "An error of the service itself; see its log"

@@ -18,6 +18,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.base import FieldProblem, Problem
 from registry_tui.schemas.places import NAME_PATTERN
+from registry_tui.service.core import events
 from registry_tui.service.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -135,6 +136,11 @@ def install(app: FastAPI) -> None:
 
 def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
+    headers = dict(error.headers)
+    if error.status == 503:
+        headers["Retry-After"] = "2"
+    if error.recorded:
+        headers[events.RECORDED] = "true"
     return problem_response(
         status=error.status,
         code=error.code,
@@ -144,7 +150,7 @@ def _service_error(request: Request, error: Exception) -> Response:
         errors=error.errors,
         instance=request.url.path,
         request_id=request.state.request_id,
-        headers={**error.headers, **({"Retry-After": "2"} if error.status == 503 else {})},
+        headers=headers,
     )
 
 

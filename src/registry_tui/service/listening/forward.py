@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -15,6 +15,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.gateway.access import Refusal
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
+from registry_tui.service.core import events
 
 #: Seconds for a connection to a part, and for the next bytes of a caller's body.
 CONNECT_SECONDS, BODY_SECONDS = 5.0, 60.0
@@ -26,7 +27,9 @@ _ONE_HOP = frozenset(
 _OWN = frozenset({"host", "authorization", "cookie", "origin", "referer", "forwarded", "content-length"})
 _OWN_PREFIXES = ("x-registry-", "x-forwarded-", "sec-", "x-mlflow-acting")
 #: Of answers: the parts' own cookies and invitations to sign in are not for callers.
-_NOT_ANSWERED = frozenset({"set-cookie", "www-authenticate", "server", "date"})
+_NOT_ANSWERED = frozenset({"set-cookie", "www-authenticate", "server", "date", events.RECORDED.lower()})
+#: Learns an answer's status, and whether its part wrote an event, before the caller gets the answer.
+Heard = Callable[[int, bool], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Upstreams:
 
 
 async def forward(
-    request: web.Request, upstream: Upstream, headers: Mapping[str, str], largest: int | None = None
+    request: web.Request, upstream: Upstream, headers: Mapping[str, str], heard: Heard, largest: int | None = None
 ) -> web.StreamResponse:
-    """Sends a request on with `headers` of our own, and the answer back. Raises Refusal.
+    """Sends a request on with `headers` of our own, and the answer, of which `heard` learns, back. Raises Refusal.
 
     `largest`: bytes of a body; a larger one is refused.
     """
@@ -96,6 +99,7 @@ async def forward(
             "Try again in a moment; on its machine, see `registry-tui status`",
         ) from error
     async with answer:
+        await heard(answer.status, events.RECORDED in answer.headers)
         return await _answer(request, upstream, answer)
 
 

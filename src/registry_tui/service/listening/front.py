@@ -160,12 +160,14 @@ class Front:
     async def _answered(
         self, request: web.Request, upstream: Upstream, headers: dict[str, str], largest: int | None = None
     ) -> web.StreamResponse:
-        """The part's answer. The service itself writes events about what it refuses to change."""
-        answer = await forward(request, upstream, headers, largest)
-        if answer.status in _AUDITED and (upstream is not self._upstreams.service or request.method == "GET"):
-            refusal = Refusal(answer.status, "refused", f"The part {upstream.name} refused it", "")
-            await self._audit(request, Refused(refusal))
-        return answer
+        """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked."""
+
+        async def heard(status: int, recorded: bool) -> None:
+            if status in _AUDITED and not (recorded and upstream is self._upstreams.service):
+                refusal = Refusal(status, "refused", f"The part {upstream.name} refused it", "")
+                await self._audit(request, Refused(refusal))
+
+        return await forward(request, upstream, headers, heard, largest)
 
     async def _audit(self, request: web.Request, refused: Refused) -> None:
         what = f"{request.method} {_address(request)}"

@@ -1,0 +1,129 @@
+"""Events about what the listener's parts refuse: one for each refusal, whoever writes it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+
+from registry_tui.service.core import events
+from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, WorkspaceRow
+from support.lone_doors import LoneDoor, lone_door, really
+from support.platforms import wait_for
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[LoneDoor]:
+    with lone_door(tmp_path) as running:
+        yield running
+
+
+def refusing(status: int, *, recorded: bool = False) -> web.StreamResponse:
+    return web.json_response({}, status=status, headers={events.RECORDED: "true"} if recorded else {})
+
+
+def http(door: LoneDoor, name: str = "ada") -> httpx.Client:
+    headers = {"Authorization": f"Bearer {door.token(name)}"}
+    return httpx.Client(base_url=door.url, headers=headers, trust_env=False, timeout=30)
+
+
+@pytest.mark.parametrize("status", [401, 403, 413])
+def test_a_refusal_of_the_service_without_an_event_becomes_one(door: LoneDoor, status: int) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return refusing(status)
+
+    door.parts["service"].handler = refuse
+    with http(door) as client:
+        for method in METHODS:
+            assert client.request(method, "/api/v1/deployments").status_code == status
+    found = door.denials()
+    assert [each.actor for each in found] == ["ada"] * len(METHODS)
+    for method, each in zip(METHODS, found, strict=True):
+        assert (each.action, each.resource_name) == ("access.refuse", "127.0.0.1")
+        assert f"{status} refused at {method} /api/v1/deployments" in each.detail
+
+
+def test_a_refusal_of_which_the_service_wrote_an_event_gets_no_second_one(door: LoneDoor) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return refusing(403, recorded=True)
+
+    door.parts["service"].handler = refuse
+    with http(door) as client:
+        for method in METHODS:
+            answer = client.request(method, "/api/v1/registries")
+            assert answer.status_code == 403
+            assert events.RECORDED not in answer.headers
+    assert door.denials() == []
+
+
+def test_another_part_cannot_say_that_an_event_was_written(door: LoneDoor) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return refusing(403, recorded=True)
+
+    door.parts["mlflow"].handler = refuse
+    with http(door) as client:
+        answer = client.post("/mlflow/api/2.0/mlflow/experiments/create")
+    assert answer.status_code == 403 and events.RECORDED not in answer.headers
+    assert [each.action for each in door.denials()] == ["access.refuse"]
+
+
+def test_a_refusal_is_written_down_before_its_answer_is_passed_on(door: LoneDoor) -> None:
+    """So that no caller avoids it by hanging up."""
+    go_on = threading.Event()
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=403)
+        await answer.prepare(request)
+        await asyncio.to_thread(go_on.wait, 60)
+        return answer
+
+    door.parts["service"].handler = refuse
+    head = f"POST /api/v1/deployments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.token('ada')}\r\n\r\n"
+    try:
+        with door.connected() as connection:
+            connection.sendall(head.encode())
+            wait_for(door.denials, what="the event")
+    finally:
+        go_on.set()
+
+
+@pytest.fixture
+def project(door: LoneDoor) -> None:
+    """The project p of somebody else, in an environment of somebody else."""
+    of = {"id": "e", "name": "e", "crn": "crn:e", "cloud": "local", "raz_enabled": False}
+    rows = (
+        EnvironmentRow(**of, bucket="e-1", creator="eve", state="ready"),
+        WorkspaceRow(id="w", name="w", crn="crn:w", environment_id="e", creator="eve"),
+        ProjectRow(id="p", name="p", workspace_id="w", mlflow_workspace="w-p", creator="eve", state="ready"),
+    )
+    for row in rows:
+        with door.service.database.session() as session:
+            session.add(row)
+
+
+#: Requests of somebody without any role, and whether the listener has to write the event.
+REFUSED = {
+    "a user": ("PUT", "/api/v1/users/eve", {}, False),
+    "a deployment": ("POST", "/api/v1/deployments", {"name": "d", "project": "p", "model": "m", "version": 1}, True),
+    "tokens": ("GET", "/api/v1/users/eve/tokens", None, True),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_each_refusal_of_the_real_service_is_one_event(door: LoneDoor, project: None, name: str) -> None:
+    method, path, body, by_the_listener = REFUSED[name]
+    door.parts["service"].handler = really(door.service)
+    with http(door) as client:
+        answer = client.request(method, path, json=body)
+    assert answer.status_code == 403, answer.text
+    assert events.RECORDED not in answer.headers
+    [event] = door.denials()
+    assert (event.actor, event.action == "access.refuse") == ("ada", by_the_listener)
+    assert event.request_id == answer.headers["X-Request-ID"]
