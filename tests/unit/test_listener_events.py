@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import httpx
 import pytest
 from aiohttp import web
 
-from registry_tui.service.core import events
+from registry_tui.contracts.api_keys import new_key
+from registry_tui.contracts.gateway_routes import Key
+from registry_tui.service.core import events, identity
 from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, WorkspaceRow
 from support.lone_doors import LoneDoor, lone_door, really
 from support.platforms import wait_for
@@ -92,6 +95,45 @@ def test_a_refusal_is_written_down_before_its_answer_is_passed_on(door: LoneDoor
             wait_for(door.denials, what="the event")
     finally:
         go_on.set()
+
+
+def key_of(door: LoneDoor, user: str) -> str:
+    """A published API key of a user."""
+    identity.ensure_user(door.service, user)
+    id_, key, sha256 = new_key()
+    door.keys(Key(id_, sha256, user, 4e9))
+    return key
+
+
+@pytest.mark.parametrize("path", ["/model", "/endpoints/x/invocations"])
+@pytest.mark.parametrize("kind", ["key", "token"])
+def test_the_caller_of_a_deployment_is_named(
+    door: LoneDoor, caplog: pytest.LogCaptureFixture, path: str, kind: str
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return refusing(403)
+
+    door.parts["gateway"].handler = refuse
+    secret = key_of(door, "bob") if kind == "key" else door.token("bob")
+    with caplog.at_level(logging.INFO), httpx.Client(base_url=door.url, trust_env=False, timeout=30) as client:
+        assert client.post(path, headers={"Authorization": f"Bearer {secret}"}, json={}).status_code == 403
+        assert client.post(path, json={}).status_code == 401
+    known, unknown = door.denials()
+    assert (known.actor, known.actor_crn) == ("bob", identity.ensure_user(door.service, "bob").crn)
+    assert (unknown.actor, unknown.actor_crn) == ("(not signed in)", "")
+    assert [line for line in caplog.messages if path in line and line.endswith(" as bob")]
+
+
+@pytest.mark.parametrize(("part", "path"), [("gateway", "/model"), ("mlflow", "/mlflow/api/2.0/x")])
+@pytest.mark.parametrize("status", [413, 429])
+def test_a_part_with_too_much_to_do_refuses_nobody_access(door: LoneDoor, part: str, path: str, status: int) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return refusing(status)
+
+    door.parts[part].handler = refuse
+    with http(door) as client:
+        assert client.post(path, json={}).status_code == status
+    assert door.denials() == []
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ _MLFLOW_CODES = {
     429: "REQUEST_LIMIT_EXCEEDED",
     503: "TEMPORARILY_UNAVAILABLE",
 }
-#: Statuses of refusals that become events.
-_AUDITED = (401, 403, 413, 429)
+#: Statuses of refusals that become events; of MLflow and deployments, others are about load, not about access.
+_AUDITED, _AUDITED_OF_OTHERS = (401, 403, 413, 429), (401, 403)
 _MISTAKE = Refusal(
     500,
     "internal-error",
@@ -136,9 +136,10 @@ class Front:
         address, request_id = request.remote or "", request["request_id"]
         headers = {"X-Request-ID": request_id}
         if path == "/model" or path.startswith("/endpoints/"):
-            key = await self.sign_in.caller(authorization, address, request_id)
-            if key is not None:
-                headers["Authorization"] = f"Bearer {key.secret}"
+            principal, credential = await self.sign_in.caller(authorization, address, request_id)
+            request["principal"] = principal
+            if credential.is_key:
+                headers["Authorization"] = f"Bearer {credential.secret}"
             return await self._answered(request, self._upstreams.gateway, headers)
         principal, credential = await self.sign_in.person(authorization, address, request_id)
         request["principal"] = principal
@@ -163,7 +164,8 @@ class Front:
         """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked."""
 
         async def heard(status: int, recorded: bool) -> None:
-            if status in _AUDITED and not (recorded and upstream is self._upstreams.service):
+            by_service = upstream is self._upstreams.service
+            if status in (_AUDITED if by_service else _AUDITED_OF_OTHERS) and not (by_service and recorded):
                 refusal = Refusal(status, "refused", f"The part {upstream.name} refused it", "")
                 await self._audit(request, Refused(refusal))
 

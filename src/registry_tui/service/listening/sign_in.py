@@ -16,6 +16,7 @@ from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.access import tokens
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import ServiceError
 from registry_tui.service.listening.failures import Failures
 
@@ -38,6 +39,11 @@ class Credential:
         """The account that refused sign-ins count for: the user's name, else the ID of the token or key."""
         prefix, _, rest = self.secret.partition("_")
         return self.user or (rest.partition("_")[0][:64] if prefix in (PREFIX, TOKEN_PREFIX) else "")
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is looked for among the API keys: all but people's tokens are."""
+        return not self.secret.startswith(f"{TOKEN_PREFIX}_")
 
 
 class Refused(Exception):
@@ -92,21 +98,18 @@ class SignIn:
         self.failures.succeeded(address, credential.secret)
         return principal, credential
 
-    async def caller(self, authorization: str | None, address: str, request_id: str) -> Credential | None:
-        """The API key of a caller of deployments; None for a person with a token, who needs no key where none is asked.
-
-        Raises Refused.
-        """
+    async def caller(self, authorization: str | None, address: str, request_id: str) -> tuple[Principal, Credential]:
+        """Who calls a deployment, with their API key, or with a token where no key is asked for. Raises Refused."""
         credential = self._credential(authorization, address)
-        if credential.secret.startswith(f"{TOKEN_PREFIX}_"):
-            await self.person(authorization, address, request_id)
-            return None
+        if not credential.is_key:
+            return await self.person(authorization, address, request_id)
         try:
-            api_keys.authenticate(self._routes.current(), f"Bearer {credential.secret}")
+            key = api_keys.authenticate(self._routes.current(), f"Bearer {credential.secret}")
         except Refusal as refusal:
             raise self._failed(refusal, address, credential) from refusal
         self.failures.succeeded(address, credential.secret)
-        return credential
+        # Only an event needs the CRN, and looks it up: calls are many.
+        return Principal(key.user, "", request_id), credential
 
     def _credential(self, authorization: str | None, address: str) -> Credential:
         try:
@@ -146,17 +149,24 @@ class SignIn:
                 return
             more = f"; {unwritten} more before" if unwritten else ""
         try:
-            await asyncio.to_thread(
-                events.record,
-                self._service,
-                principal,
-                action="access.refuse",
-                resource=Resource("access", "", address),
-                outcome=EventOutcome.DENIED,
-                detail=f"{refusal.status} {refusal.code} at {what}: {refusal.detail}{more}",
-            )
+            detail = f"{refusal.status} {refusal.code} at {what}: {refusal.detail}{more}"
+            await asyncio.to_thread(self._record, principal, address, detail)
         except Exception:
             logger.exception("the refusal of request %s was not recorded", request_id)
+
+    def _record(self, principal: Principal, address: str, detail: str) -> None:
+        if not principal.crn and principal.name != NOBODY.name:
+            with self._service.database.reading() as session:
+                user = session.get(UserRow, principal.name)
+            principal = replace(principal, crn=user.crn if user is not None else "")
+        events.record(
+            self._service,
+            principal,
+            action="access.refuse",
+            resource=Resource("access", "", address),
+            outcome=EventOutcome.DENIED,
+            detail=detail,
+        )
 
 
 def _unauthorized(code: str, detail: str, action: str = LOGIN) -> Refusal:
