@@ -19,6 +19,8 @@ from registry_tui.service.core import events
 
 #: Seconds for a connection to a part, and for the next bytes of a caller's body.
 CONNECT_SECONDS, BODY_SECONDS = 5.0, 60.0
+#: Seconds that an idle connection to a part is kept: MLflow's server ends its own after 5.
+KEPT_SECONDS = 4.0
 #: Headers about one connection (RFC 9110, 7.6.1), and those that only this process may send to the parts.
 _ONE_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"}
@@ -52,9 +54,11 @@ class Upstreams:
             "cookie_jar": aiohttp.DummyCookieJar(),
             "skip_auto_headers": ("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         }
-        socket = aiohttp.UnixConnector(path=str(home.service_socket), limit=0)
+        kept = {"limit": 0, "keepalive_timeout": KEPT_SECONDS}
+        socket = aiohttp.UnixConnector(path=str(home.service_socket), **kept)  # type: ignore[arg-type]
+        network = aiohttp.TCPConnector(**kept)  # type: ignore[arg-type]
         self._local = aiohttp.ClientSession(connector=socket, **options)  # type: ignore[arg-type]
-        self._network = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), **options)  # type: ignore[arg-type]
+        self._network = aiohttp.ClientSession(connector=network, **options)  # type: ignore[arg-type]
         self.service = Upstream("service", "http://registry-tui", "", self._local)
         self.mlflow = Upstream("mlflow", ports.mlflow_url, "/mlflow", self._network)
         self.gateway = Upstream("gateway", ports.gateway_url, "", self._network)
