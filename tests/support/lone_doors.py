@@ -67,10 +67,8 @@ class PlayedAccess:
     def __init__(self) -> None:
         self.ensure: Callable[[str], None] = lambda name: None
 
-    def ensure_user(self, name: str) -> None:
+    def usable_password(self, name: str) -> str:
         self.ensure(name)
-
-    def password(self, name: str) -> str:
         return f"password of {name}"
 
 

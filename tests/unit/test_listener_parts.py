@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -53,3 +55,24 @@ def test_a_request_does_not_go_to_a_connection_that_was_idle_for_long(
         door.parts[part].handler = answer
         assert client.post(PATHS[part]).status_code != 503
         wait_for(lambda: connections[0].is_closing(), what="the listener to end its idle connection")
+
+
+def test_an_mlflow_server_that_hangs_holds_up_no_other_door(door: LoneDoor) -> None:
+    go_on, waiting = threading.Event(), threading.Semaphore(0)
+
+    def hang(name: str) -> None:
+        waiting.release()
+        go_on.wait(120)
+
+    door.access.ensure = hang
+    head = f"GET /mlflow/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.token('ada')}\r\n\r\n".encode()
+    try:
+        with ExitStack() as stack, http(door) as client:
+            for _ in range(100):
+                stack.enter_context(door.connected()).sendall(head)
+            assert waiting.acquire(timeout=30)
+            for path in (PATHS["service"], PATHS["gateway"]):
+                assert client.get(path).status_code == 200
+            assert httpx.get(f"{door.url}/api/v1/x", trust_env=False, timeout=30).status_code == 401
+    finally:
+        go_on.set()

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +49,9 @@ _MISTAKE = Refusal(
     "See `registry-tui logs service` for this request's ID",
 )
 
+#: Accounts at MLflow's server that are made at the same time.
+ACCOUNT_THREADS = 8
+
 #: For every answer; a page of a part may have a policy of its own for its contents.
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -67,6 +71,8 @@ class Front:
         self._tls = tls
         self.sign_in = SignIn(service)
         self._upstreams = Upstreams(service.home, service.ports)
+        # Threads of their own: MLflow's server may take long to answer, and tokens are checked in the others.
+        self._accounts = ThreadPoolExecutor(ACCOUNT_THREADS, thread_name_prefix="accounts")
 
     def application(self) -> web.Application:
         """The web application."""
@@ -76,7 +82,8 @@ class Front:
         return app
 
     async def close(self) -> None:
-        """Closes the connections to the parts."""
+        """Closes the connections to the parts, and waits for no account that is being made."""
+        self._accounts.shutdown(wait=False, cancel_futures=True)
         await self._upstreams.close()
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -179,7 +186,8 @@ class Front:
     async def _mlflow_credentials(self, principal: Principal) -> str:
         """The person's own account at MLflow's server, which is made when it is missing. Raises Refusal."""
         try:
-            password = await asyncio.to_thread(self._service.access.usable_password, principal.name)
+            loop = asyncio.get_running_loop()
+            password = await loop.run_in_executor(self._accounts, self._service.access.usable_password, principal.name)
         except ServiceError as error:
             raise Refusal(error.status, error.code, error.detail, error.action or "Try again in a moment") from error
         return f"Basic {base64.b64encode(f'{principal.name}:{password}'.encode()).decode()}"
