@@ -16,6 +16,7 @@ from registry_tui.contracts.api_keys import new_key
 from registry_tui.contracts.gateway_routes import Key
 from registry_tui.service.core import events, identity
 from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.listening.failures import MOST_BY_ADDRESS
 from support.lone_doors import LoneDoor, lone_door, really
 from support.platforms import wait_for
 
@@ -95,6 +96,22 @@ def test_a_refusal_is_written_down_before_its_answer_is_passed_on(door: LoneDoor
             wait_for(door.denials, what="the event")
     finally:
         go_on.set()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "null"}], ids=["no token", "another page"])
+def test_requests_that_guess_nothing_lock_nobody_out_and_become_few_events(
+    door: LoneDoor, headers: dict[str, str]
+) -> None:
+    """A health probe behind the proxy that everybody comes through."""
+    token = door.token("ada")
+    with httpx.Client(base_url=door.url, trust_env=False, timeout=30) as client:
+        answers = [client.get("/api/v1/health", headers=headers) for _ in range(2 * MOST_BY_ADDRESS)]
+        assert {answer.status_code for answer in answers} == {403 if headers else 401}
+        assert client.get("/api/v1/x", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        assert client.get("/api/v1/x", headers={"Authorization": "Bearer rt_0_wrong"}).status_code == 401
+    found = door.denials()
+    assert [each.actor for each in found] == ["(not signed in)"] * (MOST_BY_ADDRESS + 2)
+    assert "token-unknown" in found[-1].detail
 
 
 def key_of(door: LoneDoor, user: str) -> str:

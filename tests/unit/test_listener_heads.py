@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from registry_tui.gateway import connections, problems
+from registry_tui.service.listening import forward
 from support.lone_doors import LoneDoor, lone_door
 
 DOORS = ("/api/v1/user", "/mlflow/api/2.0/mlflow/experiments/search", "/endpoints/x/ping", "/model")
@@ -115,3 +117,18 @@ def test_a_body_that_waits_to_be_asked_for_is_asked_for(door: LoneDoor, token: s
 def test_text_in_utf_8_passes(door: LoneDoor, token: str) -> None:
     more = (f"Authorization: Bearer {token}".encode(), "X-Note: café".encode())
     assert door.raw(head(b"/api/v1/%C3%A9?a=%ff", b"127.0.0.1", *more))[0] == 200
+
+
+def test_a_body_that_does_not_come_is_explained_to_mlflows_clients(
+    door: LoneDoor, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "BODY_SECONDS", 0.1)
+    more = (f"Authorization: Bearer {token}".encode(), b"Content-Length: 5")
+    status, answer = door.raw(head(b"/mlflow/api/2.0/x", b"127.0.0.1", *more).replace(b"GET", b"POST"))
+    assert (status, code(answer)) == (408, "BAD_REQUEST")
+
+
+def test_a_mistake_of_the_listener_names_the_service() -> None:
+    assert connections.Door(1, part="service").part == "service"
+    assert "logs service" in problems.mistake("service").action
+    assert "logs gateway" in problems.mistake().action

@@ -45,7 +45,9 @@ def allowed() -> int:
 class Door:
     """Counts the connections of all ports of this process, and those of each caller where `each` limits them."""
 
-    def __init__(self, most: int, each: int | None = None) -> None:
+    def __init__(self, most: int, each: int | None = None, *, part: str = "gateway") -> None:
+        """`part` answers there; its log tells of mistakes."""
+        self.part = part
         self.most, self.each = most, most if each is None else each
         self.open = 0
         self._of: Counter[str] = Counter()
@@ -210,7 +212,7 @@ class _Connection(web.RequestHandler):
                 "Shorten the address and the headers",
             )
         elif status >= 500:
-            refusal = problems.mistake()
+            refusal = problems.mistake(self._door.part)
         else:
             refusal = Refusal(
                 400,

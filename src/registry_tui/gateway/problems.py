@@ -93,13 +93,13 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     return answer
 
 
-def mistake() -> Refusal:
-    """An error of the gateway itself."""
+def mistake(part: str = "gateway") -> Refusal:
+    """An error of a part itself."""
     return Refusal(
         500,
         "internal-error",
-        "The gateway made a mistake with this request",
-        "See `registry-tui logs gateway` for this request's ID",
+        f"The {part} made a mistake with this request",
+        f"See `registry-tui logs {part}` for this request's ID",
     )
 
 

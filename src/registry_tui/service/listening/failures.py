@@ -42,11 +42,7 @@ class Failures:
         """A sign-in was refused."""
         self._good.pop(self._mark(address, credential), None)
         for key in (("address", source_of(address)), *((("user", user),) if user else ())):
-            moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER)))
-            moments.append(self._clock())
-            self._failed.move_to_end(key)
-        while len(self._failed) > REMEMBERED:
-            self._failed.popitem(last=False)
+            self._count(key)
 
     def succeeded(self, address: str, credential: str) -> None:
         """A sign-in was good."""
@@ -56,8 +52,15 @@ class Failures:
         while len(self._good) > REMEMBERED:
             self._good.popitem(last=False)
 
+    def unnamed(self, address: str) -> bool:
+        """A request of nobody that guesses nothing: whether there were so many that not each is written down."""
+        key = ("unnamed", source_of(address))
+        often = self._wait_of(key, MOST_BY_ADDRESS) > 0
+        self._count(key)
+        return often
+
     def slowed(self, address: str) -> int | None:
-        """Another request has to wait: how many were not written down since the last that was; None: nor is this."""
+        """One more of many refusals: how many were not written down since the last that was; None: nor is this."""
         now, address = self._clock(), source_of(address)
         last, unwritten = self._slowed.pop(address, (now - WINDOW, 0))
         due = now - last >= WINDOW
@@ -65,6 +68,13 @@ class Failures:
         while len(self._slowed) > REMEMBERED:
             self._slowed.popitem(last=False)
         return unwritten if due else None
+
+    def _count(self, key: tuple[str, str]) -> None:
+        moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER)))
+        moments.append(self._clock())
+        self._failed.move_to_end(key)
+        while len(self._failed) > REMEMBERED:
+            self._failed.popitem(last=False)
 
     def _wait_of(self, key: tuple[str, str], most: int) -> float:
         moments = self._failed.get(key, deque())

@@ -36,6 +36,7 @@ _MLFLOW_CODES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "ENDPOINT_NOT_FOUND",
+    408: "BAD_REQUEST",
     413: "BAD_REQUEST",
     429: "REQUEST_LIMIT_EXCEEDED",
     503: "TEMPORARILY_UNAVAILABLE",
@@ -126,7 +127,9 @@ class Front:
             return _refusal(request, refused)
         except Refusal as refusal:
             if refusal.status in _AUDITED:
-                await self._audit(request, Refused(refusal))
+                unnamed = request["principal"] is None
+                often = unnamed and self.sign_in.failures.unnamed(request.remote or "")
+                await self._audit(request, Refused(refusal, often=often))
             return _refusal(request, Refused(refusal))
         except (web.HTTPException, ConnectionError):
             raise

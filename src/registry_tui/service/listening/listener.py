@@ -86,7 +86,8 @@ class Listener:
         room = allowed()
         handshakes = min(HANDSHAKES, room // 2)
         most = min(MOST, room - handshakes // 2)
-        runner: web.AppRunner = Runner(front.application(), Door(most, MOST_EACH), shutdown_timeout=GRACE)
+        door = Door(most, MOST_EACH, part="service")
+        runner: web.AppRunner = Runner(front.application(), door, shutdown_timeout=GRACE)
         await runner.setup()
         assert runner.server is not None
         entrance = Entrance(self._socket, self._context, Door(handshakes, HANDSHAKES_EACH), runner.server)

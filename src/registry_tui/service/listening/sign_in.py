@@ -47,11 +47,14 @@ class Credential:
 
 
 class Refused(Exception):
-    """A request that is not let in, and the seconds until it may be sent again; 0: at once."""
+    """A request that is not let in, and the seconds until it may be sent again; 0: at once.
 
-    def __init__(self, refusal: Refusal, retry_after: int = 0) -> None:
+    `often`: there were many like it from its address, so that not each becomes an event.
+    """
+
+    def __init__(self, refusal: Refusal, retry_after: int = 0, *, often: bool = False) -> None:
         super().__init__(refusal.detail)
-        self.refusal, self.retry_after = refusal, retry_after
+        self.refusal, self.retry_after, self.often = refusal, retry_after, often or refusal.status == 429
 
 
 def credential_of(authorization: str | None) -> Credential:
@@ -59,7 +62,7 @@ def credential_of(authorization: str | None) -> Credential:
     scheme, _, given = (authorization or "").strip().partition(" ")
     given = given.strip()
     if not authorization:
-        raise _unauthorized("token-missing", "This address needs a token, and the request has none")
+        raise _missing()
     if scheme.lower() == "bearer" and given:
         return Credential(given)
     if scheme.lower() == "basic":
@@ -112,6 +115,9 @@ class SignIn:
         return Principal(key.user, "", request_id), credential
 
     def _credential(self, authorization: str | None, address: str) -> Credential:
+        if not authorization:
+            # A health probe, say: it guesses nothing, and others behind the same proxy must not wait for it.
+            raise Refused(_missing(), often=self.failures.unnamed(address))
         try:
             credential = credential_of(authorization)
         except Refusal as refusal:
@@ -139,11 +145,11 @@ class SignIn:
     async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
         """Writes an event about a refusal. Where that cannot be written, the refusal stands all the same.
 
-        Of those with 429, one event a minute and address says how many there were.
+        Of those that are many, one event a minute and address says how many there were.
         """
         principal = replace(who, request_id=request_id)
         refusal, more = refused.refusal, ""
-        if refusal.status == 429:
+        if refused.often:
             unwritten = self.failures.slowed(address)
             if unwritten is None:
                 return
@@ -167,6 +173,10 @@ class SignIn:
             outcome=EventOutcome.DENIED,
             detail=detail,
         )
+
+
+def _missing() -> Refusal:
+    return _unauthorized("token-missing", "This address needs a token, and the request has none")
 
 
 def _unauthorized(code: str, detail: str, action: str = LOGIN) -> Refusal:
