@@ -50,7 +50,7 @@ def call(served: Gateways, content: bytes = b"1", **headers: str) -> httpx.Respo
 
 
 def head(length: object, *more: str) -> bytes:
-    lines = ["POST /endpoints/access-key/invocations HTTP/1.1", "Host: x", f"Content-Length: {length}", *more]
+    lines = ["POST /endpoints/access-key/invocations HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *more]
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
 
 
@@ -291,12 +291,12 @@ def test_a_body_nested_too_deeply_is_refused(served: Gateways, field: str) -> No
 # -- malformed requests -----------------------------------------------------------------------------------------
 
 KEY = b"rtk_0123456789ab_topsecret"
-LINE = b"POST /endpoints/access-key/invocations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY + b"\r\n"
+LINE = b"POST /endpoints/access-key/invocations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + KEY + b"\r\n"
 MALFORMED = {
     "no request": KEY + b"\r\n\r\n",
     "bytes": bytes(range(256)) + KEY + b"\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + KEY + b"\r\n\r\n",
-    "NUL in the address": b"POST /endpoints/" + KEY + b"\x00/invocations HTTP/1.1\r\nHost: x\r\n\r\n",
+    "NUL in the address": b"POST /endpoints/" + KEY + b"\x00/invocations HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "NUL in a header": LINE + b"X: " + KEY + b"\x00\r\n\r\n",
     "NUL in a name": LINE + b"X\x00" + KEY + b": 1\r\n\r\n",
     "no colon": LINE + KEY + b"\r\n\r\n",
@@ -310,16 +310,16 @@ MALFORMED = {
     "negative chunk": LINE + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + KEY + b"\r\n",
     "unknown transfer": LINE + b"Transfer-Encoding: " + KEY + b"\r\n\r\n",
     "long header": LINE + b"X: " + KEY * 5000 + b"\r\n\r\n",
-    "long address": b"POST /endpoints/" + KEY * 5000 + b"/invocations HTTP/1.1\r\nHost: x\r\n\r\n",
+    "long address": b"POST /endpoints/" + KEY * 5000 + b"/invocations HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "many headers": LINE + b"".join(b"X-%d: " % n + KEY + b"\r\n" for n in range(500)) + b"\r\n",
-    "bad version": b"POST /endpoints/" + KEY + b"/invocations HTTP/9.9\r\nHost: x\r\n\r\n",
-    "bad method": b"P@ST /endpoints/" + KEY + b"/invocations HTTP/1.1\r\nHost: x\r\n\r\n",
-    "bad address": b"GET http://[" + KEY + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "bad version": b"POST /endpoints/" + KEY + b"/invocations HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "bad method": b"P@ST /endpoints/" + KEY + b"/invocations HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "bad address": b"GET http://[" + KEY + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "bad percent": b"GET /endpoints/%zz" + KEY + b"/ping?%ff=%00 HTTP/1.1\r\nConnection: close\r\n\r\n",
     "bytes in a type": LINE + b"Content-Type: application/\xff" + KEY + b"\r\nConnection: close\r\n\r\n",
     "bytes in an ID": b"GET /endpoints/" + KEY + b"/ping HTTP/1.1\r\nX-Request-ID: \xff\r\nConnection: close\r\n\r\n",
     "unknown expectation": LINE + b"Expect: " + KEY + b"\xff\r\n\r\n",
-    "second request": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + KEY + b"\r\n\r\n",
+    "second request": b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + KEY + b"\r\n\r\n",
 }
 
 
@@ -373,7 +373,7 @@ def test_a_connection_without_a_request_is_closed_without_an_answer(served: Gate
 
 
 def test_kept_connections_outlive_the_time_of_a_head(served: Gateways) -> None:
-    request = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
     with socket.create_connection((LOOPBACK, served.ports.gateway), timeout=30) as connection:
         connection.sendall(request + b"\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")

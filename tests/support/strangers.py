@@ -114,6 +114,7 @@ def pages(port: int) -> dict[str, dict[str, str]]:
         "rebinding": {"Host": "evil.example"},
         "rebinding with the port": {"Host": f"evil.example:{port}"},
         "a name that begins like this machine": {"Host": f"{LOOPBACK}.evil.example:{port}"},
+        "rebinding of a name without a dot": {"Host": f"evil:{port}"},
         "another origin": {"Origin": "https://evil.example"},
         "a frame without an origin": {"Origin": "null"},
         "another port of this machine": {"Origin": f"http://{LOOPBACK}:1"},

@@ -10,21 +10,30 @@ from registry_tui.contracts import web_pages
 HERE = "127.0.0.1:8080"
 
 
-def problem(method: str = "GET", hosts: tuple[str, ...] = (), **headers: str) -> str | None:
+def problem(method: str = "GET", hosts: tuple[str, ...] = (), *, on_socket: bool = False, **headers: str) -> str | None:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web_pages.problem(method, Headers(named), hosts)
+    return web_pages.problem(method, Headers(named), hosts, on_socket=on_socket)
 
 
 @pytest.mark.parametrize(
     "host",
     [
         *(HERE, "127.0.0.1", "127.8.8.8:1", "localhost", "LOCALHOST:80", "localhost.", "[::1]:80", "[::1]"),
-        *("app.localhost:80", "registry-tui", "service", ""),
+        *("app.localhost:80", ""),
     ],
 )
 def test_this_machines_names_are_let_in(host: str) -> None:
     assert problem(host=host) is None
     assert problem("POST", host=host) is None
+    assert problem(host=host, on_socket=True) is None
+
+
+@pytest.mark.parametrize("host", ["registry-tui", "service", "x"])
+def test_any_word_may_stand_before_a_socket_but_not_before_a_port(host: str) -> None:
+    assert problem(host=host, on_socket=True) is None
+    assert problem(host=host) is not None
+    assert problem(host=host, hosts=(host,)) is None
+    assert problem(host=f"{host}:8080", on_socket=True) is not None, "a browser, where somebody forwards the socket"
 
 
 @pytest.mark.parametrize(
@@ -33,11 +42,12 @@ def test_this_machines_names_are_let_in(host: str) -> None:
         *("evil.example", "evil.example:8080", "evil.example.", "127.0.0.1.evil.example", "localhost.evil.example"),
         *("127.0.0.1@evil.example", "evil.example@127.0.0.1", "evil.example#127.0.0.1", "evil.example/127.0.0.1"),
         *("10.0.0.1", "[2001:db8::1]", "0.0.0.0", "127.0.0.1:x", "127.0.0.1:80:80", "[::1", "::1", ":80", "."),
-        *("evil.localhost.example", "2130706433.example", "\xffvil.example"),
+        *("evil.localhost.example", "2130706433.example", "\xffvil.example", "evil:80", "evillocalhost:80"),
     ],
 )
 def test_other_names_are_refused(host: str) -> None:
     assert problem(host=host) is not None
+    assert problem(host=host, on_socket=True) is not None
 
 
 def test_names_that_the_settings_add_are_let_in() -> None:

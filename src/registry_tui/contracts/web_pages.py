@@ -28,13 +28,14 @@ class Headers(Protocol):
         """The header's value; None without it."""
 
 
-def problem(method: str, headers: Headers, hosts: Collection[str] = ()) -> str | None:
+def problem(method: str, headers: Headers, hosts: Collection[str] = (), *, on_socket: bool = False) -> str | None:
     """Why a request is refused as one of a foreign page, as a sentence; None for all others.
 
-    `hosts` are names under which the port is known besides this machine's own.
+    `hosts` are names under which the port is known besides this machine's own. `on_socket`: it is a unix socket, before
+    which programs put any word as a host.
     """
     host, origin, site = headers.get("Host"), headers.get("Origin"), headers.get("Sec-Fetch-Site")
-    if host and not _is_here(host, hosts):
+    if host and not (_is_here(host, hosts) or (on_socket and _is_word(host))):
         return f"The host {host[:100]!r} does not belong to this machine"
     if origin is not None and not _same(origin, host):
         return f"Pages of {origin[:100]!r} may not use this address"
@@ -51,10 +52,9 @@ def is_simple(content_type: str) -> bool:
 
 
 def _is_here(host: str, hosts: Collection[str]) -> bool:
-    """Whether a `Host` header names this machine.
+    """Whether a `Host` header names this machine. Browsers ask no name server for names below localhost.
 
-    A name without a dot is one that a person gave, such as a placeholder before a unix socket: no public name resolves
-    like that, so no page has it.
+    Other names without a dot do not: a page of a network where they are given out can have one.
     """
     name = _name(host)
     if name is None:
@@ -64,7 +64,12 @@ def _is_here(host: str, hosts: Collection[str]) -> bool:
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return "." not in name.removesuffix(".localhost")
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _is_word(host: str) -> bool:
+    """Whether a `Host` header is one word: browsers add the port at which a forwarded socket is reached."""
+    return "." not in host and ":" not in host and _name(host) is not None
 
 
 def _name(host: str) -> str | None:

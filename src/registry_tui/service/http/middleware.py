@@ -106,7 +106,7 @@ class RequestMiddleware:
 
 def _refusal(scope: Scope, headers: Headers, request_id: str) -> Response | None:
     """The answer to what a web page of another site could send."""
-    if (problem := web_pages.problem(scope["method"], headers)) is not None:
+    if (problem := web_pages.problem(scope["method"], headers, on_socket=True)) is not None:
         return foreign_page(problem, scope["path"], request_id)
     if scope["method"] not in ("GET", "HEAD") and web_pages.is_simple(content_type := headers.get("content-type", "")):
         return wrong_type(content_type, scope["path"], request_id)
