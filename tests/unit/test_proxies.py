@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,10 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from registry_tui.cli.main import app
+from registry_tui.client import tls
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import ServiceUnavailable
-from registry_tui.platform import contexts
+from registry_tui.client.errors import ServiceUnavailable, UntrustedCertificate
+from registry_tui.platform import contexts, server_certificate
 from registry_tui.platform.contexts import Context
+from registry_tui.platform.listening import fingerprint, server_context
 from registry_tui.schemas.places import ProjectCredentials
 
 TOKEN = "rt_1_secret"
@@ -113,3 +117,87 @@ def test_exports_keep_what_can_be_read_from_the_proxy(
     for name in ("NO_PROXY", "no_proxy"):
         assert {"127.0.0.9", "127.0.0.1"} <= set(exports[name].split(","))
     assert proxy.requests == []
+
+
+# -- signing in ----------------------------------------------------------------------------------------------
+
+
+class Tunnels:
+    """A proxy that leads to one service, whatever name is asked for, and that service, which reads what comes."""
+
+    def __init__(self, folder: Path) -> None:
+        made, key = server_certificate.make(["models.test"])
+        self.pinned = folder / "c.pem"
+        self.pinned.write_text(made)
+        (folder / "k.pem").write_text(key)
+        self.context = server_context(self.pinned, folder / "k.pem")
+        self.asked: list[bytes] = []
+        self.read: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head and (part := connection.recv(65_536)):
+                    head += part
+                self.asked.append(head.partition(b"\r\n")[0])
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                with suppress(OSError), self.context.wrap_socket(connection, server_side=True) as secured:
+                    self.read.append(secured.recv(65_536))
+
+    def close(self) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join(10)
+
+
+@pytest.fixture
+def tunnels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tunnels]:
+    running = Tunnels(tmp_path)
+    for name in (*PROXY_VARIABLES, "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", running.url)
+    yield running
+    running.close()
+
+
+def test_the_certificate_is_looked_at_through_the_proxy_that_the_token_will_go_through(tunnels: Tunnels) -> None:
+    url = "https://models.test:8443"
+    assert tls.fingerprint(tls.certificate_of(url)) == fingerprint(tunnels.pinned)
+    tls.check(url, str(tunnels.pinned))
+    with pytest.raises(UntrustedCertificate, match="not signed by anybody"):
+        tls.check(url)
+    with pytest.raises(UntrustedCertificate, match=r"for other names than other\.test"):
+        tls.check("https://other.test", str(tunnels.pinned))
+    assert tunnels.asked == [b"CONNECT models.test:8443 HTTP/1.1"] * 3 + [b"CONNECT other.test:443 HTTP/1.1"]
+    assert b"".join(tunnels.read) == b"", "no request is sent before the certificate is trusted"
+
+
+def test_a_service_that_is_excepted_from_the_proxy_is_asked_directly(
+    tunnels: Tunnels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "models.test")
+    with pytest.raises(ServiceUnavailable, match="does not answer"):
+        tls.certificate_of("https://models.test:8443")
+    assert tunnels.asked == []
+
+
+def test_a_proxy_that_leads_nowhere_is_named(proxy: Heard) -> None:
+    with pytest.raises(ServiceUnavailable, match="The proxy of this shell") as caught:
+        tls.certificate_of("https://models.test:8443")
+    assert "HTTPS_PROXY" in (caught.value.action or "")
+
+
+def test_an_address_without_tls_says_so(service: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ServiceUnavailable, match="does not speak TLS"):
+        tls.certificate_of(service.url.replace("http:", "https:"))
+    with pytest.raises(ServiceUnavailable, match="Connection refused"):
+        tls.certificate_of("https://127.0.0.1:1")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import certifi
+import httpx
 
 from registry_tui.client.errors import ServiceUnavailable, UntrustedCertificate
 from registry_tui.platform.listening import fingerprint_of
@@ -16,6 +18,7 @@ from registry_tui.platform.listening import fingerprint_of
 PATIENCE = 10.0
 #: OpenSSL's `X509_V_ERR_…`: not yet valid, expired, for another name, for another address.
 _EARLY, _LATE, _OTHER_NAMES = 9, 10, (62, 64)
+_NO_TLS = "Check the address; on this machine alone, a service may listen with http://"
 
 
 def context_of(trusted: str = "") -> ssl.SSLContext:
@@ -43,27 +46,52 @@ def check(url: str, trusted: str = "") -> None:
     _handshake(url, context_of(trusted), pinned=bool(trusted))
 
 
+class _Shaken(Exception):
+    """The handshake is done, and nothing was sent after it."""
+
+
 def _handshake(url: str, context: ssl.SSLContext, *, pinned: bool = False) -> bytes:
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 443
+    """Connects as `Transport` does, through the same proxy, and ends before the request."""
+    shown: list[bytes] = []
+
+    def followed(event: str, info: dict[str, Any]) -> None:
+        # HTTPX's documented extension `trace`, with the events of httpcore.
+        if event.endswith(".start_tls.complete"):
+            secured = info["return_value"].get_extra_info("ssl_object")
+            # By position: it is the interpreter's own object, without names.
+            shown.append(secured.getpeercert(True) or b"")
+        elif event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            raise _Shaken
+
     try:
-        with (
-            socket.create_connection((host, port), timeout=PATIENCE) as connection,
-            context.wrap_socket(connection, server_hostname=host) as secured,
-        ):
-            return secured.getpeercert(binary_form=True) or b""
-    except ssl.SSLCertVerificationError as error:
-        raise untrusted(error, url, pinned=pinned) from error
-    except ssl.SSLError as error:
+        with httpx.Client(verify=context, timeout=PATIENCE) as client:
+            client.get(url, extensions={"trace": followed})
+    except _Shaken:
+        # The last one: before it may be that of a proxy with TLS of its own.
+        return shown[-1]
+    except httpx.ProxyError as error:
         raise ServiceUnavailable(
-            f"{url} does not speak TLS",
-            action="Check the address; on this machine alone, a service may listen with http://",
+            f"The proxy of this shell does not lead to {url} ({error})",
+            action="Check HTTPS_PROXY, or except the service from it with NO_PROXY",
         ) from error
-    except OSError as error:
-        raise ServiceUnavailable(
-            f"{url} does not answer ({error.strerror or error})",
-            action="Check the address, the network, and that the platform listens there: `registry-tui up --listen`",
-        ) from error
+    except httpx.HTTPError as error:
+        raise _unreachable(error, url, pinned=pinned) from error
+    raise ServiceUnavailable(f"{url} does not speak TLS", action=_NO_TLS)
+
+
+def _unreachable(error: httpx.HTTPError, url: str, *, pinned: bool) -> ServiceUnavailable:
+    """Why there was no handshake."""
+    if (refused := verification_error(error)) is not None:
+        return untrusted(refused, url, pinned=pinned)
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return ServiceUnavailable(f"{url} does not speak TLS", action=_NO_TLS)
+    reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    reason = "timed out" if isinstance(error, httpx.TimeoutException) else (reasons or [str(error)])[-1]
+    return ServiceUnavailable(
+        f"{url} does not answer ({reason})",
+        action="Check the address, the network, and that the platform listens there: `registry-tui up --listen`",
+    )
 
 
 def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) -> UntrustedCertificate:
@@ -97,12 +125,15 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
 
 def verification_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
     """The refusal of a certificate behind an error, if it was one."""
+    return next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLCertVerificationError)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those behind it."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return seen
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def same_fingerprint(one: str, other: str) -> bool:
