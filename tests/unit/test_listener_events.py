@@ -15,7 +15,7 @@ from aiohttp import web
 from registry_tui.contracts.api_keys import new_key
 from registry_tui.contracts.gateway_routes import Key
 from registry_tui.service.core import events, identity
-from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.database.tables import CollaboratorRow, EnvironmentRow, ProjectRow, WorkspaceRow
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS
 from support.lone_doors import LoneDoor, lone_door, really
 from support.platforms import wait_for
@@ -155,19 +155,21 @@ def test_a_part_with_too_much_to_do_refuses_nobody_access(door: LoneDoor, part: 
 
 @pytest.fixture
 def project(door: LoneDoor) -> None:
-    """The project p of somebody else, in an environment of somebody else."""
+    """The project p of somebody else, in which ada may only look."""
+    identity.ensure_user(door.service, "ada")
     of = {"id": "e", "name": "e", "crn": "crn:e", "cloud": "local", "raz_enabled": False}
     rows = (
         EnvironmentRow(**of, bucket="e-1", creator="eve", state="ready"),
         WorkspaceRow(id="w", name="w", crn="crn:w", environment_id="e", creator="eve"),
         ProjectRow(id="p", name="p", workspace_id="w", mlflow_workspace="w-p", creator="eve", state="ready"),
+        CollaboratorRow(project_id="p", user="ada", role="viewer"),
     )
     for row in rows:
         with door.service.database.session() as session:
             session.add(row)
 
 
-#: Requests of somebody without any role, and whether the listener has to write the event.
+#: Requests of somebody who may only look, and whether the listener has to write the event.
 REFUSED = {
     "a user": ("PUT", "/api/v1/users/eve", {}, False),
     "a deployment": ("POST", "/api/v1/deployments", {"name": "d", "project": "p", "model": "m", "version": 1}, True),
