@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -64,6 +65,15 @@ def http(team: Team, token: str | None = None, address: str = "127.0.0.1", **hea
     context = ssl.create_default_context(cafile=team.certificate)
     transport = httpx.HTTPTransport(verify=context, local_address=address)
     return httpx.Client(base_url=team.url, transport=transport, headers=headers, timeout=60)
+
+
+def health(port: int, host: str) -> httpx.Response:
+    """Whether a port of this machine answers whoever calls it by a name."""
+    return httpx.get(f"http://127.0.0.1:{port}/health", headers={"Host": f"{host}:{port}"}, trust_env=False, timeout=60)
+
+
+def answers(port: int, host: str) -> bool:
+    return health(port, host).status_code == 200
 
 
 def refusals(team: Team, address: str) -> list[str]:
@@ -443,3 +453,12 @@ def test_a_name_is_added_to_the_certificate_only_when_a_new_one_is_asked_for(tea
         context.wrap_socket(connection, server_hostname="models.test") as secured,
     ):
         assert fingerprint_of(secured.getpeercert(binary_form=True) or b"") == team.fingerprint
+    ports = team.platform.ports
+    for port in (ports.mlflow, ports.gateway):
+        # As containers and scripts of this machine call it.
+        for host in ("localhost", "127.0.0.1", "[::1]", socket.gethostname(), "models.test"):
+            wait_for(partial(answers, port, host), what=f"{port} to know {host}")
+        for host in ("other.test", "models"):
+            answer = health(port, host)
+            assert answer.status_code == 403
+            assert "--name" in answer.text and "does not belong to this machine" in answer.text

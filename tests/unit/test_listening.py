@@ -112,6 +112,17 @@ def test_the_choice_is_kept_privately_and_forgotten(tmp_path: Path) -> None:
     assert listening.load(home) is None
 
 
+def test_other_ports_know_the_names_of_this_start_else_those_of_the_settings(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    assert listening.known_names(home, ()) == ()
+    assert listening.known_names(home, ("set.example",)) == ("set.example",)
+    listening.save(home, listening.parse("127.0.0.1:8443", names=("models", "10.0.0.5")))
+    assert listening.known_names(home, ("set.example",)) == ("models", "10.0.0.5")
+    home.listening_file.write_text("{")
+    assert listening.known_names(home, ("set.example",)) == ("set.example",)
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

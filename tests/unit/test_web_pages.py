@@ -50,6 +50,23 @@ def test_other_names_are_refused(host: str) -> None:
     assert problem(host=host, on_socket=True) is not None
 
 
+@pytest.mark.parametrize("whole", ["Box", "box.corp.example"])
+def test_this_machines_host_name_is_let_in_at_every_port(monkeypatch: pytest.MonkeyPatch, whole: str) -> None:
+    """Containers and scripts call a machine by it, also through a port that is passed on."""
+    assert problem(host="box:5000") is not None
+    monkeypatch.setattr("socket.gethostname", lambda: whole)
+    for host in ("box", "box:5000", "BOX.:5000", whole):
+        assert problem("POST", host=host) is None
+        assert problem(host=host, on_socket=True) is None
+    for host in ("box2", "corp.example", "box.other.example", "evil.box", "box.evil.example:5000"):
+        assert problem(host=host, hosts=("models",)) is not None
+    assert problem(host="box", origin="http://evil") is not None
+
+
+def test_a_refusal_says_how_a_name_is_added() -> None:
+    assert "--name" in web_pages.ACTION and "localhost" in web_pages.ACTION
+
+
 def test_names_that_the_settings_add_are_let_in() -> None:
     assert problem(hosts=("Models.Example",), host="models.example:443") is None
     assert problem(hosts=("models.example",), host="evil.example") is not None

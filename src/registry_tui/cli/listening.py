@@ -28,7 +28,11 @@ KeyOption = Annotated[
 ]
 NameOption = Annotated[
     list[str] | None,
-    typer.Option("--name", metavar="HOST", help="Another name of this machine, for a certificate that is made."),
+    typer.Option(
+        "--name",
+        metavar="HOST",
+        help="Another name of this machine, for a certificate that is made and for the ports of this machine.",
+    ),
 ]
 NewCertificateOption = Annotated[
     bool,

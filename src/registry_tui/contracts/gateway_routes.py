@@ -58,7 +58,7 @@ class Routes:
     deployments: tuple[Route, ...] = ()
     keys: tuple[Key, ...] = ()
     administrators: tuple[str, ...] = ()
-    #: Names under which a proxy's callers reach the gateway, besides this machine's own.
+    #: Names under which callers reach the gateway, besides this machine's own.
     hosts: tuple[str, ...] = ()
 
     @cached_property

@@ -108,6 +108,8 @@ class Routes:
     registries: Mapping[str, RegistryRoute] = field(default_factory=dict)
     #: Users who see every model.
     administrators: Sequence[str] = ()
+    #: Names under which this machine is known besides its own.
+    hosts: Sequence[str] = ()
 
     def roles_of(self, user: str) -> dict[str, str]:
         """A user's role by project ID."""
@@ -209,6 +211,7 @@ def read_routes(path: Path) -> Routes:
             projects={name: ProjectRoute(**route) for name, route in raw["projects"].items()},
             registries={name: RegistryRoute(**route) for name, route in raw["registries"].items()},
             administrators=tuple(raw.get("administrators", ())),
+            hosts=tuple(raw.get("hosts", ())),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged; restart the service, which writes it again") from error
@@ -235,3 +238,10 @@ class RoutesFile:
                 self._routes = read_routes(self._path)
                 self._seen = found
             return self._routes
+
+    def hosts(self) -> Sequence[str]:
+        """Names under which this machine is known besides its own; none while the file cannot be read."""
+        try:
+            return self.load().hosts
+        except (OSError, ValueError):
+            return ()

@@ -8,6 +8,7 @@ Browsers then name their page in `Host`, `Origin` or `Sec-Fetch-Site` (Fetch sta
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Collection
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -18,7 +19,10 @@ _SIMPLE = frozenset({"application/x-www-form-urlencoded", "multipart/form-data",
 _OWN = frozenset({"same-origin", "none"})
 
 #: What somebody whose own program is refused can do.
-ACTION = "Call 127.0.0.1 or localhost, without the header Origin of another page"
+ACTION = (
+    "Call 127.0.0.1, localhost or this machine's host name, without the header Origin of another page; "
+    "add another name with `registry-tui up --listen HOST:PORT --name NAME`"
+)
 
 
 class Headers(Protocol):
@@ -54,17 +58,24 @@ def is_simple(content_type: str) -> bool:
 def _is_here(host: str, hosts: Collection[str]) -> bool:
     """Whether a `Host` header names this machine. Browsers ask no name server for names below localhost.
 
-    Other names without a dot do not: a page of a network where they are given out can have one.
+    Of other names only this machine's own and `hosts` do, also of those without a dot: in a network where names are
+    given out, a page can have one.
     """
     name = _name(host)
     if name is None:
         return False
-    if name in {each.lower() for each in hosts}:
+    if name in {each.lower() for each in (*hosts, *_own_names())}:
         return True
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
+
+
+def _own_names() -> tuple[str, str]:
+    """This machine's host name, whole and without its domain. No name server is asked."""
+    whole = socket.gethostname()
+    return whole, whole.partition(".")[0]
 
 
 def _is_word(host: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -50,11 +50,15 @@ class ApiErrors:
     """The outermost part of MLflow's server.
 
     `explain` returns the error that a 403 stands for, or None when it is a plain refusal. It runs in a thread.
+    `hosts` returns names under which this machine is known besides its own.
     """
 
-    def __init__(self, app: ASGIApp, explain: Callable[[Asked], MlflowException | None]) -> None:
+    def __init__(
+        self, app: ASGIApp, explain: Callable[[Asked], MlflowException | None], hosts: Callable[[], Collection[str]]
+    ) -> None:
         self._app = app
         self._explain = explain
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +69,7 @@ class ApiErrors:
             message = f"The header {unreadable} is not UTF-8 text."
             await _json_error(HTTPStatus.BAD_REQUEST, message)(scope, receive, send)
             return
-        if (refusal := _foreign_page(scope["method"], headers)) is not None:
+        if (refusal := _foreign_page(scope["method"], headers, self._hosts())) is not None:
             await _json_error(HTTPStatus.FORBIDDEN, refusal)(scope, receive, send)
             return
         if not _is_basic(headers.get("authorization")) and not scope["path"].startswith(_MODEL_GATEWAY):
@@ -170,12 +174,12 @@ def _unreadable(headers: Headers) -> str | None:
     return None
 
 
-def _foreign_page(method: str, headers: Headers) -> str | None:
+def _foreign_page(method: str, headers: Headers, hosts: Collection[str]) -> str | None:
     """Why a request is refused as one of another site's page.
 
     MLflow itself lets pages of every other port of this machine act with the password that a browser keeps.
     """
-    problem = web_pages.problem(method, headers)
+    problem = web_pages.problem(method, headers, hosts)
     return None if problem is None else f"{problem}. {web_pages.ACTION}."
 
 

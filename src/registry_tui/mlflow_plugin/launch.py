@@ -141,7 +141,8 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     membership.install(mlflow.server.app)
     defaults = DefaultExperiments(mlflow_private.tracking_store(), routes)
     defaults.make_all()
-    return ApiErrors(ProjectAddresses(ExperimentZero(app, defaults), routes), membership.explain), ports
+    addresses = ProjectAddresses(ExperimentZero(app, defaults), routes)
+    return ApiErrors(addresses, membership.explain, routes.hosts), ports
 
 
 def main() -> None:

@@ -198,3 +198,12 @@ def load(home: Home) -> Listening | None:
         raise Damaged(
             f"{home.listening_file} is damaged", action="Remove it, then run `registry-tui up --listen` again"
         ) from error
+
+
+def known_names(home: Home, settings: Sequence[str]) -> tuple[str, ...]:
+    """Names under which this machine is known besides its own: those of this start's choice, else the settings'."""
+    try:
+        chosen = load(home)
+    except (Damaged, OSError):  # the listener reports it
+        chosen = None
+    return tuple(settings) if chosen is None else chosen.names

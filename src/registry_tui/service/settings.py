@@ -49,8 +49,8 @@ class Settings(BaseModel):
     replica_patience: float = Field(default=300.0, gt=0)
     #: Addresses of package indexes that environments of models are built from, before uv's own. Models may name these.
     package_indexes: tuple[str, ...] = ()
-    #: Names under which callers reach the gateway through a proxy that passes the header Host on; this machine's own
-    #: always work.
+    #: Names under which callers reach the gateway through a proxy that passes the header Host on; localhost, this
+    #: machine's host name and `listen_names` always work.
     gateway_hosts: tuple[str, ...] = ()
     #: The first of the ports of 127.0.0.1 that deployments with a port of their own get.
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
@@ -62,7 +62,8 @@ class Settings(BaseModel):
     listen_certificate: str = ""
     #: The key of that certificate, without a password.
     listen_key: str = ""
-    #: More names and addresses of this machine, for a certificate that is made.
+    #: More names and addresses of this machine, for a certificate that is made, and at MLflow's and the gateway's ports
+    #: of this machine.
     listen_names: tuple[str, ...] = ()
     #: HTTP without TLS, only possible on an address of this machine alone.
     listen_plain_http: bool = False

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.gateway_routes import Key, Replica, Route, Routes
 from registry_tui.gateway import counts
+from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.deployments import DeploymentState, RevisionState, Traffic
 from registry_tui.service.backends.base import ReplicaName
@@ -55,7 +56,10 @@ def publish(service: Service) -> None:
                 for row in keys
             ),
             administrators=(identity.owner_name(service),),
-            hosts=service.settings.gateway_hosts,
+            hosts=(
+                *service.settings.gateway_hosts,
+                *listening.known_names(service.home, service.settings.listen_names),
+            ),
         )
         try:
             write_private(service.home.gateway_routes_file, routes.to_json())

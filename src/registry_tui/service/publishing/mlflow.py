@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Routes
+from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.places import Role
 from registry_tui.schemas.registries import RegistryStatus
@@ -52,6 +53,7 @@ def publish(service: Service) -> None:
                 if RegistryStatus(registry.status).live
             },
             administrators=(identity.owner_name(service),),
+            hosts=listening.known_names(service.home, service.settings.listen_names),
         )
         try:
             write_private(service.home.routes_file, routes.to_json())
