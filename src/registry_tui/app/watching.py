@@ -13,6 +13,7 @@ from registry_tui.screens.base.frame import FrameScreen
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient, RegistryError
     from registry_tui.schemas.operations import PlatformStatus, Workflow
+    from registry_tui.schemas.people import User
     from registry_tui.schemas.stream import Change
     from registry_tui.terminal.preferences import Preferences
 
@@ -22,6 +23,8 @@ AT_REST, IN_TROUBLE = 5.0, 1.0
 TICK = 1.0
 #: Seconds that an answer may take before the status line says that the service is slow.
 SLOW = 3.0
+#: Kinds of resources whose changes may change a person's roles.
+OF_ROLES = frozenset({"environment", "group", "project", "user", "workspace"})
 #: Seconds that the reason stays in view why the service does not let this person in; it goes when it does again.
 SHUT_OUT = 600.0
 
@@ -40,6 +43,8 @@ class Watching(Switching):
         self.answering = False
         self.status: PlatformStatus | None = None
         self.user = ""
+        #: The person who is signed in, with roles.
+        self.me: User | None = None
         #: IDs of the workflows that run now.
         self.active: frozenset[str] = frozenset()
         self._following = False
@@ -139,6 +144,8 @@ class Watching(Switching):
             self._refresh_frames(lambda screen: self.active != before or screen.follows_workflow(work.id))
         elif change.event is not None:
             kind = change.event.resource_type
+            if kind in OF_ROLES:
+                self.look_at_me()
             self._refresh_frames(lambda screen: screen.follows(kind))
 
     def work_seen(self, work: Workflow) -> None:
@@ -179,7 +186,7 @@ class Watching(Switching):
         was_answering, finished = self.answering, False
         try:
             if not self.user:
-                self.user = (await self.client.whoami()).name
+                await self._look_at_me()
                 self._answered()
             works = (await self.client.workflows(status="active", page_size=100)).items
             active = frozenset(work.id for work in works)
@@ -201,6 +208,25 @@ class Watching(Switching):
             self._show_status()
             if finished and was_answering:
                 self._refresh_frames(lambda screen: True)
+
+    async def _look_at_me(self) -> None:
+        me = await self.client.whoami()
+        self.user, changed, self.me = me.name, me != self.me, me
+        if changed:
+            self._show_status()
+
+    def look_at_me(self) -> None:
+        """Asks again for the roles of the person who is signed in."""
+        self.run_worker(self._look_at_me_again, group="me", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _look_at_me_again(self) -> None:
+        from registry_tui.client import RegistryError
+
+        try:
+            await self._look_at_me()
+        except RegistryError as error:
+            # Whether the service answers is looked at elsewhere.
+            self.log.info(error)
 
     def _answered(self) -> None:
         """The service does answer: after it did not, every place asks for what it shows."""

@@ -38,6 +38,14 @@ _IMPLIED: Mapping[Holder, tuple[Holder, ...]] = {
 }
 
 
+#: What each role in a project is, by its word in the API; the least first.
+PROJECT_ROLES: Mapping[str, Holder] = {
+    "viewer": Holder.VIEWER,
+    "contributor": Holder.CONTRIBUTOR,
+    "admin": Holder.OWNER,
+}
+
+
 class Scope(StrEnum):
     """The kind of resource whose roles decide."""
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.places import Role
 
 
 class UserState(StrEnum):
@@ -35,6 +36,15 @@ class RolesHeld(Schema):
     roles: list[EnvironmentRole]
 
 
+class ProjectHeld(Schema):
+    """A project that a person works in, and the role there."""
+
+    project_id: str
+    project_name: str
+    environment_id: str
+    role: Role
+
+
 class User(Schema):
     """A person of this installation, and what the account is entitled to."""
 
@@ -49,6 +59,10 @@ class User(Schema):
     administrator: bool = False
     groups: list[str] = []
     roles: list[RolesHeld] = []
+    #: When one of the person's tokens was used last.
+    last_used_at: datetime | None = None
+    #: The projects that the person works in; empty unless oneself or the administrator asks.
+    projects: list[ProjectHeld] = []
 
 
 FullName = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]

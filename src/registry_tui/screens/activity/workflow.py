@@ -103,6 +103,9 @@ class WorkflowScreen(FrameScreen):
         if at_end:
             log.scroll_end(animate=False)
 
+    def concerned(self, action: str) -> object | None:
+        return self.work
+
     def why_not(self, action: str) -> str | None:
         if self.work is None:
             return "it is not known yet"

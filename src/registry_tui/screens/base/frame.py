@@ -16,6 +16,7 @@ from registry_tui.screens.base.loading import Loading
 from registry_tui.terminal.action import Action, bindings, key_shown, with_keys
 from registry_tui.terminal.actions import EVERYWHERE, MOVES, OPEN_FORMS, SECTIONS
 from registry_tui.terminal.commands import Place
+from registry_tui.terminal.permitted import refusal
 from registry_tui.terminal.textual_private import LowestScreen
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED, say_waiting
 from registry_tui.widgets.compositing import SeenCompositor
@@ -230,7 +231,16 @@ class FrameScreen(Loading, LowestScreen):
             return None
         if not self.program.answering:
             return "the service does not answer"
-        return self.why_not(action)
+        return self.not_permitted(action) or self.why_not(action)
+
+    def concerned(self, action: str) -> object | None:
+        """What an action acts on: the selection, unless a page says otherwise. None for what is yet to be made."""
+        return None if action == "create" else getattr(self, "current", None)
+
+    def not_permitted(self, action: str) -> str | None:
+        """Why the person who is signed in may not do an action, or None."""
+        me = self.program.me
+        return None if me is None else refusal(me, self.place, action, self.concerned(action))
 
     def action_act(self, action: str) -> None:
         """Does an action, or says why it is not possible."""
@@ -238,6 +248,9 @@ class FrameScreen(Loading, LowestScreen):
             return
         why = self.reason(action)
         if why is not None:
+            if self.program.answering and self.not_permitted(action) is not None:
+                # Somebody may have given the role meanwhile: then it works with the next press.
+                self.program.look_at_me()
             label = next(known.label for known in self.all_actions() if known.id == action)
             self.flash(f"{label}: not now, {why}", "$warning")
             return
@@ -286,6 +299,7 @@ class FrameScreen(Loading, LowestScreen):
 
     def do_refresh(self) -> None:
         self.program.paint_anew()
+        self.program.look_at_me()
         self.refresh_data()
 
     def code(self) -> Iterable[tuple[str, str, str | None]]:

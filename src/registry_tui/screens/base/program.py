@@ -12,6 +12,7 @@ from registry_tui.terminal.preferences import Preferences
 if TYPE_CHECKING:
     # Pydantic and httpx take longer to import than the first paint does.
     from registry_tui.client import RegistryClient
+    from registry_tui.schemas.people import User
 
 
 class Owner(Protocol):
@@ -109,6 +110,13 @@ class Program(Protocol):
     @property
     def who(self) -> str:
         """The acting user."""
+
+    @property
+    def me(self) -> User | None:
+        """The person who is signed in, with roles; None while not known."""
+
+    def look_at_me(self) -> None:
+        """Asks again for the roles of the person who is signed in."""
 
     @property
     def running(self) -> int:

@@ -279,6 +279,9 @@ class DeploymentScreen(DeploymentActions):
 
     # -- actions --------------------------------------------------------------------------------------
 
+    def concerned(self, action: str) -> object | None:
+        return self.found
+
     def why_not(self, action: str) -> str | None:
         if self.found is None:
             return "the deployment is not known yet"

@@ -210,6 +210,10 @@ class ModelScreen(PanelListScreen):
     def named(self, row: ModelVersion) -> str:
         return f"{row.model_name} v{row.version}"
 
+    def concerned(self, action: str) -> object | None:
+        """Versions and aliases are changed by who may change their model."""
+        return self.model
+
     def why_not(self, action: str) -> str | None:
         if action == "diff":
             marked = len(self.table.marked)

@@ -131,6 +131,9 @@ class EnvironmentsScreen(ListScreen):
 
     # -- actions --------------------------------------------------------------------------------------
 
+    def concerned(self, action: str) -> object | None:
+        return (self.workspace if action == "delete" else None) or super().concerned(action)
+
     def why_not(self, action: str) -> str | None:
         if action in ("open", "copy", "view") and self.workspace is not None:
             return None

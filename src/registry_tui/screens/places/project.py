@@ -246,6 +246,9 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
             for each in super().all_actions()
         ]
 
+    def concerned(self, action: str) -> object | None:
+        return super().concerned(action) if self.tab != "deployments" else self.deployment
+
     def why_not(self, action: str) -> str | None:
         if self.project is None:
             return "the project is not known yet"

@@ -154,6 +154,11 @@ class RegistryScreen(FrameScreen):
             for action in super().all_actions()
         ]
 
+    def concerned(self, action: str) -> object | None:
+        """The registry; under Models, delete is for the selected model."""
+        pane = self.pane
+        return pane.current if action == "delete" and isinstance(pane, ModelsPane) else self.registry
+
     def why_not(self, action: str) -> str | None:
         if self.registry is None:
             return "the registry is not known yet"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
-from registry_tui.schemas.people import EnvironmentRole, RolesHeld, User, UserChange, UserState
+from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld, User, UserChange, UserState
+from registry_tui.schemas.places import Role
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import (
@@ -17,7 +19,10 @@ from registry_tui.service.database.tables import (
     EnvironmentRoleRow,
     EnvironmentRow,
     GroupMemberRow,
+    ProjectRow,
     UserRow,
+    UserTokenRow,
+    WorkspaceRow,
 )
 from registry_tui.service.errors import InUse, Missing, PartUnavailable
 from registry_tui.service.publishing import gateway as gateway_link
@@ -172,6 +177,12 @@ class _Schemas:
             for group in groups:
                 for row in by_group.get(group, ()):
                     self._roles.setdefault(user, {}).setdefault(row.environment_id, set()).add(row.role)
+        used = select(UserTokenRow.user, func.max(UserTokenRow.last_used_at)).where(UserTokenRow.user.in_(names))
+        self._used: Mapping[str, datetime | None] = dict(
+            session.execute(used.group_by(UserTokenRow.user)).tuples().all()
+        )
+        shown = names if principal.administrator else [principal.name]
+        self._projects = _projects_of(session, [name for name in shown if name in names])
 
     def of(self, row: UserRow) -> User:
         held = self._roles.get(row.name, {})
@@ -194,4 +205,22 @@ class _Schemas:
                 for id_, name in self._environments.items()
                 if id_ in held
             ],
+            last_used_at=self._used.get(row.name),
+            projects=self._projects.get(row.name, []),
         )
+
+
+def _projects_of(session: Session, names: Sequence[str]) -> dict[str, list[ProjectHeld]]:
+    """The projects that each person works in, by name."""
+    query = (
+        select(CollaboratorRow.user, CollaboratorRow.role, ProjectRow.id, ProjectRow.name, WorkspaceRow.environment_id)
+        .join(ProjectRow, CollaboratorRow.project_id == ProjectRow.id)
+        .join(WorkspaceRow, ProjectRow.workspace_id == WorkspaceRow.id)
+        .where(CollaboratorRow.user.in_(names), ProjectRow.state == "ready")
+        .order_by(ProjectRow.name)
+    )
+    found: dict[str, list[ProjectHeld]] = {}
+    for user, role, id_, name, environment_id in session.execute(query):
+        held = ProjectHeld(project_id=id_, project_name=name, environment_id=environment_id, role=Role(role))
+        found.setdefault(user, []).append(held)
+    return found

@@ -5,13 +5,13 @@ Roles are read with each decision, so that a change counts from the next one on,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from registry_tui.contracts.permissions import RULES, Action, Holder
+from registry_tui.contracts.permissions import PROJECT_ROLES, RULES, Action, Holder
 from registry_tui.schemas.places import Role
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
@@ -27,13 +27,6 @@ from registry_tui.service.database.tables import (
 from registry_tui.service.errors import NotPermitted
 
 Row = TypeVar("Row")
-
-_HOLDERS: Mapping[Role, Holder] = {
-    Role.VIEWER: Holder.VIEWER,
-    Role.CONTRIBUTOR: Holder.CONTRIBUTOR,
-    Role.ADMIN: Holder.OWNER,
-}
-
 
 # -- the installation and people ------------------------------------------------------------------------
 
@@ -170,10 +163,10 @@ def check_project(session: Session, principal: Principal, row: ProjectRow, actio
     if principal.administrator:
         return
     collaborator = session.get(CollaboratorRow, (row.id, principal.name))
-    held = () if collaborator is None else (_HOLDERS[Role(collaborator.role)],)
+    held = () if collaborator is None else (PROJECT_ROLES[collaborator.role],)
     if RULES[action].allows(held):
         return
-    needed = next(role for role in Role if RULES[action].allows((_HOLDERS[role],)))
+    needed = next(role for role in Role if RULES[action].allows((PROJECT_ROLES[role.value],)))
     ask = f"Ask one of its administrators for the role {needed.value}"
     if collaborator is None:
         raise NotPermitted(f"{principal.name} is not a collaborator of project {row.name}", action=ask)

@@ -1,0 +1,142 @@
+"""Why the person who is signed in may not do an action of a page: decided by the service's own table, beforehand.
+
+Roles may change meanwhile: the service decides, and who is refused here has their roles asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from registry_tui.contracts.permissions import PROJECT_ROLES, RULES, Holder, Rule, Scope
+from registry_tui.contracts.permissions import Action as Permission
+from registry_tui.wording.text import safe
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.people import User
+    from registry_tui.terminal.commands import Place
+
+_P = Permission
+
+
+def _needs(permission: Permission, actions: str) -> dict[str, Permission]:
+    return dict.fromkeys(actions.split(), permission)
+
+
+#: The permission that an action needs, whatever is selected, by kind of page.
+ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
+    "registries": _needs(_P.REGISTRY_CREATE, "create"),
+    "registry": {
+        **_needs(_P.STORAGE_CLEAN_UP, "clean_up"),
+        **_needs(_P.STORAGE_READ, "measure"),
+        **_needs(_P.REGISTRY_GRANT, "grant"),
+    },
+    "projects": _needs(_P.PROJECT_CREATE, "create"),
+    "project": {
+        **_needs(_P.TRACKING_CHANGE, "create restore"),
+        **_needs(_P.DEPLOYMENT_CHANGE, "deploy"),
+        **_needs(_P.PROJECT_DELETE, "delete_project"),
+    },
+    "experiment": _needs(_P.TRACKING_CHANGE, "edit delete restore"),
+    "run": {**_needs(_P.TRACKING_CHANGE, "edit delete restore"), **_needs(_P.MODEL_REGISTER, "register")},
+    "model": _needs(_P.DEPLOYMENT_CHANGE, "deploy"),
+    "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
+    "environments": {
+        **_needs(_P.ENVIRONMENT_CREATE, "create"),
+        **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
+    },
+    "policies": _needs(_P.POLICIES_CHANGE, "create edit enable delete"),
+}
+_ACCESS = _needs(_P.POLICIES_SEE, "manage_access")
+#: The permission that an action needs on what it acts on, by the name of that schema.
+ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
+    "ModelRegistry": {
+        **_needs(_P.REGISTRY_SYNCHRONIZE, "synchronize"),
+        **_needs(_P.REGISTRY_DELETE, "delete"),
+        **_ACCESS,
+    },
+    "Environment": {
+        **_needs(_P.ENVIRONMENT_DELETE, "delete"),
+        **_needs(_P.REGISTRY_SYNCHRONIZE, "synchronize"),
+        **_ACCESS,
+    },
+    "Workspace": _needs(_P.WORKSPACE_DELETE, "delete"),
+    "Project": _needs(_P.PROJECT_DELETE, "delete"),
+    "Experiment": _needs(_P.TRACKING_CHANGE, "change delete restore"),
+    "RegisteredModel": _needs(_P.MODEL_CHANGE, "alias edit edit_model delete"),
+    "Deployment": {
+        **_needs(_P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete"),
+        **_needs(_P.DEPLOYMENT_TEST, "test send"),
+    },
+    "Workflow": _needs(_P.WORKFLOWS, "cancel retry"),
+}
+
+
+def needed(kind: str, action: str, thing: object | None) -> Permission | None:
+    """The permission that an action of a page needs; None where the table says nothing about it."""
+    on_page = ON_PAGES.get(kind, {}).get(action)
+    return on_page or ON_THINGS.get(type(thing).__name__, {}).get(action)
+
+
+def refusal(me: User, place: Place, action: str, thing: Any) -> str | None:
+    """Why a person may not do an action on a thing (or on what the page shows), or None."""
+    permission = needed(place.kind, action, thing)
+    if permission is None or me.administrator:
+        return None
+    rule = RULES[permission]
+    if rule.scope is Scope.INSTALLATION:
+        return None if rule.allows(()) else f"only the administrator may {rule.to_do}"
+    if rule.scope is Scope.PERSON:
+        return _about_person(me, rule, place.args.get("user") or getattr(thing, "actor", None))
+    if rule.scope is Scope.PROJECT:
+        return _in_project(me, rule, _project_of(place, thing))
+    if any(Holder.MODEL_OWNER in way for way in rule.ways):
+        owner = getattr(thing, "owner", None)
+        held = (Holder.MODEL_OWNER,) if owner == me.name else ()
+        return None if owner is None or rule.allows(held) else f"only {safe(owner, 60)}, who owns it, may change it"
+    return _in_environment(me, rule, _environment_of(place, thing))
+
+
+def _about_person(me: User, rule: Rule, person: str | None) -> str | None:
+    """Without a name, it is about oneself."""
+    held = (Holder.ONESELF,) if person in (None, me.name) else ()
+    their_own = rule.to_do.replace("the person's", "their own")
+    return None if rule.allows(held) else f"only {safe(person or '', 60)} may {their_own}"
+
+
+def _project_of(place: Place, thing: Any) -> str | None:
+    """The name or ID of the project that a thing belongs to, or that a page is about."""
+    own = thing.id if type(thing).__name__ == "Project" else getattr(thing, "project_id", None)
+    return own or place.args.get("project")
+
+
+def _in_project(me: User, rule: Rule, project: str | None) -> str | None:
+    enough = next(role for role, holder in PROJECT_ROLES.items() if rule.allows((holder,)))
+    if project is None:
+        allowed = any(rule.allows((PROJECT_ROLES[each.role.value],)) for each in me.projects)
+        return None if allowed else f"you may not {rule.to_do} in any project: that needs the role {enough}"
+    found = [each for each in me.projects if project in (each.project_id, each.project_name)]
+    if any(rule.allows((PROJECT_ROLES[each.role.value],)) for each in found):
+        return None
+    if not found:
+        return f"you are not a collaborator of the project; this needs the role {enough}"
+    return f"you are {found[0].role.value} of project {found[0].project_name}; this needs {enough}"
+
+
+def _environment_of(place: Place, thing: Any) -> str | None:
+    """The name or ID of the environment that a thing belongs to, or that a page is about."""
+    own = thing.id if type(thing).__name__ == "Environment" else getattr(thing, "environment_id", None)
+    return own or place.args.get("environment")
+
+
+def _in_environment(me: User, rule: Rule, environment: str | None) -> str | None:
+    names = {given.environment_id: given.environment_name for given in me.roles}
+    held = {given.environment_id: {Holder(role.value) for role in given.roles} for given in me.roles}
+    for each in me.projects:
+        held.setdefault(each.environment_id, set()).add(Holder.COLLABORATOR)
+    chosen = [id_ for id_ in held if environment in (None, id_, names.get(id_))]
+    if any(rule.allows(held[id_]) for id_ in chosen):
+        return None
+    named = [names[id_] for id_ in chosen if id_ in names]
+    where = "in any environment" if environment is None else f"in {named[0]}" if named else "here"
+    return f"you may not {rule.to_do} {where}: that needs {rule.who}"

@@ -1,0 +1,155 @@
+"""Why an action of a page is not permitted: the table of permissions, for the person who is signed in."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from registry_tui import schemas
+from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld, User
+from registry_tui.schemas.places import Role
+from registry_tui.terminal.actions import ALL
+from registry_tui.terminal.commands import Place
+from registry_tui.terminal.permitted import ON_PAGES, ON_THINGS, refusal
+
+WHEN = datetime(2026, 11, 29, tzinfo=UTC)
+
+
+def person(*roles: EnvironmentRole, administrator: bool = False, **projects: Role) -> User:
+    """Somebody with roles in environment `lab`, and in projects of it."""
+    return User(
+        name="ada",
+        crn="crn:ada",
+        created_at=WHEN,
+        administrator=administrator,
+        roles=[RolesHeld(environment_id="e-1", environment_name="lab", roles=list(roles))] if roles else [],
+        projects=[
+            ProjectHeld(project_id=f"id-{name}", project_name=name, environment_id="e-1", role=role)
+            for name, role in projects.items()
+        ],
+    )
+
+
+def thing(schema: str, **fields: Any) -> object:
+    """Something with the name of its schema and the fields that decide."""
+    return type(schema, (SimpleNamespace,), {})(**fields)
+
+
+REGISTRY = thing("ModelRegistry", environment_id="e-1")
+OTHER_REGISTRY = thing("ModelRegistry", environment_id="e-2")
+DEPLOYMENT = thing("Deployment", project_id="id-wine")
+USER, ADMIN = EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ENVIRONMENT_ADMIN
+ML_USER, ML_ADMIN = EnvironmentRole.ML_USER, EnvironmentRole.ML_ADMIN
+
+REFUSED: list[tuple[User, Place, str, object, str]] = [
+    (person(), Place("environments"), "create", None, "only the administrator may create environments"),
+    (person(ADMIN), Place("environments"), "create", None, "only the administrator may create environments"),
+    (
+        person(ADMIN),
+        Place("registries"),
+        "create",
+        None,
+        "you may not create Model Registries in any environment: that needs EnvironmentAdmin with MLAdmin",
+    ),
+    (
+        person(ML_USER),
+        Place("registries"),
+        "synchronize",
+        REGISTRY,
+        "you may not synchronize Model Registries in lab: that needs MLAdmin",
+    ),
+    (
+        person(ML_ADMIN),
+        Place("registry", {"registry": "r"}),
+        "delete",
+        OTHER_REGISTRY,
+        "you may not delete Model Registries here: that needs MLAdmin",
+    ),
+    (
+        person(wine=Role.VIEWER),
+        Place("deployments"),
+        "stop",
+        DEPLOYMENT,
+        "you are viewer of project wine; this needs contributor",
+    ),
+    (
+        person(other=Role.ADMIN),
+        Place("experiment", {"project": "wine"}),
+        "edit",
+        None,
+        "you are not a collaborator of the project; this needs the role contributor",
+    ),
+    (
+        person(wine=Role.CONTRIBUTOR),
+        Place("project", {"project": "id-wine"}),
+        "delete_project",
+        None,
+        "you are contributor of project wine; this needs admin",
+    ),
+    (
+        person(wine=Role.VIEWER),
+        Place("deployments"),
+        "create",
+        None,
+        "you may not deploy models and change deployments in any project: that needs the role contributor",
+    ),
+    (
+        person(USER, ML_USER),
+        Place("models"),
+        "delete",
+        thing("RegisteredModel", owner="bob"),
+        "only bob, who owns it, may change it",
+    ),
+    (
+        person(),
+        Place("activity"),
+        "cancel",
+        thing("Workflow", actor="bob"),
+        "only bob may see, cancel and retry their own workflows",
+    ),
+]
+ALLOWED: list[tuple[User, Place, str, object]] = [
+    (person(ADMIN, ML_ADMIN), Place("registries"), "create", None),
+    (person(ML_ADMIN), Place("registries"), "synchronize", REGISTRY),
+    (person(ADMIN), Place("environments"), "create_workspace", thing("Environment", id="e-1")),
+    (person(USER, ML_USER), Place("projects"), "create", None),
+    (person(wine=Role.CONTRIBUTOR), Place("deployments"), "stop", DEPLOYMENT),
+    (person(wine=Role.VIEWER), Place("deployments"), "test", DEPLOYMENT),
+    (person(wine=Role.CONTRIBUTOR), Place("run", {"project": "wine", "run": "x"}), "register", None),
+    (person(wine=Role.ADMIN), Place("project", {"project": "wine"}), "delete_project", None),
+    (person(), Place("models"), "delete", thing("RegisteredModel", owner="ada")),
+    (person(), Place("activity"), "cancel", thing("Workflow", actor="ada")),
+    # What the table says nothing about, and what is not known yet.
+    (person(), Place("models"), "copy", None),
+    (person(), Place("model", {"registry": "r", "model": "m"}), "edit", None),
+]
+
+
+@pytest.mark.parametrize(("me", "place", "action", "on", "why"), REFUSED)
+def test_who_may_not_do_it_reads_why(me: User, place: Place, action: str, on: object, why: str) -> None:
+    assert refusal(me, place, action, on) == why
+    assert refusal(person(administrator=True), place, action, on) is None
+
+
+@pytest.mark.parametrize(("me", "place", "action", "on"), ALLOWED)
+def test_who_may_do_it_reads_nothing(me: User, place: Place, action: str, on: object) -> None:
+    assert refusal(me, place, action, on) is None
+
+
+def test_the_table_names_actions_and_schemas_that_exist() -> None:
+    for kind, needs in ON_PAGES.items():
+        assert set(needs) <= {action.id for action in ALL[kind]}, kind
+    known = {action.id for actions in ALL.values() for action in actions}
+    for name, needs in ON_THINGS.items():
+        assert set(needs) <= known, name
+        assert any(hasattr(module, name) for module in _schemas()), name
+
+
+def _schemas() -> list[object]:
+    found = pkgutil.walk_packages(schemas.__path__, f"{schemas.__name__}.")
+    return [importlib.import_module(each.name) for each in found]
