@@ -20,7 +20,7 @@ from registry_tui.terminal.commands import SCREENS, Place
 from support.hostile import Alike, Hostile, check
 from support.program import Driver
 from support.recorded import Answer
-from support.scenes import ENVIRONMENT, EXPERIMENT, MODEL, PROJECT, REGISTRY
+from support.scenes import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,11 @@ PLACES = [
     Place("keys"),
     Place("environments"),
     Place("policies", {"environment": ENVIRONMENT}),
+    Place("people"),
+    Place("person", {"user": USER}),
+    Place("groups"),
+    Place("group", {"group": GROUP}),
+    Place("roles", {"environment": ENVIRONMENT}),
     Place("activity"),
 ]
 #: A walk that opens every tab, a side panel or the next place, its help and its JSON.

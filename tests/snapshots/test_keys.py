@@ -84,6 +84,11 @@ FLOWS = {
     "policies from a registry that has no access": Flow(scenes.registry, ("@",), ("all - bucket, path",), 1),
     "policies of an environment": Flow(scenes.environments, ("@",), ("all - bucket, path",), 1),
     "who is let in by a policy": Flow(scenes.policies, ("e", "enter"), ("Select User",), 2),
+    "roles in an environment": Flow(scenes.environments, ("p",), ("Roles in ",), 1),
+    "a person's roles": Flow(scenes.people, ("p",), ("Roles of ", "demo-aws"), 1),
+    "a person's tokens": Flow(scenes.people, ("enter",), ("Token used",), 1),
+    "a new token": Flow(scenes.person, ("n",), ("New token of ",), 1),
+    "groups from people": Flow(scenes.people, ("V",), ("data-science",), 1),
     "a workspace": Flow(scenes.environments, ("N",), ("Create workspace",), 1),
 }
 
@@ -120,6 +125,11 @@ BEGIN: Mapping[str, Scene] = {
     "keys": scenes.keys,
     "environments": scenes.environments,
     "policies": scenes.policies,
+    "people": scenes.people,
+    "person": scenes.person,
+    "groups": scenes.people_groups,
+    "group": scenes.people_group,
+    "roles": scenes.roles,
     "activity": scenes.activity,
     "workflow": scenes.workflow,
 }

@@ -30,6 +30,11 @@ from registry_tui.screens.deployments.keys import NewKey
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
 from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.verify import VerifyForm
+from registry_tui.screens.people.changing_people import DeletePerson, PersonForm
+from registry_tui.screens.people.giving_roles import GiveRoles
+from registry_tui.screens.people.group import AddMember
+from registry_tui.screens.people.groups import GroupForm
+from registry_tui.screens.people.person import NewToken
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.ranger.policy_form import PolicyForm
@@ -260,6 +265,47 @@ async def synchronize(see: Driver) -> Form[Any]:
     return form
 
 
+async def create_user(see: Driver) -> Form[Any]:
+    form = PersonForm(None)
+    await opened(see, form, name="berta", email="berta@example.org")
+    return form
+
+
+async def delete_user(see: Driver) -> Form[Any]:
+    form = DeletePerson(await see.app.client.user(scenes.USER))
+    await opened(see, form, to="ada")
+    return form
+
+
+async def new_token(see: Driver) -> Form[Any]:
+    form = NewToken(scenes.USER)
+    await opened(see, form, name="ci")
+    return form
+
+
+async def create_group(see: Driver) -> Form[Any]:
+    form = GroupForm(None)
+    await opened(see, form, name="night-shift")
+    return form
+
+
+async def add_member(see: Driver) -> Form[Any]:
+    form = AddMember(scenes.GROUP)
+    await opened(see, form, user="ada")
+    return form
+
+
+async def give_roles(see: Driver) -> Form[Any]:
+    form = GiveRoles(scenes.ENVIRONMENT, ())
+    see.app.push_screen(form)
+    await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
+    form.query_one("#MLUser", Checkbox).value = True
+    form.query_one("#user", Input).value = "ada"
+    await see.until(lambda: form.problem_of() is None and not form.query_one("#ok", Button).disabled, "the input")
+    form.query_one("#user").focus()
+    return form
+
+
 #: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
@@ -279,6 +325,12 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     SetAlias: set_alias,
     ManageAccess: manage_access,
     PolicyForm: policy_form,
+    PersonForm: create_user,
+    DeletePerson: delete_user,
+    NewToken: new_token,
+    GroupForm: create_group,
+    AddMember: add_member,
+    GiveRoles: give_roles,
     VerifyForm: verify,
     Synchronize: synchronize,
 }
@@ -502,6 +554,19 @@ async def test_a_key_that_came_after_its_form_was_left_is_shown(answers: Mapping
         key = {"id": "k", "name": "ci", "owner": "ada", "created_at": moment, "expires_at": moment}
         held._ends.put_nowait(httpx.Response(201, json={"api_key": key, "key": "rtk_k_secret"}))
         await see.shows("rtk_k_secret", "shown only now")
+
+
+async def test_a_token_that_came_after_its_form_was_left_is_shown(answers: Mapping[str, Answer]) -> None:
+    async with program(answers) as (see, held):
+        form = await new_token(see)
+        await press_ok(see, form)
+        await see.until(lambda: held.sent, "the request")
+        await see.press("escape")
+        moment = "2026-11-29T00:00:00Z"
+        token = {"id": "t", "name": "ci", "user": "grace", "prefix": "rtt_t"}
+        answer = {"user_token": {**token, "created_at": moment, "expires_at": moment}, "token": "rtt_t_secret"}
+        held._ends.put_nowait(httpx.Response(201, json=answer))
+        await see.shows("rtt_t_secret", "shown only now")
 
 
 async def test_what_a_screen_sends_is_sent_once(answers: Mapping[str, Answer], monkeypatch: pytest.MonkeyPatch) -> None:

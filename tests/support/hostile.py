@@ -66,6 +66,8 @@ KEPT = {
     "sha256",
     "resource_type",
 }
+#: Roles in environments; those of policies have any name.
+ROLES = {"EnvironmentAdmin", "EnvironmentUser", "MLAdmin", "MLUser"}
 #: Mappings from what people name to what they write.
 NAMED = {"tags", "params", "metrics"}
 #: Words of the API's paths; all else in a path names something.
@@ -99,6 +101,10 @@ WORDS = {
     "workspaces",
     "keys",
     "user",
+    "users",
+    "tokens",
+    "members",
+    "roles",
     "status",
     "manifest",
     "deployment-suggestion",
@@ -134,7 +140,7 @@ class Hostile:
             }
         if isinstance(value, list):
             return [self._value(key, each) for each in value]
-        if key in KEPT or key.endswith("_id") or self._random.random() < 0.5:
+        if key in KEPT or key.endswith("_id") or (key == "roles" and value in ROLES) or self._random.random() < 0.5:
             return value
         if key == "timestamp" or key.endswith("_at"):
             return self._random.choice(TIMES) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,9 +35,17 @@ from functools import partial
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.schemas.people import (
+    EnvironmentRole,
+    GroupChange,
+    RolesChange,
+    UserChange,
+    UserState,
+    UserTokenCreate,
+)
 from registry_tui.wording import words
 from support.program import Driver
-from support.scenes import SCENES
+from support.scenes import ENVIRONMENT, GROUP, SCENES, USER
 
 ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
@@ -116,14 +124,32 @@ def save(answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = A
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
-async def record(home: Home) -> dict[str, Answer]:
-    """Opens every scene on a platform with the demo; what was asked, and answered last."""
+async def make_people(home: Home) -> None:
+    """Gives the demo's people roles, a group and tokens, which the demo leaves to whoever runs the installation."""
+    async with RegistryClient(home) as client:
+        await client.put_user(USER, UserChange(full_name="Grace Hopper", email="grace@example.org"))
+        await client.put_user("linus", UserChange(state=UserState.SUSPENDED))
+        await client.put_group(GROUP, GroupChange(description="Trains and registers models"))
+        for member in (USER, "linus"):
+            await client.add_member(GROUP, member)
+        roles = [EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER]
+        await client.set_group_roles(ENVIRONMENT, GROUP, RolesChange(roles=roles))
+        await client.set_user_roles(ENVIRONMENT, USER, RolesChange(roles=[EnvironmentRole.ML_ADMIN]))
+        if not (await client.tokens(USER)).items:
+            await client.create_token(USER, UserTokenCreate(name="laptop", days=90))
+            ci = await client.create_token(USER, UserTokenCreate(name="ci", days=30))
+            await client.revoke_token(USER, ci.user_token.id)
+
+
+async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
+    """Opens every scene, or those that are named, on a platform with the demo; what was asked, and answered last."""
 
     def answered(app: RegistryApp) -> bool:
         return app.status is not None
 
+    await make_people(home)
     recorder = Recorder(home)
-    for name, scene in SCENES.items():
+    for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:
             app = RegistryApp(lambda: RegistryClient(transport=recorder), start_platform=False)
             async with app.run_test(size=size) as pilot:

@@ -17,6 +17,8 @@ from support.program import Driver
 PROJECT, EXPERIMENT, MODEL, REGISTRY = "wine-quality", "alcohol-elasticnet", "WineAlcoholRegressor", "registry-aws"
 #: The environment of the registry, which is RAZ-enabled.
 ENVIRONMENT = "demo-aws"
+#: Somebody with roles and tokens, and a group (`recorded.make_people`).
+USER, GROUP = "grace", "data-science"
 
 
 def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -44,6 +46,11 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "keys": {},
         "environments": {},
         "policies": {"environment": ENVIRONMENT},
+        "people": {},
+        "person": {"user": USER},
+        "groups": {},
+        "group": {"group": GROUP},
+        "roles": {"environment": ENVIRONMENT},
         "activity": {},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},
     }
@@ -245,6 +252,63 @@ async def manage_access(see: Driver) -> None:
     await see.shows("Workload user name")
     await see.press("@")
     await see.shows("IDBroker mappings of demo-azure", "COMPLETED")
+
+
+async def people(see: Driver) -> None:
+    see.go("people")
+    await see.rows("people")
+
+
+async def create_user(see: Driver) -> None:
+    await people(see)
+    await see.press("n")
+    await see.shows("Create user", "E-mail")
+
+
+async def delete_user(see: Driver) -> None:
+    await _on(see, "people", USER)
+    await see.press("ctrl+d")
+    await see.shows(f"Delete {USER}", "Goes to")
+
+
+async def _on(see: Driver, kind: str, name: str) -> None:
+    """A list with the cursor on a row."""
+    see.go(kind)
+    rows = await see.rows(kind)
+    see.screen.table.go_to(([row.name for row in rows].index(name), name))
+    await see.until(lambda: see.screen.current.name == name, name)
+
+
+async def person(see: Driver) -> None:
+    see.go("person", user=USER)
+    await see.rows("person")
+
+
+async def new_token(see: Driver) -> None:
+    await person(see)
+    await see.press("n")
+    await see.shows(f"New token of {USER}")
+
+
+async def people_groups(see: Driver) -> None:
+    see.go("groups")
+    await see.rows("groups")
+
+
+async def people_group(see: Driver) -> None:
+    see.go("group", group=GROUP)
+    await see.rows("group")
+
+
+async def roles(see: Driver) -> None:
+    see.go("roles", environment=ENVIRONMENT)
+    await see.rows("roles")
+
+
+async def give_roles(see: Driver) -> None:
+    await roles(see)
+    await see.press("e")
+    await see.shows("EnvironmentAdmin includes EnvironmentUser")
 
 
 async def activity(see: Driver) -> None:
@@ -450,6 +514,15 @@ SCENES: dict[str, Scene] = {
     "policy": policy,
     "edit-policy": edit_policy,
     "condition": condition,
+    "people": people,
+    "create-user": create_user,
+    "delete-user": delete_user,
+    "person": person,
+    "new-token": new_token,
+    "people-groups": people_groups,
+    "people-group": people_group,
+    "roles": roles,
+    "give-roles": give_roles,
     "activity": activity,
     "workflow": workflow,
     "help": help_,

@@ -19,6 +19,14 @@ from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
+from registry_tui.schemas.people import (
+    EnvironmentRole,
+    GroupChange,
+    RolesChange,
+    UserChange,
+    UserState,
+    UserTokenCreate,
+)
 from registry_tui.schemas.places import (
     Cloud,
     CollaboratorChange,
@@ -138,6 +146,16 @@ SAME: dict[str, Ask] = {
     "a policy": lambda c: c.create_policy(POLICY),
     "secrets": lambda c: c.rotate_secrets(SecretsRotate(kinds=[SecretKind.MLFLOW, SecretKind.PEOPLE])),
     "all secrets": lambda c: c.rotate_secrets(SecretsRotate()),
+    "a user": lambda c: c.put_user("ada", UserChange(full_name=TEXT.replace("\n", " ").replace("\x1b", ""))),
+    "a suspended user": lambda c: c.change_user("ada", UserChange(state=UserState.SUSPENDED)),
+    "a user let in": lambda c: c.change_user("ada", UserChange(state=UserState.ACTIVE)),
+    "a user away": lambda c: c.delete_user("-ada", NASTY),
+    "a token": lambda c: c.create_token("ada", UserTokenCreate(name=NASTY, days=30)),
+    "no token": lambda c: c.revoke_token("ada", "t"),
+    "a group": lambda c: c.put_group("data", GroupChange(description=TEXT)),
+    "a group away": lambda c: c.delete_group("data"),
+    "a member": lambda c: c.add_member("data", "ada"),
+    "no member": lambda c: c.remove_member("data", "ada"),
     "cancel": lambda c: c.cancel_workflow("w"),
     "retry": lambda c: c.retry_workflow("w"),
 }
@@ -240,6 +258,22 @@ async def test_a_command_line_that_asks_first_says_everything_that_was_chosen(na
     assert command_lines(await sent_by(ask)) == [expected.split()]
 
 
+async def test_a_changed_name_of_a_user_is_given_as_the_whole_user() -> None:
+    request = await sent_by(lambda c: c.change_user("ada", UserChange(full_name="Ada L", email="")))
+    assert command_lines(request) == [["users", "create", "--full-name", "Ada L", "--email", "", "ada"]]
+
+
+async def test_roles_are_granted_and_all_others_revoked() -> None:
+    change = RolesChange(roles=[EnvironmentRole.ML_USER, EnvironmentRole.ENVIRONMENT_ADMIN])
+    assert command_lines(await sent_by(lambda c: c.set_user_roles("lab", "ada", change))) == [
+        ["environments", "roles", "grant", "--to", "ada", "lab", "EnvironmentAdmin", "MLUser"],
+        ["environments", "roles", "revoke", "--to", "ada", "lab", "EnvironmentUser", "MLAdmin"],
+    ]
+    assert command_lines(await sent_by(lambda c: c.set_group_roles("lab", "data", RolesChange(roles=[])))) == [
+        "environments roles revoke --to-group data lab EnvironmentAdmin EnvironmentUser MLAdmin MLUser".split()
+    ]
+
+
 async def test_a_changed_policy_is_given_whole() -> None:
     (line,) = command_lines(await sent_by(lambda c: c.update_policy(7, POLICY, version=3)))
     assert line[:4] == ["ranger", "policies", "update", "--file"] and line[5:] == ["7"]
@@ -283,7 +317,8 @@ def test_a_command_is_for_the_same_platform_and_user() -> None:
 @pytest.mark.parametrize("kind", SCREENS)
 def test_what_shows_a_page_is_a_command_that_exists(kind: str) -> None:
     names = dict.fromkeys(
-        ("registry", "project", "experiment", "run", "model", "deployment", "workflow", "environment"), "x"
+        ("registry", "project", "experiment", "run", "model", "deployment", "workflow", "environment", "user", "group"),
+        "x",
     )
     line = showing(kind, {**names, "one": "1", "other": "2"})
     if kind == "compare":  # runs are compared on the screen alone

@@ -8,13 +8,10 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
-from registry_tui.schemas.people import RolesHeld, User, UserChange, UserState
+from registry_tui.schemas.people import User, UserChange, UserState
+from registry_tui.wording.people import roles_held, roles_of
 
 app = session.new_app("Users: the people of this installation.")
-
-
-def _roles(held: list[RolesHeld]) -> str:
-    return "; ".join(f"{each.environment_name}: {', '.join(each.roles)}" for each in held)
 
 
 COLUMNS = [
@@ -22,9 +19,8 @@ COLUMNS = [
     Column[User]("FULL NAME", lambda each: each.full_name or None),
     Column[User]("STATE", lambda each: each.state),
     Column[User]("GROUPS", lambda each: ", ".join(each.groups) or None, flexible=True),
-    Column[User](
-        "ROLES", lambda each: "administrator" if each.administrator else _roles(each.roles) or None, flexible=True
-    ),
+    Column[User]("ROLES", lambda each: roles_of(each) or None, flexible=True),
+    Column[User]("TOKEN USED", lambda each: each.last_used_at),
     Column[User]("CREATED", lambda each: each.created_at),
 ]
 
@@ -42,7 +38,9 @@ def _print(found: User, as_json: bool) -> None:
         "CRN": found.crn,
         "administrator": found.administrator,
         "groups": ", ".join(found.groups) or None,
-        "roles": _roles(found.roles) or None,
+        "roles": roles_held(found.roles) or None,
+        "projects": ", ".join(f"{each.project_name} ({each.role.value})" for each in found.projects) or None,
+        "token used": found.last_used_at,
         "created": found.created_at,
     }
     output.print_one(found, fields, as_json=as_json)

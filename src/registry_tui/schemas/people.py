@@ -116,6 +116,12 @@ class Group(Schema):
     members: list[str] = []
 
 
+class GroupMember(Schema):
+    """Somebody in a group."""
+
+    name: str
+
+
 class GroupChange(RequestSchema):
     description: str | None = Field(default=None, max_length=1000)
 

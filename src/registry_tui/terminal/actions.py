@@ -61,7 +61,7 @@ SYNCHRONIZE = Action(
     "synchronize", "s", "synchronize", "Tell each workspace of the environment about the registry", False, "Synchronize"
 )
 DELETE_REGISTRY = Action("delete", "ctrl+d", "delete", "Delete the registry", False, "Delete", danger=True)
-PEOPLE = Action(
+COLLABORATORS = Action(
     "collaborators",
     "p",
     "people",
@@ -87,6 +87,10 @@ MANAGE_ACCESS = Action(
     "manage access",
     "Where storage access is granted: Ranger's policies, or IDBroker's mappings",
     footer=False,
+)
+
+ROLES_OF = Action(
+    "roles", "p", "roles", "Roles in an environment: give them, take them away", False, "Roles", meaning="access"
 )
 
 RESTORE = Action("restore", "Z", "restore", "Restore the deleted ones that are marked or selected", footer=False)
@@ -137,7 +141,7 @@ PROJECTS = (
     Action("create", "n", "create", "Create a project in a workspace"),
     MENU,
     replace(CREDENTIALS, menu=""),
-    replace(PEOPLE, help="Who works in the selected project, in which role", footer=False, menu=""),
+    replace(COLLABORATORS, help="Who works in the selected project, in which role", footer=False, menu=""),
     Action("delete", "ctrl+d", "delete", "Delete the selected project", footer=False, danger=True),
     ORDER,
     COPY,
@@ -193,7 +197,7 @@ PROJECT = (
     RESTORE,
     DELETED,
     Action("deployments", "M", "deployments", "The project's Model Deployments"),
-    PEOPLE,
+    COLLABORATORS,
     CREDENTIALS,
     Action("deploy", "D", "deploy", "Deploy a registered model from this project", menu="Deploy registered model"),
     *(
@@ -376,6 +380,7 @@ ENVIRONMENTS = (
     MENU,
     replace(SYNCHRONIZE, help="Tell each workspace of it about its Model Registry", footer=True, menu=""),
     MANAGE_ACCESS,
+    replace(ROLES_OF, help="Who has which roles in the selected environment", menu=""),
     Action(
         "delete",
         "ctrl+d",
@@ -405,6 +410,80 @@ POLICIES = (
     ),
     ORDER,
     replace(COPY, help="Copy the policy's name"),
+    VIEW,
+    EXPORT,
+)
+_LOCK = Action(
+    "lock",
+    "exclamation_mark",
+    "suspend",
+    "Refuse the person at every door, or let a suspended one in again",
+    menu="Suspend, or let in",
+    meaning="enable",
+    danger=True,
+)
+_EDIT_PERSON = Action("edit", "e", "edit", "Change full name and e-mail of the person", footer=False, menu="Edit")
+PEOPLE = (
+    replace(OPEN, help="Open the person: tokens, roles, groups"),
+    Action("create", "n", "create", "Create a user"),
+    MENU,
+    _EDIT_PERSON,
+    _LOCK,
+    replace(ROLES_OF, footer=True),
+    Action(
+        "delete",
+        "ctrl+d",
+        "delete",
+        "Delete the user, and give what they own to somebody",
+        False,
+        "Delete",
+        danger=True,
+    ),
+    Action("groups", "V", "groups", "The groups of people", meaning="show_another"),
+    COPY,
+    VIEW,
+    EXPORT,
+)
+PERSON = (
+    Action("create", "n", "new token", "Make a token for the person; it is shown once", menu="New token"),
+    MENU,
+    Action("revoke", "ctrl+d", "revoke", "Make the selected token useless at once", meaning="delete", danger=True),
+    _EDIT_PERSON,
+    _LOCK,
+    replace(ROLES_OF, footer=True),
+    replace(COPY, help="Copy the token's ID"),
+    VIEW,
+    EXPORT,
+)
+GROUPS = (
+    replace(OPEN, help="Open the group: its members"),
+    Action("create", "n", "create", "Create a group"),
+    MENU,
+    Action("edit", "e", "edit", "Change the group's description", menu="Edit"),
+    replace(ROLES_OF, footer=True),
+    Action("delete", "ctrl+d", "delete", "Delete the group; its people stay", False, "Delete", danger=True),
+    Action("people", "V", "people", "All people", meaning="show_another"),
+    replace(COPY, help="Copy the group's name"),
+    VIEW,
+    EXPORT,
+)
+GROUP = (
+    replace(OPEN, help="Open the member: tokens, roles, groups"),
+    Action("create", "n", "add", "Add somebody to the group", menu="Add"),
+    MENU,
+    replace(ROLES_OF, footer=True),
+    Action("delete", "ctrl+d", "remove", "Take the selected member out of the group", menu="Remove", danger=True),
+    replace(COPY, help="Copy the member's name"),
+    VIEW,
+    EXPORT,
+)
+ROLES = (
+    replace(OPEN, help="Open the person or the group"),
+    Action("create", "n", "grant", "Grant roles to a user or a group", menu="Grant"),
+    MENU,
+    Action("edit", "e", "change", "Change the roles of the selected user or group", menu="Change"),
+    Action("delete", "ctrl+d", "revoke", "Take all roles here away from the selected one", menu="Revoke", danger=True),
+    replace(COPY, help="Copy the name of the user or group"),
     VIEW,
     EXPORT,
 )
@@ -438,6 +517,7 @@ OPEN_FORMS = frozenset(
         "grant",
         "manage_access",
         "revoke",
+        "roles",
         "order",
         "columns",
         "menu",

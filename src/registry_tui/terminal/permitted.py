@@ -44,8 +44,22 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "environments": {
         **_needs(_P.ENVIRONMENT_CREATE, "create"),
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
+        **_needs(_P.ROLES_GRANT, "roles"),
     },
     "policies": _needs(_P.POLICIES_CHANGE, "create edit enable delete"),
+    "people": {
+        **_needs(_P.USERS_CHANGE, "create edit lock delete"),
+        **_needs(_P.GROUPS_CHANGE, "groups"),
+        **_needs(_P.ROLES_GRANT, "roles"),
+    },
+    "person": {
+        **_needs(_P.TOKENS, "create revoke"),
+        **_needs(_P.USERS_CHANGE, "edit lock"),
+        **_needs(_P.ROLES_GRANT, "roles"),
+    },
+    "groups": {**_needs(_P.GROUPS_CHANGE, "create edit delete"), **_needs(_P.ROLES_GRANT, "roles")},
+    "group": {**_needs(_P.GROUPS_CHANGE, "create delete"), **_needs(_P.ROLES_GRANT, "roles")},
+    "roles": _needs(_P.ROLES_GRANT, "create edit delete"),
 }
 _ACCESS = _needs(_P.POLICIES_SEE, "manage_access")
 #: The permission that an action needs on what it acts on, by the name of that schema.

@@ -12,6 +12,7 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+from registry_tui.wording.people import ROLES
 
 PROGRAM = "registry-tui"
 #: Options with their values; None: an option that takes none.
@@ -50,6 +51,11 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "keys": lambda: line("keys list"),
         "environments": lambda: line("environments list"),
         "policies": lambda: line("ranger policies list", (), [("--service", known["environment"])]),
+        "people": lambda: line("users list"),
+        "person": lambda: line("users show", [known["user"]]) if "user" in known else line("whoami"),
+        "groups": lambda: line("groups list"),
+        "group": lambda: line("groups show", [known["group"]]),
+        "roles": lambda: line("environments roles list", [known["environment"]]),
         "activity": lambda: line("workflows list"),
         "workflow": lambda: line("workflows show", [known["workflow"]]),
     }
@@ -69,6 +75,10 @@ def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
         "deployments": lambda: line("deployments show", [row.id]),
         "environments": lambda: line("environments show", [row.id]),
         "policies": lambda: line("ranger policies show", [row.name], [("--service", row.service)]),
+        "people": lambda: line("users show", [row.name]),
+        "groups": lambda: line("groups show", [row.name]),
+        "group": lambda: line("users show", [row.name]),
+        "roles": lambda: line("users show", [row.user]) if row.user else line("groups show", [row.group]),
         "activity": lambda: line("workflows show", [row.id]),
     }
     return made[kind]() if kind in made else None
@@ -377,6 +387,41 @@ def _set_ranger_source(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("ranger source set", names, options)]
 
 
+def _put_user(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [("--full-name", body.get("full_name")), ("--email", body.get("email"))]
+    return [line("users create", names, options)]
+
+
+def _change_user(names: Names, query: Body, body: Body) -> list[Line]:
+    if body["state"] is None:
+        return _put_user(names, query, body)
+    if body["full_name"] is not None or body["email"] is not None:
+        raise NoCommand("no command changes a user's state and name at once")
+    return [line("users suspend", names, [_YES]) if body["state"] == "suspended" else line("users resume", names)]
+
+
+def _create_token(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [("--expires", body["days"] or body["expires_at"]), ("--for", names[0])]
+    return [line("tokens create", [body["name"]], options)]
+
+
+def _set_roles(option: str) -> Make:
+    """All roles that somebody has from now on: grants these, revokes the others."""
+
+    def make(names: Names, query: Body, body: Body) -> list[Line]:
+        environment, holder = names
+        given = [name for name, _ in ROLES if name in body["roles"]]
+        others = [name for name, _ in ROLES if name not in given]
+        words = {"grant": given, "revoke": others}
+        return [
+            line(f"environments roles {verb}", [environment, *roles], [(option, holder)])
+            for verb, roles in words.items()
+            if roles
+        ]
+
+    return make
+
+
 _YES = ("--yes", True)
 _RANGER = "service/public/v2/api"
 _MODEL = "registries/*/models/*"
@@ -449,6 +494,25 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PUT", f"{_RANGER}/policy/*", _policy),
     ("DELETE", f"{_RANGER}/policy/*", _simple("ranger policies delete", _YES)),
     ("POST", "secrets/rotate", _rotate_secrets),
+    ("PUT", "users/*", _put_user),
+    ("PATCH", "users/*", _change_user),
+    ("DELETE", "users/*", lambda names, query, body: [line("users delete", names, [("--to", query["to"]), _YES])]),
+    ("POST", "users/*/tokens", _create_token),
+    (
+        "DELETE",
+        "users/*/tokens/*",
+        lambda names, query, body: [line("tokens revoke", names[1:], [("--for", names[0]), _YES])],
+    ),
+    (
+        "PUT",
+        "groups/*",
+        lambda names, query, body: [line("groups create", names, [("--description", body.get("description"))])],
+    ),
+    ("DELETE", "groups/*", _simple("groups delete", _YES)),
+    ("PUT", "groups/*/members/*", _simple("groups add")),
+    ("DELETE", "groups/*/members/*", _simple("groups remove")),
+    ("PUT", "environments/*/roles/users/*", _set_roles("--to")),
+    ("PUT", "environments/*/roles/groups/*", _set_roles("--to-group")),
     ("PUT", "environments/*/ranger-source", _set_ranger_source),
     ("DELETE", "environments/*/ranger-source", _simple("ranger source delete", _YES)),
     ("POST", "workflows/*/cancel", _simple("workflows cancel")),

@@ -20,3 +20,13 @@ def every_user(form: Dialog[Any]) -> Find:
         return [Choice(user.name) for user in (await form.program.client.users(page_size=MOST_USERS)).items]
 
     return once(ask)
+
+
+def everybody_but(form: Dialog[Any], name: str) -> Find:
+    """Everybody known here apart from one person."""
+    find = every_user(form)
+
+    async def others(typed: str) -> Sequence[Choice]:
+        return [each for each in await find(typed) if each.name != name]
+
+    return others

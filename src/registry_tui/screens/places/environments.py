@@ -202,6 +202,9 @@ class EnvironmentsScreen(ListScreen):
     def do_manage_access(self) -> None:
         manage_access(self, self.current.name, self.current.registry_id, raz_enabled=self.current.raz_enabled)
 
+    def do_roles(self) -> None:
+        self.program.open(Place("roles", {"environment": self.current.name}))
+
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
 

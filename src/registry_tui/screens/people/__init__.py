@@ -1,0 +1,1 @@
+"""People of the installation: users with their tokens, groups, and roles in environments."""

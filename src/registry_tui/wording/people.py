@@ -1,0 +1,49 @@
+"""Words about people: their roles, and the states of people and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from registry_tui.wording.words import Cell
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.people import RoleAssignment, RolesHeld, User, UserToken
+
+#: Roles in an environment with what each may do, as `schemas.people.EnvironmentRole` names them.
+ROLES = (
+    ("EnvironmentAdmin", "makes workspaces, grants roles"),
+    ("EnvironmentUser", "enters the environment"),
+    ("MLAdmin", "creates and changes Model Registries"),
+    ("MLUser", "makes projects, reads models"),
+)
+
+
+def roles_held(held: Iterable[RolesHeld]) -> str:
+    """The roles in each environment, in one line."""
+    return "; ".join(f"{each.environment_name}: {', '.join(each.roles)}" for each in held)
+
+
+def roles_of(user: User) -> str:
+    """All roles of a person, in one line."""
+    return "administrator" if user.administrator else roles_held(user.roles)
+
+
+def state_of(user: User) -> Cell:
+    """Whether a person is let in."""
+    return Cell("● active", "good") if user.state.value == "active" else Cell("✗ suspended", "bad")
+
+
+def token_state(token: UserToken) -> Cell:
+    """Whether a token is good."""
+    if token.revoked_at is not None:
+        return Cell("✗ revoked", "bad")
+    if token.expires_at <= datetime.now(UTC):
+        return Cell("✗ expired", "warn")
+    return Cell("● good", "good")
+
+
+def holder(given: RoleAssignment) -> str:
+    """The name of the user or group that has roles."""
+    return given.user or given.group or ""
