@@ -3,6 +3,8 @@
 `python tests/support/recorded.py` records anew: it starts a platform in a temporary folder, loads the demo, opens every
 scene of `scenes.py` at both sizes of the snapshots, and writes each request with its last answer to
 `tests/snapshots/answers.json`. Names of people, folders and ports of this machine are replaced by others.
+`python tests/support/recorded.py HOME SCENE…` opens these scenes alone, on the platform of a home, and adds the answers
+to requests that were not recorded before.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
 SIZES = ((80, 24), (170, 50))
 STREAM = "/api/v1/stream"
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 #: The last line of a recording says when it was made.
 _MADE = "made"
 
@@ -102,15 +105,17 @@ class Recorder(httpx.AsyncBaseTransport):
         await self._real.aclose()
 
 
-def save(answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = ANSWERS) -> None:
-    """Writes answers as JSON, an answer a line, with `names` replaced; what is no text in base64."""
+def save(
+    answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = ANSWERS, made: datetime | None = None
+) -> None:
+    """Writes answers as JSON, an answer a line, with `names` replaced; what is no text in base64. `made`: now."""
 
     def replaced(text: str) -> str:
         for name, other in names.items():
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", other, text)
         return text
 
-    lines = [json.dumps({_MADE: datetime.now(UTC).isoformat(timespec="seconds")})]
+    lines = [json.dumps({_MADE: (made or datetime.now(UTC)).isoformat(timespec="seconds")})]
     for key, answer in sorted(answers.items()):
         line: dict[str, Any] = {"request": replaced(key), "status": answer.status, "type": answer.content_type}
         if "json" in answer.content_type:
@@ -122,6 +127,22 @@ def save(answers: Mapping[str, Answer], names: Mapping[str, str], path: Path = A
         lines.append(json.dumps(line, ensure_ascii=False))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def add(answers: Mapping[str, Answer], names: Mapping[str, str]) -> None:
+    """Adds answers to new requests to those that were recorded before, as if they had been given then."""
+    made, known = load()
+    passed = datetime.now(UTC) - made
+
+    def as_then(found: re.Match[str]) -> str:
+        return (datetime.fromisoformat(found[0]) - passed).isoformat().replace("+00:00", "Z")
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new.json"
+        save(answers, names, path)
+        path.write_text(_MOMENT.sub(as_then, path.read_text(encoding="utf-8")), encoding="utf-8")
+        _, new = load(path)
+    save({**new, **known}, {}, made=made)
 
 
 async def make_people(home: Home) -> None:
@@ -174,7 +195,7 @@ def main() -> None:
             if len(sys.argv) == 1:
                 subprocess.run([*command, "up"], env=environment, check=True)
                 subprocess.run([*command, "demo"], env=environment, check=True)
-            answers = asyncio.run(record(home))
+            answers = asyncio.run(record(home, sys.argv[2:]))
         finally:
             if len(sys.argv) == 1:
                 subprocess.run([*command, "down"], env=environment, check=False)
@@ -188,7 +209,7 @@ def main() -> None:
         str(repository): "/home/ada/registry-tui",
         getpass.getuser(): "ada",
     }
-    save(answers, names)
+    (add if sys.argv[2:] else save)(answers, names)
     print(f"{len(answers)} answers, {ANSWERS.stat().st_size:,} bytes")
 
 
