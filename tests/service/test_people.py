@@ -178,3 +178,28 @@ def test_a_deleted_user_leaves_everything_to_somebody_named(doors: Doors) -> Non
     assert doors.by_mlflow() == 401, "the password of the one who left"
     with mlflow_client(mine) as http:
         http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1}).raise_for_status()
+
+
+def test_the_projects_of_a_person_are_shown_to_themselves_and_the_administrator(platform: Platform) -> None:
+    project = platform.new_project()
+    name, other = unique("u"), unique("u")
+    for user in (name, other):
+        platform.call(RegistryClient.put_user, user, UserChange())
+        platform.call(RegistryClient.set_collaborator, project.id, user, CollaboratorChange(role=Role.VIEWER))
+    for asking in (None, name):
+        found = platform.ask(lambda client: client.user(name), user=asking)
+        assert [(each.project_id, each.role) for each in found.projects] == [(project.id, Role.VIEWER)]
+    assert platform.ask(lambda client: client.user(name), user=other).projects == []
+    listed = platform.ask(lambda client: client.users(page_size=1000), user=other).items
+    assert {each.name: bool(each.projects) for each in listed}[name] is False
+
+
+def test_a_person_shows_when_a_token_was_used_last(platform: Platform) -> None:
+    name = unique("u")
+    platform.call(RegistryClient.put_user, name, UserChange())
+    made = platform.call(RegistryClient.create_token, name, UserTokenCreate(name="laptop"))
+    assert platform.call(RegistryClient.user, name).last_used_at is None
+    transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
+    with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=60) as http:
+        assert http.get("/user", headers={"Authorization": f"Bearer {made.token}"}).status_code == 200
+    assert platform.call(RegistryClient.user, name).last_used_at is not None

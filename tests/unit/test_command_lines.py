@@ -55,7 +55,8 @@ from registry_tui.schemas.tracking import (
     RunsUpdate,
 )
 from registry_tui.terminal.commands import SCREENS
-from registry_tui.wording.command_lines import NoCommand, as_typed, command_lines, quoted, remark, showing
+from registry_tui.wording.command_lines import as_typed, command_lines, quoted, remark, showing
+from registry_tui.wording.command_parts import NoCommand
 
 Ask = Callable[[RegistryClient], Awaitable[Any]]
 

@@ -12,16 +12,10 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.wording.people import ROLES
+from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
+from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
 PROGRAM = "registry-tui"
-#: Options with their values; None: an option that takes none.
-Options = Sequence[tuple[str, Any]]
-Line = list[str]
-
-
-class NoCommand(Exception):
-    """No command line does this; the message says why."""
 
 
 def command_lines(request: Outgoing) -> list[Line]:
@@ -106,20 +100,6 @@ def quoted(word: str) -> str:
     return f"$'{escaped}'"
 
 
-def line(words: str, arguments: Sequence[Any] = (), options: Options = ()) -> Line:
-    """A command with its arguments and options, of which those without a value are left out."""
-    made = words.split()
-    for name, value in options:
-        if value is True:
-            made.append(name)
-        elif value is not None and value is not False:
-            text = str(value)
-            # What begins with a hyphen would be read as another option.
-            made += [f"{name}={text}"] if text.startswith("-") else [name, text]
-    given = [str(each) for each in arguments if each is not None]
-    return [*made, *(["--"] if any(each.startswith("-") for each in given) else []), *given]
-
-
 def _matched(pattern: str, parts: Sequence[str]) -> tuple[str, ...] | None:
     """What stands for the stars of a pattern, when it is the address."""
     wanted = pattern.split("/")
@@ -147,17 +127,6 @@ def _variables(variables: Sequence[Mapping[str, Any]]) -> Options:
 
 def _switch(name: str, value: bool | None, usual: bool | None = None) -> Options:
     return [] if value is None or value is usual else [(f"--{'' if value else 'no-'}{name}", True)]
-
-
-#: What stands for the stars of an address; the body's fields, or the query.
-Names = tuple[str, ...]
-Body = dict[str, Any]
-Make = Callable[[Names, Body, Body], list[Line]]
-
-
-def _simple(words: str, *options: tuple[str, Any]) -> Make:
-    """A command whose arguments are the address' names."""
-    return lambda names, query, body: [line(words, names, options)]
 
 
 def _create_environment(names: Names, query: Body, body: Body) -> list[Line]:
@@ -387,74 +356,38 @@ def _set_ranger_source(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("ranger source set", names, options)]
 
 
-def _put_user(names: Names, query: Body, body: Body) -> list[Line]:
-    options: Options = [("--full-name", body.get("full_name")), ("--email", body.get("email"))]
-    return [line("users create", names, options)]
-
-
-def _change_user(names: Names, query: Body, body: Body) -> list[Line]:
-    if body["state"] is None:
-        return _put_user(names, query, body)
-    if body["full_name"] is not None or body["email"] is not None:
-        raise NoCommand("no command changes a user's state and name at once")
-    return [line("users suspend", names, [_YES]) if body["state"] == "suspended" else line("users resume", names)]
-
-
-def _create_token(names: Names, query: Body, body: Body) -> list[Line]:
-    options: Options = [("--expires", body["days"] or body["expires_at"]), ("--for", names[0])]
-    return [line("tokens create", [body["name"]], options)]
-
-
-def _set_roles(option: str) -> Make:
-    """All roles that somebody has from now on: grants these, revokes the others."""
-
-    def make(names: Names, query: Body, body: Body) -> list[Line]:
-        environment, holder = names
-        given = [name for name, _ in ROLES if name in body["roles"]]
-        others = [name for name, _ in ROLES if name not in given]
-        words = {"grant": given, "revoke": others}
-        return [
-            line(f"environments roles {verb}", [environment, *roles], [(option, holder)])
-            for verb, roles in words.items()
-            if roles
-        ]
-
-    return make
-
-
-_YES = ("--yes", True)
 _RANGER = "service/public/v2/api"
 _MODEL = "registries/*/models/*"
 _VERSION = f"{_MODEL}/versions/*"
 #: Method and address below `/api/v1`, with the command that does the same.
 _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "environments", _create_environment),
-    ("DELETE", "environments/*", _simple("environments delete", _YES)),
+    ("DELETE", "environments/*", simple("environments delete", YES)),
     ("POST", "workspaces", _create_in("workspaces create", "--environment", "environment")),
-    ("DELETE", "workspaces/*", _simple("workspaces delete", _YES)),
+    ("DELETE", "workspaces/*", simple("workspaces delete", YES)),
     ("POST", "projects", _create_in("projects create", "--workspace", "workspace", "description")),
     (
         "DELETE",
         "projects/*",
-        lambda names, query, body: [line("projects delete", names, [("--force", bool(query.get("force"))), _YES])],
+        lambda names, query, body: [line("projects delete", names, [("--force", bool(query.get("force"))), YES])],
     ),
     (
         "PUT",
         "projects/*/collaborators/*",
         lambda names, query, body: [line("projects collaborators set", [*names, body["role"]])],
     ),
-    ("DELETE", "projects/*/collaborators/*", _simple("projects collaborators remove")),
+    ("DELETE", "projects/*/collaborators/*", simple("projects collaborators remove")),
     ("POST", "registries", _create_registry),
-    ("POST", "registries/*/synchronize", _simple("registries synchronize")),
+    ("POST", "registries/*/synchronize", simple("registries synchronize")),
     ("POST", "registries/*/delete", _delete_registry),
-    ("PUT", "registries/*/storage-access", _simple("registries grant-storage")),
-    ("DELETE", "registries/*/storage-access", _simple("registries revoke-storage")),
+    ("PUT", "registries/*/storage-access", simple("registries grant-storage")),
+    ("DELETE", "registries/*/storage-access", simple("registries revoke-storage")),
     ("POST", "registries/*/storage/clean-up", _clean_up),
     ("POST", "environments2/setIdBrokerMappings", _set_idbroker_mappings),
     (
         "POST",
         "environments2/deleteIdBrokerMappings",
-        lambda names, query, body: [line("idbroker delete", [body["environmentCrn"]], [_YES])],
+        lambda names, query, body: [line("idbroker delete", [body["environmentCrn"]], [YES])],
     ),
     (
         "POST",
@@ -467,10 +400,10 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
         "projects/*/experiments/*",
         lambda names, query, body: [line("experiments rename", [names[1], body["name"]], [("--project", names[0])])],
     ),
-    ("POST", "projects/*/experiments/delete", _chosen("experiments delete", "experiment_ids", _YES)),
+    ("POST", "projects/*/experiments/delete", _chosen("experiments delete", "experiment_ids", YES)),
     ("POST", "projects/*/experiments/restore", _chosen("experiments restore", "experiment_ids")),
     ("POST", "projects/*/runs/update", _update_runs),
-    ("POST", "projects/*/runs/delete", _chosen("runs delete", "run_ids", _YES)),
+    ("POST", "projects/*/runs/delete", _chosen("runs delete", "run_ids", YES)),
     ("POST", "projects/*/runs/restore", _chosen("runs restore", "run_ids")),
     ("POST", "projects/*/runs/purge", _purge_runs),
     ("POST", "projects/*/register", _register),
@@ -484,37 +417,19 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("POST", "deployments", _create_deployment),
     ("PATCH", "deployments/*", _update_deployment),
-    ("POST", "deployments/*/stop", _simple("deployments stop")),
-    ("POST", "deployments/*/restart", _simple("deployments restart")),
+    ("POST", "deployments/*/stop", simple("deployments stop")),
+    ("POST", "deployments/*/restart", simple("deployments restart")),
     ("POST", "deployments/*/rollback", _roll_back),
     ("DELETE", "deployments/*", _delete_deployment),
     ("POST", "keys", _create_key),
-    ("DELETE", "keys/*", _simple("keys revoke", _YES)),
+    ("DELETE", "keys/*", simple("keys revoke", YES)),
     ("POST", f"{_RANGER}/policy", _policy),
     ("PUT", f"{_RANGER}/policy/*", _policy),
-    ("DELETE", f"{_RANGER}/policy/*", _simple("ranger policies delete", _YES)),
+    ("DELETE", f"{_RANGER}/policy/*", simple("ranger policies delete", YES)),
     ("POST", "secrets/rotate", _rotate_secrets),
-    ("PUT", "users/*", _put_user),
-    ("PATCH", "users/*", _change_user),
-    ("DELETE", "users/*", lambda names, query, body: [line("users delete", names, [("--to", query["to"]), _YES])]),
-    ("POST", "users/*/tokens", _create_token),
-    (
-        "DELETE",
-        "users/*/tokens/*",
-        lambda names, query, body: [line("tokens revoke", names[1:], [("--for", names[0]), _YES])],
-    ),
-    (
-        "PUT",
-        "groups/*",
-        lambda names, query, body: [line("groups create", names, [("--description", body.get("description"))])],
-    ),
-    ("DELETE", "groups/*", _simple("groups delete", _YES)),
-    ("PUT", "groups/*/members/*", _simple("groups add")),
-    ("DELETE", "groups/*/members/*", _simple("groups remove")),
-    ("PUT", "environments/*/roles/users/*", _set_roles("--to")),
-    ("PUT", "environments/*/roles/groups/*", _set_roles("--to-group")),
     ("PUT", "environments/*/ranger-source", _set_ranger_source),
-    ("DELETE", "environments/*/ranger-source", _simple("ranger source delete", _YES)),
-    ("POST", "workflows/*/cancel", _simple("workflows cancel")),
-    ("POST", "workflows/*/retry", _simple("workflows retry")),
+    ("DELETE", "environments/*/ranger-source", simple("ranger source delete", YES)),
+    ("POST", "workflows/*/cancel", simple("workflows cancel")),
+    ("POST", "workflows/*/retry", simple("workflows retry")),
+    *OF_PEOPLE,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_tui.screens.base.dialogs import Menu, MenuItem
-from registry_tui.wording.command_lines import NoCommand, as_typed, command_lines, remark, showing, showing_row
+from registry_tui.wording.command_lines import as_typed, command_lines, remark, showing, showing_row
+from registry_tui.wording.command_parts import NoCommand
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
