@@ -108,7 +108,7 @@ def test_a_preset_gives_keys_and_own_keys_go_before_it(tmp_path: Path) -> None:
     assert found.keys["environments"] == {"delete": "ctrl+k,delete"}
     assert found.keys["models"] == {"delete": "x"}
     assert found.keymap("models")["list.half-down"] == "ctrl+down,ctrl+d"
-    assert found.keymap("models")["box.people.remove"] == "ctrl+k,delete"
+    assert found.keymap("models")["box.collaborators.remove"] == "ctrl+k,delete"
     assert found.problems == ("keys.time: ctrl+u is moving in lists on the screen run already; it stays W",)
     assert found.keys["run"]["time"] == "W"
     found = settings(tmp_path, '[terminal]\nkeymap = "vim"\n[keys]\nmodels.copy = "h"\n')

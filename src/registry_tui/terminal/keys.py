@@ -22,7 +22,7 @@ VIEWER = (
     Action("bottom", "G,end", "bottom", "The last line", meaning="last"),
     Action("leave", "q", "close", "Close the box", meaning="close"),
 )
-PEOPLE_BOX = (
+COLLABORATORS_BOX = (
     Action("add", "n", "add", "Add a person", meaning="create"),
     Action("change", "e", "role", "Change the selected person's role", meaning="edit"),
     Action("remove", "ctrl+d,delete", "remove", "Take the selected person off the project", meaning="delete"),
@@ -40,7 +40,7 @@ NAMES_BOX = (
 START_BOX = (Action("again", "r", "try again", "Start the platform again after a failure"),)
 BOXES: Mapping[str, tuple[Action, ...]] = {
     "text": VIEWER,
-    "people": PEOPLE_BOX,
+    "collaborators": COLLABORATORS_BOX,
     "conditions": CONDITIONS_BOX,
     "names": NAMES_BOX,
     "start": START_BOX,

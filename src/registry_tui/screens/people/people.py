@@ -55,7 +55,7 @@ class PeopleScreen(PeopleList):
 
     def row_why_not(self, action: str, row: User | None) -> str | None:
         if action in ("lock", "delete") and row is not None and row.administrator:
-            return f"{row.name} runs this installation"
+            return f"{row.name} owns this installation"
         return None
 
     # -- actions ------------------------------------------------------------------------------------

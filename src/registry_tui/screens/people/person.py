@@ -94,7 +94,7 @@ class PersonScreen(PeopleList):
         if self.person is None:
             return "the person is not known yet"
         if action == "lock" and self.person.administrator:
-            return f"{safe(self.person.name, 64)} runs this installation"
+            return f"{safe(self.person.name, 64)} owns this installation"
         return None
 
     def why_not(self, action: str) -> str | None:

@@ -36,7 +36,7 @@ ROLES = (
 class Collaborators(Dialog[None]):
     """The list; its keys stand below it."""
 
-    BINDINGS = box_bindings("people")
+    BINDINGS = box_bindings("collaborators")
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Collaborators(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = title(f"Collaborators of {self.project.name}", 60)
-            box.border_subtitle = box_keys("people", self.program.preferences.preset)
+            box.border_subtitle = box_keys("collaborators", self.program.preferences.preset)
             yield AwaitedList(id="people")
             yield Static("", id="problem", classes="problem", markup=False)
 
