@@ -217,6 +217,8 @@ class Watching(Switching):
 
     def look_at_me(self) -> None:
         """Asks again for the roles of the person who is signed in."""
+        if not self.answering:
+            return
         self.run_worker(self._look_at_me_again, group="me", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
 
     async def _look_at_me_again(self) -> None:

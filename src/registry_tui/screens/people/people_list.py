@@ -21,8 +21,9 @@ class PeopleList(ListScreen):
 
     def list_failed(self, error: Exception) -> None:
         from registry_tui.client import Refused
+        from registry_tui.client.errors import NotSignedIn
 
-        if isinstance(error, Refused):
+        if isinstance(error, Refused) and not isinstance(error, NotSignedIn):
             self.table.say(Empty(error.message, (error.action,) if error.action else ()))
         else:
             super().list_failed(error)

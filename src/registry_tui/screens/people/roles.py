@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from registry_tui.screens.base.bars import Crumb
@@ -13,17 +12,11 @@ from registry_tui.terminal.actions import ROLES
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
-from registry_tui.wording.people import ROLES as ROLE_WORDS
 from registry_tui.wording.people import holder
 from registry_tui.wording.text import safe
-from registry_tui.wording.words import NOTHING, Cell
 
 if TYPE_CHECKING:
     from registry_tui.schemas.people import RoleAssignment
-
-
-def _has(role: str, row: RoleAssignment) -> Cell:
-    return Cell("● yes", "good") if role in row.roles else NOTHING
 
 
 class RolesScreen(PeopleList):
@@ -35,7 +28,7 @@ class RolesScreen(PeopleList):
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("name", "Name", holder, 0, max_width=64),
         Column("kind", "Kind", lambda row: "user" if row.user is not None else "group", 1),
-        *(Column(role, role, partial(_has, role), 0) for role, _ in ROLE_WORDS),
+        Column("roles", "Roles", lambda row: ", ".join(row.roles), 0),
     )
     EMPTY = Empty("Nobody has a role here", ("n grants one to a user or a group.",))
 
