@@ -210,10 +210,8 @@ class Watching(Switching):
                 self._refresh_frames(lambda screen: True)
 
     async def _look_at_me(self) -> None:
-        me = await self.client.whoami()
-        self.user, changed, self.me = me.name, me != self.me, me
-        if changed:
-            self._show_status()
+        self.me = await self.client.whoami()
+        self.user = self.me.name
 
     def look_at_me(self) -> None:
         """Asks again for the roles of the person who is signed in."""
@@ -224,11 +222,14 @@ class Watching(Switching):
     async def _look_at_me_again(self) -> None:
         from registry_tui.client import RegistryError
 
+        before = self.me
         try:
             await self._look_at_me()
         except RegistryError as error:
             # Whether the service answers is looked at elsewhere.
             self.log.info(error)
+        if self.me != before:
+            self._show_status()
 
     def _answered(self) -> None:
         """The service does answer: after it did not, every place asks for what it shows."""
