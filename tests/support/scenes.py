@@ -290,12 +290,12 @@ async def new_token(see: Driver) -> None:
     await see.shows(f"New token of {USER}")
 
 
-async def people_groups(see: Driver) -> None:
+async def groups(see: Driver) -> None:
     see.go("groups")
     await see.rows("groups")
 
 
-async def people_group(see: Driver) -> None:
+async def group(see: Driver) -> None:
     see.go("group", group=GROUP)
     await see.rows("group")
 
@@ -370,7 +370,7 @@ async def views(see: Driver) -> None:
     await see.shows("view")
 
 
-async def groups(see: Driver) -> None:
+async def run_groups(see: Driver) -> None:
     await experiment(see)
     await see.press("b")
     await see.shows("alpha")
@@ -519,8 +519,8 @@ SCENES: dict[str, Scene] = {
     "delete-user": delete_user,
     "person": person,
     "new-token": new_token,
-    "people-groups": people_groups,
-    "people-group": people_group,
+    "groups": groups,
+    "group": group,
     "roles": roles,
     "give-roles": give_roles,
     "activity": activity,
@@ -533,7 +533,7 @@ SCENES: dict[str, Scene] = {
     "deploy-from-project": deploy_from_project,
     "columns": columns,
     "views": views,
-    "groups": groups,
+    "run-groups": run_groups,
     "no-runs": no_runs,
     "params": params,
     "tags": tags,

@@ -45,6 +45,7 @@ class Watching(Switching):
         self.user = ""
         #: The person who is signed in, with roles.
         self.me: User | None = None
+        self._me_wanted = True
         #: IDs of the workflows that run now.
         self.active: frozenset[str] = frozenset()
         self._following = False
@@ -182,10 +183,10 @@ class Watching(Switching):
         from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
 
-        before = self.answering, self.parts_shown(), self.active, self.user
+        before = self.answering, self.parts_shown(), self.active, self.me
         was_answering, finished = self.answering, False
         try:
-            if not self.user:
+            if self._me_wanted:
                 await self._look_at_me()
                 self._answered()
             works = (await self.client.workflows(status="active", page_size=100)).items
@@ -204,32 +205,24 @@ class Watching(Switching):
             self._trouble = error.message
         else:
             self._trouble = None
-        if before != (self.answering, self.parts_shown(), self.active, self.user):
+        if before != (self.answering, self.parts_shown(), self.active, self.me):
             self._show_status()
             if finished and was_answering:
                 self._refresh_frames(lambda screen: True)
 
     async def _look_at_me(self) -> None:
-        self.me = await self.client.whoami()
+        self._me_wanted = False
+        try:
+            self.me = await self.client.whoami()
+        except Exception:
+            self._me_wanted = True
+            raise
         self.user = self.me.name
 
     def look_at_me(self) -> None:
-        """Asks again for the roles of the person who is signed in."""
-        if not self.answering:
-            return
-        self.run_worker(self._look_at_me_again, group="me", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
-
-    async def _look_at_me_again(self) -> None:
-        from registry_tui.client import RegistryError
-
-        before = self.me
-        try:
-            await self._look_at_me()
-        except RegistryError as error:
-            # Whether the service answers is looked at elsewhere.
-            self.log.info(error)
-        if self.me != before:
-            self._show_status()
+        """Asks again for the roles of the person who is signed in, with the health."""
+        self._me_wanted = True
+        self.look_now()
 
     def _answered(self) -> None:
         """The service does answer: after it did not, every place asks for what it shows."""

@@ -65,12 +65,11 @@ class GroupScreen(PeopleList):
         self.query_one("#facts", AwaitedFacts).show(lambda room: _facts(group, room))
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
-        client, name = self.client, self.place.args["group"]
-
+        # They are in the answer about the group, which `prepare` asked for.
         async def fetch(token: str | None, backwards: bool) -> Any:
             from registry_tui.schemas.people import GroupMember
 
-            found = (await client.group(name)).members
+            found = self.group.members if self.group is not None else []
             return Rows([GroupMember(name=each) for each in found], total=len(found))
 
         return fetch
