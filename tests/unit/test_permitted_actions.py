@@ -15,6 +15,7 @@ from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld,
 from registry_tui.schemas.places import Role
 from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import Place
+from registry_tui.terminal.keys import BOXES
 from registry_tui.terminal.permitted import ON_PAGES, ON_THINGS, refusal
 
 WHEN = datetime(2026, 11, 29, tzinfo=UTC)
@@ -92,6 +93,13 @@ REFUSED: list[tuple[User, Place, str, object, str]] = [
         "you are contributor of project wine; this needs admin",
     ),
     (
+        person(wine=Role.CONTRIBUTOR),
+        Place("collaborators"),
+        "add",
+        thing("Project", id="id-wine"),
+        "you are contributor of project wine; this needs admin",
+    ),
+    (
         person(wine=Role.VIEWER),
         Place("deployments"),
         "create",
@@ -143,7 +151,7 @@ def test_who_may_do_it_reads_nothing(me: User, place: Place, action: str, on: ob
 
 def test_the_table_names_actions_and_schemas_that_exist() -> None:
     for kind, needs in ON_PAGES.items():
-        assert set(needs) <= {action.id for action in ALL[kind]}, kind
+        assert set(needs) <= {action.id for action in {**ALL, **BOXES}[kind]}, kind
     known = {action.id for actions in ALL.values() for action in actions}
     for name, needs in ON_THINGS.items():
         assert set(needs) <= known, name

@@ -23,7 +23,7 @@ def _needs(permission: Permission, actions: str) -> dict[str, Permission]:
     return dict.fromkeys(actions.split(), permission)
 
 
-#: The permission that an action needs, whatever is selected, by kind of page.
+#: The permission that an action needs, whatever is selected, by kind of page or box.
 ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "registries": _needs(_P.REGISTRY_CREATE, "create"),
     "registry": {
@@ -37,6 +37,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
         **_needs(_P.DEPLOYMENT_CHANGE, "deploy"),
         **_needs(_P.PROJECT_DELETE, "delete_project"),
     },
+    "collaborators": _needs(_P.COLLABORATORS_CHANGE, "add change remove"),
     "experiment": _needs(_P.TRACKING_CHANGE, "edit delete restore"),
     "run": {**_needs(_P.TRACKING_CHANGE, "edit delete restore"), **_needs(_P.MODEL_REGISTER, "register")},
     "model": _needs(_P.DEPLOYMENT_CHANGE, "deploy"),

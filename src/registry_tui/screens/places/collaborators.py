@@ -18,7 +18,9 @@ from registry_tui.screens.base.dialogs import Confirm, Dialog, title
 from registry_tui.screens.base.form import Form, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.base.user_names import every_user
+from registry_tui.terminal.commands import Place
 from registry_tui.terminal.keys import box_bindings, box_keys
+from registry_tui.terminal.permitted import refusal
 from registry_tui.widgets.awaited import NOT_LOADED_HERE, AwaitedList, say_waiting
 from registry_tui.wording.text import padded, safe
 
@@ -80,22 +82,35 @@ class Collaborators(Dialog[None]):
         from registry_tui.client import RegistryError
 
         say_waiting(self, NOT_LOADED_HERE)
-        lines = [error.message, error.action or ""] if isinstance(error, RegistryError) else [str(error)]
+        self._complain(*(error.message, error.action or "") if isinstance(error, RegistryError) else [str(error)])
+
+    def _complain(self, *lines: str) -> None:
         problem = self.query_one("#problem", Static)
         problem.update("\n".join(safe(line, 300) for line in lines if line))
         problem.display = True
 
+    def _may(self, action: str) -> bool:
+        """Whether the person who is signed in may do it; says why not."""
+        me = self.program.me
+        why = None if me is None else refusal(me, Place("collaborators"), action, self.project)
+        if why is not None:
+            self.program.look_at_me()
+            self._complain(f"not now, {why}")
+        return why is None
+
     def action_add(self) -> None:
+        if not self._may("add"):
+            return
         self.app.push_screen(SetCollaborator(self.project, None), self._changed)
 
     @on(OptionList.OptionSelected, "#people")
     def action_change(self) -> None:
-        if self.chosen is not None:
+        if self.chosen is not None and self._may("change"):
             self.app.push_screen(SetCollaborator(self.project, self.chosen), self._changed)
 
     def action_remove(self) -> None:
         chosen = self.chosen
-        if chosen is None:
+        if chosen is None or not self._may("remove"):
             return
         lines = (
             f"{chosen.user} can no longer enter {self.project.name}.",
