@@ -247,6 +247,8 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         ]
 
     def concerned(self, action: str) -> object | None:
+        if self.project is None:
+            return None
         return super().concerned(action) if self.tab != "deployments" else self.deployment
 
     def why_not(self, action: str) -> str | None:

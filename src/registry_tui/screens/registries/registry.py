@@ -156,8 +156,9 @@ class RegistryScreen(FrameScreen):
 
     def concerned(self, action: str) -> object | None:
         """The registry; under Models, delete is for the selected model."""
-        pane = self.pane
-        return pane.current if action == "delete" and isinstance(pane, ModelsPane) else self.registry
+        if self.registry is not None and action == "delete" and isinstance(self.pane, ModelsPane):
+            return self.pane.current
+        return self.registry
 
     def why_not(self, action: str) -> str | None:
         if self.registry is None:
