@@ -150,7 +150,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.ENVIRONMENT_CREATE, Scope.INSTALLATION, "create environments", _NOBODY_ELSE),
         Rule(Action.ENVIRONMENT_SEE, Scope.ENVIRONMENT, "see the environment", _ANY_ROLE),
         Rule(Action.ENVIRONMENT_DELETE, Scope.ENVIRONMENT, "delete environments", _ENVIRONMENT_ADMIN),
-        Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see and grant roles in the environment", _ENVIRONMENT_ADMIN),
+        Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see and grant roles", _ENVIRONMENT_ADMIN),
         Rule(Action.WORKSPACE_CREATE, Scope.ENVIRONMENT, "create workspaces", _ENVIRONMENT_ADMIN),
         Rule(Action.WORKSPACE_DELETE, Scope.ENVIRONMENT, "delete workspaces", _ENVIRONMENT_ADMIN),
         Rule(

@@ -157,7 +157,8 @@ class RegistryScreen(FrameScreen):
     def concerned(self, action: str) -> object | None:
         """The registry; under Models, delete is for the selected model."""
         if self.registry is not None and action == "delete" and isinstance(self.pane, ModelsPane):
-            return self.pane.current
+            model: object | None = self.pane.current
+            return model
         return self.registry
 
     def why_not(self, action: str) -> str | None:
