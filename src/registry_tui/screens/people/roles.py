@@ -17,6 +17,7 @@ from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.people import RoleAssignment
+    from registry_tui.schemas.places import Environment
 
 
 class RolesScreen(PeopleList):
@@ -32,8 +33,16 @@ class RolesScreen(PeopleList):
     )
     EMPTY = Empty("Nobody has a role here", ("n grants one to a user or a group.",))
 
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.environment: Environment | None = None
+
     def crumbs(self) -> tuple[Crumb, ...]:
-        return (("Environments", Place("environments")), (f"Roles in {self.place.args['environment']}", None))
+        name = self.environment.name if self.environment is not None else self.place.args["environment"]
+        return (("Environments", Place("environments")), (f"Roles in {name}", None))
+
+    async def prepare(self) -> None:
+        self.environment = await self.client.environment(self.place.args["environment"])
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, environment = self.client, self.place.args["environment"]
@@ -60,12 +69,17 @@ class RolesScreen(PeopleList):
 
     # -- actions ------------------------------------------------------------------------------------
 
+    def row_why_not(self, action: str, row: RoleAssignment | None) -> str | None:
+        return "the environment is not known yet" if self.environment is None and action in ("create", "edit") else None
+
     def do_create(self) -> None:
-        give_roles(self, self.place.args["environment"])
+        assert self.environment is not None
+        give_roles(self, self.environment.name)
 
     def do_edit(self) -> None:
+        assert self.environment is not None
         row: RoleAssignment = self.current
-        give_roles(self, self.place.args["environment"], user=row.user, group=row.group)
+        give_roles(self, self.environment.name, user=row.user, group=row.group)
 
     def do_delete(self) -> None:
         from registry_tui.schemas.people import RolesChange
