@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from registry_tui.wording import words
 from registry_tui.wording.words import Cell
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def token_state(token: UserToken) -> Cell:
     """Whether a token is good."""
     if token.revoked_at is not None:
         return Cell("✗ revoked", "bad")
-    if token.expires_at <= datetime.now(UTC):
+    if token.expires_at <= words.present():
         return Cell("✗ expired", "warn")
     return Cell("● good", "good")
 
