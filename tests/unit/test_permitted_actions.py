@@ -13,7 +13,7 @@ import pytest
 from registry_tui import schemas
 from registry_tui.schemas.people import EnvironmentRole, ProjectHeld, RolesHeld, User
 from registry_tui.schemas.places import Role
-from registry_tui.terminal.actions import ALL
+from registry_tui.terminal.actions import ALL, AT_ONCE
 from registry_tui.terminal.commands import Place
 from registry_tui.terminal.keys import BOXES
 from registry_tui.terminal.permitted import ON_PAGES, ON_THINGS, refusal
@@ -156,6 +156,27 @@ def test_the_table_names_actions_and_schemas_that_exist() -> None:
     for name, needs in ON_THINGS.items():
         assert set(needs) <= known, name
         assert any(hasattr(module, name) for module in _schemas()), name
+
+
+#: Meanings of keys that change something beside what is dangerous or done at once.
+CHANGING = {
+    *("create", "create_workspace", "edit", "edit_model", "delete", "delete_project", "restore", "register", "alias"),
+    *("deploy", "scale", "rollback", "stop", "enable", "synchronize", "access", "clean_up", "manage_access"),
+}
+#: The box of collaborators opens for everybody, its own actions are in the table; keys are always one's own.
+FREE = {("project", "collaborators"), ("projects", "collaborators"), ("keys", "create"), ("keys", "revoke")}
+
+
+def test_every_action_that_changes_something_needs_a_permission() -> None:
+    on_things = {action for needs in ON_THINGS.values() for action in needs}
+    missing = {
+        (page, action.id)
+        for page, actions in ALL.items()
+        for action in actions
+        if page != "everywhere" and (action.danger or action.id in AT_ONCE or action.verb in CHANGING)
+        if action.id not in ON_PAGES.get(page, {}) and action.id not in on_things
+    }
+    assert missing == FREE
 
 
 def _schemas() -> list[object]:
