@@ -45,7 +45,7 @@ class GiveRoles(Form[str]):
         hint = "EnvironmentAdmin includes EnvironmentUser, MLAdmin includes MLUser."
         if self.user is not None:
             hint += " Roles by groups stay."
-        yield Static(hint, classes="hint", markup=False)
+        yield Static(f"{hint}\n", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(f"#{ROLES[0][0]}" if self._is_known else "#user").focus()

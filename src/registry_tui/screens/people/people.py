@@ -31,7 +31,7 @@ class PeopleScreen(PeopleList):
         Column("name", "Name", lambda row: row.name, 0, max_width=64),
         Column("state", "State", state_of, 0, min_width=11),
         Column("full", "Full name", lambda row: row.full_name, 2, max_width=40),
-        Column("roles", "Roles", roles_of, 1, max_width=60),
+        Column("roles", "Roles", roles_of, 1, max_width=60, floor=24),
         Column("groups", "Groups", lambda row: ", ".join(row.groups), 3, max_width=40),
         Column("used", "Token used", lambda row: "never" if row.last_used_at is None else ago(row.last_used_at), 1),
         Column("email", "E-mail", lambda row: Cell(row.email, "dim"), 5, max_width=40),
