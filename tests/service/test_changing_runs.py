@@ -24,7 +24,7 @@ from registry_tui.schemas.tracking import (
     RunSearch,
     RunsUpdate,
 )
-from support.platforms import Answer, Platform, unique
+from support.platforms import PATIENCE, Answer, Platform, unique
 from support.registered import mlflow_client
 
 NOTE = "mlflow.note.content"
@@ -125,8 +125,7 @@ def test_who_may_change_does_everything_with_experiments_and_runs(place: Place, 
     assert not ask(lambda client: client.restore_experiments(project, chosen)).failed
     assert made.id in place.experiments() and place.listed(made.id) == set(runs)
 
-    events = ask(lambda client: client.events(action="run", page_size=1000)).items
-    told = {(each.action, each.outcome) for each in events if each.resource_id in runs}
+    told = {(each.action, each.outcome) for run in runs for each in place.platform.events(action="run", resource=run)}
     assert told >= {(f"run.{verb}", EventOutcome.SUCCEEDED) for verb in ("update", "delete", "restore")}
 
 
@@ -212,7 +211,7 @@ def test_rest_answers_for_each_item_and_repeats_the_answer_for_a_key(place: Plac
     experiment = place.experiment()
     run = place.runs(experiment)[0]
     transport = httpx.HTTPTransport(uds=str(place.platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=120) as http:
+    with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=PATIENCE) as http:
         path, body = f"/projects/{place.project.id}/runs/delete", {"run_ids": [run, NO_RUN]}
         key = {"Idempotency-Key": unique("key")}
         first = http.post(path, json=body, headers=key)

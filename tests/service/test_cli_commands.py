@@ -16,7 +16,7 @@ import pytest
 
 from registry_tui.platform.children import without_proxy
 from registry_tui.schemas.places import Project
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 
 TRAIN = """
 import sys, mlflow, numpy
@@ -200,7 +200,7 @@ def test_a_reader_that_leaves_and_an_interrupt_end_commands_quietly(platform: Pl
     listing.stdout.close()
     said = listing.stderr.read()
     listing.stderr.close()
-    listing.wait(60)
+    listing.wait(PATIENCE)
     assert said == ""
 
     following = subprocess.Popen(
@@ -210,7 +210,7 @@ def test_a_reader_that_leaves_and_an_interrupt_end_commands_quietly(platform: Pl
     wait_for(following.stdout.readline, what="the log's first line")
     os.kill(following.pid, signal.SIGINT)
     following.stdout.close()
-    assert following.wait(30) == 130
+    assert following.wait(PATIENCE) == 130
 
 
 def test_deleting_asks_on_a_terminal(platform: Platform) -> None:
@@ -220,7 +220,7 @@ def test_deleting_asks_on_a_terminal(platform: Platform) -> None:
         ["-m", "registry_tui", "projects", "delete", project.name],
         env=platform.environment(),
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
     )
     child.expect("Delete the project .* \\[y/N\\]")
     child.sendline("n")
@@ -247,7 +247,7 @@ def test_a_wait_that_is_interrupted_leaves_the_work_going_on(platform: Platform)
     said = waiting.stderr.read()
     waiting.stderr.close()
     # On a quick machine the work may be done before the signal arrives.
-    if waiting.wait(60) != 0:
+    if waiting.wait(PATIENCE) != 0:
         assert waiting.returncode == 130
         found = said.split("registry-tui workflows wait ")[1].split()[0]
         platform.command("workflows", "wait", found)

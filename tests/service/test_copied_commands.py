@@ -19,7 +19,7 @@ from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.tracking import ExperimentCreate, ExperimentsChosen, ExperimentUpdate
 from registry_tui.wording.command_lines import as_typed, command_lines
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 
 HOSTILE = "-n 'x' \"$(touch /tmp/never)\" `id`; é模 \\ "
 
@@ -37,7 +37,7 @@ async def pasted(platform: Platform, client: RegistryClient, ask: Callable[[], A
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -22,10 +22,12 @@ def test_scaling_leaves_the_replicas_that_stay(platform: Platform, two: Served) 
     deployment = deploy(platform, two)
     first = replicas(platform, deployment)[0]
     with Load(deployment) as load:
-        assert update(platform, deployment, replicas=4).replicas_ready == 4
+        update(platform, deployment, replicas=4)
+        wait_for(lambda: now(platform, deployment).replicas_ready == 4, what="all four to answer")
         four = replicas(platform, deployment)
         assert len({each.pid for each in four}) == 4 and four[0].pid == first.pid
-        assert update(platform, deployment, replicas=1).replicas_ready == 1
+        update(platform, deployment, replicas=1)
+        wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="the one to answer")
     assert [each.pid for each in replicas(platform, deployment)] == [first.pid]
     assert set(load.statuses) == {200}, load.statuses
     # The logs of those that went are there still, after that of the one that serves.
@@ -39,11 +41,10 @@ def test_a_replica_over_its_memory_is_restarted_and_says_why(platform: Platform,
     call(deployment, split(grow=[300], a=[1], b=[2]))
     found = wait_for(lambda: [each for each in replicas(platform, deployment) if each.restarts == 1], what="a restart")
     wait_for(lambda: now(platform, deployment).replicas_ready == 1, what="it to be back")
-    assert "0.39 GiB" in now(platform, deployment).reason
+    wait_for(lambda: "0.39 GiB" in now(platform, deployment).reason, what="the reason")
     log = platform.ask(lambda client: client.replica_log(deployment.id, found[0].name))
     assert any("was restarted" in line for line in log.lines)
-    restarts = platform.ask(lambda client: client.events(action="deployment.replica-over-memory", page_size=1000)).items
-    assert [each for each in restarts if each.resource_id == deployment.id]
+    assert platform.events(action="deployment.replica-over-memory", resource=deployment.id)
     assert answer(deployment) == [23.0]
 
 
@@ -178,7 +179,12 @@ def test_the_command_line(platform: Platform, two: Served) -> None:
     assert (shown["state"], shown["version"]) == ("deployed", 1)
     assert json.loads(platform.command("deployments", "test", name).stdout) == {"predictions": [13.0]}
     platform.command("deployments", "scale", name, "2")
-    assert "2/2" in platform.command("deployments", "list").stdout
+
+    def listed() -> str:
+        lines = platform.command("deployments", "list").stdout.splitlines()
+        return next(line for line in lines if name in line)
+
+    wait_for(lambda: "2/2" in listed(), what="both to answer")
     platform.command("deployments", "update", name, "--version", "2")
     assert "ready" in platform.command("deployments", "logs", name).stdout
     platform.command("deployments", "rollback", name)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,7 +25,7 @@ from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.deployments import machine
 from support.load import Load
-from support.platforms import Platform, wait_for
+from support.platforms import PATIENCE, Platform, wait_for
 from support.served import answer, call, deploy, finish, register, split
 
 
@@ -47,7 +48,7 @@ def test_nobody_notices_a_killed_supervisor_and_the_next_start(own_platform: Pla
 
 def test_a_model_that_never_comes_back_is_started_again_and_says_so(fresh_platform: Platform) -> None:
     platform = fresh_platform
-    platform.home.config_file.write_text("[service]\nprediction_queue = 3\nprediction_seconds = 1.0\n")
+    platform.home.config_file.write_text("[service]\nprediction_queue = 3\nprediction_seconds = 5.0\n")
     list(lifecycle.restart(platform.home, "service"))
     deployment = deploy(platform, register(platform, platform.new_project()))
     answers: list[httpx.Response] = []
@@ -55,20 +56,21 @@ def test_a_model_that_never_comes_back_is_started_again_and_says_so(fresh_platfo
     threads = [threading.Thread(target=lambda: answers.append(call(deployment, slow))) for _ in range(12)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: call(deployment).status_code == 429, what="the queue to be full")
+    wait_for(lambda: 429 in {each.status_code for each in list(answers)}, what="the queue to be full")
     for thread in threads:
         thread.join()
     # Three may wait beside those that the model was given together.
     assert Counter(each.status_code for each in answers)[429] >= 12 - 3 - 4
     ping = f"{deployment.endpoint_url}/ping"
-    wait_for(lambda: httpx.get(ping, trust_env=False).status_code == 503, what="the replica to say that it is stuck")
+    asked = partial(httpx.get, ping, trust_env=False, timeout=PATIENCE)
+    wait_for(lambda: asked().status_code == 503, what="the replica to say that it is stuck")
     wait_for(
         lambda: platform.ask(lambda client: client.replicas(deployment.id))[0].restarts >= 1,
         what="the replica to be started again",
     )
     wait_for(lambda: call(deployment).status_code == 200, what="answers again")
     log = platform.command("deployments", "logs", deployment.name).stdout
-    assert "has taken more than 12 seconds" in log
+    assert "has taken more than 20 seconds" in log
 
 
 def test_room_is_given_once_also_while_rollouts_run(own_platform: Platform) -> None:
@@ -119,21 +121,25 @@ def test_callers_stay_with_the_new_replicas_when_the_old_ones_cannot_be_cleared_
 
 
 def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_the_service_killed(
-    own_platform: Platform,
+    own_platform: Platform, tmp_path: Path
 ) -> None:
     platform = own_platform
     deployment = deploy(platform, register(platform, platform.new_project()))
     local = LocalReplicas(platform.home)
     [old] = local.names(deployment.id)
     slow: list[httpx.Response] = []
-    caller = threading.Thread(target=lambda: slow.append(call(deployment, split(a=[1], b=[2], sleep=[20]))))
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    body = split(a=[1], b=[2], log=[str(begun)], until=[str(go)])
+    caller = threading.Thread(target=lambda: slow.append(call(deployment, body)))
     caller.start()
+    wait_for(begun.exists, what="the slow request to be under way")
     accepted = platform.ask(lambda client: client.restart_deployment(deployment.id))
     # The old one answers what it was asked before, so that there is time while it is on its way out.
     wait_for(lambda: not local.configured(old), what="the old replica to be told to go")
     assert isinstance(accepted, Accepted)
     platform.call(RegistryClient.cancel_workflow, accepted.workflow.id)
     platform.kill("service")
+    go.touch()
     caller.join()
     assert [each.status_code for each in slow] == [200]
     platform.up()
@@ -142,24 +148,33 @@ def test_a_rollout_that_callers_reached_is_not_undone_when_it_is_cancelled_and_t
     assert platform.ask(lambda client: client.deployment(deployment.id)).revision == 2
 
 
-def test_a_rollout_that_is_tried_again_goes_back_to_what_serves_by_then(platform: Platform) -> None:
-    deployment = deploy(platform, register(platform, platform.new_project()))
+def test_a_rollout_that_is_tried_again_goes_back_to_what_serves_by_then(platform: Platform, tmp_path: Path) -> None:
+    # Where the file is missing, a rollout waits for its replica until it is cancelled.
+    loads = tmp_path / "loads"
+    loads.touch()
+    deployment = deploy(platform, register(platform, platform.new_project(), load_until=str(loads)))
     stopped = platform.ask(lambda client: client.stop_deployment(deployment.id))
     finish(platform, stopped.workflow)
+    loads.unlink()
     change = DeploymentUpdate(environment=[EnvironmentVariable(name="A", value="1")])
     update = platform.ask(lambda client: client.update_deployment(deployment.id, change))
     assert not isinstance(update, Deployment)
     cancel(platform, update.workflow)
     assert platform.ask(lambda client: client.deployment(deployment.id)).state is DeploymentState.STOPPED
+    loads.touch()
     finish(platform, platform.ask(lambda client: client.restart_deployment(deployment.id)).workflow)
     assert answer(deployment) == [3.0]
+    loads.unlink()
     cancel(platform, platform.ask(lambda client: client.retry_workflow(update.workflow.id)))
     assert platform.ask(lambda client: client.deployment(deployment.id)).state is DeploymentState.DEPLOYED
     assert answer(deployment) == [3.0]
 
 
-def test_a_rollout_from_replicas_that_are_gone_does_not_end_as_deployed(platform: Platform) -> None:
-    deployment = deploy(platform, register(platform, platform.new_project()))
+def test_a_rollout_from_replicas_that_are_gone_does_not_end_as_deployed(platform: Platform, tmp_path: Path) -> None:
+    loads = tmp_path / "loads"
+    loads.touch()
+    deployment = deploy(platform, register(platform, platform.new_project(), load_until=str(loads)))
+    loads.unlink()
     local = LocalReplicas(platform.home)
     local.remove(local.names(deployment.id))
     change = DeploymentUpdate(environment=[EnvironmentVariable(name="A", value="1")])

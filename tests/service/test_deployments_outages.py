@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,8 +16,9 @@ from registry_tui.client.errors import Conflict
 from registry_tui.platform import lifecycle, processes
 from registry_tui.schemas.deployments import BuildState
 from support.load import Load
-from support.platforms import Platform, wait_for
+from support.platforms import PATIENCE, Platform, wait_for
 from support.served import answer, call, deploy, finish, now, register, replicas, split, two_versions, update
+from support.team import free_port
 
 
 def test_nobody_notices_a_killed_replica_a_rollout_and_a_killed_service(own_platform: Platform) -> None:
@@ -47,23 +49,26 @@ def test_nobody_notices_a_killed_replica_a_rollout_and_a_killed_service(own_plat
     assert all(each.build is BuildState.BUILT and each.python_environment == "platform" for each in history)
 
 
-def test_a_full_queue_and_a_slow_request(own_platform: Platform) -> None:
+def test_a_full_queue_and_a_slow_request(own_platform: Platform, tmp_path: Path) -> None:
     platform = own_platform
-    platform.home.config_file.write_text("[service]\nprediction_queue = 2\nprediction_seconds = 2.0\n")
+    platform.home.config_file.write_text("[service]\nprediction_queue = 2\nprediction_seconds = 8.0\n")
     list(lifecycle.restart(platform.home, "service"))
     deployment = deploy(platform, register(platform, platform.new_project()))
-    slow = split(a=[1], b=[2], sleep=[1.0])
+    go = tmp_path / "go"
+    slow = split(a=[1], b=[2], until=[str(go)])
     answers: list[httpx.Response] = []
     threads = [threading.Thread(target=lambda: answers.append(call(deployment, slow))) for _ in range(8)]
     for thread in threads:
         thread.start()
+    wait_for(lambda: 429 in {each.status_code for each in list(answers)}, what="the queue to be full")
+    go.touch()
     for thread in threads:
         thread.join()
     statuses = Counter(each.status_code for each in answers)
     assert statuses[429] >= 1 and statuses[200] >= 1, statuses
     full = next(each for each in answers if each.status_code == 429)
     assert full.headers["Retry-After"] and full.json()["error_code"] == "RESOURCE_EXHAUSTED"
-    late = call(deployment, split(a=[1], b=[2], sleep=[4.0]))
+    late = call(deployment, split(a=[1], b=[2], sleep=[16.0]))
     assert (late.status_code, late.text) == (504, "Request processing time exceeded limit")
     # The model is still at it: what waits behind it has its own time.
     wait_for(lambda: call(deployment).status_code == 200, what="the slow prediction to end")
@@ -85,9 +90,7 @@ def test_a_full_queue_and_a_slow_request(own_platform: Platform) -> None:
 
 def test_ports_that_run_out_or_are_taken_are_told(own_platform: Platform) -> None:
     platform = own_platform
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     settings = f"[service]\nfirst_deployment_port = {port}\nlast_deployment_port = {port}\n"
     platform.home.config_file.write_text(settings)
     list(lifecycle.restart(platform.home, "service"))
@@ -95,10 +98,10 @@ def test_ports_that_run_out_or_are_taken_are_told(own_platform: Platform) -> Non
     deployment = deploy(platform, model, own_port=True)
     assert deployment.port == port
     own = f"http://127.0.0.1:{port}/invocations"
-    wait_for(lambda: httpx.post(own, json=split(a=[1], b=[2])).status_code == 200, what="the port of its own")
+    wait_for(lambda: called(own).status_code == 200, what="the port of its own")
     with pytest.raises(Conflict, match=f"from {port} to {port}, are taken"):
         deploy(platform, model, own_port=True)
-    assert httpx.post(own, json=split(a=[1], b=[2])).json() == {"predictions": [3]}
+    assert called(own).json() == {"predictions": [3]}
     # Another program takes the port while the platform is down: told, and everything else answers.
     platform.down()
     with socket.create_server(("127.0.0.1", port)):
@@ -107,7 +110,12 @@ def test_ports_that_run_out_or_are_taken_are_told(own_platform: Platform) -> Non
         wait_for(lambda: now(platform, deployment).port_error == "another program listens on it", what="the taken port")
         assert answer(deployment) == [3]
     wait_for(lambda: now(platform, deployment).port_error == "", what="the port to be opened again")
-    assert httpx.post(own, json=split(a=[1], b=[2])).json() == {"predictions": [3]}
+    assert called(own).json() == {"predictions": [3]}
+
+
+def called(url: str) -> httpx.Response:
+    """One call of a deployment at an address of its own."""
+    return httpx.post(url, json=split(a=[1], b=[2]), timeout=PATIENCE, trust_env=False)
 
 
 def platform_pids(platform: Platform, part: str) -> dict[int, str]:

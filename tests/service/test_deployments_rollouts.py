@@ -16,7 +16,7 @@ from registry_tui.schemas.deployments import BuildState, DeploymentCreate, Deplo
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.service.adapters.mlflow import Mlflow
 from support.load import Load
-from support.platforms import ENVIRONMENT, Platform, unique, wait_for
+from support.platforms import ENVIRONMENT, PATIENCE, Platform, unique, wait_for
 from support.served import Served, answer, deploy, finish, now, register, replicas, split, update
 
 
@@ -104,8 +104,8 @@ def test_a_deployment_says_why_it_cannot_follow_its_alias(platform: Platform, tw
     deployment = deploy(platform, two, version=None, alias="followed", follow_alias=True)
 
     def says(words: str) -> None:
-        wait_for(lambda: words in now(platform, deployment).reason, what=words)
-        assert "version 1 goes on serving" in now(platform, deployment).reason
+        reason = wait_for(lambda: found if words in (found := now(platform, deployment).reason) else "", what=words)
+        assert "version 1 goes on serving" in reason
 
     try:
         platform.ask(lambda client: client.delete_alias(registry, model, "followed"))
@@ -121,8 +121,8 @@ def test_a_deployment_says_why_it_cannot_follow_its_alias(platform: Platform, tw
         assert answer(deployment) == [13.0]
     finally:
         mlflow.set_version_status(f"mr-{ENVIRONMENT}", name, 2, "READY")
-    wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow", timeout=300)
-    wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout", timeout=300)
+    wait_for(lambda: now(platform, deployment).version == 2, what="the deployment to follow", timeout=2 * PATIENCE)
+    wait_for(lambda: now(platform, deployment).state == "deployed", what="the rollout", timeout=2 * PATIENCE)
     wait_for(lambda: not now(platform, deployment).reason, what="the reason to go")
     assert answer(deployment) == [23.0]
 

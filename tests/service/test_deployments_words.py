@@ -31,4 +31,8 @@ def test_a_dead_replica_is_described_in_the_same_words_at_every_door(platform: P
         supervisor.start_part(platform.home, replica.name)
     wait_for(lambda: call(deployment).status_code == 200, what="the replica to answer again")
     assert answer(deployment) == [3.0]
-    assert platform.ask(lambda client: client.deployment(deployment.id)).reason == ""
+
+    def reason() -> str:
+        return platform.ask(lambda client: client.deployment(deployment.id)).reason
+
+    wait_for(lambda: reason() == "", what="the reason to go")

@@ -42,7 +42,7 @@ for name in names:
 version = mlflow.register_model(f"runs:/{run.info.run_id}/model", model)
 client = mlflow.MlflowClient()
 import time
-for _ in range(600):
+for _ in range(2400):
     if client.get_model_version(model, version.version).status != "PENDING_REGISTRATION":
         break
     time.sleep(0.1)

@@ -14,7 +14,7 @@ import pytest
 
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from support.forwarding import forwarded
-from support.platforms import Platform, clean_environment, unique
+from support.platforms import PATIENCE, Platform, clean_environment, unique
 
 ROLE = "arn:aws:iam::123456789012:role/lab-data-access"
 AUDIT = "arn:aws:iam::123456789012:role/lab-ranger-audit"
@@ -42,7 +42,7 @@ def cdp(platform: Platform, tmp_path: Path) -> Iterator[Cdp]:
                 env=clean_environment({**key, "HOME": str(tmp_path)}),
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE,
                 check=False,
             )
 

@@ -19,7 +19,7 @@ from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, Regis
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import IdBrokerRow
 from support.machine_users import machine_store
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 
 API = "/api/v1/environments2"
 CALLS = (
@@ -108,7 +108,7 @@ def made_on(platform: Platform, http: httpx.Client) -> Place:
 @pytest.fixture(scope="module")
 def place(platform: Platform) -> Iterator[Place]:
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://service", timeout=60) as http:
+    with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
         made = made_on(platform, http)
         yield made
     request = RegistryDelete(delete_archives=True, force=True)
@@ -306,7 +306,7 @@ def test_the_commands_show_set_and_synchronize(place: Place) -> None:
 
 def test_a_store_that_is_away_fails_the_synchronization_and_asking_again_repeats_it(own_platform: Platform) -> None:
     transport = httpx.HTTPTransport(uds=str(own_platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://service", timeout=120) as http:
+    with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
         place = made_on(own_platform, http)
         place.set((place.machine_user, ROLE))
         supervisor.stop_part(own_platform.home, "object-store")
@@ -323,7 +323,7 @@ def test_a_store_that_is_away_fails_the_synchronization_and_asking_again_repeats
 
 def test_access_from_before_there_were_mappings_is_one_after_the_next_start(own_platform: Platform) -> None:
     transport = httpx.HTTPTransport(uds=str(own_platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://service", timeout=120) as http:
+    with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
         place = made_on(own_platform, http)
         own_platform.ask(lambda client: client.grant_storage_access(place.registry.id))
         database = Database.at(own_platform.home.service_database)

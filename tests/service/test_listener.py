@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,9 @@ from registry_tui.client.errors import NotSignedIn
 from registry_tui.platform.contexts import Context
 from registry_tui.platform.listening import fingerprint_of
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentUpdate
-from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER
+from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER, WINDOW
 from support import served
-from support.platforms import run_python, unique, wait_for
+from support.platforms import PATIENCE, run_python, unique, wait_for
 from support.team import Machine, Team, listening_platform
 
 #: What only the platform's installation has: the light one works without.
@@ -64,7 +65,7 @@ def http(team: Team, token: str | None = None, address: str = "127.0.0.1", **hea
         headers["Authorization"] = f"Bearer {token}"
     context = ssl.create_default_context(cafile=team.certificate)
     transport = httpx.HTTPTransport(verify=context, local_address=address)
-    return httpx.Client(base_url=team.url, transport=transport, headers=headers, timeout=60)
+    return httpx.Client(base_url=team.url, transport=transport, headers=headers, timeout=PATIENCE)
 
 
 def health(port: int, host: str) -> httpx.Response:
@@ -185,13 +186,18 @@ def test_what_is_not_safe_or_not_possible_starts_nothing(
 
 
 def test_guessing_from_one_address_ends_in_429_and_locks_nobody_else_out(team: Team, ada: str) -> None:
-    address = "127.0.4.1"
+    for attempt in range(1, 10):
+        address = f"127.0.4.{attempt}"
+        began = time.monotonic()
+        with http(team, address=address) as guesser, http(team, ada, address=address) as good:
+            assert good.get("/api/v1/user").status_code == 200
+            answers = [
+                guesser.get("/api/v1/user", headers={"Authorization": f"Bearer rt_{number:012x}_x"})
+                for number in range(MOST_BY_ADDRESS + 5)
+            ]
+        if time.monotonic() - began < WINDOW / 2:
+            break  # else the first are forgotten by now: a machine that busy guesses too slowly
     with http(team, address=address) as guesser, http(team, ada, address=address) as good:
-        assert good.get("/api/v1/user").status_code == 200
-        answers = [
-            guesser.get("/api/v1/user", headers={"Authorization": f"Bearer rt_{number:012x}_x"})
-            for number in range(MOST_BY_ADDRESS + 5)
-        ]
         assert {answer.status_code for answer in answers[:MOST_BY_ADDRESS]} == {401}
         assert {answer.status_code for answer in answers[MOST_BY_ADDRESS:]} == {429}
         assert 0 < int(answers[-1].headers["Retry-After"]) <= 61
@@ -199,20 +205,23 @@ def test_guessing_from_one_address_ends_in_429_and_locks_nobody_else_out(team: T
         assert good.get("/api/v1/user").status_code == 200
         other = team.token("bob")
         assert guesser.get("/api/v1/user", headers={"Authorization": f"Bearer {other}"}).status_code == 429
-    with http(team, other, address="127.0.4.2") as elsewhere:
+    with http(team, other, address="127.0.4.99") as elsewhere:
         assert elsewhere.get("/api/v1/user").status_code == 200
     assert len(refusals(team, address)) == MOST_BY_ADDRESS + 1
 
 
 def test_guessing_one_persons_token_from_many_addresses_ends_in_429(team: Team) -> None:
-    statuses = []
-    for number in range(MOST_BY_USER + 2):
-        with http(team, address=f"127.0.5.{number + 1}") as guesser:
-            basic = base64.b64encode(f"carol:guess{number}".encode()).decode()
-            answer = guesser.get(
-                "/mlflow/api/2.0/mlflow/experiments/search", headers={"Authorization": f"Basic {basic}"}
-            )
-            statuses.append(answer.status_code)
+    for _ in range(5):
+        statuses, user, began = [], unique("carol"), time.monotonic()
+        for number in range(MOST_BY_USER + 2):
+            with http(team, address=f"127.0.5.{number + 1}") as guesser:
+                basic = base64.b64encode(f"{user}:guess{number}".encode()).decode()
+                answer = guesser.get(
+                    "/mlflow/api/2.0/mlflow/experiments/search", headers={"Authorization": f"Basic {basic}"}
+                )
+                statuses.append(answer.status_code)
+        if time.monotonic() - began < WINDOW:
+            break  # else the first are forgotten by now: a machine that busy guesses too slowly
     assert statuses == [401] * MOST_BY_USER + [429] * 2
     assert answer.json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
 
@@ -250,14 +259,15 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(team: Tea
 @pytest.mark.filterwarnings("ignore:.*TLSv1.*:DeprecationWarning")
 def test_plain_http_and_old_tls_get_no_answer(team: Team, ada: str) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{team.url.replace('https', 'http')}/api/v1/user", headers={"Authorization": f"Bearer {ada}"})
+        plain = f"{team.url.replace('https', 'http')}/api/v1/user"
+        httpx.get(plain, headers={"Authorization": f"Bearer {ada}"}, timeout=PATIENCE)
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.minimum_version = ssl.TLSVersion.TLSv1
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{team.url}/api/v1/user", verify=old)
+        httpx.get(f"{team.url}/api/v1/user", verify=old, timeout=PATIENCE)
 
 
 def test_no_token_is_in_the_logs_or_the_events(team: Team, machine: Machine) -> None:
@@ -371,7 +381,7 @@ with mlflow.start_run() as run:
 there = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="large.bin", dst_path=folder + "/d")
 print(hashlib.sha256(open(there, "rb").read()).hexdigest() == hashlib.sha256(open(path, "rb").read()).hexdigest())
 client = mlflow.MlflowClient()
-until = time.monotonic() + 120
+until = time.monotonic() + 240
 while client.get_model_version(sys.argv[3], model.registered_model_version).status == "PENDING_REGISTRATION":
     assert time.monotonic() < until
     time.sleep(0.2)

@@ -20,7 +20,7 @@ from mlflow.server.otel_api import otel_router
 from registry_tui.contracts.mlflow_routes import Location
 from registry_tui.mlflow_plugin.store_errors import clear_errors
 from registry_tui.schemas.places import Project, Role
-from support.platforms import Platform
+from support.platforms import PATIENCE, Platform
 from support.raw_mlflow import RawMlflow, contributor, error
 
 MISSING = "0123456789abcdef0123456789abcdef"
@@ -84,7 +84,7 @@ def endpoints() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("kind", REQUESTS)
 def test_no_endpoint_fails_at_what_a_client_sends(raw: RawMlflow, kind: str) -> None:
     wrong, asked = [], 0
-    with httpx.Client(auth=raw.auth, timeout=60, trust_env=False) as http:
+    with httpx.Client(auth=raw.auth, timeout=PATIENCE, trust_env=False) as http:
         for path, method in endpoints():
             request = dict(REQUESTS[kind])
             if method == "GET" and "json" in request:
@@ -212,14 +212,22 @@ def test_a_graphql_question_that_cannot_be_read_is_refused(raw: RawMlflow, query
 
 def test_no_traceback_is_logged_for_what_clients_send(raw: RawMlflow, platform: Platform) -> None:
     log = platform.home.logs / "mlflow.log"
-    before = log.stat().st_size
-    raw.ask("POST", "runs/search", content=b'"x"', headers=JSON)
-    raw.ask("POST", "experiments/search", json={"max_results": [{}], "order_by": 5, "filter": {}})
-    raw.ask("GET", "users/current", auth=None, headers={"Authorization": "Bearer abc"})
-    raw.ask("GET", "experiments/get", params={"experiment_id": "9" * 300})
-    with log.open("rb") as lines:
-        lines.seek(before)
-        assert b"Traceback" not in lines.read()
+
+    def logged() -> bytes:
+        before = log.stat().st_size
+        raw.ask("POST", "runs/search", content=b'"x"', headers=JSON)
+        raw.ask("POST", "experiments/search", json={"max_results": [{}], "order_by": 5, "filter": {}})
+        raw.ask("GET", "users/current", auth=None, headers={"Authorization": "Bearer abc"})
+        raw.ask("GET", "experiments/get", params={"experiment_id": "9" * 300})
+        with log.open("rb") as lines:
+            lines.seek(before)
+            return lines.read()
+
+    # Other tests ask the same server meanwhile: what these requests cause is there every time.
+    texts: list[bytes] = []
+    while not texts or (b"Traceback" in texts[-1] and len(texts) < 5):
+        texts.append(logged())
+    assert b"Traceback" not in texts[-1], texts[-1].decode()
 
 
 def client_error(status: int, code: str) -> ClientError:

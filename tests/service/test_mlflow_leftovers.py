@@ -15,7 +15,7 @@ import pytest
 
 from registry_tui.service.errors import Missing
 from support.mlflow_parts import REGISTRY, Logged, Parts, running_parts
-from support.platforms import clean_environment, run_python, wait_for
+from support.platforms import PATIENCE, clean_environment, run_python, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ for source, name in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
 
 def test_what_the_client_itself_finds_to_be_no_model_is_not_listed(parts: Parts, logged: Logged) -> None:
     arguments = (f"runs:/{logged.run_id}/notes", "No folder", f"runs:/{'0' * 32}/model", "No run")
-    output = run_python(REGISTER, parts.exports("wine", "ann"), *arguments, timeout=400)
+    output = run_python(REGISTER, parts.exports("wine", "ann"), *arguments)
     for name in ("No folder", "No run"):
         assert f"REFUSED {name}" in output
         assert found(parts, name)["name"] == name
@@ -185,7 +185,7 @@ def test_a_registration_outlives_a_restart_of_the_object_store(parts: Parts, log
             text=True,
         )
         wait_for(lambda: listed(parts, "Restarted"), what="the SDK's first call")
-    output, errors = retrying.communicate(timeout=120)
+    output, errors = retrying.communicate(timeout=2 * PATIENCE)
     assert "RESULT 1" in output, errors
     add(parts, "ann", "Unlucky", logged).raise_for_status()
 

@@ -118,8 +118,8 @@ def said(output: str) -> list[Any]:
 
 def test_every_call_about_prompts_answers_as_mlflows_own_store(parts: Parts, tmp_path: Path) -> None:
     stock = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/stock.db"}
-    ours = said(run_python(CALLS, parts.exports("wine", "ann"), timeout=400))
-    expected = said(run_python(CALLS, stock, timeout=400))
+    ours = said(run_python(CALLS, parts.exports("wine", "ann")))
+    expected = said(run_python(CALLS, stock))
     for answer, wanted in zip(ours, expected, strict=True):
         assert answer == wanted
     steps = {step: answer for step, *answer in ours}

@@ -45,7 +45,7 @@ def names() -> tuple[str, str]:
 def made(platform: Platform, names: tuple[str, str]) -> tuple[Project, str]:
     """A project, and its run."""
     project = platform.new_project()
-    output = run_python(MAKE, platform.exports(project.id), *names, timeout=400)
+    output = run_python(MAKE, platform.exports(project.id), *names)
     assert "REFUSED" in output
     return project, output.split("RUN ", 1)[1].split()[0]
 

@@ -19,8 +19,9 @@ from registry_tui.schemas.places import CollaboratorChange, Environment, Environ
 from support import served
 from support.client_questions import MARKED, arguments, questions, sent_parts
 from support.climbing import ENCODED, RAW, REFUSED
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 from support.served import Served
+from support.workflow_cases import registered_environment
 
 API = "/api/v1"
 #: Bodies with which each request would change something, by their schema.
@@ -111,7 +112,9 @@ class Places:
 
 @pytest.fixture(scope="module")
 def places(platform: Platform) -> Iterator[Places]:
-    made = served.register(platform, platform.new_project())
+    # In a registry of its own, which no other test works on meanwhile.
+    _, _, project = registered_environment(platform, synchronized=True)
+    made = served.register(platform, platform.ask(lambda client: client.project(project.id)))
     deployment = served.deploy(platform, made)
 
     async def make(client: RegistryClient) -> Places:
@@ -123,7 +126,9 @@ def places(platform: Platform) -> Iterator[Places]:
         key = (await client.create_key(ApiKeyCreate(name=unique("key")))).api_key.id
         await client.put_group("some-group", GroupChange())
         token = (await client.create_token("somebody", UserTokenCreate(name=unique("token")))).user_token.id
-        return Places(made, deployment, environment, key, (await client.workflows()).items[0].id, token)
+        workflow = made.version.workflow_id
+        assert workflow is not None
+        return Places(made, deployment, environment, key, workflow, token)
 
     yield platform.ask(make)
     served.take_away([(platform, deployment.id)])
@@ -167,7 +172,7 @@ def raw(platform: Platform, method: str, target: str, body: Any = None) -> tuple
     )
     head += "Content-Type: application/json\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(60)
+        connection.settimeout(PATIENCE)
         connection.connect(str(platform.home.service_socket))
         connection.sendall(head.encode() + content)
         received = bytearray()
@@ -305,7 +310,7 @@ def test_the_gateway_knows_no_other_spelling_of_a_deployment(platform: Platform,
         "/%2e%2e/health",
     ):
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        with socket.create_connection(("127.0.0.1", platform.ports.gateway), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", platform.ports.gateway), timeout=PATIENCE) as connection:
             connection.sendall(head.encode())
             received = b"".join(iter(partial(connection.recv, 1 << 16), b""))
         assert received.split(b" ", 2)[1] == b"404", f"{path}: {received[:300]!r}"

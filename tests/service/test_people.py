@@ -14,7 +14,7 @@ from registry_tui.schemas.models import ModelUpdate
 from registry_tui.schemas.people import UserChange, UserState, UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support import served
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 from support.raw_mlflow import RawMlflow, contributor
 from support.registered import mlflow_client
 from support.served import split
@@ -35,7 +35,7 @@ class Doors:
 
     def service(self, **headers: str) -> int:
         transport = httpx.HTTPTransport(uds=str(self.platform.home.service_socket))
-        with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=60) as http:
+        with httpx.Client(transport=transport, base_url="http://registry-tui/api/v1", timeout=PATIENCE) as http:
             return http.get("/projects", headers=headers).status_code
 
     def by_token(self) -> int:
@@ -50,7 +50,7 @@ class Doors:
     def by_gateway(self) -> int:
         headers = {"Authorization": f"Bearer {self.key}"}
         return httpx.post(
-            self.endpoint, json=split(a=[1.0], b=[2.0]), headers=headers, trust_env=False, timeout=60
+            self.endpoint, json=split(a=[1.0], b=[2.0]), headers=headers, trust_env=False, timeout=PATIENCE
         ).status_code
 
     def answers(self) -> list[int]:

@@ -27,7 +27,7 @@ from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, R
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
 from support import served
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 
 API = "/api/v1"
 R = EnvironmentRole
@@ -298,7 +298,7 @@ def description(http: httpx.Client) -> Iterator[tuple[str, str, str]]:
 
 def connect(platform: Platform) -> httpx.Client:
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
-    return httpx.Client(transport=transport, base_url="http://registry-tui", timeout=120)
+    return httpx.Client(transport=transport, base_url="http://registry-tui", timeout=PATIENCE)
 
 
 def answer_to(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 
@@ -20,7 +21,7 @@ from registry_tui.schemas.places import (
     Role,
     WorkspaceCreate,
 )
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 
 
 def mlflow(platform: Platform, exports: dict[str, str], path: str, body: dict[str, object]) -> httpx.Response:
@@ -30,6 +31,7 @@ def mlflow(platform: Platform, exports: dict[str, str], path: str, body: dict[st
         json=body,
         auth=(exports["MLFLOW_TRACKING_USERNAME"], exports["MLFLOW_TRACKING_PASSWORD"]),
         headers={"X-MLFLOW-WORKSPACE": exports["MLFLOW_WORKSPACE"]},
+        timeout=PATIENCE,
     )
 
 
@@ -72,7 +74,7 @@ async def test_places_are_made_shown_and_deleted_from_the_inside_out(
     await client.delete_environment(name)
     with pytest.raises(NotFound):
         await client.environment(name)
-    events = [event for event in (await client.events(page_size=1000)).items if event.resource_id == environment.id]
+    events = await asyncio.to_thread(platform.events, resource=environment.id)
     assert [(event.action, event.outcome.value) for event in events] == [
         ("environment.delete", "succeeded"),
         ("environment.delete", "failed"),

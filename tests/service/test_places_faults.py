@@ -17,7 +17,7 @@ from registry_tui.schemas.operations import PartState
 from registry_tui.schemas.places import ProjectCreate
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import CollaboratorRow, EnvironmentRow, ProjectRow, UserRow, WorkspaceRow
-from support.platforms import Platform, eventually, unique, wait_for
+from support.platforms import PATIENCE, Platform, eventually, unique, wait_for
 
 pytestmark = pytest.mark.xdist_group("places-faults")
 
@@ -42,7 +42,7 @@ def test_the_socket_is_the_owners_alone_and_a_second_service_is_refused(own_plat
         env=own_platform.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert second.returncode == 1 and "another service is running" in second.stderr
@@ -58,7 +58,7 @@ async def test_it_stops_with_connections_open_and_comes_back_over_a_stale_socket
     half.sendall(b"POST /api/v1/projects HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
     pid = own_platform.pid("service")
     os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: own_platform.pid("service") not in (0, pid), what="the supervisor to start it again", timeout=40)
+    wait_for(lambda: own_platform.pid("service") not in (0, pid), what="the supervisor to start it again")
     idle.close()
     half.close()
     await ready(own_platform)
@@ -94,10 +94,13 @@ async def test_what_was_cut_off_half_made_is_gone_after_the_next_start(own_platf
     pid = own_platform.kill("service")
     wait_for(lambda: own_platform.pid("service") not in (0, pid), what="the supervisor to start it again")
     await ready(own_platform)
-    with database.reading() as session:
-        assert session.get(ProjectRow, "half-made") is None
-        assert session.get(ProjectRow, deleted.id) is None
-        assert session.get(EnvironmentRow, "half") is None
+
+    def gone() -> bool:
+        with database.reading() as session:
+            rows = [session.get(ProjectRow, id_) for id_ in ("half-made", deleted.id)]
+            return rows == [None, None] and session.get(EnvironmentRow, "half") is None
+
+    wait_for(gone, what="the rows of what was cut off to go")
     async with own_platform.client() as client:
         made = await client.create_project(ProjectCreate(name="half-made", workspace="local/default"))
         assert made.mlflow_workspace == "half-made"
@@ -127,8 +130,14 @@ async def test_while_mlflow_is_down_nothing_is_half_made_and_deleting_is_finishe
                 return ""
 
         assert await eventually(made, what="the project to be made")
-    with Database.at(own_platform.home.service_database).reading() as session:
-        assert session.get(ProjectRow, project.id) is None
+    database = Database.at(own_platform.home.service_database)
+
+    def gone() -> bool:
+        with database.reading() as session:
+            return session.get(ProjectRow, project.id) is None
+
+    wait_for(gone, what="the deleted project's row to go")
+    database.close()
 
 
 async def test_a_deleted_first_project_does_not_come_back(own_platform: Platform) -> None:

@@ -16,7 +16,7 @@ import pytest
 from registry_tui.platform.paths import Home
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.operations import PartState, PartStatus
-from support.platforms import Platform, wait_for
+from support.platforms import PATIENCE, Platform, wait_for
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def test_a_damaged_database_is_named_with_what_to_do(
     stopped.down()
     path: Path = getattr(stopped.home, database)
     with replaced(path, damage):
-        failed = stopped.command("up", "--json", check=False, timeout=240)
+        failed = stopped.command("up", "--json", check=False, timeout=2 * PATIENCE)
         assert failed.returncode == 1
         last = json.loads(failed.stdout.splitlines()[-1])
         assert f"The part {part}" in last["error"] and str(path) in last["error"] and words in last["error"]
@@ -83,7 +83,7 @@ def test_a_damaged_database_is_named_with_what_to_do(
         assert shown.returncode == 1 and words in shown.stdout and found.action in shown.stdout
         stopped.down()
     stopped.up()
-    assert status_of(stopped.home, part).state is PartState.HEALTHY
+    wait_for(lambda: status_of(stopped.home, part).state is PartState.HEALTHY, what=f"{part} to be well again")
 
 
 def _failed(platform: Platform, part: str) -> PartStatus | None:
@@ -99,7 +99,7 @@ def test_a_part_that_ends_again_and_again_is_not_starting_for_ever(stopped: Plat
     marker.rename(kept)
     marker.write_text("a file where a folder has to be", encoding="utf-8")
     try:
-        failed = stopped.command("up", "--json", check=False, timeout=240)
+        failed = stopped.command("up", "--json", check=False, timeout=2 * PATIENCE)
         assert failed.returncode == 1
         last = json.loads(failed.stdout.splitlines()[-1])
         assert last["healthy"] is False and "object-store" in last["error"] + last["action"]
@@ -122,7 +122,7 @@ def test_too_few_open_files_are_refused_in_words(stopped: Platform) -> None:
         text=True,
         stdin=subprocess.DEVNULL,
         preexec_fn=few,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1

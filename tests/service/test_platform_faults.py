@@ -9,10 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import LOOPBACK
 from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.operations import PartState
-from support.platforms import Platform, clean_environment, wait_for
+from support.platforms import PATIENCE, Platform, clean_environment, wait_for
 
 BUCKET, KEY, BODY = "kept-over-faults", "folder/object", b"acknowledged"
 
@@ -58,6 +57,12 @@ def healthy(platform: Platform) -> bool:
     return platform_status(platform.home).healthy
 
 
+def healthy_status(platform: Platform) -> dict[str, Any] | None:
+    """What `status` tells once every part is healthy."""
+    status: dict[str, Any] = json.loads(platform.command("status", "--json", check=False).stdout)
+    return status if status["healthy"] else None
+
+
 def pids(platform: Platform) -> dict[str, int]:
     return {part: platform.pid(part) for part in supervisor.PARTS}
 
@@ -68,7 +73,8 @@ def kill_everything(platform: Platform) -> None:
     assert {"supervisor", *supervisor.PARTS} <= set(left.values())
     # The supervisor first: it would start the parts again.
     for pid in sorted(left, key=lambda pid: left[pid] != "supervisor"):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a helper that has just ended
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not any(map(processes.alive, left)), what="every process to be gone")
 
 
@@ -83,8 +89,8 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_status_asks_each_part_to_do_something(own_platform: Platform) -> None:
     own_platform.up()
-    status = json.loads(own_platform.command("status", "--json").stdout)
-    assert status["healthy"] is True
+    # A probe may take too long on a busy machine.
+    status = wait_for(lambda: healthy_status(own_platform), what="every part to be healthy")
     assert [part["name"] for part in status["parts"]] == ["object-store", "mlflow", "service", "gateway"]
     for part in status["parts"]:
         assert part["state"] == "healthy"
@@ -177,7 +183,7 @@ def test_two_starts_at_once_make_one_platform(own_platform: Platform) -> None:
         both = list(pool.map(lambda _: own_platform.command("up", check=False), range(2)))
     assert [one.returncode for one in both] == [0, 0], [one.stderr for one in both]
     assert list(processes.ours(own_platform.home).values()).count("supervisor") == 1
-    assert healthy(own_platform)
+    wait_for(lambda: healthy(own_platform), what="every part to be healthy")
 
 
 def test_a_taken_port_is_an_error_and_others_can_be_chosen(own_platform: Platform) -> None:
@@ -217,8 +223,12 @@ def test_a_part_that_cannot_start_is_told_with_its_log(own_platform: Platform) -
         assert last["healthy"] is False
         assert "The part service does not start: The database" in last["error"]
         assert str(database) in last["error"] and "registry-tui logs service" in last["action"]
-        states = {part.name: part.state for part in platform_status(own_platform.home).parts}
-        assert states["object-store"] is PartState.HEALTHY and states["service"] is PartState.FAILED
+
+        def states() -> tuple[PartState, ...]:
+            found = {part.name: part.state for part in platform_status(own_platform.home).parts}
+            return found["object-store"], found["service"]
+
+        wait_for(lambda: states() == (PartState.HEALTHY, PartState.FAILED), what="the states of both")
         wait_for(lambda: started_again(own_platform.home), what="supervisord to start the part again by itself")
     finally:
         database.rmdir()
@@ -238,12 +248,12 @@ def test_interrupted_start_goes_on_at_the_next(own_platform: Platform) -> None:
     assert process.stderr is not None
     assert "starting" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
+    # It ended without waiting for what it had begun: a start that is done ends with 0.
     assert process.returncode == 130, said
-    assert "Traceback" not in said and time.monotonic() - began < 10
+    assert "Traceback" not in said
     own_platform.up()
-    assert healthy(own_platform)
+    wait_for(lambda: healthy(own_platform), what="every part to be healthy")
 
 
 def test_logs_are_shown(own_platform: Platform) -> None:

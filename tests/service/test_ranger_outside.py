@@ -20,7 +20,8 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, StorageAccess
 from support.forwarding import forwarded
 from support.machine_users import machine_store
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
+from support.team import free_port
 
 API = "/service/public/v2/api"
 USER, PASSWORD = "registry-tui", "a-password-that-nobody-shows-4711"
@@ -99,7 +100,7 @@ def obeying(own_platform: Platform, platform: Platform) -> Iterator[Obeying]:
     assert done.status is WorkflowStatus.SUCCEEDED, done.error
     registry = own_platform.call(RegistryClient.registry, accepted.resource.id)
     transport = httpx.HTTPTransport(uds=str(own_platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://service", timeout=60) as http:
+    with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
         yield Obeying(own_platform, platform, made, registry, http)
 
 
@@ -109,7 +110,9 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
     assert obeying.source() is None and not obeying.can_put()
     given = obeying.let_in(name)
     with ExitStack() as door:
-        url = door.enter_context(forwarded(obeying.there.home.service_socket, (USER, PASSWORD)))
+        # A port that no connection takes by chance while the door is closed.
+        port = free_port()
+        url = door.enter_context(forwarded(obeying.there.home.service_socket, (USER, PASSWORD), port))
         wanted = {"url": url, "service": "cm_s3", "user": USER, "password": PASSWORD, "every": 1}
 
         # What cannot be fetched changes nothing.
@@ -138,7 +141,6 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
         assert not obeying.can_put()
         obeying.let_in(name)
         wait_for(obeying.can_put, what="the policy to be back")
-        port = httpx.URL(url).port or 0
 
     # Away: what it gave last stays, also behind a restart, and the service says since when.
     problem = wait_for(obeying.failing, what="the problem")
@@ -154,13 +156,19 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
 
     with forwarded(obeying.there.home.service_socket, (USER, PASSWORD), port):
         wait_for(lambda: obeying.failing() is None, what="it to answer again")
-        events = obeying.here.ask(lambda client: client.events(action="ranger-source.fetch", page_size=100)).items
-        assert {each.outcome for each in events} == {EventOutcome.SUCCEEDED, EventOutcome.FAILED}
+        both = {EventOutcome.SUCCEEDED, EventOutcome.FAILED}
+        wait_for(lambda: fetched(obeying.here) == both, what="an event about each end")
         # Without it, the environment's own policies are back.
         obeying.here.command("ranger", "source", "delete", "--yes", obeying.environment.name)
     assert obeying.source() is None and obeying.policies() == before
     assert not obeying.can_put() and obeying.access() is StorageAccess.NOT_GRANTED
     nowhere_shown(obeying.here, PASSWORD)
+
+
+def fetched(platform: Platform) -> set[EventOutcome]:
+    """How fetching the policies ended, by the events."""
+    events = platform.ask(lambda client: client.events(action="ranger-source.fetch", page_size=1000)).items
+    return {each.outcome for each in events}
 
 
 def changes_are_refused(obeying: Obeying, outside: RangerPolicy) -> None:

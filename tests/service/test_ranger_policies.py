@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, 
 from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from support.machine_users import machine_store
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, early_enough, unique, wait_for
 
 API = "/service/public/v2/api"
 
@@ -78,7 +79,7 @@ def place(platform: Platform) -> Iterator[Place]:
     done = platform.ask(lambda client: client.wait_for_workflow(made.workflow.id))
     assert done.status is WorkflowStatus.SUCCEEDED, done.error
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
-    with httpx.Client(transport=transport, base_url="http://service", timeout=60) as http:
+    with httpx.Client(transport=transport, base_url="http://service", timeout=PATIENCE) as http:
         services = http.get(f"{API}/service").json()
         name = next(each["name"] for each in services if each["configs"]["environment"] == environment.name)
         yield Place(platform, environment, made.resource, name, http)
@@ -215,18 +216,32 @@ def test_the_decision_point_is_asked(place: Place) -> None:
 
 
 def test_a_validity_period_begins_and_ends_by_itself(place: Place) -> None:
-    user = place.registry.machine_user_workload_name or ""
-    begins = datetime.now(UTC) + timedelta(seconds=3)
-    period = {
-        "startTime": begins.strftime("%Y/%m/%d %H:%M:%S"),
-        "endTime": (begins + timedelta(seconds=4)).strftime("%Y/%m/%d %H:%M:%S"),
-        "timeZone": "UTC",
-    }
-    body = place.policy(unique("period"), "soon", user, "write", validitySchedules=[period])
-    made = place.ask("POST", f"{API}/policy", json=body)
-    wait_for(lambda: place.can_put("soon/x"), what="the period to begin")
-    wait_for(lambda: not place.can_put("soon/x"), what="the period to end")
-    place.ask("DELETE", f"{API}/policy/{made['id']}", status=204)
+    user, past, future = place.registry.machine_user_workload_name or "", timedelta(days=-1), timedelta(days=1)
+
+    @contextmanager
+    def valid(begins: timedelta, ends: timedelta) -> Iterator[None]:
+        """While a policy is there that is valid in this period, counted from now."""
+        start, end = ((datetime.now(UTC) + each).strftime("%Y/%m/%d %H:%M:%S") for each in (begins, ends))
+        period = {"startTime": start, "endTime": end, "timeZone": "UTC"}
+        body = place.policy(unique("period"), "soon", user, "write", validitySchedules=[period])
+        made = place.ask("POST", f"{API}/policy", json=body)
+        yield
+        place.ask("DELETE", f"{API}/policy/{made['id']}", status=204)
+
+    def begins_by_itself(span: timedelta) -> bool:
+        with valid(span, future):
+            early = not place.can_put("soon/x")
+            wait_for(lambda: place.can_put("soon/x"), what="the period to begin")
+        return early
+
+    def ends_by_itself(span: timedelta) -> bool:
+        with valid(past, span):
+            early = place.can_put("soon/x")
+            wait_for(lambda: not place.can_put("soon/x"), what="the period to end")
+        return early
+
+    early_enough(begins_by_itself)
+    early_enough(ends_by_itself)
 
 
 @pytest.mark.parametrize(
@@ -312,8 +327,7 @@ def test_an_applied_policy_that_is_refused_leaves_an_event(place: Place) -> None
     name = unique("wrong")
     body = place.policy(name, "x", "ana", "read") | {"policyType": 1}
     place.ask("POST", f"{API}/policy/apply", status=422, json=body)
-    events = place.platform.ask(lambda client: client.events(action="policy.apply", page_size=1000)).items
-    [event] = [each for each in events if name in each.resource_name]
+    [event] = place.platform.events(action="policy.apply", resource=name)
     assert event.outcome is EventOutcome.FAILED and "policyType" in event.detail
     made = place.ask("POST", f"{API}/policy/apply", json=body | {"policyType": 0})
     place.ask("DELETE", f"{API}/policy/{made['id']}", status=204)

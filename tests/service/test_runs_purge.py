@@ -18,7 +18,7 @@ from registry_tui.platform.probes import platform_status
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.stores.seaweedfs import ObjectStore
-from support.platforms import Platform, run_python, temporary_folder, unique
+from support.platforms import PATIENCE, Platform, run_python, temporary_folder, unique
 
 #: Logs a run with an artifact and a logged model, registers it, deletes the run; prints its ID.
 DELETED_RUN = """
@@ -105,7 +105,7 @@ def test_mlflow_gc_removes_bytes_too(platform: Platform, project: Project, delet
         env={**platform.environment(), **platform.exports(project.id)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

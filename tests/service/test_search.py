@@ -19,7 +19,7 @@ from registry_tui.schemas.models import ModelUpdate, Visibility
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.search import MAX_LIMIT, MAX_TEXT, FoundKind, SearchAnswer
 from registry_tui.schemas.tracking import ExperimentCreate
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.registered import mlflow_client
 
 RUN, MODEL, EXPERIMENT = FoundKind.RUN, FoundKind.MODEL, FoundKind.EXPERIMENT
@@ -177,7 +177,9 @@ def test_without_words_the_newest_come_first(platform: Platform) -> None:
         platform.call(RegistryClient.create_experiment, project.id, ExperimentCreate(name=name))
     found = [each.name for each in search(platform, "", kinds=[EXPERIMENT], project=project.id).items]
     assert found.index("newer") < found.index("older")
-    assert search(platform, "", kinds=[FoundKind.PROJECT], limit=1).items[0].name == project.name
+    newer = platform.new_project()
+    found = [each.name for each in search(platform, "", kinds=[FoundKind.PROJECT], limit=MAX_LIMIT).items]
+    assert found.index(newer.name) < found.index(project.name)
 
 
 def test_only_the_service_may_ask_mlflows_server_so(platform: Platform, stage: Stage) -> None:
@@ -203,7 +205,7 @@ def test_only_the_service_may_ask_mlflows_server_so(platform: Platform, stage: S
 )
 def test_mlflows_server_refuses_other_questions(platform: Platform, body: object) -> None:
     account = platform.secrets.mlflow_admin_user, platform.secrets.mlflow_admin_password
-    answer = httpx.post(f"{platform.ports.mlflow_url}{finding.PATH}", json=body, auth=account, timeout=60)
+    answer = httpx.post(f"{platform.ports.mlflow_url}{finding.PATH}", json=body, auth=account, timeout=PATIENCE)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 

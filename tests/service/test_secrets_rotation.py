@@ -28,7 +28,7 @@ from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.service.operations.rotating import FIELDS
 from support import secret_search, served
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.registered import log_model, mlflow_client
 
 ALL = SecretsRotate()
@@ -54,7 +54,7 @@ def knows_key(platform: Platform, key: AccessKey) -> bool:
 
 def knows_password(platform: Platform, user: str, password: str) -> bool:
     url = f"{platform.ports.mlflow_url}/api/2.0/mlflow/users/current"
-    return httpx.get(url, auth=(user, password), timeout=60, trust_env=False).status_code == 200
+    return httpx.get(url, auth=(user, password), timeout=PATIENCE, trust_env=False).status_code == 200
 
 
 def machine_keys(platform: Platform) -> list[AccessKey]:
@@ -98,12 +98,12 @@ def going_on(*calls: Callable[[], object]) -> Iterator[list[str]]:
     for thread in threads:
         thread.start()
     try:
-        assert all(each.wait(120) for each in done), "every call was made once"
+        assert all(each.wait(PATIENCE) for each in done), "every call was made once"
         yield failed
     finally:
         stop.set()
         for thread in threads:
-            thread.join(120)
+            thread.join(PATIENCE)
 
 
 def test_no_call_fails_while_secrets_are_rotated(own_platform: Platform, project: Project) -> None:
@@ -195,7 +195,7 @@ def cut_off(platform: Platform, stage: str) -> None:
     user, old, new = secrets.mlflow_admin_user, secrets.mlflow_admin_password, after.mlflow_admin_password
     body = {"username": user, "password": new, "current_password": old}
     url = f"{platform.ports.mlflow_url}/api/2.0/mlflow/users/update-password"
-    httpx.patch(url, json=body, auth=(user, old), timeout=60, trust_env=False).raise_for_status()
+    httpx.patch(url, json=body, auth=(user, old), timeout=PATIENCE, trust_env=False).raise_for_status()
     if stage == "password changed":
         return
     save_secrets(home, after)
@@ -227,7 +227,7 @@ def test_a_kill_in_the_middle_changes_nothing_about_the_end(own_platform: Platfo
         asking.start()
         wait_for(platform.home.rotation_file.exists, what="the rotation to begin")
         platform.kill("service")
-        asking.join(120)
+        asking.join(PATIENCE)
     finally:
         os.kill(store, signal.SIGCONT)
     wait_for(lambda: not platform.home.rotation_file.exists(), what="the rotation to go on")

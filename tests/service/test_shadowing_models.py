@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 ML_MODEL = """\
 flavors:
@@ -44,7 +44,7 @@ class Connection(http.client.HTTPConnection):
     """A connection to a replica's socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("replica", timeout=60)
+        super().__init__("replica", timeout=PATIENCE)
         self.path = path
 
     def connect(self) -> None:
@@ -75,7 +75,7 @@ def test_a_model_that_shadows_every_module_is_served(short_path: Path) -> None:
         entries.append({"path": name, "size": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()})
     (short_path / "model" / "manifest.json").write_text(json.dumps({"files": entries}))
     spec, replica = short_path / "1-0.json", short_path / "r.sock"
-    limits = Limits(body_bytes=2000, seconds=30.0)
+    limits = Limits(body_bytes=2000, seconds=120.0)
     model = str(short_path / "model")
     spec.write_text(ReplicaSpec("r", "d", model, "m", 1, str(replica), limits=limits).to_json())
 
@@ -84,9 +84,8 @@ def test_a_model_that_shadows_every_module_is_served(short_path: Path) -> None:
         command = [sys.executable, "-P", "-m", "registry_tui.serving", str(spec)]
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=short_path / "model" / "files" / "code")
     try:
-        wait_for(lambda: replica.exists() or process.poll() is not None, what="the replica")
+        wait_for(lambda: process.poll() is not None or ask(replica, "GET", "/ping")[0] == 200, what="the replica")
         assert process.poll() is None, log.read_text()
-        assert ask(replica, "GET", "/ping")[0] == 200
         good = ask(replica, "POST", "/invocations", json.dumps(BODY))
         assert (good[0], json.loads(good[1])) == (200, {"predictions": [1.5]}), log.read_text()
         assert ask(replica, "POST", "/invocations", "a\n2.5\n", "text/csv") == (200, b'{"predictions": [2.5]}')
@@ -97,7 +96,7 @@ def test_a_model_that_shadows_every_module_is_served(short_path: Path) -> None:
         status, body = ask(replica, "POST", "/invocations", json.dumps(fails))
         assert status >= 400 and b"shadowed" not in body
         os.kill(process.pid, signal.SIGTERM)
-        process.wait(60)
+        process.wait(PATIENCE)
     finally:
         process.kill()
         process.wait()

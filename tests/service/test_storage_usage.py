@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -56,14 +57,15 @@ class Place:
         return object_names(self.platform, self.registry.bucket, prefix)
 
     def measured(self) -> StorageUsage:
-        def done() -> StorageUsage | None:
-            found = self.platform.ask(lambda client: client.storage(self.registry.id))
-            return None if found.measuring else found
+        began = datetime.now(UTC)
 
-        # One that began before, e.g. after a clean-up, would be joined.
-        wait_for(done, what="the measurement before")
-        self.platform.ask(lambda client: client.storage(self.registry.id, max_age=0))
-        return wait_for(done, what="the measurement")
+        def done() -> StorageUsage | None:
+            # One that began before, after a clean-up or for another test, is joined, and too old when it is done.
+            age = (datetime.now(UTC) - began).total_seconds()
+            found = self.platform.ask(lambda client: client.storage(self.registry.id, max_age=age))
+            return found if found.measured_at is not None and found.measured_at >= began else None
+
+        return wait_for(done, what="a measurement that began from now on")
 
     def usage_of(self, model: str) -> list[ArchiveUsage]:
         question = self.platform.ask(lambda client: client.storage_archives(self.registry.id, model=model))

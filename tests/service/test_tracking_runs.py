@@ -14,7 +14,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.tracking import RunSearch
-from support.platforms import Platform, run_python
+from support.platforms import PATIENCE, Platform, run_python
 
 Sdk = Callable[..., str]
 
@@ -160,7 +160,8 @@ async def test_bytes_and_ranges(
     assert size == len(BIG) and target.read_bytes() == BIG and seen[-1] == (len(BIG), len(BIG))
 
     url = f"http://x/api/v1/projects/{project.id}/runs/{runs[0]}/artifacts/content"
-    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(platform.home.service_socket))) as http:
+    transport = httpx.AsyncHTTPTransport(uds=str(platform.home.service_socket))
+    async with httpx.AsyncClient(transport=transport, timeout=PATIENCE) as http:
         part = await http.get(url, params={"path": "big.bin"}, headers={"Range": "bytes=-10"})
         assert (part.status_code, part.headers["content-range"]) == (
             206,

@@ -15,7 +15,7 @@ from mlflow.server.graphql.graphql_schema_extensions import schema
 
 from support.apart import other_process
 from support.mlflow_doors import MAY, in_order, plain, routes_of, table
-from support.platforms import Platform, unique
+from support.platforms import PATIENCE, Platform, unique
 from support.sealed_project import INSIDERS, PROMPT, Sealed, assessment, sealed_project, spans, trace
 
 #: What an answer looks like that lets somebody in: anything but a missing password or permission.
@@ -309,5 +309,5 @@ def test_mlflows_demo_and_lists_of_the_internet_are_closed(sealed: Sealed) -> No
     for person in ("administrator", "elsewhere", "stranger"):
         refused = sealed.ask(person, "POST", "/ajax-api/3.0/mlflow/demo/generate", {})
         assert refused.status_code == 403 and "registry-tui demo" in refused.json()["message"]
-    models = sealed.ask("viewer", "GET", "/ajax-api/3.0/mlflow/gateway/supported-models", timeout=30)
+    models = sealed.ask("viewer", "GET", "/ajax-api/3.0/mlflow/gateway/supported-models", timeout=PATIENCE)
     assert models.raise_for_status().json()["models"]

@@ -23,7 +23,7 @@ from registry_tui.gateway import counts
 from registry_tui.platform.children import isolated
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, GATEWAYS, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
-from support.platforms import PLAIN, clean_environment, wait_for
+from support.platforms import PATIENCE, PLAIN, clean_environment, wait_for
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -126,7 +126,7 @@ class Gateways:
     def ask(self, name: str, method: str, path: str) -> httpx.Response:
         """One question to a process's own socket."""
         transport = httpx.HTTPTransport(uds=str(self.home.run / f"{name}.sock"), verify=PLAIN)
-        with httpx.Client(transport=transport, base_url="http://gateway", timeout=5) as client:
+        with httpx.Client(transport=transport, base_url="http://gateway", timeout=PATIENCE) as client:
             return client.request(method, path)
 
     def health(self, name: str) -> bool:
@@ -148,7 +148,7 @@ class Gateways:
         counted: dict[str, Any] = counts.summed(found)["deployments"].get("d", {})
         return counted
 
-    def raw(self, *pieces: bytes, timeout: float = 30) -> bytes:
+    def raw(self, *pieces: bytes, timeout: float = PATIENCE) -> bytes:
         """Sends bytes on a connection of their own, and returns all that comes until it is closed."""
         with socket.create_connection((LOOPBACK, self.ports.gateway), timeout=timeout) as connection:
             for piece in pieces:

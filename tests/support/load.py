@@ -9,7 +9,7 @@ from collections import Counter
 import httpx
 
 from registry_tui.schemas.deployments import Deployment
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 from support.served import split
 
 
@@ -26,7 +26,7 @@ class Load:
         content = json.dumps(split(a=[1.0], b=[2.0]))
         headers = {"Content-Type": "application/json"}
         url = f"{self.deployment.endpoint_url}/invocations"
-        with httpx.Client(timeout=60, trust_env=False) as client:
+        with httpx.Client(timeout=PATIENCE, trust_env=False) as client:
             while not self._stop.is_set():
                 try:
                     response = client.post(url, content=content, headers=headers)

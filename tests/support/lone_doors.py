@@ -33,6 +33,7 @@ from registry_tui.service.http.app import create_app
 from registry_tui.service.listening.listener import Listener
 from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
+from support.platforms import PATIENCE
 from support.team import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -104,7 +105,7 @@ class LoneDoor:
 
     def connected(self, address: str = LOOPBACK) -> socket.socket:
         """A new connection from an address of this machine."""
-        return socket.create_connection((LOOPBACK, self.port), timeout=30, source_address=(address, 0))
+        return socket.create_connection((LOOPBACK, self.port), timeout=PATIENCE, source_address=(address, 0))
 
     def raw(self, request: bytes, address: str = LOOPBACK) -> tuple[int, bytes]:
         """The status and the rest of the answer to bytes that are a whole request, which asks to close."""
@@ -178,7 +179,7 @@ def lone_door(folder: Path, *, tls: bool = False, **part_options: Any) -> Iterat
     thread.start()
 
     def run(coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+        asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE)
 
     port = free_port()
     listener = Listener(service, Listening(LOOPBACK, port, plain_http=not tls))

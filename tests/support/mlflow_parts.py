@@ -24,7 +24,7 @@ from registry_tui.platform.supervisor import PARTS
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
-from support.platforms import clean_environment, short_folder, wait_for
+from support.platforms import PATIENCE, clean_environment, short_folder, wait_for
 
 BUCKET = "env-a"
 REGISTRY = "mr-env-a"
@@ -111,7 +111,7 @@ class Parts:
             f"{self.ports.mlflow_url}{url}",
             auth=auth,
             headers={"X-MLFLOW-WORKSPACE": project},
-            timeout=30,
+            timeout=PATIENCE,
             **request,
         )
 
@@ -200,7 +200,7 @@ def running_parts() -> Iterator[Parts]:
             process.terminate()
         for process in processes.values():
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

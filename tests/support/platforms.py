@@ -20,6 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+import httpx
+
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import WrongInput
 from registry_tui.platform import lifecycle, supervisor
@@ -27,6 +29,7 @@ from registry_tui.platform.errors import Busy
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, PART_VARIABLE, Home
 from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.schemas.operations import Event
 from registry_tui.schemas.places import Project, ProjectCreate
 
 Answer = TypeVar("Answer")
@@ -63,7 +66,7 @@ class Platform:
 
     def client(self, user: str | None = None) -> RegistryClient:
         """A client of this platform's service; close it, or use it as an async context manager."""
-        return RegistryClient(self.home, user=user)
+        return RegistryClient(self.home, user=user, patience=httpx.Timeout(PATIENCE))
 
     def ask(self, question: Callable[[RegistryClient], Awaitable[Answer]], user: str | None = None) -> Answer:
         """One question to the service, for tests that are not coroutines: `ask(lambda c: c.project("wine"))`."""
@@ -114,6 +117,17 @@ class Platform:
     def exports(self, project: str) -> dict[str, str]:
         """What `registry-tui env --project` tells a shell."""
         return self.ask(lambda client: client.credentials(project)).as_exports()
+
+    def events(self, *, resource: str, action: str | None = None, actor: str | None = None) -> list[Event]:
+        """All events about a resource (its ID, or the end of its name), newest first, however many there are."""
+
+        async def found(client: RegistryClient) -> list[Event]:
+            every = client.every(client.events, action=action, actor=actor, page_size=1000)
+            return [
+                each async for each in every if each.resource_id == resource or each.resource_name.endswith(resource)
+            ]
+
+        return self.ask(found)
 
     def pid(self, part: str) -> int:
         """The process of a part as the supervisor knows it; 0 while it does not run."""
@@ -214,6 +228,17 @@ def ending_soon(make: Callable[[datetime], Answer]) -> Answer:
         with suppress(WrongInput):
             return make(datetime.now(UTC) + timedelta(seconds=seconds))
     return make(datetime.now(UTC) + timedelta(seconds=64))
+
+
+def early_enough(attempt: Callable[[timedelta], bool]) -> None:
+    """Tries something with a moment that lies ahead by growing spans, until the attempt came before that moment.
+
+    On a busy machine, seconds may pass between the choice of a moment and its use.
+    """
+    for seconds in (3, 10, 30, 90):
+        if attempt(timedelta(seconds=seconds)):
+            return
+    raise AssertionError("every moment had passed before it could be used")
 
 
 def wait_for(

@@ -14,7 +14,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.platform.secrets import mlflow_password
 from registry_tui.schemas.models import ModelUpdate, Visibility
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 
 MODEL_FILE = b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    python_version: 3.11.0\n"
 
@@ -159,7 +159,7 @@ def set_stage(platform: Platform) -> Iterator[Stage]:
             await client.set_collaborator(project.id, user, CollaboratorChange(role=role))
 
     platform.ask(let_in)
-    http = httpx.Client(timeout=90)
+    http = httpx.Client(timeout=PATIENCE)
     made = Stage(platform, origin, elsewhere, people, "", "", unique("public"), unique("private"), http)
     experiment = made.ask("owner", "POST", "experiments/create", {"name": unique("walk")}).raise_for_status().json()
     run = made.ask("owner", "POST", "runs/create", experiment).raise_for_status().json()["run"]["info"]

@@ -10,7 +10,7 @@ import httpx
 from registry_tui.client import RegistryClient
 from registry_tui.platform.secrets import mlflow_password
 from registry_tui.schemas.places import CollaboratorChange, Role
-from support.platforms import PLAIN, Platform, unique
+from support.platforms import PATIENCE, PLAIN, Platform, unique
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RawMlflow:
         """One call. A path without a leading slash lies below `/api/2.0/mlflow/`."""
         address = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         request.setdefault("auth", self.auth)
-        return httpx.request(method, f"{self.uri}{address}", timeout=60, trust_env=False, verify=PLAIN, **request)
+        return httpx.request(method, f"{self.uri}{address}", timeout=PATIENCE, trust_env=False, verify=PLAIN, **request)
 
     def at(self, path: str) -> RawMlflow:
         """The same user at another path of the server."""

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from registry_tui.schemas.places import Project, ProjectCredentials
-from support.platforms import PLAIN, Platform, unique
+from support.platforms import PATIENCE, PLAIN, Platform, unique
 
 ML_MODEL = b"""\
 flavors:
@@ -39,7 +39,7 @@ def mlflow_client(credentials: ProjectCredentials) -> httpx.Client:
         base_url=credentials.tracking_uri,
         auth=(credentials.username, credentials.password),
         headers={"X-MLFLOW-WORKSPACE": credentials.mlflow_workspace},
-        timeout=120,
+        timeout=PATIENCE,
         verify=PLAIN,
     )
 

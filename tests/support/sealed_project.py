@@ -17,7 +17,7 @@ import httpx
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.secrets import mlflow_password
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
-from support.platforms import Platform, unique, wait_for
+from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.private_models import MODEL_FILE
 from support.registered import object_store
 
@@ -100,7 +100,7 @@ class Sealed:
         """Every row of MLflow's two databases, with its table."""
         found: Counter[str] = Counter()
         for path in (self.platform.home.mlflow_database, self.platform.home.mlflow_auth_database):
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as database:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
                 tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
                 for table in tables:
                     found.update(f"{table}: {row!r}" for row in database.execute(f'SELECT * FROM "{table}"'))
@@ -280,7 +280,7 @@ def sealed_project(platform: Platform) -> Iterator[Sealed]:
         await client.remove_collaborator(elsewhere.id, people["stranger"])
 
     platform.ask(let_in)
-    with httpx.Client(timeout=60, trust_env=False) as http:
+    with httpx.Client(timeout=PATIENCE, trust_env=False) as http:
         made = Sealed(platform, project, elsewhere, people, f"sealed{uuid.uuid4().hex[:10]}", {}, http)
         _fill(made)
         yield made

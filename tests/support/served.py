@@ -17,7 +17,7 @@ from registry_tui.schemas.deployments import Deployment, DeploymentCreate, Deplo
 from registry_tui.schemas.models import ModelVersion, RegisterModel
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
-from support.platforms import PLAIN, Platform, unique
+from support.platforms import PATIENCE, PLAIN, Platform, unique
 from support.registered import mlflow_client
 
 #: `add` rows up and add a constant, and do what else a row asks for.
@@ -27,10 +27,15 @@ from pathlib import Path
 
 SETTINGS = json.loads((Path(__file__).parent / "settings.json").read_text())
 
+def wait_until(path):
+    while path and not os.path.exists(path):
+        time.sleep(0.05)
+
 def _load_pyfunc(path):
     if SETTINGS.get("fail"):
         raise RuntimeError(SETTINGS["fail"])
     time.sleep(SETTINGS.get("load_seconds", 0))
+    wait_until(SETTINGS.get("load_until"))
     if SETTINGS.get("die"):
         os._exit(3)
     return Model()
@@ -54,6 +59,8 @@ class Model:
             return [float("nan"), float("inf"), -float("inf"), 0.1 + 0.2]
         if "object" in data:
             return [object()]
+        if "until" in data:
+            wait_until(data["until"][0])
         if "sleep" in data:
             time.sleep(float(data["sleep"].max()))
         if "grow" in data:
@@ -106,7 +113,10 @@ def register(
     example: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Served:
-    """Logs and registers a model that adds `add` to a + b; `fail` or `die` when it is loaded."""
+    """Logs and registers a model that adds `add` to a + b; `fail` or `die` when it is loaded.
+
+    With `load_until`, it is loaded once the file of that path exists. A row's `until` makes an answer wait so.
+    """
     name = model or unique("Model")
     module = unique("served").replace("-", "_")
     files = {
@@ -205,7 +215,7 @@ def call(deployment: Deployment, body: Any = None, **options: Any) -> httpx.Resp
     content = json.dumps(split(a=[1.0], b=[2.0]) if body is None else body)
     headers = {"Content-Type": "application/json", **options.pop("headers", {})}
     url = f"{deployment.endpoint_url}/invocations"
-    return httpx.post(url, content=content, headers=headers, timeout=60, trust_env=False, verify=PLAIN, **options)
+    return httpx.post(url, content=content, headers=headers, timeout=PATIENCE, trust_env=False, verify=PLAIN, **options)
 
 
 def answer(deployment: Deployment, body: Any = None, **options: Any) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from registry_tui.platform import contexts, listening
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.people import UserChange, UserTokenCreate
-from support.platforms import Platform, clean_environment, temporary_folder
+from support.platforms import PATIENCE, Platform, clean_environment, temporary_folder
 
 #: Below the platforms' own ports, and below those of outgoing connections, which come and go.
 PORTS = range(10_300, 20_000)
@@ -72,13 +72,18 @@ class Machine:
         return clean_environment({**own, **more})
 
     def command(
-        self, *arguments: str, check: bool = True, typed: str | None = None, timeout: float = 120, **more: str
+        self, *arguments: str, check: bool = True, typed: str | None = None, timeout: float = PATIENCE, **more: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs `registry-tui …` there."""
         return self.run([sys.executable, "-m", "registry_tui", *arguments], check, typed, timeout, **more)
 
     def run(
-        self, command: Sequence[str], check: bool = True, typed: str | None = None, timeout: float = 120, **more: str
+        self,
+        command: Sequence[str],
+        check: bool = True,
+        typed: str | None = None,
+        timeout: float = PATIENCE,
+        **more: str,
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self.prefix, *command],
@@ -97,7 +102,7 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Runs a Python program there with these variables too."""
         program = [*(f"{name}={value}" for name, value in variables.items()), sys.executable, "-c", code]
-        return self.run(["env", *program, *arguments], check, timeout=240)
+        return self.run(["env", *program, *arguments], check, timeout=2 * PATIENCE)
 
     def login(self, team: Team, token: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Signs in, with the fingerprint that the service's machine shows."""

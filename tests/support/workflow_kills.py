@@ -59,7 +59,7 @@ def kill_at_every_point(platform: Platform, folder: Path, case: Case) -> None:
         if hasattr(work, "meanwhile"):
             wait_for(passed.read_text, what="the first kill")
             work.meanwhile(platform)
-        wait_for(lambda: len(passed.read_text().splitlines()) >= len(expected), what=f"all of {expected}", timeout=300)
+        wait_for(lambda: len(passed.read_text().splitlines()) >= len(expected), what=f"all of {expected}", timeout=900)
         done = wait_for(lambda: finished(platform, case), what=f"{case} to finish")
         assert done.status is case.outcome, done.error
         assert passed.read_text().splitlines() == expected
