@@ -127,5 +127,5 @@ async def test_streams_end_with_the_service_and_follow_the_next_one(own_platform
         with log.open("rb") as lines:
             lines.seek(before)
             said = lines.read()
-        assert b"Shutting down" in said, said
+        assert b"] stopped" in said, said
         assert b"timeout graceful shutdown exceeded" not in said, "an open stream does not hold up the stop"

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import uvicorn
@@ -134,16 +135,11 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,
     )
-    server = uvicorn.Server(config)
-    # uvicorn raises the signal that stopped it again at its end; what follows here must still run.
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-        # Not in the signal's own frame, which may hold the hub's lock.
-        threading.Thread(target=hub.close, name="close-streams").start()
-
+    server = _Server(config, hub)
+    # uvicorn takes the signals over while it serves, and raises the one that stopped it again at its end: what follows
+    # here must still run.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, server.handle_exit)
     background.start()
     threading.Thread(target=hub.watch_health, args=(service,), name="health", daemon=True).start()
     logger.info("listening on %s", home.service_socket)
@@ -163,6 +159,19 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
         logging.shutdown()
     # A step that is deep in a library call would hold the process up; it runs again at the next start.
     os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Ends the open streams when it is told to stop: it waits for every answer that is under way."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        # Not in the signal's own frame, which may hold the hub's lock.
+        threading.Thread(target=self._hub.close, name="close-streams").start()
 
 
 def _lock(home: Home) -> IO[str]:
