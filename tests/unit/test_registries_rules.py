@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import select
 
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
@@ -23,7 +24,14 @@ from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.database.tables import (
+    DeploymentRow,
+    EnvironmentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkflowRow,
+    WorkspaceRow,
+)
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, NotPermitted, WrongState
 from registry_tui.service.operations import events
@@ -243,6 +251,35 @@ def test_what_is_not_available_cannot_be_worked_with(
     with pytest.raises(WrongState):
         registries.delete_registry(service, owner, made.id, RegistryDelete())
     assert registries.get_registry(service, owner, made.id).status is RegistryStatus.PROVISION_STARTED
+
+
+def test_an_answer_shows_the_registry_as_it_was_when_its_work_began(
+    service: Service, owner: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the work is done before the answer is written, on a busy machine."""
+    ended = [RegistryStatus.INSTALLATION_FINISHED.value, RegistryStatus.MODIFY_FINISHED.value, None]
+
+    def work(workflow_id: str) -> None:
+        with service.database.session() as session:
+            session.get_one(WorkflowRow, workflow_id).lock = None
+            row = session.scalars(select(RegistryRow)).one()
+            if (status := ended.pop(0)) is None:
+                session.delete(row)
+            else:
+                row.status, row.workflow_id = status, None
+
+    monkeypatch.setattr(service.workflows, "_submit", work)
+    monkeypatch.setattr(registries, "count_models", lambda *_: 0)
+    made = registries.create_registry(service, owner, RegistryCreate(environment="east"))
+    synchronized = registries.synchronize_registry(service, owner, made.resource.id)
+    deleted = registries.delete_registry(service, owner, made.resource.id, RegistryDelete())
+    assert [(each.resource.status, each.resource.workflow_id) for each in (made, synchronized, deleted)] == [
+        (RegistryStatus.PROVISION_STARTED, made.workflow.id),
+        (RegistryStatus.MODIFY_STARTED, synchronized.workflow.id),
+        (RegistryStatus.DEPROVISION_STARTED, deleted.workflow.id),
+    ]
+    with pytest.raises(Missing):
+        registries.get_registry(service, owner, made.resource.id)
 
 
 def test_deployed_versions_keep_their_registry(

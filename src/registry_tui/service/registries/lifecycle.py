@@ -103,9 +103,7 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         found = to_schema(service, session, resolve_registry(session, registry, seen))
-    if not found.status.live:
-        return found
-    return found.model_copy(update={"model_count": count_models(service, found.mlflow_workspace)})
+    return _counted(service, found)
 
 
 def deployed_versions(session: Session, registry_id: str) -> list[str]:
@@ -170,14 +168,11 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
             session.flush()
 
         try:
-            workflow = service.workflows.start(
-                principal, WorkflowKind.PROVISION, resource=Resource("registry", id_, name, id_), prepare=insert
-            )
+            return _begin(service, principal, WorkflowKind.PROVISION, Resource("registry", id_, name, id_), insert)
         except IntegrityError as error:
             with service.database.reading() as session:
                 _require_none(resolve_environment(session, environment.id))
             raise AlreadyThere(f"There is a Model Registry {name!r} already", action="Choose another name") from error
-    return Accepted(resource=get_registry(service, principal, id_), workflow=workflow)
 
 
 def synchronize_registry(service: Service, principal: Principal, registry: str) -> Accepted[ModelRegistry]:
@@ -190,13 +185,8 @@ def synchronize_registry(service: Service, principal: Principal, registry: str) 
     with events.refusals(service, principal, "registry.synchronize", resource):
         _require(service, principal, Action.REGISTRY_SYNCHRONIZE, row)
         require_live(row)
-        workflow = service.workflows.start(
-            principal,
-            WorkflowKind.SYNCHRONIZE,
-            resource=resource,
-            prepare=_noting_workflow(row, RegistryStatus.MODIFY_STARTED),
-        )
-    return Accepted(resource=get_registry(service, principal, row.id), workflow=workflow)
+        noting = _noting_workflow(row, RegistryStatus.MODIFY_STARTED)
+        return _begin(service, principal, WorkflowKind.SYNCHRONIZE, resource, noting)
 
 
 def delete_registry(
@@ -212,18 +202,9 @@ def delete_registry(
         _require(service, principal, Action.REGISTRY_DELETE, row)
         if not request.force:
             require_nothing_deployed(service, row)
-        workflow = service.workflows.start(
-            principal,
-            WorkflowKind.DEPROVISION,
-            resource=resource,
-            arguments={
-                "force": request.force,
-                "delete_archives": request.delete_archives,
-                "before": row.status,
-            },
-            prepare=_noting_workflow(row, RegistryStatus.DEPROVISION_STARTED),
-        )
-    return Accepted(resource=get_registry(service, principal, row.id), workflow=workflow)
+        arguments = {"force": request.force, "delete_archives": request.delete_archives, "before": row.status}
+        noting = _noting_workflow(row, RegistryStatus.DEPROVISION_STARTED)
+        return _begin(service, principal, WorkflowKind.DEPROVISION, resource, noting, **arguments)
 
 
 def grant_storage_access(service: Service, principal: Principal, registry: str) -> ModelRegistry:
@@ -306,6 +287,35 @@ def _noting_workflow(seen: RegistryRow, status: RegistryStatus) -> Callable[[Ses
 
 
 # -- underneath ------------------------------------------------------------------------------------------
+
+
+def _begin(
+    service: Service,
+    principal: Principal,
+    kind: WorkflowKind,
+    resource: Resource,
+    prepare: Callable[[Session, str], None],
+    **arguments: Any,
+) -> Accepted[ModelRegistry]:
+    """Begins a workflow; the answer shows the registry as it is then, before the workflow changes or removes it."""
+    shown: list[ModelRegistry] = []
+
+    def prepare_and_show(session: Session, workflow_id: str) -> None:
+        prepare(session, workflow_id)
+        session.flush()
+        shown.append(to_schema(service, session, resolve_registry(session, resource.id)))
+
+    workflow = service.workflows.start(
+        principal, kind, resource=resource, arguments=arguments, prepare=prepare_and_show
+    )
+    return Accepted(resource=_counted(service, shown[0]), workflow=workflow)
+
+
+def _counted(service: Service, registry: ModelRegistry) -> ModelRegistry:
+    """With the number of its models while it is available."""
+    if not registry.status.live:
+        return registry
+    return registry.model_copy(update={"model_count": count_models(service, registry.mlflow_workspace)})
 
 
 def _row(service: Service, principal: Principal, registry: str) -> RegistryRow:
