@@ -36,7 +36,8 @@ PROGRAMS = {program: part for part in PARTS for program in (GATEWAYS if part == 
 
 #: Files that a process must be allowed to open.
 MIN_FILES = 1024
-_START_SECONDS = 10.0
+#: Seconds until supervisord answers: importing it alone may take some on a busy machine.
+_START_SECONDS = 30.0
 #: Seconds that replicas get to finish what is under way when they are taken away.
 _STOP_SECONDS = 120.0
 
