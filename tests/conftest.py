@@ -184,7 +184,7 @@ def short_path() -> Iterator[Path]:
 @pytest.fixture
 async def client(platform: Platform) -> AsyncIterator[RegistryClient]:
     """A client of the shared platform's service, acting as its owner."""
-    async with platform.client() as connected:
+    async with platform.patient_client() as connected:
         yield connected
 
 

@@ -332,7 +332,7 @@ async def test_an_unknown_and_a_revoked_token_say_what_to_do(team: Team) -> None
     context = Context("lab", team.url, "erin", token, str(team.certificate))
     async with RegistryClient(context=context) as client:
         assert (await client.whoami()).name == "erin"
-    async with team.platform.client() as owner:
+    async with team.platform.patient_client() as owner:
         await owner.revoke_token("erin", token.split("_")[1])
     async with RegistryClient(context=context) as client:
         with pytest.raises(NotSignedIn) as caught:

@@ -118,7 +118,7 @@ async def test_a_name_that_two_places_have_must_be_told_apart(client: RegistryCl
 async def test_people_see_and_do_what_their_role_allows(platform: Platform, client: RegistryClient) -> None:
     project = (await client.project(platform.new_project().id)).id
     ann = unique("ann")
-    async with platform.client(ann) as hers:
+    async with platform.patient_client(ann) as hers:
         with pytest.raises(Refused, match="no user"):
             await hers.whoami()
         await client.set_collaborator(project, ann, CollaboratorChange(role=Role.VIEWER))

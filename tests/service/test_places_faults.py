@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("places-faults")
 
 async def ready(platform: Platform) -> None:
     """Waits until the service has finished its start."""
-    async with platform.client() as client:
+    async with platform.patient_client() as client:
 
         async def healthy() -> bool:
             parts = (await client.status()).parts
@@ -101,7 +101,7 @@ async def test_what_was_cut_off_half_made_is_gone_after_the_next_start(own_platf
             return rows == [None, None] and session.get(EnvironmentRow, "half") is None
 
     wait_for(gone, what="the rows of what was cut off to go")
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         made = await client.create_project(ProjectCreate(name="half-made", workspace="local/default"))
         assert made.mlflow_workspace == "half-made"
     database.close()
@@ -111,7 +111,7 @@ async def test_while_mlflow_is_down_nothing_is_half_made_and_deleting_is_finishe
     project = own_platform.new_project()
     supervisor.stop_part(own_platform.home, "mlflow")
     name = unique("p")
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         with pytest.raises(ServiceProblem) as unavailable:
             await client.create_project(ProjectCreate(name=name, workspace="local/default"))
         assert unavailable.value.problem.code == "part-unavailable" and unavailable.value.action
@@ -141,12 +141,12 @@ async def test_while_mlflow_is_down_nothing_is_half_made_and_deleting_is_finishe
 
 
 async def test_a_deleted_first_project_does_not_come_back(own_platform: Platform) -> None:
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         await client.delete_project("local/default/default", force=True)
     pid = own_platform.kill("service")
     wait_for(lambda: own_platform.pid("service") not in (0, pid), what="the supervisor to start it again")
     await ready(own_platform)
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         with pytest.raises(NotFound):
             await client.project("local/default/default")
         again = await client.create_project(ProjectCreate(name="default", workspace="local/default"))

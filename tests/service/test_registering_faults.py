@@ -114,7 +114,7 @@ def place(own_platform: Platform) -> tuple[Project, str, str]:
 async def test_without_access_to_its_storage_until_it_is_granted_and_after_it_is_revoked(
     own_platform: Platform,
 ) -> None:
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         name = unique("e")
         await client.create_environment(EnvironmentCreate(name=name))
         workspace = await client.create_workspace(WorkspaceCreate(name=name, environment=name))
@@ -152,7 +152,7 @@ async def test_without_access_to_its_storage_until_it_is_granted_and_after_it_is
 @pytest.mark.parametrize("step", ["copy", "verify"])
 async def test_cancelled_in_the_middle(own_platform: Platform, place: tuple[Project, str, str], step: str) -> None:
     project, bucket, _ = place
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         name, ended = await interrupted(client, place, step, client.cancel_workflow, WorkflowStatus.CANCELLED)
         version = await client.version(project.registry_id or "", name, 1)
         assert version.status is VersionStatus.FAILED_REGISTRATION and "cancelled" in version.status_message
@@ -165,7 +165,7 @@ async def test_cancelled_in_the_middle(own_platform: Platform, place: tuple[Proj
 @pytest.mark.parametrize("part", ["service", "object-store", "mlflow"])
 async def test_a_part_killed_in_the_middle(own_platform: Platform, place: tuple[Project, str, str], part: str) -> None:
     project, _, _ = place
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
 
         async def kill(workflow: str) -> None:
             await asyncio.to_thread(own_platform.kill, part)

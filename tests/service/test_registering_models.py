@@ -186,7 +186,7 @@ async def test_private_models_are_seen_by_their_owner_and_the_team_they_came_fro
     await client.set_collaborator(project.id, ann, CollaboratorChange(role=Role.CONTRIBUTOR))
     other = await client.create_project(ProjectCreate(name=unique("other"), workspace=project.workspace_id))
     await client.set_collaborator(other.id, bob, CollaboratorChange(role=Role.CONTRIBUTOR))
-    async with platform.client(ann) as as_ann, platform.client(bob) as as_bob:
+    async with platform.patient_client(ann) as as_ann, platform.patient_client(bob) as as_bob:
         accepted = await register(as_ann, project, run, name)
         await as_ann.wait_for_workflow(accepted.workflow.id)
         assert [each.owner for each in (await as_ann.models(registry, search=name)).items] == [ann]
@@ -229,7 +229,7 @@ async def test_viewers_and_unsynchronized_projects_are_told_why(
 ) -> None:
     viewer = unique("vic")
     await client.set_collaborator(project.id, viewer, CollaboratorChange(role=Role.VIEWER))
-    async with platform.client(viewer) as as_viewer:
+    async with platform.patient_client(viewer) as as_viewer:
         with pytest.raises(RegistryError, match="needs contributor"):
             await register(as_viewer, project, run, "x")
 

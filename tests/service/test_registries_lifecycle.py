@@ -286,7 +286,7 @@ async def test_people_read_registries_and_the_administrator_changes_them(platfor
     made, name = await corner.registry(), unique("ann")
     project = await corner.project(await corner.workspace())
     await corner.client.set_collaborator(project.id, name, CollaboratorChange(role=Role.VIEWER))
-    async with platform.client(name) as ann:
+    async with platform.patient_client(name) as ann:
         assert (await ann.registry(made.id)).name == made.name
         found = await ann.registries(name=made.name, status="available", environment=corner.environment)
         assert [registry.id for registry in found.items] == [made.id]

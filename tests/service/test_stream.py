@@ -33,7 +33,7 @@ def about(name: str) -> Callable[[Change], bool]:
 @pytest.fixture
 async def client(own_platform: Platform) -> AsyncIterator[RegistryClient]:
     """A client of a platform where nobody else does anything: of many changes, those before are not told later."""
-    async with own_platform.client() as connected:
+    async with own_platform.patient_client() as connected:
         yield connected
 
 
@@ -62,7 +62,7 @@ async def test_others_see_only_what_they_did_and_workflows_move(client: Registry
     await client.set_collaborator(project.id, user, CollaboratorChange())
     roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER])
     await client.set_user_roles("local", user, roles)
-    async with own_platform.client(user) as ann:
+    async with own_platform.patient_client(user) as ann:
         hers, ours = ann.changes(), client.changes()
         await until(hers, lambda change: True)
         await until(ours, lambda change: True)
@@ -100,7 +100,7 @@ def test_who_reads_too_slowly_is_told_to_ask_again_and_delays_nobody(own_platfor
 
 
 async def test_streams_end_with_the_service_and_follow_the_next_one(own_platform: Platform) -> None:
-    async with own_platform.client() as client:
+    async with own_platform.patient_client() as client:
         changes = client.changes()
         last = (await until(changes, lambda change: True))[-1]
         await asyncio.to_thread(own_platform.kill, "service")

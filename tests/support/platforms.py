@@ -65,14 +65,18 @@ class Platform:
         return load_secrets(self.home)
 
     def client(self, user: str | None = None) -> RegistryClient:
-        """A client of this platform's service; close it, or use it as an async context manager."""
+        """A client of the service as the program has it; close it, or use it as an async context manager."""
+        return RegistryClient(self.home, user=user)
+
+    def patient_client(self, user: str | None = None) -> RegistryClient:
+        """A client that waits longer for an answer, which may take its time on a busy machine."""
         return RegistryClient(self.home, user=user, patience=httpx.Timeout(PATIENCE))
 
     def ask(self, question: Callable[[RegistryClient], Awaitable[Answer]], user: str | None = None) -> Answer:
         """One question to the service, for tests that are not coroutines: `ask(lambda c: c.project("wine"))`."""
 
         async def answer() -> Answer:
-            async with self.client(user) as client:
+            async with self.patient_client(user) as client:
                 return await question(client)
 
         with ThreadPoolExecutor(1) as own_loop:
