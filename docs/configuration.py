@@ -58,6 +58,10 @@ passes copies on by itself. At most 74 KB are copied. Notifications reach the te
 report all keys, since dead keys and input methods are lost then; `TEXTUAL_DISABLE_KITTY_KEY=1` does so elsewhere.
 """
 
+_ELSEWHERE = """
+The OpenID provider where people sign in is not a setting of this file: `registry-tui oidc set` tries it and names it
+while the platform works, see [the commands](cli.md)."""
+
 _KEYS = """
 ## `[keys]`
 An action's name with a key, or a list of keys; `SCREEN.ACTION` for one screen alone. Keys are characters (`x`, `?`),
@@ -122,6 +126,7 @@ def render() -> str:
         "",
         "## `[service]`",
         *_rows(service, _comments(registry_tui.service.settings, "Settings")),
+        _ELSEWHERE,
         _KEYS,
     ]
     for screen, actions in ALL.items():

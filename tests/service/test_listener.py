@@ -23,23 +23,7 @@ from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentUpdate
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER, WINDOW
 from support import served
 from support.platforms import PATIENCE, run_python, unique, wait_for
-from support.team import Machine, Team, listening_platform
-
-#: What only the platform's installation has: the light one works without.
-HEAVY = (
-    *("alembic", "aiohttp", "boto3", "cryptography", "dbos", "fastapi", "mlflow", "prometheus_client", "psutil"),
-    *("sqlalchemy", "supervisor", "uvicorn", "uvloop", "registry_tui.service", "registry_tui.gateway"),
-)
-LIGHT = f"""
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.startswith({HEAVY!r}):
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
-from registry_tui.cli import main
-main()
-"""
+from support.team import LIGHT, Machine, Team, listening_platform
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,9 @@ BODIES: dict[str, Any] = {
     "put_user": {},
     "change_user": {},
     "put_group": {},
+    "sign_in": {"id_token": "a.b.c"},
+    # Refused for its address, after the question who asks.
+    "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
     "get_idbroker_mappings": {"environmentName": "{environment_name}"},

@@ -22,6 +22,7 @@ from registry_tui.schemas.base import Page
 from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import Project
+from support.issuer import CLIENT, Provider, serving
 from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
 from support.registered import LoggedRun, log_model
 from support.served import deploy as deploy_model
@@ -47,6 +48,8 @@ class Place:
     project: Project
     run: LoggedRun
     registry: str
+    #: Where people sign in.
+    issuer: Provider
     #: A model whose version 1 can be served, and a deployment that has served something else before.
     model: str
     deployment: str
@@ -103,9 +106,12 @@ def place(own_platform: Platform) -> Iterator[Place]:
     assert isinstance(changed, Accepted)
     finish(own_platform, changed.workflow)
     run = log_model(own_platform, project)
-    with connect(own_platform) as http:
+    with connect(own_platform) as http, serving() as issuer:
+        settings = {"url": issuer.provider.url, "client_id": CLIENT}
+        http.put("/sign-in/issuer", json=settings).raise_for_status()
         registry = http.get(f"/projects/{project.id}").raise_for_status().json()["registry_name"]
-        yield Place(own_platform, http, project, run, registry, served.version.model_name, deployment.id)
+        model = served.version.model_name
+        yield Place(own_platform, http, project, run, registry, issuer.provider, model, deployment.id)
 
 
 @dataclass(frozen=True)
@@ -244,6 +250,13 @@ def token(place: Place) -> Call:
     return Call(f"/users/{user}/tokens", {"name": "laptop"}, lambda: len(place.items(f"/users/{user}/tokens")))
 
 
+def sign_in(place: Place) -> Call:
+    user = unique("u")
+    place.http.put(f"/users/{user}").raise_for_status()
+    id_token = place.issuer.id_token(user, preferred_username=user)
+    return Call("/sign-in/id-token", {"id_token": id_token}, lambda: len(place.items(f"/users/{user}/tokens")))
+
+
 def secrets_rotated(place: Place) -> Call:
     before = len(place.items("/events", action="secrets.rotate"))
     count = lambda: len(place.items("/events", action="secrets.rotate")) - before  # noqa: E731
@@ -352,6 +365,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
     "/users/{user}/tokens": token,
+    "/sign-in/id-token": sign_in,
     "/secrets/rotate": secrets_rotated,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
@@ -393,6 +407,7 @@ KILLS: dict[str, tuple[str, ...]] = {
     "/deployments": ("WorkflowRow",),
     "/keys": ("IdempotencyRow", "ApiKeyRow", "EventRow"),
     "/users/{user}/tokens": ("UserTokenRow", "EventRow"),
+    "/sign-in/id-token": ("UserTokenRow", "EventRow"),
 }
 
 

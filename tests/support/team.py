@@ -18,6 +18,23 @@ from support.platforms import PATIENCE, Platform, clean_environment, temporary_f
 
 #: Below the platforms' own ports, and below those of outgoing connections, which come and go.
 PORTS = range(10_300, 20_000)
+#: What only the platform's installation has: the light one works without.
+HEAVY = (
+    *("alembic", "aiohttp", "boto3", "cryptography", "dbos", "fastapi", "joserfc", "mlflow", "psutil"),
+    *("prometheus_client", "sqlalchemy", "supervisor", "uvicorn", "uvloop"),
+    *("registry_tui.service", "registry_tui.gateway"),
+)
+#: The command line on a machine that has the light installation only.
+LIGHT = f"""
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith({HEAVY!r}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+from registry_tui.cli import main
+main()
+"""
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -46,6 +46,7 @@ COMMANDS = {
     "users": "users:app",
     "groups": "groups:app",
     "tokens": "tokens:app",
+    "oidc": "oidc:app",
     "secrets": "secrets:app",
     "ranger": "ranger:app",
     "idbroker": "idbroker:app",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import device_sign_in, output, session
 from registry_tui.cli.output import Column
 from registry_tui.platform import contexts, listening
 from registry_tui.platform.contexts import LOCAL, Context
@@ -61,22 +61,30 @@ def login(
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read the token from standard input; also REGISTRY_TUI_TOKEN.")
     ] = False,
+    oidc: Annotated[
+        bool, typer.Option("--oidc", help="Sign in at the service's OpenID provider, with a code and a browser.")
+    ] = False,
 ) -> None:
     """Sign in to a service elsewhere; commands and the terminal program work there from then on.
 
     Shows the certificate's fingerprint and asks, unless this machine trusts it; then asks for your token. An
-    administrator makes one with `registry-tui tokens create`. Commands that start and stop a platform, `logs` and
-    `demo` stay with this machine's own.
+    administrator makes one with `registry-tui tokens create`. With --oidc, or when you say so, you sign in at the
+    service's OpenID provider instead: open the address in a browser on any machine, and type the code. Commands that
+    start and stop a platform, `logs` and `demo` stay with this machine's own.
 
     Example: registry-tui login https://models.lab:8443
     """
+    if oidc and token_stdin:
+        raise typer.BadParameter("either this or --token-stdin", param_hint="--oidc")
     url = _address(url)
     parts = urlsplit(url)
     name = name or f"{parts.hostname}:{parts.port}".removesuffix(":None").replace("[", "").replace("]", "")
     if name == LOCAL or not contexts.NAME.fullmatch(name):
         raise typer.BadParameter(f"1 to 64 letters, digits and . _ : -, and not {LOCAL}", param_hint="--name")
     trusted, pinned = _trust(url, fingerprint, authority) if parts.scheme == "https" else ("", "")
-    token = _token(token_stdin)
+    # Where a token is given, nothing is asked; where it is to be typed, the certificate is asked about first.
+    typed = not (oidc or token_stdin or TOKEN_VARIABLE in os.environ)
+    token = "" if oidc or typed else _token(token_stdin)
     if pinned:
         # In place of the file of a context of this name only once the sign-in was good.
         into = contexts.private_folder() / f".{contexts.pinned_file(name).name}.new"
@@ -84,6 +92,8 @@ def login(
         trusted = str(into)
     context = Context(name, url, token=token, trusted=trusted)
     try:
+        if not token:
+            context = replace(context, token=_sign_in(context, oidc))
         user, difference = asyncio.run(_who(context))
         if pinned:
             kept = contexts.pinned_file(name)
@@ -169,6 +179,17 @@ def _ask_about(url: str, shown: str) -> None:
         raise typer.Exit(1)
 
 
+def _sign_in(context: Context, oidc: bool) -> str:
+    """The token from a sign-in at the service's issuer, or as it is typed by somebody who prefers that."""
+    asked = sys.stdin.isatty() and sys.stderr.isatty()
+    issuer = device_sign_in.issuer_of(context) if oidc or asked else None
+    if oidc and issuer is None:
+        raise device_sign_in.no_issuer(context.url)
+    if issuer is not None and (oidc or typer.confirm(f"Sign in at {issuer.url}, with a code?", default=True, err=True)):
+        return device_sign_in.token_of(context, issuer)
+    return _token(from_stdin=False)
+
+
 def _token(from_stdin: bool) -> str:
     """The token: never an argument, which others on this machine could read."""
     if from_stdin:
@@ -178,7 +199,10 @@ def _token(from_stdin: bool) -> str:
     elif sys.stdin.isatty() and sys.stderr.isatty():
         token = typer.prompt("Your token", hide_input=True, err=True)
     else:
-        raise typer.BadParameter(f"nobody can be asked here: give it, or {TOKEN_VARIABLE}", param_hint="--token-stdin")
+        raise typer.BadParameter(
+            f"nobody can be asked here: give it, or {TOKEN_VARIABLE}, or sign in with --oidc",
+            param_hint="--token-stdin",
+        )
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]{1,500}", token):
         raise typer.BadParameter("a token is one word, as `registry-tui tokens create` showed it", param_hint="token")

@@ -11,11 +11,23 @@ from registry_tui.client.places import Places
 from registry_tui.client.ranger import Ranger
 from registry_tui.client.registries import Registries
 from registry_tui.client.search import Search
+from registry_tui.client.sign_in import SignIn
 from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
 
 
 class RegistryClient(
-    Places, People, Registries, Ranger, IdBroker, Tracking, Models, Deployments, Search, Operations, Following
+    Places,
+    People,
+    SignIn,
+    Registries,
+    Ranger,
+    IdBroker,
+    Tracking,
+    Models,
+    Deployments,
+    Search,
+    Operations,
+    Following,
 ):
     """Talks to one service; see `transport.Transport` for how to make one, and for what every method may raise."""

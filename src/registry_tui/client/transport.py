@@ -92,14 +92,16 @@ class Transport:
         transport: httpx.AsyncBaseTransport | None = None,
         patience: httpx.Timeout = TIMEOUT,
         context: Context | None = None,
+        signed_in: bool = True,
     ) -> None:
+        """`signed_in`: whether the context holds a token; without one only a sign-in is possible."""
         if transport is None and base_url is None and home is None and context is None:
             context = contexts.chosen()
         #: The context that it works in; None for a home, an address or a transport.
         self.context = context
         verify: ssl.SSLContext | bool = True
         if context is not None:
-            base_url, token = context.url, _token_of(context)
+            base_url, token = context.url, _token_of(context) if signed_in else None
             verify = _trusted_by(context) if base_url.startswith("https:") else False
         #: The address of a service elsewhere; empty for this machine's.
         self.elsewhere = base_url or ""

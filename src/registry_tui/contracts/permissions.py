@@ -86,6 +86,7 @@ class Action(StrEnum):
     USERS_SEE = "users.see"
     USERS_CHANGE = "users.change"
     GROUPS_CHANGE = "groups.change"
+    SIGN_IN_CHANGE = "sign-in.change"
     TOKENS = "tokens"
     KEYS = "keys"
     EVENTS = "events"
@@ -180,6 +181,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.USERS_SEE, Scope.INSTALLATION, "see themselves and who shares a project with them", _EVERYBODY),
         Rule(Action.USERS_CHANGE, Scope.INSTALLATION, "add and change users", _NOBODY_ELSE),
         Rule(Action.GROUPS_CHANGE, Scope.INSTALLATION, "see and change groups", _NOBODY_ELSE),
+        Rule(Action.SIGN_IN_CHANGE, Scope.INSTALLATION, "see and change where people sign in", _NOBODY_ELSE),
         Rule(Action.TOKENS, Scope.PERSON, "see, make and revoke the person's tokens", _ONESELF),
         Rule(Action.KEYS, Scope.PERSON, "see, make and revoke the person's API keys", _ONESELF),
         Rule(Action.EVENTS, Scope.PERSON, "see what the person did", _ONESELF),

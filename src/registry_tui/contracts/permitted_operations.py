@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from registry_tui.contracts.permissions import Action
 
 #: Operations that need nobody's name.
-FOR_NOBODY = frozenset({"health"})
+FOR_NOBODY = frozenset({"health", "sign_in_ways", "sign_in"})
 
 _BY_ACTION: Mapping[Action, str] = {
     Action.STATUS_SEE: "platform_status follow search",
@@ -56,6 +56,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.USERS_SEE: "whoami list_users get_user",
     Action.USERS_CHANGE: "put_user change_user delete_user",
     Action.GROUPS_CHANGE: "list_groups get_group put_group delete_group add_group_member remove_group_member",
+    Action.SIGN_IN_CHANGE: "get_issuer set_issuer delete_issuer",
     Action.TOKENS: "list_tokens create_token revoke_token",
     Action.KEYS: "list_keys create_key revoke_key",
     Action.EVENTS: "list_events event_choices event_logs",

@@ -10,8 +10,8 @@ from registry_tui.platform.errors import ExtraMissing
 #: The modules that each extra of `pyproject.toml` installs and that the code imports or runs.
 MODULES: Mapping[str, frozenset[str]] = {
     "platform": frozenset(
-        {"aiohttp", "alembic", "boto3", "botocore", "cryptography", "dbos", "fastapi", "httptools", "mlflow"}
-        | {"packaging", "prometheus_client", "psutil", "sqlalchemy", "supervisor", "uv", "uvicorn", "uvloop"}
+        {"aiohttp", "alembic", "boto3", "botocore", "cryptography", "dbos", "fastapi", "httptools", "joserfc"}
+        | {"mlflow", "packaging", "prometheus_client", "psutil", "sqlalchemy", "supervisor", "uv", "uvicorn", "uvloop"}
     ),
     "demo": frozenset({"matplotlib", "sklearn"}),
 }

@@ -18,6 +18,8 @@ from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow, UserRow, new_id, now
 from registry_tui.service.errors import InvalidInput, NotPermitted, UserSuspended
 
+#: The actor of events about requests whose sender is not known; it cannot be a user's name.
+NOBODY = "(not signed in)"
 USER_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}")
 #: Followed by the name of a user who was deleted: a fact of the installation.
 _FORMER = "former-user:"

@@ -9,13 +9,14 @@ import json
 import logging
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from registry_tui.contracts import web_pages
+from registry_tui.contracts import issuers, web_pages
 from registry_tui.contracts.api_keys import redacted
 from registry_tui.gateway import heads, problems
 from registry_tui.gateway.access import Refusal
@@ -29,6 +30,8 @@ logger = logging.getLogger("registry_tui.access")
 
 #: Addresses that the service answers.
 _SERVICE = ("/api/v1/", "/service/", "/authz/")
+#: What people ask who are not signed in yet: exactly these requests, which show nothing but where to sign in.
+_BEFORE_SIGN_IN = {("GET", issuers.WAYS), ("POST", issuers.BY_ID_TOKEN)}
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 #: As MLflow's own server would answer, so that its clients show the reason.
 _MLFLOW_CODES = {
@@ -145,6 +148,8 @@ class Front:
         authorization = request.headers.get("Authorization")
         address, request_id = request.remote or "", request["request_id"]
         headers = {"X-Request-ID": request_id}
+        if (request.method, path) in _BEFORE_SIGN_IN:
+            return await self._before_sign_in(request, headers | {reached.HEADER: reached_at})
         if path == "/model" or path.startswith("/endpoints/"):
             principal, credential = await self.sign_in.caller(authorization, address, request_id)
             request["principal"] = principal
@@ -168,12 +173,30 @@ class Front:
             "The API is at /api/v1, its pages at /api/v1/docs",
         )
 
+    async def _before_sign_in(self, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
+        """The service's answer to somebody who shows no token; sign-ins that fail are counted as refused tokens are."""
+        largest = self._service.settings.max_request_bytes
+        if request.method == "GET":
+            return await self._answered(request, self._upstreams.service, headers, largest)
+        with self.sign_in.attempt(request.remote or "") as ended:
+            return await self._answered(request, self._upstreams.service, headers, largest, ended)
+
     async def _answered(
-        self, request: web.Request, upstream: Upstream, headers: dict[str, str], largest: int | None = None
+        self,
+        request: web.Request,
+        upstream: Upstream,
+        headers: dict[str, str],
+        largest: int | None = None,
+        ended: Callable[[bool], None] | None = None,
     ) -> web.StreamResponse:
-        """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked."""
+        """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked.
+
+        `ended` is given whether it was no error, before the answer is passed on.
+        """
 
         async def heard(status: int, recorded: bool) -> None:
+            if ended is not None:
+                ended(status < 400)
             by_service = upstream is self._upstreams.service
             if status in (_AUDITED if by_service else _AUDITED_OF_OTHERS) and not (by_service and recorded):
                 refusal = Refusal(status, "refused", f"The part {upstream.name} refused it", "")

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import binascii
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX
@@ -14,7 +16,7 @@ from registry_tui.gateway import access as api_keys
 from registry_tui.gateway.access import Refusal
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.access import tokens
-from registry_tui.service.core import events
+from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import ServiceError
@@ -22,9 +24,12 @@ from registry_tui.service.listening.failures import Failures
 
 logger = logging.getLogger(__name__)
 
-#: The actor of events about requests whose sender is not known; it cannot be a user's name.
-NOBODY = Principal("(not signed in)", "", "")
+NOBODY = Principal(identity.NOBODY, "", "")
 LOGIN = "Sign in with `registry-tui login URL`, or send `Authorization: Bearer TOKEN`"
+
+
+#: Sign-ins with proof from elsewhere at the same time: each may have to wait for the issuer.
+MOST_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,6 +87,7 @@ class SignIn:
         self._service = service
         self._routes = RoutesFile(service.home.gateway_routes_file)
         self.failures = Failures()
+        self._attempts = 0
 
     async def person(self, authorization: str | None, address: str, request_id: str) -> tuple[Principal, Credential]:
         """The person whose token it is. Raises Refused."""
@@ -141,6 +147,30 @@ class SignIn:
             f"Wait {seconds} s, then try again with the right token",
         )
         return Refused(refusal, seconds)
+
+    @contextmanager
+    def attempt(self, address: str) -> Iterator[Callable[[bool], None]]:
+        """A sign-in with proof from elsewhere, which ends good or not; one that is not counts as a refused token.
+
+        Raises Refused.
+        """
+        wait = self.failures.wait(address, "", "")
+        if wait or self._attempts >= MOST_ATTEMPTS:
+            raise self._slowed(wait)
+        open_ = True
+
+        def ended(good: bool) -> None:
+            nonlocal open_
+            if open_ and not good:
+                self.failures.failed(address, "", "")
+            open_ = False
+
+        self._attempts += 1
+        try:
+            yield ended
+        finally:
+            self._attempts -= 1
+            ended(False)
 
     async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
         """Writes an event about a refusal. Where that cannot be written, the refusal stands all the same.

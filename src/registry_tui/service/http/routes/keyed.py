@@ -29,6 +29,8 @@ REPLAYED = "Idempotency-Replayed"
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 #: For `openapi_extra` of a POST that only reads: keys would cost it two transactions and give nothing.
 READS_ONLY = {"x-reads-only": True}
+#: For `openapi_extra` of an operation that answers people who are not signed in: its keys are nobody's.
+FOR_NOBODY = {"x-for-nobody": True}
 #: Seconds that a repetition waits for the request that is being carried out.
 PATIENCE = 20.0
 
@@ -87,9 +89,9 @@ class KeyedRoute(APIRoute):
     """A route that is carried out once for each `Idempotency-Key`, when it changes something."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        self.keyed = bool(MUTATING & set(options.get("methods") or ())) and not (
-            options.get("openapi_extra") or {}
-        ).get("x-reads-only")
+        extra = options.get("openapi_extra") or {}
+        self.keyed = bool(MUTATING & set(options.get("methods") or ())) and not extra.get("x-reads-only")
+        self.for_nobody = bool(extra.get("x-for-nobody"))
         if self.keyed:
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(key_dependency)]
         super().__init__(path, endpoint, **options)
@@ -105,7 +107,7 @@ class KeyedRoute(APIRoute):
                 return await handle(request)
             service: Service = request.app.state.service
             turns: Turns = request.app.state.turns
-            person = await run_in_threadpool(_person, service, request)
+            person = identity.NOBODY if self.for_nobody else await run_in_threadpool(_person, service, request)
             address = f"{request.scope['path']}?{request.scope['query_string'].decode('latin-1')}".rstrip("?")
             asked = idempotency.keyed(
                 service,

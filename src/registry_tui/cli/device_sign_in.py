@@ -1,0 +1,56 @@
+"""A sign-in with a device code, as a person in a shell sees it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from registry_tui.cli import output
+from registry_tui.client.errors import NotFound, Refused, RegistryError
+from registry_tui.platform.contexts import Context
+from registry_tui.schemas.sign_in import IdToken, Issuer
+
+
+def issuer_of(context: Context) -> Issuer | None:
+    """The issuer where people of a service sign in. Raises ServiceUnavailable, RegistryError."""
+    from registry_tui.client.client import RegistryClient
+
+    async def ask() -> Issuer | None:
+        async with RegistryClient(context=context, signed_in=False) as client:
+            try:
+                return (await client.sign_in_ways()).issuer
+            except (NotFound, Refused):
+                # A service of an older version asks for a token here.
+                return None
+
+    return asyncio.run(ask())
+
+
+def token_of(context: Context, issuer: Issuer) -> str:
+    """The token that a service gives for a sign-in at its issuer; shows the code, and waits for the person.
+
+    Raises SignInFailed, ServiceUnavailable, Refused.
+    """
+    from registry_tui.client.client import RegistryClient
+    from registry_tui.client.device_code import DeviceSignIn
+
+    async def sign_in() -> str:
+        async with DeviceSignIn(issuer) as device, RegistryClient(context=context, signed_in=False) as client:
+            code = await device.begin()
+            output.note(f"Open {code.verification_uri} in a browser, on any machine, and type the code there:")
+            output.note(f"  {code.user_code}")
+            if code.verification_uri_complete:
+                output.note(f"Or open the address that holds it: {code.verification_uri_complete}")
+            minutes = max(round(code.expires_in / 60), 1)
+            output.note(f"Waiting for the sign-in, {minutes} min at most; Ctrl+C gives up")
+            given = IdToken(id_token=await device.id_token(code, output.note))
+            return (await client.sign_in(given)).token
+
+    return asyncio.run(sign_in())
+
+
+def no_issuer(url: str) -> RegistryError:
+    """The error about a service where people sign in with tokens only."""
+    return RegistryError(
+        f"People sign in to {url} with tokens only: it has no issuer",
+        action=f"Sign in with a token: `registry-tui login {url}`; an administrator names one: `registry-tui oidc set`",
+    )

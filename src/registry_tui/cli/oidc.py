@@ -1,0 +1,93 @@
+"""`oidc`: the OpenID provider where people sign in, as the administrator sets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.schemas.sign_in import IssuerChange, IssuerSettings
+
+app = session.new_app("The OpenID provider where people sign in; for administrators.")
+
+
+@app.command()
+def show(as_json: session.JsonOption = False) -> None:
+    """Show where people sign in, and how they become users here."""
+    _print(session.ask(lambda client: client.issuer()), as_json)
+
+
+@app.command("set")
+def set_issuer(
+    issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="As the provider names itself.")],
+    client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there: a public client's.")],
+    user_claim: Annotated[
+        str, typer.Option("--user-claim", help="The claim of ID tokens that is the user's name here.")
+    ] = "preferred_username",
+    groups_claim: Annotated[
+        str | None,
+        typer.Option("--groups-claim", help="The claim that decides in which of the groups here a person is."),
+    ] = None,
+    scopes: Annotated[str, typer.Option("--scopes", help="What to ask for, separated by spaces.")] = "openid profile",
+    create_users: Annotated[
+        bool, typer.Option("--create-users/--known-users", help="Make users of people who are not known here yet.")
+    ] = False,
+    token_hours: Annotated[
+        int, typer.Option("--token-hours", min=1, max=24 * 365, help="Hours that a sign-in lasts.")
+    ] = 12,
+    authority: Annotated[
+        Path | None, typer.Option("--authority", metavar="FILE", help="Signed a private issuer's certificate (PEM).")
+    ] = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Let people sign in at an OpenID provider with `registry-tui login URL --oidc`, from now on.
+
+    The provider is tried first: it has to describe itself, show its keys, and give a device code (RFC 8628) to the
+    client. Choose a claim that people cannot change by themselves. The administrator of the installation signs in
+    with a token only.
+
+    Example: registry-tui oidc set --issuer https://login.example.com/realms/team --client-id registry-tui
+    """
+    change = session.build(
+        IssuerChange,
+        url=issuer.strip(),
+        client_id=client_id,
+        user_claim=user_claim,
+        groups_claim=groups_claim,
+        scopes=scopes,
+        create_users=create_users,
+        token_hours=token_hours,
+        authority="" if authority is None else _read(authority),
+    )
+    _print(session.ask(lambda client: client.set_issuer(change)), as_json)
+
+
+@app.command()
+def delete(yes: session.YesOption = False) -> None:
+    """Let people sign in with tokens only. Tokens that they have stay good: `registry-tui tokens revoke` ends one."""
+    session.confirm("Let nobody sign in at the issuer from now on?", yes=yes)
+    session.ask(lambda client: client.delete_issuer())
+    output.note("People sign in with tokens only")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.expanduser().read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read as PEM", param_hint="--authority") from error
+
+
+def _print(settings: IssuerSettings, as_json: bool) -> None:
+    fields: dict[str, object] = {
+        "issuer": settings.url,
+        "client ID": settings.client_id,
+        "scopes": settings.scopes,
+        "user's name": f"claim {settings.user_claim}",
+        "groups": f"claim {settings.groups_claim}" if settings.groups_claim else "as they are here",
+        "people not known here": "become users" if settings.create_users else "are refused",
+        "a sign-in lasts": f"{settings.token_hours} h",
+        "certificate": "signed by the authority that was given" if settings.authority else None,
+    }
+    output.print_one(settings, fields, as_json=as_json)

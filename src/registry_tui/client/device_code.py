@@ -1,0 +1,196 @@
+"""Signing in at an OpenID provider with a device code (RFC 8628): a browser anywhere says yes, this program waits."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from registry_tui.client import tls
+from registry_tui.client.errors import RegistryError, ServiceUnavailable, UntrustedCertificate
+from registry_tui.contracts import issuers
+from registry_tui.schemas.base import Schema
+from registry_tui.schemas.sign_in import Configuration, IdTokenText, Issuer
+
+#: Seconds that questions are apart, at most, when the issuer does not answer.
+LONGEST_INTERVAL = 60.0
+#: By how many seconds they move apart when the issuer asks for that (RFC 8628, 3.5).
+SLOWER = 5.0
+
+_Visible = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[\x20-\x7e]+$")]
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class DeviceCode(Schema):
+    """What an issuer answers at the beginning of a sign-in (RFC 8628, 3.2)."""
+
+    device_code: str = Field(min_length=1, repr=False)
+    user_code: _Visible
+    verification_uri: _Visible
+    verification_uri_complete: _Visible | None = None
+    expires_in: float = Field(gt=0)
+    interval: float = Field(default=5.0, ge=0)
+
+
+class _Tokens(Schema):
+    id_token: IdTokenText | None = Field(default=None, repr=False)
+
+
+class _Error(Schema):
+    error: str = Field(max_length=100, pattern=r"^[\x20-\x7e]+$")
+
+
+class SignInFailed(RegistryError):
+    """The issuer did not let somebody in: denied, too late, or not set up for it."""
+
+
+class DeviceSignIn:
+    """One sign-in at an issuer, `async with`."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Raises SignInFailed for an address of an issuer that is not safe to ask."""
+        if (found := issuers.problem(issuer.url)) is not None:
+            raise SignInFailed(f"The service names an issuer whose address {found}: {issuer.url[:200]!r}")
+        self._issuer, self._sleep, self._clock = issuer, sleep, clock
+        secure = issuer.url.startswith("https:")
+        self._http = httpx.AsyncClient(
+            timeout=issuers.PATIENCE,
+            transport=transport,
+            trust_env=secure,
+            verify=_trusted_by(issuer.authority) if secure else False,
+            headers={"Accept": "application/json"},
+        )
+        self._token_endpoint = ""
+
+    async def __aenter__(self) -> DeviceSignIn:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def begin(self) -> DeviceCode:
+        """The code that a person types at the issuer. Raises SignInFailed, ServiceUnavailable."""
+        found = self._read(await self._ask("GET", issuers.configuration_url(self._issuer.url)), Configuration)
+        if not issuers.same(found.issuer, self._issuer.url) or found.device_authorization_endpoint is None:
+            raise SignInFailed(
+                f"{self._issuer.url} does not give device codes",
+                action="Sign in with a token; tell the administrator of the service",
+            )
+        for each in (found.token_endpoint, found.device_authorization_endpoint):
+            if issuers.problem(each.partition("?")[0]) is not None:
+                raise SignInFailed(
+                    f"The issuer {self._issuer.url} names an address that cannot be used: {each[:200]!r}"
+                )
+        self._token_endpoint = found.token_endpoint
+        form = {"client_id": self._issuer.client_id, "scope": self._issuer.scopes}
+        return self._read(await self._ask("POST", found.device_authorization_endpoint, form), DeviceCode)
+
+    async def id_token(self, code: DeviceCode, note: Callable[[str], None]) -> str:
+        """Waits until the person has said yes; the issuer's ID token. `note` is given news about the waiting.
+
+        Raises SignInFailed when they say no, or nothing in time; ServiceUnavailable when the issuer stays away.
+        """
+        form = {
+            "grant_type": issuers.DEVICE_GRANT,
+            "device_code": code.device_code,
+            "client_id": self._issuer.client_id,
+        }
+        ends, interval = self._clock() + code.expires_in, max(code.interval, 1.0)
+        away: ServiceUnavailable | None = None
+        while True:
+            await self._sleep(min(interval, max(ends - self._clock(), 0.0)))
+            if self._clock() >= ends:
+                raise away or _expired()
+            try:
+                answer = await self._ask("POST", self._token_endpoint, form)
+            except UntrustedCertificate:
+                raise
+            except ServiceUnavailable as error:
+                if away is None:
+                    note(f"{error.message}; trying again")
+                away, interval = error, min(interval * 2, LONGEST_INTERVAL)
+                continue
+            away = None
+            if answer.status_code == httpx.codes.OK:
+                token = self._read(answer, _Tokens).id_token
+                if token is None:
+                    raise SignInFailed(
+                        f"{self._issuer.url} answered without an ID token",
+                        action="Tell the administrator: the scope openid is missing, or not permitted there",
+                    )
+                return token
+            error_code = self._read(answer, _Error).error
+            if error_code == "slow_down":
+                interval += SLOWER
+            elif error_code == "access_denied":
+                raise SignInFailed("The sign-in was denied at the issuer", action="Sign in again, and allow it there")
+            elif error_code == "expired_token":
+                raise _expired()
+            elif error_code != "authorization_pending":
+                raise self._refused(error_code)
+
+    async def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> httpx.Response:
+        """An answer of the issuer's, but for those of its own errors. Raises ServiceUnavailable."""
+        try:
+            async with self._http.stream(method, url, data=form) as answer:
+                body = bytearray()
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > issuers.MOST_BYTES:
+                        raise ServiceUnavailable(f"{self._issuer.url} answers with too much")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if (refused := tls.verification_error(error)) is not None:
+                raise tls.untrusted(refused, self._issuer.url, pinned=False) from error
+            raise ServiceUnavailable(
+                f"The issuer {self._issuer.url} does not answer",
+                action="Check that this machine reaches it, then sign in again; or sign in with a token",
+            ) from error
+        if answer.status_code >= 500 or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise ServiceUnavailable(
+                f"The issuer {self._issuer.url} answers with status {answer.status_code}", action="Sign in again later"
+            )
+        return httpx.Response(answer.status_code, content=bytes(body))
+
+    def _read(self, answer: httpx.Response, kind: type[Answer]) -> Answer:
+        """Raises SignInFailed for an error, or for an answer of another kind."""
+        try:
+            if answer.status_code != httpx.codes.OK and kind is not _Error:
+                raise self._refused(_Error.model_validate_json(answer.content).error)
+            return kind.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise SignInFailed(
+                f"{self._issuer.url} answers (status {answer.status_code}) as an OpenID provider does not",
+                action="Sign in with a token; tell the administrator of the service",
+            ) from error
+
+    def _refused(self, code: str) -> SignInFailed:
+        return SignInFailed(
+            f"{self._issuer.url} refuses the sign-in: {code}",
+            action="Tell the administrator: `registry-tui oidc set` tries the issuer again",
+        )
+
+
+def _trusted_by(authority: str) -> ssl.SSLContext:
+    context = tls.context_of()
+    if authority:
+        try:
+            context.load_verify_locations(cadata=authority)
+        except (ssl.SSLError, ValueError) as error:
+            raise SignInFailed("The service names an authority of the issuer that is not a certificate") from error
+    return context
+
+
+def _expired() -> SignInFailed:
+    return SignInFailed("The code has expired: nobody allowed the sign-in in time", action="Sign in again")

@@ -1,0 +1,30 @@
+"""Calls about signing in at an issuer."""
+
+from __future__ import annotations
+
+from registry_tui.client.transport import Transport
+from registry_tui.schemas.people import NewUserToken
+from registry_tui.schemas.sign_in import IdToken, IssuerChange, IssuerSettings, SignInWays
+
+
+class SignIn(Transport):
+    """Calls about signing in at an issuer."""
+
+    async def sign_in_ways(self) -> SignInWays:
+        """Where people can sign in; needs no token."""
+        return await self._ask(SignInWays, "GET", "/sign-in")
+
+    async def sign_in(self, request: IdToken) -> NewUserToken:
+        """A token for the person whom the issuer's ID token names; needs no token."""
+        return await self._ask(NewUserToken, "POST", "/sign-in/id-token", body=request)
+
+    async def issuer(self) -> IssuerSettings:
+        return await self._ask(IssuerSettings, "GET", "/sign-in/issuer")
+
+    async def set_issuer(self, change: IssuerChange) -> IssuerSettings:
+        """Lets people sign in at an issuer from now on."""
+        return await self._ask(IssuerSettings, "PUT", "/sign-in/issuer", body=change)
+
+    async def delete_issuer(self) -> None:
+        """Lets people sign in with tokens only."""
+        await self._send("DELETE", "/sign-in/issuer")

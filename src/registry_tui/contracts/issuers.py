@@ -1,0 +1,51 @@
+"""OpenID providers where people sign in: which addresses may be one, and what both ends of a sign-in share."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+#: The addresses of the service that answer people who are not signed in yet.
+WAYS, BY_ID_TOKEN = "/api/v1/sign-in", "/api/v1/sign-in/id-token"
+#: RFC 8628, 3.4.
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+#: Seconds for an answer of an issuer, and bytes that it may have.
+PATIENCE, MOST_BYTES = 10.0, 1 << 20
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+
+def problem(url: str) -> str | None:
+    """What is wrong with an address of an issuer; None for nothing. Without TLS it has to be on this machine."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or port == 0 or not _VISIBLE.fullmatch(url):
+        return "must look like https://login.example.com/realms/team"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "must hold neither a user nor anything behind ? or #"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return "must begin with https://: without TLS others could sign in as anybody"
+    return None
+
+
+def configuration_url(issuer: str) -> str:
+    """Where an issuer describes itself (OpenID Connect Discovery, 4)."""
+    return f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two spellings name one issuer: some end with a slash, which people leave out."""
+    return one.rstrip("/") == other.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

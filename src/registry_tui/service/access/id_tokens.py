@@ -1,0 +1,195 @@
+"""ID tokens of the issuer: checked by its keys, which are fetched again when it changes them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jws, jwt
+from joserfc.errors import ExpiredTokenError, InvalidClaimError, InvalidKeyIdError, JoseError, MissingClaimError
+from joserfc.jwk import JWKRegistry, Key, KeySet
+
+from registry_tui.schemas.base import Schema
+from registry_tui.schemas.sign_in import IssuerSettings
+from registry_tui.service.access import issuers
+from registry_tui.service.access.issuers import IssuerUnavailable
+from registry_tui.service.core.context import Service
+from registry_tui.service.errors import NotPermitted
+
+#: What an ID token may be signed with: by an issuer's private key only, never with a secret or not at all.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
+_KEY_TYPES = ("RSA", "EC", "OKP")
+#: Seconds by which the clocks of the issuer and of this machine may differ.
+LEEWAY = 60
+#: Seconds after which an ID token is too old for a sign-in.
+YOUNG = 600
+#: Seconds that keys are used before they are fetched again, and fetches for unknown keys in a minute.
+KEYS_KEPT, MOST_FETCHES = 300.0, 6
+#: Seconds in which an issuer that did not answer is not asked again.
+FAILURE_KEPT = 3.0
+_AGAIN = "Sign in again: `registry-tui login URL --oidc`"
+
+
+class SignInRefused(NotPermitted):
+    """Somebody is not let in by what the issuer says of them."""
+
+    code, title = "sign-in-refused", "The sign-in was refused"
+
+
+class _Keys(Schema):
+    keys: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    issuer: tuple[str, str]
+    keys: KeySet
+    at: float
+
+
+class IssuerKeys:
+    """The keys of the issuer, as they were fetched last."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._last: _Fetched | None = None
+        self._fetches: deque[float] = deque(maxlen=MOST_FETCHES)
+        #: Why the last fetch failed, and when: people who wait for an issuer that is away must not wait in a row.
+        self._failed: tuple[float, IssuerSettings, IssuerUnavailable] | None = None
+
+    def of(self, settings: IssuerSettings) -> KeySet:
+        """Its keys. Raises IssuerUnavailable."""
+        last = self._last
+        fresh = last is not None and self.clock() - last.at < KEYS_KEPT
+        if last is not None and fresh and last.issuer == (settings.url, settings.authority):
+            return last.keys
+        return self._fetch(settings)
+
+    def changed(self, settings: IssuerSettings) -> KeySet | None:
+        """Its keys, fetched because one is not known; None when that was done too often in the last minute.
+
+        Raises IssuerUnavailable.
+        """
+        if len(self._fetches) == MOST_FETCHES and self.clock() - self._fetches[0] < 60:
+            return None
+        return self._fetch(settings)
+
+    def _fetch(self, settings: IssuerSettings) -> KeySet:
+        now = self.clock()
+        if self._failed is not None and now - self._failed[0] < FAILURE_KEPT and self._failed[1] == settings:
+            error = self._failed[2]
+            raise IssuerUnavailable(error.detail, action=error.action)
+        self._fetches.append(now)
+        try:
+            self._last = _Fetched((settings.url, settings.authority), _keys_of(settings), now)
+        except IssuerUnavailable as error:
+            self._failed = (self.clock(), settings, error)
+            raise
+        return self._last.keys
+
+
+def _keys_of(settings: IssuerSettings) -> KeySet:
+    configuration = issuers.configuration_of(settings.url, settings.authority)
+    answer = issuers.fetch(configuration.jwks_uri, settings.authority, _Keys)
+    keys = KeySet(_usable(answer.keys))
+    if not keys.keys:
+        raise IssuerUnavailable(f"The issuer {settings.url} has no key that can be used for signatures")
+    return keys
+
+
+def claims_of(service: Service, settings: IssuerSettings, id_token: str) -> Mapping[str, Any]:
+    """What an ID token says of a person, once it is known to be the issuer's, for this service, and new.
+
+    Raises SignInRefused, IssuerUnavailable.
+    """
+    known = service.kept.of(IssuerKeys)
+    with service.locks.of("issuer keys"):
+        keys = known.of(settings)
+    try:
+        token = _decoded(id_token, keys)
+    except InvalidKeyIdError as error:
+        with service.locks.of("issuer keys"):
+            fetched = known.changed(settings)
+        if fetched is None:
+            raise _refused("is signed with a key that the issuer does not show") from error
+        try:
+            token = _decoded(id_token, fetched)
+        except InvalidKeyIdError as unknown:
+            raise _refused("is signed with a key that the issuer does not show") from unknown
+    _check_header(token.header)
+    _check_claims(settings, token.claims)
+    return token.claims
+
+
+def _decoded(id_token: str, keys: KeySet) -> jwt.Token:
+    registry = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+    try:
+        return jwt.decode(id_token, keys, algorithms=list(ALGORITHMS), registry=registry)
+    except InvalidKeyIdError:
+        raise
+    except (JoseError, ValueError, TypeError) as error:
+        raise _refused("does not carry a signature of the issuer's") from error
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    """Tokens for other purposes (access, logout) may be signed with the same keys (RFC 8725, 3.11)."""
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.upper() != "JWT":
+        raise _refused(f"is a token of another kind, {str(kind)[:40]!r}")
+
+
+def _check_claims(settings: IssuerSettings, claims: dict[str, Any]) -> None:
+    """Raises SignInRefused (OpenID Connect Core, 3.1.3.7)."""
+    registry = jwt.JWTClaimsRegistry(
+        leeway=LEEWAY,
+        iss={"essential": True, "value": settings.url},
+        aud={"essential": True, "value": settings.client_id},
+        sub={"essential": True},
+        exp={"essential": True},
+        iat={"essential": True},
+    )
+    try:
+        registry.validate(claims)
+    except ExpiredTokenError as error:
+        raise _refused("has expired") from error
+    except MissingClaimError as error:
+        raise _refused("lacks claims that an ID token has") from error
+    except InvalidClaimError as error:
+        raise _refused(_wrong(settings, claims)) from error
+    authorized = claims.get("azp")
+    if authorized is None and isinstance(claims["aud"], list) and len(claims["aud"]) > 1:
+        raise _refused("is for several audiences and does not say for which program (azp)")
+    if authorized is not None and authorized != settings.client_id:
+        raise _refused(f"was given to another program than {settings.client_id}")
+    if claims["iat"] < time.time() - YOUNG - LEEWAY:
+        raise _refused(f"was issued more than {YOUNG // 60} minutes ago")
+
+
+def _wrong(settings: IssuerSettings, claims: Mapping[str, Any]) -> str:
+    """In words, what a claim that is not accepted means."""
+    if claims["iss"] != settings.url:
+        return f"is not one of {settings.url}"
+    audience = claims["aud"]
+    if settings.client_id not in (audience if isinstance(audience, list) else [audience]):
+        return f"is for another audience than {settings.client_id}"
+    return "is not valid yet by the clock of the service's machine, or has claims that are not of their kind"
+
+
+def _usable(keys: list[dict[str, Any]]) -> list[Key]:
+    """Public keys for signatures; others (for encryption, secrets, kinds not known here) are left out."""
+    found = []
+    for each in keys:
+        if each.get("kty") not in _KEY_TYPES or each.get("use", "sig") != "sig":
+            continue
+        try:
+            found.append(JWKRegistry.import_key(each))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _refused(why: str) -> SignInRefused:
+    return SignInRefused(f"The ID token {why}", action=_AGAIN)

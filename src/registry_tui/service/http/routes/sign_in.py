@@ -1,0 +1,54 @@
+"""Signing in at an OpenID provider, and its settings. Two of the routes answer everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from registry_tui.schemas.people import NewUserToken
+from registry_tui.schemas.sign_in import IdToken, IssuerChange, IssuerSettings, SignInWays
+from registry_tui.service.access import issuers, signing_in
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.http.routes.keyed import FOR_NOBODY, new_router
+
+router = new_router("sign-in")
+
+
+def request_id_dependency(request: Request) -> str:
+    """The request's ID."""
+    found: str = request.state.request_id
+    return found
+
+
+RequestId = Annotated[str, Depends(request_id_dependency)]
+
+
+@router.get("/sign-in", openapi_extra=FOR_NOBODY)
+def sign_in_ways(service: ServiceIn) -> SignInWays:
+    """Where people can sign in, beside with a token; for everybody."""
+    return issuers.ways(service)
+
+
+@router.post("/sign-in/id-token", status_code=201, openapi_extra=FOR_NOBODY)
+def sign_in(service: ServiceIn, request_id: RequestId, request: IdToken) -> NewUserToken:
+    """A token for the person whom a new ID token of the issuer's names; this answer alone holds it."""
+    return signing_in.sign_in(service, request, request_id)
+
+
+@router.get("/sign-in/issuer")
+def get_issuer(service: ServiceIn, principal: Acting) -> IssuerSettings:
+    """The issuer's settings; for administrators."""
+    return issuers.get_issuer(service, principal)
+
+
+@router.put("/sign-in/issuer")
+def set_issuer(service: ServiceIn, principal: Acting, change: IssuerChange) -> IssuerSettings:
+    """Lets people sign in at an issuer from now on, once it answered a try; for administrators."""
+    return issuers.set_issuer(service, principal, change)
+
+
+@router.delete("/sign-in/issuer", status_code=204)
+def delete_issuer(service: ServiceIn, principal: Acting) -> None:
+    """Lets people sign in with tokens only; for administrators."""
+    issuers.delete_issuer(service, principal)
