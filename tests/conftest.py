@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
-from support import served
+from support import secret_search, served
 from support.memory import MEMORY_GOAL, MEMORY_LIMIT, NAMED, peak_memory
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
 
@@ -29,6 +29,8 @@ _peaks = pytest.StashKey[dict[str, int]]()
 #: MiB by which each module's tests raised the peak, and the peak after the last of them.
 _raised = pytest.StashKey[dict[str, int]]()
 _last_peak = pytest.StashKey[int]()
+#: The secrets of the shared platform that are where they should not be when all tests are done.
+_out_of_place = pytest.StashKey[list[str]]()
 #: The fixtures that start a platform.
 PLATFORMS = {"platform", "own_platform", "fresh_platform"}
 
@@ -43,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_peaks] = {}
     config.stash[_raised] = {}
     config.stash[_last_peak] = peak_memory()
+    config.stash[_out_of_place] = []
     os.environ.pop("REGISTRY_TUI_HOME", None)
     os.environ.pop("REGISTRY_TUI_USER", None)
     if SHARED not in os.environ and not hasattr(config, "workerinput"):
@@ -109,7 +112,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fails the run when one of its processes needed more memory than tests may need."""
+    """Fails the run when one of its processes needed more memory than tests may need, or secrets are out of place."""
     config, peak = session.config, peak_memory()
     if hasattr(config, "workeroutput"):
         config.workeroutput["peak_memory"] = peak
@@ -118,10 +121,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config.stash[_peaks].setdefault("this process", peak)
     if max(config.stash[_peaks].values()) > MEMORY_LIMIT and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    shared = Platform(Home(Path(os.environ[SHARED])))
+    if found := secret_search.out_of_place(shared):
+        config.stash[_out_of_place] = found
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints the most memory that each process used, with the limit when one is over it."""
+    """Prints the most memory that each process used, with the limit when one is over it, and secrets out of place."""
+    for each in terminalreporter.config.stash[_out_of_place]:
+        terminalreporter.write_line(f"a secret is where it should not be: {each}", red=True)
     peaks = terminalreporter.config.stash[_peaks]
     used = ", ".join(f"{name} {peak} MiB" for name, peak in sorted(peaks.items()))
     over = any(peak > MEMORY_GOAL for peak in peaks.values())
@@ -165,6 +174,7 @@ def own_platform() -> Iterator[Platform]:
     """A platform that only this module's tests use: they may break it, and leave it up."""
     with running_platform() as started:
         yield started
+        secret_search.require_none_out_of_place(started)
 
 
 @pytest.fixture
@@ -172,6 +182,7 @@ def fresh_platform() -> Iterator[Platform]:
     """A platform for one test alone. Takes ten seconds: prefer `platform` or `own_platform`."""
     with running_platform() as started:
         yield started
+        secret_search.require_none_out_of_place(started)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from registry_tui.platform.paths import Home
+from support import secret_search
 from support.platforms import Platform, temporary_folder, unique, wait_for
 from support.team import Machine, Team
 from support.terminal import terminal
@@ -64,6 +65,7 @@ def between() -> Iterator[Between]:
             person = Machine(folder / "person", link.here)
             person.folder.mkdir()
             yield Between(link, Team(platform, f"https://{link.reached}"), person, output.read_text())
+            secret_search.require_none_out_of_place(platform)
             served.send_signal(signal.SIGINT)
             assert served.wait(120) == 0
             assert not platform.home.listening_file.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from registry_tui.platform.secrets import AccessKey, Secrets, save_secrets
 from registry_tui.schemas.deployments import ApiKeyCreate, EnvironmentVariable
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
+from registry_tui.schemas.people import UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.service.operations.rotating import FIELDS
@@ -235,16 +237,6 @@ def test_a_kill_in_the_middle_changes_nothing_about_the_end(own_platform: Platfo
     check_replaced(platform, before, machines)
 
 
-def own_places(platform: Platform, name: str) -> set[str]:
-    """The files in which a secret may be."""
-    home = platform.home
-    if name == "variable" or name.startswith("machine user"):
-        return {f"{home.service_database}{end}" for end in ("", "-wal")}
-    if name in FIELDS[SecretKind.OBJECT_STORE]:
-        return {str(home.secrets_file), str(home.run / "identities.json")}
-    return {str(home.secrets_file)} if hasattr(platform.secrets, name) else set()
-
-
 def test_secrets_are_found_in_their_own_places_only(own_platform: Platform, project: Project) -> None:
     platform, hidden = own_platform, unique("variable")
     model = served.register(platform, project)
@@ -265,7 +257,7 @@ def test_secrets_are_found_in_their_own_places_only(own_platform: Platform, proj
     # The store keeps its users' keys among its data.
     texts = [text for text in secret_search.files([home.root]) if not text[0].startswith(str(home.object_store))]
     for name, where in secret_search.places(sought, texts):
-        assert where in own_places(platform, name) or (
+        assert where in secret_search.own_places(platform, name) or (
             # A deployment's variables are in the specs of its replicas.
             name == "variable" and where.startswith(f"{home.serving}/deployments/")
         ), (name, where)
@@ -276,3 +268,25 @@ def test_secrets_are_found_in_their_own_places_only(own_platform: Platform, proj
     events = platform.ask(lambda client: client.events(page_size=500))
     lines = json.dumps([each.model_dump(mode="json") for each in events.items]).encode()
     assert not secret_search.places(sought, [("events", lines)])
+
+
+def test_the_search_at_the_end_of_a_run_finds_what_is_out_of_place(own_platform: Platform) -> None:
+    platform = own_platform
+    log = platform.home.logs / "planted.log"
+    user = platform.ask(lambda client: client.whoami()).name
+    password = secret_search.platform_secrets(platform)[f"password of {user}"]
+    token = platform.ask(lambda client: client.create_token(user, UserTokenCreate(name="planted"))).token
+    header = base64.b64encode(f"{user}:{password}".encode()).decode()
+    assert secret_search.out_of_place(platform) == []
+    try:
+        # The second piece in which the file is read begins inside of the token.
+        log.write_text(f"password={password} Basic {header}\n".ljust(secret_search.PIECE - 30) + f"{token}\n")
+        found = secret_search.out_of_place(platform)
+        assert found == sorted(
+            [f"a token or an API key: {log}", f"password of {user}: {log}", f"password of {user} in a header: {log}"]
+        )
+        assert not [each for each in (password, token, header) if each in "".join(found)]
+        with pytest.raises(AssertionError, match=r"planted\.log"):
+            secret_search.require_none_out_of_place(platform)
+    finally:
+        log.unlink()

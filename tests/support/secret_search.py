@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from registry_tui.contracts.api_keys import digest
 from registry_tui.platform import processes
+from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.secrets import mlflow_password
+from registry_tui.schemas.secrets import SecretKind
+from registry_tui.service.operations.rotating import FIELDS
 from support.platforms import Platform
+
+#: Words that are long enough to hold a secret, which has 43 characters; also of base64.
+_LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
+#: A person's token or an API key.
+_TOKEN = re.compile(rb"rtk?_[0-9a-f]{12}_([A-Za-z0-9_-]{43})")
+#: Bytes of a file that are searched at a time, and those that are searched twice, so that none is cut in two.
+PIECE, _TWICE = 1 << 22, 1 << 10
 
 
 def platform_secrets(platform: Platform) -> dict[str, str]:
     """The platform's own secrets by name: what is in its file, and everybody's password."""
+    found = file_secrets(platform)
+    for user in column(platform, "SELECT name FROM users"):
+        found[f"password of {user}"] = mlflow_password(platform.secrets, user)
+    return found
+
+
+def file_secrets(platform: Platform) -> dict[str, str]:
+    """What is in the platform's file of secrets, by name."""
     found: dict[str, str] = {}
     for name, value in asdict(platform.secrets).items():
         if isinstance(value, dict):
             found[name] = value["secret_access_key"]
         elif name != "mlflow_admin_user":
             found[name] = value
-    for user in column(platform, "SELECT name FROM users"):
-        found[f"password of {user}"] = mlflow_password(platform.secrets, user)
     return found
 
 
@@ -66,3 +85,97 @@ def places(secrets: Mapping[str, str], texts: Iterable[tuple[str, bytes]]) -> se
     """The names of secrets, each with a place that holds it."""
     sought = {name: value.encode() for name, value in secrets.items()}
     return {(name, where) for where, text in texts for name, value in sought.items() if value in text}
+
+
+def own_places(platform: Platform, name: str) -> set[str]:
+    """The files in which a secret may be."""
+    home = platform.home
+    if name == "variable" or name.startswith("machine user"):
+        return {f"{home.service_database}{end}" for end in ("", "-wal")}
+    if name in FIELDS[SecretKind.OBJECT_STORE]:
+        return {str(home.secrets_file), str(home.run / "identities.json")}
+    return {str(home.secrets_file)} if hasattr(platform.secrets, name) else set()
+
+
+def require_none_out_of_place(platform: Platform) -> None:
+    """Fails when a secret of the platform is where it should not be: see `out_of_place`."""
+    found = out_of_place(platform)
+    assert not found, "secrets are where they should not be:\n" + "\n".join(found)
+
+
+def out_of_place(platform: Platform) -> list[str]:
+    """The secrets that are where they should not be: each one's name and the place, never its value.
+
+    Searched are all files below the home but the object store's data, the rows of the service's tables but those of
+    the machine users, the command lines of all processes, and the environments of the platform's parts. Of a platform
+    that a test has damaged, it looks for the secrets that can still be read.
+    """
+    try:
+        secrets = _sought(platform)
+    except (OSError, PlatformError):
+        return []  # without its file of secrets, nothing of the platform can be used
+    tokens = set(_read(platform, "SELECT sha256 FROM user_tokens UNION SELECT sha256 FROM api_keys"))
+    found = set()
+    for where, words in _all_words(platform):
+        for name, value in secrets.items():
+            if value in words and where not in own_places(platform, name):
+                found.add(f"{name}: {where}")
+        if any(digest(secret.decode()) in tokens for secret in _TOKEN.findall(words)):
+            found.add(f"a token or an API key: {where}")
+    return sorted(found)
+
+
+def _sought(platform: Platform) -> dict[str, bytes]:
+    """The secrets, and what people's passwords are in the header of a request."""
+    try:
+        secrets = {**platform_secrets(platform), **machine_secrets(platform)}
+    except sqlite3.Error:
+        secrets = file_secrets(platform)
+    found = {name: value.encode() for name, value in secrets.items()}
+    for name, value in secrets.items():
+        if user := name.partition("password of ")[2]:
+            header = base64.b64encode(f"{user}:{value}".encode()).rstrip(b"=")
+            found[f"{name} in a header"] = header
+    return found
+
+
+def _read(platform: Platform, query: str) -> list[str]:
+    try:
+        return column(platform, query)
+    except sqlite3.Error:
+        return []
+
+
+def _all_words(platform: Platform) -> Iterator[tuple[str, bytes]]:
+    """Every place with its long words, one a line."""
+    home = platform.home
+    for folder in {home.root, home.run}:
+        for parent, folders, names in os.walk(folder):
+            if Path(parent) == home.root:
+                folders[:] = [each for each in folders if each != home.object_store.name]
+            for path in (Path(parent) / name for name in names):
+                if path.is_file() and not path.is_symlink():
+                    yield str(path), _words(path)
+    for table in _read(platform, "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'registries'"):
+        yield f"table {table}", b"\n".join(_LONG.findall(_rows(platform, table)))
+    yield from (each for each in process_lists(platform) if each[0] != "replica environ")  # it is given variables
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield f"command line of process {path.parent.name}", path.read_bytes()
+
+
+def _words(path: Path) -> bytes:
+    words, before = set(), b""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while piece := file.read(PIECE):
+            words.update(_LONG.findall(before + piece))
+            before = piece[-_TWICE:]
+    return b"\n".join(words)
+
+
+def _rows(platform: Platform, table: str) -> bytes:
+    try:
+        with closing(sqlite3.connect(f"file:{platform.home.service_database}?mode=ro", uri=True)) as database:
+            return repr(database.execute(f'SELECT * FROM "{table}"').fetchall()).encode(errors="replace")
+    except sqlite3.Error:
+        return b""

@@ -14,6 +14,7 @@ from pathlib import Path
 from registry_tui.platform import contexts, listening
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.people import UserChange, UserTokenCreate
+from support import secret_search
 from support.platforms import PATIENCE, Platform, clean_environment, temporary_folder
 
 #: Below the platforms' own ports, and below those of outgoing connections, which come and go.
@@ -138,5 +139,6 @@ def listening_platform(host: str = "127.0.0.1", *, names: Sequence[str] = (), ur
         try:
             platform.up()
             yield Team(platform, f"https://{url_host or host}:{port}")
+            secret_search.require_none_out_of_place(platform)
         finally:
             platform.down()
