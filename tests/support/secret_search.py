@@ -110,10 +110,12 @@ def out_of_place(platform: Platform) -> list[str]:
     the machine users, the command lines of all processes, and the environments of the platform's parts. Of a platform
     that a test has damaged, it looks for the secrets that can still be read.
     """
+    if not platform.home.secrets_file.exists():
+        return []  # it never started, or a test took it away
     try:
         secrets = _sought(platform)
     except (OSError, PlatformError):
-        return []  # without its file of secrets, nothing of the platform can be used
+        return []  # a test damaged its file of secrets: nothing of the platform can be used
     tokens = set(_read(platform, "SELECT sha256 FROM user_tokens UNION SELECT sha256 FROM api_keys"))
     found = set()
     for where, words in _all_words(platform):
