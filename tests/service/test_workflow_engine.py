@@ -14,7 +14,6 @@ import pytest
 
 from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.engine.runner import FIRST_PAUSE, Runner
@@ -22,6 +21,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.operations import events
 from registry_tui.service.operations import workflows as queries
+from support.databases import new_database
 from support.platforms import PATIENCE, wait_for
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
@@ -69,8 +69,7 @@ class Bench:
     """An engine in this process, whose one kind of workflow a test chooses."""
 
     def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
-        self.database = Database.at(folder / "service.db")
-        self.database.migrate()
+        self.database = new_database(folder)
         self.definitions: dict[WorkflowKind, Definition] = {}
         self.engine = Engine(folder / "workflows.db", self.definitions, patience=patience)
         self.workflows = self.engine

@@ -16,7 +16,6 @@ from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import (
     Base,
     CollaboratorRow,
@@ -30,13 +29,13 @@ from registry_tui.service.database.tables import (
 from registry_tui.service.http.app import create_app
 from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
+from support.databases import new_database
 
 
 @contextmanager
 def bare_service(folder: Path, **parts: Any) -> Iterator[Service]:
     """A service with a database of its own, and with no other parts than these."""
-    database = Database.at(folder / "service.db")
-    database.migrate()
+    database = new_database(folder)
     local = LocalReplicas(Home(folder))
     nothing = dict.fromkeys(("ports", "mlflow", "stores", "access", "workflows"), cast(Any, None))
     given = nothing | {"settings": Settings()} | parts

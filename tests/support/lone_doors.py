@@ -27,12 +27,12 @@ from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow
 from registry_tui.service.http.app import create_app
 from registry_tui.service.listening.listener import Listener
 from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
+from support.databases import new_database
 from support.platforms import PATIENCE
 from support.team import free_port
 
@@ -148,8 +148,7 @@ def really(service: Service) -> Handler:
 @contextmanager
 def lone_door(folder: Path, *, tls: bool = False, **part_options: Any) -> Iterator[LoneDoor]:
     """A listener on a free port of this machine, gone at the end. `part_options` are for the parts' web servers."""
-    database = Database.at(folder / "service.db")
-    database.migrate()
+    database = new_database(folder)
     home = Home(folder)
     home.service_socket.parent.mkdir(parents=True, exist_ok=True)
     access = PlayedAccess()

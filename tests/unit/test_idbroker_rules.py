@@ -36,6 +36,7 @@ from registry_tui.service.registries import lifecycle, storage_access
 from registry_tui.service.settings import Settings
 from registry_tui.service.stores.base import Stores
 from registry_tui.wording.idbroker import as_lines, parsed, synchronized
+from support.databases import new_database
 
 ROLE = "arn:aws:iam::123456789012:role/data"
 AUDIT = "arn:aws:iam::123456789012:role/path/to/audit"
@@ -196,9 +197,12 @@ def users() -> Users:
 
 def made(folder: Path, users: Users, revision: str = LATEST_REVISION) -> Service:
     """A service with an environment with RAZ and one without, whose tables are those of a revision."""
-    database = Database.at(folder / "service.db")
-    with database.engine.begin() as connection:
-        upgrade(connection, revision)
+    if revision == LATEST_REVISION:
+        database = new_database(folder)
+    else:
+        database = Database.at(folder / "service.db")
+        with database.engine.begin() as connection:
+            upgrade(connection, revision)
     nothing = cast(Any, None)
     service = Service(
         home=Home(folder),

@@ -37,6 +37,7 @@ from registry_tui.service.http.app import create_app
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
 from registry_tui.service.http.routes.keyed import KeyedRoute, new_router
 from registry_tui.service.loops.background import Background
+from support.databases import new_database
 
 SECRET = "rtk_seldom_seen"
 
@@ -97,8 +98,7 @@ def work() -> Work:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    database = Database.at(tmp_path / "service.db")
-    database.migrate()
+    database = new_database(tmp_path)
     with database.session() as session:
         session.add(UserRow(name="ada", crn="crn:ada"))
         environment = {"id": "e", "name": "e", "crn": "crn:e", "cloud": "local", "raz_enabled": False}

@@ -23,7 +23,6 @@ from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import resolve_registry
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import (
     DeploymentRow,
     EnvironmentRow,
@@ -38,11 +37,11 @@ from registry_tui.service.operations import events
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.settings import Settings
 from registry_tui.service.workflows.catalog import DEFINITIONS
+from support.databases import new_database
 
 
 def make_service(folder: Path, settings: Settings) -> Service:
-    database = Database.at(folder / "service.db")
-    database.migrate()
+    database = new_database(folder)
     nothing = cast(Any, None)
     local = LocalReplicas(Home(folder))
     engine = Engine(folder / "workflows.db", DEFINITIONS)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from registry_tui.service.core.paging import Key, Keyset, decode_token, encode_token, keyset_page
-from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow
 from registry_tui.service.errors import InvalidInput
+from support.databases import new_database
 
 
 @given(st.text(), st.text(), st.integers())
@@ -35,8 +35,7 @@ def test_a_token_of_another_list_or_type_is_refused() -> None:
 
 
 def test_pages_hold_every_row_once_in_mixed_order(tmp_path: Path) -> None:
-    database = Database.at(tmp_path / "service.db")
-    database.migrate()
+    database = new_database(tmp_path)
     actors = ["b", "a", "c", "a", "b", "a", "c"]
     with database.session() as session:
         session.add_all(
