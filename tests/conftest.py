@@ -62,7 +62,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collects without looking for garbage, and never looks through what was imported: it stays until the end."""
     gc.disable()
     try:
@@ -71,6 +71,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
         gc.collect()
         gc.freeze()
+        note_peak(session.config, "collecting")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -105,9 +106,14 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Notes how far a module's tests raised the peak of this process."""
     module = item.nodeid.partition("::")[0]
     if nextitem is None or nextitem.nodeid.partition("::")[0] != module:
-        raised, peak = item.config.stash[_raised], peak_memory()
-        raised[module] = peak - item.config.stash[_last_peak]
-        item.config.stash[_last_peak] = peak
+        note_peak(item.config, module)
+
+
+def note_peak(config: pytest.Config, by: str) -> None:
+    """Keeps how far this process's peak has risen since it was noted last."""
+    raised, peak = config.stash[_raised], peak_memory()
+    raised[by] = raised.get(by, 0) + peak - config.stash[_last_peak]
+    config.stash[_last_peak] = peak
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,6 +19,7 @@ from registry_tui.platform import processes
 from registry_tui.schemas.models import RegisterModel
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Project
+from support import secret_search
 from support.platforms import Platform, unique
 from support.registered import LoggedRun, log_model, object_names
 
@@ -64,13 +65,6 @@ def mode_of(path: Path) -> int | None:
     return None
 
 
-def content_of(path: Path) -> bytes:
-    """What is in a file; nothing when it is gone."""
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
-    return b""
-
-
 def test_everything_on_disk_is_behind_a_folder_for_the_owner_only(
     platform: Platform, registered: tuple[Project, LoggedRun]
 ) -> None:
@@ -109,13 +103,9 @@ def test_secrets_are_in_the_files_of_secrets_only(platform: Platform, registered
     secrets = [value.encode() for value in (*keys, *plain.values(), password)]
     # The object store is handed its first two users' keys in a file, and keeps them among its data.
     known = {platform.home.secrets_file, platform.home.run / "identities.json"}
-    found = {
-        path
-        for path in everything_below(platform.home.root)
-        if path.is_file() and platform.home.object_store not in path.parents and path not in known
-        for content in [content_of(path)]
-        if any(secret in content for secret in secrets)
-    }
+    searched = secret_search.files([platform.home.root], without=platform.home.object_store)
+    holding = {path for path, content in searched if any(secret in content for secret in secrets)}
+    found = {path for path in map(Path, holding) if path not in known}
     assert not found
 
 

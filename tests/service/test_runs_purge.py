@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,8 @@ def test_a_full_disk_is_named_and_cleaning_up_still_works(small_disk: Platform, 
     exports = small_disk.exports("default")
     run = run_python(DELETED_RUN, exports, "Fits", str(tmp_path / "a.bin"), "20000000").split()[-1]
     disk = small_disk.home.root.parent
-    (disk / "filling").write_bytes(b"x" * (shutil.disk_usage(disk).free - (200 << 20)))
+    with (disk / "filling").open("wb") as filling:
+        os.posix_fallocate(filling.fileno(), 0, shutil.disk_usage(disk).free - (200 << 20))
 
     said = run_python(DELETED_RUN, exports, "DoesNotFit", str(tmp_path / "b.bin"), "5000000", check=False)
     assert "The disk of" in said and "is full" in said and "InternalError" not in said

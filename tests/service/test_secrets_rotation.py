@@ -255,8 +255,7 @@ def test_secrets_are_found_in_their_own_places_only(own_platform: Platform, proj
     assert len(old) > 6
     sought, home = {**now, **old, "API key": key, "variable": hidden}, platform.home
     # The store keeps its users' keys among its data.
-    texts = [text for text in secret_search.files([home.root]) if not text[0].startswith(str(home.object_store))]
-    for name, where in secret_search.places(sought, texts):
+    for name, where in secret_search.places(sought, secret_search.files([home.root], without=home.object_store)):
         assert where in secret_search.own_places(platform, name) or (
             # A deployment's variables are in the specs of its replicas.
             name == "variable" and where.startswith(f"{home.serving}/deployments/")

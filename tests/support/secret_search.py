@@ -59,16 +59,29 @@ def column(platform: Platform, query: str) -> list[str]:
         return [str(row[0]) for row in database.execute(query)]
 
 
-def files(folders: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """Every file below the folders, with its content."""
+def files(folders: Iterable[Path], without: Path | None = None) -> Iterator[tuple[str, bytes]]:
+    """Every file below the folders, with its content in pieces that overlap by more than a secret is long.
+
+    What is below `without` is left out.
+    """
     for folder in folders:
-        for parent, _, names in os.walk(folder):
+        for parent, folders_below, names in os.walk(folder):
+            folders_below[:] = [name for name in folders_below if Path(parent) / name != without]
             for path in (Path(parent) / name for name in names):
                 try:
                     if path.is_file() and not path.is_symlink():
-                        yield str(path), path.read_bytes()
+                        yield from ((str(path), piece) for piece in _pieces(path))
                 except FileNotFoundError:
                     continue  # it was removed meanwhile
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """A file's content, never more than a piece of it in memory: databases and volumes grow large."""
+    with path.open("rb") as file:
+        before = b""
+        while piece := file.read(PIECE):
+            yield before + piece
+            before = (before + piece)[-_TWICE:]
 
 
 def process_lists(platform: Platform) -> Iterator[tuple[str, bytes]]:
@@ -167,11 +180,10 @@ def _all_words(platform: Platform) -> Iterator[tuple[str, bytes]]:
 
 
 def _words(path: Path) -> bytes:
-    words, before = set(), b""
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        while piece := file.read(PIECE):
-            words.update(_LONG.findall(before + piece))
-            before = piece[-_TWICE:]
+    words = set()
+    with suppress(FileNotFoundError):
+        for piece in _pieces(path):
+            words.update(_LONG.findall(piece))
     return b"\n".join(words)
 
 
