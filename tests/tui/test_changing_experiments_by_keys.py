@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from registry_tui.schemas.places import Project
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
-from registry_tui.screens.base.dialogs import Confirm
+from support.changing import asked, listed
 from support.platforms import Platform
 from support.program import Driver, Open
 
 SIZE = (80, 24)
-
-
-async def listed(driver: Driver, *names: str) -> None:
-    """Waits until the list has exactly these experiments, in any order."""
-
-    def shown() -> bool:
-        source = driver.screen.table.source
-        rows = [source.row(index) for index in range(source.height)]
-        return sorted(row.name for row in rows if row is not None) == sorted(names)
-
-    await driver.until(shown, f"the experiments {names}")
 
 
 async def select(driver: Driver, name: str) -> None:
@@ -30,13 +19,6 @@ async def select(driver: Driver, name: str) -> None:
             return
         await driver.press("down")
     raise AssertionError(f"{name} is not listed")
-
-
-async def asked(driver: Driver, *texts: str) -> None:
-    """Waits for a question that says these texts and starts on Cancel."""
-    await driver.until(lambda: isinstance(driver.screen, Confirm), "the question")
-    await driver.shows(*texts)
-    await driver.until(lambda: driver.screen.focused.id == "cancel", "Cancel")
 
 
 async def create(driver: Driver, name: str) -> None:
@@ -69,14 +51,14 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
         await driver.at("project")
         await create(driver, "alpha")
         await create(driver, "beta")
-        await listed(driver, "Default", "alpha", "beta")
+        await listed(driver, "Default", "alpha", "beta", in_order=False)
 
         await select(driver, "alpha")
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.screen, RenameExperiment), "the form")
         driver.screen.query_one("#name").value = "gamma"
         await driver.press("enter")
-        await listed(driver, "Default", "beta", "gamma")
+        await listed(driver, "Default", "beta", "gamma", in_order=False)
         assert names_of(platform, project) == {"Default", "beta", "gamma"}
 
         # Deleting asks, and Cancel is what enter presses.
@@ -99,7 +81,7 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
 
         # The deleted ones are listed; one, then the rest, is restored.
         await driver.press("H")
-        await listed(driver, "beta", "gamma")
+        await listed(driver, "beta", "gamma", in_order=False)
         await driver.shows("deleted experiments")
         await driver.press("ctrl+d")
         await driver.shows("it is deleted; Z restores it")
@@ -107,7 +89,7 @@ async def test_experiments_are_created_renamed_deleted_and_restored(platform: Pl
         await driver.press("Z")
         await listed(driver, "beta")
         await driver.press("H")
-        await listed(driver, "Default", "gamma")
+        await listed(driver, "Default", "gamma", in_order=False)
         await driver.press("Z")
         await driver.shows("H shows the deleted experiments")
         assert names_of(platform, project) == {"Default", "gamma"}
@@ -132,7 +114,7 @@ async def test_the_question_says_that_the_default_experiment_goes(platform: Plat
         await driver.press("H")
         await listed(driver, "Default")
         await create(driver, "other")
-        await listed(driver, "Default", "other")
+        await listed(driver, "Default", "other", in_order=False)
         await driver.until(lambda: driver.screen.table.current.name == "other", "the cursor on the new experiment")
         await driver.press("ctrl+d")
         await asked(driver, "Delete 1 experiment", "other")

@@ -8,8 +8,8 @@ import pytest
 
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from registry_tui.schemas.tracking import ExperimentCreate, RunsChosen, RunSearch
-from registry_tui.screens.base.dialogs import Confirm
 from registry_tui.screens.tracking.changing_runs import EditRuns
+from support.changing import asked, listed
 from support.platforms import Platform, unique
 from support.program import Driver, Open
 from support.registered import mlflow_client
@@ -30,24 +30,6 @@ def runs(platform: Platform) -> tuple[Project, str, list[str]]:
             answer = http.post("/api/2.0/mlflow/runs/create", json=body).raise_for_status()
             made.append(answer.json()["run"]["info"]["run_id"])
     return project, experiment, made
-
-
-async def listed(driver: Driver, *names: str) -> None:
-    """Waits until the list has exactly these rows."""
-
-    def shown() -> bool:
-        source = driver.screen.table.source
-        rows = [source.row(index) for index in range(source.height)]
-        return [row.name for row in rows if row is not None] == list(names)
-
-    await driver.until(shown, f"the rows {names}")
-
-
-async def asked(driver: Driver, *texts: str) -> None:
-    """Waits for a question that says these texts and starts on Cancel."""
-    await driver.until(lambda: isinstance(driver.screen, Confirm), "the question")
-    await driver.shows(*texts)
-    await driver.until(lambda: driver.screen.focused.id == "cancel", "Cancel")
 
 
 def notes(driver: Driver) -> list[str]:
