@@ -33,10 +33,9 @@ from registry_tui.service.database.tables import (
     now,
 )
 from registry_tui.service.errors import AlreadyThere, PartUnavailable
-from registry_tui.service.http.app import create_app
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
 from registry_tui.service.http.routes.keyed import KeyedRoute, new_router
-from registry_tui.service.loops.background import Background
+from support.bare import prepared_app
 from support.databases import new_database
 
 SECRET = "rtk_seldom_seen"
@@ -123,7 +122,7 @@ def _app(tmp_path: Path, database: Database, work: Work, secrets: Secrets | None
         access=nothing,
         workflows=nothing,
     )
-    app = create_app(service, Background(service))
+    app = prepared_app(service)
     app.include_router(work.router, prefix="/api/v1")
     return app
 

@@ -13,16 +13,14 @@ from fastapi import FastAPI, Request
 
 from registry_tui.schemas.base import Problem
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.service.http.app import create_app
-from registry_tui.service.loops.background import Background
 from registry_tui.service.settings import Settings
-from support.bare import bare_service
+from support.bare import bare_service, prepared_app
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[FastAPI]:
     with bare_service(tmp_path, settings=Settings(max_request_bytes=2048)) as service:
-        yield create_app(service, Background(service))
+        yield prepared_app(service)
 
 
 @pytest.fixture

@@ -17,10 +17,8 @@ from registry_tui.service.access import tokens
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow, UserTokenRow, now
-from registry_tui.service.http.app import create_app
 from registry_tui.service.loops import stream
-from registry_tui.service.loops.background import Background
-from support.bare import bare_service
+from support.bare import bare_service, prepared_app
 
 
 def suspend(service: Service) -> None:
@@ -71,7 +69,7 @@ class Following:
             "query_string": b"",
             "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
         }
-        self._answer = asyncio.create_task(create_app(service, Background(service), hub)(scope, self._stay, self._send))
+        self._answer = asyncio.create_task(prepared_app(service, hub)(scope, self._stay, self._send))
 
     async def _stay(self) -> dict[str, Any]:
         await asyncio.Event().wait()
