@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client.client import RegistryClient
-from registry_tui.schemas.places import Project
+from registry_tui.schemas.places import EnvironmentCreate, Project
 from registry_tui.screens.base.command_box import CommandBox, CommandField, OfferList
 from registry_tui.terminal.memory import Memory
 from registry_tui.terminal.preferences import Preferences, Terminal
@@ -166,7 +166,10 @@ async def test_things_are_found_by_letters_of_their_names_and_opened(
         assert driver.app.frame.crumbs()[-1][0] == f"{project.name}{suffix}"
 
 
-async def test_registries_and_environments_are_found_too(open_program: Open, project: Project) -> None:
+async def test_registries_and_environments_are_found_too(open_program: Open, platform: Platform) -> None:
+    # One of the first in the list: the cursor goes to what is on its first page.
+    environment = unique("aa-boxed")
+    platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
     async with open_program(size=SMALL) as driver:
         await driver.rows("registries")
         await opened(driver)
@@ -175,11 +178,11 @@ async def test_registries_and_environments_are_found_too(open_program: Open, pro
         await driver.press("enter")
         await driver.at("registry")
         await opened(driver)
-        await driver.type(project.environment_name)
-        await driver.until(lambda: first(driver) == f"environment {project.environment_name}")
+        await driver.type(environment)
+        await driver.until(lambda: first(driver) == f"environment {environment}")
         await driver.press("enter")
         await driver.rows("environments")
-        await driver.until(lambda: driver.screen.table.current.name == project.environment_name, "the cursor")
+        await driver.until(lambda: driver.screen.table.current.name == environment, "the cursor")
 
 
 @pytest.mark.parametrize("colorless", [False, True], ids=["colours", "monochrome"])

@@ -12,9 +12,16 @@ import pytest
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.platform.paths import Home
+from registry_tui.terminal import early as early_pages
 from registry_tui.terminal.early import EarlyPage
-from support.platforms import Platform
+from support.platforms import PATIENCE, Platform
 from support.program import Driver
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service on a busy machine may need more than the second that people are made to wait."""
+    monkeypatch.setattr(early_pages, "PATIENCE", PATIENCE)
 
 
 class Waiting(RegistryApp):
@@ -41,7 +48,7 @@ def answering(home: Home, answer: bytes) -> Iterator[None]:
         thread = Thread(target=serve, daemon=True)
         thread.start()
         yield
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 async def test_registries_show_before_the_client_is_there_and_stay(own_platform: Platform) -> None:
