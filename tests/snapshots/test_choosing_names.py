@@ -146,7 +146,7 @@ async def test_down_waits_visibly_for_names_that_are_asked_for(answers: Mapping[
         slow.hold()
         await see.type("W")
         await see.press("down")
-        assert listed(see) == ["names: loading …"]
+        await see.until(lambda: listed(see) == ["names: loading …"], "that names are asked for")
         await see.press("escape")
         assert not listed(see) and isinstance(see.screen, Form) and typed(see) == "W"
 
@@ -213,7 +213,7 @@ async def test_an_alias_is_chosen_from_those_of_the_model(answers: Mapping[str, 
         await see.until(lambda: listed(see), "the aliases")
         first = listed(see)[0].split()[0]
         await see.press("enter")
-        assert see.screen.query_one("#alias", Input).value == first
+        await see.until(lambda: see.screen.query_one("#alias", Input).value == first, "the alias")
 
 
 async def test_a_model_to_deploy_and_its_version_are_chosen(answers: Mapping[str, Answer]) -> None:
@@ -228,11 +228,11 @@ async def test_a_model_to_deploy_and_its_version_are_chosen(answers: Mapping[str
         # A name that has to exist is chosen by itself once the service answered.
         await see.until(lambda: see.screen.query_one("#model", NameField).chosen, "the choice")
         await see.press("enter")
-        assert see.screen.query_one("#model", Input).value == MODEL
+        await see.until(lambda: see.screen.query_one("#model", Input).value == MODEL, "the model")
         await see.press("tab", "down")
         await see.until(lambda: "1" in [line.split()[0] for line in listed(see)], "the versions")
         await see.press("enter")
-        assert see.screen.query_one("#version", Input).value
+        await see.until(lambda: see.screen.query_one("#version", Input).value, "the version")
 
 
 @pytest.mark.parametrize("look", ["colour", "monochrome"])

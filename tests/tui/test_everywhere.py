@@ -144,7 +144,7 @@ async def test_the_last_place_and_commands_are_remembered(
         await driver.shows(f"project     {project.name}")
         line = driver.screen.query_one(CommandField)
         await driver.press("tab")
-        assert line.value == f"project {project.name}"
+        await driver.until(lambda: line.value == f"project {project.name}", "the completed line")
         await driver.press("enter")
         await driver.at("project")
         await driver.quit()
@@ -170,7 +170,7 @@ async def test_plain_lines_hold_no_drawing_and_say_every_state_in_words(open_pro
             await driver.pilot.pause()
             assert not {character for character in driver.text if 0x2190 <= ord(character) <= 0x2BFF}, key
             await driver.press("escape")
-        assert "enter open" in driver.text
+        await driver.shows("enter open")
         await driver.pilot.resize_terminal(170, 30)
         await driver.shows("mlflow ok", "service ok")
 

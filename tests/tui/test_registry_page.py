@@ -18,6 +18,7 @@ from registry_tui.schemas.places import Cloud, EnvironmentCreate, Project
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate
 from registry_tui.screens.base.filter_bar import Choice, FilterBar
 from registry_tui.screens.registries.create_registry import CreateRegistry
+from registry_tui.screens.registries.registry_actions import DeleteRegistry
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow, LogLineRow, WorkflowRow
 from registry_tui.terminal.commands import Place
@@ -304,7 +305,8 @@ async def test_deleting_counts_what_goes_and_what_stays(
         driver.app.jump(Place("registry", {"registry": registry.id}))
         await driver.shows("Workload user name")
         await driver.press("ctrl+d")
-        dialog = driver.app.screen
+        await driver.until(lambda: isinstance(driver.screen, DeleteRegistry), "the question")
+        dialog = driver.screen
 
         def stored() -> re.Match[str] | None:
             return re.search(r"\d archives?, ", str(dialog.query_one("#stays", Static).content))

@@ -117,7 +117,7 @@ async def test_the_list_of_what_can_come_next(open_program: Open, sweep: tuple[P
         await driver.press("space")
         await driver.until(lambda: offered()[:2] == ["<", "<="], "the operators")
         await driver.press("up", "up")
-        assert field.choices.highlighted == 4
+        await driver.until(lambda: field.choices.highlighted == 4, "the last but one")
         await driver.press("escape")
         await driver.until(lambda: not offered(), "no list")
         assert field.has_focus and field.value == "metrics.`val/loss` "
