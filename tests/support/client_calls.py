@@ -1,0 +1,243 @@
+"""Every method of the client, the operation of the REST API that it calls, and what the walks call it with."""
+
+from __future__ import annotations
+
+import inspect
+from collections import ChainMap
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import httpx
+from pydantic import BaseModel
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import ServiceProblem
+from registry_tui.platform.paths import Home
+from support.permission_stage import BODIES, NAMES, Stage, filled
+from support.platforms import PATIENCE
+
+#: Methods that send nothing of their own: they only repeat other calls, or make what is raised.
+NO_CALLS = frozenset({"close", "every", "problem", "remember_answers", "unavailable", "wait_for_workflow"})
+#: Each method with its operation, where that has another name, and with its optional arguments, where it needs some.
+_ROWS = """
+    add_member add_group_member
+    artifact_totals measure_artifacts
+    artifacts list_artifacts
+    begin_verification
+    cancel_workflow
+    change_user
+    changes follow
+    check_access authorize
+    clean_up_storage
+    collaborators list_collaborators
+    create_deployment
+    create_environment
+    create_experiment
+    create_key
+    create_policy create_ranger_policy
+    create_project
+    create_registry
+    create_token
+    create_workspace
+    credentials get_credentials
+    delete_alias
+    delete_deployment
+    delete_environment
+    delete_experiments
+    delete_group
+    delete_idbroker_mappings
+    delete_issuer
+    delete_model
+    delete_policy delete_ranger_policy
+    delete_project
+    delete_ranger_source
+    delete_registry
+    delete_runs
+    delete_user
+    delete_version
+    delete_workspace
+    deployment get_deployment
+    deployment_example get_example
+    deployments list_deployments
+    download_archive_file read_archive
+    download_artifact read_artifact
+    environment get_environment
+    environment_roles list_environment_roles
+    environments list_environments
+    event_choices
+    event_logs
+    events list_events
+    experiment get_experiment
+    experiments list_experiments
+    grant_storage_access
+    group get_group
+    group_runs
+    groups list_groups
+    idbroker_mappings get_idbroker_mappings
+    idbroker_sync_status get_idbroker_mappings_sync_status
+    issuer get_issuer
+    keys list_keys
+    manifest get_manifest
+    metric_curve
+    metric_history
+    model get_model
+    models list_models
+    policies list_policies_of_service service
+    policies list_ranger_policies
+    policy get_policy_of_service
+    project get_project
+    projects list_projects
+    purge_runs
+    put_group
+    put_user
+    ranger_definitions list_service_definitions
+    ranger_service get_ranger_service
+    ranger_services list_ranger_services
+    read_archive
+    read_artifact
+    register_model
+    registered_from
+    registries list_registries
+    registry get_registry
+    remove_collaborator
+    remove_member remove_group_member
+    replica_log read_replica_log
+    replica_logs list_replica_logs
+    replicas list_replicas
+    restart_deployment
+    restore_experiments
+    restore_runs
+    retry_workflow
+    revisions list_revisions
+    revoke_key
+    revoke_storage_access
+    revoke_token
+    roll_back_deployment roll_back
+    rotate_secrets
+    run get_run
+    search
+    search_runs
+    set_alias
+    set_collaborator
+    set_group_roles
+    set_idbroker_mappings
+    set_issuer
+    set_ranger_source
+    set_user_roles
+    sign_in
+    sign_in_ways
+    status platform_status
+    stop_deployment
+    storage get_storage
+    storage_archives list_storage_archives
+    storage_models list_storage_models
+    suggest_deployment
+    sync_idbroker_mappings
+    synchronize_registry
+    test_deployment
+    tokens list_tokens
+    update_deployment
+    update_experiment
+    update_model
+    update_policy update_ranger_policy
+    update_runs
+    update_version
+    user get_user
+    users list_users
+    verify_archive
+    version get_version
+    versions list_versions
+    whoami
+    workflow get_workflow
+    workflow_logs
+    workflows list_workflows
+    workspace get_workspace
+    workspaces list_workspaces
+"""
+#: Operations that the client does not call: Ranger's stock clients and plugins, probes and scrapers do.
+NOT_OURS = frozenset(
+    {
+        *("health", "read_metrics", "download_policies", "get_ranger_policy", "get_ranger_service_by_name"),
+        *("get_service_definition", "get_service_definition_by_name", "apply_ranger_policy"),
+        *("delete_ranger_policy_by_name", "update_policy_of_service"),
+    }
+)
+#: Values of parameters that are no names of the stage.
+_VALUES: Mapping[str, Any] = {
+    "metric": "loss",
+    "to": "nobody-at-all",
+    "resource": "path:nowhere/at/all",
+    "permissions": ["read"],
+    "run_ids": ["0" * 32],
+}
+#: Names of the stage for parameters that have another name, by method and parameter, or by parameter.
+_NAMED: Mapping[str, str] = {
+    "service": "ranger_service",
+    "idbroker_mappings environment": "environment_name",
+    "idbroker_sync_status environment": "environment_name",
+    "sync_idbroker_mappings environment": "environment_name",
+    "delete_idbroker_mappings environment": "environment_name",
+}
+
+
+def rows() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Method, operation and the optional arguments that it is called with."""
+    for line in _ROWS.strip().splitlines():
+        method, operation, optional = (*line.split(), "", "")[:3]
+        yield method, operation or method, (optional,) if optional else ()
+
+
+def methods() -> set[str]:
+    """Every method of the client that sends something."""
+    found = inspect.getmembers(RegistryClient, inspect.isfunction)
+    return {name for name, _ in found if not name.startswith("_")} - NO_CALLS
+
+
+def arguments(
+    stage: Stage, kind: str, method: str, operation: str, optional: tuple[str, ...], folder: Path
+) -> dict[str, Any]:
+    """What a method is called with: the same as in a request of raw HTTP."""
+    function = getattr(RegistryClient, method)
+    names = ChainMap({"me": stage.users.get(kind, "nobody")}, cast(MutableMapping[str, str], stage.names))
+    hints, found = get_type_hints(function), dict[str, Any]()
+    for name, parameter in inspect.signature(function).parameters.items():
+        needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if name == "self" or not (needed or name in optional):
+            continue
+        wanted = hints[name]
+        if inspect.isclass(wanted) and issubclass(wanted, BaseModel):
+            found[name] = wanted.model_validate(filled(BODIES[operation], names))
+        elif wanted is Path:
+            found[name] = folder / "file"
+        elif name == "path":
+            found[name] = "MLmodel" if "archive" in operation else "model/MLmodel"
+        elif name in _VALUES:
+            found[name] = _VALUES[name]
+        else:
+            named = NAMES.get((operation, name)) or f"{{{_NAMED.get(f'{method} {name}') or _NAMED.get(name, name)}}}"
+            value = filled(named, names)
+            found[name] = int(value) if wanted is int else value
+    return found
+
+
+async def call(client: RegistryClient, method: str, values: Mapping[str, Any]) -> tuple[int, Mapping[str, Any], str]:
+    """Status, problem and content of the answer to one call, as the client understood it."""
+    try:
+        answer = getattr(client, method)(**values)
+        if inspect.isasyncgen(answer):
+            found = await anext(answer)
+            await answer.aclose()
+        else:
+            found = await answer
+    except ServiceProblem as error:
+        return error.problem.status, {"detail": error.problem.detail}, error.problem.detail
+    return 200, {}, found.model_dump_json() if isinstance(found, BaseModel) else repr(found)[:300]
+
+
+@asynccontextmanager
+async def caller(home: Home, token: str) -> AsyncIterator[RegistryClient]:
+    """Somebody's client at the service's socket."""
+    async with RegistryClient(home, token=token, patience=httpx.Timeout(PATIENCE)) as client:
+        yield client

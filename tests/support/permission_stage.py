@@ -1,0 +1,304 @@
+"""An environment with one of everything, people of every kind, and what the table of permissions lets them do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.permissions import RULES, Action, Holder, Scope
+from registry_tui.contracts.permitted_operations import FOR_NOBODY, OPERATIONS
+from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentState
+from registry_tui.schemas.models import ModelUpdate, Visibility
+from registry_tui.schemas.people import (
+    EnvironmentRole,
+    GroupChange,
+    RolesChange,
+    UserChange,
+    UserState,
+    UserTokenCreate,
+)
+from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, Role, WorkspaceCreate
+from registry_tui.schemas.registries import RegistryCreate
+from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
+from support import served
+from support.platforms import Platform, unique, wait_for
+
+R = EnvironmentRole
+#: What each person is, in the environment and in the project.
+PEOPLE: Mapping[str, tuple[tuple[EnvironmentRole, ...], Role | None]] = {
+    "EnvironmentAdmin": ((R.ENVIRONMENT_ADMIN,), None),
+    "MLAdmin": ((R.ENVIRONMENT_USER, R.ML_ADMIN), None),
+    "both admins": ((R.ENVIRONMENT_ADMIN, R.ML_ADMIN), None),
+    "MLUser": ((R.ENVIRONMENT_USER, R.ML_USER), None),
+    "EnvironmentUser": ((R.ENVIRONMENT_USER,), None),
+    "viewer": ((), Role.VIEWER),
+    "contributor": ((), Role.CONTRIBUTOR),
+    "owner": ((), Role.ADMIN),
+    "nobody": ((), None),
+    "suspended": ((R.ENVIRONMENT_ADMIN, R.ML_ADMIN), Role.ADMIN),
+}
+_PROJECT = {Role.VIEWER: Holder.VIEWER, Role.CONTRIBUTOR: Holder.CONTRIBUTOR, Role.ADMIN: Holder.OWNER}
+#: Who is walked last, so that what the others may not do is still there.
+ORDER = ("unknown token", "suspended", *(name for name in PEOPLE if name != "suspended"), "administrator")
+
+ONE = {"run_ids": ["{run}"]}
+EXPERIMENTS = {"experiment_ids": ["{experiment}"]}
+POLICY = {"name": "table", "service": "{ranger_service}", "resources": {}}
+#: Bodies of requests, and what follows the address. Where something would be made or lost, another rule than the
+#: permission refuses it: the name is taken, the place is not empty, the thing is in use.
+BODIES: dict[str, Any] = {
+    "create_environment": {"name": "{environment_name}"},
+    "create_workspace": {"name": "{workspace_name}", "environment": "{environment}"},
+    "create_project": {"name": "{project_name}", "workspace": "{workspace}"},
+    "create_registry": {"environment": "{environment}"},
+    "set_user_roles": {"roles": []},
+    "set_group_roles": {"roles": []},
+    "set_collaborator": {"role": "viewer"},
+    "delete_registry": {"force": False},
+    "clean_up_storage": {"archives": ["aaaa-bbbb-cccc-dddd/aaaa-bbbb-cccc-dddd"]},
+    "search_runs": EXPERIMENTS,
+    "group_runs": {**EXPERIMENTS, "param": "x"},
+    "registered_from": ONE,
+    "create_experiment": {"name": "{experiment_name}"},
+    "update_experiment": {"name": "{experiment_name}"},
+    "delete_experiments": {"experiment_ids": ["{spare_experiment}"]},
+    "restore_experiments": {"experiment_ids": ["{spare_experiment}"]},
+    "update_runs": {**ONE, "name": "table"},
+    "delete_runs": {"run_ids": ["0" * 32]},
+    "restore_runs": {"run_ids": ["0" * 32]},
+    "purge_runs": {"run_ids": []},
+    "register_model": {"name": "{model}", "run_id": "0" * 32, "artifact_path": "model"},
+    "update_model": {"description": "table"},
+    "update_version": {"notes": "table"},
+    "create_deployment": {"name": "{deployment_name}", "project": "{project}", "model": "{model}", "version": 1},
+    "update_deployment": {"description": "table"},
+    "test_deployment": {"body": "{}"},
+    "put_user": {},
+    "change_user": {},
+    "put_group": {},
+    "sign_in": {"id_token": "a.b.c"},
+    # Refused for its address, after the question who asks.
+    "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
+    "create_token": {"name": "table"},
+    "create_key": {"name": "table"},
+    "get_idbroker_mappings": {"environmentName": "{environment_name}"},
+    "get_idbroker_mappings_sync_status": {"environmentName": "{environment_name}"},
+    "sync_idbroker_mappings": {"environmentName": "{environment_name}"},
+    "delete_idbroker_mappings": {"environmentCrn": "{environment_name}"},
+    "set_idbroker_mappings": {"environmentName": "{environment_name}", "dataAccessRole": "none", "mappings": []},
+    "rotate_secrets": {},
+    "set_ranger_source": {"url": "http://127.0.0.1:1", "service": "none"},
+    "authorize": {
+        "access": {"resource": {"name": "s3a://x/y"}, "permissions": ["read"]},
+        "user": {"name": "x"},
+        "context": {"serviceName": "table-none"},
+    },
+    "create_ranger_policy": POLICY,
+    "apply_ranger_policy": POLICY,
+    "update_ranger_policy": POLICY,
+    "update_policy_of_service": POLICY,
+}
+QUERIES = {
+    "set_alias": "version=1",
+    "read_artifact": "path=model/MLmodel",
+    "read_archive": "path=MLmodel",
+    "metric_history": "metric=loss",
+    "metric_curve": "metric=loss",
+    "delete_user": "to=nobody-at-all",
+    "search": "q=table",
+    "delete_ranger_policy_by_name": "servicename=table-none&policyname=table",
+}
+#: Which of the names in the table's addresses are other than usual.
+NAMES = {
+    ("get_user", "user"): "{me}",
+    ("put_user", "user"): "{owner}",
+    ("change_user", "user"): "{owner}",
+    ("delete_user", "user"): "{owner}",
+    ("delete_group", "group"): "{spare_group}",
+    ("set_collaborator", "user"): "{guest}",
+    ("remove_collaborator", "user"): "{guest}",
+    ("set_user_roles", "user"): "{guest}",
+    ("remove_group_member", "user"): "{guest}",
+    ("add_group_member", "user"): "{guest}",
+}
+#: Lists that hold something when the person may see it, and where it stands.
+LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "list_environments": lambda names: names["environment"],
+    "list_workspaces": lambda names: names["workspace"],
+    "list_registries": lambda names: names["registry"],
+    "list_projects": lambda names: names["project"],
+    "list_deployments": lambda names: names["deployment"],
+}
+#: What everybody does with what is their own.
+OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users"}
+#: What the administrator does not do here: it would take the place of what the others are asked about.
+NOT_DONE = {"rotate_secrets", "set_ranger_source"}
+#: These go last: they take away what others need.
+LAST = (
+    *("delete_ranger_policy", "revoke_storage_access", "delete_deployment"),
+    *("roll_back", "restart_deployment", "stop_deployment"),
+)
+HIDDEN = re.compile(r"There is no (environment|workspace|Model Registry|project|deployment|user|group|event|API key) ")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An environment of the test's own with one of everything, and a token for each person."""
+
+    platform: Platform
+    names: Mapping[str, str]
+    tokens: Mapping[str, str]
+    users: Mapping[str, str]
+
+
+@contextmanager
+def staged(platform: Platform) -> Iterator[Stage]:
+    """The stage on a platform whose lists hold all on their first page."""
+    environment = platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=unique("table"))))
+    team = WorkspaceCreate(name=unique("team"), environment=environment.id)
+    workspace = platform.ask(lambda client: client.create_workspace(team))
+    project = platform.new_project(workspace.id)
+    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment.id)))
+    served.finish(platform, made.workflow)
+    platform.ask(lambda client: client.grant_storage_access(made.resource.id))
+    synchronized = platform.ask(lambda client: client.synchronize_registry(made.resource.id))
+    served.finish(platform, synchronized.workflow)
+    version = served.register(platform, project)
+    deployment = served.deploy(platform, version, cpu=0.1)
+
+    users = {kind: unique("p") for kind in PEOPLE}
+    administrator = platform.ask(lambda client: client.whoami()).name
+    guest = unique("guest")
+    for kind, (roles, role) in PEOPLE.items():
+        user = users[kind]
+        platform.call(RegistryClient.put_user, user, UserChange())
+        platform.call(RegistryClient.set_user_roles, environment.id, user, RolesChange(roles=list(roles)))
+        if role is not None:
+            platform.call(RegistryClient.set_collaborator, project.id, user, CollaboratorChange(role=role))
+    platform.call(RegistryClient.put_user, guest, UserChange())
+    owned = ModelUpdate(owner=users["owner"], visibility=Visibility.PUBLIC)
+    model = version.version.model_name
+    platform.ask(lambda client: client.update_model(made.resource.id, model, owned))
+    users["administrator"] = administrator
+    tokens = {
+        kind: platform.ask(lambda client, user=user: client.create_token(user, UserTokenCreate(name="table"))).token  # type: ignore[misc]
+        for kind, user in users.items()
+    }
+    owner = users["owner"]
+    key = platform.ask(lambda client: client.create_key(ApiKeyCreate(name="table")), user=owner).api_key
+    purge = platform.ask(lambda client: client.purge_runs(project.id, RunPurge(run_ids=[])), user=owner)
+    served.finish(platform, purge.workflow)
+    event = platform.ask(lambda client: client.events(actor=owner)).items[0]
+    token = platform.ask(lambda client: client.create_token(owner, UserTokenCreate(name="to revoke"))).user_token
+    group, spare_group = unique("g"), unique("g")
+    for each in (group, spare_group):
+        platform.call(RegistryClient.put_group, each, GroupChange())
+    ranger = platform.ask(lambda client: client.ranger_service(environment.name))
+    policy = platform.ask(lambda client: client.policies(ranger.name))[-1]
+    origin = version.version.origin
+    assert origin.experiment_id is not None and origin.run_id is not None
+    experiment_id = origin.experiment_id
+    experiment = platform.ask(lambda client: client.experiment(project.id, experiment_id))
+    spare = platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=unique("spare"))))
+    platform.call(RegistryClient.change_user, users["suspended"], UserChange(state=UserState.SUSPENDED))
+    names = {
+        "environment": environment.id,
+        "environment_name": environment.name,
+        "workspace": workspace.id,
+        "workspace_name": workspace.name,
+        "project": project.id,
+        "project_name": project.name,
+        "registry": made.resource.id,
+        "model": model,
+        "version": "1",
+        "alias": "champion",
+        "experiment": experiment.id,
+        "experiment_name": experiment.name,
+        "spare_experiment": spare.id,
+        "run": origin.run_id,
+        "deployment": deployment.id,
+        "deployment_name": deployment.name,
+        "replica": "0",
+        "user": owner,
+        "owner": owner,
+        "guest": guest,
+        "group": group,
+        "spare_group": spare_group,
+        "token": token.id,
+        "key": key.id,
+        "workflow": purge.workflow.id,
+        "event": str(event.id),
+        "name": "none",
+        "definition": "999",
+        "ranger_service": ranger.name,
+        "policy": str(policy.id),
+    }
+    yield Stage(platform, names, tokens, users)
+    served.take_away([(platform, deployment.id)])
+
+
+def bring_back(stage: Stage) -> None:
+    """Brings back what an earlier walk took away."""
+    platform = stage.platform
+    platform.call(RegistryClient.put_group, stage.names["spare_group"], GroupChange())
+    platform.call(RegistryClient.grant_storage_access, stage.names["registry"])
+
+    def deployed() -> bool:
+        state = platform.call(RegistryClient.deployment, stage.names["deployment"]).state
+        if state in (DeploymentState.STOPPED, DeploymentState.FAILED):
+            platform.call(RegistryClient.restart_deployment, stage.names["deployment"])
+        return state is DeploymentState.DEPLOYED
+
+    wait_for(deployed, what="the deployment to be deployed", timeout=240)
+
+
+def held_by(kind: str) -> set[Holder]:
+    """What a person is to the stage's things."""
+    roles, role = PEOPLE[kind]
+    held = {Holder(each.value) for each in roles}
+    if role is not None:
+        held |= {Holder.COLLABORATOR, _PROJECT[role]}
+    if kind == "owner":
+        held |= {Holder.ONESELF, Holder.MODEL_OWNER}
+    return held
+
+
+def permitted(operation: str, kind: str) -> bool:
+    """What the table says."""
+    if operation in FOR_NOBODY:
+        return True
+    if kind in ("unknown token", "suspended"):
+        return False
+    if kind == "administrator" or operation in OWN:
+        return True
+    action, held = OPERATIONS[operation], held_by(kind)
+    if RULES[action].scope is Scope.ENVIRONMENT and not RULES[Action.ENVIRONMENT_SEE].allows(held):
+        return False
+    if action is Action.MODEL_CHANGE and not RULES[Action.MODEL_READ].allows(held):
+        return False
+    return RULES[action].allows(held)
+
+
+def hidden(operation: str, kind: str) -> bool:
+    """Whether what the operation is about does not exist for this person, who has no role in the environment."""
+    return kind == "nobody" and RULES[OPERATIONS[operation]].scope in (Scope.ENVIRONMENT, Scope.PROJECT)
+
+
+def filled(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: filled(each, names) for key, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, names) for each in value]
+    whole = re.fullmatch(r"\{(\w+)\}", value) if isinstance(value, str) else None
+    return names[whole[1]] if whole else value
+
+
+def refused(status: int, problem: Mapping[str, Any]) -> bool:
+    """Whether an answer says that the person may not do it, or hides what it is about."""
+    if status in (401, 403):
+        return True
+    return status == 404 and HIDDEN.match(str(problem.get("detail"))) is not None
