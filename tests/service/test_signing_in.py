@@ -6,16 +6,12 @@ The provider is one of Authlib's; a person's browser is played by the requests t
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pexpect
@@ -24,11 +20,13 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import select
 
 from registry_tui.contracts.issuers import BY_ID_TOKEN, WAYS
+from registry_tui.platform import listening
 from registry_tui.schemas.people import UserState
 from registry_tui.service.access import tokens
 from registry_tui.service.core import identity
 from registry_tui.service.database.tables import EventRow, UserRow
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS
+from support.device_sign_ins import administer, kept, login
 from support.issuer import CLIENT, Provider, Serving, serving
 from support.lone_doors import LoneDoor, lone_door, really
 from support.platforms import PATIENCE, unique, wait_for
@@ -61,12 +59,6 @@ def events(door: LoneDoor, action: str) -> list[EventRow]:
         return list(session.scalars(select(EventRow).where(EventRow.action == action).order_by(EventRow.id)))
 
 
-def administer(door: LoneDoor, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`registry-tui oidc …` on the service's own machine."""
-    machine = Machine(door.service.home.root)
-    return machine.command("--data-dir", str(door.service.home.root), "oidc", *arguments, check=check)
-
-
 @pytest.fixture
 def person(door: LoneDoor, provider: Provider) -> str:
     """A user who has an account at the provider."""
@@ -74,59 +66,6 @@ def person(door: LoneDoor, provider: Provider) -> str:
     provider.people[name] = {"preferred_username": name}
     identity.ensure_user(door.service, name)
     return name
-
-
-@dataclass
-class Waiting:
-    """`login --oidc` on another machine, which waits for the person; all that it printed."""
-
-    process: subprocess.Popen[str]
-    printed: list[str] = field(default_factory=list)
-    reader: threading.Thread | None = None
-
-    def address(self) -> str:
-        """The address that it shows, with the code in it."""
-        return wait_for(lambda: re.search(r"\S+\?user_code=\S+", "".join(self.printed)), what="the code")[0]
-
-    def ended(self) -> tuple[int, str]:
-        """The exit code, and all that was printed."""
-        status = self.process.wait(PATIENCE)
-        assert self.reader is not None
-        self.reader.join(PATIENCE)
-        return status, "".join(self.printed)
-
-
-@contextmanager
-def login(machine: Machine, door: LoneDoor, *options: str) -> Iterator[Waiting]:
-    """Runs `login --oidc` with the light installation only."""
-    command = [sys.executable, "-c", LIGHT, "login", door.url, "--oidc", *options]
-    process = subprocess.Popen(
-        command, env=machine.environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    waiting = Waiting(process)
-
-    def read() -> None:
-        assert process.stderr is not None
-        with process.stderr:
-            for line in process.stderr:
-                waiting.printed.append(line)
-
-    waiting.reader = reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        yield waiting
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(PATIENCE)
-        reader.join(PATIENCE)
-
-
-def kept(machine: Machine) -> dict[str, Any]:
-    """The contexts that a machine keeps."""
-    file = machine.folder / "contexts" / "contexts.json"
-    found = json.loads(file.read_text())["contexts"] if file.exists() else []
-    return {each["name"]: each for each in found}
 
 
 def sign_ins(door: LoneDoor, name: str) -> list[EventRow]:
@@ -140,7 +79,7 @@ def test_a_person_signs_in_with_a_code_and_works_with_a_token_of_their_own(
     door: LoneDoor, provider: Provider, person: str, tmp_path: Path
 ) -> None:
     machine = Machine(tmp_path)
-    with login(machine, door, "--name", "lab") as waiting:
+    with login(machine, door.url, "--name", "lab") as waiting:
         provider.answer(waiting.address(), person)
         status, printed = waiting.ended()
     assert status == 0, printed
@@ -155,17 +94,50 @@ def test_a_person_signs_in_with_a_code_and_works_with_a_token_of_their_own(
     assert [each.outcome for each in sign_ins(door, person)] == ["succeeded"]
     # Once more, with another key of the provider's.
     provider.rotate()
-    with login(machine, door, "--name", "again") as waiting:
+    with login(machine, door.url, "--name", "again") as waiting:
         provider.answer(waiting.address(), person)
         assert waiting.ended()[0] == 0
     assert kept(machine)["again"]["token"] != context["token"]
+
+
+def test_a_sign_in_over_tls_is_bound_to_the_fingerprint_and_leaves_no_secret_in_logs(
+    provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("d", "m"):
+        (tmp_path / folder).mkdir()
+    caplog.set_level(logging.DEBUG)
+    machine, name = Machine(tmp_path / "m"), unique("p")
+    provider.people[name] = {"preferred_username": name}
+    with lone_door(tmp_path / "d", tls=True) as door:
+        door.parts["service"].handler = really(door.service)
+        administer(door, "set", "--issuer", provider.url, "--client-id", CLIENT, "--create-users")
+        url = door.url.replace("http:", "https:")
+        asked = len(door.parts["service"].asked)
+        with login(machine, url, "--fingerprint", "AA:BB") as waiting:
+            status, printed = waiting.ended()
+        assert status == 1 and "another fingerprint" in printed
+        assert len(door.parts["service"].asked) == asked, "nothing was asked, and no code was shown"
+        shown = listening.fingerprint(door.service.home.tls / "certificate.pem")
+        with login(machine, url, "--fingerprint", shown, "--name", "lab") as waiting:
+            provider.answer(waiting.address(), name)
+            status, printed = waiting.ended()
+        assert status == 0, printed
+        context = kept(machine)["lab"]
+        whoami = machine.run([sys.executable, "-c", LIGHT, "whoami", "--json"])
+        assert json.loads(whoami.stdout)["name"] == name and context["trusted"]
+        with door.service.database.reading() as session:
+            details = list(session.scalars(select(EventRow.detail)))
+    written = "".join([caplog.text, *details])
+    assert "/api/v1/sign-in/id-token" in written
+    for secret in (context["token"], provider.given[-1], provider.given[-1].rpartition(".")[2]):
+        assert secret not in written and secret not in printed
 
 
 def test_a_sign_in_that_is_denied_keeps_nothing(
     door: LoneDoor, provider: Provider, person: str, tmp_path: Path
 ) -> None:
     machine = Machine(tmp_path)
-    with login(machine, door) as waiting:
+    with login(machine, door.url) as waiting:
         provider.answer(waiting.address(), person, allow=False)
         status, printed = waiting.ended()
     assert status == 1 and "denied" in printed and "what to do" in printed
@@ -175,7 +147,7 @@ def test_a_sign_in_that_is_denied_keeps_nothing(
 def test_a_code_that_nobody_types_in_time_ends_the_sign_in(door: LoneDoor, provider: Provider, tmp_path: Path) -> None:
     provider.expires_in = 2
     try:
-        with login(Machine(tmp_path), door) as waiting:
+        with login(Machine(tmp_path), door.url) as waiting:
             status, printed = waiting.ended()
     finally:
         provider.expires_in = 600
@@ -185,7 +157,7 @@ def test_a_code_that_nobody_types_in_time_ends_the_sign_in(door: LoneDoor, provi
 
 def test_ctrl_c_leaves_the_waiting(door: LoneDoor, provider: Provider, tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    with login(machine, door) as waiting:
+    with login(machine, door.url) as waiting:
         waiting.address()
         waiting.process.send_signal(signal.SIGINT)
         status, printed = waiting.ended()
@@ -202,7 +174,7 @@ def test_the_service_refuses_people_whom_only_the_provider_lets_in(
     if who == "suspended":
         with door.service.database.session() as session:
             session.get_one(UserRow, name).state = UserState.SUSPENDED.value
-    with login(Machine(tmp_path), door) as waiting:
+    with login(Machine(tmp_path), door.url) as waiting:
         provider.answer(waiting.address(), name)
         status, printed = waiting.ended()
     words = {"unknown": "There is no user", "suspended": "is suspended", "administrator": "with a token only"}[who]
@@ -214,7 +186,7 @@ def test_the_service_refuses_people_whom_only_the_provider_lets_in(
 def test_a_provider_that_is_away_is_named_and_nothing_is_kept(door: LoneDoor, running: Serving, tmp_path: Path) -> None:
     running.stop()
     try:
-        with login(Machine(tmp_path), door) as waiting:
+        with login(Machine(tmp_path), door.url) as waiting:
             status, printed = waiting.ended()
     finally:
         running.start()
@@ -225,7 +197,7 @@ def test_a_provider_that_is_away_is_named_and_nothing_is_kept(door: LoneDoor, ru
 def test_a_provider_that_goes_away_while_the_person_types_is_asked_again(
     door: LoneDoor, running: Serving, person: str, tmp_path: Path
 ) -> None:
-    with login(Machine(tmp_path), door) as waiting:
+    with login(Machine(tmp_path), door.url) as waiting:
         address = waiting.address()
         running.stop()
         try:
@@ -269,7 +241,7 @@ def test_the_administrator_sets_shows_and_deletes_the_provider(tmp_path: Path, p
         (tmp_path / folder).mkdir()
     with lone_door(tmp_path / "d") as door:
         door.parts["service"].handler = really(door.service)
-        with login(Machine(tmp_path / "m"), door) as waiting:
+        with login(Machine(tmp_path / "m"), door.url) as waiting:
             status, printed = waiting.ended()
         assert status == 1 and "with tokens only" in printed
         wrong = administer(door, "set", "--issuer", provider.url, "--client-id", "unknown", check=False)
@@ -281,7 +253,7 @@ def test_the_administrator_sets_shows_and_deletes_the_provider(tmp_path: Path, p
         assert (shown["url"], shown["create_users"], shown["token_hours"]) == (provider.url, True, 1)
         name = unique("new")
         provider.people[name] = {"preferred_username": name}
-        with login(Machine(tmp_path / "m"), door) as waiting:
+        with login(Machine(tmp_path / "m"), door.url) as waiting:
             provider.answer(waiting.address(), name)
             assert waiting.ended()[0] == 0
         administer(door, "delete", "--yes")

@@ -65,6 +65,8 @@ class Provider:
     codes: dict[str, DeviceCredentialDict] = field(default_factory=dict)
     #: By user code: the person who answered, and whether they allowed it.
     answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    #: The ID tokens that people got here.
+    given: list[str] = field(default_factory=list)
     #: How often keys were asked for.
     keys_asked: int = 0
     #: Answered instead, when it is out of order.
@@ -170,7 +172,8 @@ def _application(provider: Provider) -> flask.Flask:
 
     class IdTokens(OpenIDToken):  # type: ignore[misc]
         def encode_id_token(self, token: Any, request: Any) -> str:
-            return provider.id_token(request.user)
+            provider.given.append(provider.id_token(request.user))
+            return provider.given[-1]
 
     server = AuthorizationServer(app, {CLIENT: client}.get, lambda token, request: None)
     server.register_grant(Grant, [IdTokens()])
