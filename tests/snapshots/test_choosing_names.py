@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -52,6 +53,8 @@ class Slow(Replay):
         if request.method == "GET" and "/models/" in target and self.find(f"GET {target}") is None:
             if "/versions?page_size=" in target:
                 return self._answers[VERSIONS].response()
+            if model := self._listed(target):
+                return httpx.Response(200, json=model)
             problem = Problem(
                 type="/problems/not-found",
                 title="",
@@ -62,6 +65,13 @@ class Slow(Replay):
             )
             return httpx.Response(404, json=problem.model_dump(mode="json"))
         return await super().handle_async_request(request)
+
+    def _listed(self, target: str) -> dict[str, Any] | None:
+        """The model at an address, as the list of its registry has it: asked for alone it was not recorded."""
+        registry, _, name = target.partition("/models/")
+        answer = self.find(f"GET {registry}/models?page_size=500")
+        models = json.loads(answer.content)["items"] if answer else []
+        return next((model for model in models if model["name"] == name), None)
 
     def hold(self) -> None:
         """Answers nothing from here on, until it is let."""
