@@ -82,8 +82,10 @@ class Slow(Replay):
 
 
 @asynccontextmanager
-async def registering(answers: Mapping[str, Answer], seconds: float = 0) -> AsyncIterator[tuple[Driver, Slow]]:
-    """The Register Model form, just opened, on a service that is slow from then on."""
+async def registering(
+    answers: Mapping[str, Answer], seconds: float = 0, held: bool = False
+) -> AsyncIterator[tuple[Driver, Slow]]:
+    """The Register Model form, just opened, on a service that is slow, or held, from then on."""
     slow = Slow(answers)
     app = RegistryApp(lambda: RegistryClient(transport=slow), start_platform=False)
     async with app.run_test(size=SIZE) as pilot:
@@ -92,6 +94,8 @@ async def registering(answers: Mapping[str, Answer], seconds: float = 0) -> Asyn
         await scenes.artifacts(see)
         await see.until(lambda: see.screen.reason("register") is None, "the scene")
         slow.seconds = seconds
+        if held:
+            slow.hold()
         await see.press("R")
         await see.shows("Register Model", "Version notes")
         await see.until(lambda: isinstance(see.app.focused, NameField), "the field")
@@ -152,8 +156,7 @@ async def test_an_answer_that_comes_after_a_choice_leaves_it(answers: Mapping[st
 
 
 async def test_down_waits_visibly_for_names_that_are_asked_for(answers: Mapping[str, Answer]) -> None:
-    async with registering(answers) as (see, slow):
-        slow.hold()
+    async with registering(answers, held=True) as (see, _):
         await see.type("W")
         await see.press("down")
         await see.until(lambda: listed(see) == ["names: loading …"], "that names are asked for")
