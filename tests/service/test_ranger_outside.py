@@ -12,15 +12,19 @@ import httpx
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from textual.widgets import Input
 
+from registry_tui.app.app import RegistryApp
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy, RangerSource
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, StorageAccess
+from registry_tui.screens.ranger.source_form import SourceForm
 from support.forwarding import forwarded
 from support.machine_users import machine_store
 from support.platforms import PATIENCE, Platform, unique, wait_for
+from support.program import Driver
 from support.team import free_port
 
 API = "/service/public/v2/api"
@@ -57,6 +61,11 @@ class Obeying:
         """The outside Ranger while it gives nothing."""
         found = self.source()
         return found if found is not None and found.problem else None
+
+    def fetches(self) -> list[EventOutcome]:
+        """How the changes of what the outside Ranger gives ended, the last first."""
+        found = self.here.ask(lambda client: client.events(action="ranger-source.fetch", page_size=100)).items
+        return [each.outcome for each in found]
 
     def policies(self) -> list[RangerPolicy]:
         return self.here.call(RegistryClient.policies, self.environment.name)
@@ -156,6 +165,8 @@ def test_an_environment_obeys_an_outside_ranger_also_while_that_is_away(obeying:
 
     with forwarded(obeying.there.home.service_socket, (USER, PASSWORD), port):
         wait_for(lambda: obeying.failing() is None, what="it to answer again")
+        # An event says so, which the terminal program follows.
+        wait_for(lambda: obeying.fetches()[0] is EventOutcome.SUCCEEDED, what="the event")
         both = {EventOutcome.SUCCEEDED, EventOutcome.FAILED}
         wait_for(lambda: fetched(obeying.here) == both, what="an event about each end")
         # Without it, the environment's own policies are back.
@@ -205,3 +216,37 @@ def nowhere_shown(platform: Platform, secret: str) -> None:
     for process in psutil.process_iter(["cmdline"]):
         assert secret not in " ".join(process.info["cmdline"] or ()), process
     assert stat.S_IMODE(platform.home.service_database.parent.stat().st_mode) & 0o077 == 0
+
+
+async def test_the_form_lets_an_environment_obey_and_brings_own_policies_back(obeying: Obeying) -> None:
+    name = unique("outside")
+    given = obeying.let_in(name)
+    environment = obeying.environment.name
+    app = RegistryApp(obeying.here.client, start_platform=False)
+    with forwarded(obeying.there.home.service_socket, (USER, PASSWORD)) as url:
+        async with app.run_test(size=(120, 40)) as pilot:
+            see = Driver(app, pilot)
+            see.go("policies", environment=environment)
+            await see.rows("policies")
+            await see.press("Y")
+            await see.until(lambda: isinstance(see.screen, SourceForm) and see.screen.query("#ok"), "the form")
+            for field, value in (("url", url), ("user", USER), ("password", "wrong"), ("every", "3600")):
+                see.screen.query_one(f"#{field}", Input).value = value
+            see.screen.query_one("#url").focus()
+            await see.press("enter")
+            await see.shows("does not accept the credentials")
+            see.screen.query_one("#password", Input).value = PASSWORD
+            await see.until(lambda: not see.screen.query_one("#ok").disabled, "the input")
+            await see.press("enter")
+            await see.at("policies")
+            await see.until(lambda: see.screen.service.source is not None, "the source")
+            await see.shows(f"read-only: service cm_s3 of Ranger at {url}")
+            await see.until(lambda: name in [row.name for row in see.screen.table.source.loaded_rows()], name)
+            assert obeying.can_put()
+
+            await see.press("Y", "end", "enter")
+            await see.shows("obeys its own policies again")
+            await see.press("right", "enter")
+            await see.until(lambda: see.screen.service.source is None, "own policies")
+    assert obeying.source() is None and not obeying.can_put()
+    obeying.there.call(RegistryClient.delete_policy, given.id or 0)

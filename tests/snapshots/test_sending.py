@@ -38,6 +38,7 @@ from registry_tui.screens.people.person import NewToken
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.ranger.policy_form import PolicyForm
+from registry_tui.screens.ranger.source_form import SourceForm
 from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.idbroker import ManageAccess
 from registry_tui.screens.registries.registry_actions import Synchronize
@@ -241,6 +242,13 @@ async def policy_form(see: Driver) -> Form[Any]:
     return form
 
 
+async def source_form(see: Driver) -> Form[Any]:
+    await scenes.policies(see)
+    form = SourceForm(see.screen.service)
+    await opened(see, form, url="https://ranger.example.com:6182")
+    return form
+
+
 async def set_alias(see: Driver) -> Form[Any]:
     _, version = await the_version(see)
     form = SetAlias(version)
@@ -325,6 +333,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     SetAlias: set_alias,
     ManageAccess: manage_access,
     PolicyForm: policy_form,
+    SourceForm: source_form,
     PersonForm: create_user,
     DeletePerson: delete_user,
     NewToken: new_token,

@@ -246,6 +246,19 @@ async def condition(see: Driver) -> None:
     await see.shows("machine user of")
 
 
+async def check_access(see: Driver) -> None:
+    await policies(see)
+    await see.press("Q")
+    await see.shows("Check access by")
+    see.screen.query_one("#path", Input).value = "modelregistry/x"
+
+
+async def policy_source(see: Driver) -> None:
+    await policies(see)
+    await see.press("Y")
+    await see.shows("from another Ranger")
+
+
 async def manage_access(see: Driver) -> None:
     """The mappings of an environment without RAZ, from its registry."""
     see.go("registry", registry="registry-azure")
@@ -514,6 +527,8 @@ SCENES: dict[str, Scene] = {
     "policy": policy,
     "edit-policy": edit_policy,
     "condition": condition,
+    "check-access": check_access,
+    "policy-source": policy_source,
     "people": people,
     "create-user": create_user,
     "delete-user": delete_user,

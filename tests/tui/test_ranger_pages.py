@@ -11,11 +11,13 @@ import pytest
 from textual.widgets import Button, Input, Static
 
 from registry_tui.app.app import RegistryApp
+from registry_tui.client import RegistryClient
 from registry_tui.schemas.operations import WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, EnvironmentCreate, Project, Role
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from registry_tui.screens.base.form import Lines
+from registry_tui.screens.ranger.check_form import CheckForm
 from registry_tui.screens.ranger.conditions import ConditionForm
 from registry_tui.screens.ranger.names import Names
 from registry_tui.screens.ranger.policy_form import PolicyForm
@@ -269,6 +271,53 @@ async def test_marked_policies_are_disabled_enabled_and_deleted(open_program: Op
         await see.press("right", "enter")
         await see.until(lambda: not states(), "nothing left")
         await see.shows("Nothing matches")
+
+
+async def test_the_policies_are_asked_whether_somebody_has_access(open_program: Open, raz: Raz) -> None:
+    user = unique("ana")
+    item = PolicyItem(users=[user], accesses=[PolicyItemAccess(type="read")])
+    given_by = raz.add(unique("gives"), policy_items=[item])
+    denied_by = raz.add(
+        unique("denies"),
+        resources={"bucket": PolicyResource(values=["*"]), "path": PolicyResource(values=["shared/secret"])},
+        policy_items=[],
+        deny_policy_items=[item],
+    )
+    async with open_program(size=(110, 40)) as see:
+        see.go("policies", environment=raz.registry.environment_name)
+        await raz.opened(see, given_by.name)
+        await see.press("a")
+        await see.shows("Check access")
+        await see.press("Q")
+        await see.until(lambda: isinstance(see.screen, CheckForm), "the box")
+        form = see.screen
+        form.query_one("#user", Input).value = user
+        for path, decision, reason in (
+            ("shared/x", "allowed", f"by policy {given_by.name}"),
+            ("shared/secret", "denied", f"by policy {denied_by.name}"),
+            ("elsewhere", "denied", "no policy gives it"),
+        ):
+            form.query_one("#path", Input).value = path
+            await press_ok(see)
+            await see.until(partial(_reads, form, decision, reason), f"the answer about {path}")
+        # The last part of its name asks about the machine user.
+        form.query_one("#user", Input).value = raz.machine_user.rpartition("_")[2]
+        await press_ok(see)
+        await see.until(lambda: form.query_one("#user", Input).value == raz.machine_user, "the whole name")
+        await see.until(partial(_reads, form, "denied", "no policy gives it"), "the answer about the machine user")
+    for each in (given_by, denied_by):
+        raz.platform.ask(partial(_delete, each.id or 0))
+
+
+def _reads(form: CheckForm, decision: str, reason: str) -> bool:
+    """Whether that is the answer about reading."""
+    answer = form.query_one("#answer", Static)
+    first = " ".join(str(answer.content).splitlines()[0].split()) if answer.display else ""
+    return first == f"read {decision} {reason}"
+
+
+async def _delete(policy: int, client: RegistryClient) -> None:
+    await client.delete_policy(policy)
 
 
 async def test_who_is_no_administrator_sees_why_there_are_no_policies(

@@ -23,7 +23,7 @@ from registry_tui.schemas.ranger import (
     RangerService,
     ServiceDefinition,
 )
-from registry_tui.wording.policies import allowed_to, containers, period, places
+from registry_tui.wording.policies import allowed_to, asked_resource, containers, period, places, verdicts
 
 app = session.new_app("Ranger: the policies of RAZ-enabled environments.")
 services = session.new_app("Services: one for each RAZ-enabled environment, cm_s3 or cm_adls.")
@@ -251,17 +251,14 @@ def check(
         kinds = await client.ranger_definitions()
         definition = next(each for each in kinds if each.name == described.type)
         wanted = permission or [access.name for access in definition.access_types]
-        above = [containers(definition, described)[level.name] for level in definition.resources[:-1]]
-        resource = f"{definition.resources[-1].name}:{'/'.join([*above, path])}"
+        resource = asked_resource(definition, described, path)
         answer = await client.check_access(described.name, user, resource, wanted)
         if as_json:
             output.print_json(answer)
             return
-        names = {each.id: each.name for each in await client.policies(described.name)}
-        for name, verdict in answer.permissions.items():
-            by = names.get(verdict.access.policy.id)
-            reason = f"by policy {by}" if by else "no policy gives it"
-            output.write(f"{name:<8}{verdict.access.decision.lower():<7}{reason}\n")
+        for each in verdicts(answer, await client.policies(described.name)):
+            decision = "allow" if each.allowed else "deny"
+            output.write(f"{each.permission:<8}{decision:<7}{each.reason}\n")
         output.flush()
 
     session.ask(ask)

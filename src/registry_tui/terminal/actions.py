@@ -408,6 +408,10 @@ POLICIES = (
     Action(
         "delete", "ctrl+d", "delete", "Delete the marked policies, or the selected one", False, "Delete", danger=True
     ),
+    Action("source", "Y", "source", "Where the policies come from: own ones, or an outside Ranger Admin", footer=False),
+    Action(
+        "check", "Q", "check access", "Ask whether the policies let somebody do something with a path", footer=False
+    ),
     ORDER,
     replace(COPY, help="Copy the policy's name"),
     VIEW,
@@ -523,6 +527,8 @@ OPEN_FORMS = frozenset(
         "menu",
         "registry",
         "export",
+        "check",
+        "source",
     }
 )
 

@@ -91,6 +91,8 @@ VERBS: Mapping[str, str] = {
     "access": "Who may use it: collaborators, roles, storage access",
     "manage_access": "Where storage access is granted",
     "enable": "Enable, or disable; suspend, or let in",
+    "source": "Where it comes from",
+    "check": "Ask whether somebody has access",
     "credentials": "Shell lines for stock MLflow code",
     "clean_up": "Remove unused archives",
     "activity": "Progress of the change under way",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from registry_tui.schemas.ranger import (
+    AuthorizeAnswer,
     PolicyItem,
     PolicyResource,
     RangerPolicy,
@@ -13,7 +15,7 @@ from registry_tui.schemas.ranger import (
     ServiceDefinition,
 )
 from registry_tui.wording.text import safe
-from registry_tui.wording.words import absolute, ago
+from registry_tui.wording.words import absolute, ago, both
 
 #: A policy's lists of conditions in the order of its form, with their words and Ranger's names for them.
 CONDITIONS = (
@@ -22,6 +24,46 @@ CONDITIONS = (
     ("deny_policy_items", "Deny", "denyPolicyItems"),
     ("deny_exceptions", "Exclude from deny", "denyExceptions"),
 )
+
+
+#: What stands for the policy in an answer where none decided.
+_NO_POLICY = -1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the policies say about one permission, and why."""
+
+    permission: str
+    allowed: bool
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """The decision."""
+        return "allowed" if self.allowed else "denied"
+
+
+def asked_resource(definition: ServiceDefinition, service: RangerService, path: str) -> str:
+    """A path below an environment's bucket, as the decision point names it: `path:my-bucket/some/key`."""
+    *above, last = definition.resources
+    own = containers(definition, service)
+    return f"{last.name}:{'/'.join([*(own[level.name] for level in above), path])}"
+
+
+def verdicts(answer: AuthorizeAnswer, policies: Iterable[RangerPolicy]) -> list[Verdict]:
+    """The decision about each permission that was asked for, with the deciding policy's name."""
+    names = {each.id: each.name for each in policies}
+
+    def reason(id_: int) -> str:
+        if id_ == _NO_POLICY:
+            return "no policy gives it"
+        return f"by policy {names.get(id_) or id_}"
+
+    return [
+        Verdict(name, each.access.decision == "ALLOW", reason(each.access.policy.id))
+        for name, each in answer.permissions.items()
+    ]
 
 
 def containers(definition: ServiceDefinition, service: RangerService) -> dict[str, str]:
@@ -92,6 +134,19 @@ def outside(source: RangerSource) -> tuple[str, bool]:
     kept = f"version {source.policy_version} of {absolute(source.fetched_at)} still counts"
     since = f"gives nothing since {absolute(source.failing_since)}: {safe(source.problem, 200)}"
     return f"read-only: {place} {since}; {kept}", True
+
+
+def source_lines(source: RangerSource) -> list[str]:
+    """An outside Ranger whose policies count, and how asking it went."""
+    user = f" as {source.user}" if source.user else ""
+    lines = [
+        f"Service {source.service} of Ranger at {source.url}{user}: its policies are read-only here.",
+        f"Asked every {source.every:g} s; version {source.policy_version} was fetched {both(source.fetched_at)}.",
+    ]
+    if source.failing_since is not None:
+        lines.append(f"It gives nothing since {both(source.failing_since)}: {source.problem}")
+        lines.append(f"Version {source.policy_version} still counts.")
+    return lines
 
 
 def _allowed_and_denied(allowed: Sequence[str], denied: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from registry_tui.wording.text import safe
 from registry_tui.wording.words import Cell
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.ranger import RangerPolicy, RangerService, ServiceDefinition
+    from registry_tui.schemas.ranger import RangerPolicy, RangerService, RangerSource, ServiceDefinition
 
 ENABLED = (("yes", "enabled"), ("no", "disabled"))
 #: Actions that change policies, which only their own Ranger can.
@@ -43,7 +43,8 @@ class PoliciesScreen(PanelListScreen):
 
     SECTION = "environments"
     ACTIONS = POLICIES
-    CONCERNS = frozenset({"policy", "registry"})
+    # An outside Ranger's policies are the environment's: fetching them is an event of that.
+    CONCERNS = frozenset({"environment", "policy", "registry"})
     BINDINGS = bindings(POLICIES)
     CSS_PATH = "../../styles/ranger/policies.tcss"
     FILTERS = (
@@ -141,9 +142,11 @@ class PoliciesScreen(PanelListScreen):
             return self.refusal
         if action in _CHANGES and self.service is not None and self.service.source is not None:
             return f"they come from Ranger at {safe(self.service.source.url, 80)}, and are changed there"
-        if action in ("create", "edit") and (self.service is None or self.definition is None):
+        if action in ("create", "edit", "check") and (self.service is None or self.definition is None):
             return "the service's resources and permissions are not known"
-        return super().why_not(action)
+        if action == "source":
+            return None if self.service is not None else "the service is not known"
+        return None if action == "check" else super().why_not(action)
 
     def do_create(self) -> None:
         self._open_form(None)
@@ -156,6 +159,64 @@ class PoliciesScreen(PanelListScreen):
 
         assert self.service is not None and self.definition is not None
         self.app.push_screen(PolicyForm(self.service, self.definition, policy), self._saved)
+
+    def do_check(self) -> None:
+        from registry_tui.screens.ranger.check_form import CheckForm
+
+        assert self.service is not None and self.definition is not None
+        self.app.push_screen(CheckForm(self.service, self.definition))
+
+    def do_source(self) -> None:
+        from registry_tui.screens.base.dialogs import Menu
+        from registry_tui.screens.ranger.source_form import choices
+
+        assert self.service is not None
+        source = self.service.source
+        if source is None:
+            self._source_chosen("change")
+        else:
+            menu = Menu(f"Policies from Ranger at {source.url}", choices(source), "change")
+            self.app.push_screen(menu, self._source_chosen)
+
+    def _source_chosen(self, choice: str | None) -> None:
+        from registry_tui.screens.base.viewer import View
+        from registry_tui.screens.ranger.source_form import SourceForm, as_text
+
+        service = self.service
+        if choice is None or service is None:
+            return
+        if choice == "change":
+            self.app.push_screen(SourceForm(service), self._source_set)
+        elif service.source is None:
+            self.flash("the environment obeys its own policies already", "$warning")
+        elif choice == "show":
+            self.app.push_screen(View(f"Ranger at {service.source.url}", as_text(service.source)))
+        else:
+            self._ask_for_own(service, service.source)
+
+    def _source_set(self, service: RangerService | None) -> None:
+        if service is not None and service.source is not None:
+            self.flash(f"The policies of Ranger at {safe(service.source.url, 80)} count; the next request obeys")
+            self.refresh_data()
+
+    def _ask_for_own(self, service: RangerService, source: RangerSource) -> None:
+        from registry_tui.screens.base.dialogs import Confirm
+
+        environment, client = service.configs.get("environment", ""), self.client
+        lines = (
+            f"Environment {environment} obeys its own policies again, from the next request on.",
+            f"What only Ranger at {source.url} gives is refused then. Its address and credentials are forgotten.",
+        )
+
+        def done(_: RangerService) -> None:
+            self.flash(f"Environment {safe(environment, 60)} obeys its own policies")
+            self.refresh_data()
+
+        def answered(ok: bool | None) -> None:
+            if ok:
+                self.change(f"{environment}: own policies", lambda: client.delete_ranger_source(environment), done)
+
+        self.app.push_screen(Confirm("Bring back own policies", lines, "Bring back", danger=True), answered)
 
     def _saved(self, policy: RangerPolicy | None) -> None:
         if policy is not None:

@@ -126,7 +126,9 @@ def ask(service: Service, environment_id: str) -> None:
     try:
         answer = outside.download(address, asked.known_version)
         if answer is None:
-            _note(service, environment_id, address, "")
+            if _note(service, environment_id, address, ""):
+                known = known_service(service, environment_id)
+                _record(service, known, EventOutcome.SUCCEEDED, f"Ranger at {address.url} answers again")
             return
         known = known_service(service, environment_id)
         found = _fitted(known, answer)
@@ -193,17 +195,17 @@ def _take(
 
 
 def _note(service: Service, environment_id: str, address: Address, problem: str) -> bool:
-    """Notes that it answers, or why it does not; returns whether that is news."""
+    """Notes that it answers, or why it does not; returns whether it did otherwise before."""
     with service.database.reading() as session:
         row = session.get(RangerSourceRow, environment_id)
     if row is None or _address(row) != address or row.problem == problem:
         return False
-    began = not row.problem
+    news = bool(row.problem) is not bool(problem)
     with service.database.session() as session:
         kept = session.get_one(RangerSourceRow, environment_id)
         kept.failing_since = None if not problem else kept.failing_since or now()
         kept.problem = problem
-    return began
+    return news
 
 
 def _address(row: RangerSourceRow) -> Address:
