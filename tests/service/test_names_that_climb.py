@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "ExperimentUpdate": {"name": "changed"},
     "ExperimentsChosen": {"experiment_ids": ["1"]},
     "RangerPolicy": {"name": "changed", "service": "cm_s3"},
+    "RangerRole": {"name": "changed"},
     "RangerSourceChange": {"url": "http://127.0.0.1:9", "service": "cm_s3"},
     "ModelUpdate": {"description": "changed"},
     "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
@@ -59,6 +60,7 @@ SEARCHED_IN = {
     ("/service/public/v2/api/policy", "policyName"),
     ("/service/public/v2/api/policy", "policyname"),
     ("/service/public/v2/api/service/{ranger_service}/policy", "policyName"),
+    ("/service/public/v2/api/roles", "roleName"),
     ("/registries", "environment"),
     ("/registries/{registry}/storage/archives", "model"),
     ("/registries/{registry}/storage/models", "model"),
@@ -105,6 +107,7 @@ class Places:
             "definition": "1",
             "ranger_service": "cm_s3",
             "policy": "1",
+            "role": "1",
             "servicename": "cm_s3",
             "policyname": "all",
         }

@@ -318,6 +318,11 @@ def policy(place: Place, *, apply: bool) -> Call:
     return Call(f"{api}/apply" if apply else api, body, count)
 
 
+def ranger_role(place: Place) -> Call:
+    api, name = "http://registry-tui/service/public/v2/api/roles", unique("role")
+    return Call(api, {"name": name}, lambda: [each["name"] for each in place.get(api)].count(name))
+
+
 def mappings(place: Place, verb: str) -> Call:
     """A change of IDBroker mappings, or their synchronization, in an environment without RAZ."""
     made = place.send("/environments", {"name": unique("b"), "raz_enabled": False}).raise_for_status().json()
@@ -369,6 +374,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/secrets/rotate": secrets_rotated,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),
+    "/service/public/v2/api/roles": ranger_role,
     "/environments2/setIdBrokerMappings": lambda place: mappings(place, "set"),
     "/environments2/deleteIdBrokerMappings": lambda place: mappings(place, "delete"),
     "/environments2/syncIdBrokerMappings": lambda place: mappings(place, "sync"),

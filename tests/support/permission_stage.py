@@ -101,6 +101,9 @@ BODIES: dict[str, Any] = {
     "apply_ranger_policy": POLICY,
     "update_ranger_policy": POLICY,
     "update_policy_of_service": POLICY,
+    # A member of itself: what is permitted ends there.
+    "create_ranger_role": {"name": "table", "roles": [{"name": "table"}]},
+    "update_ranger_role": {"name": "table"},
 }
 QUERIES = {
     "set_alias": "version=1",
@@ -234,6 +237,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "event": str(event.id),
         "name": "none",
         "definition": "999",
+        "role": "999",
         "ranger_service": ranger.name,
         "policy": str(policy.id),
     }

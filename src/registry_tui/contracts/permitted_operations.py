@@ -65,11 +65,13 @@ _BY_ACTION: Mapping[Action, str] = {
         "list_service_definitions get_service_definition_by_name get_service_definition list_ranger_services "
         "get_ranger_service_by_name get_ranger_service list_policies_of_service get_policy_of_service "
         "list_ranger_policies get_ranger_policy download_policies authorize "
+        "list_ranger_roles list_ranger_role_names list_ranger_roles_of_user get_ranger_role_by_name get_ranger_role "
         "get_idbroker_mappings get_idbroker_mappings_sync_status"
     ),
     Action.POLICIES_CHANGE: (
         "update_policy_of_service create_ranger_policy apply_ranger_policy delete_ranger_policy_by_name "
         "set_ranger_source delete_ranger_source "
+        "create_ranger_role update_ranger_role delete_ranger_role delete_ranger_role_by_name "
         "update_ranger_policy delete_ranger_policy set_idbroker_mappings delete_idbroker_mappings "
         "sync_idbroker_mappings"
     ),

@@ -147,8 +147,8 @@ class PolicyCondition(RangerSchema):
 class PolicyItem(RangerSchema):
     """Who gets which permissions.
 
-    Machine users are in the group `public` alone, and have no role: other groups and roles count where the decision
-    point is asked about somebody who has them.
+    Machine users are in the group `public` alone: other groups count where the decision point is asked about somebody
+    who is in them. Roles are those of `RangerRole`.
     """
 
     accesses: list[PolicyItemAccess] = []
@@ -234,11 +234,20 @@ class RangerRole(RangerSchema):
     """A role; its users, everybody in its groups, and everybody with one of its roles have it."""
 
     id: int | None = None
+    guid: str | None = None
+    is_enabled: bool = True
+    version: int | None = None
     name: str
     description: str | None = None
+    options: dict[str, object] = {}
     users: list[RoleMember] = []
     groups: list[RoleMember] = []
     roles: list[RoleMember] = []
+    created_by_user: str | None = None
+    create_time: int | None = None
+    update_time: int | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
 
 
 class Tag(RangerSchema):

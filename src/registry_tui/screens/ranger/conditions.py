@@ -145,7 +145,7 @@ class ConditionForm(Form["PolicyItem"]):
             id="groups",
             placeholder="machine users are in public only",
         )
-        yield Names("Roles", item.roles if item is not None else (), id="roles", placeholder="machine users have none")
+        yield Names("Roles", item.roles if item is not None else (), id="roles", placeholder="roles of Ranger")
         has = {access.type for access in self._before if access.is_allowed is not False}
         ticks = [
             Tick((access.label or access.name).lower(), access.name in has, id=f"access-{number}")

@@ -166,6 +166,17 @@ class RangerPolicyRow(Base):
     document: Mapped[dict[str, Any]]
 
 
+class RangerRoleRow(Base):
+    """A role of Ranger, which policies name; `document` is a `schemas.ranger.RangerRole` in Ranger's words."""
+
+    __tablename__ = "ranger_roles"
+    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    document: Mapped[dict[str, Any]]
+
+
 class IdBrokerRow(Base):
     """IDBroker's mappings of an environment without RAZ, and how they were synchronized last.
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from registry_tui.schemas.places import Cloud
-from registry_tui.schemas.ranger import RangerPolicy, ServiceDefinition
+from registry_tui.schemas.ranger import RangerPolicy, RangerRole, ServiceDefinition
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow
 from registry_tui.service.ranger.compiling import Compiled, compile_for
 from registry_tui.service.ranger.definitions import SERVICES
-from registry_tui.service.ranger.evaluator import Asker, moment_of
+from registry_tui.service.ranger.evaluator import Asker, moment_of, roles_of
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,21 @@ def definition_of(place: Place) -> ServiceDefinition:
     return SERVICES[place.cloud][1]
 
 
-def enforce(service: Service, place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy]) -> bool:
+def enforce(
+    service: Service,
+    place: Place,
+    definition: ServiceDefinition,
+    policies: Sequence[RangerPolicy],
+    roles: Sequence[RangerRole],
+) -> bool:
     """Sets what the machine users of an environment may, from the next request on.
 
     Returns whether the store enforces exactly the policies; it may deny more where it cannot express them.
     Raises PartUnavailable, InvalidInput when the policies are too large for the store.
     """
-    compiled = [_compiled(place, definition, policies, user) for user in place.users]
+    compiled = [
+        _compiled(place, definition, policies, Asker(user, roles=roles_of(user, (), roles))) for user in place.users
+    ]
     statements = [statement for each in compiled for statement in each.statements]
     service.stores.objects.put_bucket_policy(place.bucket, statements)
     return all(each.exact for each in compiled)
@@ -81,5 +89,5 @@ def next_change(policies: Iterable[RangerPolicy], after: datetime) -> datetime |
     return min(moments, default=None)
 
 
-def _compiled(place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy], user: str) -> Compiled:
-    return compile_for(definition, policies, Asker(user), place.bucket, place.containers, datetime.now(UTC))
+def _compiled(place: Place, definition: ServiceDefinition, policies: Sequence[RangerPolicy], asker: Asker) -> Compiled:
+    return compile_for(definition, policies, asker, place.bucket, place.containers, datetime.now(UTC))

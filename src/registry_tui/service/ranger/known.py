@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, selectinload
 
-from registry_tui.schemas.ranger import RangerPolicy, RangerService, RangerSource, ServiceDefinition
+from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RangerService, RangerSource, ServiceDefinition
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerSourceRow
+from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.ranger.definitions import SERVICES
 from registry_tui.service.ranger.enforcing import Place, place_of
@@ -18,12 +18,16 @@ from registry_tui.service.ranger.enforcing import Place, place_of
 
 @dataclass(frozen=True)
 class Known:
-    """What is kept of one service. With a source, definition and policies are those of an outside Ranger."""
+    """What is kept of one service. With a source, definition and policies are those of an outside Ranger.
+
+    Own roles count in own policies alone: an outside Ranger means its own ones.
+    """
 
     place: Place
     service: RangerService
     definition: ServiceDefinition
     policies: tuple[RangerPolicy, ...]
+    roles: tuple[RangerRole, ...]
 
     @property
     def source(self) -> RangerSource | None:
@@ -83,7 +87,14 @@ def known_in(session: Session, row: EnvironmentRow, *, own: bool = False) -> Kno
         created_by=row.creator,
         source=None if source is None else described_source(source),
     )
-    return Known(place, described, definition, _policies(session, row.id, described.name, source))
+    roles = roles_in(session) if source is None else ()
+    return Known(place, described, definition, _policies(session, row.id, described.name, source), roles)
+
+
+def roles_in(session: Session) -> tuple[RangerRole, ...]:
+    """All roles, by ID."""
+    rows = session.scalars(select(RangerRoleRow).order_by(RangerRoleRow.id))
+    return tuple(RangerRole.model_validate({**each.document, "id": each.id}) for each in rows)
 
 
 def described_source(row: RangerSourceRow) -> RangerSource:

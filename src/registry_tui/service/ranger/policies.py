@@ -56,7 +56,10 @@ def get_service(service: Service, principal: Principal, name: str) -> RangerServ
 def download(service: Service, principal: Principal, name: str) -> ServicePolicies:
     """All policies of a service, as plugins fetch them. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    known = known_service(service, name)
+    return _whole(known_service(service, name))
+
+
+def _whole(known: Known) -> ServicePolicies:
     return ServicePolicies(
         service_id=known.service.id,
         service_name=known.service.name,
@@ -197,7 +200,8 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
 def authorize(service: Service, principal: Principal, request: AuthorizeRequest) -> AuthorizeAnswer:
     """Whether the policies of a service let somebody do something. Raises Missing, InvalidInput, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    return decision_point.authorize(download(service, principal, request.context.service_name), request)
+    known = known_service(service, request.context.service_name)
+    return decision_point.authorize(_whole(known), request, list(known.roles))
 
 
 def edit(service: Service, environment_id: str, actor: str, change: Callable[[Known], list[RangerPolicy]]) -> Known:
@@ -218,12 +222,12 @@ def _change(service: Service, environment_id: str, actor: str, change: Callable[
         after = change(known)
         if after != list(known.policies):
             known.require_own()
-        enforcing.enforce(service, known.place, known.definition, after)
+        enforcing.enforce(service, known.place, known.definition, after, known.roles)
         try:
             if after != list(known.policies):
                 _keep(service, known, after, actor)
         except ServiceError:
-            enforcing.enforce(service, known.place, known.definition, known.policies)
+            enforcing.enforce(service, known.place, known.definition, known.policies, known.roles)
             raise
         note_access(service, environment_id)
         service.kept.of(Timers).set(environment_id, after, lambda: ensure(service, environment_id))

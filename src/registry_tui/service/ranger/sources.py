@@ -86,7 +86,7 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
             raise Missing(f"Environment {place.name} obeys no outside Ranger", action="There is nothing to delete")
         with service.locks.of(enforcing.lock_of(place.environment_id)):
             own = _known(service, place.environment_id, own=True)
-            enforcing.enforce(service, own.place, own.definition, own.policies)
+            enforcing.enforce(service, own.place, own.definition, own.policies, own.roles)
             with service.database.session() as session:
                 row = session.get(RangerSourceRow, place.environment_id)
                 if row is not None:
@@ -171,7 +171,7 @@ def _take(
             if row is None or (_address(row), row.policy_version) != (only_if.address, only_if.known_version):
                 return False
             every = row.every
-        enforcing.enforce(service, before.place, found.definition, found.policies)
+        enforcing.enforce(service, before.place, found.definition, found.policies, ())
         try:
             with service.database.session() as session:
                 kept = session.get(RangerSourceRow, environment_id) or RangerSourceRow(environment_id=environment_id)
@@ -187,7 +187,7 @@ def _take(
                 session.add(kept)
                 session.get_one(EnvironmentRow, environment_id).policy_version += 1
         except Exception:
-            enforcing.enforce(service, before.place, before.definition, before.policies)
+            enforcing.enforce(service, before.place, before.definition, before.policies, before.roles)
             raise
         note_access(service, environment_id)
         service.kept.of(Timers).set(environment_id, found.policies, lambda: ensure(service, environment_id))

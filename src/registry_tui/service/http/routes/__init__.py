@@ -27,7 +27,7 @@ MODULES = (
     "workflows",
 )
 #: Modules whose addresses are those of another program's API; they stand beside ours, not below.
-FOREIGN = ("ranger", "idbroker")
+FOREIGN = ("ranger", "ranger_roles", "idbroker")
 
 
 class Segment(StringConvertor):
