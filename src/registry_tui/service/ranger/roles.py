@@ -16,7 +16,7 @@ from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RoleMember
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
-from registry_tui.service.database.tables import RangerPolicyRow, RangerRoleRow
+from registry_tui.service.database.tables import RangerPolicyRow, RangerRoleRow, UserRow
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.evaluator import roles_of
@@ -41,9 +41,14 @@ def get_role(service: Service, principal: Principal, role: int | str) -> RangerR
 
 
 def roles_of_user(service: Service, principal: Principal, user: str) -> list[str]:
-    """The names of the roles that somebody has by name or by another role, in order. Raises NotPermitted."""
+    """The names of the roles that somebody has by name or by another role, in order. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    return sorted(roles_of(user, (), _kept(service)))
+    found = sorted(roles_of(user, (), _kept(service)))
+    if not found and not any(user in each.place.users for each in all_known(service)):
+        with service.database.reading() as session:
+            if session.get(UserRow, user) is None:
+                raise Missing(f"Nobody is called {user[:100]!r}", action="`registry-tui users list` shows everybody")
+    return found
 
 
 def create_role(service: Service, principal: Principal, role: RangerRole) -> RangerRole:
