@@ -162,6 +162,9 @@ NOT_OURS = frozenset(
         *("health", "read_metrics", "download_policies", "get_ranger_policy", "get_ranger_service_by_name"),
         *("get_service_definition", "get_service_definition_by_name", "apply_ranger_policy"),
         *("delete_ranger_policy_by_name", "update_policy_of_service"),
+        *("list_ranger_roles", "list_ranger_role_names", "list_ranger_roles_of_user", "get_ranger_role"),
+        *("get_ranger_role_by_name", "create_ranger_role", "update_ranger_role", "delete_ranger_role"),
+        "delete_ranger_role_by_name",
     }
 )
 #: Values of parameters that are no names of the stage.
