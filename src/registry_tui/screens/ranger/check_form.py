@@ -14,7 +14,8 @@ from registry_tui.screens.base.form import Form, Tick, row
 from registry_tui.screens.base.name_field import NameField, named_row
 from registry_tui.screens.ranger.people import MachineUsers, people_of
 from registry_tui.widgets.facts import beside
-from registry_tui.wording.command_lines import as_typed, line
+from registry_tui.wording.command_lines import as_typed
+from registry_tui.wording.command_parts import line
 from registry_tui.wording.policies import asked_resource, verdicts
 from registry_tui.wording.text import safe
 
