@@ -47,8 +47,8 @@ class Operations(Transport):
         return await self._ask(Page[LogLine], "GET", f"/events/{segment(event)}/logs", params=page)
 
     async def rotate_secrets(self, request: SecretsRotate) -> SecretsRotated:
-        """Replaces the platform's own secrets; takes some seconds."""
-        return await self._ask(SecretsRotated, "POST", "/secrets/rotate", body=request)
+        """Replaces the platform's own secrets; takes some seconds, on a busy machine more than others may."""
+        return await self._ask(SecretsRotated, "POST", "/secrets/rotate", body=request, timeout=None)
 
     async def workflows(self, *, kind: str | None = None, status: str | None = None, **page: Any) -> Page[Workflow]:
         """Newest first. `status` may be "active"."""
