@@ -330,4 +330,11 @@ async def test_who_is_no_administrator_sees_why_there_are_no_policies(
         see = Driver(app, pilot)
         see.app.jump(Place("policies", {"environment": raz.registry.environment_name}))
         await see.shows(f"{guest} may not see the policies of Ranger", "Ask the administrator")
-        assert f"{guest} may not see" in str(see.screen.reason("create"))
+        assert f"{guest} may not see" in str(see.screen.reason("open"))
+        for action, words in (("create", "change"), ("source", "change"), ("check", "see")):
+            await see.until(partial(_refused, see, action, f"only the administrator may {words} the policies"), action)
+
+
+def _refused(see: Driver, action: str, words: str) -> bool:
+    """Whether the page gives that as the reason against an action."""
+    return words in str(see.screen.reason(action))

@@ -47,7 +47,10 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
         **_needs(_P.ROLES_GRANT, "roles"),
     },
-    "policies": _needs(_P.POLICIES_CHANGE, "create edit enable delete"),
+    "policies": {
+        **_needs(_P.POLICIES_CHANGE, "create edit enable delete source"),
+        **_needs(_P.POLICIES_SEE, "check"),
+    },
     "people": {
         **_needs(_P.USERS_CHANGE, "create edit lock delete"),
         **_needs(_P.GROUPS_CHANGE, "groups"),
