@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ async def test_what_was_not_changed_stays_marked_and_says_why(
         await listed(driver, "run 0")
 
 
-async def test_who_may_only_look_is_refused_with_the_reason(
+async def test_who_may_only_look_reads_the_reason_beforehand(
     platform: Platform, open_program: Open, runs: tuple[Project, str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, experiment, _ = runs
@@ -135,16 +136,50 @@ async def test_who_may_only_look_is_refused_with_the_reason(
         driver.go("experiment", project=project.id, experiment=experiment)
         await driver.rows("experiment")
         await listed(driver, "run 2", "run 1", "run 0")
-        await driver.press("ctrl+d")
-        await asked(driver, "Delete 1 run")
-        await driver.press("tab", "enter")
-        await driver.until(lambda: any("this needs contributor" in said for said in notes(driver)), "the reason")
-        await driver.press("e")
-        await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
-        driver.screen.query_one("#name").value = "mine"
-        await driver.press("enter")
-        await driver.shows("is viewer of project", "Ask one of its administrators")
-        assert driver.screen.query_one("#name").value == "mine", "what was typed stays"
+        page = driver.screen
+        for key, action in (("ctrl+d", "delete"), ("e", "edit")):
+            await driver.until(lambda each=action: page.reason(each), "the reason")
+            await driver.press(key)
+            await driver.shows(f"{action}: not now, you are viewer of project")
+            assert driver.screen is page, "no question, and no form"
+
+
+@pytest.mark.parametrize("deleting", [True, False])
+async def test_who_loses_the_role_meanwhile_is_refused_with_the_reason(
+    platform: Platform,
+    open_program: Open,
+    runs: tuple[Project, str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    deleting: bool,
+) -> None:
+    project, experiment, _ = runs
+    member = unique("member")
+
+    def give(role: Role) -> None:
+        change = CollaboratorChange(role=role)
+        platform.ask(lambda client: client.set_collaborator(project.id, member, change), getpass.getuser())
+
+    give(Role.CONTRIBUTOR)
+    monkeypatch.setenv("REGISTRY_TUI_USER", member)
+    async with open_program(size=SIZE) as driver:
+        await driver.until(lambda: driver.app.answering, "the service")
+        driver.go("experiment", project=project.id, experiment=experiment)
+        await driver.rows("experiment")
+        await listed(driver, "run 2", "run 1", "run 0")
+        if deleting:
+            await driver.press("ctrl+d")
+            await asked(driver, "Delete 1 run")
+            give(Role.VIEWER)
+            await driver.press("tab", "enter")
+            await driver.until(lambda: any("this needs contributor" in said for said in notes(driver)), "the reason")
+        else:
+            await driver.press("e")
+            await driver.until(lambda: isinstance(driver.screen, EditRuns), "the form")
+            driver.screen.query_one("#name").value = "mine"
+            give(Role.VIEWER)
+            await driver.press("enter")
+            await driver.shows("is viewer of project", "Ask one of its administrators")
+            assert driver.screen.query_one("#name").value == "mine", "what was typed stays"
     assert names_of(platform, project, experiment) == {"run 0", "run 1", "run 2"}
 
 
