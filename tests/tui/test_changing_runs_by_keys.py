@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ async def test_who_may_only_look_reads_the_reason_beforehand(
         await listed(driver, "run 2", "run 1", "run 0")
         page = driver.screen
         for key, action in (("ctrl+d", "delete"), ("e", "edit")):
-            await driver.until(lambda each=action: page.reason(each), "the reason")
+            await driver.until(partial(page.reason, action), "the reason")
             await driver.press(key)
             await driver.shows(f"{action}: not now, you are viewer of project")
             assert driver.screen is page, "no question, and no form"
