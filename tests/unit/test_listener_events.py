@@ -15,7 +15,14 @@ from aiohttp import web
 from registry_tui.contracts.api_keys import new_key
 from registry_tui.contracts.gateway_routes import Key
 from registry_tui.service.core import events, identity
-from registry_tui.service.database.tables import CollaboratorRow, EnvironmentRow, ProjectRow, WorkspaceRow
+from registry_tui.service.database.tables import (
+    CollaboratorRow,
+    EnvironmentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkflowRow,
+    WorkspaceRow,
+)
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS
 from support.lone_doors import LoneDoor, lone_door, really
 from support.platforms import wait_for
@@ -163,6 +170,34 @@ def project(door: LoneDoor) -> None:
         WorkspaceRow(id="w", name="w", crn="crn:w", environment_id="e", creator="eve"),
         ProjectRow(id="p", name="p", workspace_id="w", mlflow_workspace="w-p", creator="eve", state="ready"),
         CollaboratorRow(project_id="p", user="ada", role="viewer"),
+        RegistryRow(
+            id="r",
+            name="r",
+            crn="crn:r",
+            status="installation:finished",
+            environment_id="e",
+            location="control plane",
+            owner="eve",
+            creator="eve",
+            mlflow_workspace="mr-e",
+            version="1",
+        ),
+        WorkflowRow(
+            id="f",
+            kind="provision",
+            status="running",
+            resource_type="registry",
+            resource_id="r",
+            resource_name="r",
+            actor="eve",
+            actor_crn="crn:eve",
+            actor_administrator=False,
+            request_id="q",
+            arguments={},
+            state={},
+            steps=[],
+            progress={},
+        ),
     )
     for row in rows:
         with door.service.database.session() as session:
@@ -174,6 +209,11 @@ REFUSED = {
     "a user": ("PUT", "/api/v1/users/eve", {}, False),
     "a deployment": ("POST", "/api/v1/deployments", {"name": "d", "project": "p", "model": "m", "version": 1}, True),
     "tokens": ("GET", "/api/v1/users/eve/tokens", None, True),
+    "a registry": ("POST", "/api/v1/registries", {"environment": "e"}, False),
+    "a registry's end": ("POST", "/api/v1/registries/r/delete", {}, False),
+    "a policy": ("DELETE", "/service/public/v2/api/policy/1", None, False),
+    "mappings": ("POST", "/api/v1/environments2/deleteIdBrokerMappings", {"environmentCrn": "crn:e"}, False),
+    "a workflow": ("POST", "/api/v1/workflows/f/cancel", None, False),
 }
 
 

@@ -44,19 +44,20 @@ def sign_in(service: Service, request: IdToken, request_id: str) -> NewUserToken
     Raises Missing, SignInRefused, UserSuspended, IssuerUnavailable.
     """
     nobody = Principal(identity.NOBODY, "", request_id)
-    with events.refusals(service, nobody, _ACTION, Resource("user", "", "")):
+    with events.refusals(service, nobody, _ACTION, Resource("user", "", ""), also_at_the_door=True):
         settings = issuers.settings_of(service)
         if settings is None:
             raise Missing("People sign in here with tokens only: there is no issuer", action="Ask for a token")
         person = _person(settings, claims_of(service, settings, request.id_token))
-    with events.refusals(service, nobody, _ACTION, Resource("user", person.name, person.name)):
+    named = Resource("user", person.name, person.name)
+    with events.refusals(service, nobody, _ACTION, named, also_at_the_door=True):
         user = _user(service, settings, person, request_id)
         made = _token(service, settings, person, request.id_token)
     events.record(
         service,
         user,
         action=_ACTION,
-        resource=Resource("user", person.name, person.name),
+        resource=named,
         outcome=EventOutcome.SUCCEEDED,
         detail=f"at {settings.url}",
     )

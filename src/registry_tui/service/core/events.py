@@ -109,13 +109,19 @@ def recording(service: Service, principal: Principal, action: str, resource: Res
 
 
 @contextmanager
-def refusals(service: Service, principal: Principal, action: str, resource: Resource) -> Iterator[None]:
-    """Records an event when the block is refused; what begins is recorded by the workflow itself."""
+def refusals(
+    service: Service, principal: Principal, action: str, resource: Resource, *, also_at_the_door: bool = False
+) -> Iterator[None]:
+    """Records an event when the block is refused; what begins is recorded by the workflow itself.
+
+    `also_at_the_door`: the listener writes its own event as well, because only it knows the caller's address.
+    """
     try:
         yield
     except ServiceError as error:
         outcome = EventOutcome.DENIED if isinstance(error, NotPermitted) else EventOutcome.FAILED
         record(service, principal, action=action, resource=resource, outcome=outcome, detail=error.detail)
+        error.recorded = not also_at_the_door
         raise
 
 
