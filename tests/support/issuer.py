@@ -69,6 +69,8 @@ class Provider:
     given: list[str] = field(default_factory=list)
     #: How often keys were asked for.
     keys_asked: int = 0
+    #: The status of its answer about its keys.
+    keys_status: int = 200
     #: Answered instead, when it is out of order.
     broken: int = 0
 
@@ -200,7 +202,7 @@ def _application(provider: Provider) -> flask.Flask:
     @app.get("/keys")
     def keys() -> Any:
         provider.keys_asked += 1
-        return {"keys": [each.as_dict(private=False) for each in provider.keys]}
+        return {"keys": [each.as_dict(private=False) for each in provider.keys]}, provider.keys_status
 
     @app.post("/device-authorization")
     def device_authorization() -> Any:

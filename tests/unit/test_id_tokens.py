@@ -450,6 +450,27 @@ def test_an_issuer_is_tried_before_it_is_set(service: Service, provider: Provide
     assert issuers.ways(service).issuer is None
 
 
+def test_an_issuer_that_shows_no_keys_does_not_take_the_place_of_one_that_works(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    owner, wanted = identity.owner_principal(service), change(url=provider.url, client_id=CLIENT, token_hours=1)
+    provider.keys_status = 404
+    try:
+        with pytest.raises(IssuerUnavailable, match="404"):
+            issuers.set_issuer(service, owner, wanted)
+    finally:
+        provider.keys_status = 200
+    keys, provider.keys[:] = provider.keys[:], [OctKey.generate_key(256, {"use": "sig"})]  # type: ignore[list-item]
+    try:
+        with pytest.raises(IssuerUnavailable, match="no key") as caught:
+            issuers.set_issuer(service, owner, wanted)
+    finally:
+        provider.keys[:] = keys
+    assert caught.value.action
+    assert issuers.settings_of(service) == settings
+    assert issuers.set_issuer(service, owner, wanted).token_hours == 1
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://login.example.com", "ftp://x", "https://", "https://a@b", "https://a?b=c", "https://a#b", "https://a:0"],

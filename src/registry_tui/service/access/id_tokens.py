@@ -10,9 +10,8 @@ from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError, InvalidClaimError, InvalidKeyIdError, JoseError, MissingClaimError
-from joserfc.jwk import JWKRegistry, Key, KeySet
+from joserfc.jwk import KeySet
 
-from registry_tui.schemas.base import Schema
 from registry_tui.schemas.sign_in import IssuerSettings
 from registry_tui.service.access import issuers
 from registry_tui.service.access.issuers import IssuerUnavailable
@@ -21,7 +20,6 @@ from registry_tui.service.errors import NotPermitted
 
 #: What an ID token may be signed with: by an issuer's private key only, never with a secret or not at all.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
-_KEY_TYPES = ("RSA", "EC", "OKP")
 #: Seconds by which the clocks of the issuer and of this machine may differ.
 LEEWAY = 60
 #: Seconds after which an ID token is too old for a sign-in.
@@ -37,10 +35,6 @@ class SignInRefused(NotPermitted):
     """Somebody is not let in by what the issuer says of them."""
 
     code, title = "sign-in-refused", "The sign-in was refused"
-
-
-class _Keys(Schema):
-    keys: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -84,20 +78,13 @@ class IssuerKeys:
             raise IssuerUnavailable(error.detail, action=error.action)
         self._fetches.append(now)
         try:
-            self._last = _Fetched((settings.url, settings.authority), _keys_of(settings), now)
+            configuration = issuers.configuration_of(settings.url, settings.authority)
+            keys = issuers.keys_of(configuration, settings.authority)
+            self._last = _Fetched((settings.url, settings.authority), keys, now)
         except IssuerUnavailable as error:
             self._failed = (self.clock(), settings, error)
             raise
         return self._last.keys
-
-
-def _keys_of(settings: IssuerSettings) -> KeySet:
-    configuration = issuers.configuration_of(settings.url, settings.authority)
-    answer = issuers.fetch(configuration.jwks_uri, settings.authority, _Keys)
-    keys = KeySet(_usable(answer.keys))
-    if not keys.keys:
-        raise IssuerUnavailable(f"The issuer {settings.url} has no key that can be used for signatures")
-    return keys
 
 
 def claims_of(service: Service, settings: IssuerSettings, id_token: str) -> Mapping[str, Any]:
@@ -176,19 +163,6 @@ def _wrong(settings: IssuerSettings, claims: Mapping[str, Any]) -> str:
     if settings.client_id not in (audience if isinstance(audience, list) else [audience]):
         return f"is for another audience than {settings.client_id}"
     return "is not valid yet by the clock of the service's machine, or has claims that are not of their kind"
-
-
-def _usable(keys: list[dict[str, Any]]) -> list[Key]:
-    """Public keys for signatures; others (for encryption, secrets, kinds not known here) are left out."""
-    found = []
-    for each in keys:
-        if each.get("kty") not in _KEY_TYPES or each.get("use", "sig") != "sig":
-            continue
-        try:
-            found.append(JWKRegistry.import_key(each))
-        except (JoseError, ValueError, TypeError, KeyError):
-            continue
-    return found
 
 
 def _refused(why: str) -> SignInRefused:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry, Key, KeySet
 from pydantic import BaseModel, ValidationError
 
 from registry_tui.client import tls
 from registry_tui.contracts import issuers
 from registry_tui.contracts.permissions import Action
-from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.base import FieldProblem, Schema
 from registry_tui.schemas.sign_in import Configuration, Issuer, IssuerChange, IssuerSettings, SignInWays
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
@@ -19,9 +21,14 @@ from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
 
 _KEY = "sign_in_issuer"
+_KEY_TYPES = ("RSA", "EC", "OKP")
 _CHECK = "Check its address: `registry-tui oidc show`; then try again in a moment"
 
 Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class _Keys(Schema):
+    keys: list[dict[str, Any]]
 
 
 class IssuerUnavailable(PartUnavailable):
@@ -61,6 +68,7 @@ def set_issuer(service: Service, principal: Principal, change: IssuerChange) -> 
         permissions.require(principal, Action.SIGN_IN_CHANGE)
         _check(change)
         configuration = configuration_of(change.url, change.authority)
+        keys_of(configuration, change.authority)
         settings = IssuerSettings(
             **change.model_dump(exclude={"url", "groups_claim"}),
             url=configuration.issuer,
@@ -105,6 +113,17 @@ def configuration_of(url: str, authority: str) -> Configuration:
     return found
 
 
+def keys_of(configuration: Configuration, authority: str) -> KeySet:
+    """The keys that an issuer signs with. Raises IssuerUnavailable, also for one that shows none."""
+    keys = KeySet(_usable(fetch(configuration.jwks_uri, authority, _Keys).keys))
+    if not keys.keys:
+        raise IssuerUnavailable(
+            f"The issuer {configuration.issuer} has no key that can be used for signatures",
+            action="Have it sign ID tokens with a key of its own, RSA or EC, not with a secret",
+        )
+    return keys
+
+
 def fetch(url: str, authority: str, kind: type[Answer]) -> Answer:
     """A document of an issuer. Raises IssuerUnavailable."""
     try:
@@ -147,6 +166,19 @@ def trusted_by(authority: str) -> ssl.SSLContext:
 
 
 # -- underneath -------------------------------------------------------------------------------------------
+
+
+def _usable(keys: list[dict[str, Any]]) -> list[Key]:
+    """Public keys for signatures; others (for encryption, secrets, kinds not known here) are left out."""
+    found = []
+    for each in keys:
+        if each.get("kty") not in _KEY_TYPES or each.get("use", "sig") != "sig":
+            continue
+        try:
+            found.append(JWKRegistry.import_key(each))
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+    return found
 
 
 def _check(change: IssuerChange) -> None:
