@@ -164,6 +164,12 @@ def test_the_object_store_obeys_a_role_at_the_next_request(raz: Raz) -> None:
     assert raz.can_put() and raz.allowed(raz.machine_user) and raz.access() is StorageAccess.GRANTED
     assert raz.ask("GET", f"{API}/user/{raz.machine_user}") == [role["name"]]
 
+    raz.ask("PUT", f"{API}/{role['id']}", json=given | {"isEnabled": False})
+    assert raz.ask("GET", f"{API}/user/{raz.machine_user}") == []
+    assert not raz.can_put() and not raz.allowed(raz.machine_user)
+    raz.ask("PUT", f"{API}/{role['id']}", json=given | {"isEnabled": True})
+    assert raz.can_put() and raz.allowed(raz.machine_user)
+
     raz.ask("PUT", f"{API}/{role['id']}", json=given | {"users": []})
     assert raz.ask("GET", f"{API}/user/{raz.machine_user}") == []
     assert not raz.can_put() and not raz.allowed(raz.machine_user) and raz.access() is StorageAccess.NOT_GRANTED

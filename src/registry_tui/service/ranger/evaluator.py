@@ -97,13 +97,14 @@ def resources_of(policy: RangerPolicy) -> Iterator[Mapping[str, PolicyResource]]
 
 
 def roles_of(user: str, groups: Iterable[str], roles: Sequence[RangerRole]) -> frozenset[str]:
-    """The roles that somebody has: by name, by a group, or by another role."""
+    """The roles that somebody has: by name, by a group, or by another role. A disabled role gives nothing."""
     mine, found = frozenset(groups) | {EVERYBODY}, set[str]()
     while True:
         more = {
             role.name
             for role in roles
-            if role.name not in found
+            if role.is_enabled
+            and role.name not in found
             and (
                 any(member.name == user for member in role.users)
                 or any(member.name in mine for member in role.groups)
