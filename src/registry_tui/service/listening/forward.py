@@ -70,27 +70,34 @@ class Upstreams:
 
 
 async def forward(
-    request: web.Request, upstream: Upstream, headers: Mapping[str, str], heard: Heard, largest: int | None = None
+    request: web.Request,
+    upstream: Upstream,
+    headers: Mapping[str, str],
+    heard: Heard,
+    largest: int | None = None,
+    whole: bytes | None = None,
 ) -> web.StreamResponse:
     """Sends a request on with `headers` of our own, and the answer, of which `heard` learns, back. Raises Refusal.
 
-    `largest`: bytes of a body; a larger one is refused.
+    `largest`: bytes of a body; a larger one is refused. `whole`: the body, where it was read before.
     """
     target = request.raw_path.removeprefix(upstream.prefix) or "/"
     length = request.content_length
-    if largest is not None and length is not None and length > largest:
-        raise _too_large(largest)
+    if largest is not None:
+        _require_length(request, largest)
     sent = _passed(request.headers, _OWN, _OWN_PREFIXES)
     sent.update(headers)
     body = _Body(request, largest)
-    if length is not None:
+    if whole is not None:
+        sent["Content-Length"] = str(len(whole))
+    elif length is not None:
         sent["Content-Length"] = str(length)
     try:
         answer = await upstream.session.request(
             request.method,
             URL(f"{upstream.base}{target}", encoded=True),
             headers=sent,
-            data=body.chunks() if request.body_exists else None,
+            data=whole if whole is not None else body.chunks() if request.body_exists else None,
             allow_redirects=False,
         )
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -105,6 +112,19 @@ async def forward(
     async with answer:
         await heard(answer.status, events.RECORDED in answer.headers)
         return await _answer(request, upstream, answer)
+
+
+async def whole_body(request: web.Request, largest: int, seconds: float) -> bytes:
+    """A body of at most `largest` bytes, once all of it came within that time. Raises Refusal."""
+    _require_length(request, largest)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in _Body(request, largest).chunks():
+                body += chunk
+    except TimeoutError as error:
+        raise _too_slow(f"The body did not come within {seconds:g} seconds") from error
+    return bytes(body)
 
 
 async def _answer(request: web.Request, upstream: Upstream, answer: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -149,12 +169,7 @@ class _Body:
             try:
                 chunk = await asyncio.wait_for(content.readany(), BODY_SECONDS)
             except TimeoutError as error:
-                self.refusal = Refusal(
-                    408,
-                    "body-timeout",
-                    f"No more of the body came for {BODY_SECONDS:g} seconds",
-                    "Send it again over a better connection",
-                )
+                self.refusal = _too_slow(f"No more of the body came for {BODY_SECONDS:g} seconds")
                 raise self.refusal from error
             if not chunk:
                 return
@@ -163,6 +178,15 @@ class _Body:
                 self.refusal = _too_large(self._largest)
                 raise self.refusal
             yield chunk
+
+
+def _require_length(request: web.Request, largest: int) -> None:
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+
+
+def _too_slow(detail: str) -> Refusal:
+    return Refusal(408, "body-timeout", detail, "Send it again over a better connection")
 
 
 def _too_large(largest: int) -> Refusal:

@@ -23,7 +23,7 @@ from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import identity, reached
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import NotPermitted, ServiceError
-from registry_tui.service.listening.forward import Upstream, Upstreams, forward
+from registry_tui.service.listening.forward import Upstream, Upstreams, forward, whole_body
 from registry_tui.service.listening.sign_in import NOBODY, Refused, SignIn
 
 logger = logging.getLogger("registry_tui.access")
@@ -52,6 +52,9 @@ _MISTAKE = Refusal(
     "The listener made a mistake with this request",
     "See `registry-tui logs service` for this request's ID",
 )
+
+#: Bytes of a sign-in with an ID token, and seconds in which all of them have to come.
+MOST_SIGN_IN_BYTES, SIGN_IN_SECONDS = 32 << 10, 10.0
 
 #: Accounts at MLflow's server that are made at the same time.
 ACCOUNT_THREADS = 8
@@ -178,8 +181,10 @@ class Front:
         largest = self._service.settings.max_request_bytes
         if request.method == "GET":
             return await self._answered(request, self._upstreams.service, headers, largest)
+        # Before it counts as one of the attempts: a slow sender must not take the place of others.
+        body = await whole_body(request, min(largest, MOST_SIGN_IN_BYTES), SIGN_IN_SECONDS)
         with self.sign_in.attempt(request.remote or "") as ended:
-            return await self._answered(request, self._upstreams.service, headers, largest, ended)
+            return await self._answered(request, self._upstreams.service, headers, ended=ended, whole=body)
 
     async def _answered(
         self,
@@ -188,10 +193,11 @@ class Front:
         headers: dict[str, str],
         largest: int | None = None,
         ended: Callable[[bool], None] | None = None,
+        whole: bytes | None = None,
     ) -> web.StreamResponse:
         """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked.
 
-        `ended` is given whether it was no error, before the answer is passed on.
+        `ended` is given whether it was no error, before the answer is passed on. `whole`: the body, if it was read.
         """
 
         async def heard(status: int, recorded: bool) -> None:
@@ -202,7 +208,7 @@ class Front:
                 refusal = Refusal(status, "refused", f"The part {upstream.name} refused it", "")
                 await self._audit(request, Refused(refusal))
 
-        return await forward(request, upstream, headers, heard, largest)
+        return await forward(request, upstream, headers, heard, largest, whole)
 
     async def _audit(self, request: web.Request, refused: Refused) -> None:
         what = f"{request.method} {_address(request)}"

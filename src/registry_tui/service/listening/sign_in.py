@@ -6,14 +6,17 @@ import asyncio
 import base64
 import binascii
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from registry_tui.contracts.api_keys import PREFIX, TOKEN_PREFIX
+from registry_tui.contracts.callers import source_of
 from registry_tui.contracts.gateway_routes import RoutesFile
 from registry_tui.gateway import access as api_keys
 from registry_tui.gateway.access import Refusal
+from registry_tui.gateway.problems import RETRY_AFTER
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.service.access import tokens
 from registry_tui.service.core import events, identity
@@ -28,8 +31,8 @@ NOBODY = Principal(identity.NOBODY, "", "")
 LOGIN = "Sign in with `registry-tui login URL`, or send `Authorization: Bearer TOKEN`"
 
 
-#: Sign-ins with proof from elsewhere at the same time: each may have to wait for the issuer.
-MOST_ATTEMPTS = 8
+#: Sign-ins with proof from elsewhere at the same time, in all and of one caller: each may have to wait for the issuer.
+MOST_ATTEMPTS, MOST_ATTEMPTS_EACH = 8, 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +90,7 @@ class SignIn:
         self._service = service
         self._routes = RoutesFile(service.home.gateway_routes_file)
         self.failures = Failures()
-        self._attempts = 0
+        self._attempts = Counter[str]()
 
     async def person(self, authorization: str | None, address: str, request_id: str) -> tuple[Principal, Credential]:
         """The person whose token it is. Raises Refused."""
@@ -152,24 +155,30 @@ class SignIn:
     def attempt(self, address: str) -> Iterator[Callable[[bool], None]]:
         """A sign-in with proof from elsewhere, which ends good or not; one that is not counts as a refused token.
 
-        Raises Refused.
+        Raises Refused; Refusal while there are too many of them.
         """
-        wait = self.failures.wait(address, "", "")
-        if wait or self._attempts >= MOST_ATTEMPTS:
+        if wait := self.failures.wait(address, "", ""):
             raise self._slowed(wait)
+        source = source_of(address)
+        if self._attempts.total() >= MOST_ATTEMPTS or self._attempts[source] >= MOST_ATTEMPTS_EACH:
+            raise Refusal(503, "busy", "Others are signing in just now", f"Try again in {RETRY_AFTER} seconds")
         open_ = True
 
         def ended(good: bool) -> None:
             nonlocal open_
-            if open_ and not good:
-                self.failures.failed(address, "", "")
+            if not open_:
+                return
             open_ = False
+            self._attempts[source] -= 1
+            if not self._attempts[source]:
+                del self._attempts[source]
+            if not good:
+                self.failures.failed(address, "", "")
 
-        self._attempts += 1
+        self._attempts[source] += 1
         try:
             yield ended
         finally:
-            self._attempts -= 1
             ended(False)
 
     async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
