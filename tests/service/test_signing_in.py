@@ -336,3 +336,20 @@ def test_a_sign_in_that_is_sent_again_with_its_key_gets_the_same_token(
         first, second = (nobody.post(BY_ID_TOKEN, json=body, headers=key) for _ in range(2))
     assert first.status_code == 201 and second.content == first.content
     assert second.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_name_that_somebody_else_got_at_the_provider_waits_for_the_administrator(
+    door: LoneDoor, provider: Provider, person: str
+) -> None:
+    with client(door, "127.0.6.6") as nobody:
+
+        def posted(**claims: str) -> httpx.Response:
+            return nobody.post(BY_ID_TOKEN, json={"id_token": provider.id_token(person, nonce=unique("n"), **claims)})
+
+        assert posted().status_code == 201
+        refused = posted(sub="another")
+        assert refused.status_code == 403 and "somebody else" in refused.json()["detail"]
+        root = door.service.home.root
+        Machine(root).command("--data-dir", str(root), "users", "forget-sign-in", person, "--yes")
+        assert posted(sub="another").status_code == 201
+        assert posted().status_code == 403

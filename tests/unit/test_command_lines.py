@@ -149,6 +149,7 @@ SAME: dict[str, Ask] = {
     "all secrets": lambda c: c.rotate_secrets(SecretsRotate()),
     "a user": lambda c: c.put_user("ada", UserChange(full_name=NASTY, email="a@b.c")),
     "a suspended user": lambda c: c.change_user("ada", UserChange(state=UserState.SUSPENDED)),
+    "a sign-in that is forgotten": lambda c: c.change_user("ada", UserChange(forget_sign_in=True)),
     "a user let in": lambda c: c.change_user("ada", UserChange(state=UserState.ACTIVE)),
     "a user away": lambda c: c.delete_user("-ada", NASTY),
     "a token": lambda c: c.create_token("ada", UserTokenCreate(name=NASTY, days=30)),

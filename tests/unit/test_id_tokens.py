@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from pydantic import ValidationError
 from sqlalchemy import delete
 
-from registry_tui.schemas.people import GroupChange, UserState
+from registry_tui.schemas.people import GroupChange, UserChange, UserState
 from registry_tui.schemas.sign_in import IdToken, IssuerSettings
 from registry_tui.service.access import groups, id_tokens, issuers, people, signing_in, tokens
 from registry_tui.service.access.id_tokens import LEEWAY, MOST_FETCHES, YOUNG, IssuerKeys, claims_of
@@ -25,7 +25,14 @@ from registry_tui.service.access.issuers import IssuerUnavailable
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.kept import Kept, Locks
-from registry_tui.service.database.tables import EventRow, GroupRow, InstallationRow, UserRow, UserTokenRow
+from registry_tui.service.database.tables import (
+    EventRow,
+    GroupRow,
+    InstallationRow,
+    UserRow,
+    UserSubjectRow,
+    UserTokenRow,
+)
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, ServiceError, UserSuspended
 from support.bare import bare_service
 from support.issuer import CLIENT, Provider, Serving, serving
@@ -304,6 +311,50 @@ def test_nobody_becomes_the_administrator_by_a_name_at_the_issuer(
     put(service, settings.model_copy(update={"create_users": True}))
     owner = identity.owner_name(service)
     assert "administrator" in refusal(service, provider.id_token("ada", preferred_username=owner))
+
+
+def test_a_name_that_somebody_else_got_at_the_issuer_is_refused_until_an_administrator_lets_go(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    put(service, settings.model_copy(update={"create_users": True}))
+    owner = identity.owner_principal(service)
+    sign_in(service, provider.id_token("ada"))
+    sign_in(service, provider.id_token("ada", nonce="2"))
+    assert "somebody else" in refusal(service, provider.id_token("ada", sub="another"))
+    people.change_user(service, owner, "ada", UserChange(forget_sign_in=True))
+    assert "signs in next" in events(service)[-1].detail
+    sign_in(service, provider.id_token("ada", sub="another", nonce="2"))
+    assert "somebody else" in refusal(service, provider.id_token("ada", nonce="3"))
+    # A user who was deleted and made anew is nobody's.
+    with service.database.session() as session:
+        identity.forget_user(session, "ada")
+    sign_in(service, provider.id_token("ada", nonce="4"))
+
+
+def test_a_person_whom_the_issuer_calls_otherwise_does_not_become_another_user(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    put(service, settings.model_copy(update={"create_users": True}))
+    sign_in(service, provider.id_token("ada"))
+    renamed = {"preferred_username": "countess"}
+    assert "signed in here as ada" in refusal(service, provider.id_token("ada", **renamed))
+    people.change_user(service, identity.owner_principal(service), "ada", UserChange(forget_sign_in=True))
+    sign_in(service, provider.id_token("ada", **renamed, nonce="2"))
+
+
+def test_another_issuer_binds_the_people_anew(service: Service, settings: IssuerSettings, provider: Provider) -> None:
+    sign_in(service, provider.id_token("ada"))
+    with service.database.session() as session:
+        session.get_one(UserSubjectRow, "ada").issuer = "https://before.example"
+    sign_in(service, provider.id_token("ada", sub="another"))
+    assert "somebody else" in refusal(service, provider.id_token("ada", nonce="2"))
+
+
+@pytest.mark.parametrize("subject", ["", 7, ["id-of-ada"]])
+def test_a_subject_that_names_nobody_is_refused(
+    service: Service, settings: IssuerSettings, provider: Provider, subject: Any
+) -> None:
+    assert refusal(service, provider.id_token("ada", sub=subject))
 
 
 def test_a_suspended_person_is_refused(service: Service, settings: IssuerSettings, provider: Provider) -> None:

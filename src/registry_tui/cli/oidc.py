@@ -45,8 +45,9 @@ def set_issuer(
     """Let people sign in at an OpenID provider with `registry-tui login URL --oidc`, from now on.
 
     The provider is tried first: it has to describe itself, show its keys, and give a device code (RFC 8628) to the
-    client. Choose a claim that people cannot change by themselves. The administrator of the installation signs in
-    with a token only.
+    client. Choose a claim that people cannot change by themselves: whoever signs in first with a user's name is that
+    user from then on. Who gets the name at the provider later is refused (`users forget-sign-in` lets them in). The
+    administrator of the installation signs in with a token only.
 
     Example: registry-tui oidc set --issuer https://login.example.com/realms/team --client-id registry-tui
     """

@@ -103,3 +103,14 @@ def resume(user: UserArgument) -> None:
     """Let a suspended user in again."""
     session.ask(lambda client: client.change_user(user, UserChange(state=UserState.ACTIVE)))
     output.note(f"{user} is active")
+
+
+@app.command("forget-sign-in")
+def forget_sign_in(user: UserArgument, yes: session.YesOption = False) -> None:
+    """Let another person at the OpenID provider sign in as a user, after an account was made anew there.
+
+    Whoever signs in next with the user's name is the user from then on, with all that is theirs.
+    """
+    session.confirm(f"Let whoever signs in next as {user} be that user, with all that is theirs?", yes=yes)
+    session.ask(lambda client: client.change_user(user, UserChange(forget_sign_in=True)))
+    output.note(f"The next person who signs in as {user} is that user")

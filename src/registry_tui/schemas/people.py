@@ -75,6 +75,8 @@ class UserChange(RequestSchema):
     full_name: FullName | None = None
     email: Email | None = None
     state: UserState | None = None
+    #: True: the next person whom the issuer calls by the user's name may sign in, whoever signed in before.
+    forget_sign_in: bool | None = None
 
 
 class UserToken(Schema):

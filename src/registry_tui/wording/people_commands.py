@@ -12,6 +12,10 @@ def _put_user(names: Names, query: Body, body: Body) -> list[Line]:
 
 
 def _change_user(names: Names, query: Body, body: Body) -> list[Line]:
+    if body.get("forget_sign_in"):
+        if any(body[other] is not None for other in ("state", "full_name", "email")):
+            raise NoCommand("no command forgets a user's sign-in and changes more at once")
+        return [line("users forget-sign-in", names, [YES])]
     if body["state"] is None:
         return _put_user(names, query, body)
     if body["full_name"] is not None or body["email"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
@@ -21,6 +21,7 @@ from registry_tui.service.database.tables import (
     GroupMemberRow,
     ProjectRow,
     UserRow,
+    UserSubjectRow,
     UserTokenRow,
     WorkspaceRow,
 )
@@ -42,14 +43,16 @@ def put_user(service: Service, principal: Principal, name: str, change: UserChan
 
 
 def change_user(service: Service, principal: Principal, name: str, change: UserChange) -> User:
-    """Changes a user's name, e-mail or state: from the next request on, every door refuses who is suspended.
+    """Changes a user's name, e-mail, state or sign-in: from the next request on, every door refuses who is suspended.
 
     When MLflow does not answer, a suspension counts at the other doors already, and whoever is to be let in stays
     suspended: PartUnavailable, try again. Raises Missing, NotPermitted, InUse.
     """
     action = "user.change" if change.state is None else _ACTIONS[change.state]
-    with events.recording(service, principal, action, Resource("user", name, name)):
+    with events.recording(service, principal, action, Resource("user", name, name)) as event:
         permissions.require(principal, Action.USERS_CHANGE)
+        if change.forget_sign_in:
+            event.detail = "whoever signs in next with the name at the issuer is the user"
         if change.state is UserState.SUSPENDED and name == identity.owner_name(service):
             raise InUse(
                 f"{name} is the administrator of this installation and cannot be suspended",
@@ -127,6 +130,8 @@ def _write(service: Service, name: str, change: UserChange) -> str:
             row.email = change.email
         if change.state is not None:
             row.state = change.state.value
+        if change.forget_sign_in:
+            session.execute(delete(UserSubjectRow).where(UserSubjectRow.user == name))
     return before
 
 

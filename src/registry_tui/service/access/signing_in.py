@@ -21,7 +21,14 @@ from registry_tui.service.access import issuers, tokens
 from registry_tui.service.access.id_tokens import SignInRefused, claims_of
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.tables import GroupMemberRow, GroupRow, UserRow, UserTokenRow, now
+from registry_tui.service.database.tables import (
+    GroupMemberRow,
+    GroupRow,
+    UserRow,
+    UserSubjectRow,
+    UserTokenRow,
+    now,
+)
 from registry_tui.service.errors import InvalidInput, Missing
 
 _ACTION = "user.sign-in"
@@ -32,6 +39,8 @@ class _Person:
     """Somebody as the issuer knows them."""
 
     name: str
+    #: What the issuer gives to nobody else, now or later; a name it may.
+    subject: str
     full_name: str
     email: str
     #: None where the issuer does not decide about groups.
@@ -72,13 +81,16 @@ def _person(settings: IssuerSettings, claims: Mapping[str, Any]) -> _Person:
             f"The ID token has no claim {settings.user_claim!r} that names a user",
             action="An administrator names another claim, or asks for more scopes: `registry-tui oidc set`",
         )
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not subject:
+        raise SignInRefused("The ID token has no claim 'sub' that names a person at the issuer")
     if settings.user_claim == "email" and claims.get("email_verified") is not True:
         raise SignInRefused(
             f"The issuer has not checked that {name[:100]!r} is this person's e-mail",
             action="Confirm the e-mail at the issuer, then sign in again",
         )
     texts = {each: value if isinstance(value := claims.get(each), str) else "" for each in ("name", "email")}
-    return _Person(name, texts["name"], texts["email"], _groups(settings, claims))
+    return _Person(name, subject, texts["name"], texts["email"], _groups(settings, claims))
 
 
 def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[str] | None:
@@ -111,20 +123,54 @@ def _user(service: Service, settings: IssuerSettings, person: _Person, request_i
     with service.database.reading() as session:
         row = session.get(UserRow, person.name)
     if row is None:
-        if not settings.create_users:
-            raise SignInRefused(
-                f"There is no user {person.name[:100]!r} in this installation",
-                action=f"An administrator adds users: `registry-tui users create {person.name[:100]}`",
-            )
-        try:
-            row = identity.ensure_user(service, person.name)
-        except InvalidInput as error:
-            raise SignInRefused(
-                f"{person.name[:100]!r} cannot be a user's name here",
-                action="An administrator names another claim: `registry-tui oidc set --user-claim`",
-            ) from error
+        _require_new(service, settings, person)
+    with service.database.reading() as session:
+        _require_same_person(session, settings, person)
+    if row is None:
+        row = identity.ensure_user(service, person.name)
         _describe(service, person)
     return identity.principal_of_row(service, row, request_id)
+
+
+def _require_new(service: Service, settings: IssuerSettings, person: _Person) -> None:
+    """Raises SignInRefused where the person may not, or cannot, become a user."""
+    if not settings.create_users:
+        raise SignInRefused(
+            f"There is no user {person.name[:100]!r} in this installation",
+            action=f"An administrator adds users: `registry-tui users create {person.name[:100]}`",
+        )
+    try:
+        identity.check_user_name(service, person.name)
+    except InvalidInput as error:
+        raise SignInRefused(
+            f"{person.name[:100]!r} cannot be a user's name here",
+            action="An administrator names another claim: `registry-tui oidc set --user-claim`",
+        ) from error
+
+
+def _require_same_person(session: Session, settings: IssuerSettings, person: _Person) -> None:
+    """Raises SignInRefused where somebody else signed in with the name, or this person with another one.
+
+    An issuer may give a name again (OpenID Connect Core, 5.7). Another issuer, which an administrator set, begins anew.
+    """
+    known = session.get(UserSubjectRow, person.name)
+    if known is not None and known.issuer == settings.url and known.subject != person.subject:
+        raise SignInRefused(
+            f"At the issuer, {person.name} is now somebody else than the person who signed in here with that name",
+            action="An administrator deletes the user, or lets the new person be the user: "
+            f"`registry-tui users forget-sign-in {person.name}`",
+        )
+    query = select(UserSubjectRow).where(
+        UserSubjectRow.issuer == settings.url,
+        UserSubjectRow.subject == person.subject,
+        UserSubjectRow.user != person.name,
+    )
+    other = session.scalars(query).first()
+    if other is not None:
+        raise SignInRefused(
+            f"The person whom the issuer now calls {person.name[:100]!r} signed in here as {other.user}",
+            action=f"An administrator deletes that user, or runs `registry-tui users forget-sign-in {other.user}`",
+        )
 
 
 def _describe(service: Service, person: _Person) -> None:
@@ -163,6 +209,8 @@ def _token(service: Service, settings: IssuerSettings, person: _Person, id_token
         user = session.get(UserRow, person.name)
         if user is None or user.state == UserState.SUSPENDED.value:
             raise SignInRefused(f"The user {person.name} was suspended or deleted in this moment")
+        _require_same_person(session, settings, person)
+        session.merge(UserSubjectRow(user=person.name, issuer=settings.url, subject=person.subject))
         if person.groups is not None:
             _set_groups(session, person.name, person.groups)
         session.add(row)

@@ -93,6 +93,17 @@ class UserTokenRow(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class UserSubjectRow(Base):
+    """The person at the issuer who signed in as a user: names are given again there, a subject is not."""
+
+    __tablename__ = "user_subjects"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), primary_key=True)
+    issuer: Mapped[str]
+    subject: Mapped[str]
+
+
 class GroupRow(Base):
     __tablename__ = "groups"
 
