@@ -69,6 +69,8 @@ class Provider:
     given: list[str] = field(default_factory=list)
     #: How often keys were asked for.
     keys_asked: int = 0
+    #: What it says of itself otherwise.
+    described: dict[str, Any] = field(default_factory=dict)
     #: The status of its answer about its keys.
     keys_status: int = 200
     #: Answered instead, when it is out of order.
@@ -197,6 +199,7 @@ def _application(provider: Provider) -> flask.Flask:
             "id_token_signing_alg_values_supported": ["RS256"],
             "response_types_supported": ["none"],
             "subject_types_supported": ["public"],
+            **provider.described,
         }
 
     @app.get("/keys")

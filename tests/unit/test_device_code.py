@@ -39,6 +39,7 @@ class Played:
             "token_endpoint": f"{URL}/token",
             "device_authorization_endpoint": f"{URL}/code",
         }
+        self.url = URL
         self.now = 1000.0
         #: The seconds at which it was asked for the token, from the beginning.
         self.asked: list[float] = []
@@ -63,7 +64,12 @@ class Played:
     def sign_in(self) -> str:
         async def run() -> str:
             transport = httpx.MockTransport(self.answer)
-            made = DeviceSignIn(ISSUER, sleep=self.sleep, clock=lambda: self.now, transport=transport)
+            made = DeviceSignIn(
+                ISSUER.model_copy(update={"url": self.url}),
+                sleep=self.sleep,
+                clock=lambda: self.now,
+                transport=transport,
+            )
             async with made as device:
                 return await device.id_token(await device.begin(), self.notes.append)
 
@@ -143,6 +149,8 @@ def test_every_end_without_a_token_says_why_and_what_to_do(answer: httpx.Respons
         ("device_authorization_endpoint", None),
         ("device_authorization_endpoint", "http://login.example.com/code"),
         ("token_endpoint", "http://login.example.com/token"),
+        ("token_endpoint", "https://login.example.com/token"),
+        ("device_authorization_endpoint", "https://login.example.com/code"),
         ("token_endpoint", "file:///etc/passwd"),
     ],
 )
@@ -150,6 +158,22 @@ def test_an_issuer_that_names_unsafe_addresses_is_asked_for_nothing(field: str, 
     issuer = Played(GOOD)
     issuer.configuration[field] = value
     with pytest.raises(SignInFailed):
+        issuer.sign_in()
+    assert not issuer.forms
+
+
+@pytest.mark.parametrize("field", ["token_endpoint", "device_authorization_endpoint"])
+def test_an_issuer_with_tls_names_no_address_without(field: str) -> None:
+    issuer = Played(GOOD)
+    issuer.configuration = {
+        name: value.replace("http://127.0.0.1:9", "https://login.example.com")
+        for name, value in issuer.configuration.items()
+    }
+    issuer.url = "https://login.example.com"
+    assert issuer.sign_in() == "a.b.c"
+    issuer.forms.clear()
+    issuer.configuration[field] = f"{URL}/x"
+    with pytest.raises(SignInFailed, match="must begin with https://"):
         issuer.sign_in()
     assert not issuer.forms
 

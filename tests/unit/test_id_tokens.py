@@ -522,6 +522,20 @@ def test_an_issuer_that_shows_no_keys_does_not_take_the_place_of_one_that_works(
     assert issuers.set_issuer(service, owner, wanted).token_hours == 1
 
 
+@pytest.mark.parametrize("field", ["jwks_uri", "token_endpoint", "device_authorization_endpoint"])
+def test_an_issuer_on_this_machine_names_no_address_that_would_be_checked_otherwise(
+    service: Service, provider: Provider, field: str
+) -> None:
+    provider.described[field] = "https://login.example.com/x"
+    try:
+        with pytest.raises(IssuerUnavailable, match="must begin with http://") as caught:
+            wanted = change(url=provider.url, client_id=CLIENT)
+            issuers.set_issuer(service, identity.owner_principal(service), wanted)
+    finally:
+        provider.described.clear()
+    assert caught.value.action
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://login.example.com", "ftp://x", "https://", "https://a@b", "https://a?b=c", "https://a#b", "https://a:0"],

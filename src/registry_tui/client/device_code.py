@@ -64,12 +64,12 @@ class DeviceSignIn:
         if (found := issuers.problem(issuer.url)) is not None:
             raise SignInFailed(f"The service names an issuer whose address {found}: {issuer.url[:200]!r}")
         self._issuer, self._sleep, self._clock = issuer, sleep, clock
-        secure = issuer.url.startswith("https:")
         self._http = httpx.AsyncClient(
             timeout=issuers.PATIENCE,
             transport=transport,
-            trust_env=secure,
-            verify=_trusted_by(issuer.authority) if secure else False,
+            # Without TLS it is on this machine: no proxy may answer in its place.
+            trust_env=issuer.url.startswith("https:"),
+            verify=_trusted_by(issuer.authority),
             headers={"Accept": "application/json"},
         )
         self._token_endpoint = ""
@@ -89,9 +89,9 @@ class DeviceSignIn:
                 action="Sign in with a token; tell the administrator of the service",
             )
         for each in (found.token_endpoint, found.device_authorization_endpoint):
-            if issuers.problem(each.partition("?")[0]) is not None:
+            if (wrong := issuers.endpoint_problem(each, self._issuer.url)) is not None:
                 raise SignInFailed(
-                    f"The issuer {self._issuer.url} names an address that cannot be used: {each[:200]!r}"
+                    f"The issuer {self._issuer.url} names an address that cannot be used, {each[:200]!r}: it {wrong}"
                 )
         self._token_endpoint = found.token_endpoint
         form = {"client_id": self._issuer.client_id, "scope": self._issuer.scopes}

@@ -32,6 +32,18 @@ def problem(url: str) -> str | None:
     return None
 
 
+def endpoint_problem(url: str, issuer: str) -> str | None:
+    """What is wrong with an address that an issuer names; None for nothing. With TLS or without, as the issuer's own.
+
+    Otherwise somebody on the way could answer in the place of an issuer on this machine.
+    """
+    if (found := problem(url.partition("?")[0])) is not None:
+        return found
+    if urlsplit(url).scheme != urlsplit(issuer).scheme:
+        return f"must begin with {urlsplit(issuer).scheme}://, as the issuer's own address"
+    return None
+
+
 def configuration_url(issuer: str) -> str:
     """Where an issuer describes itself (OpenID Connect Discovery, 4)."""
     return f"{issuer.rstrip('/')}/.well-known/openid-configuration"

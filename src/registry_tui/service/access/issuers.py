@@ -108,8 +108,11 @@ def configuration_of(url: str, authority: str) -> Configuration:
             action="Allow the device authorization grant (RFC 8628) there",
         )
     for each in (found.jwks_uri, found.token_endpoint, found.device_authorization_endpoint):
-        if issuers.problem(each.partition("?")[0]) is not None:
-            raise IssuerUnavailable(f"The issuer {url} names an address that cannot be used: {each[:200]!r}")
+        if (wrong := issuers.endpoint_problem(each, url)) is not None:
+            raise IssuerUnavailable(
+                f"The issuer {url} names an address that cannot be used, {each[:200]!r}: it {wrong}",
+                action="Have it name addresses that begin as its own does",
+            )
     return found
 
 
