@@ -84,6 +84,7 @@ def test_a_person_signs_in_with_a_code_and_works_with_a_token_of_their_own(
         status, printed = waiting.ended()
     assert status == 0, printed
     assert f"as {person}" in printed and f"{provider.url}/device" in printed
+    assert printed.index(f"Signing in to {door.url} (client {CLIENT} at {provider.url})") < printed.index("Open ")
     context = kept(machine)["lab"]
     assert tokens.principal_of(door.service, context["token"], "r").name == person
     assert context["token"] not in printed

@@ -36,6 +36,8 @@ def token_of(context: Context, issuer: Issuer) -> str:
     async def sign_in() -> str:
         async with DeviceSignIn(issuer) as device, RegistryClient(context=context, signed_in=False) as client:
             code = await device.begin()
+            # What is allowed at the issuer is good for this service, which others could name as theirs.
+            output.note(f"Signing in to {context.url} (client {issuer.client_id} at {issuer.url})")
             output.note(f"Open {code.verification_uri} in a browser, on any machine, and type the code there:")
             output.note(f"  {code.user_code}")
             if code.verification_uri_complete:

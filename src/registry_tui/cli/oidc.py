@@ -22,7 +22,7 @@ def show(as_json: session.JsonOption = False) -> None:
 @app.command("set")
 def set_issuer(
     issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="As the provider names itself.")],
-    client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there: a public client's.")],
+    client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there: a public client of its own.")],
     user_claim: Annotated[
         str, typer.Option("--user-claim", help="The claim of ID tokens that is the user's name here.")
     ] = "preferred_username",
@@ -49,7 +49,10 @@ def set_issuer(
     user from then on. Who gets the name at the provider later is refused (`users forget-sign-in` lets them in). The
     administrator of the installation signs in with a token only.
 
-    Example: registry-tui oidc set --issuer https://login.example.com/realms/team --client-id registry-tui
+    Register a client for each installation, and share it with no other service: the administrator of a service that
+    has the same client gets ID tokens with which they can sign in here as your people.
+
+    Example: registry-tui oidc set --issuer https://login.example.com/realms/team --client-id models-lab
     """
     change = session.build(
         IssuerChange,
