@@ -392,8 +392,39 @@ def test_the_groups_of_the_issuer_are_those_of_the_person_from_the_sign_in_on(
     for wrong in ({"groups": [1]}, {"groups": {"lab": True}}, {"_claim_names": {"groups": "src1"}}):
         assert "does not list" in refusal(service, provider.id_token("ada", **wrong))
     assert people.get_user(service, owner, "ada").groups == ["ops"]
-    sign_in(service, provider.id_token("ada", nonce="3"))
+    assert "does not list" in refusal(service, provider.id_token("ada", nonce="3")), "a scope that was forgotten"
+    assert people.get_user(service, owner, "ada").groups == ["ops"]
+    sign_in(service, provider.id_token("ada", groups=[], nonce="4"))
     assert people.get_user(service, owner, "ada").groups == []
+
+
+def test_groups_that_a_sign_in_gives_and_takes_are_events(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    owner = identity.owner_principal(service)
+    for name in ("lab", "ops"):
+        groups.put_group(service, owner, name, GroupChange())
+    groups.add_member(service, owner, "ops", "ada")
+    put(service, settings.model_copy(update={"groups_claim": "groups"}))
+    sign_in(service, provider.id_token("ada", groups=["lab"]))
+    sign_in(service, provider.id_token("ada", groups=["lab"], nonce="2"))
+    found = [
+        (each.action, each.resource_name)
+        for each in events(service)
+        if each.actor == "ada" and each.action.startswith("group.") and each.detail.startswith("ada, as http")
+    ]
+    assert found == [("group.add-member", "lab"), ("group.remove-member", "ops")]
+
+
+def test_a_user_whom_a_sign_in_makes_is_an_event(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    put(service, settings.model_copy(update={"create_users": True}))
+    for nonce in ("1", "2"):
+        sign_in(service, provider.id_token("bob", nonce=nonce))
+    made = [each for each in events(service) if each.action == "user.create"]
+    assert [(each.actor, each.resource_name, each.outcome) for each in made] == [(identity.NOBODY, "bob", "succeeded")]
+    assert provider.url in made[0].detail
 
 
 def test_a_replayed_id_token_is_refused_after_the_service_was_restarted(

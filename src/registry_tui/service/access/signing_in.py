@@ -61,7 +61,7 @@ def sign_in(service: Service, request: IdToken, request_id: str) -> NewUserToken
     named = Resource("user", person.name, person.name)
     with events.refusals(service, nobody, _ACTION, named, also_at_the_door=True):
         user = _user(service, settings, person, request_id)
-        made = _token(service, settings, person, request.id_token)
+        made = _token(service, settings, user, person, request.id_token)
     events.record(
         service,
         user,
@@ -98,16 +98,17 @@ def _groups(settings: IssuerSettings, claims: Mapping[str, Any]) -> frozenset[st
     claim = settings.groups_claim
     if not claim:
         return None
-    found = claims.get(claim, [])
+    found = claims.get(claim)
     named = [found] if isinstance(found, str) else found
     elsewhere = claims.get("_claim_names")
     if (isinstance(elsewhere, dict) and claim in elsewhere) or not (
         isinstance(named, list) and all(isinstance(each, str) for each in named)
     ):
-        # Issuers leave out a long list, and say where it could be asked for instead.
+        # Issuers leave out a long list, and say where it could be asked for instead. A claim that is missing altogether
+        # (a scope was forgotten, say) must take nobody out of their groups.
         raise SignInRefused(
             f"The ID token's claim {claim!r} does not list the person's groups",
-            action="Have the issuer list only the groups that matter here",
+            action="Have the issuer list the groups that matter here, and an empty list for somebody in none of them",
         )
     # As tools that keep groups as paths have them.
     return frozenset(each.removeprefix("/") for each in named)
@@ -127,7 +128,10 @@ def _user(service: Service, settings: IssuerSettings, person: _Person, request_i
     with service.database.reading() as session:
         _require_same_person(session, settings, person)
     if row is None:
-        row = identity.ensure_user(service, person.name)
+        named, nobody = Resource("user", person.name, person.name), Principal(identity.NOBODY, "", request_id)
+        with events.recording(service, nobody, "user.create", named) as event:
+            event.detail = f"signs in at {settings.url}"
+            row = identity.ensure_user(service, person.name)
         _describe(service, person)
     return identity.principal_of_row(service, row, request_id)
 
@@ -185,7 +189,9 @@ def _describe(service: Service, person: _Person) -> None:
             setattr(row, field, value)
 
 
-def _token(service: Service, settings: IssuerSettings, person: _Person, id_token: str) -> NewUserToken:
+def _token(
+    service: Service, settings: IssuerSettings, principal: Principal, person: _Person, id_token: str
+) -> NewUserToken:
     """Writes the person's groups and the token. Raises SignInRefused for an ID token that was used before."""
     # Named by what was signed: an ID token gives one token, also around a restart. The signature itself may be
     # spelled in several ways.
@@ -212,15 +218,30 @@ def _token(service: Service, settings: IssuerSettings, person: _Person, id_token
         _require_same_person(session, settings, person)
         session.merge(UserSubjectRow(user=person.name, issuer=settings.url, subject=person.subject))
         if person.groups is not None:
-            _set_groups(session, person.name, person.groups)
+            come, gone = _set_groups(session, person.name, person.groups)
+            for action, groups in (("group.add-member", come), ("group.remove-member", gone)):
+                session.add_all(
+                    events.event_row(
+                        principal,
+                        action=action,
+                        resource=Resource("group", each, each),
+                        outcome=EventOutcome.SUCCEEDED,
+                        detail=f"{person.name}, as {settings.url} says",
+                    )
+                    for each in sorted(groups)
+                )
         session.add(row)
     return NewUserToken(user_token=tokens.to_schema(row), token=f"{TOKEN_PREFIX}_{id_}_{secret}")
 
 
-def _set_groups(session: Session, user: str, named: frozenset[str]) -> None:
-    """Puts a user into those groups of the registry that the issuer names, and into no others."""
+def _set_groups(session: Session, user: str, named: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Puts a user into those groups of the registry that the issuer names, and into no others.
+
+    Returns the groups that the user is in now and was not before, and those that the user was in.
+    """
     known = set(session.scalars(select(GroupRow.name).where(GroupRow.name.in_(named))))
     before = set(session.scalars(select(GroupMemberRow.group).where(GroupMemberRow.user == user)))
     if gone := before - known:
         session.execute(delete(GroupMemberRow).where(GroupMemberRow.user == user, GroupMemberRow.group.in_(gone)))
     session.add_all(GroupMemberRow(group=each, user=user) for each in known - before)
+    return known - before, gone
