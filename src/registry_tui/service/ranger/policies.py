@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -24,13 +25,15 @@ from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
-from registry_tui.service.errors import AlreadyThere, Missing, ServiceError, WrongState
+from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, SERVICES
 from registry_tui.service.ranger.known import Known, all_known, known_service
 from registry_tui.service.ranger.shaping import about_the_same, first_policy, merged, prepared, replaced
 from registry_tui.service.ranger.timing import Timers
+
+logger = logging.getLogger(__name__)
 
 # -- services ---------------------------------------------------------------------------------------------
 
@@ -90,6 +93,18 @@ def ensure(service: Service, environment_id: str) -> None:
         _change(service, environment_id, owner, begin)
     else:
         _change(service, environment_id, "", lambda known: list(known.policies))
+
+
+def restore(service: Service, known: Known) -> None:
+    """Has the object store obey again what is kept, after a change that was not made; it is tried until it succeeds."""
+    id_ = known.place.environment_id
+    try:
+        enforcing.enforce(service, known.place, known.definition, known.policies, known.roles)
+    except Exception:
+        logger.warning(
+            "the policies of environment %s are not enforced as they are kept", known.place.name, exc_info=True
+        )
+        service.kept.of(Timers).again(id_, lambda: ensure(service, id_))
 
 
 # -- policies ---------------------------------------------------------------------------------------------
@@ -222,12 +237,14 @@ def _change(service: Service, environment_id: str, actor: str, change: Callable[
         after = change(known)
         if after != list(known.policies):
             known.require_own()
-        enforcing.enforce(service, known.place, known.definition, after, known.roles)
+        changes = after != list(known.policies)
         try:
-            if after != list(known.policies):
+            enforcing.enforce(service, known.place, known.definition, after, known.roles)
+            if changes:
                 _keep(service, known, after, actor)
-        except ServiceError:
-            enforcing.enforce(service, known.place, known.definition, known.policies, known.roles)
+        except Exception:
+            if changes:
+                restore(service, known)
             raise
         note_access(service, environment_id)
         service.kept.of(Timers).set(environment_id, after, lambda: ensure(service, environment_id))

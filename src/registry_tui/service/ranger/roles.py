@@ -21,6 +21,7 @@ from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missi
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.evaluator import roles_of
 from registry_tui.service.ranger.known import Known, all_known, roles_in
+from registry_tui.service.ranger.policies import restore
 
 _LOCK = "ranger-roles"
 _MAX_NAME, _MAX_MEMBERS = 255, 1000
@@ -144,7 +145,7 @@ def _change(service: Service, actor: str, change: _Change) -> tuple[RangerRole, 
             _keep(service, before, after, actor)
         except Exception:
             for each in enforced:
-                enforcing.enforce(service, each.place, each.definition, each.policies, before)
+                restore(service, each)
             raise
         for each in concerned:
             note_access(service, each.place.environment_id)

@@ -21,7 +21,7 @@ from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.ranger import enforcing, outside
 from registry_tui.service.ranger.known import Known, known_in, known_service, service_id
 from registry_tui.service.ranger.outside import Address, Fitted, SourceProblem
-from registry_tui.service.ranger.policies import ensure, require_change
+from registry_tui.service.ranger.policies import ensure, require_change, restore
 from registry_tui.service.ranger.timing import Timers
 
 logger = logging.getLogger(__name__)
@@ -86,12 +86,16 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
             raise Missing(f"Environment {place.name} obeys no outside Ranger", action="There is nothing to delete")
         with service.locks.of(enforcing.lock_of(place.environment_id)):
             own = _known(service, place.environment_id, own=True)
-            enforcing.enforce(service, own.place, own.definition, own.policies, own.roles)
-            with service.database.session() as session:
-                row = session.get(RangerSourceRow, place.environment_id)
-                if row is not None:
-                    session.delete(row)
-                session.get_one(EnvironmentRow, place.environment_id).policy_version += 1
+            try:
+                enforcing.enforce(service, own.place, own.definition, own.policies, own.roles)
+                with service.database.session() as session:
+                    row = session.get(RangerSourceRow, place.environment_id)
+                    if row is not None:
+                        session.delete(row)
+                    session.get_one(EnvironmentRow, place.environment_id).policy_version += 1
+            except Exception:
+                restore(service, _known(service, place.environment_id))
+                raise
         ensure(service, place.environment_id)
     return known_service(service, place.environment_id).service
 
@@ -171,8 +175,8 @@ def _take(
             if row is None or (_address(row), row.policy_version) != (only_if.address, only_if.known_version):
                 return False
             every = row.every
-        enforcing.enforce(service, before.place, found.definition, found.policies, ())
         try:
+            enforcing.enforce(service, before.place, found.definition, found.policies, ())
             with service.database.session() as session:
                 kept = session.get(RangerSourceRow, environment_id) or RangerSourceRow(environment_id=environment_id)
                 kept.url, kept.service = address.url, address.service
@@ -187,7 +191,7 @@ def _take(
                 session.add(kept)
                 session.get_one(EnvironmentRow, environment_id).policy_version += 1
         except Exception:
-            enforcing.enforce(service, before.place, before.definition, before.policies, before.roles)
+            restore(service, before)
             raise
         note_access(service, environment_id)
         service.kept.of(Timers).set(environment_id, found.policies, lambda: ensure(service, environment_id))

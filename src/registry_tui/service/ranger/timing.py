@@ -1,4 +1,4 @@
-"""Validity periods: when one begins or ends, the environment's policies are enforced again."""
+"""Enforcing an environment's policies again: when a validity period begins or ends, and after it failed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from registry_tui.service.ranger.enforcing import next_change
 logger = logging.getLogger(__name__)
 
 #: Seconds until an enforcement that failed is tried again.
-_AGAIN = 5.0
+AGAIN = 5.0
 
 
 class Timers:
-    """One timer for each environment whose policies have a validity period that is not over."""
+    """One timer for each environment whose policies have to be enforced again."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -29,6 +29,10 @@ class Timers:
         moment = next_change(policies, datetime.now(UTC))
         seconds = None if moment is None else (moment - datetime.now(UTC)).total_seconds()
         self._start(environment_id, seconds, enforce)
+
+    def again(self, environment_id: str, enforce: Callable[[], None]) -> None:
+        """Calls `enforce` soon, and again until it succeeds: it was tried now, and failed."""
+        self._start(environment_id, AGAIN, enforce)
 
     def _start(self, environment_id: str, seconds: float | None, enforce: Callable[[], None]) -> None:
         with self._guard:
@@ -48,8 +52,8 @@ class Timers:
         try:
             enforce()
         except ServiceError as error:
-            logger.warning("enforcing policies whose period began or ended: %s; trying again", error.detail)
-            self._start(environment_id, _AGAIN, enforce)
+            logger.warning("enforcing policies again: %s; trying once more", error.detail)
+            self._start(environment_id, AGAIN, enforce)
         except Exception:
-            logger.exception("enforcing policies whose period began or ended")
-            self._start(environment_id, _AGAIN, enforce)
+            logger.exception("enforcing policies again")
+            self._start(environment_id, AGAIN, enforce)
