@@ -16,6 +16,7 @@ from aiohttp import web
 
 from registry_tui.contracts.issuers import BY_ID_TOKEN
 from registry_tui.service.listening import front
+from registry_tui.service.listening.failures import MOST_BY_ADDRESS
 from registry_tui.service.listening.sign_in import MOST_ATTEMPTS, MOST_ATTEMPTS_EACH
 from support.lone_doors import LoneDoor, lone_door, received
 from support.platforms import PATIENCE, wait_for
@@ -93,3 +94,29 @@ def test_one_caller_takes_two_places_and_is_asked_to_come_again(door: LoneDoor) 
         assert [each.result().status_code for each in waiting] == [200] * MOST_ATTEMPTS_EACH
     assert sent(door, "127.0.7.4").status_code == 200
     assert door.denials() == [], "none of them was refused access"
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_an_issuer_that_is_away_counts_as_nobodys_guess(door: LoneDoor, status: int) -> None:
+    async def away(request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=status)
+
+    door.parts["service"].handler = away
+    address = "127.0.7.5"
+    assert [sent(door, address).status_code for _ in range(MOST_BY_ADDRESS + 1)] == [status] * (MOST_BY_ADDRESS + 1)
+
+
+def test_a_part_that_does_not_answer_counts_as_nobodys_guess_and_a_refusal_does(door: LoneDoor) -> None:
+    async def breaks_off(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def refuses(request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=403)
+
+    address = "127.0.7.6"
+    for handler, status in ((breaks_off, 503), (refuses, 403)):
+        door.parts["service"].handler = handler
+        assert [sent(door, address).status_code for _ in range(MOST_BY_ADDRESS)] == [status] * MOST_BY_ADDRESS
+    assert sent(door, address).status_code == 429

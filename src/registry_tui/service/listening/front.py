@@ -197,12 +197,13 @@ class Front:
     ) -> web.StreamResponse:
         """The part's answer. Refusals about which the part wrote no event itself become one, whatever was asked.
 
-        `ended` is given whether it was no error, before the answer is passed on. `whole`: the body, if it was read.
+        `ended` is given whether it was no refusal, before the answer is passed on. `whole`: the body, if it was read.
         """
 
         async def heard(status: int, recorded: bool) -> None:
             if ended is not None:
-                ended(status < 400)
+                # An issuer that is away, or none at all, says nothing about the ID token.
+                ended(status < 400 or status >= 500 or status == 404)
             by_service = upstream is self._upstreams.service
             if status in (_AUDITED if by_service else _AUDITED_OF_OTHERS) and not (by_service and recorded):
                 refusal = Refusal(status, "refused", f"The part {upstream.name} refused it", "")

@@ -155,6 +155,8 @@ class SignIn:
     def attempt(self, address: str) -> Iterator[Callable[[bool], None]]:
         """A sign-in with proof from elsewhere, which ends good or not; one that is not counts as a refused token.
 
+        One that ends without an answer counts as nothing: its proof was not looked at.
+
         Raises Refused; Refusal while there are too many of them.
         """
         if wait := self.failures.wait(address, "", ""):
@@ -179,7 +181,7 @@ class SignIn:
         try:
             yield ended
         finally:
-            ended(False)
+            ended(True)
 
     async def audit(self, refused: Refused, who: Principal, request_id: str, address: str, what: str) -> None:
         """Writes an event about a refusal. Where that cannot be written, the refusal stands all the same.
