@@ -144,6 +144,7 @@ def test_a_good_id_token_gives_one_token_of_the_person_that_works(
         (RSAKey.generate_key(2048, {"use": "sig"}, auto_kid=True), "PS256"),
         (ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True), "ES256"),
         (OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True), "Ed25519"),
+        (OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True), "EdDSA"),
     ],
 )
 def test_keys_of_other_kinds_sign_people_in(
@@ -154,6 +155,12 @@ def test_keys_of_other_kinds_sign_people_in(
         assert sign_in(service, provider.id_token("ada", key=key, header={"alg": algorithm, "kid": key.kid}))
     finally:
         provider.keys.remove(key)
+
+
+def test_a_header_with_the_certificates_of_its_key_signs_people_in(
+    service: Service, settings: IssuerSettings, provider: Provider
+) -> None:
+    assert sign_in(service, provider.id_token("ada", header={"x5c": ["A" * 2000, "B" * 2000]}))
 
 
 def test_the_issuer_changes_its_key_and_the_next_sign_in_is_good(

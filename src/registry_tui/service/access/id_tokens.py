@@ -19,7 +19,9 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.errors import NotPermitted
 
 #: What an ID token may be signed with: by an issuer's private key only, never with a secret or not at all.
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+#: Characters that a header may have: some issuers put the certificates of their key there.
+_LONGEST_HEADER = 8192
 #: Seconds by which the clocks of the issuer and of this machine may differ.
 LEEWAY = 60
 #: Seconds after which an ID token is too old for a sign-in.
@@ -113,6 +115,7 @@ def claims_of(service: Service, settings: IssuerSettings, id_token: str) -> Mapp
 
 def _decoded(id_token: str, keys: KeySet) -> jwt.Token:
     registry = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+    registry.max_header_length = _LONGEST_HEADER
     try:
         return jwt.decode(id_token, keys, algorithms=list(ALGORITHMS), registry=registry)
     except InvalidKeyIdError:
