@@ -70,6 +70,9 @@ def test_a_refusal_says_how_a_name_is_added() -> None:
 def test_names_that_the_settings_add_are_let_in() -> None:
     assert problem(hosts=("Models.Example",), host="models.example:443") is None
     assert problem(hosts=("models.example",), host="evil.example") is not None
+    for host in ("models.example.", "models.example.:443", "models.example"):
+        for known in ("models.example", "models.example."):
+            assert problem(hosts=(known,), host=host) is None
     assert problem(hosts=("models.example",), host="models.example", origin="https://models.example") is None
     assert problem(hosts=("models.example",), host="models.example", origin="https://evil.example") is not None
 

@@ -64,7 +64,7 @@ def _is_here(host: str, hosts: Collection[str]) -> bool:
     name = _name(host)
     if name is None:
         return False
-    if name in {each.lower() for each in (*hosts, *_own_names())}:
+    if name in {each.lower().rstrip(".") for each in (*hosts, *_own_names())}:
         return True
     try:
         return ipaddress.ip_address(name).is_loopback
