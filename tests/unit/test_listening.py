@@ -210,14 +210,19 @@ def test_a_name_that_the_certificate_lacks_is_refused_until_a_new_one_is_asked_f
     assert not cli_listening.keep(home, chosen)
 
 
-def test_a_name_has_no_effect_where_no_certificate_is_made(tmp_path: Path) -> None:
+def test_a_name_is_one_of_this_machines_ports_also_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
     made, key = server_certificate.make(["localhost"])
     (tmp_path / "c.pem").write_text(made)
     (tmp_path / "k.pem").write_text(key)
     own = {"certificate": str(tmp_path / "c.pem"), "key": str(tmp_path / "k.pem")}
-    for options in (own, {"plain_http": True}):
-        with pytest.raises(CannotListen, match="Names are for a certificate that is made"):
-            listening.parse("127.0.0.1:1", names=["models.lab"], **options)
+    home = Home(tmp_path / "home")
+    home.create()
+    chosen = listening.parse("127.0.0.1:1", names=["models.lab"], certificate=own["certificate"], key=own["key"])
+    cli_listening.keep(home, chosen)
+    assert listening.known_names(home, ()) == ("models.lab",)
+    assert server_certificate.certificate_of(home, chosen)[0] == tmp_path / "c.pem", "which may be for other names"
+    with pytest.raises(CannotListen, match="HTTP without TLS has none"):
+        listening.parse("127.0.0.1:1", names=["models.lab"], plain_http=True)
     for given in (["--certificate", own["certificate"], "--key", own["key"]], ["--plain-http"]):
         done = CliRunner().invoke(app, ["up", "--listen", "127.0.0.1:1", "--new-certificate", *given])
         assert done.exit_code == 2

@@ -31,7 +31,7 @@ NameOption = Annotated[
     typer.Option(
         "--name",
         metavar="HOST",
-        help="Another name of this machine, for a certificate that is made and for the ports of this machine.",
+        help="Another name of this machine, for its ports and for a certificate that is made.",
     ),
 ]
 NewCertificateOption = Annotated[

@@ -39,7 +39,7 @@ class Listening:
     key: str = ""
     #: HTTP without TLS, on this machine alone.
     plain_http: bool = False
-    #: More names and addresses under which this machine is reached, for a certificate that is made.
+    #: More names and addresses under which this machine is reached, also in a certificate that is made.
     names: tuple[str, ...] = ()
 
     @property
@@ -87,9 +87,9 @@ def parse(
         raise CannotListen("A certificate needs its key, and a key its certificate", action="Give both, or neither")
     if plain_http and certificate:
         raise CannotListen("HTTP without TLS uses no certificate", action="Leave out --plain-http or --certificate")
-    if names and (certificate or plain_http):
+    if names and plain_http:
         raise CannotListen(
-            "Names are for a certificate that is made, and here none is",
+            "Names are for addresses that other machines reach, and HTTP without TLS has none",
             action="Leave out --name (the setting `listen_names`)",
         )
     chosen = Listening(host, int(number), _absolute(certificate), _absolute(key), plain_http, tuple(names))

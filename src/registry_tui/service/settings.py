@@ -62,8 +62,8 @@ class Settings(BaseModel):
     listen_certificate: str = ""
     #: The key of that certificate, without a password.
     listen_key: str = ""
-    #: More names and addresses of this machine, for a certificate that is made, and at MLflow's and the gateway's ports
-    #: of this machine.
+    #: More names and addresses of this machine, at MLflow's and the gateway's ports of this machine, and for a
+    #: certificate that is made.
     listen_names: tuple[str, ...] = ()
     #: HTTP without TLS, only possible on an address of this machine alone.
     listen_plain_http: bool = False
