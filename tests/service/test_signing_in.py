@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pexpect
@@ -344,7 +345,7 @@ def test_a_name_that_somebody_else_got_at_the_provider_waits_for_the_administrat
 ) -> None:
     with client(door, "127.0.6.6") as nobody:
 
-        def posted(**claims: str) -> httpx.Response:
+        def posted(**claims: Any) -> httpx.Response:
             return nobody.post(BY_ID_TOKEN, json={"id_token": provider.id_token(person, nonce=unique("n"), **claims)})
 
         assert posted().status_code == 201

@@ -343,7 +343,7 @@ def test_a_person_whom_the_issuer_calls_otherwise_does_not_become_another_user(
 ) -> None:
     put(service, settings.model_copy(update={"create_users": True}))
     sign_in(service, provider.id_token("ada"))
-    renamed = {"preferred_username": "countess"}
+    renamed: dict[str, Any] = {"preferred_username": "countess"}
     assert "signed in here as ada" in refusal(service, provider.id_token("ada", **renamed))
     people.change_user(service, identity.owner_principal(service), "ada", UserChange(forget_sign_in=True))
     sign_in(service, provider.id_token("ada", **renamed, nonce="2"))

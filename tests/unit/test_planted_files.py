@@ -177,6 +177,20 @@ def test_a_file_gets_its_name_where_there_are_no_hard_links(
     assert names_in(shared) == ["x"] and (shared / "x").read_bytes() == b"new" and untouched(private)
 
 
+def test_a_file_that_does_not_get_its_name_leaves_that_free(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    partial = new_files.partial_of(shared / "x")
+    partial.write_bytes(b"new")
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="not permitted"):
+        broken.setattr(Path, "replace", refuse)
+        new_files.publish(partial, shared / "x")
+    new_files.publish(partial, shared / "x")
+    assert names_in(shared) == ["x"] and (shared / "x").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "", ".", "a/./..", "a\0b", "a\\b", "%2e%2e/x"])
 def test_no_path_of_the_service_leads_out_of_the_folder(shared: Path, path: str) -> None:
     with pytest.raises(Unsafe):

@@ -33,7 +33,12 @@ def publish(partial: Path, target: Path) -> None:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError as error:
             raise _exists(target) from error
-        partial.replace(target)
+        try:
+            partial.replace(target)
+        except OSError:
+            # Nothing but the name was taken; it would keep the next try from it.
+            target.unlink(missing_ok=True)
+            raise
     else:
         partial.unlink()
 
