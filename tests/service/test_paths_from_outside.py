@@ -180,7 +180,9 @@ def test_downloads_of_artifacts_follow_no_link_that_others_planted(
     (shared / "run/model").symlink_to(private)
     assert "is a link" in command_fails(platform, *get, ".", str(shared / "run"), *project)
     (shared / "MLmodel").symlink_to(private / "MLmodel")
-    platform.command(*get, "model/MLmodel", str(shared), *project)
+    assert "already exists" in command_fails(platform, *get, "model/MLmodel", str(shared), *project)
+    assert (shared / "MLmodel").is_symlink()
+    platform.command(*get, "model/MLmodel", str(shared), "--overwrite", *project)
     assert (shared / "MLmodel").read_bytes() == ML_MODEL and not (shared / "MLmodel").is_symlink()
     assert (private / "MLmodel").read_text() == THEIRS and names_in(private) == ["MLmodel"]
 

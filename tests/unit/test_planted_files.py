@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from registry_tui.cli import artifacts
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError, ServiceUnavailable
 from registry_tui.client.saving import (
@@ -271,3 +273,47 @@ async def test_an_events_log_lines_are_saved_under_their_own_name_only(private: 
         await save_lines(Lines(), Event(), shared / "log")  # type: ignore[arg-type]
     assert untouched(private) and (shared / ".log.part").read_bytes() == THEIRS
     assert names_in(shared) == [".log.part", "log"]
+
+
+@pytest.mark.parametrize("path", ["model", "model/weights"], ids=["a folder", "a file"])
+def test_the_command_writes_over_no_file_unless_it_is_asked_to(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    fetched = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/content"):
+            fetched.append(request.url.params["path"])
+            return httpx.Response(200, content=b"new")
+        if request.url.params["path"] != "model":
+            problem = {"type": "x", "title": "x", "status": 404, "detail": "x", "code": "not-found", "request_id": "x"}
+            return httpx.Response(404, json=problem)
+        entries = [Artifact(path=f"model/{name}", is_folder=False) for name in ("MLmodel", "weights")]
+        folder = ArtifactFolder(path="model", entries=entries, is_model=True)
+        return httpx.Response(200, content=folder.model_dump_json())
+
+    def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Any]]) -> Any:
+        async def asked() -> Any:
+            transport = httpx.MockTransport(answer)
+            async with RegistryClient(base_url="http://registry-tui", transport=transport) as client:
+                return await question(client)
+
+        return asyncio.run(asked())
+
+    monkeypatch.setattr("registry_tui.cli.session.ask", ask)
+    (shared / "weights").write_bytes(THEIRS)
+
+    def get(**more: Any) -> None:
+        artifacts.get("run", path, project="p", target=shared, **more)
+
+    with pytest.raises(RegistryError, match="weights already exists") as caught:
+        get(overwrite=False)
+    assert "--overwrite" in (caught.value.action or "")
+    assert not fetched and names_in(shared) == ["weights"] and (shared / "weights").read_bytes() == THEIRS
+    get(overwrite=True)
+    assert (shared / "weights").read_bytes() == b"new"
+    for name in names_in(shared):
+        (shared / name).unlink()
+    get(overwrite=False)
+    assert (shared / "weights").read_bytes() == b"new"
+    assert names_in(shared) == (["MLmodel", "weights"] if path == "model" else ["weights"])

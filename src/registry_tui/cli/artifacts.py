@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -14,6 +16,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
 from registry_tui.client.saving import place_below, require_listed, safe_target
+from registry_tui.contracts import new_files
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.wording import text, words
 
@@ -89,8 +92,11 @@ def get(
     target: Annotated[
         Path | None, typer.Argument(help="Where to put it; default: its own name, in this folder.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that have the same names.")] = False,
 ) -> None:
     """Download a file, or a folder with everything below, and print where it is.
+
+    Nothing is fetched where a file of the same name exists, unless --overwrite says so.
 
     Example: registry-tui runs artifacts get RUN model ./model --project default
     """
@@ -109,12 +115,12 @@ def get(
             if not below:
                 name = PurePosixPath(path).name
                 place = safe_target(into, name) if name and into.is_dir() else into
-                await _download(client, project, run, path, place, status)
+                _require_free([place], overwrite)
+                await _download(client, project, run, path, place, status, overwrite)
             paths = {each: each.removeprefix(f"{base}/") if base else each for each in below}
-            for each in paths.values():
-                safe_target(into, each)
+            _require_free([safe_target(into, each) for each in paths.values()], overwrite)
             for each, inside in paths.items():
-                await _download(client, project, run, each, place_below(into, inside), status)
+                await _download(client, project, run, each, place_below(into, inside), status, overwrite)
         except OSError as error:
             raise RegistryError(f"{error.filename or into}: {error.strerror or error}") from error
         finally:
@@ -125,15 +131,30 @@ def get(
     output.flush()
 
 
+def _require_free(places: Iterable[Path], overwrite: bool) -> None:
+    """Raises RegistryError for the first place that a file has, unless it may be replaced."""
+    taken = None if overwrite else next((place for place in places if os.path.lexists(place)), None)
+    if taken is not None:
+        raise RegistryError(f"{taken} already exists", action="Choose another place, or add --overwrite")
+
+
 async def _download(
-    client: RegistryClient, project: str, run: str, path: str, place: Path, status: output.Status
+    client: RegistryClient, project: str, run: str, path: str, place: Path, status: output.Status, overwrite: bool
 ) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
 
     def progress(done: int, total: int | None) -> None:
         status.show(f"{path}  {words.size(done)} of {words.size(total)}", key=path)
 
-    await client.download_artifact(project, run, path, place, progress)
+    if overwrite:
+        await client.download_artifact(project, run, path, place, progress)
+        return
+    partial = new_files.partial_of(place)
+    try:
+        await client.download_artifact(project, run, path, partial, progress)
+        new_files.publish(partial, place)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @app.command()
