@@ -15,7 +15,7 @@ from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError, ServiceProblem
-from registry_tui.client.saving import place_below, require_listed, safe_target
+from registry_tui.client.saving import future_place, place_below, require_listed, safe_target
 from registry_tui.contracts import new_files
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.wording import text, words
@@ -118,7 +118,7 @@ def get(
                 _require_free([place], overwrite)
                 await _download(client, project, run, path, place, status, overwrite)
             paths = {each: each.removeprefix(f"{base}/") if base else each for each in below}
-            _require_free([safe_target(into, each) for each in paths.values()], overwrite)
+            _require_free([future_place(into, each) for each in paths.values()], overwrite)
             for each, inside in paths.items():
                 await _download(client, project, run, each, place_below(into, inside), status, overwrite)
         except OSError as error:

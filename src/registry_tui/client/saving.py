@@ -108,11 +108,28 @@ def place_below(folder: Path, path: str) -> Path:
     """
     target = safe_target(folder, path)
     folder.mkdir(parents=True, exist_ok=True)
-    for between in reversed(target.relative_to(folder).parents[:-1]):
-        (folder / between).mkdir(exist_ok=True)
-        if (folder / between).is_symlink():
-            raise Unsafe(f"{folder / between} is a link, which may lead out of {folder}", action="Name another folder")
+    for between in _between(folder, target):
+        between.mkdir(exist_ok=True)
+        _refuse_link(folder, between)
     return target
+
+
+def future_place(folder: Path, path: str) -> Path:
+    """As `place_below`, before anything is saved: no folder is made. Raises Unsafe."""
+    target = safe_target(folder, path)
+    for between in _between(folder, target):
+        _refuse_link(folder, between)
+    return target
+
+
+def _between(folder: Path, target: Path) -> list[Path]:
+    """The folders between, the outer ones first."""
+    return [folder / each for each in reversed(target.relative_to(folder).parents[:-1])]
+
+
+def _refuse_link(folder: Path, between: Path) -> None:
+    if between.is_symlink():
+        raise Unsafe(f"{between} is a link, which may lead out of {folder}", action="Name another folder")
 
 
 def partial_folder(folder: Path) -> Path:
