@@ -123,7 +123,7 @@ async def whole_body(request: web.Request, largest: int, seconds: float) -> byte
             async for chunk in _Body(request, largest).chunks():
                 body += chunk
     except TimeoutError as error:
-        raise _too_slow(f"The body did not come within {seconds:g} seconds") from error
+        raise _too_slow(f"The body did not come within {counted(seconds, 'second')}") from error
     return bytes(body)
 
 
