@@ -9,6 +9,7 @@ from registry_tui.wording import words
 from registry_tui.wording.words import Cell
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.deployments import ApiKey
     from registry_tui.schemas.people import RoleAssignment, RolesHeld, User, UserToken
 
 #: Roles in an environment with what each may do, as `schemas.people.EnvironmentRole` names them.
@@ -35,8 +36,8 @@ def state_of(user: User) -> Cell:
     return Cell("● active", "good") if user.state.value == "active" else Cell("✗ suspended", "bad")
 
 
-def token_state(token: UserToken) -> Cell:
-    """Whether a token is good."""
+def token_state(token: UserToken | ApiKey) -> Cell:
+    """Whether a token or a key is good."""
     if token.revoked_at is not None:
         return Cell("✗ revoked", "bad")
     if token.expires_at <= words.present():

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
-from textual.widget import Widget
-from textual.widgets import Input
 
 from registry_tui.screens.base.bars import Crumb
-from registry_tui.screens.base.form import Form, row, whole
 from registry_tui.screens.base.list_screen import ListScreen
+from registry_tui.screens.base.named_for_days import NamedForDays
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions import KEYS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.people import token_state
 from registry_tui.wording.words import Cell, absolute, ago
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import ApiKey, NewApiKey
-
-
-def _state(key: ApiKey) -> Cell:
-    if key.revoked_at is not None:
-        return Cell("✗ revoked", "bad")
-    if key.expires_at <= datetime.now(UTC):
-        return Cell("✗ expired", "warn")
-    return Cell("● good", "good")
 
 
 class KeysScreen(ListScreen):
@@ -41,7 +30,7 @@ class KeysScreen(ListScreen):
     BINDINGS = bindings(KEYS)
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("name", "Name", lambda row: row.name, 0, max_width=40),
-        Column("state", "State", _state, 0, min_width=9),
+        Column("state", "State", token_state, 0, min_width=9),
         Column("id", "ID", lambda row: Cell(row.id, "dim"), 1),
         Column("owner", "Owner", lambda row: row.owner, 3),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 2),
@@ -110,32 +99,18 @@ def show_key(app: App[Any], made: NewApiKey) -> None:
     app.push_screen(View("API key", made.key, note=note))
 
 
-class NewKey(Form["NewApiKey"]):
-    """A name and how long it is good for."""
+class NewKey(NamedForDays["NewApiKey"]):
+    """What a key is for, and how long it is good for."""
 
+    PLACEHOLDER = "what it is for: ci, dashboard …"
     AFTERWARDS = "the key is shown when it is there"
 
     TITLE_TEXT = "New API key"
 
-    def compose_fields(self) -> Iterable[Widget]:
-        yield row("Name", Input(compact=True, id="name", placeholder="what it is for: ci, dashboard …"))
-        yield row("Good for days", Input("365", compact=True, id="days", type="integer"))
-
-    def on_mount(self) -> None:
-        self.query_one("#name").focus()
-
-    def problem_of(self) -> str | None:
-        if not self.query_one("#name", Input).value.strip():
-            return "type a name"
-        days = self.query_one("#days", Input).value
-        return None if 1 <= (whole(days) or 0) <= 3650 else "days: a number from 1 to 3650"
-
     async def send(self) -> NewApiKey:
         from registry_tui.schemas.deployments import ApiKeyCreate
 
-        days = int(self.query_one("#days", Input).value)
-        request = ApiKeyCreate(name=self.query_one("#name", Input).value.strip(), days=days)
-        return await self.program.client.create_key(request)
+        return await self.program.client.create_key(ApiKeyCreate(name=self.named, days=self.days))
 
     def answered_late(self, result: NewApiKey) -> None:
         """The key is shown all the same: nobody can see it later."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input
 
 from registry_tui.screens.base.bars import Crumb
-from registry_tui.screens.base.form import Form, row, whole
+from registry_tui.screens.base.named_for_days import NamedForDays
 from registry_tui.screens.base.tones import styled
 from registry_tui.screens.people.changing_people import edit_person, lock_person
 from registry_tui.screens.people.giving_roles import choose_environment
@@ -187,9 +186,11 @@ def show_token(app: App[Any], made: NewUserToken) -> None:
     app.push_screen(View("Token", made.token, note=note))
 
 
-class NewToken(Form["NewUserToken"]):
-    """A name and how long it is good for."""
+class NewToken(NamedForDays["NewUserToken"]):
+    """What a token is for, and how long it is good for."""
 
+    PLACEHOLDER = "what it is for: laptop, ci …"
+    LONGEST_NAME = 100
     AFTERWARDS = "the token is shown when it is there"
 
     def __init__(self, user: str) -> None:
@@ -199,25 +200,10 @@ class NewToken(Form["NewUserToken"]):
     def title_text(self) -> str:
         return f"New token of {self.user}"
 
-    def compose_fields(self) -> Iterable[Widget]:
-        yield row("Name", Input(compact=True, id="name", placeholder="what it is for: laptop, ci …", max_length=100))
-        yield row("Good for days", Input("365", compact=True, id="days", type="integer"))
-
-    def on_mount(self) -> None:
-        self.query_one("#name").focus()
-
-    def problem_of(self) -> str | None:
-        if not self.query_one("#name", Input).value.strip():
-            return "type a name"
-        days = self.query_one("#days", Input).value
-        return None if 1 <= (whole(days) or 0) <= 3650 else "days: a number from 1 to 3650"
-
     async def send(self) -> NewUserToken:
         from registry_tui.schemas.people import UserTokenCreate
 
-        days = int(self.query_one("#days", Input).value)
-        request = UserTokenCreate(name=self.query_one("#name", Input).value.strip(), days=days)
-        return await self.program.client.create_token(self.user, request)
+        return await self.program.client.create_token(self.user, UserTokenCreate(name=self.named, days=self.days))
 
     def answered_late(self, result: NewUserToken) -> None:
         """The token is shown all the same: nobody can see it later."""
