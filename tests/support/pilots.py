@@ -7,13 +7,21 @@ from contextlib import suppress
 from typing import Any
 
 from textual.pilot import Pilot, WaitForScreenTimeout
+from textual.widgets import Button
 
 #: Turns of the event loop in which a key goes from the focused widget through all around it, and its action begins.
 TURNS = 60
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:
-    """Presses keys. Textual itself waits for the clock: where others use the processor, one may still be under way."""
+    """Presses keys. Textual itself waits for the clock: where others use the processor, one may still be under way.
+
+    A button takes no second press while it still shows the first, for a fifth of a second.
+    """
+    for _ in range(1000):
+        if not isinstance(pilot.app.focused, Button) or not pilot.app.focused.has_class("-active"):
+            break
+        await pilot.pause(0.01)
     with suppress(WaitForScreenTimeout):
         await pilot.press(*keys)
     await turns()
