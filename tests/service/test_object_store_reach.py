@@ -149,8 +149,8 @@ def test_policies_and_keys_count_from_the_next_request(place: Place) -> None:
     store.create_user(user)
     key = store.create_access_key(user)
     with pytest.raises(NotPermitted) as caught:
-        store.probe_prefix(key, place.bucket, PREFIX)
-    assert "grant-storage" in str(caught.value.action)
+        store.probe_prefix(key, place.bucket, PREFIX, "the-registry")
+    assert "grant-storage the-registry`" in str(caught.value.action)
     for _ in range(5):
         store.put_policy(user, machine_policy(place.bucket, PREFIX))
         store.probe_prefix(key, place.bucket, PREFIX)
@@ -161,7 +161,7 @@ def test_policies_and_keys_count_from_the_next_request(place: Place) -> None:
     newer = store.create_access_key(user)
     store.probe_prefix(newer, place.bucket, PREFIX)
     with pytest.raises(NotPermitted) as caught:
-        store.probe_prefix(key, place.bucket, PREFIX)
+        store.probe_prefix(key, place.bucket, PREFIX, "the-registry")
     assert "grant-storage" not in str(caught.value.action)
     store.delete_user(user)
     store.delete_user(user)

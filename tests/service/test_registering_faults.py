@@ -129,9 +129,11 @@ async def test_without_access_to_its_storage_until_it_is_granted_and_after_it_is
         accepted = await client.register_model(project.id, RegisterModel(name="m", run_id=run, artifact_path="model"))
         failed = await client.wait_for_workflow(accepted.workflow.id)
         assert failed.status is WorkflowStatus.FAILED
-        assert "AccessDenied" in (failed.error or "") and "grant-storage" in (failed.action or "")
+        assert "AccessDenied" in (failed.error or "")
+        assert f"grant-storage {created.resource.name}`" in (failed.action or "")
         version = await client.version(registry, "m", 1)
         assert version.status is VersionStatus.FAILED_REGISTRATION and "AccessDenied" in version.status_message
+        assert f"grant-storage {created.resource.name}`" in version.status_message
         assert not stored_keys(own_platform, bucket, version)
 
         await client.grant_storage_access(registry)

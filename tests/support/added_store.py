@@ -78,7 +78,7 @@ class Folders:
     def delete_user(self, name: str) -> None:
         """Nothing to delete."""
 
-    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str) -> None:
+    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str, registry: str = "") -> None:
         path = self._root / bucket / prefix / "probe"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"probe")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_tui.service.errors import InvalidInput
+from registry_tui.service.errors import InvalidInput, NotPermitted
 from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size
-from registry_tui.service.stores.bucket_files import in_parallel, slices
+from registry_tui.service.stores.bucket_files import Place, clear_errors, in_parallel, slices
 from registry_tui.service.stores.content import RangeNotSatisfiable, clean_path, parse_range
 
 
@@ -100,3 +102,20 @@ def test_paths_that_leave_the_run_are_refused(path: str) -> None:
 @pytest.mark.parametrize(("path", "clean"), [("", ""), ("a/b/", "a/b"), ("ü/%2e%2e/x", "ü/%2e%2e/x"), ("...", "...")])
 def test_other_paths_are_kept(path: str, clean: str) -> None:
     assert clean_path(path) == clean
+
+
+def refused(code: str, registry: str) -> NotPermitted:
+    """What a refusal of the object store becomes."""
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    with pytest.raises(NotPermitted) as caught, clear_errors(Place(None, "bucket", "models/", registry).below("m")):
+        raise ClientError(answer, "ListObjectsV2")
+    assert "s3://bucket/models/m/" in caught.value.detail
+    return caught.value
+
+
+def test_who_is_refused_by_the_store_reads_which_registry_to_grant() -> None:
+    for code in ("AccessDenied", "403"):
+        assert "`registry-tui registries grant-storage wines`" in str(refused(code, "wines").action)
+        assert "grant-storage" not in str(refused(code, "").action), "not a machine user's key"
+    for code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
+        assert "secrets.json" in str(refused(code, "wines").action)

@@ -184,7 +184,7 @@ class Users:
         self._answer()
         self.policies.pop(name, None)
 
-    def probe_prefix(self, key: AccessKey, bucket: str, prefix: str) -> None:
+    def probe_prefix(self, key: AccessKey, bucket: str, prefix: str, registry: str = "") -> None:
         self._answer()
         if key.access_key_id not in self.policies:
             raise NotPermitted("access denied")

@@ -7,7 +7,8 @@ ServiceError
  │   ├─ TokenExpired
  │   └─ TokenRevoked
  ├─ NotPermitted      403
- │   └─ UserSuspended
+ │   ├─ UserSuspended
+ │   └─ StorageNotGranted   the object store refuses a registry's machine user
  ├─ Missing           404
  ├─ AlreadyThere      409
  ├─ InUse             409
@@ -71,6 +72,14 @@ class NotPermitted(ServiceError):
 
 class UserSuspended(NotPermitted):
     code, title = "user-suspended", "The user is suspended"
+
+
+class StorageNotGranted(NotPermitted):
+    """The object store refuses a machine user; `registry` is the name of its registry."""
+
+    def __init__(self, detail: str, registry: str) -> None:
+        command = f"registry-tui registries grant-storage {registry}"
+        super().__init__(detail, action=f"Let the registry's machine user use its storage: `{command}`")
 
 
 class Missing(ServiceError):

@@ -22,7 +22,7 @@ def note_access(service: Service, environment_id: str) -> None:
     if registry is None or key is None:
         return
     try:
-        service.stores.users.probe_prefix(key, bucket, registry.prefix)
+        service.stores.users.probe_prefix(key, bucket, registry.prefix, registry.name)
         found = StorageAccess.GRANTED
     except NotPermitted:
         found = StorageAccess.NOT_GRANTED

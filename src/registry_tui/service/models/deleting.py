@@ -124,8 +124,8 @@ def _require_not_deployed(service: Service, model: RegisteredModel, version: Mod
     if version is not None:
         query = query.where(DeploymentRow.version == version.version)
     with service.database.reading() as session:
-        deployed = [f"{row.name} (version {row.version})" for row in session.scalars(query)]
+        deployed = [(row.name, row.version) for row in session.scalars(query)]
     if deployed:
-        raise InUse(
-            f"It is deployed: {', '.join(deployed)}", action="Stop it first: `registry-tui deployments stop NAME`"
-        )
+        named = ", ".join(f"{name} (version {number})" for name, number in deployed)
+        command = f"registry-tui deployments stop {deployed[0][0]}"
+        raise InUse(f"It is deployed: {named}", action=f"Stop it first: `{command}`")

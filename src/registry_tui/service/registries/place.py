@@ -31,7 +31,7 @@ class RegistryPlace:
         if self.key is None:
             raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
         ids = model_id if version_id is None else f"{model_id}/{version_id}"
-        return Place(service.stores.objects.s3(self.key), self.bucket, f"{self.prefix}/{ids}/")
+        return Place(service.stores.objects.s3(self.key), self.bucket, f"{self.prefix}/{ids}/", self.name)
 
 
 def enter_registry(

@@ -180,18 +180,18 @@ def clean_up(service: Service, principal: Principal, registry: str, request: Sto
     resource = Resource("registry", place.id, place.name, place.id)
     with events.refusals(service, principal, "registry.clean-up", resource):
         enter_registry(service, place.id, reader=principal, action=Action.STORAGE_CLEAN_UP)
-        _check_chosen(request)
+        _check_chosen(request, place.name)
         workflow = service.workflows.start(
             principal, WorkflowKind.CLEAN_UP, resource=resource, arguments=request.model_dump(mode="json")
         )
     return Accepted(resource=registries.get_registry(service, principal, place.id), workflow=workflow)
 
 
-def _check_chosen(request: StorageCleanUp) -> None:
+def _check_chosen(request: StorageCleanUp, registry: str) -> None:
     if not request.archives and not request.versions:
         raise InvalidInput(
             "Nothing was chosen to clean up",
-            action="`registry-tui registries storage REGISTRY --state orphaned` lists what may go",
+            action=f"`registry-tui registries storage {registry} --state orphaned` lists what may go",
         )
     for field, chosen in (("archives", request.archives), ("versions", request.versions)):
         for each in chosen:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 from dataclasses import dataclass
 from datetime import datetime
 
+#: The store's codes for keys that it does not know, and what to do then.
+UNKNOWN_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
+RESTORE = "The key does not belong to this store's data: restore secrets.json and the folders of this home together"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
@@ -84,7 +88,7 @@ class MachineUsers(Protocol):
     def delete_user(self, name: str) -> None:
         """Deletes a user with its keys and policy."""
 
-    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str) -> None:
+    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str, registry: str = "") -> None:
         """Writes, reads and deletes an object below a prefix with a key."""
 
 

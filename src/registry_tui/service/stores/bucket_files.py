@@ -6,12 +6,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import (
+    InvalidInput,
+    NotPermitted,
+    PartUnavailable,
+    ServiceError,
+    StorageNotGranted,
+    WrongState,
+)
+from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,12 +40,14 @@ class Place:
     client: Any
     bucket: str
     prefix: str
+    #: The name of the Model Registry with whose machine user's key it is reached; empty for other keys.
+    registry: str = ""
 
     def key(self, path: str) -> str:
         return f"{self.prefix}{path}"
 
     def below(self, folder: str) -> Place:
-        return Place(self.client, self.bucket, f"{self.prefix}{folder.rstrip('/')}/")
+        return replace(self, prefix=f"{self.prefix}{folder.rstrip('/')}/")
 
     @property
     def uri(self) -> str:
@@ -136,11 +146,11 @@ def _service_error(error: ClientError, place: Place) -> ServiceError:
     code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     said = f"{error.operation_name}: {code} {message}".strip()
-    if code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch") or status == 403:
-        return NotPermitted(
-            f"The object store refuses access to {place.uri} ({said})",
-            action="Let the registry's machine user use its storage: `registry-tui registries grant-storage REGISTRY`",
-        )
+    if code in ("AccessDenied", *UNKNOWN_KEY) or status == 403:
+        detail = f"The object store refuses access to {place.uri} ({said})"
+        if place.registry and code not in UNKNOWN_KEY:
+            return StorageNotGranted(detail, place.registry)
+        return NotPermitted(detail, action=RESTORE)
     if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange") or status in (404, 412, 416):
         return WrongState(
             f"Files of {place.uri} changed or went away while they were read ({said})",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
@@ -52,7 +52,7 @@ def open_file(folder: Place, path: str, range_header: str | None = None) -> Cont
         with clear_errors(folder):
             head = client.head_object(Bucket=folder.bucket, Key=key)
     except WrongState as error:
-        if entries_of(Place(client, folder.bucket, f"{key}/"), path, limit=1):
+        if entries_of(replace(folder, prefix=f"{key}/"), path, limit=1):
             raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
         raise Missing(f"There is no file {path!r}") from error
     size, etag = int(head["ContentLength"]), str(head["ETag"])

@@ -27,9 +27,10 @@ from registry_tui.service.errors import (
     NotPermitted,
     PartUnavailable,
     ServiceError,
+    StorageNotGranted,
     WrongState,
 )
-from registry_tui.service.stores.base import StoredObject, Stores, Usage
+from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY, StoredObject, Stores, Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -197,10 +198,10 @@ class ObjectStore:
         self.create_bucket(PROBE_BUCKET)
         self.probe_prefix(None, PROBE_BUCKET, "service")
 
-    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str) -> None:
-        """Puts, gets and deletes an object below a prefix with a key."""
+    def probe_prefix(self, key: AccessKey | None, bucket: str, prefix: str, registry: str = "") -> None:
+        """Puts, gets and deletes an object below a prefix with a key, of that registry's machine user."""
         client, name, body = self.s3(key), f"{prefix}/.probe-{time.time_ns()}", b"registry-tui"
-        with _translated(f"s3://{bucket}/{prefix}/"):
+        with _translated(f"s3://{bucket}/{prefix}/", registry=registry):
             client.put_object(Bucket=bucket, Key=name, Body=body)
             found = client.get_object(Bucket=bucket, Key=name)["Body"].read()
             client.delete_object(Bucket=bucket, Key=name)
@@ -260,13 +261,16 @@ class ObjectStore:
 
 
 @contextmanager
-def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turns boto3's errors into service errors; codes that are `fine` pass in silence."""
+def _translated(what: str, fine: tuple[str, ...] = (), registry: str = "") -> Iterator[None]:
+    """Turns boto3's errors into service errors; codes that are `fine` pass in silence.
+
+    `registry` is the one whose machine user asks; without it the administrator does.
+    """
     try:
         yield
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in fine:
-            raise _service_error(error, what) from error
+            raise _service_error(error, what, registry) from error
     except ParamValidationError as error:
         raise WrongState(f"The object store cannot work on {what}: its name is not valid there") from error
     except (BotoCoreError, OSError) as error:
@@ -276,20 +280,16 @@ def _translated(what: str, fine: tuple[str, ...] = ()) -> Iterator[None]:
         ) from error
 
 
-def _service_error(error: Any, what: str) -> ServiceError:
+def _service_error(error: Any, what: str, registry: str) -> ServiceError:
     answer = error.response.get("Error", {})
     code, message = str(answer.get("Code", "")), str(answer.get("Message", "")).strip()
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     said = f"{error.operation_name}: {code} {message}".strip()
     if status == 403:
-        grant = "Let the machine user use its storage: `registry-tui registries grant-storage REGISTRY`"
-        unknown = (
-            "The key does not belong to this store's data: restore secrets.json and the folders of this home together"
-        )
-        return NotPermitted(
-            f"The object store refuses access to {what} ({said})",
-            action=grant if code == "AccessDenied" else unknown,
-        )
+        detail = f"The object store refuses access to {what} ({said})"
+        if registry and code not in UNKNOWN_KEY:
+            return StorageNotGranted(detail, registry)
+        return NotPermitted(detail, action=RESTORE)
     if code == "PolicyTooLarge":
         return InvalidInput(
             f"The policies are too large for the object store ({said})",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -210,7 +211,7 @@ def _places(context: StepContext) -> tuple[Place, Place]:
         raise WrongState(f"The model cannot be reached any more: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    return Place(archive.client, location.bucket, f"{location.key.rstrip('/')}/"), archive
+    return replace(archive, bucket=location.bucket, prefix=f"{location.key.rstrip('/')}/"), archive
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:

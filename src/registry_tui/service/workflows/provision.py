@@ -96,7 +96,8 @@ def _delete_workspace(context: StepContext) -> None:
 def _grant(context: StepContext) -> None:
     row = _row(context)
     if not row.grant_storage_access:
-        context.log("storage access is not granted yet: `registry-tui registries grant-storage` does", "warning")
+        command = f"registry-tui registries grant-storage {row.name}"
+        context.log(f"storage access is not granted yet: `{command}` does", "warning")
         return
     if storage_access.decided_outside(context.service, row):
         context.log("storage access is decided by the environment's outside Ranger", "warning")
@@ -119,7 +120,7 @@ def _verify(context: StepContext) -> Mapping[str, Any] | None:
     if key is None:
         raise WrongState("The machine user has no key", action="Retry the workflow")
     with room.storing(context.service):
-        context.service.stores.users.probe_prefix(key, row.environment.bucket, row.prefix)
+        context.service.stores.users.probe_prefix(key, row.environment.bucket, row.prefix, row.name)
     context.log("the machine user put, got and deleted an object")
     return None
 
