@@ -96,7 +96,10 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
             except Exception:
                 restore(service, _known(service, place.environment_id))
                 raise
-        ensure(service, place.environment_id)
+            note_access(service, place.environment_id)
+            service.kept.of(Timers).set(
+                place.environment_id, own.policies, lambda: ensure(service, place.environment_id)
+            )
     return known_service(service, place.environment_id).service
 
 

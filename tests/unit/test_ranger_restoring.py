@@ -1,0 +1,185 @@
+"""What the object store enforces is what is kept, whatever fails while policies change."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from registry_tui.schemas.operations import EventOutcome
+from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy, ValiditySchedule
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentRow, EventRow, RangerSourceRow, RegistryRow
+from registry_tui.service.errors import PartUnavailable, ServiceError
+from registry_tui.service.ranger import policies, sources, timing
+from registry_tui.service.ranger.definitions import S3
+from registry_tui.service.stores.base import Stores
+from support.bare import bare_service, make_place
+from support.platforms import wait_for
+
+PLACE = "raz"
+
+
+class PlayedStore:
+    """An object store that knows a bucket's policy; it can be away, and lose the answer to what it did."""
+
+    def __init__(self) -> None:
+        self.enforced: list[Mapping[str, Any]] = []
+        self.asked = 0
+        self.away = self.silent = False
+        #: It is away after so many questions.
+        self.last = math.inf
+
+    def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
+        self.asked += 1
+        if self.away or self.asked > self.last:
+            raise PartUnavailable("The object store does not answer")
+        self.enforced = list(statements)
+        if self.silent:
+            self.away = True
+            raise PartUnavailable("The object store broke off")
+
+
+@pytest.fixture
+def store() -> PlayedStore:
+    return PlayedStore()
+
+
+@pytest.fixture
+def service(tmp_path: Path, store: PlayedStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setattr(timing, "AGAIN", 0.01)
+    with bare_service(tmp_path, stores=cast(Any, Stores(objects=cast(Any, store), users=cast(Any, None)))) as made:
+        make_place(made, PLACE)
+        with made.database.session() as session:
+            session.get_one(EnvironmentRow, PLACE).raz_enabled = True
+            session.get_one(RegistryRow, f"{PLACE}-registry").machine_user_workload_name = "srv"
+        policies.ensure(made, PLACE)
+        yield made
+        made.kept.of(timing.Timers).set(PLACE, (), lambda: None)
+
+
+def policy(name: str, path: str = "x", **fields: Any) -> RangerPolicy:
+    return RangerPolicy(
+        service="cm_s3",
+        name=name,
+        resources={
+            "bucket": PolicyResource(values=[f"{PLACE}-data"]),
+            "path": PolicyResource(values=[path], is_recursive=True),
+        },
+        policy_items=[PolicyItem(users=["srv"], accesses=[PolicyItemAccess(type="read")])],
+        **fields,
+    )
+
+
+def refuse(service: Service, what: str) -> None:
+    """Has the database refuse a kind of change."""
+    with service.database.session() as session:
+        session.execute(sa.text(f"CREATE TRIGGER refuse BEFORE {what} BEGIN SELECT RAISE(ABORT, 'refused'); END"))
+
+
+def obey_another(service: Service) -> None:
+    """The environment obeys an outside Ranger, which lets the machine user read below `outside`."""
+    row = RangerSourceRow(
+        environment_id=PLACE,
+        url="http://127.0.0.1:1",
+        service="theirs",
+        every=60.0,
+        policy_version=1,
+        definition=S3.model_dump(mode="json", by_alias=True),
+        policies=[policy("theirs", "outside", id=1).model_dump(mode="json", by_alias=True, exclude_none=True)],
+        notes=[],
+        fetched_at=datetime.now(UTC),
+    )
+    with service.database.session() as session:
+        session.add(row)
+    policies.ensure(service, PLACE)
+
+
+def add(service: Service, name: str = "mine") -> None:
+    policies.create_policy(service, identity.owner_principal(service), policy(name))
+
+
+def delete_source(service: Service) -> None:
+    sources.delete_source(service, identity.owner_principal(service), PLACE)
+
+
+def names(service: Service) -> list[str]:
+    return [each.name for each in policies.list_policies(service, identity.owner_principal(service))]
+
+
+def outcomes(service: Service, action: str) -> list[str]:
+    with service.database.reading() as session:
+        return list(session.scalars(sa.select(EventRow.outcome).where(EventRow.action == action)))
+
+
+def test_a_change_that_cannot_be_kept_is_not_enforced(service: Service, store: PlayedStore) -> None:
+    add(service)
+    before, known = store.enforced, names(service)
+    assert before
+    refuse(service, "INSERT ON ranger_policies")
+    with pytest.raises(IntegrityError):
+        add(service, "more")
+    assert (store.enforced, names(service)) == (before, known)
+    assert outcomes(service, "policy.create") == [EventOutcome.SUCCEEDED, EventOutcome.FAILED]
+
+
+def test_where_the_stores_answer_is_lost_it_enforces_what_is_kept(service: Service, store: PlayedStore) -> None:
+    before = store.enforced
+    store.silent = True
+    with pytest.raises(ServiceError, match="broke off"):
+        add(service)
+    assert store.enforced != before and "mine" not in names(service)
+    store.away = store.silent = False
+    wait_for(lambda: store.enforced == before, what="the store to enforce what is kept")
+
+
+def test_an_outside_ranger_is_obeyed_on_where_own_policies_do_not_come_back(
+    service: Service, store: PlayedStore
+) -> None:
+    add(service)
+    own = store.enforced
+    obey_another(service)
+    outside = store.enforced
+    assert "outside" in str(outside) and outside != own
+    refuse(service, "DELETE ON ranger_sources")
+    with pytest.raises(IntegrityError):
+        delete_source(service)
+    assert (store.enforced, names(service)) == (outside, ["theirs"])
+    with service.database.session() as session:
+        session.execute(sa.text("DROP TRIGGER refuse"))
+    store.away = True
+    with pytest.raises(ServiceError):
+        delete_source(service)
+    assert names(service) == ["theirs"]
+    store.away = False
+    delete_source(service)
+    assert store.enforced == own and "mine" in names(service)
+    assert outcomes(service, "ranger-source.delete") == [*[EventOutcome.FAILED] * 2, EventOutcome.SUCCEEDED]
+
+
+def test_own_policies_are_back_where_the_store_goes_away_right_afterwards(service: Service, store: PlayedStore) -> None:
+    add(service)
+    own = store.enforced
+    obey_another(service)
+    store.last = store.asked + 1
+    delete_source(service)
+    assert store.enforced == own and "mine" in names(service)
+    assert outcomes(service, "ranger-source.delete") == [EventOutcome.SUCCEEDED]
+
+
+def test_periods_of_own_policies_count_again_without_the_outside_ranger(service: Service, store: PlayedStore) -> None:
+    ends = ValiditySchedule(start_time="2020/01/01 00:00:00", end_time="2090/01/01 00:00:00", time_zone="UTC")
+    policies.create_policy(service, identity.owner_principal(service), policy("mine", validity_schedules=[ends]))
+    obey_another(service)
+    timer = f"policies-{PLACE}"
+    wait_for(lambda: timer not in [each.name for each in threading.enumerate()], what="no timer for theirs")
+    delete_source(service)
+    assert timer in [each.name for each in threading.enumerate()]
