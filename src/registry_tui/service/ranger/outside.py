@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ from registry_tui.service.errors import InvalidInput, PartUnavailable
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.evaluator import EVERYBODY, moment_of
 
-#: Seconds until an answer must begin, and bytes that it may have.
-_TIMEOUT, _MOST_BYTES = 10.0, 32 << 20
+#: Seconds until something must come, and until an answer must be whole; bytes that it may have.
+_TIMEOUT, WHOLE_SECONDS, _MOST_BYTES = 10.0, 60.0, 32 << 20
 #: What a definition without these permissions means them to go with, as the vendor's has it.
 _GOES_WITH = {LIST: READ, DELETE: WRITE}
 #: The object store reads these as an escape and as a variable of its own.
@@ -93,27 +94,19 @@ def download(address: Address, known_version: int = -1) -> ServicePolicies | Non
         "pluginId": "registry-tui",
         "supportsPolicyDeltas": "false",
     }
-    auth = (address.user, address.password) if address.user and address.password else None
     try:
-        # Not followed elsewhere, and without the surroundings' proxies and netrc: the credentials are for this address.
-        with (
-            httpx.Client(timeout=_TIMEOUT, auth=auth, trust_env=False) as client,
-            client.stream("GET", url, params=query, headers={"Accept": "application/json"}) as answer,
-        ):
-            if answer.status_code == httpx.codes.NOT_MODIFIED:
-                return None
-            if answer.status_code != httpx.codes.OK:
-                raise SourceProblem(_refusal(address, answer.status_code), action=_action(address))
-            body = bytearray()
-            for part in answer.iter_bytes():
-                body += part
-                if len(body) > _MOST_BYTES:
-                    raise SourceProblem(f"Ranger at {address.url} answers with more than {_MOST_BYTES >> 20} MiB")
+        # An event loop, since only that ends a request that goes on and on with a byte now and then.
+        body = asyncio.run(_answer_to(address, url, query))
+    except TimeoutError as error:
+        detail = f"Ranger at {address.url} did not send its policies within {WHOLE_SECONDS:g} seconds"
+        raise SourceProblem(detail, action=_action(address)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = str(error).strip() or type(error).__name__
         raise SourceProblem(f"Ranger at {address.url} does not answer: {why}", action=_action(address)) from error
+    if body is None:
+        return None
     try:
-        found = _Answer.model_validate_json(bytes(body))
+        found = _Answer.model_validate_json(body)
     except ValidationError as error:
         raise SourceProblem(
             f"Ranger at {address.url} answers with something that is not a service's policies", action=_action(address)
@@ -148,6 +141,27 @@ def fitted(own: ServiceDefinition, service: str, first_id: int, answer: ServiceP
 
 
 # -- underneath -------------------------------------------------------------------------------------------
+
+
+async def _answer_to(address: Address, url: str, query: Mapping[str, str | int]) -> bytes | None:
+    """The body of the answer; None while nothing is newer. Raises SourceProblem, TimeoutError, httpx's errors."""
+    auth = (address.user, address.password) if address.user and address.password else None
+    # Not followed elsewhere, and without the surroundings' proxies and netrc: the credentials are for this address.
+    async with (
+        asyncio.timeout(WHOLE_SECONDS),
+        httpx.AsyncClient(timeout=_TIMEOUT, auth=auth, trust_env=False) as client,
+        client.stream("GET", url, params=query, headers={"Accept": "application/json"}) as answer,
+    ):
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            return None
+        if answer.status_code != httpx.codes.OK:
+            raise SourceProblem(_refusal(address, answer.status_code), action=_action(address))
+        body = bytearray()
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise SourceProblem(f"Ranger at {address.url} answers with more than {_MOST_BYTES >> 20} MiB")
+        return bytes(body)
 
 
 def _refusal(address: Address, status: int) -> str:
