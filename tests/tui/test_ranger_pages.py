@@ -226,10 +226,10 @@ async def test_somebody_elses_change_is_noticed_and_replaced_only_knowingly(open
         await see.until(lambda: isinstance(see.screen, PolicyForm), "the form")
         form = see.screen
         form.query_one("#labels", Input).value = "mine"
-        theirs = made.model_copy(update={"description": "theirs"})
+        theirs = made.model_copy(update={"description": "theirs", "is_audit_enabled": False})
         raz.platform.ask(lambda client: client.update_policy(made.id or 0, theirs))
         await press_ok(see)
-        await see.shows("changed the policy meanwhile", "Changed: description", "Save again")
+        await see.shows("changed the policy meanwhile", "Changed: description, audit", "Save again")
         assert raz.policy(made.name).description == "theirs" and raz.policy(made.name).policy_labels == []
         assert form.query_one("#labels", Input).value == "mine"
         await press_ok(see)

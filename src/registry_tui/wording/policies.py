@@ -26,6 +26,24 @@ CONDITIONS = (
 )
 
 
+#: What the parts of a policy are called that are not conditions of its form; others by Ranger's names.
+_PARTS = {
+    "is_enabled": "enabled",
+    "policy_type": "type",
+    "policy_priority": "priority",
+    "is_audit_enabled": "audit",
+    "additional_resources": "resources",
+    "conditions": "conditions of the whole policy",
+    "is_deny_all_else": "deny everything else",
+    "validity_schedules": "validity period",
+    "policy_labels": "labels",
+    "zone_name": "security zone",
+} | {field: words for field, words, _ in CONDITIONS}
+#: What the service itself notes with each change.
+_NOTED = frozenset(
+    {"id", "guid", "version", "service", "service_type", "resource_signature"}
+    | {"create_time", "created_by", "update_time", "updated_by"}
+)
 #: What stands for the policy in an answer where none decided.
 _NO_POLICY = -1
 
@@ -124,6 +142,16 @@ def period(policy: RangerPolicy) -> str:
         f"{each.start_time or 'ever'} to {each.end_time or 'ever'} {each.time_zone or 'UTC'}"
         for each in policy.validity_schedules
     )
+
+
+def changed_parts(before: RangerPolicy, now: RangerPolicy) -> list[str]:
+    """Which parts of a policy are not as they were, in words."""
+    changed = [
+        field
+        for field in RangerPolicy.model_fields
+        if field not in _NOTED and getattr(before, field) != getattr(now, field)
+    ]
+    return _once(_PARTS.get(field, field.replace("_", " ")) for field in changed)
 
 
 def outside(source: RangerSource) -> tuple[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.widget import Widget
@@ -15,7 +15,7 @@ from registry_tui.screens.base.form import Form, Lines, Tick, row
 from registry_tui.screens.base.name_field import Choice, NameField, named_row, once
 from registry_tui.screens.ranger.conditions import ConditionList
 from registry_tui.terminal.keys import box_keys
-from registry_tui.wording.policies import CONDITIONS, containers
+from registry_tui.wording.policies import CONDITIONS, changed_parts, containers
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -270,21 +270,7 @@ class PolicyForm(Form["RangerPolicy"]):
 
     def _differences(self, now: RangerPolicy) -> str:
         """Which parts of the policy are not as they were when the form was opened."""
-        words: dict[str, str] = {
-            "name": "name",
-            "is_enabled": "enabled",
-            "policy_priority": "priority",
-            "resources": "resources",
-            "additional_resources": "resources",
-            **{field: words for field, words, _ in CONDITIONS},
-            "is_deny_all_else": "deny everything else",
-            "validity_schedules": "validity period",
-            "policy_labels": "labels",
-            "description": "description",
-        }
-        changed: dict[str, Any] = {
-            words[field]: None for field in words if getattr(now, field) != getattr(self.policy, field)
-        }
+        changed = changed_parts(self.policy, now)
         return f"Changed: {', '.join(changed)}." if changed else "It says the same as when the form was opened."
 
 
