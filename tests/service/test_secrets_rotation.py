@@ -220,6 +220,25 @@ def test_a_rotation_that_was_cut_off_goes_on_at_the_next_start(
     assert log_model(platform, project).run_id
 
 
+def test_a_rotation_whose_file_is_damaged_is_set_aside_at_the_next_start(own_platform: Platform) -> None:
+    """Also where MLflow has a new password already that nobody else knows."""
+    platform, before = own_platform, own_platform.secrets
+    cut_off(platform, "password changed")
+    home = platform.home
+    home.rotation_file.write_text(home.rotation_file.read_text()[:-20])
+    platform.down()
+    platform.up()
+    assert platform.secrets == before and not home.rotation_file.exists()
+    assert stat.S_IMODE(home.damaged_rotation_file.stat().st_mode) == 0o600
+    assert knows_password(platform, before.mlflow_admin_user, before.mlflow_admin_password)
+    assert knows_key(platform, before.object_store_admin)
+    told = platform.ask(lambda client: client.events(action="secrets.rotate")).items[0]
+    assert told.outcome is EventOutcome.FAILED and str(home.damaged_rotation_file) in told.detail
+    platform.ask(lambda client: client.rotate_secrets(ALL))
+    check_replaced(platform, before)
+    assert not home.damaged_rotation_file.exists()
+
+
 def test_a_kill_in_the_middle_changes_nothing_about_the_end(own_platform: Platform) -> None:
     platform, before, machines = own_platform, own_platform.secrets, machine_keys(own_platform)
     store = platform.pid("object-store")

@@ -18,6 +18,7 @@ from typing import Any
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
+from registry_tui.platform import rotation
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
@@ -83,6 +84,19 @@ def write_auth_config(home: Home) -> None:
     write_private(home.mlflow / "auth.ini", text.getvalue())
 
 
+def let_service_in(home: Home, users: Any) -> None:
+    """Gives the service's own account the password that the service has, except while a rotation replaces it.
+
+    MLflow itself looks at the password only when it makes the account. Raises OSError.
+    """
+    if rotation.readable(home) is not None:
+        return
+    secrets = load_secrets(home)
+    user, password = secrets.mlflow_admin_user, secrets.mlflow_admin_password
+    if not users.authenticate_user(user, password):
+        users.update_user(user, password=password)
+
+
 def prepare_database(path: Path) -> None:
     """Sets SQLite's write-ahead log: readers and the writer do not wait for each other. Raises sqlite3.Error."""
     with closing(sqlite3.connect(path, timeout=20)) as database:
@@ -127,6 +141,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     )
     artifact_paths.install(handlers, artifact_router, auth)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
+    let_service_in(home, auth.store)
     stores = (mlflow_private.tracking_store(), mlflow_private.registry_store())
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)

@@ -25,7 +25,7 @@ class MlflowAccount(httpx.Auth):
         response = yield self._signed(request, tried)
         if response.status_code != 401 or self._home is None:
             return
-        replaced = rotation.under_way(self._home)
+        replaced = rotation.readable(self._home)
         others = [] if replaced is None else replaced.both("mlflow_admin_password")
         for other in (*others, self._secrets.mlflow_admin_password):
             if other != tried and response.status_code == 401:

@@ -124,7 +124,7 @@ def identities_file(home: Home) -> Path:
 def write_identities(home: Home, secrets: Secrets) -> None:
     """Writes the administrator and MLflow's user for `weed` to read, while a rotation begins with both keys of each.
 
-    Raises OSError, Damaged.
+    Raises OSError.
     """
     users = (
         (ADMIN_USER, "object_store_admin", ["Admin", "Read", "Write", "List", "Tagging"]),

@@ -64,6 +64,11 @@ class Home:
         return self.root / "secrets-rotation.json"
 
     @property
+    def damaged_rotation_file(self) -> Path:
+        """Where a rotation's file is set aside that cannot be read; until the next rotation is finished."""
+        return self.root / "secrets-rotation.damaged.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -60,25 +60,52 @@ def under_way(home: Home) -> Rotation | None:
     """The rotation that is not finished. Raises OSError, Damaged."""
     try:
         raw = json.loads(home.rotation_file.read_text(encoding="utf-8"))
-        return Rotation(tuple(raw["kinds"]), raw["old"], raw["new"], Stage(raw["stage"]))
+        rotation = Rotation(tuple(map(str, raw["kinds"])), raw["old"], raw["new"], Stage(raw["stage"]))
+        known = asdict(Secrets())
+        for side in (rotation.old, rotation.new):
+            if any(_form(value) != _form(known[name]) for name, value in side.items()):
+                raise ValueError("a secret has another form")
+        return rotation
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(
-            f"{home.rotation_file} is damaged", action="Put it back from a backup, or remove it and rotate again"
+            f"{home.rotation_file} is damaged", action="`registry-tui restart service` sets it aside; then rotate again"
         ) from error
 
 
+def readable(home: Home) -> Rotation | None:
+    """As `under_way`, for whoever only needs to know which secrets work: a damaged file counts as none.
+
+    Without it only the secrets of `secrets.json` are known; the service sets it aside. Raises OSError.
+    """
+    try:
+        return under_way(home)
+    except Damaged:
+        return None
+
+
+def set_aside(home: Home) -> None:
+    """Keeps a damaged file under another name, so that it stands in nobody's way. Raises OSError."""
+    home.rotation_file.replace(home.damaged_rotation_file)
+
+
 def finish(home: Home) -> None:
-    """Forgets the rotation: only new secrets work. Raises OSError."""
+    """Forgets the rotation, and one that was set aside: only new secrets work. Raises OSError."""
     home.rotation_file.unlink(missing_ok=True)
+    home.damaged_rotation_file.unlink(missing_ok=True)
 
 
 def accepted(home: Home, secrets: Secrets, name: str) -> list[AccessKey]:
     """The keys that the object store accepts for a user, whose field of `Secrets` is `name`."""
-    rotation = under_way(home)
+    rotation = readable(home)
     keys = [] if rotation is None else rotation.both(name)
     return list(dict.fromkeys(keys or [getattr(secrets, name)]))
+
+
+def _form(value: Any) -> object:
+    """What a secret consists of: a text, or named texts."""
+    return {name: type(each) for name, each in value.items()} if isinstance(value, dict) else type(value)
 
 
 def _field(value: Any) -> Any:

@@ -19,10 +19,11 @@ from sqlalchemy import select
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.platform import object_store, rotation
-from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.rotation import Rotation, Stage
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, Secrets, save_secrets
+from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
 from registry_tui.service.adapters.mlflow import NotLetIn
 from registry_tui.service.core import events, identity, permissions
@@ -68,7 +69,7 @@ def rotate(service: Service, principal: Principal, request: SecretsRotate) -> Se
 def resume(service: Service) -> None:
     """Goes on with a rotation that was cut off. Raises PartUnavailable: call it again later.
 
-    One that cannot go on is left, with a line in the log: old and new secrets both work.
+    One that cannot go on is left, with a line in the log: old and new secrets both work. A damaged one is set aside.
     """
     try:
         with service.locks.of(_LOCK):
@@ -82,10 +83,32 @@ def resume(service: Service) -> None:
 def _finish_earlier(service: Service) -> None:
     try:
         earlier = rotation.under_way(service.home)
-    except (PlatformError, OSError) as error:
+        if earlier is not None and not set(earlier.kinds) <= set(SecretKind):
+            raise Damaged(f"{service.home.rotation_file} names unknown kinds")
+    except Damaged as error:
+        _set_aside(service, error)
+    except OSError as error:
         raise PartUnavailable(f"The secrets cannot be rotated: {error}") from error
-    if earlier is not None:
-        _carry_out(service, earlier)
+    else:
+        if earlier is not None:
+            _carry_out(service, earlier)
+
+
+def _set_aside(service: Service, error: Damaged) -> None:
+    """Leaves a rotation that nobody can go on with, and reports it; the next one replaces what it left."""
+    home = service.home
+    try:
+        rotation.set_aside(home)
+    except OSError as failed:
+        raise PartUnavailable(f"{error.message}, and cannot be set aside: {failed.strerror}") from failed
+    detail = (
+        f"{error.message}, so the rotation that it was about does not go on; it was set aside as "
+        f"{home.damaged_rotation_file}. The secrets in {home.secrets_file} count; replaced ones may still work. Where "
+        "MLflow refuses the service now, `registry-tui restart mlflow` mends it; then `registry-tui secrets rotate`"
+    )
+    logger.error("%s", detail)
+    owner, failed_ = identity.owner_principal(service), EventOutcome.FAILED
+    events.record(service, owner, action="secrets.rotate", resource=_RESOURCE, outcome=failed_, detail=detail)
 
 
 def _carry_out(service: Service, under_way: Rotation) -> None:
