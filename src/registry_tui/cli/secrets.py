@@ -8,6 +8,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
+from registry_tui.wording import secrets
 
 app = session.new_app("The platform's own passwords and keys.")
 
@@ -22,7 +23,13 @@ def rotate(
 ) -> None:
     """Replace the platform's own passwords and keys while it works. The old ones then no longer work.
 
-    After `people`, everybody's exports are old: `registry-tui env` prints the new ones. API keys and tokens stay.
+    `object-store`: the object store's keys of the administrator and of MLflow's server. `machine-users`: the object
+    store's keys of Model Registries' machine users. `mlflow`: the service's password at MLflow's server, and the key of
+    its pages' sessions. `people`: everybody's password at MLflow's server, which `registry-tui env` prints.
+
+    No kind replaces the key of the certificate for other machines (`up --listen … --new-certificate` does), API keys
+    and tokens of people, the password for an outside Ranger (`ranger source set`), the passphrase for what MLflow keeps
+    encrypted (keys of language models), and the key of answers to repeated requests.
 
     Example: registry-tui secrets rotate --kind object-store
     """
@@ -33,4 +40,4 @@ def rotate(
     if as_json:
         output.print_json(rotated)
     else:
-        output.note(f"Replaced: {', '.join(rotated.kinds)}")
+        output.note(secrets.replaced(rotated.kinds))

@@ -1,0 +1,31 @@
+"""The platform's own secrets in words: what each kind covers, and what is replaced in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from registry_tui.schemas.secrets import SecretKind
+
+#: What is replaced with each kind.
+COVERED = {
+    SecretKind.OBJECT_STORE: "the object store's keys of the administrator and of MLflow's server",
+    SecretKind.MACHINE_USERS: "the object store's keys of Model Registries' machine users",
+    SecretKind.MLFLOW: "the service's password at MLflow's server, and the key of its pages' sessions",
+    SecretKind.PEOPLE: "everybody's password at MLflow's server, which `registry-tui env` prints",
+}
+#: What no kind replaces, and how it is replaced or why it stays.
+LEFT = {
+    "the key of the certificate for other machines": "`registry-tui up --listen HOST:PORT --new-certificate`, "
+    "or your own with --certificate and --key; everybody signs in again",
+    "API keys and tokens of people": "`registry-tui keys revoke`, `registry-tui tokens revoke`, then `create`",
+    "the password for an outside Ranger": "change it there, then `registry-tui ranger source set`",
+    "the passphrase for what MLflow keeps encrypted (keys of language models)": "stays: what is encrypted needs it",
+    "the key of answers to repeated requests": "stays, so that repeated requests get their answers",
+}
+
+
+def replaced(kinds: Iterable[SecretKind]) -> str:
+    """What a rotation replaced, a line each, and what it left."""
+    lines = ["Replaced:", *(f"  {kind}: {COVERED[kind]}" for kind in kinds), "Not replaced:"]
+    others = [f"  {kind}: `registry-tui secrets rotate --kind {kind}`" for kind in SecretKind if kind not in set(kinds)]
+    return "\n".join([*lines, *others, *(f"  {what}: {how}" for what, how in LEFT.items())])
