@@ -18,9 +18,11 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, EventRow, RangerSourceRow, RegistryRow
-from registry_tui.service.errors import PartUnavailable, ServiceError
+from registry_tui.service.errors import InvalidInput, PartUnavailable, ServiceError
 from registry_tui.service.ranger import policies, sources, timing
 from registry_tui.service.ranger.definitions import S3
+from registry_tui.service.ranger.known import all_known
+from registry_tui.service.registries import storage_access
 from registry_tui.service.stores.base import Stores
 from support.bare import bare_service, make_place
 from support.platforms import wait_for
@@ -37,11 +39,15 @@ class PlayedStore:
         self.away = self.silent = False
         #: It is away after so many questions.
         self.last = math.inf
+        #: The bucket whose policy is too large.
+        self.full = ""
 
     def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
         self.asked += 1
         if self.away or self.asked > self.last:
             raise PartUnavailable("The object store does not answer")
+        if bucket == self.full:
+            raise InvalidInput("The policies are too large", action="Use fewer paths")
         self.enforced = list(statements)
         if self.silent:
             self.away = True
@@ -183,3 +189,19 @@ def test_periods_of_own_policies_count_again_without_the_outside_ranger(service:
     wait_for(lambda: timer not in [each.name for each in threading.enumerate()], what="no timer for theirs")
     delete_source(service)
     assert timer in [each.name for each in threading.enumerate()]
+
+
+def test_policies_that_the_store_cannot_take_hold_up_no_start(service: Service, store: PlayedStore) -> None:
+    make_place(service, "other")
+    with service.database.session() as session:
+        session.get_one(EnvironmentRow, "other").raz_enabled = True
+    store.full = f"{PLACE}-data"
+    storage_access.adopt(service)
+    with service.database.reading() as session:
+        [event] = session.scalars(sa.select(EventRow).where(EventRow.action == "policy.enforce"))
+    assert (event.outcome, event.resource_name) == (EventOutcome.FAILED, PLACE)
+    assert "too large" in event.detail and "Use fewer paths" in event.detail
+    assert "other" in [known.place.name for known in all_known(service)], "it got its policies"
+    store.away = True
+    with pytest.raises(PartUnavailable):
+        storage_access.adopt(service)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.registries import StorageAccess
-from registry_tui.service.core import identity
-from registry_tui.service.core.context import Service
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Resource, Service
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
+from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.idbroker import mappings, synchronizing
 from registry_tui.service.ranger import policies as ranger
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.known import Known, known_service
 from registry_tui.service.ranger.shaping import replaced
+
+logger = logging.getLogger(__name__)
 
 #: Where the projects of an environment keep what their runs logged.
 _RUN_ARTIFACTS = "workspaces"
@@ -60,7 +65,7 @@ def revoke(service: Service, row: RegistryRow, actor: str) -> None:
 def adopt(service: Service) -> None:
     """Gives environments from before their policies or mappings; machine users that had access keep it.
 
-    Raises PartUnavailable.
+    Policies that the store cannot take are reported, and hold up no other environment. Raises PartUnavailable.
     """
     with service.database.reading() as session:
         query = select(EnvironmentRow).where(EnvironmentRow.raz_enabled, EnvironmentRow.state == "ready")
@@ -69,11 +74,27 @@ def adopt(service: Service) -> None:
             _ = registry and registry.environment.name
     for environment_id, new, registry in found:
         had_access = registry is not None and registry.storage_access == StorageAccess.GRANTED.value
-        ranger.ensure(service, environment_id)
+        try:
+            ranger.ensure(service, environment_id)
+        except PartUnavailable:
+            raise
+        except ServiceError as error:
+            _report(service, environment_id, error)
+            continue
         if new and had_access and registry is not None and registry.machine_user_workload_name:
             grant(service, registry, identity.owner_name(service))
             service.stores.users.delete_policy(registry.machine_user_workload_name)
     synchronizing.adopt(service)
+
+
+def _report(service: Service, environment_id: str, error: ServiceError) -> None:
+    detail = f"{error.detail}; what was enforced before still is" + (f". {error.action}" if error.action else "")
+    logger.error("the policies of environment %s are not enforced: %s", environment_id, detail)
+    owner, place = identity.owner_principal(service), known_service(service, environment_id).place
+    resource = Resource("environment", environment_id, place.name)
+    events.record(
+        service, owner, action="policy.enforce", resource=resource, outcome=EventOutcome.FAILED, detail=detail
+    )
 
 
 def _with_access(known: Known, row: RegistryRow, user: str) -> list[RangerPolicy]:
