@@ -1,4 +1,4 @@
-"""What the object store enforces is what is kept, whatever fails while policies change."""
+"""What the object store enforces is what is kept, whatever fails while policies or roles change."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from registry_tui.schemas.operations import EventOutcome
-from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy, ValiditySchedule
+from registry_tui.schemas.ranger import (
+    PolicyItem,
+    PolicyItemAccess,
+    PolicyResource,
+    RangerPolicy,
+    RangerRole,
+    RoleMember,
+    ValiditySchedule,
+)
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, EventRow, RangerSourceRow, RegistryRow
 from registry_tui.service.errors import InvalidInput, PartUnavailable, ServiceError
-from registry_tui.service.ranger import policies, sources, timing
+from registry_tui.service.ranger import policies, roles, sources, timing
 from registry_tui.service.ranger.definitions import S3
 from registry_tui.service.ranger.known import all_known
 from registry_tui.service.registries import storage_access
@@ -27,14 +35,14 @@ from registry_tui.service.stores.base import Stores
 from support.bare import bare_service, make_place
 from support.platforms import wait_for
 
-PLACE = "raz"
+PLACE, OTHER = "raz", "other"
 
 
 class PlayedStore:
-    """An object store that knows a bucket's policy; it can be away, and lose the answer to what it did."""
+    """An object store that knows its buckets' policies; it can be away, and lose the answer to what it did."""
 
     def __init__(self) -> None:
-        self.enforced: list[Mapping[str, Any]] = []
+        self.policies: dict[str, list[Mapping[str, Any]]] = {}
         self.asked = 0
         self.away = self.silent = False
         #: It is away after so many questions.
@@ -42,13 +50,18 @@ class PlayedStore:
         #: The bucket whose policy is too large.
         self.full = ""
 
+    @property
+    def enforced(self) -> list[Mapping[str, Any]]:
+        """The policy of the first place's bucket."""
+        return self.policies[f"{PLACE}-data"]
+
     def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None:
         self.asked += 1
         if self.away or self.asked > self.last:
             raise PartUnavailable("The object store does not answer")
         if bucket == self.full:
             raise InvalidInput("The policies are too large", action="Use fewer paths")
-        self.enforced = list(statements)
+        self.policies[bucket] = list(statements)
         if self.silent:
             self.away = True
             raise PartUnavailable("The object store broke off")
@@ -69,20 +82,28 @@ def service(tmp_path: Path, store: PlayedStore, monkeypatch: pytest.MonkeyPatch)
             session.get_one(RegistryRow, f"{PLACE}-registry").machine_user_workload_name = "srv"
         policies.ensure(made, PLACE)
         yield made
-        made.kept.of(timing.Timers).set(PLACE, (), lambda: None)
+        store.away, store.silent, store.full, store.last = False, False, "", math.inf
+        wait_for(lambda: not timers_left(made), what="all timers to end")
+
+
+def timers_left(service: Service) -> list[str]:
+    """Ends the places' timers; returns those that are still at work."""
+    for place in (PLACE, OTHER):
+        service.kept.of(timing.Timers).set(place, (), lambda: None)
+    return [each.name for each in threading.enumerate() if each.name in (f"policies-{PLACE}", f"policies-{OTHER}")]
 
 
 def policy(name: str, path: str = "x", **fields: Any) -> RangerPolicy:
-    return RangerPolicy(
-        service="cm_s3",
-        name=name,
-        resources={
+    given: dict[str, Any] = {
+        "service": "cm_s3",
+        "name": name,
+        "resources": {
             "bucket": PolicyResource(values=[f"{PLACE}-data"]),
             "path": PolicyResource(values=[path], is_recursive=True),
         },
-        policy_items=[PolicyItem(users=["srv"], accesses=[PolicyItemAccess(type="read")])],
-        **fields,
-    )
+        "policy_items": [PolicyItem(users=["srv"], accesses=[PolicyItemAccess(type="read")])],
+    }
+    return RangerPolicy(**given | fields)
 
 
 def refuse(service: Service, what: str) -> None:
@@ -115,6 +136,33 @@ def add(service: Service, name: str = "mine") -> None:
 
 def delete_source(service: Service) -> None:
     sources.delete_source(service, identity.owner_principal(service), PLACE)
+
+
+def two_places_with_a_role(service: Service) -> RangerRole:
+    """A role of nobody, which may read in two environments."""
+    make_place(service, OTHER)
+    with service.database.session() as session:
+        session.get_one(EnvironmentRow, OTHER).raz_enabled = True
+        session.get_one(RegistryRow, f"{OTHER}-registry").machine_user_workload_name = "srv_other"
+    policies.ensure(service, OTHER)
+    owner = identity.owner_principal(service)
+    role = roles.create_role(service, owner, RangerRole(name="readers"))
+    for_role = [PolicyItem(roles=[role.name], accesses=[PolicyItemAccess(type="read")])]
+    for name, bucket in (("cm_s3", f"{PLACE}-data"), (f"cm_s3_{OTHER}", f"{OTHER}-data")):
+        where = {"bucket": PolicyResource(values=[bucket]), "path": PolicyResource(values=["x"], is_recursive=True)}
+        policies.create_policy(service, owner, policy("theirs", service=name, resources=where, policy_items=for_role))
+    return role
+
+
+def give(service: Service, role: RangerRole) -> None:
+    """Gives the machine users of both environments the role."""
+    users = [RoleMember(name=name) for name in ("srv", "srv_other")]
+    changed = role.model_copy(update={"users": users})
+    roles.update_role(service, identity.owner_principal(service), role.id or 0, changed)
+
+
+def who_has(service: Service, role: RangerRole) -> list[str]:
+    return [each.name for each in roles.get_role(service, identity.owner_principal(service), role.name).users]
 
 
 def names(service: Service) -> list[str]:
@@ -192,16 +240,41 @@ def test_periods_of_own_policies_count_again_without_the_outside_ranger(service:
 
 
 def test_policies_that_the_store_cannot_take_hold_up_no_start(service: Service, store: PlayedStore) -> None:
-    make_place(service, "other")
+    make_place(service, OTHER)
     with service.database.session() as session:
-        session.get_one(EnvironmentRow, "other").raz_enabled = True
+        session.get_one(EnvironmentRow, OTHER).raz_enabled = True
     store.full = f"{PLACE}-data"
     storage_access.adopt(service)
     with service.database.reading() as session:
         [event] = session.scalars(sa.select(EventRow).where(EventRow.action == "policy.enforce"))
     assert (event.outcome, event.resource_name) == (EventOutcome.FAILED, PLACE)
     assert "too large" in event.detail and "Use fewer paths" in event.detail
-    assert "other" in [known.place.name for known in all_known(service)], "it got its policies"
+    assert OTHER in [known.place.name for known in all_known(service)], "it got its policies"
     store.away = True
     with pytest.raises(PartUnavailable):
         storage_access.adopt(service)
+
+
+def test_a_change_of_a_role_that_cannot_be_kept_is_enforced_nowhere(service: Service, store: PlayedStore) -> None:
+    role = two_places_with_a_role(service)
+    before = dict(store.policies)
+    refuse(service, "UPDATE ON ranger_roles")
+    with pytest.raises(IntegrityError):
+        give(service, role)
+    assert (store.policies, who_has(service, role)) == (before, [])
+    with service.database.session() as session:
+        session.execute(sa.text("DROP TRIGGER refuse"))
+    give(service, role)
+    assert all(store.policies[bucket] != before[bucket] for bucket in before)
+    assert who_has(service, role) == ["srv", "srv_other"]
+    assert outcomes(service, "ranger-role.update") == [EventOutcome.FAILED, EventOutcome.SUCCEEDED]
+
+
+def test_a_role_that_one_environment_cannot_obey_is_given_in_none(service: Service, store: PlayedStore) -> None:
+    role = two_places_with_a_role(service)
+    before, asked = dict(store.policies), store.asked
+    store.full = f"{OTHER}-data"
+    with pytest.raises(InvalidInput, match="too large"):
+        give(service, role)
+    assert store.asked > asked + 1, "the other environment had obeyed it already"
+    assert (store.policies, who_has(service, role)) == (before, [])
