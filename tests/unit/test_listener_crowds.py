@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from registry_tui.contracts.callers import source_of
+from registry_tui.gateway import connections
 from registry_tui.service.listening import entrance, listener
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, Failures
 from support.lone_doors import LoneDoor, lone_door, received
@@ -26,6 +27,8 @@ EACH, ALL = 3, 8
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small numbers of connections and handshakes, which none of the tests ends by waiting."""
     monkeypatch.setattr(entrance, "HANDSHAKE_SECONDS", 600.0)
+    monkeypatch.setattr(entrance, "SHUTDOWN_SECONDS", 600.0)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 600.0)
     monkeypatch.setattr(listener, "MOST_EACH", EACH)
     monkeypatch.setattr(listener, "MOST", ALL)
     monkeypatch.setattr(listener, "HANDSHAKES_EACH", EACH)
@@ -63,6 +66,22 @@ def greeted(door: LoneDoor, address: str) -> bytes:
     context = ssl.create_default_context(cafile=door.service.home.tls / "certificate.pem")
     with door.connected(address) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as secured:
         return answered(secured)
+
+
+def secured(door: LoneDoor, address: str, stack: ExitStack) -> ssl.SSLSocket:
+    """A connection over TLS, open until the stack ends; its end of TLS is never answered."""
+    context = ssl.create_default_context(cafile=door.service.home.tls / "certificate.pem")
+    plain = stack.enter_context(door.connected(address))
+    return stack.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+
+
+def keep(door: LoneDoor, address: str, stack: ExitStack) -> None:
+    """Keeps as many connections open as one caller may have."""
+    request = REQUEST[:-2] + f"Authorization: Bearer {door.token('ada')}\r\n\r\n".encode()
+    for _ in range(EACH):
+        connection = secured(door, address, stack)
+        connection.sendall(request)
+        assert connection.recv(1 << 16)[9:12] == b"200"
 
 
 def has_room(door: LoneDoor, address: str) -> bool:
@@ -124,6 +143,27 @@ def test_one_caller_leaves_room_for_others(door: LoneDoor) -> None:
             assert answer[9:12] == b"503" and b"3 connections of your address" in answer
         with door.connected("127.0.9.2") as other:
             assert answered(other) == b"401"
+
+
+def test_who_is_refused_and_stays_takes_nobodys_room(tls_door: LoneDoor) -> None:
+    with ExitStack() as stack:
+        keep(tls_door, "127.0.9.1", stack)
+        for _ in range(2 * ALL):
+            assert secured(tls_door, "127.0.9.1", stack).recv(12)[9:] == b"503"
+        assert greeted(tls_door, "127.0.9.2") == b"401"
+
+
+def test_a_crowd_that_is_refused_is_ended_at_once(tls_door: LoneDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_REFUSED", 2)
+    with ExitStack() as stack:
+        keep(tls_door, "127.0.9.1", stack)
+        for _ in range(2):
+            assert secured(tls_door, "127.0.9.1", stack).recv(12)[9:] == b"503"
+        another = secured(tls_door, "127.0.9.1", stack)
+        plain = stack.enter_context(closing(socket.socket(fileno=another.detach())))
+        plain.settimeout(60)
+        while not ended(plain):
+            pass
 
 
 # -- callers -------------------------------------------------------------------------------------------------

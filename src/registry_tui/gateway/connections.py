@@ -30,6 +30,8 @@ HEAD_SECONDS, ANSWER_SECONDS, KEPT_SECONDS = 10.0, 60.0, 75.0
 #: Connections of one process: at most, and what each may cost in files (the caller's and the replica's); the rest of
 #: the files that the process may open are its own.
 MOST, FILES_EACH, OWN_FILES = 4000, 2, 100
+#: Connections that are refused and may wait at the same time until the caller has taken the reason.
+MOST_REFUSED = 50
 
 
 def allowed() -> int:
@@ -50,16 +52,21 @@ class Door:
         self.part = part
         self.most, self.each = most, most if each is None else each
         self.open = 0
+        #: Refused connections that are not gone yet: those whose caller may still take the reason.
+        self.refused = 0
         self._of: Counter[str] = Counter()
 
     def enter(self, source: str) -> str:
-        """Counts a connection; returns why there is no room for it, as a sentence, or nothing."""
+        """Counts a connection, or returns why there is no room for it, as a sentence, and does not count it.
+
+        A caller who goes on connecting after a refusal then takes nobody's room.
+        """
+        if self._of[source] >= self.each:
+            return f"{counted(self.each, 'connection')} of your address are open here, and no more are taken"
+        if self.open >= self.most:
+            return f"{counted(self.most, 'connection')} are open here, and no more are taken"
         self.open += 1
         self._of[source] += 1
-        if self.open > self.most:
-            return f"{counted(self.most, 'connection')} are open here, and no more are taken"
-        if self._of[source] > self.each:
-            return f"{counted(self.each, 'connection')} of your address are open here, and no more are taken"
         return ""
 
     def leave(self, source: str) -> None:
@@ -120,7 +127,9 @@ class _Connection(web.RequestHandler):
     ) -> None:
         super().__init__(server, loop=loop, **options)
         self._door = door
+        #: Of a connection that is counted as open.
         self._source: str | None = None
+        self._refused = False
         self._begun = False
         self._head: asyncio.TimerHandle | None = None
         self._answer: asyncio.TimerHandle | None = None
@@ -128,17 +137,25 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._source = source_of(str(peer[0])) if isinstance(peer, tuple) else ""
-        if problem := self._door.enter(self._source):
+        source = source_of(str(peer[0])) if isinstance(peer, tuple) else ""
+        if problem := self._door.enter(source):
+            self._refused = True
+            self._door.refused += 1
             action = "Close connections that are not used, then try again"
-            self._refuse(Refusal(503, "too-many-connections", problem, action))
+            # Over TLS, whoever does not answer the end of a connection keeps it open for seconds.
+            at_once = self._door.refused > MOST_REFUSED
+            self._refuse(Refusal(503, "too-many-connections", problem, action), at_once=at_once)
             return
+        self._source = source
         self._head = self._loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._source is not None:
             self._door.leave(self._source)
             self._source = None
+        if self._refused:
+            self._door.refused -= 1
+            self._refused = False
         for timer in (self._head, self._answer):
             if timer is not None:
                 timer.cancel()
@@ -169,12 +186,15 @@ class _Connection(web.RequestHandler):
         # One that has sent nothing must not get an answer to what it may be sending just now.
         self._refuse(refusal if self._begun else None)
 
-    def _refuse(self, refusal: Refusal | None) -> None:
+    def _refuse(self, refusal: Refusal | None, *, at_once: bool = False) -> None:
         transport = self.transport
         if transport is None:
             return
         if refusal is not None:
             transport.write(problems.raw(refusal))
+        if at_once:
+            # Before any close(): a transport over TLS that is being closed cannot be aborted any more.
+            transport.abort()
         self.force_close()
         transport.close()
 

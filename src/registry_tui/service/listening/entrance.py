@@ -48,7 +48,6 @@ class Entrance:
                     continue
                 source = source_of(str(peer[0]))
                 if self._context is not None and self._handshakes.enter(source):
-                    self._handshakes.leave(source)
                     connection.close()
                     continue
                 task = loop.create_task(self._admit(connection, source))
