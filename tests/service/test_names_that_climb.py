@@ -33,6 +33,7 @@ BODIES: dict[str, Any] = {
     "ExperimentsChosen": {"experiment_ids": ["1"]},
     "RangerPolicy": {"name": "changed", "service": "cm_s3"},
     "RangerRole": {"name": "changed"},
+    "RoleGrant": {"targetRoles": ["1"], "users": ["changed"]},
     "RangerSourceChange": {"url": "http://127.0.0.1:9", "service": "cm_s3"},
     "ModelUpdate": {"description": "changed"},
     "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
@@ -55,12 +56,16 @@ BODIES: dict[str, Any] = {
 MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user"), ("put_group", "group")}
 #: Query parameters that are searched for, or say which part of an answer is wanted. Every other one names a resource.
 SEARCHED = {"name", "search", "owner", "actor", "action", "status", "state", "order_by", "page_token", "metric", "path"}
+RANGER = "/service/public/v2/api"
+#: By which Ranger's lists are filtered.
+FILTERS = ["guid", "policyName", "policyNamePartial", "policyLabel", "serviceType", "zoneName", "user", "group", "role"]
 SEARCHED_IN = {
     ("/search", "q"),
-    ("/service/public/v2/api/policy", "policyName"),
-    ("/service/public/v2/api/policy", "policyname"),
-    ("/service/public/v2/api/service/{ranger_service}/policy", "policyName"),
-    ("/service/public/v2/api/roles", "roleName"),
+    *((f"{RANGER}/{path}", name) for path in ("policy", "service/{ranger_service}/policy") for name in FILTERS),
+    *((f"{RANGER}/{path}", "serviceType") for path in ("service", "servicedef")),
+    *((f"{RANGER}/roles", name) for name in ("roleName", "roleNamePartial", "userName", "groupName")),
+    (f"{RANGER}/policy", "policyname"),
+    (f"{RANGER}/service/{{ranger_service}}/policy/{{policy}}", "zoneName"),
     ("/registries", "environment"),
     ("/registries/{registry}/storage/archives", "model"),
     ("/registries/{registry}/storage/models", "model"),
@@ -108,6 +113,7 @@ class Places:
             "ranger_service": "cm_s3",
             "policy": "1",
             "role": "1",
+            "zone": "1",
             "servicename": "cm_s3",
             "policyname": "all",
         }

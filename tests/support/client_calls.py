@@ -164,7 +164,18 @@ NOT_OURS = frozenset(
         *("delete_ranger_policy_by_name", "update_policy_of_service"),
         *("list_ranger_roles", "list_ranger_role_names", "list_ranger_roles_of_user", "get_ranger_role"),
         *("get_ranger_role_by_name", "create_ranger_role", "update_ranger_role", "delete_ranger_role"),
-        "delete_ranger_role_by_name",
+        *("delete_ranger_role_by_name", "grant_ranger_role", "revoke_ranger_role", "download_roles"),
+        *("create_service_definition", "update_service_definition", "update_service_definition_by_name"),
+        *("delete_service_definition", "delete_service_definition_by_name"),
+        *("create_ranger_service", "update_ranger_service", "update_ranger_service_by_name"),
+        *("delete_ranger_service", "delete_ranger_service_by_name"),
+        *("get_service_tags", "import_service_tags", "delete_policy_deltas", "purge_ranger_records"),
+        *("list_security_zones", "find_security_zones", "list_security_zone_headers", "get_security_zone"),
+        *("get_security_zone_by_name", "get_security_zone_v2", "get_security_zone_v2_by_name"),
+        *("list_security_zones_of_resource", "list_service_headers_of_security_zone"),
+        *("list_resources_of_security_zone", "list_resources_of_security_zone_by_name"),
+        *("create_security_zone", "create_security_zone_v2", "update_security_zone", "update_security_zone_v2"),
+        *("change_security_zone_v2", "delete_security_zone", "delete_security_zone_by_name"),
     }
 )
 #: Values of parameters that are no names of the stage.

@@ -104,6 +104,8 @@ BODIES: dict[str, Any] = {
     # A member of itself: what is permitted ends there.
     "create_ranger_role": {"name": "table", "roles": [{"name": "table"}]},
     "update_ranger_role": {"name": "table"},
+    "grant_ranger_role": {"targetRoles": ["none"], "users": ["table"]},
+    "revoke_ranger_role": {"targetRoles": ["none"], "users": ["table"]},
 }
 QUERIES = {
     "set_alias": "version=1",
@@ -238,6 +240,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "name": "none",
         "definition": "999",
         "role": "999",
+        "zone": "999",
         "ranger_service": ranger.name,
         "policy": str(policy.id),
     }

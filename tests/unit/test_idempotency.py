@@ -317,7 +317,8 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
     project = "/api/v1/projects/{project}"
     runs = {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
     mappings = {f"/api/v1/environments2/getIdBrokerMappings{what}" for what in ("", "SyncStatus")}
-    assert read_only == {*runs, *mappings, "/authz/v1/authorize"}
+    refused = {f"/service/public/v2/api/{what}" for what in ("servicedef", "service", "zones", "zones-v2")}
+    assert read_only == {*runs, *mappings, *refused, "/authz/v1/authorize"}
     from registry_tui.service.http.routes import FOREIGN, routers
 
     for router in (*routers(), *routers(FOREIGN)):

@@ -66,12 +66,25 @@ _BY_ACTION: Mapping[Action, str] = {
         "get_ranger_service_by_name get_ranger_service list_policies_of_service get_policy_of_service "
         "list_ranger_policies get_ranger_policy download_policies authorize "
         "list_ranger_roles list_ranger_role_names list_ranger_roles_of_user get_ranger_role_by_name get_ranger_role "
+        "download_roles list_security_zones find_security_zones list_security_zone_headers "
+        "list_security_zones_of_resource get_security_zone get_security_zone_by_name get_security_zone_v2 "
+        "get_security_zone_v2_by_name list_service_headers_of_security_zone list_resources_of_security_zone "
+        "list_resources_of_security_zone_by_name get_service_tags "
         "get_idbroker_mappings get_idbroker_mappings_sync_status"
     ),
     Action.POLICIES_CHANGE: (
         "update_policy_of_service create_ranger_policy apply_ranger_policy delete_ranger_policy_by_name "
         "set_ranger_source delete_ranger_source "
         "create_ranger_role update_ranger_role delete_ranger_role delete_ranger_role_by_name "
+        "grant_ranger_role revoke_ranger_role "
+        # Refused with the reason, to whoever may change policies.
+        "create_service_definition update_service_definition update_service_definition_by_name "
+        "delete_service_definition delete_service_definition_by_name "
+        "create_ranger_service update_ranger_service update_ranger_service_by_name "
+        "delete_ranger_service delete_ranger_service_by_name "
+        "create_security_zone create_security_zone_v2 update_security_zone update_security_zone_v2 "
+        "change_security_zone_v2 delete_security_zone delete_security_zone_by_name "
+        "import_service_tags delete_policy_deltas purge_ranger_records "
         "update_ranger_policy delete_ranger_policy set_idbroker_mappings delete_idbroker_mappings "
         "sync_idbroker_mappings"
     ),

@@ -226,6 +226,8 @@ class ServicePolicies(RangerSchema):
 
 
 class RoleMember(RangerSchema):
+    """A member of a role; with `is_admin`, one in whose name an administrator may grant the role to others."""
+
     name: str
     is_admin: bool = False
 
@@ -248,6 +250,48 @@ class RangerRole(RangerSchema):
     update_time: int | None = None
     created_by: str | None = None
     updated_by: str | None = None
+
+
+class RoleGrant(RangerSchema):
+    """Who is to have roles, or to lose them.
+
+    With `grant_option` they become admins of the roles too, or stop being that and keep the roles.
+    """
+
+    #: In whose name; without it in that of the acting person.
+    grantor: str | None = None
+    grantor_groups: list[str] = []
+    target_roles: list[str] = []
+    users: list[str] = []
+    groups: list[str] = []
+    roles: list[str] = []
+    grant_option: bool = False
+
+
+class RangerDone(RangerSchema):
+    """Ranger's answer to a change that returns nothing else."""
+
+    status_code: int = 0
+
+
+class RangerRoles(RangerSchema):
+    """All roles, as Ranger's plugins fetch them."""
+
+    service_name: str
+    role_version: int
+    #: In milliseconds since 1970; None while there never was a role.
+    role_update_time: int | None = None
+    ranger_roles: list[RangerRole] = []
+
+
+class RangerPage(RangerSchema):
+    """A page of a list, as Ranger's newer calls answer it."""
+
+    start_index: int = 0
+    page_size: int = 0
+    total_count: int = 0
+    result_size: int = 0
+    items: list[dict[str, object]] = Field(default=[], alias="list")
 
 
 class Tag(RangerSchema):

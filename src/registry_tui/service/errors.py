@@ -2,6 +2,7 @@
 
 ServiceError
  ├─ InvalidInput      422
+ ├─ NotOffered        400   a call of another program's API that this service does not carry out
  ├─ NotLoggedIn       401
  │   ├─ TokenUnknown
  │   ├─ TokenExpired
@@ -47,6 +48,10 @@ class ServiceError(Exception):
 
 class InvalidInput(ServiceError):
     status, code, title = 422, "invalid-input", "The request is not valid"
+
+
+class NotOffered(ServiceError):
+    status, code, title = 400, "not-offered", "Not offered here"
 
 
 class NotLoggedIn(ServiceError):

@@ -125,8 +125,13 @@ def list_policies(service: Service, principal: Principal, name: str | None = Non
     return sorted((policy for known in found for policy in known.policies), key=lambda each: each.id or 0)
 
 
-def get_policy(service: Service, principal: Principal, policy: int | str, name: str | None = None) -> RangerPolicy:
-    """A policy by ID, or by its name in a service. Raises Missing, NotPermitted."""
+def get_policy(
+    service: Service, principal: Principal, policy: int | str, name: str | None = None, *, zone: str | None = None
+) -> RangerPolicy:
+    """A policy by ID, or by its name in a service; a security zone has none. Raises Missing, NotPermitted."""
+    if zone:
+        permissions.require(principal, Action.POLICIES_SEE)
+        raise Missing(f"There is no policy {policy!r} in zone {zone[:100]!r}: there are no security zones here")
     for each in list_policies(service, principal, name):
         if policy in (each.id, each.name, str(each.id)):
             return each

@@ -12,21 +12,23 @@ from sqlalchemy import select
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import FieldProblem
-from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RoleMember
+from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RangerRoles, RoleMember
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
-from registry_tui.service.database.tables import RangerPolicyRow, RangerRoleRow, UserRow
+from registry_tui.service.database.tables import InstallationRow, RangerPolicyRow, RangerRoleRow, UserRow
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.evaluator import roles_of
-from registry_tui.service.ranger.known import Known, all_known, roles_in
+from registry_tui.service.ranger.known import Known, all_known, known_service, roles_in
 from registry_tui.service.ranger.policies import restore
 
 _LOCK = "ranger-roles"
 _MAX_NAME, _MAX_MEMBERS = 255, 1000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _MEMBERS = ("users", "groups", "roles")
+#: Facts of the installation: how often roles were changed, and when last.
+_VERSION, _CHANGED_AT = "ranger_roles_version", "ranger_roles_changed_at"
 
 
 def list_roles(service: Service, principal: Principal) -> list[RangerRole]:
@@ -38,18 +40,32 @@ def list_roles(service: Service, principal: Principal) -> list[RangerRole]:
 def get_role(service: Service, principal: Principal, role: int | str) -> RangerRole:
     """A role by its ID or its name. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    return _found(_kept(service), role)
+    return found(_kept(service), role)
 
 
 def roles_of_user(service: Service, principal: Principal, user: str) -> list[str]:
     """The names of the roles that somebody has by name or by another role, in order. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    found = sorted(roles_of(user, (), _kept(service)))
-    if not found and not any(user in each.place.users for each in all_known(service)):
+    names = sorted(roles_of(user, (), _kept(service)))
+    if not names and not any(user in each.place.users for each in all_known(service)):
         with service.database.reading() as session:
             if session.get(UserRow, user) is None:
                 raise Missing(f"Nobody is called {user[:100]!r}", action="`registry-tui users list` shows everybody")
-    return found
+    return names
+
+
+def download(service: Service, principal: Principal, name: str) -> RangerRoles:
+    """All roles that count in a service, as plugins fetch them. Raises Missing, NotPermitted."""
+    permissions.require(principal, Action.POLICIES_SEE)
+    known = known_service(service, name)
+    with service.database.reading() as session:
+        version, changed_at = session.get(InstallationRow, _VERSION), session.get(InstallationRow, _CHANGED_AT)
+    return RangerRoles(
+        service_name=known.service.name,
+        role_version=1 if version is None else int(version.value),
+        role_update_time=None if changed_at is None else int(changed_at.value),
+        ranger_roles=list(known.roles),
+    )
 
 
 def create_role(service: Service, principal: Principal, role: RangerRole) -> RangerRole:
@@ -63,17 +79,17 @@ def create_role(service: Service, principal: Principal, role: RangerRole) -> Ran
             _require_free(before, name, None)
             return [*before, made.model_copy(update={"created_by_user": principal.name})]
 
-        return _found(_change(service, principal.name, add), name)
+        return found(change(service, principal.name, add), name)
 
 
 def update_role(service: Service, principal: Principal, id_: int, role: RangerRole) -> RangerRole:
     """Replaces a role. Raises as `create_role`, Missing, InUse where its old name is used."""
-    there = _found(_kept(service), id_)
+    there = found(_kept(service), id_)
     with events.recording(service, principal, "ranger-role.update", Resource("ranger-role", str(id_), there.name)):
         permissions.require(principal, Action.POLICIES_CHANGE)
 
         def replace(before: Sequence[RangerRole], whole: Callable[[RangerRole], RangerRole]) -> list[RangerRole]:
-            now, wanted = _found(before, id_), whole(role)
+            now, wanted = found(before, id_), whole(role)
             _require_free(before, wanted.name, id_)
             if wanted.name != now.name:
                 _require_unused(service, before, now.name, "renamed")
@@ -90,12 +106,12 @@ def update_role(service: Service, principal: Principal, id_: int, role: RangerRo
             changed = wanted.model_copy(update={field: getattr(now, field) for field in kept})
             return [changed if each.id == id_ else each for each in before]
 
-        return _found(_change(service, principal.name, replace), id_)
+        return found(change(service, principal.name, replace), id_)
 
 
 def delete_role(service: Service, principal: Principal, role: int | str) -> None:
     """Deletes a role that no policy and no other role names. Raises Missing, NotPermitted, InUse."""
-    there = _found(_kept(service), role)
+    there = found(_kept(service), role)
     resource = Resource("ranger-role", str(there.id), there.name)
     with events.recording(service, principal, "ranger-role.delete", resource):
         permissions.require(principal, Action.POLICIES_CHANGE)
@@ -104,21 +120,17 @@ def delete_role(service: Service, principal: Principal, role: int | str) -> None
             _require_unused(service, before, there.name, "deleted")
             return [each for each in before if each.id != there.id]
 
-        _change(service, principal.name, remove)
+        change(service, principal.name, remove)
 
 
-# -- underneath -------------------------------------------------------------------------------------------
+# -- for what changes several roles -----------------------------------------------------------------------
 
 #: Makes new roles of those there are; also given is what checks a role, and names its machine users whole.
-_Change = Callable[[Sequence[RangerRole], Callable[[RangerRole], RangerRole]], list[RangerRole]]
+Change = Callable[[Sequence[RangerRole], Callable[[RangerRole], RangerRole]], list[RangerRole]]
 
 
-def _kept(service: Service) -> tuple[RangerRole, ...]:
-    with service.database.reading() as session:
-        return roles_in(session)
-
-
-def _found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
+def found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
+    """A role by its ID or its name. Raises Missing."""
     for each in roles:
         if role in (each.id, each.name):
             return each
@@ -127,7 +139,7 @@ def _found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
     )
 
 
-def _change(service: Service, actor: str, change: _Change) -> tuple[RangerRole, ...]:
+def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]:
     """Enforces what a change of roles gives and takes, in every environment, then keeps it; one change at a time."""
     with ExitStack() as locked:
         locked.enter_context(service.locks.of(_LOCK))
@@ -135,7 +147,7 @@ def _change(service: Service, actor: str, change: _Change) -> tuple[RangerRole, 
         for id_ in ids:
             locked.enter_context(service.locks.of(enforcing.lock_of(id_)))
         before, known = _kept(service), [each for each in all_known(service) if each.place.environment_id in ids]
-        after = change(before, lambda role: _prepared(role, before, known))
+        after = make(before, lambda role: _prepared(role, before, known))
         concerned = [each for each in known if each.source is None and _gives_otherwise(each, before, after)]
         enforced: list[Known] = []
         try:
@@ -150,6 +162,14 @@ def _change(service: Service, actor: str, change: _Change) -> tuple[RangerRole, 
         for each in concerned:
             note_access(service, each.place.environment_id)
     return _kept(service)
+
+
+# -- underneath -------------------------------------------------------------------------------------------
+
+
+def _kept(service: Service) -> tuple[RangerRole, ...]:
+    with service.database.reading() as session:
+        return roles_in(session)
 
 
 def _gives_otherwise(known: Known, before: Sequence[RangerRole], after: Sequence[RangerRole]) -> bool:
@@ -172,6 +192,11 @@ def _keep(service: Service, before: Sequence[RangerRole], after: Sequence[Ranger
                 row = session.get_one(RangerRoleRow, role.id)
                 changed = {"update_time": moment, "updated_by": actor, "version": (role.version or 0) + 1}
                 row.name, row.document = role.name, _document(role.model_copy(update=changed))
+        if list(after) != list(before):
+            there_is = session.get(InstallationRow, _VERSION)
+            version = 1 if there_is is None else int(there_is.value)
+            session.merge(InstallationRow(key=_VERSION, value=str(version + 1)))
+            session.merge(InstallationRow(key=_CHANGED_AT, value=str(moment)))
 
 
 def _document(role: RangerRole) -> dict[str, object]:
@@ -181,7 +206,7 @@ def _document(role: RangerRole) -> dict[str, object]:
 def _prepared(role: RangerRole, there: Sequence[RangerRole], known: Sequence[Known]) -> RangerRole:
     """A role as it is kept, its machine users by their whole names. Raises InvalidInput."""
     role = role.model_copy(update={"name": role.name.strip()})
-    problems = list(_problems(role, {each.name for each in there}))
+    problems = list(_problems(role, there))
     if problems:
         detail = "; ".join(f"{each.field}: {each.message}" for each in problems)
         raise InvalidInput(f"The role is not valid: {detail}", errors=problems)
@@ -193,7 +218,7 @@ def _prepared(role: RangerRole, there: Sequence[RangerRole], known: Sequence[Kno
     return role.model_copy(update={"users": list(users.values())})
 
 
-def _problems(role: RangerRole, known: set[str]) -> Iterator[FieldProblem]:
+def _problems(role: RangerRole, there: Sequence[RangerRole]) -> Iterator[FieldProblem]:
     names = f"1 to {_MAX_NAME} printable characters"
     if not _is_name(role.name):
         yield FieldProblem(field="name", message=f"must have {names}")
@@ -206,8 +231,22 @@ def _problems(role: RangerRole, known: set[str]) -> Iterator[FieldProblem]:
     for each in role.roles:
         if each.name == role.name:
             yield FieldProblem(field="roles", message="a role cannot be a member of itself")
-        elif each.name not in known:
+        elif each.name not in {other.name for other in there}:
             yield FieldProblem(field="roles", message=f"there is no role {each.name[:100]!r}")
+        elif role.name in _below(each.name, there):
+            message = f"role {role.name!r} is a member of {each.name[:100]!r} already, so not the other way round"
+            yield FieldProblem(field="roles", message=message)
+
+
+def _below(name: str, roles: Sequence[RangerRole]) -> set[str]:
+    """The roles that are members of a role, also of its members."""
+    members = {role.name: [each.name for each in role.roles] for role in roles}
+    below, next_ones = set[str](), [name]
+    while next_ones:
+        more = [each for each in members.get(next_ones.pop(), ()) if each not in below]
+        below.update(more)
+        next_ones += more
+    return below
 
 
 def _is_name(name: str) -> bool:

@@ -27,7 +27,7 @@ MODULES = (
     "workflows",
 )
 #: Modules whose addresses are those of another program's API; they stand beside ours, not below.
-FOREIGN = ("ranger", "ranger_roles", "idbroker")
+FOREIGN = ("ranger", "ranger_roles", "ranger_not_offered", "idbroker")
 
 
 class Segment(StringConvertor):

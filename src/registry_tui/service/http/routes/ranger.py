@@ -18,14 +18,20 @@ from registry_tui.service.core.context import Principal
 from registry_tui.service.errors import Missing
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, ServiceIn, VersionIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
+from registry_tui.service.ranger import finding
 from registry_tui.service.ranger import policies as ranger
+from registry_tui.service.ranger.finding import PolicyFilter, ServiceFilter
 
 _API = "/service/public/v2/api"
 
 router = new_router("ranger")
 
 ServiceNameQuery = Annotated[NameIn | None, Query(alias="serviceName", description="A service's name")]
-PolicyNameQuery = Annotated[str | None, Query(alias="policyName", max_length=255, description="A policy's whole name")]
+WantedPolicies = Annotated[PolicyFilter, Query()]
+WantedServices = Annotated[ServiceFilter, Query()]
+ZoneQuery = Annotated[
+    str | None, Query(alias="zoneName", max_length=255, description="A security zone; only the empty name has policies")
+]
 
 
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
@@ -42,9 +48,11 @@ Changing = Annotated[Principal, Depends(changing_dependency)]
 
 
 @router.get(f"{_API}/servicedef")
-def list_service_definitions(service: ServiceIn, principal: Acting) -> list[ServiceDefinition]:
+def list_service_definitions(
+    service: ServiceIn, principal: Acting, request: Request, wanted: WantedServices
+) -> list[ServiceDefinition]:
     """The definitions of the kinds of service: their resources and permissions."""
-    return list(ranger.definitions(service, principal))
+    return finding.definitions(ranger.definitions(service, principal), wanted, request.query_params)
 
 
 @router.get(f"{_API}/servicedef/name/{{name}}")
@@ -61,11 +69,16 @@ def get_service_definition(service: ServiceIn, principal: Acting, definition: st
 
 @router.get(f"{_API}/service")
 def list_ranger_services(
-    service: ServiceIn, principal: Acting, service_name: ServiceNameQuery = None
+    service: ServiceIn,
+    principal: Acting,
+    request: Request,
+    wanted: WantedServices,
+    service_name: ServiceNameQuery = None,
 ) -> list[RangerService]:
     """The services of all RAZ-enabled environments, `cm_s3` and `cm_adls` among them."""
     found = ranger.list_services(service, principal)
-    return [each for each in found if service_name in (None, each.name)]
+    named = [each for each in found if service_name in (None, each.name)]
+    return finding.services(named, wanted, request.query_params)
 
 
 @router.get(f"{_API}/service/name/{{name}}")
@@ -82,25 +95,32 @@ def get_ranger_service(service: ServiceIn, principal: Acting, ranger_service: st
 
 @router.get(f"{_API}/service/{{ranger_service}}/policy")
 def list_policies_of_service(
-    service: ServiceIn, principal: Acting, ranger_service: str, policy_name: PolicyNameQuery = None
+    service: ServiceIn, principal: Acting, ranger_service: str, request: Request, wanted: WantedPolicies
 ) -> list[RangerPolicy]:
-    """The policies of a service."""
+    """The policies of a service, all or those that a filter of Ranger's finds."""
     found = ranger.list_policies(service, principal, ranger_service)
-    return [each for each in found if policy_name in (None, each.name)]
+    return finding.policies(found, wanted, request.query_params)
 
 
 @router.get(f"{_API}/service/{{ranger_service}}/policy/{{policy}}")
-def get_policy_of_service(service: ServiceIn, principal: Acting, ranger_service: str, policy: str) -> RangerPolicy:
+def get_policy_of_service(
+    service: ServiceIn, principal: Acting, ranger_service: str, policy: str, zone: ZoneQuery = None
+) -> RangerPolicy:
     """A policy by its name in a service."""
-    return ranger.get_policy(service, principal, policy, ranger_service)
+    return ranger.get_policy(service, principal, policy, ranger_service, zone=zone)
 
 
 @router.put(f"{_API}/service/{{ranger_service}}/policy/{{policy}}")
 def update_policy_of_service(
-    service: ServiceIn, principal: Changing, ranger_service: str, policy: str, request: RangerPolicy
+    service: ServiceIn,
+    principal: Changing,
+    ranger_service: str,
+    policy: str,
+    request: RangerPolicy,
+    zone: ZoneQuery = None,
 ) -> RangerPolicy:
     """Replaces a policy, named by its name in a service."""
-    found = ranger.get_policy(service, principal, policy, ranger_service)
+    found = ranger.get_policy(service, principal, policy, ranger_service, zone=zone)
     return ranger.update_policy(service, principal, found.id or 0, request)
 
 
@@ -108,12 +128,13 @@ def update_policy_of_service(
 def list_ranger_policies(
     service: ServiceIn,
     principal: Acting,
+    request: Request,
+    wanted: WantedPolicies,
     service_name: ServiceNameQuery = None,
-    policy_name: PolicyNameQuery = None,
 ) -> list[RangerPolicy]:
-    """The policies of all services, or of one, by name."""
+    """The policies of all services, or of one, all or those that a filter of Ranger's finds."""
     found = ranger.list_policies(service, principal, service_name)
-    return [each for each in found if policy_name in (None, each.name)]
+    return finding.policies(found, wanted, request.query_params)
 
 
 @router.post(f"{_API}/policy")
@@ -134,9 +155,10 @@ def delete_ranger_policy_by_name(
     principal: Changing,
     service_name: Annotated[NameIn, Query(alias="servicename")],
     policy_name: Annotated[str, Query(alias="policyname", max_length=255)],
+    zone: ZoneQuery = None,
 ) -> None:
     """Deletes a policy by its name in a service."""
-    found = ranger.get_policy(service, principal, policy_name, service_name)
+    found = ranger.get_policy(service, principal, policy_name, service_name, zone=zone)
     ranger.delete_policy(service, principal, found.id or 0)
 
 

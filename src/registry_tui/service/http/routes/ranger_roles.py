@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 
-from registry_tui.schemas.ranger import RangerRole
+from registry_tui.schemas.ranger import RangerDone, RangerRole, RangerRoles, RoleGrant
 from registry_tui.service.core.context import Principal
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
-from registry_tui.service.ranger import roles
+from registry_tui.service.ranger import finding, granting, roles
+from registry_tui.service.ranger.finding import RoleFilter
 from registry_tui.service.ranger.policies import require_change
 
 _API = "/service/public/v2/api/roles"
@@ -21,18 +22,22 @@ router = new_router("ranger")
 def changing_dependency(request: Request, service: ServiceIn, principal: Acting) -> Principal:
     """The acting principal, who may change roles; asked before the request's own mistakes are looked for."""
     verb = {"POST": "create", "PUT": "update", "DELETE": "delete"}[request.method]
+    for word in ("grant", "revoke"):
+        if request.url.path.startswith(f"{_API}/{word}/"):
+            verb = word
     require_change(service, principal, f"ranger-role.{verb}", str(request.path_params.get("role", "new"))[:200])
     return principal
 
 
 Changing = Annotated[Principal, Depends(changing_dependency)]
-RoleNameQuery = Annotated[str | None, Query(alias="roleName", max_length=255, description="A role's whole name")]
+Wanted = Annotated[RoleFilter, Query()]
 
 
 @router.get(_API)
-def list_ranger_roles(service: ServiceIn, principal: Acting, role_name: RoleNameQuery = None) -> list[RangerRole]:
-    """The roles that policies can name."""
-    return [each for each in roles.list_roles(service, principal) if role_name in (None, each.name)]
+def list_ranger_roles(service: ServiceIn, principal: Acting, request: Request, wanted: Wanted) -> list[RangerRole]:
+    """The roles that policies can name, all or those that a filter of Ranger's finds."""
+    found = roles.list_roles(service, principal)
+    return finding.roles(found, wanted, request.query_params)
 
 
 @router.get(f"{_API}/names")
@@ -65,6 +70,20 @@ def create_ranger_role(service: ServiceIn, principal: Changing, request: RangerR
     return roles.create_role(service, principal, request)
 
 
+@router.put(f"{_API}/grant/{{ranger_service}}")
+def grant_ranger_role(service: ServiceIn, principal: Changing, ranger_service: str, request: RoleGrant) -> RangerDone:
+    """Gives roles to users, groups and other roles; the object store obeys from the next request on."""
+    granting.grant(service, principal, request)
+    return RangerDone()
+
+
+@router.put(f"{_API}/revoke/{{ranger_service}}")
+def revoke_ranger_role(service: ServiceIn, principal: Changing, ranger_service: str, request: RoleGrant) -> RangerDone:
+    """Takes roles from users, groups and other roles; the object store obeys from the next request on."""
+    granting.revoke(service, principal, request)
+    return RangerDone()
+
+
 @router.put(f"{_API}/{{role}}")
 def update_ranger_role(service: ServiceIn, principal: Changing, role: int, request: RangerRole) -> RangerRole:
     """Replaces a role; the object store obeys from the next request on."""
@@ -81,3 +100,17 @@ def delete_ranger_role_by_name(service: ServiceIn, principal: Changing, role: st
 def delete_ranger_role(service: ServiceIn, principal: Changing, role: int) -> None:
     """Deletes a role that no policy and no other role names."""
     roles.delete_role(service, principal, role)
+
+
+@router.get("/service/roles/download/{ranger_service}", response_model=RangerRoles)
+def download_roles(
+    service: ServiceIn,
+    principal: Acting,
+    ranger_service: str,
+    last_known_version: Annotated[int, Query(alias="lastKnownRoleVersion")] = -1,
+) -> RangerRoles | Response:
+    """All roles, as Ranger's plugins fetch them; 304 while nothing changed since that version."""
+    found = roles.download(service, principal, ranger_service)
+    if found.role_version == last_known_version:
+        return Response(status_code=304)
+    return found
