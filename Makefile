@@ -60,7 +60,7 @@ screenshots: install-dev ## make the screenshots of the documentation and the re
 	$(BIN)/python docs/screenshots.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
-EXTRAS = --extra platform --extra demo
+EXTRAS = --extra platform --extra stores --extra demo
 
 lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
 lock: install-dev ## make the lock files again; UPGRADE=--upgrade takes newer versions

@@ -13,6 +13,7 @@ MODULES: Mapping[str, frozenset[str]] = {
         {"aiohttp", "alembic", "boto3", "botocore", "cryptography", "dbos", "fastapi", "httptools", "joserfc"}
         | {"mlflow", "packaging", "prometheus_client", "psutil", "sqlalchemy", "supervisor", "uv", "uvicorn", "uvloop"}
     ),
+    "stores": frozenset({"obstore"}),
     "demo": frozenset({"matplotlib", "sklearn"}),
 }
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas.stores import StoreProblem
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-
-from dataclasses import dataclass
-from datetime import datetime
+#: What a signed URL is for.
+Method = Literal["GET", "PUT"]
 
 #: The store's codes for keys that it does not know, and what to do then.
 UNKNOWN_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
@@ -21,11 +23,12 @@ RESTORE = "The key does not belong to this store's data: restore secrets.json an
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing; its size in bytes."""
+    """One object, its size in bytes, and what changes with its content."""
 
     key: str
     size: int
     modified: datetime
+    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,58 @@ class Usage:
 
     objects: int
     bytes: int
+
+
+class Bucket(Protocol):
+    """Where objects lie: a bucket, a container or a directory, or what is below a prefix of one. Threads may share it.
+
+    Keys are relative to it. An object appears whole or not at all. Every method but `put_new` may be repeated, and may
+    raise Missing, NotPermitted, InvalidInput, WrongState, StorageFull, or PartUnavailable when waiting helps.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Its address, for messages; ends with `/`."""
+
+    def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
+        """Stores an object in the place of one with this key; pieces are sent on in constant memory.
+
+        `size` is in bytes, and is needed for more than 80 GB in pieces. What the pieces raise ends it, and nothing is
+        stored.
+        """
+
+    def put_new(self, key: str, body: bytes) -> None:
+        """Stores an object where there is none. Raises AlreadyThere: of several callers one succeeds."""
+
+    def read(self, key: str, start: int = 0, size: int | None = None, *, etag: str = "") -> bytes:
+        """Bytes of an object from `start` on, at most `size`; fewer at its end, none behind it.
+
+        Raises Missing, WrongState when it has another ETag.
+        """
+
+    def head(self, key: str) -> StoredObject:
+        """An object without its content. Raises Missing."""
+
+    def list(self, folder: str = "") -> Iterator[StoredObject]:
+        """All objects in a folder (empty, or with `/` at its end) and below, without markers of folders.
+
+        In the store's own order: SeaweedFS has `b/z` before `b.txt`.
+        """
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Deletes objects; those that do not exist are left out."""
+
+    def copy(self, source: str, target: str, *, etag: str = "") -> None:
+        """Copies an object within the store. Raises Missing, WrongState when the source has another ETag."""
+
+    def signed_url(self, method: Method, key: str, seconds: int) -> str | None:
+        """An address that reads or writes one object without credentials; None where the store cannot sign one."""
+
+    def usage(self, folder: str = "") -> Usage:
+        """The objects in a folder and below."""
+
+    def probe(self) -> Sequence[StoreProblem]:
+        """Tries all that is needed with an object of its own; returns what is missing, in words. Raises nothing."""
 
 
 class Objects(Protocol):

@@ -1,0 +1,267 @@
+"""A container of Azure Blob storage, by obstore; an account with a hierarchical namespace by its blob endpoint."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import AzureStore
+
+from registry_tui.schemas.stores import AzureAddress, AzureCredentials, StoreProblem
+from registry_tui.service.errors import (
+    AlreadyThere,
+    InvalidInput,
+    Missing,
+    NotPermitted,
+    PartUnavailable,
+    ServiceError,
+    WrongState,
+)
+from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.pieces import own_errors
+from registry_tui.service.stores.probing import try_verbs
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import AzureConfig, ClientConfig
+
+#: Bytes of a block, and the blocks under way at the same time. A blob has at most 50 000 blocks, so 400 GB.
+_BLOCK_BYTES, _BLOCKS_AT_ONCE = 8 << 20, 4
+#: Azure's limit on the requests of one batch.
+_DELETE_BATCH = 256
+_LIST_PAGE = 1000
+
+
+def open_container(address: AzureAddress, credentials: AzureCredentials) -> AzureContainer:
+    """A container, not asked yet. Raises InvalidInput for a file or an endpoint that cannot be used."""
+    options: ClientConfig = {
+        "connect_timeout": timedelta(seconds=5),
+        "timeout": timedelta(seconds=60),
+        "allow_http": address.endpoint.startswith("http://"),
+    }
+    if address.ca_bundle:
+        try:
+            options["root_certificate"] = Path(address.ca_bundle).read_bytes()
+        except OSError as error:
+            raise InvalidInput(
+                f"The CA bundle {address.ca_bundle} cannot be read by the service",
+                action="Name a PEM file on the service's machine that its account may read",
+            ) from error
+    prefix = address.prefix.strip("/")
+    try:
+        store = AzureStore(
+            address.container,
+            prefix=prefix or None,
+            config=_config(address, credentials),
+            client_options=options,
+            retry_config={"max_retries": 3},
+        )
+    except (BaseError, ValueError) as error:
+        raise InvalidInput(
+            f"The address or the credentials of {address.account}/{address.container} are not valid",
+            action="Mend the endpoint, the account key (base64) or the SAS",
+        ) from error
+    uri = f"az://{address.account}/{address.container}/{prefix}"
+    return AzureContainer(store, f"{uri}/" if prefix else uri, signs=not credentials.sas.get_secret_value())
+
+
+def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig:
+    """The kind of credentials is always named, so that variables of the service's environment choose no other."""
+    config: AzureConfig = {"account_name": address.account, "disable_tagging": True, "use_emulator": False}
+    if address.endpoint:
+        config["endpoint"] = address.endpoint
+    if key := credentials.account_key.get_secret_value():
+        return {**config, "credential_type": "access_key", "account_key": key}
+    if sas := credentials.sas.get_secret_value():
+        return {**config, "credential_type": "sas_token", "sas_key": sas}
+    if credentials.tenant_id:
+        return {
+            **config,
+            "credential_type": "client_secret",
+            "tenant_id": credentials.tenant_id,
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret.get_secret_value(),
+        }
+    managed: AzureConfig = {**config, "credential_type": "managed_identity"}
+    return {**managed, "client_id": credentials.client_id} if credentials.client_id else managed
+
+
+@dataclass(frozen=True)
+class AzureContainer:
+    """What is below a prefix of a container."""
+
+    store: AzureStore
+    uri: str
+    #: Whether its credentials can sign: a SAS cannot sign another.
+    signs: bool
+
+    def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
+        if isinstance(body, bytes):
+            with self._translated(key):
+                obstore.put(self.store, key, body, use_multipart=False)
+            return
+        with own_errors(body) as pieces, self._translated(key):
+            obstore.put(
+                self.store, key, pieces, chunk_size=_BLOCK_BYTES, max_concurrency=_BLOCKS_AT_ONCE, use_multipart=True
+            )
+
+    def put_new(self, key: str, body: bytes) -> None:
+        with self._translated(key):
+            obstore.put(self.store, key, body, mode="create", use_multipart=False)
+
+    def read(self, key: str, start: int = 0, size: int | None = None, *, etag: str = "") -> bytes:
+        if size == 0:
+            return b""
+        with self._translated(key):
+            # Azure answers a range that begins behind the end, or in an empty blob, with an error.
+            found = obstore.head(self.store, key)
+            if etag and _object(found).etag != etag:
+                raise _changed(self.uri, key)
+            end = found["size"] if size is None else min(found["size"], start + size)
+            if start >= end:
+                return b""
+            part = obstore.get(self.store, key, options={"range": (start, end), "if_match": found["e_tag"]})
+            return bytes(part.bytes())
+
+    def head(self, key: str) -> StoredObject:
+        with self._translated(key):
+            return _object(obstore.head(self.store, key))
+
+    def list(self, folder: str = "") -> Iterator[StoredObject]:
+        with self._translated(folder):
+            pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
+            yield from without_folders(_object(found) for page in pages for found in page)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        batch: list[str] = []
+        for key in keys:
+            batch.append(key)
+            if len(batch) == _DELETE_BATCH:
+                self._delete(batch)
+                batch = []
+        if batch:
+            self._delete(batch)
+
+    def copy(self, source: str, target: str, *, etag: str = "") -> None:
+        found = self.head(source)
+        if etag and found.etag != etag:
+            raise _changed(self.uri, source)
+        with self._translated(source):
+            obstore.copy(self.store, source, target)
+        # Azure may go on copying after its answer.
+        if self.head(target).size != found.size:
+            raise PartUnavailable(f"Azure has not finished copying {self.uri}{source}", action="Try again later")
+
+    def signed_url(self, method: Method, key: str, seconds: int) -> str | None:
+        # obstore 0.12 signs the address as it is encoded, which Azure refuses: it compares the decoded one.
+        if not self.signs or quote(key) != key:
+            return None
+        with self._translated(key):
+            return obstore.sign(self.store, method, key, timedelta(seconds=seconds))
+
+    def usage(self, folder: str = "") -> Usage:
+        objects = bytes_ = 0
+        for found in self.list(folder):
+            objects, bytes_ = objects + 1, bytes_ + found.size
+        return Usage(objects, bytes_)
+
+    def probe(self) -> Sequence[StoreProblem]:
+        try:
+            with self._translated(""):
+                next(iter(obstore.list(self.store)), None)
+        except Missing:
+            return [
+                StoreProblem(text=f"There is no container at {self.uri}", action="Make the container, or mend its name")
+            ]
+        except ServiceError as error:
+            return [StoreProblem(text=error.detail, action=error.action or "")]
+        return try_verbs(self)
+
+    # -- underneath --------------------------------------------------------------------------------
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        with self._translated(keys[0]):
+            try:
+                obstore.delete(self.store, keys)
+                return
+            except FileNotFoundError:
+                pass
+            # Which one does not exist is not named, nor whether those after it were deleted.
+            for key in keys:
+                try:
+                    obstore.delete(self.store, key)
+                except FileNotFoundError:
+                    continue
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """Turns obstore's errors into service errors that say what to do."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise Missing(f"There is no object {self.uri}{key}") from error
+        except AlreadyExistsError as error:
+            raise AlreadyThere(f"There is an object {self.uri}{key} already") from error
+        except PreconditionError as error:
+            raise _changed(self.uri, key) from error
+        except UnauthenticatedError as error:
+            raise NotPermitted(
+                f"Azure does not accept the credentials for {self.uri}",
+                action="Give the account key, SAS or secret again",
+            ) from error
+        except PermissionDeniedError as error:
+            raise NotPermitted(
+                f"Azure refuses access to {self.uri}",
+                action="Give them again, or the role Storage Blob Data Contributor on this container",
+            ) from error
+        except (InvalidPathError, ValueError) as error:
+            raise InvalidInput(f"Azure cannot take this name: {self.uri}{key}") from error
+        except BaseError as error:
+            raise PartUnavailable(
+                f"Azure did not do that at {self.uri}{key}: {_first_line(error)}",
+                action="Check the endpoint, and that this machine reaches it",
+            ) from error
+
+
+def without_folders(found: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    """Leaves out empty objects that stand for folders: those with another object below them.
+
+    Accounts with a hierarchical namespace list each directory as an empty blob. Azure lists by key.
+    """
+    waiting: deque[StoredObject] = deque()
+    for each in found:
+        # What is below `a` follows it, but not at once: `a.txt` lies between `a` and `a/b`.
+        waiting = deque(other for other in waiting if other.size or not each.key.startswith(f"{other.key}/"))
+        waiting.append(each)
+        while waiting and (waiting[0].size or each.key > f"{waiting[0].key}/"):
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _object(found: ObjectMeta) -> StoredObject:
+    # Azure quotes the ETag in a header, but not in a list.
+    etag = (found["e_tag"] or "").strip('"')
+    return StoredObject(found["path"], found["size"], found["last_modified"], f'"{etag}"' if etag else "")
+
+
+def _changed(uri: str, key: str) -> WrongState:
+    return WrongState(f"The object {uri}{key} changed meanwhile", action="Look at it again, then repeat")
+
+
+def _first_line(error: BaseError) -> str:
+    return (str(error).splitlines() or [""])[0]

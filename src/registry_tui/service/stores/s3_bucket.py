@@ -1,0 +1,337 @@
+"""A bucket of an S3 store, by boto3: what the embedded store and all others that speak S3 share."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    SSLError,
+)
+
+from registry_tui.schemas.stores import StoreProblem
+from registry_tui.service.errors import (
+    AlreadyThere,
+    InvalidInput,
+    Missing,
+    NotPermitted,
+    PartUnavailable,
+    ServiceError,
+    WrongState,
+)
+from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.pieces import own_errors
+from registry_tui.service.stores.probing import try_verbs
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MIB = 1 << 20
+#: S3's limits: the keys of one DeleteObjects, the parts of an upload.
+_DELETE_BATCH, _MAX_PARTS = 1000, 10_000
+#: Bytes of a part, and the parts under way at the same time: together, the memory of a transfer.
+_PART_BYTES, _PARTS_AT_ONCE = 8 * _MIB, 4
+#: Seconds; stores refuse requests whose time is further away than 900.
+_CLOCK_TOLERANCE = 300
+
+#: By S3's error code: the error, what is wrong, what to do. `{bucket}` and `{place}` are filled in.
+_WORDS: Mapping[str, tuple[type[ServiceError], str, str]] = {
+    "NoSuchBucket": (Missing, "There is no bucket {bucket}", "Make the bucket, or mend its name"),
+    "NoSuchKey": (Missing, "There is no object {place}", ""),
+    "InvalidAccessKeyId": (NotPermitted, "The store does not know the access key", "Give a key that it knows"),
+    "SignatureDoesNotMatch": (
+        NotPermitted,
+        "The secret access key does not belong to the access key ID",
+        "Give both again, as they were made together",
+    ),
+    "ExpiredToken": (NotPermitted, "The credentials have expired", "Give new ones"),
+    "RequestTimeTooSkewed": (
+        WrongState,
+        "This machine's clock and the store's differ by more than 15 minutes",
+        "Set this machine's clock (timedatectl set-ntp true)",
+    ),
+    "PreconditionFailed": (WrongState, "The object {place} changed meanwhile", "Look at it again, then repeat"),
+    "KMS.NotFoundException": (WrongState, "The store has no such KMS key", "Mend the key's ID, or make the key"),
+    "KMS.DisabledException": (WrongState, "The KMS key is disabled", "Enable the key"),
+    "InvalidObjectState": (
+        WrongState,
+        "The object {place} lies in an archive class and must be restored first",
+        "Restore it, and take the lifecycle rule that moved it off this prefix",
+    ),
+}
+_WRONG_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+#: HEAD has no body, so that only the status says what is wrong.
+_CODES = {"404": "NoSuchKey", "412": "PreconditionFailed", "ExpiredTokenException": "ExpiredToken"}
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """What is below a prefix of a bucket. `prefix` is empty or ends with `/`."""
+
+    client: S3Client
+    bucket: str
+    prefix: str = ""
+    #: Arguments of every put: the encryption.
+    put_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
+        part = max(_PART_BYTES, math.ceil((size or 0) / _MAX_PARTS / _MIB) * _MIB)
+        transfer = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=_PARTS_AT_ONCE)
+        if isinstance(body, bytes):
+            with self._translated(key):
+                self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body, **self.put_options)
+            return
+        with own_errors(body) as pieces, self._translated(key):
+            file = io.BufferedReader(_File(pieces))
+            self.client.upload_fileobj(file, self.bucket, self._key(key), dict(self.put_options), Config=transfer)
+
+    def put_new(self, key: str, body: bytes) -> None:
+        try:
+            with self._translated(key):
+                self.client.put_object(
+                    Bucket=self.bucket, Key=self._key(key), Body=body, IfNoneMatch="*", **self.put_options
+                )
+        except WrongState as error:
+            # Two at the same moment: S3 answers ConditionalRequestConflict to the one that lost.
+            if _code(error.__cause__) in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise AlreadyThere(f"There is an object {self.uri}{key} already") from error
+            raise
+
+    def read(self, key: str, start: int = 0, size: int | None = None, *, etag: str = "") -> bytes:
+        if size == 0:
+            return b""
+        options: dict[str, Any] = {"IfMatch": etag} if etag else {}
+        if start or size is not None:
+            options["Range"] = f"bytes={start}-{'' if size is None else start + size - 1}"
+        with self._translated(key):
+            try:
+                found = self.client.get_object(Bucket=self.bucket, Key=self._key(key), **options)
+                return found["Body"].read()
+            except ClientError as error:
+                if _code(error) == "InvalidRange":
+                    return b""
+                raise
+
+    def head(self, key: str) -> StoredObject:
+        with self._translated(key):
+            found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+            return StoredObject(key, found["ContentLength"], found["LastModified"], found["ETag"])
+
+    def list(self, folder: str = "") -> Iterator[StoredObject]:
+        with self._translated(folder):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(folder))
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    if not entry["Key"].endswith("/"):
+                        key = entry["Key"].removeprefix(self.prefix)
+                        yield StoredObject(key, entry["Size"], entry["LastModified"], entry["ETag"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        batch: list[str] = []
+        for key in keys:
+            batch.append(key)
+            if len(batch) == _DELETE_BATCH:
+                self._delete(batch)
+                batch = []
+        if batch:
+            self._delete(batch)
+
+    def copy(self, source: str, target: str, *, etag: str = "") -> None:
+        found = self.head(source)
+        if etag and found.etag != etag:
+            raise WrongState(f"The object {self.uri}{source} changed meanwhile", action="Look at it again, then repeat")
+        with self._translated(source):
+            self.client.copy(
+                {"Bucket": self.bucket, "Key": self._key(source)},
+                self.bucket,
+                self._key(target),
+                ExtraArgs={"CopySourceIfMatch": found.etag, **self.put_options},
+                Config=TransferConfig(max_concurrency=_PARTS_AT_ONCE),
+            )
+
+    def signed_url(self, method: Method, key: str, seconds: int) -> str | None:
+        operation = "get_object" if method == "GET" else "put_object"
+        arguments = {"Bucket": self.bucket, "Key": self._key(key)}
+        if method == "PUT":
+            arguments |= self.put_options
+        with self._translated(key):
+            return self.client.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds)
+
+    def usage(self, folder: str = "") -> Usage:
+        objects = bytes_ = 0
+        for found in self.list(folder):
+            objects, bytes_ = objects + 1, bytes_ + found.size
+        return Usage(objects, bytes_)
+
+    def probe(self) -> Sequence[StoreProblem]:
+        try:
+            answer = self._reached()
+        except ServiceError as error:
+            return [StoreProblem(text=error.detail, action=error.action or "")]
+        problems = self._wrong_region() or try_verbs(self)
+        return [*_wrong_clock(answer), *problems, *self._keeps_what_is_deleted()]
+
+    # -- underneath --------------------------------------------------------------------------------
+
+    def _key(self, key: str) -> str:
+        return f"{self.prefix}{key}"
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        with self._translated(keys[0]):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": self._key(key)} for key in keys], "Quiet": True}
+            )
+        if refused := answer.get("Errors"):
+            first = refused[0]
+            detail = f"The store did not delete {first.get('Key')}: {first.get('Code')} {first.get('Message')}"
+            raise NotPermitted(detail) if first.get("Code") == "AccessDenied" else WrongState(detail)
+
+    def _reached(self) -> Any:
+        """The store's answer to a list: its refusals name their reason, those of HEAD do not. Raises ServiceError."""
+        with self._translated(""):
+            return self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+
+    def _wrong_region(self) -> Sequence[StoreProblem]:
+        """Without this, AWS would lead each request from one region to the other."""
+        try:
+            region = self.client.head_bucket(Bucket=self.bucket).get("BucketRegion")
+        except (ClientError, BotoCoreError):
+            return []
+        if not region or region == self.client.meta.region_name:
+            return []
+        return [
+            StoreProblem(
+                text=f"The bucket {self.bucket} is in the region {region}, not in {self.client.meta.region_name}",
+                action=f"Set the region to {region}",
+            )
+        ]
+
+    def _keeps_what_is_deleted(self) -> Iterator[StoreProblem]:
+        """Settings of the bucket by which deleting frees no room. Not every store or key may look at them."""
+        try:
+            if self.client.get_bucket_versioning(Bucket=self.bucket).get("Status") == "Enabled":
+                yield StoreProblem(
+                    text=f"Versioning is on in the bucket {self.bucket}: what is deleted goes on to take room",
+                    action="Add a lifecycle rule that expires noncurrent versions",
+                    fatal=False,
+                )
+        except (ClientError, BotoCoreError):
+            pass
+        try:
+            lock = self.client.get_object_lock_configuration(Bucket=self.bucket)["ObjectLockConfiguration"]
+            if lock.get("Rule"):
+                yield StoreProblem(
+                    text=f"Object lock is on in the bucket {self.bucket}: what is stored cannot be deleted for a while",
+                    action="Use a bucket without a default retention, or expect that deleting versions frees no room",
+                    fatal=False,
+                )
+        except (ClientError, BotoCoreError):
+            pass
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """Turns boto3's errors into service errors that say what to do."""
+        try:
+            yield
+        except ClientError as error:
+            raise self._service_error(error, key) from error
+        except ParamValidationError as error:
+            raise InvalidInput(f"S3 cannot take this name: {self.uri}{key}", action="Mend the bucket's name") from error
+        except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
+            raise NotPermitted(
+                f"There are no credentials for {self.uri}: {error}",
+                action="Give a profile or an access key; without both, this machine needs an instance role",
+            ) from error
+        except SSLError as error:
+            raise PartUnavailable(
+                f"The certificate of {self.client.meta.endpoint_url} is not known here",
+                action="Give the file with its authority's certificate (CA bundle)",
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise PartUnavailable(
+                f"The store at {self.client.meta.endpoint_url} does not answer",
+                action="Check the endpoint, and that this machine reaches it",
+            ) from error
+
+    def _service_error(self, error: ClientError, key: str) -> ServiceError:
+        answer: Any = error.response.get("Error", {})
+        code, message = _code(error), str(answer.get("Message", "")).strip()
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        said = f"{error.operation_name}: {answer.get('Code', '')} {message}".strip()
+        if code in _WRONG_REGION:
+            right = answer.get("Region") or "another region"
+            return WrongState(
+                f"The bucket {self.bucket} is in {right}, not in the region {self.client.meta.region_name} ({said})",
+                action="Set the bucket's region",
+            )
+        if code in _WORDS:
+            kind, text, action = _WORDS[code]
+            place = f"{self.uri}{key}"
+            return kind(f"{text.format(bucket=self.bucket, place=place)} ({said})", action=action or None)
+        if status in (401, 403):
+            return NotPermitted(
+                f"The store refuses this in {self.uri} ({said})",
+                action="Allow these credentials to list, get, put and delete objects there",
+            )
+        if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
+            return PartUnavailable(f"The store cannot do that now ({said})", action="Try again later")
+        return WrongState(f"The store refuses to work on {self.uri}{key} ({said})")
+
+
+class _File(io.RawIOBase):
+    """Pieces as a file to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            if (piece := next(self._pieces, None)) is None:
+                return 0
+            self._left = piece
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def _code(error: BaseException | None) -> str:
+    """S3's name of an error."""
+    if not isinstance(error, ClientError):
+        return ""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return _CODES.get(code, code)
+
+
+def _wrong_clock(answer: Any) -> Iterator[StoreProblem]:
+    """Says that this machine's clock goes wrong while the store still lets it."""
+    date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    if date is None:
+        return
+    seconds = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+    if abs(seconds) > _CLOCK_TOLERANCE:
+        yield StoreProblem(
+            text=f"This machine's clock and the store's differ by {abs(seconds) / 60:.0f} minutes",
+            action="Set this machine's clock (timedatectl set-ntp true): beyond 15 minutes stores refuse everything",
+            fatal=False,
+        )

