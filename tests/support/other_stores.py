@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,15 @@ class S3Server:
     def open(self, prefix: str = "") -> S3Bucket:
         address = S3Address(bucket=BUCKET, prefix=prefix, endpoint=self.endpoint, region=self.region)
         return open_s3(address, self.credentials)
+
+    @property
+    def key(self) -> AccessKey:
+        """The administrator's."""
+        return AccessKey(self.credentials.access_key_id, self.credentials.secret_access_key.get_secret_value())
+
+    def iam(self) -> Any:
+        """A client for users and policies."""
+        return s3_client("iam", self.endpoint, self.key)
 
 
 @dataclass(frozen=True)
@@ -124,10 +136,33 @@ def azurite() -> Iterator[AzureServer]:
             yield server
 
 
+@contextmanager
+def listening_with_tls(certificate: Path, key: Path) -> Iterator[int]:
+    """A port of 127.0.0.1 where a server with this certificate refuses every request."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def _as_the_platform_does(server: S3Server) -> S3Bucket:
-    known = server.credentials
-    key = AccessKey(known.access_key_id, known.secret_access_key.get_secret_value())
-    return S3Bucket(s3_client("s3", server.endpoint, key), BUCKET, "registry/")
+    return S3Bucket(s3_client("s3", server.endpoint, server.key), BUCKET, "registry/")
 
 
 def _takes_objects(server: S3Server) -> bool:

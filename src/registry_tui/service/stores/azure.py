@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +45,8 @@ _BLOCK_BYTES, _BLOCKS_AT_ONCE = 8 << 20, 4
 #: Azure's limit on the requests of one batch.
 _DELETE_BATCH = 256
 _LIST_PAGE = 1000
+#: Put by a probe, and never put.
+_PROBE, _NO_OBJECT = ".registry-tui-probe/azure", ".registry-tui-probe/none"
 
 
 def open_container(address: AzureAddress, credentials: AzureCredentials) -> AzureContainer:
@@ -143,9 +145,15 @@ class AzureContainer:
             return _object(obstore.head(self.store, key))
 
     def list(self, folder: str = "") -> Iterator[StoredObject]:
-        with self._translated(folder):
-            pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
-            yield from without_folders(_object(found) for page in pages for found in page)
+        try:
+            with self._translated(folder):
+                pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
+                yield from without_folders(_object(found) for page in pages for found in page)
+        except PartUnavailable:
+            # obstore's errors of lists have no type; those of a HEAD say that it is not permitted.
+            with suppress(Missing):
+                self.head(_NO_OBJECT)
+            raise
 
     def delete(self, keys: Iterable[str]) -> None:
         batch: list[str] = []
@@ -182,14 +190,14 @@ class AzureContainer:
 
     def probe(self) -> Sequence[StoreProblem]:
         try:
-            with self._translated(""):
-                next(iter(obstore.list(self.store)), None)
+            self.put(_PROBE, b"registry-tui")
+            self.delete([_PROBE])
         except Missing:
             return [
                 StoreProblem(text=f"There is no container at {self.uri}", action="Make the container, or mend its name")
             ]
         except ServiceError as error:
-            return [StoreProblem(text=error.detail, action=error.action or "")]
+            return [StoreProblem(text=f"Cannot store an object: {error.detail}", action=error.action or "")]
         return try_verbs(self)
 
     # -- underneath --------------------------------------------------------------------------------
