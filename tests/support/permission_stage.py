@@ -60,6 +60,7 @@ BODIES: dict[str, Any] = {
     "set_collaborator": {"role": "viewer"},
     "delete_registry": {"force": False},
     "clean_up_storage": {"archives": ["aaaa-bbbb-cccc-dddd/aaaa-bbbb-cccc-dddd"]},
+    "check_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "search_runs": EXPERIMENTS,
     "group_runs": {**EXPERIMENTS, "param": "x"},
     "registered_from": ONE,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import environment_roles, output, session
+from registry_tui.cli import environment_roles, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 
@@ -65,6 +65,8 @@ def create(
     request = session.build(EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz)
     _print(session.ask(lambda client: client.create_environment(request)), as_json)
 
+
+app.command("check-store")(stores.check_store)
 
 app.add_typer(environment_roles.app, name="roles")
 

@@ -18,6 +18,10 @@ from registry_tui.schemas.places import (
     Workspace,
     WorkspaceCreate,
 )
+from registry_tui.schemas.stores import StoreCheck, StoreReport
+
+#: Seconds for trying a store that does not answer.
+_STORE_PATIENCE = 120
 
 
 class Places(Transport):
@@ -38,6 +42,11 @@ class Places(Transport):
 
     async def delete_environment(self, environment: str) -> None:
         await self._send("DELETE", f"/environments/{segment(environment)}")
+
+    async def check_store(self, request: StoreCheck) -> StoreReport:
+        """Tries a store; what is missing there is in the answer."""
+        answer = await self._send("POST", "/stores/check", body=request, timeout=_STORE_PATIENCE, reads=True)
+        return StoreReport.model_validate_json(answer.content)
 
     async def workspaces(self, environment: str | None = None, **page: Any) -> Page[Workspace]:
         return await self._ask(Page[Workspace], "GET", "/workspaces", params={"environment": environment, **page})

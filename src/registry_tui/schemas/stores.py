@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, model_validator
 
 from registry_tui.schemas.base import RequestSchema, Schema
+
+#: An address without credentials in it, or none.
+_ENDPOINT = r"^(https?://[^\s/@]+(/\S*)?)?$"
+_MAX_PREFIX = 500
 
 
 class Addressing(StrEnum):
@@ -29,12 +33,11 @@ class Encryption(StrEnum):
 class S3Address(RequestSchema):
     """A bucket of AWS or of any store that speaks S3, perhaps only what is below a prefix."""
 
-    kind: Literal["s3"] = "s3"
     bucket: str = Field(min_length=3, max_length=63)
-    prefix: str = ""
+    prefix: str = Field(default="", max_length=_MAX_PREFIX)
     #: Empty: AWS's own, of the region.
-    endpoint: str = ""
-    region: str = "us-east-1"
+    endpoint: str = Field(default="", pattern=_ENDPOINT)
+    region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]+$")
     addressing: Addressing = Addressing.AUTO
     #: A PEM file on the service's machine with the authorities that are trusted there; empty: the usual ones.
     ca_bundle: str = ""
@@ -42,43 +45,92 @@ class S3Address(RequestSchema):
     #: The ID or ARN of the KMS key; empty: the account's own for S3.
     kms_key: str = ""
 
+    @model_validator(mode="after")
+    def _key_has_its_encryption(self) -> Self:
+        if self.kms_key and self.encryption is not Encryption.KMS:
+            raise ValueError("a KMS key needs the encryption kms")
+        return self
+
 
 class S3Credentials(RequestSchema):
     """How to sign in at S3: a profile of the service's account, a key, or with neither the machine's instance role."""
 
     profile: str = ""
     access_key_id: str = ""
-    secret_access_key: SecretStr = SecretStr("")
-    session_token: SecretStr = SecretStr("")
+    secret_access_key: str = Field(default="", repr=False)
+    session_token: str = Field(default="", repr=False)
+
+    @model_validator(mode="after")
+    def _are_of_one_kind(self) -> Self:
+        if self.profile and (self.access_key_id or self.secret_access_key):
+            raise ValueError("give a profile or an access key, not both")
+        if bool(self.access_key_id) is not bool(self.secret_access_key):
+            raise ValueError("an access key is an ID and a secret: give both")
+        return self
 
 
 class AzureAddress(RequestSchema):
     """A container of a storage account, perhaps only what is below a prefix; ADLS Gen2 by its blob endpoint."""
 
-    kind: Literal["azure"] = "azure"
     account: str = Field(min_length=3, max_length=24)
     container: str = Field(min_length=3, max_length=63)
-    prefix: str = ""
+    prefix: str = Field(default="", max_length=_MAX_PREFIX)
     #: Empty: the account's public one.
-    endpoint: str = ""
+    endpoint: str = Field(default="", pattern=_ENDPOINT)
     ca_bundle: str = ""
 
 
 class AzureCredentials(RequestSchema):
     """How to sign in at Azure: an account key, a SAS, a service principal, or, with none, a managed identity."""
 
-    account_key: SecretStr = SecretStr("")
-    sas: SecretStr = SecretStr("")
+    account_key: str = Field(default="", repr=False)
+    sas: str = Field(default="", repr=False)
     tenant_id: str = ""
     client_id: str = ""
-    client_secret: SecretStr = SecretStr("")
+    client_secret: str = Field(default="", repr=False)
+
+    @model_validator(mode="after")
+    def _are_of_one_kind(self) -> Self:
+        if sum(map(bool, (self.account_key, self.sas, self.tenant_id))) > 1:
+            raise ValueError("give an account key, a SAS or a service principal, not several")
+        if bool(self.tenant_id) is not bool(self.client_secret) or (self.tenant_id and not self.client_id):
+            raise ValueError("a service principal is a tenant, a client ID and a client secret: give all three")
+        return self
 
 
 class DirectoryAddress(RequestSchema):
     """A directory of the service's machine, which may be a mounted NFS."""
 
-    kind: Literal["directory"] = "directory"
     path: str = Field(pattern=r"^/")
+
+
+class S3Store(RequestSchema):
+    """A place in an S3 store, and how to sign in there."""
+
+    kind: Literal["s3"] = "s3"
+    address: S3Address
+    credentials: S3Credentials = S3Credentials()
+
+
+class AzureStore(RequestSchema):
+    """A place in Azure Blob storage, and how to sign in there."""
+
+    kind: Literal["azure"] = "azure"
+    address: AzureAddress
+    credentials: AzureCredentials = AzureCredentials()
+
+
+class DirectoryStore(RequestSchema):
+    """A directory, which needs no credentials."""
+
+    kind: Literal["directory"] = "directory"
+    address: DirectoryAddress
+
+
+class StoreCheck(RequestSchema):
+    """A store that may not be in use yet."""
+
+    store: S3Store | AzureStore | DirectoryStore = Field(discriminator="kind")
 
 
 class StoreProblem(Schema):
@@ -88,3 +140,14 @@ class StoreProblem(Schema):
     action: str = ""
     #: Whether nothing can be stored before it is mended; the others are worth knowing.
     fatal: bool = True
+
+
+class StoreReport(Schema):
+    """What was found when each verb was tried on a store."""
+
+    uri: str
+    problems: list[StoreProblem] = []
+
+    @property
+    def usable(self) -> bool:
+        return not any(each.fatal for each in self.problems)

@@ -79,7 +79,7 @@ def open_container(address: AzureAddress, credentials: AzureCredentials) -> Azur
             action="Mend the endpoint, the account key (base64) or the SAS",
         ) from error
     uri = f"az://{address.account}/{address.container}/{prefix}"
-    return AzureContainer(store, f"{uri}/" if prefix else uri, signs=not credentials.sas.get_secret_value())
+    return AzureContainer(store, f"{uri}/" if prefix else uri, signs=not credentials.sas)
 
 
 def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig:
@@ -87,9 +87,9 @@ def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig
     config: AzureConfig = {"account_name": address.account, "disable_tagging": True, "use_emulator": False}
     if address.endpoint:
         config["endpoint"] = address.endpoint
-    if key := credentials.account_key.get_secret_value():
+    if key := credentials.account_key:
         return {**config, "credential_type": "access_key", "account_key": key}
-    if sas := credentials.sas.get_secret_value():
+    if sas := credentials.sas:
         return {**config, "credential_type": "sas_token", "sas_key": sas}
     if credentials.tenant_id:
         return {
@@ -97,7 +97,7 @@ def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig
             "credential_type": "client_secret",
             "tenant_id": credentials.tenant_id,
             "client_id": credentials.client_id,
-            "client_secret": credentials.client_secret.get_secret_value(),
+            "client_secret": credentials.client_secret,
         }
     managed: AzureConfig = {**config, "credential_type": "managed_identity"}
     return {**managed, "client_id": credentials.client_id} if credentials.client_id else managed

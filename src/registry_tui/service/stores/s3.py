@@ -78,8 +78,8 @@ def _session(credentials: S3Credentials) -> botocore.session.Session:
     if credentials.access_key_id:
         session.set_credentials(
             credentials.access_key_id,
-            credentials.secret_access_key.get_secret_value(),
-            credentials.session_token.get_secret_value() or None,
+            credentials.secret_access_key,
+            credentials.session_token or None,
         )
         return session
     role = InstanceMetadataProvider(InstanceMetadataFetcher(timeout=_ROLE_SECONDS, num_attempts=1, env={}))

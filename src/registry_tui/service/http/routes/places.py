@@ -18,10 +18,11 @@ from registry_tui.schemas.places import (
     Workspace,
     WorkspaceCreate,
 )
+from registry_tui.schemas.stores import StoreCheck, StoreReport
 from registry_tui.service.access import collaborators
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
-from registry_tui.service.http.routes.keyed import new_router
-from registry_tui.service.places import environments, projects, workspaces
+from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
+from registry_tui.service.places import checking_stores, environments, projects, workspaces
 
 router = new_router()
 
@@ -48,6 +49,12 @@ def get_environment(service: ServiceIn, principal: Acting, environment: str) -> 
 def delete_environment(service: ServiceIn, principal: Acting, environment: str) -> None:
     """Deletes an empty environment and its bucket; for administrators."""
     environments.delete_environment(service, principal, environment)
+
+
+@router.post("/stores/check", tags=["environments"], openapi_extra=READS_ONLY)
+def check_store(principal: Acting, request: StoreCheck) -> StoreReport:
+    """Tries a store with an object of its own, and says in words what is missing; for administrators."""
+    return checking_stores.check_store(principal, request)
 
 
 @router.get("/workspaces", tags=["workspaces"])

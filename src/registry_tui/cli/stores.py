@@ -1,0 +1,146 @@
+"""Options that say where a store is and how to sign in there, and `environments check-store`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.schemas.stores import (
+    Addressing,
+    AzureAddress,
+    AzureCredentials,
+    AzureStore,
+    DirectoryAddress,
+    DirectoryStore,
+    Encryption,
+    S3Address,
+    S3Credentials,
+    S3Store,
+    StoreCheck,
+    StoreReport,
+)
+
+StoreArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE",
+        help="s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, or a directory of the service's machine.",
+    ),
+]
+
+
+def check_store(
+    store: StoreArgument,
+    region: Annotated[str, typer.Option("--region", help="S3: the bucket's region.")] = "us-east-1",
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", help="The store's address, where it is not AWS or Azure.")
+    ] = "",
+    addressing: Annotated[
+        Addressing, typer.Option("--addressing", help="S3: where requests name the bucket.")
+    ] = Addressing.AUTO,
+    profile: Annotated[
+        str, typer.Option("--profile", help="S3: a profile in the AWS configuration of the service's account.")
+    ] = "",
+    access_key_id: Annotated[str, typer.Option("--access-key-id", help="S3: the access key.")] = "",
+    tenant_id: Annotated[str, typer.Option("--tenant-id", help="Azure: the tenant of a service principal.")] = "",
+    client_id: Annotated[
+        str, typer.Option("--client-id", help="Azure: a service principal, or which managed identity.")
+    ] = "",
+    sas: Annotated[bool, typer.Option("--sas", help="Azure: the secret is a SAS, not the account key.")] = False,
+    secret_file: Annotated[
+        str | None,
+        typer.Option(
+            "--secret-file",
+            metavar="FILE",
+            help="Holds the secret key (S3), or account key, SAS or client secret (Azure); - for standard input. "
+            "Without any credentials the machine's own role counts.",
+        ),
+    ] = None,
+    ca_bundle: Annotated[
+        str, typer.Option("--ca-bundle", help="A PEM file on the service's machine with the authorities to trust.")
+    ] = "",
+    encryption: Annotated[
+        Encryption, typer.Option("--encryption", help="S3: how what is stored is encrypted.")
+    ] = Encryption.BUCKET,
+    kms_key: Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")] = "",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Try a store with an object of its own, before an environment uses it; ends with 1 when it cannot be used.
+
+    Example: registry-tui environments check-store s3://acme-models/registry --region eu-west-1 --profile acme
+    """
+    scheme, bucket, prefix = _parts(store)
+    secret = "" if secret_file is None else _secret(secret_file)
+    found: S3Store | AzureStore | DirectoryStore
+    if scheme == "s3":
+        found = S3Store(
+            address=session.build(
+                S3Address,
+                bucket=bucket,
+                prefix=prefix,
+                endpoint=endpoint,
+                region=region,
+                addressing=addressing,
+                ca_bundle=ca_bundle,
+                encryption=encryption,
+                kms_key=kms_key,
+            ),
+            credentials=session.build(
+                S3Credentials, profile=profile, access_key_id=access_key_id, secret_access_key=secret
+            ),
+        )
+    elif scheme == "az":
+        container, _, below = prefix.partition("/")
+        kind = "sas" if sas else "client_secret" if tenant_id else "account_key"
+        found = AzureStore(
+            address=session.build(
+                AzureAddress,
+                account=bucket,
+                container=container,
+                prefix=below,
+                endpoint=endpoint,
+                ca_bundle=ca_bundle,
+            ),
+            credentials=session.build(AzureCredentials, tenant_id=tenant_id, client_id=client_id, **{kind: secret}),
+        )
+    else:
+        found = DirectoryStore(address=session.build(DirectoryAddress, path=prefix))
+    report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
+    _print(report, store, as_json)
+    if not report.usable:
+        raise typer.Exit(1)
+
+
+def _parts(store: str) -> tuple[str, str, str]:
+    """Scheme, host and path of a store's address; the path of a directory is whole."""
+    if store.startswith("/"):
+        return "file", "", store
+    address = urlsplit(store)
+    if address.scheme not in ("s3", "az", "file") or address.query or address.fragment:
+        raise typer.BadParameter(
+            f"{store!r} is not s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or /A/DIRECTORY", param_hint="STORE"
+        )
+    return address.scheme, address.netloc, address.path if address.scheme == "file" else address.path.strip("/")
+
+
+def _secret(file: str) -> str:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read", param_hint="--secret-file") from error
+    if not text.strip():
+        raise typer.BadParameter("it holds no secret", param_hint="--secret-file")
+    return text.strip()
+
+
+def _print(report: StoreReport, store: str, as_json: bool) -> None:
+    fields: dict[str, object] = {"store": report.uri or store, "can be used": "yes" if report.usable else "no"}
+    for number, each in enumerate(report.problems, 1):
+        name = f"problem {number}" if each.fatal else f"note {number}"
+        fields[name] = f"{each.text}\n{each.action}" if each.action else each.text
+    output.print_one(report, fields, as_json=as_json)

@@ -1,0 +1,27 @@
+"""Opens a store by its kind; a store whose library is not installed says so."""
+
+from __future__ import annotations
+
+from registry_tui.platform import extras
+from registry_tui.platform.errors import ExtraMissing
+from registry_tui.schemas.stores import AzureStore, DirectoryStore, S3Store
+from registry_tui.service.errors import InvalidInput
+from registry_tui.service.stores.base import Bucket
+from registry_tui.service.stores.directory import open_directory
+from registry_tui.service.stores.s3 import open_s3
+
+
+def open_store(store: S3Store | AzureStore | DirectoryStore) -> Bucket:
+    """A store, not asked yet. Raises InvalidInput for an address or credentials that cannot be used."""
+    if isinstance(store, S3Store):
+        return open_s3(store.address, store.credentials)
+    if isinstance(store, DirectoryStore):
+        return open_directory(store.address)
+    try:
+        extras.require("stores")
+    except ExtraMissing as error:
+        raise InvalidInput(str(error), action=extras.advice("stores")) from error
+    # obstore belongs to an extra of its own.
+    from registry_tui.service.stores.azure import open_container
+
+    return open_container(store.address, store.credentials)
