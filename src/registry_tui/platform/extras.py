@@ -13,7 +13,7 @@ MODULES: Mapping[str, frozenset[str]] = {
         {"aiohttp", "alembic", "boto3", "botocore", "cryptography", "dbos", "fastapi", "httptools", "joserfc"}
         | {"mlflow", "packaging", "prometheus_client", "psutil", "sqlalchemy", "supervisor", "uv", "uvicorn", "uvloop"}
     ),
-    "stores": frozenset({"obstore"}),
+    "stores": frozenset({"obstore", "google.cloud.storage"}),
     "demo": frozenset({"matplotlib", "sklearn"}),
 }
 
@@ -56,4 +56,7 @@ def how_to_start() -> str:
 
 
 def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is missing too
+        return False

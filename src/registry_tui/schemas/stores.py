@@ -98,6 +98,22 @@ class AzureCredentials(RequestSchema):
         return self
 
 
+class GoogleAddress(RequestSchema):
+    """A bucket of Google Cloud Storage, perhaps only what is below a prefix."""
+
+    bucket: str = Field(min_length=3, max_length=222)
+    prefix: str = Field(default="", max_length=_MAX_PREFIX)
+    #: Empty: Google's own.
+    endpoint: str = Field(default="", pattern=_ENDPOINT)
+    ca_bundle: str = ""
+
+
+class GoogleCredentials(RequestSchema):
+    """How to sign in at Google: the key of a service account as its JSON, or with none the machine's own account."""
+
+    service_account: str = Field(default="", repr=False, max_length=16_384)
+
+
 class DirectoryAddress(RequestSchema):
     """A directory of the service's machine, which may be a mounted NFS."""
 
@@ -120,6 +136,14 @@ class AzureStore(RequestSchema):
     credentials: AzureCredentials = AzureCredentials()
 
 
+class GoogleStore(RequestSchema):
+    """A place in Google Cloud Storage, and how to sign in there."""
+
+    kind: Literal["google"] = "google"
+    address: GoogleAddress
+    credentials: GoogleCredentials = GoogleCredentials()
+
+
 class DirectoryStore(RequestSchema):
     """A directory, which needs no credentials."""
 
@@ -127,10 +151,13 @@ class DirectoryStore(RequestSchema):
     address: DirectoryAddress
 
 
+Store = S3Store | AzureStore | GoogleStore | DirectoryStore
+
+
 class StoreCheck(RequestSchema):
     """A store that may not be in use yet."""
 
-    store: S3Store | AzureStore | DirectoryStore = Field(discriminator="kind")
+    store: Store = Field(discriminator="kind")
 
 
 class StoreProblem(Schema):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from registry_tui.platform import extras
 from registry_tui.platform.errors import ExtraMissing
-from registry_tui.schemas.stores import AzureStore, DirectoryStore, S3Store
+from registry_tui.schemas.stores import AzureStore, DirectoryStore, S3Store, Store
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.directory import open_directory
 from registry_tui.service.stores.s3 import open_s3
 
 
-def open_store(store: S3Store | AzureStore | DirectoryStore) -> Bucket:
+def open_store(store: Store) -> Bucket:
     """A store, not asked yet. Raises InvalidInput for an address or credentials that cannot be used."""
     if isinstance(store, S3Store):
         return open_s3(store.address, store.credentials)
@@ -21,7 +21,11 @@ def open_store(store: S3Store | AzureStore | DirectoryStore) -> Bucket:
         extras.require("stores")
     except ExtraMissing as error:
         raise InvalidInput(str(error), action=extras.advice("stores")) from error
-    # obstore belongs to an extra of its own.
-    from registry_tui.service.stores.azure import open_container
+    # The libraries of these stores belong to an extra of their own.
+    if isinstance(store, AzureStore):
+        from registry_tui.service.stores.azure import open_container
 
-    return open_container(store.address, store.credentials)
+        return open_container(store.address, store.credentials)
+    from registry_tui.service.stores.google import open_google
+
+    return open_google(store.address, store.credentials)

@@ -36,3 +36,28 @@ def own_errors(source: Iterable[bytes]) -> Iterator[Pieces]:
         if pieces.failure is not None and error is not pieces.failure:
             raise pieces.failure from None
         raise
+
+
+class PiecesFile:
+    """Pieces as a file to read forward, for libraries that take files."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = b""
+        self._read = 0
+
+    def tell(self) -> int:
+        return self._read
+
+    def read(self, size: int = -1) -> bytes:
+        """As many bytes as are asked for, fewer only at the end."""
+        found = [self._left]
+        count = len(self._left)
+        while (size < 0 or count < size) and (piece := next(self._pieces, None)) is not None:
+            found.append(piece)
+            count += len(piece)
+        whole = b"".join(found)
+        taken = whole if size < 0 else whole[:size]
+        self._left = whole[len(taken) :]
+        self._read += len(taken)
+        return taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from registry_tui.service.errors import (
     WrongState,
 )
 from registry_tui.service.stores.base import Method, StoredObject, Usage
-from registry_tui.service.stores.pieces import own_errors
+from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
 if TYPE_CHECKING:
@@ -99,7 +98,8 @@ class S3Bucket:
                 self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body, **self.put_options)
             return
         with own_errors(body) as pieces, self._translated(key):
-            file = io.BufferedReader(_File(pieces))
+            # A file that cannot seek is read ahead of the parts under way.
+            file: Any = PiecesFile(pieces)
             self.client.upload_fileobj(file, self.bucket, self._key(key), dict(self.put_options), Config=transfer)
 
     def put_new(self, key: str, body: bytes) -> None:
@@ -293,26 +293,6 @@ class S3Bucket:
         if status >= 500 or code in ("SlowDown", "RequestTimeout", "Throttling"):
             return PartUnavailable(f"The store cannot do that now ({said})", action="Try again later")
         return WrongState(f"The store refuses to work on {self.uri}{key} ({said})")
-
-
-class _File(io.RawIOBase):
-    """Pieces as a file to read from."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            if (piece := next(self._pieces, None)) is None:
-                return 0
-            self._left = piece
-        count = min(len(buffer), len(self._left))
-        buffer[:count], self._left = self._left[:count], self._left[count:]
-        return count
 
 
 def _code(error: BaseException | None) -> str:
