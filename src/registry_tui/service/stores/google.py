@@ -44,9 +44,10 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _CHUNK_BYTES = 8 << 20
 #: Deletions under way at the same time: the library's batches would end at the first object that does not exist.
 _DELETERS = 8
-#: Seconds for a request, and for one with its repetitions.
+#: Seconds for a request; and of repetitions, which are for what passes in a moment: workflows wait for longer by
+#: themselves.
 _SECONDS = 60
-_RETRY = DEFAULT_RETRY.with_timeout(20)
+_RETRY = DEFAULT_RETRY.with_delay(0.1, 1, 2).with_timeout(3)
 
 
 def open_google(address: GoogleAddress, credentials: GoogleCredentials) -> GoogleBucket:

@@ -93,6 +93,7 @@ class S3Bucket:
     def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
         part = max(_PART_BYTES, math.ceil((size or 0) / _MAX_PARTS / _MIB) * _MIB)
         transfer = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=_PARTS_AT_ONCE)
+        transfer.max_in_memory_upload_chunks = _PARTS_AT_ONCE
         if isinstance(body, bytes):
             with self._translated(key):
                 self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=body, **self.put_options)
