@@ -6,10 +6,17 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from registry_tui.schemas.stores import StoreCheck
+from registry_tui.service.core import identity
+from registry_tui.service.places.checking_stores import check_store
 from support.lone_doors import LoneDoor, lone_door, really
 from support.other_stores import BUCKET, azurite, google, moto
 from support.team import Machine
@@ -111,3 +118,66 @@ def test_only_administrators_have_stores_tried_and_no_secret_comes_back(door: Lo
     invalid = httpx.post(f"{door.url}/api/v1/stores/check", json=wrong, headers=headers)
     assert invalid.status_code == 422
     assert "not both" in invalid.text and SECRET not in invalid.text
+
+
+#: Text as people and programs send it by mistake. Nobody listens at the one endpoint.
+TEXT = st.text(max_size=60)
+NOBODY = st.just("http://127.0.0.1:9")
+STORES = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("s3"),
+            "address": st.fixed_dictionaries(
+                {"bucket": st.text(min_size=3, max_size=63), "endpoint": NOBODY},
+                optional={"prefix": TEXT, "ca_bundle": TEXT, "region": st.from_regex(r"\A[a-z0-9-]{1,12}\Z")},
+            ),
+            "credentials": st.fixed_dictionaries(
+                {
+                    "access_key_id": st.text(min_size=1, max_size=20),
+                    "secret_access_key": st.text(min_size=1, max_size=20),
+                },
+                optional={"session_token": TEXT},
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("azure"),
+            "address": st.fixed_dictionaries(
+                {
+                    "account": st.text(min_size=3, max_size=24),
+                    "container": st.text(min_size=3, max_size=63),
+                    "endpoint": NOBODY,
+                },
+                optional={"prefix": TEXT, "ca_bundle": TEXT},
+            ),
+            "credentials": st.one_of(
+                st.fixed_dictionaries({"account_key": st.text(min_size=1)}),
+                st.fixed_dictionaries({"sas": st.text(min_size=1)}),
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("google"),
+            "address": st.fixed_dictionaries({"bucket": st.text(min_size=3, max_size=222), "endpoint": NOBODY}),
+            "credentials": st.fixed_dictionaries({"service_account": TEXT.filter(bool)}),
+        }
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("directory"), "address": st.fixed_dictionaries({"path": TEXT.map("/nowhere/{}".format)})}
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(store=STORES)
+def test_whatever_is_sent_is_answered_with_a_problem_or_refused(door: LoneDoor, store: dict[str, Any]) -> None:
+    owner = identity.owner_principal(door.service)
+    try:
+        request = StoreCheck.model_validate({"store": store})
+    except ValidationError:
+        return
+    report = check_store(owner, request)
+    assert not report.usable
+    assert all(each.text for each in report.problems)

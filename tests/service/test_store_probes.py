@@ -263,6 +263,11 @@ def test_a_directory_in_which_nobody_may_write() -> None:
     assert "Cannot store an object" in open_directory(DirectoryAddress(path="/proc/self/net")).probe()[0].text
 
 
+def test_a_probe_leaves_a_directory_as_it_was(tmp_path: Path) -> None:
+    assert open_directory(DirectoryAddress(path=str(tmp_path))).probe() == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_links_in_a_shared_directory_show_nothing_of_the_machine(tmp_path: Path) -> None:
     outside, root = tmp_path / "outside", tmp_path / "store"
     outside.mkdir()

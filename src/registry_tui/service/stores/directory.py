@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 from registry_tui.contracts import file_paths
 from registry_tui.schemas.stores import DirectoryAddress, StoreProblem
@@ -123,7 +124,9 @@ class Directory:
                     action="Make it, or mount it there, writable for the service's account",
                 )
             ]
-        return try_verbs(self)
+        problems = try_verbs(self)
+        _removed(self.root / _UNFINISHED)
+        return problems
 
     # -- underneath --------------------------------------------------------------------------------
 
@@ -152,11 +155,9 @@ class Directory:
         """A new file with some content (or that of a descriptor), which has reached the disk; gone after the block."""
         self._path(key)
         self.root.stat()
-        unfinished = self.root / _UNFINISHED
-        unfinished.mkdir(exist_ok=True)
-        file = unfinished / token_hex(16)
+        file = self.root / _UNFINISHED / token_hex(16)
         try:
-            with file.open("xb") as out:
+            with _new_file(file) as out:
                 if isinstance(body, int):
                     with os.fdopen(os.dup(body), "rb") as source:
                         shutil.copyfileobj(source, out, 1 << 20)
@@ -236,6 +237,15 @@ class Directory:
         if error.errno == errno.ENAMETOOLONG:
             return InvalidInput(f"The name {key} is too long for {self.root}")
         return PartUnavailable(f"The directory {self.root} does not answer ({reason})", action="Look at its mount")
+
+
+def _new_file(file: Path) -> BinaryIO:
+    """A new file in a folder that a probe may remove at the same time. Raises OSError."""
+    for _ in range(_TRIES):
+        file.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            return file.open("xb")
+    return file.open("xb")
 
 
 def _removed(folder: Path) -> bool:
