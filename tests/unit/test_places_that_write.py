@@ -21,6 +21,8 @@ NEW = "new files"
 ARCHIVE = "an archive's paths"
 #: Of the person who calls, in a folder of theirs alone (0700).
 OWN = "the person's own folder"
+#: In a directory that an administrator names: every key is checked by `file_paths`, and no link is followed.
+STORE = "a store's directory"
 
 RULES = {
     "cli/artifacts.py": NEW,
@@ -44,6 +46,7 @@ RULES = {
     "service/deployments/python_environments.py": HOME,
     "service/running.py": HOME,
     "service/storage/measuring.py": HOME,
+    "service/stores/directory.py": STORE,
     "serving/__main__.py": HOME,
     "serving/calls.py": HOME,
     "terminal/memory.py": OWN,
