@@ -214,9 +214,19 @@ def test_contributors_of_other_projects_read_a_prompt_and_do_not_change_it(parts
 def test_a_prompt_whose_project_was_never_noted_is_changed_by_every_contributor(parts: Parts) -> None:
     run_python('import mlflow; mlflow.genai.register_prompt("older", "by ann")', parts.exports("wine", "ann"))
     with closing(sqlite3.connect(parts.home.mlflow_database)) as database, database:
-        database.execute("DELETE FROM registry_tui_prompt_projects WHERE name = 'older'")
+        database.execute("UPDATE registry_tui_prompt_projects SET project_id = '' WHERE name = 'older'")
     tag = {"name": "older", "key": "a", "value": "b"}
     parts.ask("cleo", "POST", "registered-models/set-tag", project="beer", json=tag).raise_for_status()
+    # One whose project is gone is not everybody's.
+    for change in (
+        "UPDATE registry_tui_prompt_projects SET project_id = 'gone'",
+        "DELETE FROM registry_tui_prompt_projects",
+    ):
+        with closing(sqlite3.connect(parts.home.mlflow_database)) as database, database:
+            database.execute(f"{change} WHERE name = 'older'")
+        refused = parts.ask("cleo", "POST", "registered-models/set-tag", project="beer", json=tag)
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+        assert "no project that is still there; only administrators may" in refused.json()["message"]
 
 
 def test_a_prompt_has_no_facts_of_ours_and_waits_for_no_archive(parts: Parts) -> None:

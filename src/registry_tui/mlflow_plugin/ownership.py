@@ -110,14 +110,18 @@ class OwnedStore(SeenStore):
         return found
 
     def _require_prompts_project(self, session: Session, name: str, doing: str) -> None:
-        project = prompt_projects.project_of(session, self.registry_workspace(), name)
-        sight = sight_of_request(self._routes())
-        if project is None or sight.everything or sight.projects.get(project) in MAY_ADD:
+        project, routes = prompt_projects.project_of(session, self.registry_workspace(), name), self._routes()
+        sight = sight_of_request(routes)
+        if sight.everything or project == prompt_projects.EVERYBODY:
             return
+        if project is not None and sight.projects.get(project) in MAY_ADD:
+            return
+        if project in {route.project_id for route in routes.projects.values()}:
+            why = f"belongs to another project; only that project's contributors may {doing}"
+        else:
+            why = f"belongs to no project that is still there; only administrators may {doing}"
         raise MlflowException(
-            f"The prompt '{name}' belongs to another project; only that project's contributors may {doing}. "
-            "Choose another name for a prompt of your own.",
-            error_code=PERMISSION_DENIED,
+            f"The prompt '{name}' {why}. Choose another name for a prompt of your own.", error_code=PERMISSION_DENIED
         )
 
     def _require_creator(self, name: str, version: str, doing: str) -> dict[str, str]:

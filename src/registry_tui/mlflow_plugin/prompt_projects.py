@@ -1,45 +1,109 @@
 """Which project made a prompt: its contributors change it.
 
-One table of ours beside MLflow's own: a tag of the prompt would appear in what stock code reads of it.
+One table of ours beside MLflow's own: a tag of the prompt would appear in what stock code reads of it. Its rows are
+written and deleted in the transactions of MLflow's own rows, so that no prompt is without its project for a moment.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ColumnElement, Engine, MetaData, String, Table, and_, delete, insert, select
-from sqlalchemy.orm import Session
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel, SqlRegisteredModelTag
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    and_,
+    delete,
+    event,
+    exists,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.orm import Mapper, Session
+
+from registry_tui.mlflow_plugin.prompts import PROMPT, is_prompt
+
+#: In place of a project's ID: every contributor may change the prompt. It was made before projects were noted.
+EVERYBODY = ""
 
 _metadata = MetaData()
 
 prompt_projects = Table(
     "registry_tui_prompt_projects",
     _metadata,
+    #: Both empty in the row that says that prompts from before were marked.
     Column("workspace", String(63), primary_key=True),
     Column("name", String(256), primary_key=True),
     Column("project_id", String(63), nullable=False),
 )
 
+#: The ID of the project for which models and prompts are made now; None outside a project.
+_making: ContextVar[str | None] = ContextVar("project_that_makes_models", default=None)
+
 
 def create_table(engine: Engine) -> None:
-    """Makes the table when it is missing. Raises SQLAlchemyError."""
+    """Makes the table when it is missing, marks prompts from before, and follows new ones. Raises SQLAlchemyError."""
     _metadata.create_all(engine)
+    with engine.begin() as connection:
+        if connection.execute(select(prompt_projects).where(_is("", ""))).first() is None:
+            _mark_older(connection)
+    for name, listener in (("after_insert", _inserted), ("after_delete", _deleted)):
+        if not event.contains(SqlRegisteredModel, name, listener):
+            event.listen(SqlRegisteredModel, name, listener)
+
+
+@contextmanager
+def made_by(project_id: str | None) -> Iterator[None]:
+    """Prompts that are made inside are noted as this project's."""
+    token = _making.set(project_id)
+    try:
+        yield
+    finally:
+        _making.reset(token)
 
 
 def project_of(session: Session, workspace: str, name: str) -> str | None:
-    """The ID of the project that made a prompt; None for one that was made before projects were noted."""
+    """The ID of the project that made a prompt, or EVERYBODY; None for one that was made outside any project."""
     return session.scalar(select(prompt_projects.c.project_id).where(_is(workspace, name)))
-
-
-def note(session: Session, workspace: str, name: str, project_id: str | None) -> None:
-    """Notes the project of a prompt that was just made, also in place of an earlier prompt's of that name."""
-    session.execute(delete(prompt_projects).where(_is(workspace, name)))
-    if project_id is not None:
-        session.execute(insert(prompt_projects).values(workspace=workspace, name=name, project_id=project_id))
 
 
 def rename(session: Session, workspace: str, name: str, new_name: str) -> None:
     """Lets a prompt's project follow its new name."""
-    note(session, workspace, new_name, project_of(session, workspace, name))
+    project_id = project_of(session, workspace, name)
     session.execute(delete(prompt_projects).where(_is(workspace, name)))
+    _note(session.connection(), workspace, new_name, project_id)
+
+
+def _mark_older(connection: Connection) -> None:
+    tag, row = SqlRegisteredModelTag, prompt_projects.c
+    noted = exists().where(row.workspace == tag.workspace, row.name == tag.name)
+    older = select(tag.workspace, tag.name, literal(EVERYBODY)).where(tag.key == PROMPT, tag.value == "true", ~noted)
+    connection.execute(insert(prompt_projects).from_select(["workspace", "name", "project_id"], older))
+    connection.execute(insert(prompt_projects).values(workspace="", name="", project_id=EVERYBODY))
+
+
+def _inserted(_: Mapper[SqlRegisteredModel], connection: Connection, model: SqlRegisteredModel) -> None:
+    if is_prompt({tag.key: tag.value for tag in model.registered_model_tags}):
+        _note(connection, model.workspace, model.name, _making.get())
+
+
+def _deleted(_: Mapper[SqlRegisteredModel], connection: Connection, model: SqlRegisteredModel) -> None:
+    connection.execute(delete(prompt_projects).where(_is(model.workspace, model.name)))
+
+
+def _note(connection: Connection, workspace: str, name: str, project_id: str | None) -> None:
+    """In place of what was noted about an earlier prompt of that name."""
+    connection.execute(delete(prompt_projects).where(_is(workspace, name)))
+    if project_id is not None:
+        connection.execute(insert(prompt_projects).values(workspace=workspace, name=name, project_id=project_id))
 
 
 def _is(workspace: str, name: str) -> ColumnElement[bool]:

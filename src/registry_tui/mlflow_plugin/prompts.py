@@ -16,6 +16,9 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREA
 
 from registry_tui.mlflow_plugin import mlflow_private
 
+#: The tag of MLflow's that makes a registered model a prompt.
+PROMPT: str = IS_PROMPT_TAG_KEY
+
 
 def is_prompt(tags: Mapping[str, str]) -> bool:
     """Whether the tags of a registered model, or of a version, make it a prompt."""

@@ -116,18 +116,15 @@ class EnvironmentRegistryStore(OwnedStore):
             leftovers.clear(session, registry, name)
         stored = given if prompts.is_prompt(given) else {**ours, **given}
         try:
-            made = super().create_registered_model(
-                name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
-            )
+            with prompt_projects.made_by(None if project is None else project.project_id):
+                return super().create_registered_model(
+                    name, [RegisteredModelTag(key, value) for key, value in stored.items()], description
+                )
         except MlflowException as error:
             if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
                 # MLflow looks for the model that has the name; this request does not see it.
                 raise _name_is_taken(name) from error
             raise
-        if is_prompt(made):
-            with self.ManagedSessionMaker(read_only=False) as session:
-                prompt_projects.note(session, registry, name, None if project is None else project.project_id)
-        return made
 
     def _check_new_name(self, registry: str, name: str) -> None:
         """Raises MlflowException for a name that no new model may have; MLflow refuses names that are taken."""
