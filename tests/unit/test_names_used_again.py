@@ -15,16 +15,20 @@ import sqlalchemy as sa
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.schemas.people import UserChange
+from registry_tui.schemas.ranger import RangerRole, RoleMember
+from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.schemas.stream import Change, ChangeKind
 from registry_tui.service.access import people
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.tables import IdempotencyRow, UserRow, WorkflowRow
+from registry_tui.service.database.tables import EventRow, IdempotencyRow, RegistryRow, UserRow, WorkflowRow
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.engine.rows import to_schema
+from registry_tui.service.errors import Missing
 from registry_tui.service.loops import stream
 from registry_tui.service.models import leaving
+from registry_tui.service.ranger import roles
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from support.accounts import Accounts
 from support.bare import acting, asking, bare_service, make_place, set_roles
@@ -33,13 +37,32 @@ WINE = Resource("registry", "aws-registry", "aws-registry", "aws-registry")
 
 
 class Versions(Accounts):
-    """MLflow with a version that somebody made."""
+    """MLflow with a model and its versions, in one registry."""
 
     def __init__(self) -> None:
         super().__init__()
         self.creators = {("wine", 1): "bob", ("wine", 2): "eve"}
+        self.tags = {mlflow_tags.OWNER: "bob", f"{mlflow_tags.CONTRIBUTOR}bob": "true", "a": "b"}
+        #: Whether the registry's MLflow workspace is gone.
+        self.gone = False
+
+    def call(self, method: str, path: str, json: Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
+        if path.startswith("registered-models/") and self.gone:
+            raise Missing("There is no such workspace")
+        if path == "registered-models/search":
+            tags = [{"key": key, "value": value} for key, value in self.tags.items()]
+            return {"registered_models": [{"name": "wine", "tags": tags}]}
+        if path == "registered-models/set-tag":
+            assert json is not None
+            self.tags[json["key"]] = json["value"]
+        if path == "registered-models/delete-tag":
+            assert json is not None
+            del self.tags[json["key"]]
+        return super().call(method, path, json, **given)
 
     def search_versions(self, workspace: str, *, filter: str = "") -> Iterator[dict[str, Any]]:
+        if self.gone:
+            raise Missing("There is no such workspace")
         for (name, version), creator in self.creators.items():
             if filter == f"tags.`{mlflow_tags.CREATOR}` = '{creator}'":
                 yield {"name": name, "version": str(version)}
@@ -136,6 +159,40 @@ def test_the_old_mlflow_password_opens_no_account_of_the_new_person(service: Ser
     # The password stays the same as long as the person does, over restarts of the service too.
     again = Access(mlflow, service.secrets, partial(identity.mlflow_account, service.database))  # type: ignore[arg-type]
     assert again.usable_password("bob") == service.access.usable_password("bob") not in passwords
+
+
+@pytest.mark.parametrize("status", list(RegistryStatus))
+def test_the_new_person_owns_no_model_of_a_registry_that_is_made_or_removed(
+    service: Service, mlflow: Versions, status: RegistryStatus
+) -> None:
+    identity.ensure_user(service, "bob")
+    with service.database.session() as session:
+        session.get_one(RegistryRow, "aws-registry").status = status.value
+    delete(service, "bob")
+    assert mlflow.tags == {mlflow_tags.OWNER: "heir", f"{mlflow_tags.CONTRIBUTOR}heir": "true", "a": "b"}
+    assert mlflow.creators == {("wine", 1): "heir", ("wine", 2): "eve"}
+
+
+def test_a_registry_whose_models_are_gone_keeps_nobody(service: Service, mlflow: Versions) -> None:
+    identity.ensure_user(service, "bob")
+    with service.database.session() as session:
+        session.get_one(RegistryRow, "aws-registry").status = RegistryStatus.DEPROVISION_STARTED.value
+    mlflow.gone = True
+    delete(service, "bob")
+    with service.database.reading() as session:
+        assert session.get(UserRow, "bob") is None
+
+
+def test_the_event_says_which_policies_of_ranger_named_the_person(service: Service) -> None:
+    identity.ensure_user(service, "bob")
+    owner = identity.owner_principal(service)
+    roles.create_role(service, owner, RangerRole(name="tasters", users=[RoleMember(name="bob")]))
+    delete(service, "bob")
+    with service.database.reading() as session:
+        detail = session.scalars(sa.select(EventRow.detail).where(EventRow.action == "user.delete")).one()
+    assert detail == "everything goes to heir; taken out of Ranger's role 'tasters'"
+    make_again(service, "bob")
+    assert roles.roles_of_user(service, owner, "bob") == []
 
 
 def test_the_new_person_made_no_version_and_sent_no_request(service: Service, mlflow: Versions) -> None:

@@ -12,6 +12,7 @@ from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import GroupMemberRow, GroupRow, UserRow
 from registry_tui.service.errors import Missing
+from registry_tui.service.ranger import forgetting
 
 
 def list_groups(
@@ -57,9 +58,14 @@ def put_group(service: Service, principal: Principal, name: str, change: GroupCh
 
 
 def delete_group(service: Service, principal: Principal, name: str) -> None:
-    """Deletes a group, with the roles that its members had by it. Raises NotPermitted, Missing."""
-    with events.recording(service, principal, "group.delete", Resource("group", name, name)):
+    """Deletes a group, with all that its members had by it. Raises NotPermitted, Missing."""
+    with events.recording(service, principal, "group.delete", Resource("group", name, name)) as event:
         permissions.require(principal, Action.GROUPS_CHANGE)
+        with service.database.reading() as session:
+            if session.get(GroupRow, name) is None:
+                raise missing(name)
+        if named := forgetting.forget(service, "groups", name, principal.name):
+            event.detail = f"taken out of Ranger's {', '.join(named)}"
         with service.database.session() as session:
             row = session.get(GroupRow, name)
             if row is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
+
 from sqlalchemy import delete, select, update
 
 from registry_tui.contracts.permissions import Action
@@ -32,6 +34,7 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models.changes import changed
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.ranger import forgetting
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: Who made these has permissions or duties by it.
@@ -49,13 +52,14 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
         permissions.require(principal, Action.USERS_CHANGE)
         _require_successor(service, name, to)
         people.change_user(service, principal, name, UserChange(state=UserState.SUSPENDED))
-        for place in _registries(service):
-            _hand_over_models(service, place, name, to)
+        _hand_over_models(service, name, to)
         projects = _hand_over_rows(service, name, to)
         gateway_link.publish(service)
         routing.publish(service)
         for project_id in projects:
             routing.mirror_access(service, project_id)
+        if named := forgetting.forget(service, "users", name, principal.name):
+            event.detail += f"; taken out of Ranger's {', '.join(named)}"
         service.access.remove_user(name)
         with service.database.session() as session:
             identity.forget_user(session, name)
@@ -81,22 +85,34 @@ def _require_successor(service: Service, name: str, to: str) -> None:
         )
 
 
-def _registries(service: Service) -> list[RegistryPlace]:
+def _hand_over_models(service: Service, name: str, to: str) -> None:
+    """Of every registry, also of those that are being made or taken away: that may be cancelled, or fail."""
     with service.database.reading() as session:
         rows = session.scalars(select(RegistryRow)).all()
-    return [enter_registry(service, row.id) for row in rows if RegistryStatus(row.status).live]
+    for row in rows:
+        place = enter_registry(service, row.id, any_status=True)
+        # One that does not answer has models only while its MLflow workspace is there.
+        with nullcontext() if RegistryStatus(row.status).live else suppress(Missing):
+            _hand_over_models_of(service, place, name, to)
 
 
-def _hand_over_models(service: Service, place: RegistryPlace, name: str, to: str) -> None:
+def _hand_over_models_of(service: Service, place: RegistryPlace, name: str, to: str) -> None:
     """Whoever has the name later must neither own a model nor have made a version."""
     made = f"tags.`{mlflow_tags.CREATOR}` = {quoted(name)}"
     for version in list(service.mlflow.search_versions(place.workspace, filter=made)):
         service.mlflow.set_version_tags(place.workspace, version["name"], version["version"], {mlflow_tags.CREATOR: to})
-    owned = [model.name for _, model in models.scan(service, place) if model.owner == name]
-    for model in owned:
-        body = {"name": model, "key": mlflow_tags.OWNER, "value": to}
-        service.mlflow.call("POST", "registered-models/set-tag", workspace=place.workspace, json=body)
-    if owned:
+    theirs = [model for _, model in models.scan(service, place) if name in (model.owner, *model.contributors)]
+    for model in theirs:
+        tags = {mlflow_tags.OWNER: to} if model.owner == name else {}
+        if name in model.contributors:
+            tags[f"{mlflow_tags.CONTRIBUTOR}{to}"] = "true"
+        for key, value in tags.items():
+            body = {"name": model.name, "key": key, "value": value}
+            service.mlflow.call("POST", "registered-models/set-tag", workspace=place.workspace, json=body)
+        if name in model.contributors:
+            body = {"name": model.name, "key": f"{mlflow_tags.CONTRIBUTOR}{name}"}
+            service.mlflow.call("DELETE", "registered-models/delete-tag", workspace=place.workspace, json=body)
+    if theirs:
         changed(service, place.id)
 
 

@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from sqlalchemy import select
 
@@ -141,11 +141,7 @@ def found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
 
 def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]:
     """Enforces what a change of roles gives and takes, in every environment, then keeps it; one change at a time."""
-    with ExitStack() as locked:
-        locked.enter_context(service.locks.of(_LOCK))
-        ids = sorted(each.place.environment_id for each in all_known(service))
-        for id_ in ids:
-            locked.enter_context(service.locks.of(enforcing.lock_of(id_)))
+    with every_environment_locked(service) as ids:
         before, known = _kept(service), [each for each in all_known(service) if each.place.environment_id in ids]
         after = make(before, lambda role: _prepared(role, before, known))
         concerned = [each for each in known if each.source is None and _gives_otherwise(each, before, after)]
@@ -162,6 +158,17 @@ def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]
         for each in concerned:
             note_access(service, each.place.environment_id)
     return _kept(service)
+
+
+@contextmanager
+def every_environment_locked(service: Service) -> Iterator[list[str]]:
+    """Nothing else changes roles, or policies in any environment, inside; gives the environments' IDs."""
+    with ExitStack() as locked:
+        locked.enter_context(service.locks.of(_LOCK))
+        ids = sorted(each.place.environment_id for each in all_known(service))
+        for id_ in ids:
+            locked.enter_context(service.locks.of(enforcing.lock_of(id_)))
+        yield ids
 
 
 # -- underneath -------------------------------------------------------------------------------------------
