@@ -74,6 +74,11 @@ def project_path(workspace: str) -> str:
     return f"{PROJECTS_PATH}/{quote(workspace, safe='')}"
 
 
+def role_prefix(workspace: str) -> str:
+    """Begins the names of a project's roles in registries, by its MLflow workspace; the rest is the role."""
+    return f"{workspace}:"
+
+
 @dataclass(frozen=True)
 class ProjectRoute:
     """One project: where its run artifacts lie, and which registry it registers into."""

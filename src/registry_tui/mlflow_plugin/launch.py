@@ -128,6 +128,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         hooks,
         mlflow_private,
         model_uris,
+        project_roles,
         purging,
         session_key,
     )
@@ -148,6 +149,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     model_uris.install(auth, handlers)
     curves.install(mlflow.server.app, home.mlflow_database)
     purging.install(mlflow.server.app)
+    project_roles.install(mlflow.server.app, auth)
     finding.install(mlflow.server.app)
     analysis.keep_analysed(home.mlflow_database)
     session_key.install(mlflow.server.app, SecretsFile(home))

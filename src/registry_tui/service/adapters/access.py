@@ -6,21 +6,20 @@ that somebody who works in two projects keeps the registry when leaving one of t
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
+from registry_tui.contracts.mlflow_routes import role_prefix
 from registry_tui.platform.secrets import Secrets, mlflow_password
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.mlflow import Mlflow, NotLetIn
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, UserSuspended
 
-_ROLES = "/api/3.0/mlflow/roles"
+#: Set by our plugin in one call (`mlflow_plugin/project_roles.py`).
+_PROJECT_ROLES = "registry-tui/project-roles"
 
 #: Resource type and permission, for all resources of the type (`mlflow/server/auth/permissions.py`). `workspace` USE
 #: lets read archives through the artifact proxy and make experiments; the plugin keeps viewers from the latter.
@@ -35,17 +34,6 @@ _IN_REGISTRY: Mapping[Role, Mapping[str, str]] = {
     Role.CONTRIBUTOR: {"registered_model": "MANAGE", "prompt": "MANAGE"},
     Role.ADMIN: {"registered_model": "MANAGE", "prompt": "MANAGE"},
 }
-
-#: The role that MLflow gives to each user who made an experiment, with MANAGE on it.
-_PERSONAL_ROLE = re.compile(r"__user_\d+__")
-
-
-@dataclass(frozen=True)
-class _WantedRole:
-    workspace: str
-    name: str
-    grants: Mapping[str, str]
-    members: frozenset[str]
 
 
 class Access:
@@ -167,84 +155,27 @@ class Access:
         """
         with self._lock:
             collaborators = {user: role for user, role in collaborators.items() if self._may_have_account(user)}
-            wanted = [
-                _WantedRole(workspace_, name, grants, frozenset(u for u, r in collaborators.items() if r == role))
+            roles = [
+                {"workspace": workspace_, "name": name, "grants": grants, "members": _having(collaborators, role)}
                 for role in Role
                 for workspace_, name, grants in _places(role, workspace, registry)
             ]
-            known = self._roles()
-            self._delete_roles(
-                role for role in known if role["name"].startswith(_prefix(workspace)) and role["workspace"] != registry
-            )
-            members = self._members()
-            for role in wanted:
-                self._mirror_role(role, known, members)
-            self._forget_personal_grants(workspace, collaborators, members)
+            # Who left, or may only look now, loses what MLflow granted for experiments that they made.
+            writers = sorted(user for user, role in collaborators.items() if role is not Role.VIEWER)
+            body = {"project": workspace, "roles": roles, "writers": writers}
+            self._mlflow.call("PUT", _PROJECT_ROLES, json=body)
 
     def remove_project(self, workspace: str) -> None:
         """Takes away every role that a project gave, in its own workspace and in registries."""
         with self._lock:
-            self._delete_roles(
-                role
-                for role in self._roles()
-                if role["workspace"] == workspace or role["name"].startswith(_prefix(workspace))
-            )
+            self._mlflow.call("DELETE", _PROJECT_ROLES, json={"project": workspace})
 
-    def _mirror_role(self, wanted: _WantedRole, known: list[dict[str, Any]], members: Mapping[int, set[str]]) -> None:
-        found = next((r for r in known if (r["workspace"], r["name"]) == (wanted.workspace, wanted.name)), None)
-        if found is None:
-            body = {"name": wanted.name, "workspace": wanted.workspace}
-            found = self._mlflow.call("POST", f"{_ROLES}/create", json=body)["role"]
-        there = {grant["resource_type"]: grant for grant in found["permissions"] if grant["resource_pattern"] == "*"}
-        for grant in found["permissions"]:
-            if grant not in there.values() or wanted.grants.get(grant["resource_type"]) != grant["permission"]:
-                self._mlflow.call("DELETE", f"{_ROLES}/permissions/remove", json={"role_permission_id": grant["id"]})
-        for resource, permission in wanted.grants.items():
-            if there.get(resource, {}).get("permission") != permission:
-                body = {"role_id": found["id"], "resource_type": resource, "resource_pattern": "*"}
-                self._mlflow.call("POST", f"{_ROLES}/permissions/add", json={**body, "permission": permission})
-        present = members.get(found["id"], set())
-        for user in present - wanted.members:
-            with suppress(Missing):
-                self._mlflow.call("DELETE", f"{_ROLES}/unassign", json={"username": user, "role_id": found["id"]})
-        for user in wanted.members - present:
-            with suppress(AlreadyThere):
-                self._mlflow.call("POST", f"{_ROLES}/assign", json={"username": user, "role_id": found["id"]})
 
-    def _forget_personal_grants(
-        self, workspace: str, collaborators: Mapping[str, Role], members: Mapping[int, set[str]]
-    ) -> None:
-        """Who left, or may only look now, loses what MLflow granted for experiments that they made."""
-        may_write = {user for user, role in collaborators.items() if role is not Role.VIEWER}
-        self._delete_roles(
-            role
-            for role in self._roles(workspace)
-            if _PERSONAL_ROLE.fullmatch(role["name"]) and not members.get(role["id"], set()) <= may_write
-        )
-
-    def _delete_roles(self, roles: Iterable[dict[str, Any]]) -> None:
-        for role in roles:
-            with suppress(Missing):
-                self._mlflow.call("DELETE", f"{_ROLES}/delete", json={"role_id": role["id"]})
-
-    def _roles(self, workspace: str | None = None) -> list[dict[str, Any]]:
-        answer = self._mlflow.call("GET", f"{_ROLES}/list", params={"workspace": workspace})
-        return list(answer["roles"])
-
-    def _members(self) -> dict[int, set[str]]:
-        """User names by role ID."""
-        found: dict[int, set[str]] = {}
-        for user in self._mlflow.call("GET", "users/list")["users"]:
-            for role in user["roles"]:
-                found.setdefault(role["id"], set()).add(user["username"])
-        return found
+def _having(collaborators: Mapping[str, Role], role: Role) -> list[str]:
+    return sorted(user for user, its in collaborators.items() if its is role)
 
 
 def _places(role: Role, workspace: str, registry: str | None) -> Iterable[tuple[str, str, Mapping[str, str]]]:
     yield workspace, role.value, _IN_PROJECT[role]
     if registry is not None:
-        yield registry, f"{_prefix(workspace)}{role.value}", _IN_REGISTRY[role]
-
-
-def _prefix(workspace: str) -> str:
-    return f"{workspace}:"
+        yield registry, f"{role_prefix(workspace)}{role.value}", _IN_REGISTRY[role]
