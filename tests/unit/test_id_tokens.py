@@ -223,6 +223,18 @@ def test_other_keys_and_no_signature_are_refused(
         assert "signature of the issuer's" in refusal(service, token), name
 
 
+def test_what_an_issuer_has_to_change_is_named(service: Service, settings: IssuerSettings, provider: Provider) -> None:
+    _, said, signature = provider.id_token("ada").split(".")
+
+    def refused(**more: Any) -> str:
+        return refusal(service, f"{encoded({'kid': provider.keys[0].kid, **more})}.{said}.{signature}")
+
+    for algorithm in ("ES256K", "HS256", "none"):
+        assert f"signed with '{algorithm}', which is not taken here; those are RS256," in refused(alg=algorithm)
+    assert f"signed with {'x' * 40!r}," in refused(alg="x" * 1000)
+    assert "its header has more than 8,192 characters" in refused(alg="RS256", x5c=["A" * 9000])
+
+
 def test_a_key_for_encryption_or_a_secret_among_the_issuers_keys_signs_nothing(
     service: Service, settings: IssuerSettings, running: Serving, provider: Provider
 ) -> None:

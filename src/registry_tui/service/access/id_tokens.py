@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -9,9 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jws, jwt
-from joserfc.errors import ExpiredTokenError, InvalidClaimError, InvalidKeyIdError, JoseError, MissingClaimError
+from joserfc.errors import (
+    ExceededSizeError,
+    ExpiredTokenError,
+    InvalidClaimError,
+    InvalidKeyIdError,
+    JoseError,
+    MissingClaimError,
+    UnsupportedAlgorithmError,
+)
 from joserfc.jwk import KeySet
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.sign_in import IssuerSettings
 from registry_tui.service.access import issuers
 from registry_tui.service.access.issuers import IssuerUnavailable
@@ -30,6 +41,7 @@ YOUNG = 600
 KEYS_KEPT, MOST_FETCHES = 300.0, 6
 #: Seconds in which an issuer that did not answer is not asked again.
 FAILURE_KEPT = 3.0
+_NO_SIGNATURE = "does not carry a signature of the issuer's"
 _AGAIN = "Sign in again: `registry-tui login URL --oidc`"
 
 
@@ -120,8 +132,24 @@ def _decoded(id_token: str, keys: KeySet) -> jwt.Token:
         return jwt.decode(id_token, keys, algorithms=list(ALGORITHMS), registry=registry)
     except InvalidKeyIdError:
         raise
+    except UnsupportedAlgorithmError as error:
+        taken = f"is signed with {_algorithm(id_token)}, which is not taken here; those are {', '.join(ALGORITHMS)}"
+        raise _refused(f"{_NO_SIGNATURE}: it {taken}") from error
+    except ExceededSizeError as error:
+        size = counted(_LONGEST_HEADER, "character")
+        raise _refused(f"{_NO_SIGNATURE} that can be checked here: its header has more than {size}") from error
     except (JoseError, ValueError, TypeError) as error:
-        raise _refused("does not carry a signature of the issuer's") from error
+        raise _refused(_NO_SIGNATURE) from error
+
+
+def _algorithm(id_token: str) -> str:
+    """The algorithm that a token names, as it is written there; nothing of it was checked."""
+    head = id_token.partition(".")[0]
+    try:
+        named = json.loads(base64.urlsafe_b64decode(f"{head}==="))["alg"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        named = None
+    return repr(named[:40]) if isinstance(named, str) else "no algorithm"
 
 
 def _check_header(header: Mapping[str, Any]) -> None:

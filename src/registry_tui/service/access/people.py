@@ -167,7 +167,7 @@ class _Schemas:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         if seen is not None:
             environments = environments.where(EnvironmentRow.id.in_(seen))
-        self._environments: Mapping[str, str] = dict(session.execute(environments).tuples().all())
+        self._environments: Mapping[str, str] = dict(session.execute(environments).all())
         in_groups = {group for groups in self._groups.values() for group in groups}
         held = select(EnvironmentRoleRow).where(
             or_(EnvironmentRoleRow.user.in_(names), EnvironmentRoleRow.group.in_(in_groups))
@@ -183,9 +183,7 @@ class _Schemas:
                 for row in by_group.get(group, ()):
                     self._roles.setdefault(user, {}).setdefault(row.environment_id, set()).add(row.role)
         used = select(UserTokenRow.user, func.max(UserTokenRow.last_used_at)).where(UserTokenRow.user.in_(names))
-        self._used: Mapping[str, datetime | None] = dict(
-            session.execute(used.group_by(UserTokenRow.user)).tuples().all()
-        )
+        self._used: Mapping[str, datetime | None] = dict(session.execute(used.group_by(UserTokenRow.user)).all())
         shown = names if principal.administrator else [principal.name]
         self._projects = _projects_of(session, [name for name in shown if name in names])
 

@@ -146,7 +146,7 @@ def _workspace_counts(session: Session, ids: list[str]) -> Mapping[str, int]:
         .where(WorkspaceRow.environment_id.in_(ids))
         .group_by(WorkspaceRow.environment_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _schema(service: Service, row: EnvironmentRow, workspaces: Mapping[str, int]) -> Environment:

@@ -109,7 +109,7 @@ def _project_counts(session: Session, ids: list[str]) -> Mapping[str, int]:
         .where(ProjectRow.workspace_id.in_(ids), ProjectRow.state == "ready")
         .group_by(ProjectRow.workspace_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _schema(row: WorkspaceRow, projects: Mapping[str, int]) -> Workspace:
