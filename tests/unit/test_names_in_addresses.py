@@ -13,7 +13,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import InvalidName
 from registry_tui.contracts import names
 from registry_tui.platform.ports import Ports
-from registry_tui.service.adapters import mlflow
+from registry_tui.service.adapters import mlflow, mlflow_rest
 from registry_tui.service.errors import InvalidInput
 from support.client_questions import MARKED, arguments, parts_of, questions, sent_parts
 from support.climbing import ENCODED, REFUSED
@@ -51,7 +51,7 @@ async def test_a_path_that_a_method_does_not_encode_is_not_sent() -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_service_asks_mlflow_nothing_about_such_a_name(name: str) -> None:
     with pytest.raises(InvalidInput):
-        mlflow.segment(name)
+        mlflow_rest.segment(name)
 
 
 @pytest.mark.parametrize("path", ["logged-models/../experiments", "/api/2.0/mlflow/x/%2e%2e", "a?b", "a#b", "a//b"])

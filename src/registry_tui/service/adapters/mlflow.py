@@ -10,21 +10,13 @@ from typing import Any, NoReturn
 import httpx
 from pydantic_core import from_json
 
-from registry_tui.contracts import names
 from registry_tui.platform.mlflow_account import MlflowAccount
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import Ports
 from registry_tui.platform.secrets import Secrets
 from registry_tui.schemas import mlflow_tags
-from registry_tui.service.errors import (
-    AlreadyThere,
-    InvalidInput,
-    Missing,
-    NotPermitted,
-    PartUnavailable,
-    ServiceError,
-    WrongState,
-)
+from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of, segment
+from registry_tui.service.errors import AlreadyThere, Missing, PartUnavailable, ServiceError
 
 #: The header that names the MLflow workspace (`mlflow.utils.workspace_utils`).
 WORKSPACE_HEADER = "X-MLFLOW-WORKSPACE"
@@ -35,29 +27,6 @@ DEFAULT_WORKSPACE = "default"
 #: Seconds. A search over many runs may take long; SQLite's writer waits up to 20 s for its turn.
 _TIMEOUT = httpx.Timeout(60.0, connect=3.0)
 _LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=4.0)
-
-_ERRORS: Mapping[str, type[ServiceError]] = {
-    "RESOURCE_DOES_NOT_EXIST": Missing,
-    "NOT_FOUND": Missing,
-    "ENDPOINT_NOT_FOUND": Missing,
-    "RESOURCE_ALREADY_EXISTS": AlreadyThere,
-    "ALREADY_EXISTS": AlreadyThere,
-    "RESOURCE_CONFLICT": WrongState,
-    "INVALID_STATE": WrongState,
-    "INVALID_PARAMETER_VALUE": InvalidInput,
-    "BAD_REQUEST": InvalidInput,
-    "PERMISSION_DENIED": NotPermitted,
-    "TEMPORARILY_UNAVAILABLE": PartUnavailable,
-}
-_STATUSES: Mapping[int, type[ServiceError]] = {
-    400: InvalidInput,
-    403: NotPermitted,
-    404: Missing,
-    409: WrongState,
-    502: PartUnavailable,
-    503: PartUnavailable,
-    504: PartUnavailable,
-}
 
 
 class NotLetIn(ServiceError):
@@ -108,8 +77,8 @@ class Mlflow:
         try:
             response = self._http.request(
                 method,
-                _url(path),
-                params=_present(params),
+                api_path(path),
+                params=present(params),
                 json=json,
                 headers=headers,
                 auth=auth if auth else httpx.USE_CLIENT_DEFAULT,
@@ -134,7 +103,7 @@ class Mlflow:
         """A GET whose body is read piece by piece. MLflow's artifact proxy knows no ranges."""
         headers = {WORKSPACE_HEADER: workspace} if workspace else {}
         try:
-            with self._http.stream("GET", _url(path), params=_present(params), headers=headers) as response:
+            with self._http.stream("GET", api_path(path), params=present(params), headers=headers) as response:
                 if response.is_error:
                     response.read()
                     _raise(response)
@@ -238,26 +207,6 @@ class Mlflow:
             params["page_token"] = page["next_page_token"]
 
 
-def segment(name: str) -> str:
-    """A name or ID as one part of a path. Raises InvalidInput for a name that would change the address."""
-    try:
-        return names.segment(name)
-    except names.UnusableName as error:
-        raise InvalidInput(f"The name {name[:100]!r} {error}") from error
-
-
-def _url(path: str) -> str:
-    try:
-        names.check_address(path)
-    except names.UnusableName as error:
-        raise InvalidInput(f"MLflow's server has no address {path[:100]!r}: it {error}") from error
-    return path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
-
-
-def _present(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if params is None else {key: value for key, value in params.items() if value not in (None, "", [])}
-
-
 def _no_answer() -> PartUnavailable:
     return PartUnavailable(
         "MLflow's server does not answer",
@@ -266,17 +215,10 @@ def _no_answer() -> PartUnavailable:
 
 
 def _raise(response: httpx.Response) -> NoReturn:
-    try:
-        body = response.json()
-    except ValueError:
-        body = {}
-    fields = body if isinstance(body, dict) else {}
-    code, message = str(fields.get("error_code") or ""), str(fields.get("message") or "")
     if response.status_code == 401:
         raise NotLetIn(
             "MLflow's server does not accept this user and password",
             action="The files secrets.json and mlflow/auth.db of this home do not belong together: restore both",
         )
-    # What has neither (an INTERNAL_ERROR) is MLflow's own mistake: trying again would not help.
-    kind = _ERRORS.get(code) or _STATUSES.get(response.status_code, ServiceError)
-    raise kind(message or f"MLflow's server answered {response.status_code}")
+    refusal = refusal_of(response.status_code, response.content)
+    raise refusal.kind(refusal.message or f"MLflow's server answered {response.status_code}")

@@ -16,7 +16,7 @@ from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifac
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
-from registry_tui.service.adapters.mlflow import segment
+from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE

@@ -11,7 +11,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
-from registry_tui.service.adapters.mlflow import segment
+from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext, StepFunction
