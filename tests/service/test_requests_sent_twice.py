@@ -23,11 +23,12 @@ from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariab
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import Project
 from support.issuer import CLIENT, Provider, serving
-from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
+from support.platforms import PATIENCE, PLAIN, Platform, temporary_folder, unique, wait_for
 from support.registered import LoggedRun, log_model
 from support.served import deploy as deploy_model
 from support.served import finish, split
 from support.served import register as registered_model
+from support.stock_mlflow import StockServer, stock_server
 
 pytestmark = pytest.mark.xdist_group("idempotency")
 
@@ -50,6 +51,8 @@ class Place:
     registry: str
     #: Where people sign in.
     issuer: Provider
+    #: A server that can be attached.
+    stock: StockServer
     #: A model whose version 1 can be served, and a deployment that has served something else before.
     model: str
     deployment: str
@@ -106,12 +109,17 @@ def place(own_platform: Platform) -> Iterator[Place]:
     assert isinstance(changed, Accepted)
     finish(own_platform, changed.workflow)
     run = log_model(own_platform, project)
-    with connect(own_platform) as http, serving() as issuer:
+    with (
+        connect(own_platform) as http,
+        serving() as issuer,
+        temporary_folder() as folder,
+        stock_server(folder) as stock,
+    ):
         settings = {"url": issuer.provider.url, "client_id": CLIENT}
         http.put("/sign-in/issuer", json=settings).raise_for_status()
         registry = http.get(f"/projects/{project.id}").raise_for_status().json()["registry_name"]
         model = served.version.model_name
-        yield Place(own_platform, http, project, run, registry, issuer.provider, model, deployment.id)
+        yield Place(own_platform, http, project, run, registry, issuer.provider, stock, model, deployment.id)
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,12 @@ def workspace(place: Place) -> Call:
     name = unique("w")
     count = lambda: [each["name"] for each in place.items("/workspaces")].count(name)  # noqa: E731
     return Call("/workspaces", {"name": name, "environment": "local"}, count)
+
+
+def attached(place: Place) -> Call:
+    name = unique("a")
+    count = lambda: [each["name"] for each in place.items("/attached-servers")].count(name)  # noqa: E731
+    return Call("/attached-servers", {"name": name, "environment": "local", "url": place.stock.url}, count)
 
 
 def project(place: Place) -> Call:
@@ -346,6 +360,7 @@ def changes_of(place: Place, action: str, resource: str) -> Items:
 POSTS: dict[str, Callable[[Place], Call]] = {
     "/environments": environment,
     "/workspaces": workspace,
+    "/attached-servers": attached,
     "/projects": project,
     "/projects/{project}/register": register,
     "/registries": registry,

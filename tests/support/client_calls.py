@@ -25,6 +25,9 @@ _ROWS = """
     add_member add_group_member
     artifact_totals measure_artifacts
     artifacts list_artifacts
+    attach_server
+    attached_server get_attached_server
+    attached_servers list_attached_servers
     begin_verification
     cancel_workflow
     change_user
@@ -62,6 +65,7 @@ _ROWS = """
     deployment get_deployment
     deployment_example get_example
     deployments list_deployments
+    detach_server
     download_archive_file read_archive
     download_artifact read_artifact
     environment get_environment

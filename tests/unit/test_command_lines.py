@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
+from registry_tui.schemas.attached import AttachedServerCreate
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
@@ -81,6 +82,9 @@ SAME: dict[str, Ask] = {
         EnvironmentCreate(name="lab", cloud=Cloud.AZURE, raz_enabled=False)
     ),
     "a workspace": lambda c: c.create_workspace(WorkspaceCreate(name="team", environment="local")),
+    "an MLflow server": lambda c: c.attach_server(
+        AttachedServerCreate(name="lab", environment="e", url="https://m/x", proxy="http://p:3128", allow_http=True)
+    ),
     "a project": lambda c: c.create_project(ProjectCreate(name="churn", workspace="default", description=TEXT)),
     "a collaborator": lambda c: c.set_collaborator("default", "-" + NASTY, CollaboratorChange(role=Role.VIEWER)),
     "nobody": lambda c: c.remove_collaborator("default", NASTY),
@@ -213,6 +217,19 @@ ASKING: dict[str, tuple[Ask, str]] = {
         ),
         "ranger source set --url https://r:6182 --service s --user u --password-file ranger.secret --every 30 e",
     ),
+    "an MLflow server as somebody": (
+        lambda c: c.attach_server(
+            AttachedServerCreate(
+                name="lab", environment="e", url="https://m", user="u", secret=NASTY, certificate="PEM"
+            )
+        ),
+        "attach --environment e --user u --password-file mlflow.secret --certificate mlflow.pem lab https://m",
+    ),
+    "an MLflow server with a token": (
+        lambda c: c.attach_server(AttachedServerCreate(name="lab", environment="e", url="https://m", secret=NASTY)),
+        "attach --environment e --token mlflow.secret lab https://m",
+    ),
+    "no MLflow server": (lambda c: c.detach_server("lab"), "detach --yes lab"),
     "own policies": (lambda c: c.delete_ranger_source("e"), "ranger source delete --yes e"),
     "experiments": (
         lambda c: c.delete_experiments("p", ExperimentsChosen(experiment_ids=["7", "8"])),

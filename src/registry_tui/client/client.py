@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_tui.client.attached import Attached
 from registry_tui.client.deployments import Deployments
 from registry_tui.client.idbroker import IdBroker
 from registry_tui.client.models import Models
@@ -18,6 +19,7 @@ from registry_tui.client.tracking import Tracking
 
 class RegistryClient(
     Places,
+    Attached,
     People,
     SignIn,
     Registries,

@@ -15,12 +15,13 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.SECRETS_ROTATE: "rotate_secrets",
     Action.ENVIRONMENT_CREATE: "create_environment check_store",
     Action.ENVIRONMENT_SEE: (
-        "list_environments get_environment list_workspaces get_workspace list_registries get_registry"
+        "list_environments get_environment list_workspaces get_workspace list_registries get_registry "
+        "list_attached_servers get_attached_server"
     ),
     Action.ENVIRONMENT_DELETE: "delete_environment",
     Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",
-    Action.WORKSPACE_CREATE: "create_workspace",
-    Action.WORKSPACE_DELETE: "delete_workspace",
+    Action.WORKSPACE_CREATE: "create_workspace attach_server",
+    Action.WORKSPACE_DELETE: "delete_workspace detach_server",
     Action.PROJECT_CREATE: "create_project",
     Action.PROJECT_READ: "list_projects get_project list_collaborators get_credentials",
     Action.PROJECT_DELETE: "delete_project",

@@ -83,6 +83,8 @@ class Project(Schema):
     #: The Model Registry that registrations from here go to, when synchronized.
     registry_id: str | None = None
     registry_name: str | None = None
+    #: The MLflow server elsewhere whose experiments the project shows; None for a project of this installation.
+    attached_url: str | None = None
 
 
 class ProjectCreate(RequestSchema):

@@ -12,6 +12,7 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+from registry_tui.wording import attached_commands
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
 from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
@@ -261,9 +262,11 @@ def remark(request: Outgoing) -> str:
         words.append("put each secret value into the file NAME.secret first")
     if request.parts[-1:] == ("ranger-source",) and body.get("password"):
         words.append("put the password into the file ranger.secret first")
+    if request.parts == ("attached-servers",):
+        words.append(attached_commands.remark(body))
     if given is not None and request.method == "PATCH":
         words.append("a variable that is taken away needs --unset-env NAME")
-    return "; ".join(words)
+    return "; ".join(filter(None, words))
 
 
 def _roll_back(names: Names, query: Body, body: Body) -> list[Line]:
@@ -432,4 +435,5 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "workflows/*/cancel", simple("workflows cancel")),
     ("POST", "workflows/*/retry", simple("workflows retry")),
     *OF_PEOPLE,
+    *attached_commands.COMMANDS,
 )

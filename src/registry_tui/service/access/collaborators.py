@@ -11,7 +11,7 @@ from registry_tui.schemas.places import Collaborator, CollaboratorChange, Projec
 from registry_tui.service.core import events, identity, permissions, reached
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import CollaboratorRow, UserRow
-from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable
+from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 
@@ -52,8 +52,16 @@ def remove_collaborator(service: Service, principal: Principal, project: str, us
 
 
 def get_credentials(service: Service, principal: Principal, project: str) -> ProjectCredentials:
-    """Settings for stock MLflow code in a project, for the principal. Raises Missing, NotPermitted, PartUnavailable."""
+    """Settings for stock MLflow code in a project, for the principal.
+
+    Raises Missing, NotPermitted, WrongState for a project that shows a server elsewhere, PartUnavailable.
+    """
     row = permissions.require_project(service, principal, project, Action.PROJECT_READ)
+    if (server := row.workspace.attached_server) is not None:
+        raise WrongState(
+            f"Project {row.name} shows MLflow at {server.url}, which knows nobody from here",
+            action=f"Set MLFLOW_TRACKING_URI={server.url} and your own credentials there",
+        )
     password = service.access.usable_password(principal.name)
     routing.mirror_access(service, row.id)
     return ProjectCredentials(

@@ -25,6 +25,7 @@ from registry_tui.contracts.api_keys import redacted
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import (
     ApiKeyRow,
+    AttachedServerRow,
     EnvironmentRow,
     IdempotencyRow,
     ProjectRow,
@@ -48,6 +49,7 @@ current: ContextVar[str | None] = ContextVar("current_keyed_request", default=No
 #: What a request can be answered from, in the order in which one is chosen when a transaction makes several.
 _KINDS: tuple[tuple[type, str], ...] = (
     (WorkflowRow, "workflow"),
+    (AttachedServerRow, "attached-server"),
     (ProjectRow, "project"),
     (WorkspaceRow, "workspace"),
     (EnvironmentRow, "environment"),

@@ -145,6 +145,7 @@ def require_project(service: Service, principal: Principal, project: str, action
         check_project(session, principal, row, action)
         _ = row.workspace.environment.model_registry
         _ = row.workspace.sync
+        _ = row.workspace.attached_server
     return row
 
 

@@ -8,7 +8,13 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, RegistryRow, WorkspaceRow
+from registry_tui.service.database.tables import (
+    AttachedServerRow,
+    EnvironmentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkspaceRow,
+)
 from registry_tui.service.errors import InvalidInput, Missing
 
 Row = TypeVar("Row")
@@ -75,6 +81,11 @@ def resolve_registry(session: Session, name_or_id: str, seen: Collection[str] | 
         query = query.where(RegistryRow.environment_id.in_(seen))
     found = session.scalars(query).all()
     return _one("Model Registry", name_or_id, found, [row.id for row in found], "registry-tui registries list")
+
+
+def attached_to(session: Session, workspace_id: str) -> AttachedServerRow | None:
+    """The MLflow server elsewhere that a workspace shows, if it does."""
+    return session.scalars(select(AttachedServerRow).where(AttachedServerRow.workspace_id == workspace_id)).first()
 
 
 def _one(noun: str, name: str, found: Sequence[Row], candidates: Sequence[str], command: str) -> Row:

@@ -251,6 +251,31 @@ class WorkspaceRow(Base):
     sync: Mapped[WorkspaceSyncRow | None] = relationship(
         back_populates="workspace", uselist=False, cascade="all, delete-orphan"
     )
+    attached_server: Mapped[AttachedServerRow | None] = relationship(
+        back_populates="workspace", uselist=False, cascade="all, delete-orphan"
+    )
+
+
+class AttachedServerRow(Base):
+    """A stock MLflow server elsewhere, which a workspace shows: its project has no experiments of its own."""
+
+    __tablename__ = "attached_servers"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), unique=True)
+    url: Mapped[str]
+    #: With a user the secret is the user's password, without one it is a token.
+    user: Mapped[str | None]
+    secret: Mapped[str | None]
+    #: PEM certificates to trust instead of the usual authorities.
+    certificate: Mapped[str | None]
+    proxy: Mapped[str | None]
+    #: MLflow's version there when it was attached; empty when the server does not say it.
+    version: Mapped[str] = mapped_column(default="")
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    workspace: Mapped[WorkspaceRow] = relationship(back_populates="attached_server")
 
 
 class ProjectRow(Base):

@@ -14,7 +14,7 @@ from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.engine.rows import get_row, to_schema
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import versions
-from registry_tui.service.places import environments, projects, workspaces
+from registry_tui.service.places import attached_servers, environments, projects, workspaces
 from registry_tui.service.registries import lifecycle as registries
 
 #: What only the answer shows that was lost.
@@ -35,6 +35,8 @@ def answer_from(service: Service, principal: Principal, made: str, kind: Any) ->
         _forget_key(service, _SHOWN_ONCE[what], id_)
         return None
     try:
+        if what == "attached-server":
+            return attached_servers.get_made(service, principal, id_)
         if what == "project":
             return projects.get_project(service, principal, id_)
         if what == "environment":

@@ -14,7 +14,12 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
 from registry_tui.service.core import events, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_environment, resolve_project, resolve_workspace
+from registry_tui.service.core.resolve import (
+    attached_to,
+    resolve_environment,
+    resolve_project,
+    resolve_workspace,
+)
 from registry_tui.service.database.tables import (
     CollaboratorRow,
     DeploymentRow,
@@ -23,7 +28,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     new_id,
 )
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 
@@ -59,19 +64,20 @@ def create_project(
         events.recording(service, principal, "project.create", Resource("project", id_, request.name)),
         service.locks.of(_LOCK),
     ):
-        _check_name(request.name)
+        check_name(request.name)
         _clean_up(service)
         with service.database.session() as session:
             seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             workspace = resolve_workspace(session, request.workspace, seen)
             permissions.require_in(session, principal, Action.PROJECT_CREATE, workspace.environment)
+            _require_own(session, workspace)
             _require_free(session, workspace, request.name)
             row = ProjectRow(
                 id=id_,
                 name=request.name,
                 description=request.description,
                 workspace_id=workspace.id,
-                mlflow_workspace=mlflow_workspace or _free_mlflow_workspace(session, request.name, id_),
+                mlflow_workspace=mlflow_workspace or free_mlflow_workspace(session, request.name, id_),
                 creator=principal.name,
                 collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
             )
@@ -122,6 +128,7 @@ def list_projects(
         .options(
             selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
             selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
+            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.attached_server),
         )
     )
     if not principal.administrator:
@@ -160,6 +167,11 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
         with service.database.reading() as session:
             row = resolve_project(session, row.id)
             permissions.check_project(session, principal, row, Action.PROJECT_DELETE)
+            if attached_to(session, row.workspace_id) is not None:
+                raise WrongState(
+                    f"Project {row.name} shows an MLflow server elsewhere",
+                    action=f"Detach it: `registry-tui detach {row.workspace.name}`",
+                )
         if not force and (experiments := _experiments(service, row.mlflow_workspace)):
             more = f" and {len(experiments) - 5} more" if len(experiments) > 5 else ""
             raise InUse(
@@ -191,6 +203,7 @@ def to_schema(row: ProjectRow) -> Project:
     """The project as people see it."""
     workspace = row.workspace
     registry = routing.registry_of(row)
+    server = workspace.attached_server
     return Project(
         id=row.id,
         name=row.name,
@@ -204,6 +217,7 @@ def to_schema(row: ProjectRow) -> Project:
         created_at=row.created_at,
         registry_id=None if registry is None else registry.id,
         registry_name=None if registry is None else registry.name,
+        attached_url=None if server is None else server.url,
     )
 
 
@@ -243,10 +257,20 @@ def _undeploy(service: Service, project_id: str) -> None:
     gateway_link.publish(service)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises InvalidInput for a name that projects cannot have."""
     if name.startswith(RESERVED_PREFIX):
         message = f"names that begin with {RESERVED_PREFIX} belong to Model Registries"
         raise InvalidInput("The name is not valid", errors=[FieldProblem(field="name", message=message)])
+
+
+def _require_own(session: Session, workspace: WorkspaceRow) -> None:
+    """Raises WrongState for a workspace that shows an MLflow server elsewhere."""
+    if (server := attached_to(session, workspace.id)) is not None:
+        raise WrongState(
+            f"Workspace {workspace.name} shows MLflow at {server.url}, so it has no other projects",
+            action="Create the project in another workspace",
+        )
 
 
 def _require_free(session: Session, workspace: WorkspaceRow, name: str) -> None:
@@ -256,7 +280,7 @@ def _require_free(session: Session, workspace: WorkspaceRow, name: str) -> None:
         raise AlreadyThere(f"Workspace {workspace.name} has a project {name!r} already", action="Choose another name")
 
 
-def _free_mlflow_workspace(session: Session, name: str, id_: str) -> str:
+def free_mlflow_workspace(session: Session, name: str, id_: str) -> str:
     """The project's own name when no other project or registry has it, else with a suffix."""
     taken = {
         MLFLOW_DEFAULT,

@@ -13,7 +13,7 @@ from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Workspace, WorkspaceCreate
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.resolve import resolve_environment, resolve_workspace
+from registry_tui.service.core.resolve import attached_to, resolve_environment, resolve_workspace
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, new_id
 from registry_tui.service.errors import AlreadyThere, InUse
 
@@ -97,6 +97,11 @@ def delete_workspace(service: Service, principal: Principal, workspace: str) -> 
     ):
         permissions.require_in(session, principal, Action.WORKSPACE_DELETE, row.environment)
         row = resolve_workspace(session, row.id)
+        if attached_to(session, row.id) is not None:
+            raise InUse(
+                f"Workspace {row.name} shows an MLflow server elsewhere",
+                action=f"Detach it: `registry-tui detach {row.name}`",
+            )
         if row.projects:
             names = ", ".join(sorted(project.name for project in row.projects))
             raise InUse(f"Workspace {row.name} still has projects: {names}", action="Delete these first")

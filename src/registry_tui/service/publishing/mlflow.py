@@ -36,7 +36,7 @@ def publish(service: Service) -> None:
     with service.locks.of(_LOCK), service.database.reading() as session:
         projects = session.scalars(
             select(ProjectRow)
-            .where(ProjectRow.state != "deleting")
+            .where(ProjectRow.state != "deleting", ~ProjectRow.workspace.has(WorkspaceRow.attached_server.has()))
             .options(
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
@@ -67,12 +67,12 @@ def publish(service: Service) -> None:
 def mirror_access(service: Service, project_id: str) -> None:
     """Makes MLflow let exactly a project's collaborators, and the installation's owner, into it and its registry.
 
-    Does nothing when it is gone. Raises PartUnavailable.
+    Does nothing when it is gone, or shows a server elsewhere. Raises PartUnavailable.
     """
     with service.locks.of(f"{_LOCK} {project_id}"):
         with service.database.reading() as session:
             project = session.get(ProjectRow, project_id)
-            if project is None or project.state == "deleting":
+            if project is None or project.state == "deleting" or project.workspace.attached_server is not None:
                 return
             suspended = identity.suspended(session)
             roles = {each.user: Role(each.role) for each in project.collaborators if each.user not in suspended}

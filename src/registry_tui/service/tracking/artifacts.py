@@ -23,7 +23,7 @@ from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
 from registry_tui.service.stores.bucket_files import Place, clear_errors
 from registry_tui.service.stores.content import Content, clean_path, entries_of, open_file
-from registry_tui.service.tracking.project import ProjectPlace, enter_project
+from registry_tui.service.tracking.project import ProjectPlace, enter_project, require_own
 from registry_tui.service.tracking.runs import fetch_run
 
 #: Files whose sizes are added up for a folder: 20 requests to the object store.
@@ -59,6 +59,7 @@ def list_artifacts(service: Service, principal: Principal, project: str, run: st
     """
     clean = clean_path(path)
     place = enter_project(service, principal, project)
+    require_own(place, "Artifacts")
     sides = _sides(service, place, fetch_run(service, place, run), clean)
     entries = {entry.path: entry for entry in entries_of(sides.own, clean)}
     hidden, logged_id = [], None
@@ -92,6 +93,7 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
     """
     clean = clean_path(path)
     place = enter_project(service, principal, project)
+    require_own(place, "Artifacts")
     sides = _sides(service, place, fetch_run(service, place, run), clean)
     own = dict(_sizes(sides.own, MAX_MEASURED + 1))
     theirs: dict[str, int] = {}
@@ -140,6 +142,7 @@ def open_artifact(
     if not clean:
         raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
     place = enter_project(service, principal, project)
+    require_own(place, "Artifacts")
     found = fetch_run(service, place, run)
     name, _, rest = clean.partition("/")
     model = logged_models(service, place, found).get(name) if rest else None

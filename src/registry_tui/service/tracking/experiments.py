@@ -12,6 +12,7 @@ from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import Missing
 from registry_tui.service.tracking.project import enter_project, page_token_of
+from registry_tui.service.tracking.server import server_of
 
 _EXPERIMENT_ORDER = {
     "name": "name",
@@ -45,7 +46,7 @@ def list_experiments(
         body["filter"] = f"name ILIKE {quoted(f'%{name}%')}"
     body["order_by"] = [mlflow_order(order_by or "-created_at", _EXPERIMENT_ORDER)]
     with page_token_of(page_token):
-        answer = service.mlflow.call("POST", "experiments/search", workspace=place.workspace, json=body)
+        answer = server_of(service, place).call("POST", "experiments/search", json=body)
     return Page(
         items=[to_experiment(found) for found in answer.get("experiments", ())],
         next_page_token=answer.get("next_page_token") or None,
@@ -60,7 +61,7 @@ def get_experiment(service: Service, principal: Principal, project: str, experim
         asked.insert(0, ("experiments/get", {"experiment_id": experiment}))
     for path, params in asked:
         try:
-            found = service.mlflow.call("GET", path, workspace=place.workspace, params=params)
+            found = server_of(service, place).call("GET", path, params=params)
         except Missing:
             continue
         return to_experiment(found["experiment"])

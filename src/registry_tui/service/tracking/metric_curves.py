@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from registry_tui.schemas.tracking import MetricCurve, MetricPoint
+from registry_tui.service.adapters.mlflow_words import metric_value
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.errors import WrongState
+from registry_tui.service.tracking import reducing
 from registry_tui.service.tracking.project import enter_project
 from registry_tui.service.tracking.runs import fetch_run
+from registry_tui.service.tracking.server import TrackingServer, server_of
 
 #: Our route in MLflow's server (`mlflow_plugin/curves.py`).
 _PATH = "registry-tui/metric-curve"
+#: Points of a history that a server without our plugin is asked for at once, and those that are reduced here.
+_PAGE, MOST_POINTS = 25_000, 2_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: What a date can hold; MLflow stores any number of milliseconds.
 _YEARS_MS = (-62_135_596_800_000, 253_402_300_799_000)
@@ -33,19 +41,48 @@ def metric_curve(
 ) -> MetricCurve:
     """Smallest and largest value of each bucket of x, in order, from `low` to `high` (steps, or ms since 1970).
 
-    Raises Missing, NotPermitted, PartUnavailable.
+    Raises Missing, NotPermitted, PartUnavailable, WrongState for a history that is too long to be reduced here.
     """
     place = enter_project(service, principal, project)
+    server = server_of(service, place)
     found = fetch_run(service, place, run)
+    run_id = found["info"]["run_id"]
+    if not server.abilities.reduced_curves:
+        history = _whole_history(server, run_id, metric)
+        reduced = reducing.reduce_history(history, buckets=buckets, x=x, low=low, high=high)
+        return _curve(dataclasses.asdict(reduced))
     params = {
-        "run_id": found["info"]["run_id"],
+        "run_id": run_id,
         "metric_key": metric,
         "x": x,
         "buckets": buckets,
         "low": low,
         "high": high,
     }
-    answer = service.mlflow.call("GET", _PATH, workspace=place.workspace, params=params)
+    return _curve(server.call("GET", _PATH, params=params))
+
+
+def _whole_history(server: TrackingServer, run_id: str, metric: str) -> reducing.History:
+    """Every point that a run logged of a metric; old servers answer with all at once. Raises WrongState, Missing."""
+    history, token = reducing.History(), ""
+    while True:
+        params = {"run_id": run_id, "metric_key": metric, "max_results": _PAGE, "page_token": token}
+        answer = server.call("GET", "metrics/get-history", params=params)
+        history.add(
+            (int(point.get("step", 0)), int(point.get("timestamp", 0)), metric_value(point.get("value", 0.0)))
+            for point in answer.get("metrics", ())
+        )
+        if len(history) > MOST_POINTS:
+            raise WrongState(
+                f"The metric {metric} has more than {MOST_POINTS:,} points, which this server cannot reduce",
+                action="See its curve there",
+            )
+        token = answer.get("next_page_token") or ""
+        if not token:
+            return history
+
+
+def _curve(answer: Mapping[str, Any]) -> MetricCurve:
     return MetricCurve.model_construct(
         count=answer["count"],
         not_finite=answer["not_finite"],

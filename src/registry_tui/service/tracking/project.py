@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry_tui.contracts.permissions import Action
+from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.resolve import resolve_project
-from registry_tui.service.errors import InvalidInput
+from registry_tui.service.core.resolve import attached_to, resolve_project
+from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.places.attached_servers import address_of
 from registry_tui.service.publishing import mlflow as routing
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The MLflow server elsewhere that a project shows."""
+
+    id: str
+    address: ServerAddress
+    version: str
 
 
 @dataclass(frozen=True)
@@ -21,16 +32,38 @@ class ProjectPlace:
     id: str
     name: str
     workspace: str
+    attached: Attached | None = None
 
 
 def enter_project(
     service: Service, principal: Principal, project: str, action: Action = Action.TRACKING_READ
 ) -> ProjectPlace:
-    """The project, when the principal may do `action` in it. Raises Missing, InvalidInput, NotPermitted."""
+    """The project, when the principal may do `action` in it.
+
+    Raises Missing, InvalidInput, NotPermitted, WrongState for a change in a project that shows a server elsewhere.
+    """
     with service.database.reading() as session:
         row = permissions.find_project(session, principal, project)
         permissions.check_project(session, principal, row, action)
-        return ProjectPlace(row.id, row.name, row.mlflow_workspace)
+        server = attached_to(session, row.workspace_id)
+    place = ProjectPlace(row.id, row.name, row.mlflow_workspace)
+    if server is None:
+        return place
+    if action is not Action.TRACKING_READ:
+        raise WrongState(
+            f"Project {row.name} shows MLflow at {server.url}, where nothing is changed from here",
+            action="Change it there, with MLflow's own tools",
+        )
+    return replace(place, attached=Attached(server.id, address_of(server), server.version))
+
+
+def require_own(place: ProjectPlace, things: str) -> None:
+    """Raises WrongState in a project that shows a server elsewhere, where `things` cannot be shown."""
+    if place.attached is not None:
+        raise WrongState(
+            f"{things} of MLflow at {place.attached.address.url} cannot be shown here",
+            action="See them there",
+        )
 
 
 def registry_id_of(service: Service, place: ProjectPlace) -> str | None:

@@ -13,9 +13,12 @@ from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import InvalidInput, Missing
 from registry_tui.service.tracking.project import ProjectPlace, enter_project, page_token_of
+from registry_tui.service.tracking.server import server_of
 
 #: The tag in which clients of MLflow 2 note the models that they logged.
 LOGGED_BY_MLFLOW_2 = "mlflow.log-model.history"
+#: How the token of a page begins that was cut here; MLflow's are Base64, which has no colon.
+_OFFSET = "from:"
 _FILTER_EXAMPLE = "metrics.rmse < 0.8 and params.alpha = '0.5' and tags.team = 'wine'"
 
 
@@ -35,7 +38,7 @@ def search_runs(service: Service, principal: Principal, project: str, request: R
     }
     try:
         with page_token_of(request.page_token):
-            answer = service.mlflow.call("POST", "runs/search", workspace=place.workspace, json=body)
+            answer = server_of(service, place).call("POST", "runs/search", json=body)
     except InvalidInput as error:
         if any(problem.field == "page_token" for problem in error.errors):
             raise
@@ -54,7 +57,7 @@ def search_runs(service: Service, principal: Principal, project: str, request: R
 def fetch_run(service: Service, place: ProjectPlace, run: str) -> dict[str, Any]:
     """MLflow's `Run` object. Raises Missing, PartUnavailable."""
     try:
-        answer = service.mlflow.call("GET", "runs/get", workspace=place.workspace, params={"run_id": run})
+        answer = server_of(service, place).call("GET", "runs/get", params={"run_id": run})
     except (Missing, InvalidInput) as error:
         raise _no_run(place, run) from error
     return dict(answer["run"])
@@ -78,20 +81,26 @@ def metric_history(
 ) -> Page[MetricPoint]:
     """Every value that a run logged of one metric, by time. Raises Missing, InvalidInput, PartUnavailable."""
     place = enter_project(service, principal, project)
+    offset = _offset_of(page_token)
     params = {
         "run_id": run,
         "metric_key": metric,
         "max_results": paging.check_page_size(page_size),
-        "page_token": page_token,
+        "page_token": page_token if offset is None else None,
     }
     try:
         with page_token_of(page_token):
-            answer = service.mlflow.call("GET", "metrics/get-history", workspace=place.workspace, params=params)
+            answer = server_of(service, place).call("GET", "metrics/get-history", params=params)
     except Missing as error:
         raise _no_run(place, run) from error
-    points = answer.get("metrics", ())
+    points, following = answer.get("metrics", ()), answer.get("next_page_token") or None
     if not points and page_token is None:
         fetch_run(service, place, run)  # tells a run that is not there from a metric that it did not log
+    if offset is not None or len(points) > page_size:
+        # A server that knows no pages of histories (before MLflow 3) answers with all of it.
+        first = offset or 0
+        following = f"{_OFFSET}{first + page_size}" if len(points) > first + page_size else None
+        points = points[first : first + page_size]
     return Page(
         items=[
             MetricPoint(
@@ -101,8 +110,18 @@ def metric_history(
             )
             for point in points
         ],
-        next_page_token=answer.get("next_page_token") or None,
+        next_page_token=following,
     )
+
+
+def _offset_of(page_token: str | None) -> int | None:
+    """The place in a history that was cut into pages here. Raises InvalidInput."""
+    if page_token is None or not page_token.startswith(_OFFSET):
+        return None
+    number = page_token.removeprefix(_OFFSET)
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise paging.wrong_token()
+    return int(number)
 
 
 def _blamed(request: RunSearch, message: str) -> str:

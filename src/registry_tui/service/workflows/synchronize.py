@@ -83,7 +83,9 @@ def _tell(context: StepContext, workspace_id: str) -> int:
     service = context.service
     _note(context, workspace_id, SynchronizeState.RUNNING, synchronized_at=now())
     routing.publish(service)
-    query = select(ProjectRow).where(ProjectRow.workspace_id == workspace_id, ProjectRow.state == "ready")
+    # The project of a server elsewhere has nothing in MLflow here that could know the registry.
+    own = ~ProjectRow.workspace.has(WorkspaceRow.attached_server.has())
+    query = select(ProjectRow).where(ProjectRow.workspace_id == workspace_id, ProjectRow.state == "ready", own)
     with service.database.reading() as session:
         projects = [(row.id, row.mlflow_workspace) for row in session.scalars(query)]
     for project_id, mlflow_workspace in projects:

@@ -14,6 +14,7 @@ from registry_tui.service.errors import InvalidInput
 MODULES = (
     "system",
     "places",
+    "attached",
     "sign_in",
     "people",
     "groups",

@@ -1,0 +1,150 @@
+"""`attach`, `detach` and `attached`: MLflow servers elsewhere that workspaces show."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
+from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+
+app = session.new_app("MLflow servers elsewhere; each is shown by a workspace with one project of the same name.")
+
+COLUMNS = [
+    Column[AttachedServer]("NAME", lambda each: each.name),
+    Column[AttachedServer]("ENVIRONMENT", lambda each: each.environment_name),
+    Column[AttachedServer]("URL", lambda each: each.url, flexible=True),
+    Column[AttachedServer]("MLFLOW", lambda each: each.version or "unknown"),
+    Column[AttachedServer]("USER", lambda each: each.user),
+    Column[AttachedServer]("ATTACHED", lambda each: each.created_at),
+]
+
+
+async def _names(client: RegistryClient) -> list[str]:
+    return [each.name for each in (await client.attached_servers()).items]
+
+
+ServerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name or ID of the server's workspace.", autocompletion=session.completes(_names)
+    ),
+]
+
+
+def attach(
+    name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The server's tracking URI, with its path prefix.")],
+    environment: Annotated[
+        str,
+        typer.Option("--environment", "-e", help="Name or ID.", autocompletion=session.complete_environment),
+    ] = "local",
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Who reads there, by name and password.")] = None,
+    password_file: Annotated[
+        str | None,
+        typer.Option("--password-file", metavar="FILE", help="Holds that user's password; - for standard input."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", metavar="FILE", help="Holds a bearer token to read with; - for standard input."),
+    ] = None,
+    certificate: Annotated[
+        str | None,
+        typer.Option("--certificate", metavar="FILE", help="PEM certificates to trust instead of the usual ones."),
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option("--proxy", metavar="URL", help="The HTTP proxy on the way there.")
+    ] = None,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="Send credentials to another machine without TLS.")
+    ] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show a stock MLflow server, 2.9 or newer, as a workspace: its experiments and runs, as its user may read them.
+
+    Everybody who works in the project reads with these credentials.
+
+    Example: registry-tui attach lab https://mlflow.example.com --user ann --password-file -
+    """
+    if token is not None and user is not None:
+        raise typer.BadParameter("goes without --user", param_hint="--token")
+    if user is None and password_file is not None:
+        raise typer.BadParameter("goes with --user", param_hint="--password-file")
+    secret = None
+    if token is not None:
+        secret = _secret(token, "--token")
+    elif user is not None:
+        secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
+    request = session.build(
+        AttachedServerCreate,
+        name=name,
+        environment=environment,
+        url=url,
+        user=user,
+        secret=secret,
+        certificate=None if certificate is None else _text(certificate, "--certificate"),
+        proxy=proxy,
+        allow_http=allow_http,
+    )
+    _print(session.ask(lambda client: client.attach_server(request)), as_json)
+
+
+def detach(server: ServerArgument, yes: session.YesOption = False) -> None:
+    """Forget an attached MLflow server with its workspace and project. Nothing changes on the server."""
+    session.confirm(f"Detach the MLflow server {server}?", yes=yes)
+    session.ask(lambda client: client.detach_server(server))
+    output.note(f"MLflow server {server} is detached")
+
+
+@app.command("list")
+def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False) -> None:
+    """List the attached MLflow servers. Their runs: `registry-tui runs list --project NAME`."""
+    session.ask(lambda client: output.print_list(client.attached_servers, COLUMNS, as_json=as_json, limit=limit))
+
+
+@app.command()
+def show(server: ServerArgument, as_json: session.JsonOption = False) -> None:
+    """Show one attached MLflow server, and whether it can be read now."""
+    _print(session.ask(lambda client: client.attached_server(server)), as_json)
+
+
+def _typed(user: str) -> str:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("is needed where nobody can be asked", param_hint="--password-file")
+    return str(typer.prompt(f"Password of {user}", hide_input=True))
+
+
+def _secret(file: str, option: str) -> str:
+    found = _text(file, option).removesuffix("\n").removesuffix("\r")
+    if not found:
+        raise typer.BadParameter("the file is empty", param_hint=option)
+    return found
+
+
+def _text(file: str, option: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read", param_hint=option) from error
+
+
+def _print(found: AttachedServer, as_json: bool) -> None:
+    fields: dict[str, object] = {
+        "name": found.name,
+        "ID": found.id,
+        "URL": found.url,
+        "MLflow": found.version or "does not say its version",
+        "user": found.user,
+        "proxy": found.proxy,
+        "environment": found.environment_name,
+        "project": found.name,
+        "attached": f"{output.cell(found.created_at)} by {found.creator}",
+        "limits": "\n".join(found.limits) or "none",
+        "readable": "yes" if found.problem is None else found.problem,
+    }
+    output.print_one(found, fields, as_json=as_json)

@@ -1,0 +1,28 @@
+"""Calls about MLflow servers elsewhere that workspaces show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.base import Page
+
+
+class Attached(Transport):
+    """Calls about attached MLflow servers; each is named as its workspace."""
+
+    async def attached_servers(self, **page: Any) -> Page[AttachedServer]:
+        return await self._ask(Page[AttachedServer], "GET", "/attached-servers", params=page)
+
+    async def attached_server(self, workspace: str) -> AttachedServer:
+        """One server, which is asked whether it can be read now."""
+        return await self._ask(AttachedServer, "GET", f"/attached-servers/{segment(workspace)}")
+
+    async def attach_server(self, request: AttachedServerCreate) -> AttachedServer:
+        """Makes a workspace with one project that shows a server, which is asked first."""
+        return await self._ask(AttachedServer, "POST", "/attached-servers", body=request)
+
+    async def detach_server(self, workspace: str) -> None:
+        """Forgets a server with its workspace and project; nothing changes there."""
+        await self._send("DELETE", f"/attached-servers/{segment(workspace)}")

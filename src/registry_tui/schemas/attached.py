@@ -1,0 +1,50 @@
+"""MLflow servers elsewhere that workspaces show."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.places import NAME_MAX, NAME_MIN, NAME_PATTERN
+
+
+class AttachedServer(Schema):
+    """A stock MLflow server that a workspace shows through its one project, which has the same name."""
+
+    id: str
+    name: str
+    url: str
+    #: Who reads there; None with a token, or where nobody has to sign in.
+    user: str | None = None
+    #: MLflow's version there; empty when the server does not say it.
+    version: str = ""
+    #: What the server cannot do that the newest can, a sentence each.
+    limits: list[str] = []
+    proxy: str | None = None
+    workspace_id: str
+    project_id: str
+    environment_id: str
+    environment_name: str
+    creator: str
+    created_at: datetime
+    #: Why it cannot be read now; only `GET /attached-servers/{server}` asks the server.
+    problem: str | None = None
+
+
+class AttachedServerCreate(RequestSchema):
+    """What to attach. With a user the secret is the user's password, without one it is a token."""
+
+    name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
+    #: Name or ID.
+    environment: str
+    #: The tracking URI, with its path prefix where it has one.
+    url: str = Field(max_length=2000)
+    user: str | None = Field(default=None, min_length=1, max_length=200)
+    secret: str | None = Field(default=None, min_length=1, max_length=20_000, repr=False)
+    #: PEM certificates to trust instead of the usual authorities.
+    certificate: str | None = Field(default=None, max_length=200_000)
+    proxy: str | None = Field(default=None, max_length=2000)
+    #: Sends the credentials to another machine without TLS.
+    allow_http: bool = False

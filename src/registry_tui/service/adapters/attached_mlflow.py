@@ -1,0 +1,274 @@
+"""Stock MLflow servers elsewhere, of any version since 2.9, over MLflow's REST API."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from packaging.version import InvalidVersion, Version
+from pydantic_core import from_json
+
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of
+from registry_tui.service.errors import InvalidInput, PartUnavailable, ServiceError, WrongState
+
+#: Older servers lack calls that everything here is made of.
+OLDEST = Version("2.9")
+#: Seconds. A search over many runs may take long.
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=4.0)
+#: Bytes of an answer: a page of 1000 runs with hundreds of metrics each is far below it.
+_MOST_BYTES = 256 << 20
+_MOST_WORDS = 500
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_VERSION = re.compile(r"\d+\.\d+[0-9A-Za-z.+-]{0,40}")
+
+
+class CredentialsRefused(WrongState):
+    """An attached server does not let its user in (any more)."""
+
+
+class NotMlflow(WrongState):
+    """Something else than an MLflow server answers at an address."""
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where an MLflow server is, the credentials for it, and how it is reached."""
+
+    url: str
+    #: With a user the secret is the user's password, without one it is a token.
+    user: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    #: PEM certificates to trust instead of the usual authorities.
+    certificate: str | None = field(default=None, repr=False)
+    proxy: str | None = None
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server can do that not every version can; `limits` says what is missing, for people."""
+
+    #: Models of MLflow 3, which are no artifacts of their run.
+    logged_models: bool = True
+    #: `IS NULL` in a filter of runs.
+    null_filters: bool = True
+    #: Curves that the server reduces itself, with our plugin.
+    reduced_curves: bool = False
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """A sentence for each ability of the newest MLflow that is missing."""
+        sentences = (
+            (self.logged_models, "It has no logged models (MLflow 3.0): models are folders of their run's artifacts"),
+            (
+                self.null_filters,
+                "It cannot filter runs by tags that they lack (MLflow 3.11): a page of top-level runs may be short",
+            ),
+        )
+        return tuple(sentence for can, sentence in sentences if not can)
+
+
+def abilities_of(version: str) -> Abilities:
+    """The abilities of a server of a version; of one that does not say its version, those that all have."""
+    number = Version(version) if version else OLDEST
+    return Abilities(
+        logged_models=number >= Version("3.0.0.dev0"),
+        null_filters=number >= Version("3.11"),
+    )
+
+
+def check_address(address: ServerAddress, *, plain: bool = False) -> None:
+    """Raises InvalidInput for an address that cannot be asked.
+
+    Without `plain` also for credentials that would travel to another machine in clear.
+    """
+    problems = []
+    parts = _split(address.url)
+    if parts is None:
+        problems.append(FieldProblem(field="url", message="must look like https://mlflow.example.com/prefix"))
+    elif parts.username or parts.password or parts.query or parts.fragment:
+        problems.append(FieldProblem(field="url", message="must hold neither a user nor anything behind ? or #"))
+    elif address.secret and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
+        problems.append(
+            FieldProblem(field="url", message="must begin with https://, since credentials are sent; or allow_http")
+        )
+    if address.user and not address.secret:
+        problems.append(FieldProblem(field="secret", message="is the user's password, which is missing"))
+    if address.proxy is not None:
+        proxy = _split(address.proxy)
+        if proxy is None or proxy.username or proxy.password:
+            problems.append(FieldProblem(field="proxy", message="must look like http://proxy.example.com:3128"))
+    if address.certificate is not None:
+        try:
+            ssl.create_default_context(cadata=address.certificate)
+        except (ssl.SSLError, ValueError):
+            problems.append(FieldProblem(field="certificate", message="must be certificates in PEM"))
+    if problems:
+        detail = "; ".join(f"{each.field}: {each.message}" for each in problems)
+        raise InvalidInput(f"The MLflow server cannot be asked: {detail}", errors=problems)
+
+
+class AttachedMlflow:
+    """Calls of one MLflow server as its user. Threads may share it.
+
+    Every method may raise a ServiceError: Missing, InvalidInput or NotPermitted as the server says, CredentialsRefused,
+    NotMlflow, PartUnavailable when it does not answer. Nothing is redirected: the credentials are for this address.
+    """
+
+    def __init__(self, address: ServerAddress) -> None:
+        self.address = address
+        verify: ssl.SSLContext | bool = address.url.startswith("https:")
+        if address.certificate is not None:
+            verify = ssl.create_default_context(cadata=address.certificate)
+        self._http = httpx.Client(
+            base_url=address.url.rstrip("/"),
+            auth=(address.user, address.secret or "") if address.user else None,
+            headers={"Authorization": f"Bearer {address.secret}"} if address.secret and not address.user else {},
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            verify=verify,
+            proxy=address.proxy,
+            follow_redirects=False,
+            # Proxies and netrc of the surroundings are for others.
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> dict[str, Any]:
+        """One call, e.g. `call("POST", "runs/search", json={…})`. A leading slash: a path of the whole server."""
+        with self._asked(method, api_path(path), params=present(params), json=json) as response:
+            content = self._read(response)
+            if response.is_error:
+                raise self._refusal(response, content)
+        try:
+            answer = from_json(content) if content else {}
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise self._not_mlflow()
+        return answer
+
+    @contextmanager
+    def stream(self, path: str, *, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
+        """A GET whose body is read piece by piece."""
+        with self._asked("GET", api_path(path), params=present(params)) as response:
+            if response.is_error:
+                raise self._refusal(response, self._read(response))
+            yield response
+
+    def check(self) -> str:
+        """The server's version, "" when it does not say; raises when it is too old or does not let its user in."""
+        version = self._said_version()
+        if not version:
+            version = "" if not self._has_logged_models() else "3.0"
+        if version and Version(version) < OLDEST:
+            raise WrongState(
+                f"MLflow at {self.address.url} is {version}, which is too old to be attached",
+                action=f"Upgrade it to {OLDEST} or newer",
+            )
+        self.call("POST", "experiments/search", json={"max_results": 1})
+        return version
+
+    # -- underneath -----------------------------------------------------------------------------
+
+    def _said_version(self) -> str:
+        """What `/version` says, below the prefix, or at the server's root, where it was before MLflow 3."""
+        places = [f"{self._path}/version"]
+        if self._path:
+            places.append("/version")
+        for place in places:
+            url = httpx.URL(self.address.url).copy_with(path=place, query=None)
+            with self._asked("GET", url) as response:
+                content = self._read(response)
+                if response.status_code in (401, 403):
+                    raise self._refusal(response, content)
+                found = content[:100].decode("ascii", "replace").strip()
+                if response.is_success and _VERSION.fullmatch(found) and _parsed(found) is not None:
+                    return found
+        return ""
+
+    def _has_logged_models(self) -> bool:
+        """Whether the server knows the call; it wants experiments, so that one without them is refused."""
+        with self._asked("POST", api_path("logged-models/search"), json={}) as response:
+            content = self._read(response)
+            return response.status_code == 400 and bool(refusal_of(400, content).code)
+
+    @cached_property
+    def _path(self) -> str:
+        return urlsplit(self.address.url).path.rstrip("/")
+
+    @contextmanager
+    def _asked(self, method: str, url: str | httpx.URL, **request: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream(method, url, **request) as response:
+                if response.is_redirect:
+                    raise NotMlflow(
+                        f"MLflow at {self.address.url} sends its callers to another address",
+                        action="Attach it by the address that it sends them to",
+                    )
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error).strip() or type(error).__name__
+            raise PartUnavailable(
+                f"MLflow at {self.address.url} does not answer: {why[:_MOST_WORDS]}",
+                action="Look whether it runs and can be reached from this machine",
+            ) from error
+
+    def _read(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > _MOST_BYTES:
+                raise NotMlflow(f"MLflow at {self.address.url} answers with more than {_MOST_BYTES >> 20} MiB")
+        return bytes(body)
+
+    def _refusal(self, response: httpx.Response, content: bytes) -> ServiceError:
+        status = response.status_code
+        if status == httpx.codes.UNAUTHORIZED:
+            return CredentialsRefused(
+                f"MLflow at {self.address.url} does not accept the user and secret that it was attached with",
+                action="Detach it, and attach it with credentials that are valid",
+            )
+        refusal = refusal_of(status, content)
+        if status == httpx.codes.NOT_FOUND and not refusal.code:
+            return self._not_mlflow()
+        words = refusal.message[:_MOST_WORDS]
+        if refusal.kind in (ServiceError, PartUnavailable):
+            return PartUnavailable(f"MLflow at {self.address.url} answered {status}: {words or 'it says no more'}")
+        return refusal.kind(words or f"MLflow at {self.address.url} answered {status}")
+
+    def _not_mlflow(self) -> NotMlflow:
+        return NotMlflow(
+            f"There is no MLflow server at {self.address.url}, or it lacks this call",
+            action="The address is the tracking URI, with its path prefix where it has one",
+        )
+
+
+def _split(url: str) -> Any:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return None
+    return parts if usable else None
+
+
+def _parsed(version: str) -> Version | None:
+    try:
+        return Version(version)
+    except InvalidVersion:
+        return None

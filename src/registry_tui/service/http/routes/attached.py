@@ -1,0 +1,37 @@
+"""MLflow servers elsewhere that workspaces show; their experiments and runs are those of their project."""
+
+from __future__ import annotations
+
+from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.base import Page
+from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.places import attached_servers
+
+router = new_router("attached servers")
+
+
+@router.get("/attached-servers")
+def list_attached_servers(service: ServiceIn, principal: Acting, page: PageIn) -> Page[AttachedServer]:
+    """The attached MLflow servers of the environments that you may see, the oldest first."""
+    return attached_servers.list_attached_servers(
+        service, principal, page_size=page.page_size, page_token=page.page_token
+    )
+
+
+@router.post("/attached-servers", status_code=201)
+def attach_server(service: ServiceIn, principal: Acting, request: AttachedServerCreate) -> AttachedServer:
+    """Makes a workspace with one project that shows an MLflow server, which is asked first; for administrators."""
+    return attached_servers.attach_server(service, principal, request)
+
+
+@router.get("/attached-servers/{workspace}")
+def get_attached_server(service: ServiceIn, principal: Acting, workspace: str) -> AttachedServer:
+    """One attached server, by its workspace; it is asked, so that `problem` says why it cannot be read now."""
+    return attached_servers.get_attached_server(service, principal, workspace)
+
+
+@router.delete("/attached-servers/{workspace}", status_code=204)
+def detach_server(service: ServiceIn, principal: Acting, workspace: str) -> None:
+    """Forgets a server with its workspace and project; nothing changes there. For administrators."""
+    attached_servers.detach_server(service, principal, workspace)

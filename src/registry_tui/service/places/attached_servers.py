@@ -1,0 +1,251 @@
+"""MLflow servers elsewhere: each is shown by a workspace, whose one project has the server's experiments and runs."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from registry_tui.contracts.permissions import Action
+from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.places import Role
+from registry_tui.service.adapters import attached_mlflow
+from registry_tui.service.adapters.attached_mlflow import AttachedMlflow, ServerAddress
+from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_environment, resolve_workspace
+from registry_tui.service.database.tables import (
+    AttachedServerRow,
+    CollaboratorRow,
+    DeploymentRow,
+    EnvironmentRow,
+    ProjectRow,
+    WorkspaceRow,
+    new_id,
+)
+from registry_tui.service.errors import AlreadyThere, InUse, Missing, ServiceError
+from registry_tui.service.places import projects
+
+
+def attach_server(service: Service, principal: Principal, request: AttachedServerCreate) -> AttachedServer:
+    """Makes a workspace with one project that shows an MLflow server; the server is asked first.
+
+    Who attaches it is the project's first administrator; everybody in the project reads with the credentials given
+    here. Raises NotPermitted, Missing for the environment, InvalidInput, AlreadyThere, and what the server refuses.
+    """
+    workspace_id, project_id = new_id(), new_id()
+    with events.recording(
+        service, principal, "attached-server.attach", Resource("workspace", workspace_id, request.name)
+    ) as told:
+        address = ServerAddress(
+            request.url.strip().rstrip("/"), request.user, request.secret, request.certificate, request.proxy
+        )
+        with service.database.reading() as session:
+            environment = _permitted(session, principal, request.environment, Action.WORKSPACE_CREATE)
+            _require_free(session, environment, request.name)
+        projects.check_name(request.name)
+        attached_mlflow.check_address(address, plain=request.allow_http)
+        version = _checked(address)
+        told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}"
+        try:
+            with service.database.session() as session:
+                resolve_environment(session, environment.id)  # it may have been deleted meanwhile
+                session.add_all(
+                    _rows(session, principal, request.name, environment.id, workspace_id, project_id, address, version)
+                )
+        except IntegrityError as error:
+            raise _taken(environment, request.name) from error
+    return get_attached_server(service, principal, workspace_id, ask=False)
+
+
+def list_attached_servers(
+    service: Service,
+    principal: Principal,
+    *,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[AttachedServer]:
+    """The attached servers of the environments that the principal may see, the oldest first. Raises InvalidInput."""
+    query = (
+        select(AttachedServerRow)
+        .join(AttachedServerRow.workspace)
+        .options(
+            selectinload(AttachedServerRow.workspace).selectinload(WorkspaceRow.environment),
+            selectinload(AttachedServerRow.workspace).selectinload(WorkspaceRow.projects),
+        )
+    )
+    with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        if seen is not None:
+            query = query.where(WorkspaceRow.environment_id.in_(seen))
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(AttachedServerRow.created_at), paging.Key(AttachedServerRow.id)],
+            scope=f"attached:{principal.name}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return found.to_page(_schema)
+
+
+def get_attached_server(service: Service, principal: Principal, server: str, *, ask: bool = True) -> AttachedServer:
+    """One attached server; with `ask` also why it cannot be read now. Raises Missing, InvalidInput."""
+    with service.database.reading() as session:
+        row = _find(session, principal, server)
+        found, address = _schema(row), address_of(row)
+    if not ask:
+        return found
+    try:
+        _checked(address)
+    except ServiceError as error:
+        return found.model_copy(update={"problem": error.detail})
+    return found
+
+
+def get_made(service: Service, principal: Principal, server_id: str) -> AttachedServer:
+    """The attached server of an ID, not asked. Raises Missing."""
+    with service.database.reading() as session:
+        row = session.get(AttachedServerRow, server_id)
+    if row is None:
+        raise Missing("The server was detached meanwhile")
+    return get_attached_server(service, principal, row.workspace_id, ask=False)
+
+
+def detach_server(service: Service, principal: Principal, server: str) -> None:
+    """Forgets a server, its workspace and its project; nothing changes there, and what was registered stays.
+
+    Raises Missing, NotPermitted, InUse while something is deployed from its project.
+    """
+    with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        workspace = resolve_workspace(session, server, seen)
+        _ = workspace.environment
+    with (
+        events.recording(
+            service, principal, "attached-server.detach", Resource("workspace", workspace.id, workspace.name)
+        ),
+        service.database.session() as session,
+    ):
+        permissions.require_in(session, principal, Action.WORKSPACE_DELETE, workspace.environment)
+        row = _find(session, principal, workspace.id)
+        ids = [project.id for project in row.workspace.projects]
+        deployed = session.scalars(select(DeploymentRow.name).where(DeploymentRow.project_id.in_(ids))).all()
+        if deployed:
+            raise InUse(
+                f"Models are deployed from {workspace.name}: {', '.join(sorted(deployed)[:5])}",
+                action="Delete these deployments first",
+            )
+        for project in row.workspace.projects:
+            session.delete(project)
+        session.flush()
+        session.delete(row.workspace)
+
+
+def address_of(row: AttachedServerRow) -> ServerAddress:
+    """Where a server is, and how it is asked."""
+    return ServerAddress(row.url, row.user, row.secret, row.certificate, row.proxy)
+
+
+# -- underneath -------------------------------------------------------------------------------------------
+
+
+def _permitted(session: Session, principal: Principal, environment: str, action: Action) -> EnvironmentRow:
+    seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+    row = resolve_environment(session, environment, seen)
+    permissions.require_in(session, principal, action, row)
+    return row
+
+
+def _require_free(session: Session, environment: EnvironmentRow, name: str) -> None:
+    query = select(WorkspaceRow).where(WorkspaceRow.environment_id == environment.id, WorkspaceRow.name == name)
+    if session.scalars(query).first() is not None:
+        raise _taken(environment, name)
+
+
+def _taken(environment: EnvironmentRow, name: str) -> AlreadyThere:
+    return AlreadyThere(
+        f"Environment {environment.name} has a workspace {name!r} already", action="Choose another name"
+    )
+
+
+def _checked(address: ServerAddress) -> str:
+    server = AttachedMlflow(address)
+    try:
+        return server.check()
+    finally:
+        server.close()
+
+
+def _rows(
+    session: Session,
+    principal: Principal,
+    name: str,
+    environment_id: str,
+    workspace_id: str,
+    project_id: str,
+    address: ServerAddress,
+    version: str,
+) -> list[WorkspaceRow | ProjectRow | AttachedServerRow]:
+    by = {"creator": principal.name}
+    return [
+        WorkspaceRow(
+            id=workspace_id,
+            name=name,
+            crn=identity.crn(session, "workspace", workspace_id),
+            environment_id=environment_id,
+            **by,
+        ),
+        AttachedServerRow(
+            workspace_id=workspace_id,
+            url=address.url,
+            user=address.user,
+            secret=address.secret,
+            certificate=address.certificate,
+            proxy=address.proxy,
+            version=version,
+            **by,
+        ),
+        ProjectRow(
+            id=project_id,
+            name=name,
+            workspace_id=workspace_id,
+            # Kept free for what is registered from there; MLflow's server here makes it then.
+            mlflow_workspace=projects.free_mlflow_workspace(session, name, project_id),
+            state="ready",
+            collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
+            **by,
+        ),
+    ]
+
+
+def _find(session: Session, principal: Principal, server: str) -> AttachedServerRow:
+    seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+    row = resolve_workspace(session, server, seen)
+    if row.attached_server is None:
+        raise Missing(
+            f"Workspace {row.name} shows no MLflow server elsewhere", action="See `registry-tui attached list`"
+        )
+    _ = row.environment, row.projects
+    return row.attached_server
+
+
+def _schema(row: AttachedServerRow) -> AttachedServer:
+    workspace = row.workspace
+    project = workspace.projects[0]
+    return AttachedServer(
+        id=row.id,
+        name=workspace.name,
+        url=row.url,
+        user=row.user,
+        version=row.version,
+        limits=list(attached_mlflow.abilities_of(row.version).limits),
+        proxy=row.proxy,
+        workspace_id=workspace.id,
+        project_id=project.id,
+        environment_id=workspace.environment_id,
+        environment_name=workspace.environment.name,
+        creator=row.creator,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,77 @@
+"""Which MLflow server a project's tracking is read from: this installation's, or an attached one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from registry_tui.service.adapters.attached_mlflow import Abilities, AttachedMlflow, abilities_of
+from registry_tui.service.adapters.mlflow import Mlflow
+from registry_tui.service.core.context import Service
+from registry_tui.service.tracking.project import Attached, ProjectPlace
+
+#: MLflow's server here is the newest that is supported, and has our plugin.
+OWN = Abilities(reduced_curves=True)
+
+
+class TrackingServer(Protocol):
+    """Reads a project's experiments and runs, in the words of MLflow's REST API."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this server can do that not every one can."""
+
+    def call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> dict[str, Any]:
+        """One call. Raises Missing, InvalidInput, NotPermitted, WrongState, PartUnavailable."""
+
+
+@dataclass(frozen=True)
+class _Own:
+    mlflow: Mlflow
+    workspace: str
+    abilities: Abilities = OWN
+
+    def call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> dict[str, Any]:
+        return self.mlflow.call(method, path, workspace=self.workspace, params=params, json=json)
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    client: AttachedMlflow
+    abilities: Abilities
+
+    def call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> dict[str, Any]:
+        return self.client.call(method, path, params=params, json=json)
+
+
+class Connections:
+    """The client of each attached server that was asked, so that its connections stay open for a while."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._clients: dict[str, AttachedMlflow] = {}
+
+    def to(self, attached: Attached) -> AttachedMlflow:
+        """The client of a server; another one once its address or its credentials are others."""
+        with self._guard:
+            client = self._clients.get(attached.id)
+            if client is None or client.address != attached.address:
+                # Who still uses the old one does so until their request is done.
+                client = self._clients[attached.id] = AttachedMlflow(attached.address)
+            return client
+
+
+def server_of(service: Service, place: ProjectPlace) -> TrackingServer:
+    """The server that a project's experiments and runs are read from."""
+    if place.attached is None:
+        return _Own(service.mlflow, place.workspace)
+    client = service.kept.of(Connections).to(place.attached)
+    return _Elsewhere(client, abilities_of(place.attached.version))

@@ -1,0 +1,40 @@
+"""The commands of requests about attached MLflow servers."""
+
+from __future__ import annotations
+
+from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, Options, line, simple
+
+#: The file that a printed command reads the password or token from: a command line can be seen by others.
+SECRET_FILE = "mlflow.secret"
+CERTIFICATE_FILE = "mlflow.pem"
+
+
+def _attach(names: Names, query: Body, body: Body) -> list[Line]:
+    secret = SECRET_FILE if body["secret"] is not None else None
+    options: Options = [
+        ("--environment", body["environment"]),
+        ("--user", body["user"]),
+        ("--password-file" if body["user"] is not None else "--token", secret),
+        ("--certificate", CERTIFICATE_FILE if body["certificate"] is not None else None),
+        ("--proxy", body["proxy"]),
+        ("--allow-http", body["allow_http"]),
+    ]
+    return [line("attach", [body["name"], body["url"]], options)]
+
+
+def remark(body: Body) -> str:
+    """What somebody has to do before the command."""
+    needed = [
+        f"put the {'password' if body['user'] is not None else 'token'} into the file {SECRET_FILE} first"
+        if body["secret"] is not None
+        else "",
+        f"put the certificates into the file {CERTIFICATE_FILE} first" if body["certificate"] is not None else "",
+    ]
+    return "; ".join(filter(None, needed))
+
+
+#: Method and address below `/api/v1`, with the command that does the same.
+COMMANDS: tuple[tuple[str, str, Make], ...] = (
+    ("POST", "attached-servers", _attach),
+    ("DELETE", "attached-servers/*", simple("detach", YES)),
+)
