@@ -26,8 +26,10 @@ _ROWS = """
     artifact_totals measure_artifacts
     artifacts list_artifacts
     attach_server
+    attached_models list_attached_models
     attached_server get_attached_server
     attached_servers list_attached_servers
+    attached_versions list_attached_versions
     begin_verification
     cancel_workflow
     change_user

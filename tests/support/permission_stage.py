@@ -11,6 +11,7 @@ from typing import Any
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.permissions import RULES, Action, Holder, Scope
 from registry_tui.contracts.permitted_operations import FOR_NOBODY, OPERATIONS
+from registry_tui.schemas.attached import AttachedServerCreate
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentState
 from registry_tui.schemas.models import ModelUpdate, Visibility
 from registry_tui.schemas.people import (
@@ -25,7 +26,8 @@ from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, R
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
 from support import served
-from support.platforms import Platform, unique, wait_for
+from support.platforms import Platform, temporary_folder, unique, wait_for
+from support.stock_mlflow import stock_server
 
 R = EnvironmentRole
 #: What each person is, in the environment and in the project.
@@ -139,6 +141,7 @@ LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "list_registries": lambda names: names["registry"],
     "list_projects": lambda names: names["project"],
     "list_deployments": lambda names: names["deployment"],
+    "list_attached_servers": lambda names: names["attached"],
 }
 #: What everybody does with what is their own.
 OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users"}
@@ -176,6 +179,10 @@ def staged(platform: Platform) -> Iterator[Stage]:
     served.finish(platform, synchronized.workflow)
     version = served.register(platform, project)
     deployment = served.deploy(platform, version, cpu=0.1)
+
+    with temporary_folder() as folder, stock_server(folder) as stock:
+        elsewhere = AttachedServerCreate(name=unique("elsewhere"), environment=environment.id, url=stock.url)
+        attached = platform.ask(lambda client: client.attach_server(elsewhere))
 
     users = {kind: unique("p") for kind in PEOPLE}
     administrator = platform.ask(lambda client: client.whoami()).name
@@ -230,6 +237,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "deployment": deployment.id,
         "deployment_name": deployment.name,
         "replica": "0",
+        "attached": attached.id,
         "user": owner,
         "owner": owner,
         "guest": guest,

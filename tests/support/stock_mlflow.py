@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from packaging.version import Version
 
 from support.platforms import PATIENCE, PLAIN, clean_environment, wait_for
 from support.team import free_port
 
+#: The variable that names the Python of another MLflow; `tests/compatibility/attached.py` sets it.
+PYTHON = "STOCK_MLFLOW_PYTHON"
+_VERSION = "from importlib.metadata import version; print(version('mlflow'))"
 ADMIN, PASSWORD = "root", "root's own password"
 
 
@@ -24,19 +28,44 @@ ADMIN, PASSWORD = "root", "root's own password"
 class StockServer:
     """A running server; calls are those of a user, where it has users."""
 
+    #: As its users name it; and where its REST API is, which MLflow 2 has beside its static prefix.
     url: str
+    root: str
     log: Path
+    #: The Python that has its MLflow.
+    python: str
     auth: tuple[str, str] | None = None
 
     def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """One call below `/api/2.0/mlflow/`, or, with a leading slash, below the prefix."""
         address = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
         answer = httpx.request(
-            method, f"{self.url}{address}", auth=self.auth, timeout=PATIENCE, trust_env=False, verify=PLAIN, **request
+            method, f"{self.root}{address}", auth=self.auth, timeout=PATIENCE, trust_env=False, verify=PLAIN, **request
         )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
+
+    @property
+    def version(self) -> Version:
+        """MLflow's version, as its package says."""
+        return Version(subprocess.check_output([self.python, "-c", _VERSION], text=True).strip())
+
+    def upload(self, artifact_uri: str, path: str, content: bytes) -> None:
+        """Stores a file below `mlflow-artifacts:/…`."""
+        folder = artifact_uri.removeprefix("mlflow-artifacts:/").strip("/")
+        address = f"{self.root}/api/2.0/mlflow-artifacts/artifacts/{folder}/{path}"
+        answer = httpx.put(address, content=content, auth=self.auth, timeout=PATIENCE, trust_env=False, verify=PLAIN)
+        assert answer.is_success, f"{path}: {answer.status_code} {answer.text[:500]}"
+
+    def deny(self, user: str, experiment: str) -> None:
+        """Takes all permissions for an experiment from a user."""
+        if self.version >= Version("3.17"):
+            grant = {"username": user, "resource_type": "experiment", "resource_id": experiment, "permission": "DENY"}
+            self.call("POST", "/api/3.0/mlflow/users/permissions/grant", json=grant)
+            return
+        permission = {"experiment_id": experiment, "username": user, "permission": "NO_PERMISSIONS"}
+        self.call("POST", "experiments/permissions/create", json=permission)
 
     def user(self, name: str) -> StockServer:
         """The same server as a new user of it."""
@@ -77,11 +106,9 @@ class StockServer:
 
 
 @contextmanager
-def stock_server(
-    folder: Path, *, prefix: str = "", auth: bool = False, python: str = sys.executable
-) -> Iterator[StockServer]:
-    """A server with a database and artifacts of its own in a folder; `python` has the MLflow that it is of."""
-    port = free_port()
+def stock_server(folder: Path, *, prefix: str = "", auth: bool = False) -> Iterator[StockServer]:
+    """A server with a database and artifacts of its own in a folder, of the MLflow that `PYTHON` names or our own."""
+    port, python = free_port(), os.environ.get(PYTHON) or sys.executable
     command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
@@ -109,21 +136,27 @@ def stock_server(
             # A group of its own: what it starts is ended with it.
             start_new_session=True,
         )
-    server = StockServer(f"http://127.0.0.1:{port}{prefix}", log, (ADMIN, PASSWORD) if auth else None)
+    host, credentials = f"http://127.0.0.1:{port}", (ADMIN, PASSWORD) if auth else None
+    roots = [f"{host}{prefix}", *([host] if prefix else [])]
+
+    def found() -> str | None:
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        return next((root for root in roots if _answers(root, credentials)), None)
+
     try:
-        wait_for(lambda: _answers(server, process), what="MLflow's server")
-        yield server
+        root = wait_for(found, what="MLflow's server")
+        yield StockServer(f"{host}{prefix}", root, log, python, credentials)
     finally:
         _end(process)
 
 
-def _answers(server: StockServer, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, server.log.read_text(errors="replace")[-3000:]
+def _answers(root: str, auth: tuple[str, str] | None) -> bool:
     try:
         answer = httpx.post(
-            f"{server.url}/api/2.0/mlflow/experiments/search",
+            f"{root}/api/2.0/mlflow/experiments/search",
             json={"max_results": 1},
-            auth=server.auth,
+            auth=auth,
+            timeout=PATIENCE,
             trust_env=False,
             verify=PLAIN,
         )

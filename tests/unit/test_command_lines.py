@@ -85,6 +85,9 @@ SAME: dict[str, Ask] = {
     "an MLflow server": lambda c: c.attach_server(
         AttachedServerCreate(name="lab", environment="e", url="https://m/x", proxy="http://p:3128", allow_http=True)
     ),
+    "an MLflow server of AWS": lambda c: c.attach_server(
+        AttachedServerCreate(name="lab", environment="e", url="https://m", aws_profile="ml", aws_region="eu-west-1")
+    ),
     "a project": lambda c: c.create_project(ProjectCreate(name="churn", workspace="default", description=TEXT)),
     "a collaborator": lambda c: c.set_collaborator("default", "-" + NASTY, CollaboratorChange(role=Role.VIEWER)),
     "nobody": lambda c: c.remove_collaborator("default", NASTY),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
-from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
 
 app = session.new_app("MLflow servers elsewhere; each is shown by a workspace with one project of the same name.")
 
@@ -22,6 +23,21 @@ COLUMNS = [
     Column[AttachedServer]("MLFLOW", lambda each: each.version or "unknown"),
     Column[AttachedServer]("USER", lambda each: each.user),
     Column[AttachedServer]("ATTACHED", lambda each: each.created_at),
+]
+
+MODEL_COLUMNS = [
+    Column[AttachedModel]("NAME", lambda each: each.name, flexible=True),
+    Column[AttachedModel]("LATEST", lambda each: each.latest_version, right=True),
+    Column[AttachedModel]("ALIASES", lambda each: ", ".join(sorted(each.aliases))),
+    Column[AttachedModel]("UPDATED", lambda each: each.updated_at),
+]
+VERSION_COLUMNS = [
+    Column[AttachedVersion]("VERSION", lambda each: each.version, right=True),
+    Column[AttachedVersion]("STATUS", lambda each: each.status),
+    Column[AttachedVersion]("STAGE", lambda each: each.stage),
+    Column[AttachedVersion]("ALIASES", lambda each: ", ".join(each.aliases)),
+    Column[AttachedVersion]("RUN", lambda each: each.run_id),
+    Column[AttachedVersion]("CREATED", lambda each: each.created_at),
 ]
 
 
@@ -60,6 +76,14 @@ def attach(
     proxy: Annotated[
         str | None, typer.Option("--proxy", metavar="URL", help="The HTTP proxy on the way there.")
     ] = None,
+    aws_sigv4: Annotated[
+        bool,
+        typer.Option("--aws-sigv4", help="Sign with an AWS profile of the account that runs the service."),
+    ] = False,
+    aws_profile: Annotated[str, typer.Option("--aws-profile", help="The profile, with --aws-sigv4.")] = "default",
+    aws_region: Annotated[
+        str | None, typer.Option("--aws-region", help="The server's region, needed with --aws-sigv4.")
+    ] = None,
     allow_http: Annotated[
         bool, typer.Option("--allow-http", help="Send credentials to another machine without TLS.")
     ] = False,
@@ -75,6 +99,8 @@ def attach(
         raise typer.BadParameter("goes without --user", param_hint="--token")
     if user is None and password_file is not None:
         raise typer.BadParameter("goes with --user", param_hint="--password-file")
+    if aws_sigv4 and aws_region is None:
+        raise typer.BadParameter("is needed with --aws-sigv4", param_hint="--aws-region")
     secret = None
     if token is not None:
         secret = _secret(token, "--token")
@@ -89,6 +115,8 @@ def attach(
         secret=secret,
         certificate=None if certificate is None else _text(certificate, "--certificate"),
         proxy=proxy,
+        aws_profile=aws_profile if aws_sigv4 else None,
+        aws_region=aws_region if aws_sigv4 else None,
         allow_http=allow_http,
     )
     _print(session.ask(lambda client: client.attach_server(request)), as_json)
@@ -111,6 +139,36 @@ def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False
 def show(server: ServerArgument, as_json: session.JsonOption = False) -> None:
     """Show one attached MLflow server, and whether it can be read now."""
     _print(session.ask(lambda client: client.attached_server(server)), as_json)
+
+
+@app.command()
+def models(
+    server: ServerArgument,
+    name: Annotated[str | None, typer.Option("--name", help="A part of the name.")] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the registered models of an attached MLflow server, by name."""
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.attached_models, server, name=name), MODEL_COLUMNS, as_json=as_json, limit=limit
+        )
+    )
+
+
+@app.command()
+def versions(
+    server: ServerArgument,
+    model: Annotated[str, typer.Argument(help="Name of a registered model there.")],
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the versions of a registered model of an attached MLflow server, the newest first."""
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.attached_versions, server, model), VERSION_COLUMNS, as_json=as_json, limit=limit
+        )
+    )
 
 
 def _typed(user: str) -> str:
@@ -141,6 +199,7 @@ def _print(found: AttachedServer, as_json: bool) -> None:
         "MLflow": found.version or "does not say its version",
         "user": found.user,
         "proxy": found.proxy,
+        "AWS": found.aws_profile and f"profile {found.aws_profile}, {found.aws_region}",
         "environment": found.environment_name,
         "project": found.name,
         "attached": f"{output.cell(found.created_at)} by {found.creator}",

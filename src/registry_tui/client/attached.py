@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
-from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
 from registry_tui.schemas.base import Page
 
 
@@ -26,3 +26,13 @@ class Attached(Transport):
     async def detach_server(self, workspace: str) -> None:
         """Forgets a server with its workspace and project; nothing changes there."""
         await self._send("DELETE", f"/attached-servers/{segment(workspace)}")
+
+    async def attached_models(self, project: str, *, name: str | None = None, **page: Any) -> Page[AttachedModel]:
+        """The registered models of the server that a project shows; `name` is a part of the name."""
+        path = f"/projects/{segment(project)}/attached-models"
+        return await self._ask(Page[AttachedModel], "GET", path, params={"name": name, **page})
+
+    async def attached_versions(self, project: str, model: str, **page: Any) -> Page[AttachedVersion]:
+        """The versions of a registered model of the server that a project shows, the newest first."""
+        path = f"/projects/{segment(project)}/attached-models/{segment(model)}/versions"
+        return await self._ask(Page[AttachedVersion], "GET", path, params=page)

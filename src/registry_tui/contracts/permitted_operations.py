@@ -34,7 +34,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.STORAGE_CLEAN_UP: "clean_up_storage",
     Action.TRACKING_READ: (
         "list_experiments get_experiment search_runs registered_from group_runs get_run metric_history metric_curve "
-        "list_artifacts measure_artifacts read_artifact"
+        "list_artifacts measure_artifacts read_artifact list_attached_models list_attached_versions"
     ),
     Action.TRACKING_CHANGE: (
         "create_experiment delete_experiments restore_experiments update_experiment update_runs delete_runs "

@@ -23,6 +23,8 @@ class AttachedServer(Schema):
     #: What the server cannot do that the newest can, a sentence each.
     limits: list[str] = []
     proxy: str | None = None
+    aws_profile: str | None = None
+    aws_region: str | None = None
     workspace_id: str
     project_id: str
     environment_id: str
@@ -46,5 +48,39 @@ class AttachedServerCreate(RequestSchema):
     #: PEM certificates to trust instead of the usual authorities.
     certificate: str | None = Field(default=None, max_length=200_000)
     proxy: str | None = Field(default=None, max_length=2000)
+    #: Signs with an AWS identity (SigV4), instead of a user or a token: a profile of the account that runs the service.
+    aws_profile: str | None = Field(default=None, min_length=1, max_length=200)
+    aws_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,64}$")
     #: Sends the credentials to another machine without TLS.
     allow_http: bool = False
+
+
+class AttachedModel(Schema):
+    """A registered model of an attached server."""
+
+    name: str
+    description: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    latest_version: int | None = None
+    #: Alias to version number.
+    aliases: dict[str, int] = {}
+    tags: dict[str, str] = {}
+
+
+class AttachedVersion(Schema):
+    """A version of a registered model of an attached server."""
+
+    model_name: str
+    version: int
+    status: str
+    #: `None` is a stage too: MLflow's word for no stage.
+    stage: str = ""
+    notes: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    run_id: str | None = None
+    #: Where its model was when it was registered.
+    source: str = ""
+    aliases: list[str] = []
+    tags: dict[str, str] = {}

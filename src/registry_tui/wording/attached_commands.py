@@ -17,6 +17,9 @@ def _attach(names: Names, query: Body, body: Body) -> list[Line]:
         ("--password-file" if body["user"] is not None else "--token", secret),
         ("--certificate", CERTIFICATE_FILE if body["certificate"] is not None else None),
         ("--proxy", body["proxy"]),
+        ("--aws-sigv4", body["aws_profile"] is not None),
+        ("--aws-profile", body["aws_profile"]),
+        ("--aws-region", body["aws_region"]),
         ("--allow-http", body["allow_http"]),
     ]
     return [line("attach", [body["name"], body["url"]], options)]

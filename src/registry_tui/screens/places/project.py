@@ -100,14 +100,18 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
 
     async def prepare(self) -> None:
         self.project = project = await self.client.project(self.place.args["project"])
-        self.table.empty = Empty(
-            "No experiment yet",
-            (
-                "Log one with stock MLflow code:",
-                f'  eval "$(registry-tui env --project {project.name})"',
-                "  python train.py",
-                "$ shows these lines to copy.",
-            ),
+        self.table.empty = (
+            Empty("No experiment there")
+            if project.attached_url
+            else Empty(
+                "No experiment yet",
+                (
+                    "Log one with stock MLflow code:",
+                    f'  eval "$(registry-tui env --project {project.name})"',
+                    "  python train.py",
+                    "$ shows these lines to copy.",
+                ),
+            )
         )
         self._show_facts(project, "", self.place.state.get("people"))
         self._show_deployments()
@@ -139,7 +143,9 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         if people is not None:
             parts.append((f" · {people} {'person' if people == 1 else 'people'}", muted))
         parts.append(("\n", ""))
-        if project.registry_name is not None:
+        if project.attached_url is not None:
+            parts += [("read-only", "$warning"), (f": shows MLflow at {safe(project.attached_url, 100)}", muted)]
+        elif project.registry_name is not None:
             parts += [("✓ synchronized", "$success"), (f", registers into {safe(project.registry_name, 40)}", muted)]
         else:
             parts += [("✗ cannot register models", "$warning"), (f"  {safe(why, 200)}" if why else "", muted)]
@@ -254,6 +260,8 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
     def why_not(self, action: str) -> str | None:
         if self.project is None:
             return "the project is not known yet"
+        if (elsewhere := self._elsewhere(action)) is not None:
+            return elsewhere
         if action == "deploy":
             return None if self.project.registry_id else "the project cannot register models yet"
         if action in OF_PROJECT:
@@ -275,6 +283,17 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
                 return "it belongs to Experiments (tab)"
             return "nothing is selected" if self.deployment is None else None
         return super().why_not(action)
+
+    def _elsewhere(self, action: str) -> str | None:
+        """Why an action is not for a project that shows an MLflow server elsewhere, or None."""
+        if self.project is None or self.project.attached_url is None:
+            return None
+        if action == "delete_project":
+            return f"it shows a server elsewhere: registry-tui detach {self.project.workspace_name}"
+        of_experiments = self.tab != "deployments" and action in ("create", "change", "delete", "restore", "mark")
+        if of_experiments or action == "credentials":
+            return f"experiments are changed at {self.project.attached_url}"
+        return None
 
     def do_open(self) -> None:
         if self.tab != "deployments":

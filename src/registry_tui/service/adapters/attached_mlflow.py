@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ from packaging.version import InvalidVersion, Version
 from pydantic_core import from_json
 
 from registry_tui.schemas.base import FieldProblem
+from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of
-from registry_tui.service.errors import InvalidInput, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
 
 #: Older servers lack calls that everything here is made of.
 OLDEST = Version("2.9")
@@ -50,6 +51,10 @@ class ServerAddress:
     #: PEM certificates to trust instead of the usual authorities.
     certificate: str | None = field(default=None, repr=False)
     proxy: str | None = None
+    #: Signs requests instead of a user or a token.
+    aws: AwsIdentity | None = None
+    #: Where the REST API begins below the URL: with `--static-prefix`, MLflow 2 has only `ajax-api` below the prefix.
+    api: str = "api"
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,14 @@ def check_address(address: ServerAddress, *, plain: bool = False) -> None:
         problems.append(FieldProblem(field="url", message="must look like https://mlflow.example.com/prefix"))
     elif parts.username or parts.password or parts.query or parts.fragment:
         problems.append(FieldProblem(field="url", message="must hold neither a user nor anything behind ? or #"))
-    elif address.secret and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
+    elif (address.secret or address.aws) and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not plain:
         problems.append(
             FieldProblem(field="url", message="must begin with https://, since credentials are sent; or allow_http")
         )
+    if address.aws is not None and (address.user or address.secret):
+        problems.append(FieldProblem(field="aws_profile", message="goes without a user and a secret"))
+    if address.aws is not None and not address.aws.region:
+        problems.append(FieldProblem(field="aws_region", message="is missing, e.g. eu-west-1"))
     if address.user and not address.secret:
         problems.append(FieldProblem(field="secret", message="is the user's password, which is missing"))
     if address.proxy is not None:
@@ -130,7 +139,7 @@ class AttachedMlflow:
             verify = ssl.create_default_context(cadata=address.certificate)
         self._http = httpx.Client(
             base_url=address.url.rstrip("/"),
-            auth=(address.user, address.secret or "") if address.user else None,
+            auth=_auth_of(address),
             headers={"Authorization": f"Bearer {address.secret}"} if address.secret and not address.user else {},
             timeout=_TIMEOUT,
             limits=_LIMITS,
@@ -149,7 +158,7 @@ class AttachedMlflow:
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> dict[str, Any]:
         """One call, e.g. `call("POST", "runs/search", json={…})`. A leading slash: a path of the whole server."""
-        with self._asked(method, api_path(path), params=present(params), json=json) as response:
+        with self._asked(method, self._api(path), params=present(params), json=json) as response:
             content = self._read(response)
             if response.is_error:
                 raise self._refusal(response, content)
@@ -162,49 +171,38 @@ class AttachedMlflow:
         return answer
 
     @contextmanager
-    def stream(self, path: str, *, params: Mapping[str, Any] | None = None) -> Iterator[httpx.Response]:
-        """A GET whose body is read piece by piece."""
-        with self._asked("GET", api_path(path), params=present(params)) as response:
+    def stream(
+        self, path: str, *, params: Mapping[str, Any] | None = None, part: tuple[int, int] | None = None
+    ) -> Iterator[httpx.Response]:
+        """A GET whose body is read piece by piece; of `part` (first and last byte) the server may send the whole."""
+        headers = {} if part is None else {"Range": f"bytes={part[0]}-{part[1]}", "Accept-Encoding": "identity"}
+        with self._asked("GET", self._api(path), params=present(params), headers=headers) as response:
             if response.is_error:
                 raise self._refusal(response, self._read(response))
             yield response
 
-    def check(self) -> str:
-        """The server's version, "" when it does not say; raises when it is too old or does not let its user in."""
-        version = self._said_version()
-        if not version:
-            version = "" if not self._has_logged_models() else "3.0"
-        if version and Version(version) < OLDEST:
-            raise WrongState(
-                f"MLflow at {self.address.url} is {version}, which is too old to be attached",
-                action=f"Upgrade it to {OLDEST} or newer",
-            )
-        self.call("POST", "experiments/search", json={"max_results": 1})
-        return version
+    def said_version(self) -> str:
+        """The server's version, as it says, or 3.0 when it has a call of MLflow 3; else an empty text."""
+        # MLflow 2 has this address at the server's root, also with a static prefix.
+        for place in dict.fromkeys((f"{self._path}/version", "/version")):
+            url = httpx.URL(self.address.url).copy_with(path=place, query=None)
+            with suppress(NotMlflow), self._asked("GET", url) as response:
+                found = self._read(response)[:100].decode("ascii", "replace").strip()
+                if response.is_success and _VERSION.fullmatch(found) and _parsed(found) is not None:
+                    return found
+        return "3.0" if self._has_logged_models() else ""
 
     # -- underneath -----------------------------------------------------------------------------
 
-    def _said_version(self) -> str:
-        """What `/version` says, below the prefix, or at the server's root, where it was before MLflow 3."""
-        places = [f"{self._path}/version"]
-        if self._path:
-            places.append("/version")
-        for place in places:
-            url = httpx.URL(self.address.url).copy_with(path=place, query=None)
-            with self._asked("GET", url) as response:
-                content = self._read(response)
-                if response.status_code in (401, 403):
-                    raise self._refusal(response, content)
-                found = content[:100].decode("ascii", "replace").strip()
-                if response.is_success and _VERSION.fullmatch(found) and _parsed(found) is not None:
-                    return found
-        return ""
-
     def _has_logged_models(self) -> bool:
         """Whether the server knows the call; it wants experiments, so that one without them is refused."""
-        with self._asked("POST", api_path("logged-models/search"), json={}) as response:
+        with self._asked("POST", self._api("logged-models/search"), json={}) as response:
             content = self._read(response)
             return response.status_code == 400 and bool(refusal_of(400, content).code)
+
+    def _api(self, path: str) -> str:
+        found = api_path(path)
+        return f"/{self.address.api}/{found.removeprefix('/api/')}" if found.startswith("/api/") else found
 
     @cached_property
     def _path(self) -> str:
@@ -237,15 +235,21 @@ class AttachedMlflow:
 
     def _refusal(self, response: httpx.Response, content: bytes) -> ServiceError:
         status = response.status_code
+        refusal = refusal_of(status, content)
         if status == httpx.codes.UNAUTHORIZED:
             return CredentialsRefused(
                 f"MLflow at {self.address.url} does not accept the user and secret that it was attached with",
                 action="Detach it, and attach it with credentials that are valid",
             )
-        refusal = refusal_of(status, content)
         if status == httpx.codes.NOT_FOUND and not refusal.code:
             return self._not_mlflow()
         words = refusal.message[:_MOST_WORDS]
+        if status == httpx.codes.FORBIDDEN and not words:
+            # MLflow's auth app has no words for it, and neither have the doors before a server.
+            return NotPermitted(
+                f"MLflow at {self.address.url} does not permit this to the user that it was attached with",
+                action="Ask who runs that server for the permission",
+            )
         if refusal.kind in (ServiceError, PartUnavailable):
             return PartUnavailable(f"MLflow at {self.address.url} answered {status}: {words or 'it says no more'}")
         return refusal.kind(words or f"MLflow at {self.address.url} answered {status}")
@@ -255,6 +259,36 @@ class AttachedMlflow:
             f"There is no MLflow server at {self.address.url}, or it lacks this call",
             action="The address is the tracking URI, with its path prefix where it has one",
         )
+
+
+def _auth_of(address: ServerAddress) -> httpx.Auth | None:
+    if address.aws is not None:
+        # botocore takes a tenth of a second to import: only where it signs.
+        from registry_tui.service.adapters.aws_signing import AwsSignature
+
+        return AwsSignature(address.aws)
+    return httpx.BasicAuth(address.user, address.secret or "") if address.user else None
+
+
+def check_server(address: ServerAddress) -> tuple[ServerAddress, str]:
+    """Asks a server: its address with the place of its REST API, and its version, empty when it does not say it.
+
+    Raises WrongState for one that is too old, and as every call of `AttachedMlflow`.
+    """
+    with closing(AttachedMlflow(address)) as server:
+        try:
+            server.call("POST", "experiments/search", json={"max_results": 1})
+        except NotMlflow:
+            if address.api != "api" or not urlsplit(address.url).path.strip("/"):
+                raise
+            return check_server(replace(address, api="ajax-api"))
+        version = server.said_version()
+    if version and Version(version) < OLDEST:
+        raise WrongState(
+            f"MLflow at {address.url} is {version}, which is too old to be attached",
+            action=f"Upgrade it to {OLDEST} or newer",
+        )
+    return address, version
 
 
 def _split(url: str) -> Any:

@@ -270,6 +270,11 @@ class AttachedServerRow(Base):
     #: PEM certificates to trust instead of the usual authorities.
     certificate: Mapped[str | None]
     proxy: Mapped[str | None]
+    #: A profile and a region of AWS, with which requests are signed.
+    aws_profile: Mapped[str | None]
+    aws_region: Mapped[str | None]
+    #: Where the REST API begins below the URL.
+    api: Mapped[str] = mapped_column(default="api")
     #: MLflow's version there when it was attached; empty when the server does not say it.
     version: Mapped[str] = mapped_column(default="")
     creator: Mapped[str]

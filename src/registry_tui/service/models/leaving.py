@@ -18,6 +18,7 @@ from registry_tui.service.core import events, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import (
     ApiKeyRow,
+    AttachedServerRow,
     CollaboratorRow,
     DeploymentRow,
     EnvironmentRow,
@@ -38,7 +39,16 @@ from registry_tui.service.ranger import forgetting
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: Who made these has permissions or duties by it.
-_CREATED = (EnvironmentRow, WorkspaceRow, ProjectRow, RegistryRow, DeploymentRow, RevisionRow, GroupRow)
+_CREATED = (
+    EnvironmentRow,
+    WorkspaceRow,
+    AttachedServerRow,
+    ProjectRow,
+    RegistryRow,
+    DeploymentRow,
+    RevisionRow,
+    GroupRow,
+)
 
 
 def delete_user(service: Service, principal: Principal, name: str, to: str) -> None:

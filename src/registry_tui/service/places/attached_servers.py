@@ -11,7 +11,8 @@ from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters import attached_mlflow
-from registry_tui.service.adapters.attached_mlflow import AttachedMlflow, ServerAddress
+from registry_tui.service.adapters.attached_mlflow import ServerAddress
+from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_workspace
@@ -24,7 +25,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     new_id,
 )
-from registry_tui.service.errors import AlreadyThere, InUse, Missing, ServiceError
+from registry_tui.service.errors import AlreadyThere, InUse, Missing, NotPermitted, ServiceError
 from registry_tui.service.places import projects
 
 
@@ -39,14 +40,24 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
         service, principal, "attached-server.attach", Resource("workspace", workspace_id, request.name)
     ) as told:
         address = ServerAddress(
-            request.url.strip().rstrip("/"), request.user, request.secret, request.certificate, request.proxy
+            request.url.strip().rstrip("/"),
+            request.user,
+            request.secret,
+            request.certificate,
+            request.proxy,
+            _aws(request.aws_profile, request.aws_region),
         )
         with service.database.reading() as session:
             environment = _permitted(session, principal, request.environment, Action.WORKSPACE_CREATE)
             _require_free(session, environment, request.name)
+        if address.aws is not None and not principal.administrator:
+            raise NotPermitted(
+                f"{principal.name} may not use AWS profiles of the account that runs the service",
+                action="Ask the administrator, who owns this installation, to attach the server",
+            )
         projects.check_name(request.name)
         attached_mlflow.check_address(address, plain=request.allow_http)
-        version = _checked(address)
+        address, version = attached_mlflow.check_server(address)
         told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}"
         try:
             with service.database.session() as session:
@@ -98,7 +109,7 @@ def get_attached_server(service: Service, principal: Principal, server: str, *, 
     if not ask:
         return found
     try:
-        _checked(address)
+        attached_mlflow.check_server(address)
     except ServiceError as error:
         return found.model_copy(update={"problem": error.detail})
     return found
@@ -145,10 +156,16 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
 
 def address_of(row: AttachedServerRow) -> ServerAddress:
     """Where a server is, and how it is asked."""
-    return ServerAddress(row.url, row.user, row.secret, row.certificate, row.proxy)
+    return ServerAddress(
+        row.url, row.user, row.secret, row.certificate, row.proxy, _aws(row.aws_profile, row.aws_region), row.api
+    )
 
 
 # -- underneath -------------------------------------------------------------------------------------------
+
+
+def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
+    return None if profile is None else AwsIdentity(profile, region or "")
 
 
 def _permitted(session: Session, principal: Principal, environment: str, action: Action) -> EnvironmentRow:
@@ -168,14 +185,6 @@ def _taken(environment: EnvironmentRow, name: str) -> AlreadyThere:
     return AlreadyThere(
         f"Environment {environment.name} has a workspace {name!r} already", action="Choose another name"
     )
-
-
-def _checked(address: ServerAddress) -> str:
-    server = AttachedMlflow(address)
-    try:
-        return server.check()
-    finally:
-        server.close()
 
 
 def _rows(
@@ -204,6 +213,9 @@ def _rows(
             secret=address.secret,
             certificate=address.certificate,
             proxy=address.proxy,
+            aws_profile=address.aws and address.aws.profile,
+            aws_region=address.aws and address.aws.region,
+            api=address.api,
             version=version,
             **by,
         ),
@@ -242,6 +254,8 @@ def _schema(row: AttachedServerRow) -> AttachedServer:
         version=row.version,
         limits=list(attached_mlflow.abilities_of(row.version).limits),
         proxy=row.proxy,
+        aws_profile=row.aws_profile,
+        aws_region=row.aws_region,
         workspace_id=workspace.id,
         project_id=project.id,
         environment_id=workspace.environment_id,

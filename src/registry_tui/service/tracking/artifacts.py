@@ -1,13 +1,14 @@
-"""A run's artifacts: folders, and the bytes of a file, read straight from the object store.
+"""A run's artifacts: folders, and the bytes of a file.
 
-MLflow's own proxy reads whole files before it answers and knows no ranges. MLflow 3 keeps the models of a run apart
+They are read straight from the object store, as MLflow's own proxy reads whole files before it answers and knows no
+ranges; those of an attached server by its REST API. MLflow 3 keeps the models of a run apart
 from its artifacts (`<experiment>/models/<model ID>/artifacts`); here, as in MLflow's pages, they are folders of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +23,11 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
 from registry_tui.service.stores.bucket_files import Place, clear_errors
-from registry_tui.service.stores.content import Content, clean_path, entries_of, open_file
-from registry_tui.service.tracking.project import ProjectPlace, enter_project, require_own
+from registry_tui.service.stores.content import Content, clean_path
+from registry_tui.service.tracking.folders import Folder, StoreFolder, model_artifacts, run_artifacts
+from registry_tui.service.tracking.project import ProjectPlace, enter_project
 from registry_tui.service.tracking.runs import fetch_run
+from registry_tui.service.tracking.server import client_of, server_of
 
 #: Files whose sizes are added up for a folder: 20 requests to the object store.
 MAX_MEASURED = 20_000
@@ -46,9 +49,9 @@ class LoggedModel:
 class _Sides:
     """The parts of a folder of a run: the run's own files below it, and a logged model's."""
 
-    own: Place
+    own: Folder
     #: The models that lie in the folder, by their path in it: "" where the folder is a model's or lies in one.
-    models: Mapping[str, tuple[LoggedModel, Place]]
+    models: Mapping[str, tuple[LoggedModel, Folder]]
 
 
 def list_artifacts(service: Service, principal: Principal, project: str, run: str, path: str = "") -> ArtifactFolder:
@@ -59,15 +62,14 @@ def list_artifacts(service: Service, principal: Principal, project: str, run: st
     """
     clean = clean_path(path)
     place = enter_project(service, principal, project)
-    require_own(place, "Artifacts")
     sides = _sides(service, place, fetch_run(service, place, run), clean)
-    entries = {entry.path: entry for entry in entries_of(sides.own, clean)}
+    entries = {entry.path: entry for entry in sides.own.entries(clean)}
     hidden, logged_id = [], None
     for name, (model, folder) in sides.models.items():
         if name:
             theirs = [Artifact(path=name, is_folder=True)]
         else:
-            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in entries_of(folder, clean)]
+            theirs = [entry.model_copy(update={"logged_model_id": model.id}) for entry in folder.entries(clean)]
             logged_id = model.id if theirs else None
         for entry in theirs:
             before = entries.get(entry.path)
@@ -93,14 +95,15 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
     """
     clean = clean_path(path)
     place = enter_project(service, principal, project)
-    require_own(place, "Artifacts")
     sides = _sides(service, place, fetch_run(service, place, run), clean)
-    own = dict(_sizes(sides.own, MAX_MEASURED + 1))
+    measured = sides.own.sizes(MAX_MEASURED + 1)
+    own, complete = measured.files, measured.complete
     theirs: dict[str, int] = {}
     for name, (_, folder) in sides.models.items():
         base = f"{name}/" if name else ""
-        found = _sizes(folder, MAX_MEASURED + 1 - len(theirs))
-        theirs.update((f"{base}{below}", size) for below, size in found)
+        measured = folder.sizes(MAX_MEASURED + 1 - len(theirs))
+        theirs.update((f"{base}{below}", size) for below, size in measured.files.items())
+        complete = complete and measured.complete
     sizes = {**own, **theirs}
     if not sizes and clean:
         raise Missing(f"Run {run} has no artifact folder {clean!r}", action="See `registry-tui artifacts list`")
@@ -113,7 +116,7 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
         path=clean,
         files=len(counted),
         bytes=sum(counted),
-        complete=len(sizes) <= MAX_MEASURED,
+        complete=complete and len(sizes) <= MAX_MEASURED,
         outside_model=sorted(outside)[:MAX_NAMED],
         outside_model_files=len(outside),
         model_files=len(own if MODEL_FILE in own else theirs or own),
@@ -123,12 +126,13 @@ def measure_artifacts(service: Service, principal: Principal, project: str, run:
 
 def _sides(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> _Sides:
     models = logged_models(service, place, run)
+    own = _run_artifacts(service, place, run)
     if not path:
-        named = {name: (model, locate(service, place, model.location)) for name, model in models.items()}
-        return _Sides(run_folder(service, place, run, ""), named)
-    model = models.get(path.partition("/")[0])
-    there = {} if model is None else {"": (model, _model_folder(service, place, model, path))}
-    return _Sides(run_folder(service, place, run, path), there)
+        return _Sides(own, {name: (model, _files_of(service, place, model)) for name, model in models.items()})
+    name, _, rest = path.partition("/")
+    model = models.get(name)
+    there = {} if model is None else {"": (model, _files_of(service, place, model).below(rest))}
+    return _Sides(own.below(path), there)
 
 
 def open_artifact(
@@ -142,14 +146,25 @@ def open_artifact(
     if not clean:
         raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
     place = enter_project(service, principal, project)
-    require_own(place, "Artifacts")
     found = fetch_run(service, place, run)
     name, _, rest = clean.partition("/")
     model = logged_models(service, place, found).get(name) if rest else None
     if model is not None:
         with suppress(Missing):
-            return open_file(_model_folder(service, place, model, name), rest, range_header)
-    return open_file(run_folder(service, place, found, ""), clean, range_header)
+            return _files_of(service, place, model).open(rest, range_header)
+    return _run_artifacts(service, place, found).open(clean, range_header)
+
+
+def _run_artifacts(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> Folder:
+    client = client_of(service, place)
+    if client is not None:
+        return run_artifacts(client, run["info"]["run_id"])
+    return StoreFolder(run_folder(service, place, run, ""))
+
+
+def _files_of(service: Service, place: ProjectPlace, model: LoggedModel) -> Folder:
+    client = client_of(service, place)
+    return StoreFolder(locate(service, place, model.location)) if client is None else model_artifacts(client, model.id)
 
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
@@ -159,6 +174,9 @@ def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], pa
 
 def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any]) -> dict[str, LoggedModel]:
     """The models that a run logged, by name: of one name the one that `runs:/RUN/NAME` registers."""
+    server = server_of(service, place)
+    if not server.abilities.logged_models:
+        return {}
     info = run["info"]
     body = {
         "experiment_ids": [info["experiment_id"]],
@@ -167,7 +185,7 @@ def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any])
     }
     models: dict[str, list[LoggedModel]] = {}
     while True:
-        answer = service.mlflow.call("POST", "logged-models/search", workspace=place.workspace, json=body)
+        answer = server.call("POST", "logged-models/search", json=body)
         for found in answer.get("models", ()):
             model = _logged_model(found)
             models.setdefault(model.name, []).append(model)
@@ -185,7 +203,7 @@ def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tu
     if not re.fullmatch(r"m-[0-9A-Za-z-]{1,64}", model_id):
         raise Missing(f"Project {place.name} has no logged model {model_id!r}")
     try:
-        found = service.mlflow.call("GET", f"logged-models/{segment(model_id)}", workspace=place.workspace)["model"]
+        found = server_of(service, place).call("GET", f"logged-models/{segment(model_id)}")["model"]
     except (Missing, InvalidInput) as error:
         raise Missing(f"Project {place.name} has no logged model {model_id!r}") from error
     return _logged_model(found), found
@@ -226,23 +244,5 @@ def _logged_model(found: Mapping[str, Any]) -> LoggedModel:
     )
 
 
-def _model_folder(service: Service, place: ProjectPlace, model: LoggedModel, path: str) -> Place:
-    """Where the folder `path` of a run lies, whose first part is the model's name."""
-    return _below(locate(service, place, model.location), path.partition("/")[2])
-
-
 def _below(folder: Place, path: str) -> Place:
     return folder.below(path) if path else folder
-
-
-def _sizes(folder: Place, limit: int) -> Iterator[tuple[str, int]]:
-    """Path and size of each file below a folder, of at most `limit`."""
-    with clear_errors(folder):
-        pages = folder.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                if limit <= 0:
-                    return
-                if not entry["Key"].endswith("/"):  # a marker of an empty folder
-                    limit -= 1
-                    yield entry["Key"].removeprefix(folder.prefix), int(entry["Size"])

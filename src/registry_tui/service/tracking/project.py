@@ -57,15 +57,6 @@ def enter_project(
     return replace(place, attached=Attached(server.id, address_of(server), server.version))
 
 
-def require_own(place: ProjectPlace, things: str) -> None:
-    """Raises WrongState in a project that shows a server elsewhere, where `things` cannot be shown."""
-    if place.attached is not None:
-        raise WrongState(
-            f"{things} of MLflow at {place.attached.address.url} cannot be shown here",
-            action="See them there",
-        )
-
-
 def registry_id_of(service: Service, place: ProjectPlace) -> str | None:
     """The ID of the Model Registry that a project registers into, if there is one. Raises Missing."""
     with service.database.reading() as session:

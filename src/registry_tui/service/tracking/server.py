@@ -69,9 +69,14 @@ class Connections:
             return client
 
 
+def client_of(service: Service, place: ProjectPlace) -> AttachedMlflow | None:
+    """The client of the server elsewhere that a project shows; None for a project of this installation."""
+    return None if place.attached is None else service.kept.of(Connections).to(place.attached)
+
+
 def server_of(service: Service, place: ProjectPlace) -> TrackingServer:
     """The server that a project's experiments and runs are read from."""
-    if place.attached is None:
+    client = client_of(service, place)
+    if client is None or place.attached is None:
         return _Own(service.mlflow, place.workspace)
-    client = service.kept.of(Connections).to(place.attached)
     return _Elsewhere(client, abilities_of(place.attached.version))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from typing import Annotated
+
+from fastapi import Query
+
+from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
 from registry_tui.schemas.base import Page
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.places import attached_servers
+from registry_tui.service.tracking import attached_models
 
 router = new_router("attached servers")
 
@@ -35,3 +40,27 @@ def get_attached_server(service: ServiceIn, principal: Acting, workspace: str) -
 def detach_server(service: ServiceIn, principal: Acting, workspace: str) -> None:
     """Forgets a server with its workspace and project; nothing changes there. For administrators."""
     attached_servers.detach_server(service, principal, workspace)
+
+
+@router.get("/projects/{project}/attached-models")
+def list_attached_models(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    project: str,
+    name: Annotated[str | None, Query(max_length=500, description="A part of the name")] = None,
+) -> Page[AttachedModel]:
+    """The registered models of the MLflow server that a project shows, by name."""
+    return attached_models.list_models(
+        service, principal, project, name=name, page_size=page.page_size, page_token=page.page_token
+    )
+
+
+@router.get("/projects/{project}/attached-models/{model}/versions")
+def list_attached_versions(
+    service: ServiceIn, principal: Acting, page: PageIn, project: str, model: str
+) -> Page[AttachedVersion]:
+    """The versions of a registered model of the MLflow server that a project shows, the newest first."""
+    return attached_models.list_versions(
+        service, principal, project, model, page_size=page.page_size, page_token=page.page_token
+    )

@@ -1,0 +1,184 @@
+"""Folders of artifacts, wherever they are: in the object store here, or behind an attached server's REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from registry_tui.contracts import file_paths
+from registry_tui.schemas.tracking import Artifact
+from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
+from registry_tui.service.stores.bucket_files import Place, clear_errors
+from registry_tui.service.stores.content import CHUNK, Content, entries_of, open_file, parse_range
+
+#: Folders that an attached server is asked for when their files are counted: a request each.
+MOST_FOLDERS = 300
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of files by their path; `complete` when there are no others."""
+
+    files: dict[str, int]
+    complete: bool
+
+
+class Folder(Protocol):
+    """A folder of artifacts. Every method may raise a ServiceError."""
+
+    def below(self, path: str) -> Folder:
+        """A folder below it; itself for an empty path."""
+
+    def entries(self, base: str) -> list[Artifact]:
+        """What is directly in it, with paths behind `base`; empty also when there is no such folder."""
+
+    def sizes(self, most: int) -> Sizes:
+        """The files in it and below, of at most `most`."""
+
+    def open(self, path: str, range_header: str | None) -> Content:
+        """A file below it, or a part of it. Raises Missing, InvalidInput for a folder, RangeNotSatisfiable."""
+
+
+@dataclass(frozen=True)
+class StoreFolder:
+    """A folder in the object store here."""
+
+    place: Place
+
+    def below(self, path: str) -> StoreFolder:
+        return StoreFolder(self.place.below(path)) if path else self
+
+    def entries(self, base: str) -> list[Artifact]:
+        return entries_of(self.place, base)
+
+    def sizes(self, most: int) -> Sizes:
+        files: dict[str, int] = {}
+        with clear_errors(self.place):
+            pages = self.place.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.place.bucket, Prefix=self.place.prefix
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    if entry["Key"].endswith("/"):  # a marker of an empty folder
+                        continue
+                    if len(files) >= most:
+                        return Sizes(files, complete=False)
+                    files[entry["Key"].removeprefix(self.place.prefix)] = int(entry["Size"])
+        return Sizes(files, complete=True)
+
+    def open(self, path: str, range_header: str | None) -> Content:
+        return open_file(self.place, path, range_header)
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """A folder that an attached server lists and sends; where the bytes lie is the server's own concern.
+
+    `lists` and `sends` are the paths of its calls, each with the parameter that names a folder or file.
+    """
+
+    client: AttachedMlflow
+    lists: tuple[str, str]
+    sends: tuple[str, str]
+    #: What both calls also want, e.g. the run.
+    params: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
+
+    def below(self, path: str) -> RemoteFolder:
+        if not path:
+            return self
+        return RemoteFolder(self.client, self.lists, self.sends, self.params, self._at(path))
+
+    def entries(self, base: str) -> list[Artifact]:
+        prefix = f"{base}/" if base else ""
+        return [entry.model_copy(update={"path": f"{prefix}{entry.name}"}) for entry in self._listed(self.path)]
+
+    def sizes(self, most: int) -> Sizes:
+        files: dict[str, int] = {}
+        asked, waiting = 0, [self.path]
+        while waiting:
+            if asked >= MOST_FOLDERS:
+                return Sizes(files, complete=False)
+            asked += 1
+            for entry in self._listed(waiting.pop()):
+                if entry.is_folder:
+                    waiting.append(entry.path)
+                elif len(files) >= most:
+                    return Sizes(files, complete=False)
+                else:
+                    files[entry.path.removeprefix(f"{self.path}/" if self.path else "")] = entry.size or 0
+        return Sizes(files, complete=True)
+
+    def open(self, path: str, range_header: str | None) -> Content:
+        whole = self._at(path)
+        folder = whole.rpartition("/")[0]
+        found = next((entry for entry in self._listed(folder) if entry.path == whole), None)
+        if found is None:
+            raise Missing(f"There is no file {path!r}")
+        if found.is_folder:
+            raise InvalidInput(f"{path!r} is a folder", action="Name a file in it")
+        size = found.size or 0
+        start, length = parse_range(range_header, size)
+        # The server names no version of a file: a weak tag, by which nothing is put together of two versions.
+        return Content(start, length, size, f'W/"{size}"', self._chunks(whole, start, length))
+
+    # -- underneath -----------------------------------------------------------------------------
+
+    def _at(self, path: str) -> str:
+        return f"{self.path}/{path}" if self.path else path
+
+    def _listed(self, path: str) -> list[Artifact]:
+        """The entries of a folder by their whole path; those that are not directly in it are left out."""
+        address, name = self.lists
+        params: dict[str, Any] = {**self.params, name: path}
+        found: list[Artifact] = []
+        while True:
+            answer = self.client.call("GET", address, params=params)
+            found += [
+                Artifact(
+                    path=entry["path"],
+                    is_folder=bool(entry.get("is_dir")),
+                    size=None if entry.get("is_dir") else int(entry.get("file_size") or 0),
+                )
+                for entry in answer.get("files", ())
+                if entry["path"].rpartition("/")[0] == path and not file_paths.problem(entry["path"], decode=False)
+            ]
+            params["page_token"] = answer.get("next_page_token")
+            if not params["page_token"]:
+                return found
+
+    def _chunks(self, path: str, start: int, length: int) -> Iterator[bytes]:
+        """The bytes of a part of a file. Raises PartUnavailable when there are fewer than the server has listed."""
+        if length == 0:
+            return
+        address, name = self.sends
+        last = start + length - 1
+        with self.client.stream(address, params={**self.params, name: path}, part=(start, last)) as answer:
+            # Not every server knows ranges: then the bytes before are read and dropped.
+            skip = 0 if answer.status_code == 206 else start
+            left = length
+            for chunk in answer.iter_bytes(CHUNK):
+                taken = chunk[skip : skip + left]
+                skip = max(0, skip - len(chunk))
+                left -= len(taken)
+                if taken:
+                    yield taken
+                if left == 0:
+                    return
+        raise PartUnavailable(f"MLflow at {self.client.address.url} sent {left} bytes less of {path!r} than it listed")
+
+
+def run_artifacts(client: AttachedMlflow, run_id: str) -> RemoteFolder:
+    """The artifacts of a run of an attached server."""
+    return RemoteFolder(client, ("artifacts/list", "path"), ("/get-artifact", "path"), {"run_id": run_id})
+
+
+def model_artifacts(client: AttachedMlflow, model_id: str) -> RemoteFolder:
+    """The files of a logged model of an attached server."""
+    return RemoteFolder(
+        client,
+        (f"logged-models/{model_id}/artifacts/directories", "artifact_directory_path"),
+        (f"/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files", "artifact_file_path"),
+    )

@@ -1,0 +1,53 @@
+"""Attached servers of every MLflow generation: `python tests/compatibility/attached.py [GENERATION…]`.
+
+Runs `tests/service/test_attached_servers.py` with a stock server of each, and ends with 1 unless all pass. The
+generations are those of `generations.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from compatibility.generations import GENERATIONS
+from support.stock_mlflow import PYTHON
+
+TEST = Path(__file__).parents[1] / "service/test_attached_servers.py"
+
+
+def main() -> int:
+    """Runs what was asked for. Returns the exit code."""
+    known = [each.name for each in GENERATIONS]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("generations", nargs="*", help=f"some of {', '.join(known)}; all when none is named")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.generations) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    failed = []
+    for generation in GENERATIONS:
+        if generation.name not in (arguments.generations or known):
+            continue
+        generation.prepare()
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:xdist",
+            "-q",
+            str(TEST),
+        ]
+        print(f"== {generation.name}", flush=True)
+        if subprocess.run(command, env={**os.environ, PYTHON: str(generation.python)}, check=False).returncode:
+            failed.append(generation.name)
+    print(f"failed: {', '.join(failed)}" if failed else "all passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""What is asked of an attached server, and what its answers mean: versions, prefixes, doors, proxies, certificates."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from registry_tui.platform.server_certificate import make
+from registry_tui.service.adapters.attached_mlflow import (
+    AttachedMlflow,
+    CredentialsRefused,
+    NotMlflow,
+    ServerAddress,
+    abilities_of,
+    check_server,
+)
+from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+
+SEARCH = "/api/2.0/mlflow/experiments/search"
+LOGGED = "/api/2.0/mlflow/logged-models/search"
+#: Status and content of an answer; a text of a redirection is its target.
+Answer = tuple[int, object]
+
+
+@dataclass
+class Server:
+    url: str
+    answers: dict[str, Answer]
+    seen: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+@contextmanager
+def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server that answers by path; others are Flask's page for what it does not know."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            made.seen.append((self.path, self.headers.get("Authorization")))
+            status, content = made.answers.get(self.path, (404, "<!doctype html><title>404 Not Found</title>"))
+            text = (content if isinstance(content, str) else json.dumps(content)).encode()
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", text.decode())
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made = Server(f"http{'' if context is None else 's'}://127.0.0.1:{server.server_port}", answers)
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answers", "version"),
+    [
+        ({"/version": (200, "2.22.1")}, "2.22.1"),
+        ({"/version": (200, "3.17.0rc0\n")}, "3.17.0rc0"),
+        # Nothing says the version: a call of MLflow 3 does.
+        ({LOGGED: (400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "experiment_ids"})}, "3.0"),
+        ({}, ""),
+        ({"/version": (200, "<html>welcome</html>")}, ""),
+        ({"/version": (302, "https://login.example.com")}, ""),
+    ],
+)
+def test_the_version_is_found_or_left_open(answers: dict[str, Answer], version: str) -> None:
+    with serving({SEARCH: (200, {}), **answers}) as server:
+        address, found = check_server(ServerAddress(server.url))
+        assert (found, address.api) == (version, "api")
+        assert abilities_of(found).logged_models is (found.startswith("3"))
+
+
+def test_a_server_before_2_9_is_too_old() -> None:
+    answers: dict[str, Answer] = {SEARCH: (200, {}), "/version": (200, "2.8.1")}
+    with serving(answers) as server, pytest.raises(WrongState, match="too old to be attached"):
+        check_server(ServerAddress(server.url))
+
+
+def test_the_prefix_of_mlflow_2_has_the_calls_of_its_pages() -> None:
+    answers: dict[str, Answer] = {"/ml/ajax-api/2.0/mlflow/experiments/search": (200, {}), "/version": (200, "2.22.1")}
+    with serving(answers) as server:
+        address, version = check_server(ServerAddress(f"{server.url}/ml"))
+        assert (address.api, version) == ("ajax-api", "2.22.1")
+        with closing(AttachedMlflow(address)) as client:
+            assert client.call("POST", "experiments/search", json={}) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        ((401, "who are you?"), CredentialsRefused, "does not accept"),
+        ((403, "<html>a door before it</html>"), NotPermitted, "does not permit"),
+        ((403, {"error_code": "PERMISSION_DENIED", "message": "not yours"}), NotPermitted, "not yours"),
+        ((404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no run x"}), Missing, "no run x"),
+        ((404, "<html>nothing here</html>"), NotMlflow, "no MLflow server"),
+        ((200, "<html>welcome</html>"), NotMlflow, "no MLflow server"),
+        ((200, [1, 2]), NotMlflow, "no MLflow server"),
+        ((302, "http://127.0.0.1:9/login"), NotMlflow, "another address"),
+        ((500, {"error_code": "INTERNAL_ERROR", "message": "oops"}), PartUnavailable, "oops"),
+        ((502, "<html>bad gateway</html>"), PartUnavailable, "502"),
+    ],
+)
+def test_every_refusal_is_reported_as_what_it_is(answer: Answer, kind: type[ServiceError], words: str) -> None:
+    with serving({SEARCH: answer}) as server, closing(AttachedMlflow(ServerAddress(server.url))) as client:
+        with pytest.raises(ServiceError, match=words) as raised:
+            client.call("POST", "experiments/search", json={})
+        assert type(raised.value) is kind
+        # Nothing that a page says reaches people.
+        assert "html" not in raised.value.detail
+
+
+def test_a_user_signs_in_with_a_password_and_nobody_else_with_a_token() -> None:
+    sent: dict[str, Callable[[str], ServerAddress]] = {
+        "Basic YW5uOnB3": lambda url: ServerAddress(url, "ann", "pw"),
+        "Bearer t0ken": lambda url: ServerAddress(url, secret="t0ken"),
+    }
+    for expected, address in sent.items():
+        with serving({SEARCH: (200, {}), "/version": (200, "3.0.0")}) as server:
+            check_server(address(server.url))
+            assert {authorization for _, authorization in server.seen} == {expected}
+
+
+def test_requests_go_through_the_proxy_that_was_given_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    target = "http://mlflow.invalid/ml"
+    answers: dict[str, Answer] = {f"{target}{SEARCH}": (200, {}), f"{target}/version": (200, "3.0.0")}
+    with serving(answers) as proxy:
+        assert check_server(ServerAddress(target, proxy=proxy.url))[1] == "3.0.0"
+    with serving({SEARCH: (200, {})}) as server:
+        check_server(ServerAddress(server.url))
+
+
+def test_a_certificate_of_ones_own_is_trusted_where_it_was_given(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    made, private = make(["127.0.0.1"])
+    certificate.write_text(made)
+    key.write_text(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving({SEARCH: (200, {}), "/version": (200, "3.0.0")}, context) as server:
+        with pytest.raises(PartUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            check_server(ServerAddress(server.url))
+        assert check_server(ServerAddress(server.url, certificate=certificate.read_text()))[1] == "3.0.0"
