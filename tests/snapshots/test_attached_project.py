@@ -42,7 +42,7 @@ async def test_a_project_of_a_server_elsewhere_is_shown_read_only(answers: Mappi
         await see.rows("registries")
         await scenes.project(see)
         facts = " ".join(str(see.screen.query_one("#facts", Static).content).split())
-        assert f"read-only: shows MLflow at {URL}" in facts and "registers into" not in facts
+        assert f"read-only: shows MLflow at {URL}" in facts and "registers into registry-aws" in facts
         for action, key in (("create", "n"), ("change", "e"), ("delete", "ctrl+d"), ("credentials", "dollar_sign")):
             assert URL in str(see.screen.reason(action)), action
             await see.press(key)

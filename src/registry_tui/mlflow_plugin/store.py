@@ -28,6 +28,7 @@ from mlflow.utils.time import get_current_time_millis
 from sqlalchemy import false, select, update
 from sqlalchemy.orm import Session
 
+from registry_tui.contracts.attached_sources import is_attached
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
 from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects, prompts, renaming
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
@@ -271,6 +272,9 @@ class EnvironmentRegistryStore(OwnedStore):
         tracking = tracking_store()
         if copied := copied_version(source):
             return self._find_copied(*copied)
+        if is_attached(source) and is_administrator():
+            # The service has looked at it, and gives its origin with the version's tags.
+            return Source(source, None, None, None), {}
         found = resolve_source(tracking, self._artifacts.has_file, source, run_id, model_id)
         experiment = tracking.get_experiment(found.experiment_id) if found.experiment_id else None
         return found, origin_of(project, found, experiment.name if experiment else None)

@@ -145,6 +145,8 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         parts.append(("\n", ""))
         if project.attached_url is not None:
             parts += [("read-only", "$warning"), (f": shows MLflow at {safe(project.attached_url, 100)}", muted)]
+            if project.registry_name is not None:
+                parts.append((f", registers into {safe(project.registry_name, 40)}", muted))
         elif project.registry_name is not None:
             parts += [("✓ synchronized", "$success"), (f", registers into {safe(project.registry_name, 40)}", muted)]
         else:

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.adapters.aws_identity import AwsIdentity
+from registry_tui.service.adapters.aws_signing import AwsSignature
 from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of
 from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
 
@@ -263,9 +264,6 @@ class AttachedMlflow:
 
 def _auth_of(address: ServerAddress) -> httpx.Auth | None:
     if address.aws is not None:
-        # botocore takes a tenth of a second to import: only where it signs.
-        from registry_tui.service.adapters.aws_signing import AwsSignature
-
         return AwsSignature(address.aws)
     return httpx.BasicAuth(address.user, address.secret or "") if address.user else None
 

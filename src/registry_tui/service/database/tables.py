@@ -275,6 +275,8 @@ class AttachedServerRow(Base):
     aws_region: Mapped[str | None]
     #: Where the REST API begins below the URL.
     api: Mapped[str] = mapped_column(default="api")
+    #: Whether MLflow's server here has the project's workspace: models were registered from there.
+    registers: Mapped[bool] = mapped_column(default=False)
     #: MLflow's version there when it was attached; empty when the server does not say it.
     version: Mapped[str] = mapped_column(default="")
     creator: Mapped[str]

@@ -27,6 +27,7 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.errors import AlreadyThere, InUse, Missing, NotPermitted, ServiceError
 from registry_tui.service.places import projects
+from registry_tui.service.publishing import mlflow as routing
 
 
 def attach_server(service: Service, principal: Principal, request: AttachedServerCreate) -> AttachedServer:
@@ -141,6 +142,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
     ):
         permissions.require_in(session, principal, Action.WORKSPACE_DELETE, workspace.environment)
         row = _find(session, principal, workspace.id)
+        registers, mlflow_workspaces = row.registers, [project.mlflow_workspace for project in row.workspace.projects]
         ids = [project.id for project in row.workspace.projects]
         deployed = session.scalars(select(DeploymentRow.name).where(DeploymentRow.project_id.in_(ids))).all()
         if deployed:
@@ -152,6 +154,11 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
             session.delete(project)
         session.flush()
         session.delete(row.workspace)
+    if registers:
+        # What stays behind when MLflow does not answer is an empty workspace that nobody may enter.
+        routing.publish(service)
+        for each in mlflow_workspaces:
+            service.mlflow.delete_workspace(each, cascade=True)
 
 
 def address_of(row: AttachedServerRow) -> ServerAddress:

@@ -36,7 +36,7 @@ def publish(service: Service) -> None:
     with service.locks.of(_LOCK), service.database.reading() as session:
         projects = session.scalars(
             select(ProjectRow)
-            .where(ProjectRow.state != "deleting", ~ProjectRow.workspace.has(WorkspaceRow.attached_server.has()))
+            .where(ProjectRow.state != "deleting")
             .options(
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
                 selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),

@@ -12,7 +12,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
-from registry_tui.schemas.models import ModelVersion, RegisteredModel, RegisterModel, Visibility
+from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted
 from registry_tui.service.core import events, idempotency
 from registry_tui.service.core.context import Principal, Resource, Service
@@ -21,7 +21,7 @@ from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, Par
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
-from registry_tui.service.registering import archiving
+from registry_tui.service.registering import archiving, attached
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import content
 from registry_tui.service.tracking import artifacts, runs
@@ -37,6 +37,8 @@ class _Source:
     uri: str
     run_id: str | None
     model_id: str | None
+    #: Of a model of an attached server; MLflow's server here finds that of all others by itself.
+    origin: Origin | None = None
 
 
 def register_model(
@@ -62,6 +64,8 @@ def register_model(
         else:
             _check_known(principal, known, request)
         source = _source(service, place, request)
+        if place.attached is not None:
+            attached.prepare(service, place)
 
         with archiving.being_registered(service, registry.id, request.name):
             created = _create_model(service, principal, place, registry, request) if known is None else None
@@ -105,9 +109,11 @@ def _registry_of(service: Service, principal: Principal, place: ProjectPlace) ->
 def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:
     if request.source is not None:
         request = _from_uri(request)
+    if request.logged_model_id is not None and request.artifact_path is not None:
+        raise _wrong("artifact_path", "goes with run_id, not with logged_model_id")
+    if place.attached is not None:
+        return _attached_source(service, place, request)
     if request.logged_model_id is not None:
-        if request.artifact_path is not None:
-            raise _wrong("artifact_path", "goes with run_id, not with logged_model_id")
         model, found = artifacts.get_logged_model(service, place, request.logged_model_id)
         run_id = found["info"].get("source_run_id") or None
         if request.run_id is not None and request.run_id != run_id:
@@ -131,6 +137,19 @@ def _source(service: Service, place: ProjectPlace, request: RegisterModel) -> _S
             _require_model(artifacts.locate(service, place, logged[path].location), path)
             return _Source(f"models:/{logged[path].id}", run_id, logged[path].id)
     raise _no_model(f"{paths[0]!r} of run {run_id}" if paths[0] else f"the root of the artifacts of run {run_id}")
+
+
+def _attached_source(service: Service, place: ProjectPlace, request: RegisterModel) -> _Source:
+    if request.logged_model_id is None and (request.run_id is None or request.artifact_path is None):
+        raise _wrong("artifact_path", "give run_id with artifact_path, or logged_model_id")
+    if request.run_id is not None:
+        _active_run(service, place, request.run_id)
+    found = attached.find_source(service, place, request)
+    if found is None:
+        raise _no_model(repr(request.logged_model_id or request.artifact_path))
+    source, run_id = found
+    origin = attached.origin_of(service, place, source, run_id)
+    return _Source(source.uri, run_id or None, None, origin)
 
 
 def _from_uri(request: RegisterModel) -> RegisterModel:
@@ -238,6 +257,8 @@ def _create_version(
     tags = {**{tag.key: tag.value for tag in request.tags}, mlflow_tags.CREATOR: principal.name}
     if keyed := idempotency.current.get():
         tags[mlflow_tags.REQUEST] = keyed
+    if source.origin is not None:
+        tags[mlflow_tags.ORIGIN] = source.origin.model_dump_json()
     body = {
         "name": request.name,
         "source": source.uri,

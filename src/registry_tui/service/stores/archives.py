@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
 from registry_tui.service.errors import Missing, ServiceError, WrongState
 from registry_tui.service.stores.bucket_files import (
@@ -106,6 +107,66 @@ def copy_files(
     for file in (file for file in missing if file.size > PART_BYTES):
         _copy_large(file, source, target, advance, check)
     return {}
+
+
+def store_files(
+    files: Sequence[StoredFile],
+    read: Callable[[StoredFile], Iterator[bytes]],
+    target: Place,
+    *,
+    advance: Advance = lambda _bytes, _files: None,
+    check: Check = lambda: None,
+) -> dict[str, str]:
+    """Stores files whose bytes `read` gives, piece by piece in constant memory; returns the SHA-256 of each by path.
+
+    A file that is there already is stored again, since nothing else tells its sum. Raises ServiceError, what `read`
+    raises too; WrongState when it gives another number of bytes than a file has.
+    """
+    _abort_uploads(target)
+    sums = {}
+    for file in files:
+        sha, size = hashlib.sha256(), 0
+        pieces = _in_parts(read(file), max(RANGE_BYTES, _part_size(file.size)))
+        if file.size <= PART_BYTES:
+            body = b"".join(pieces)
+            sha.update(body)
+            size = len(body)
+            with clear_errors(target):
+                target.client.put_object(Bucket=target.bucket, Key=target.key(file.path), Body=body)
+            advance(size, 0)
+        else:
+            key, parts = target.key(file.path), []
+            with _upload(target, key) as upload:
+                for number, piece in enumerate(pieces, 1):
+                    sha.update(piece)
+                    size += len(piece)
+                    with clear_errors(target):
+                        answer = target.client.upload_part(
+                            Bucket=target.bucket, Key=key, UploadId=upload, PartNumber=number, Body=piece
+                        )
+                    parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+                    advance(len(piece), 0)
+                    check()
+                _complete(target, key, upload, parts)
+        if size != file.size:
+            found = counted(size, "byte")
+            raise WrongState(f"{file.path} has {found}, not {file.size} as listed", action="Retry the workflow")
+        sums[file.path] = sha.hexdigest()
+        advance(0, 1)
+        check()
+    return sums
+
+
+def _in_parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in parts of one size; the last may be shorter."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)
 
 
 def hash_files(

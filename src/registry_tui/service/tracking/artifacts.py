@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from registry_tui.contracts.attached_sources import AttachedSource
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.base import FieldProblem
@@ -21,11 +22,11 @@ from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
-from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.stores.bucket_files import Place, clear_errors
 from registry_tui.service.stores.content import Content, clean_path
 from registry_tui.service.tracking.folders import Folder, StoreFolder, model_artifacts, run_artifacts
-from registry_tui.service.tracking.project import ProjectPlace, enter_project
+from registry_tui.service.tracking.project import ProjectPlace, attached_place, enter_project
 from registry_tui.service.tracking.runs import fetch_run
 from registry_tui.service.tracking.server import client_of, server_of
 
@@ -165,6 +166,17 @@ def _run_artifacts(service: Service, place: ProjectPlace, run: Mapping[str, Any]
 def _files_of(service: Service, place: ProjectPlace, model: LoggedModel) -> Folder:
     client = client_of(service, place)
     return StoreFolder(locate(service, place, model.location)) if client is None else model_artifacts(client, model.id)
+
+
+def attached_folder(service: Service, source: AttachedSource) -> Folder:
+    """The folder of a model behind an attached server. Raises WrongState when the server was detached."""
+    place = attached_place(service, source.project_id)
+    client = client_of(service, place)
+    if client is None:
+        raise WrongState("The MLflow server that the model comes from is not attached any more")
+    if source.model_id is not None:
+        return model_artifacts(client, source.model_id)
+    return run_artifacts(client, source.run_id or "").below(source.path)
 
 
 def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
@@ -93,28 +94,30 @@ class RemoteFolder:
 
     def entries(self, base: str) -> list[Artifact]:
         prefix = f"{base}/" if base else ""
-        return [entry.model_copy(update={"path": f"{prefix}{entry.name}"}) for entry in self._listed(self.path)]
+        return [entry.model_copy(update={"path": f"{prefix}{entry.name}"}) for entry in self._listed(self.path)[0]]
 
     def sizes(self, most: int) -> Sizes:
         files: dict[str, int] = {}
-        asked, waiting = 0, [self.path]
+        asked, waiting, complete = 0, [self.path], True
         while waiting:
             if asked >= MOST_FOLDERS:
                 return Sizes(files, complete=False)
             asked += 1
-            for entry in self._listed(waiting.pop()):
+            listed, whole = self._listed(waiting.pop())
+            complete = complete and whole
+            for entry in listed:
                 if entry.is_folder:
                     waiting.append(entry.path)
                 elif len(files) >= most:
                     return Sizes(files, complete=False)
                 else:
                     files[entry.path.removeprefix(f"{self.path}/" if self.path else "")] = entry.size or 0
-        return Sizes(files, complete=True)
+        return Sizes(files, complete)
 
     def open(self, path: str, range_header: str | None) -> Content:
         whole = self._at(path)
         folder = whole.rpartition("/")[0]
-        found = next((entry for entry in self._listed(folder) if entry.path == whole), None)
+        found = next((entry for entry in self._listed(folder)[0] if entry.path == whole), None)
         if found is None:
             raise Missing(f"There is no file {path!r}")
         if found.is_folder:
@@ -129,25 +132,27 @@ class RemoteFolder:
     def _at(self, path: str) -> str:
         return f"{self.path}/{path}" if self.path else path
 
-    def _listed(self, path: str) -> list[Artifact]:
-        """The entries of a folder by their whole path; those that are not directly in it are left out."""
+    def _listed(self, path: str) -> tuple[list[Artifact], bool]:
+        """The entries of a folder by their whole path, and whether these are all.
+
+        Those that are not directly in it, or that no folder can hold, are left out.
+        """
         address, name = self.lists
         params: dict[str, Any] = {**self.params, name: path}
         found: list[Artifact] = []
+        whole = True
         while True:
             answer = self.client.call("GET", address, params=params)
-            found += [
-                Artifact(
-                    path=entry["path"],
-                    is_folder=bool(entry.get("is_dir")),
-                    size=None if entry.get("is_dir") else int(entry.get("file_size") or 0),
-                )
-                for entry in answer.get("files", ())
-                if entry["path"].rpartition("/")[0] == path and not file_paths.problem(entry["path"], decode=False)
-            ]
+            for entry in answer.get("files", ()):
+                at = str(entry["path"])
+                if at.rpartition("/")[0] != path or file_paths.problem(at, decode=False):
+                    whole = False
+                    continue
+                size = None if entry.get("is_dir") else int(entry.get("file_size") or 0)
+                found.append(Artifact(path=at, is_folder=bool(entry.get("is_dir")), size=size))
             params["page_token"] = answer.get("next_page_token")
             if not params["page_token"]:
-                return found
+                return found, whole
 
     def _chunks(self, path: str, start: int, length: int) -> Iterator[bytes]:
         """The bytes of a part of a file. Raises PartUnavailable when there are fewer than the server has listed."""
@@ -167,7 +172,8 @@ class RemoteFolder:
                     yield taken
                 if left == 0:
                     return
-        raise PartUnavailable(f"MLflow at {self.client.address.url} sent {left} bytes less of {path!r} than it listed")
+        missing = counted(left, "byte")
+        raise PartUnavailable(f"MLflow at {self.client.address.url} ended {missing} before the end of {path!r}")
 
 
 def run_artifacts(client: AttachedMlflow, run_id: str) -> RemoteFolder:

@@ -11,6 +11,7 @@ from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.core import paging, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.resolve import attached_to, resolve_project
+from registry_tui.service.database.tables import ProjectRow
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.places.attached_servers import address_of
 from registry_tui.service.publishing import mlflow as routing
@@ -49,12 +50,25 @@ def enter_project(
     place = ProjectPlace(row.id, row.name, row.mlflow_workspace)
     if server is None:
         return place
-    if action is not Action.TRACKING_READ:
+    if action not in (Action.TRACKING_READ, Action.MODEL_REGISTER):
         raise WrongState(
             f"Project {row.name} shows MLflow at {server.url}, where nothing is changed from here",
             action="Change it there, with MLflow's own tools",
         )
     return replace(place, attached=Attached(server.id, address_of(server), server.version))
+
+
+def attached_place(service: Service, project_id: str) -> ProjectPlace:
+    """A project that shows a server elsewhere, for work that was permitted. Raises WrongState when it was detached."""
+    with service.database.reading() as session:
+        row = session.get(ProjectRow, project_id)
+        server = None if row is None else attached_to(session, row.workspace_id)
+    if row is None or server is None:
+        raise WrongState(
+            "The MLflow server that the model comes from is not attached any more", action="Attach it again"
+        )
+    attached = Attached(server.id, address_of(server), server.version)
+    return ProjectPlace(row.id, row.name, row.mlflow_workspace, attached)
 
 
 def registry_id_of(service: Service, place: ProjectPlace) -> str | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 
-from registry_tui.contracts import file_paths
+from registry_tui.contracts import attached_sources, file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.contracts.permissions import Action
@@ -27,8 +27,10 @@ from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives, bucket_files
-from registry_tui.service.stores.archives import FILES
+from registry_tui.service.stores.archives import FILES, Advance, Check
 from registry_tui.service.stores.bucket_files import Place, StoredFile
+from registry_tui.service.tracking.artifacts import attached_folder
+from registry_tui.service.tracking.folders import Folder
 from registry_tui.service.workflows.advancing import Advancing
 
 
@@ -38,6 +40,12 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
     Raises Missing, NotPermitted.
     """
     enter_registry(service, work.arguments["registry_id"], any_status=True, reader=principal)
+    if (elsewhere := attached_sources.parse(work.arguments["source"])) is not None:
+        with service.database.reading() as session:
+            row = session.get(ProjectRow, elsewhere.project_id)
+            if row is not None:
+                permissions.check_project(session, principal, row, Action.MODEL_REGISTER)
+        return
     with suppress(RouteError, OSError, ValueError):  # the work itself says why the model cannot be reached
         source = RoutesFile(service.home.routes_file).load().locate(artifact_path(work.arguments["source"]))
         with service.database.reading() as session:
@@ -45,6 +53,81 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
             project = session.scalars(query).first()
             if project is not None:
                 permissions.check_project(session, principal, project, Action.MODEL_REGISTER)
+
+
+# -- where a model lies ------------------------------------------------------------------------------------
+
+
+class _Source(Protocol):
+    """The folder of a model that is registered. Every method may raise a ServiceError."""
+
+    @property
+    def where(self) -> str:
+        """The folder, for people."""
+
+    def files(self) -> list[StoredFile]:
+        """Every file in it and below, by path."""
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        """A file's bytes, piece by piece."""
+
+    def copy(
+        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        """Copies files; returns how, for people, and the SHA-256 of those that passed through here."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A folder in the object store."""
+
+    place: Place
+
+    @property
+    def where(self) -> str:
+        return self.place.uri
+
+    def files(self) -> list[StoredFile]:
+        return bucket_files.list_files(self.place)
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        return bucket_files.read_pieces(file, self.place)
+
+    def copy(
+        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
+        return how, archives.copy_files(files, self.place, target, advance=advance, check=check)
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A folder of artifacts of an attached server."""
+
+    folder: Folder
+    where: str
+
+    def files(self) -> list[StoredFile]:
+        found = self.folder.sizes(bucket_files.MAX_FILES)
+        if not found.complete:
+            raise InvalidInput(
+                f"The model at {self.where} has too many files or folders, or paths that cannot be stored",
+                action="Log it again with fewer files and plain names",
+            )
+        return [StoredFile(path, size, "") for path, size in sorted(found.files.items())]
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        content = self.folder.open(file.path, None)
+        if content.size != file.size:
+            raise WrongState(f"{file.path} changed since it was listed", action="Retry the workflow")
+        return content.chunks
+
+    def copy(
+        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        return "copied from the attached server", archives.store_files(
+            files, self.read, target, advance=advance, check=check
+        )
 
 
 # -- steps -----------------------------------------------------------------------------------------------
@@ -59,8 +142,8 @@ def _begin(context: StepContext) -> None:
 
 
 def _list(context: StepContext) -> Mapping[str, Any]:
-    source, archive = _places(context)
-    files = bucket_files.list_files(source)
+    source, archive = _source(context), _archive(context)
+    files = source.files()
     _require_possible(files, archive.below(FILES))
     described = next((file for file in files if file.path == MODEL_FILE), None)
     if described is None:
@@ -69,7 +152,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
             action="Log the model again and register a new version",
         )
     total = sum(file.size for file in files)
-    context.log(f"{counted(len(files), 'file')}, {counted(total, 'byte')} in {source.uri}")
+    context.log(f"{counted(len(files), 'file')}, {counted(total, 'byte')} in {source.where}")
     room.require_room(context.service, total)
     not_servable = _check_model(source, described, files)
     if not_servable:
@@ -77,11 +160,11 @@ def _list(context: StepContext) -> Mapping[str, Any]:
     return {"files": [[file.path, file.size, file.etag] for file in files], "not_servable": not_servable}
 
 
-def _check_model(source: Place, described: StoredFile, files: Sequence[StoredFile]) -> str:
+def _check_model(source: _Source, described: StoredFile, files: Sequence[StoredFile]) -> str:
     """Why the model cannot be served; empty when it can. Raises InvalidInput when MLflow cannot load it."""
     if described.size > ml_model.MAX_BYTES:
         raise ml_model.too_large(described.size)
-    content = b"".join(bucket_files.read_pieces(described, source)) if described.size else b""
+    content = b"".join(source.read(described)) if described.size else b""
     return ml_model.check(content, [file.path for file in files])
 
 
@@ -103,16 +186,11 @@ def _require_possible(files: Sequence[StoredFile], target: Place) -> None:
 
 
 def _copy(context: StepContext) -> Mapping[str, Any]:
-    source, archive = _places(context)
+    source, archive = _source(context), _archive(context)
     files = _files(context)
-    how = "copied by the object store" if archives.same_store(source, archive) else "copied from another store"
     with room.storing(context.service):
-        sums = archives.copy_files(
-            files,
-            source,
-            archive.below(FILES),
-            advance=Advancing(context, files),
-            check=context.check_cancelled,
+        how, sums = source.copy(
+            files, archive.below(FILES), advance=Advancing(context, files), check=context.check_cancelled
         )
     context.log(f"{how} to {archive.uri}")
     return {"sums": sums}
@@ -120,14 +198,13 @@ def _copy(context: StepContext) -> Mapping[str, Any]:
 
 def _remove_copies(context: StepContext) -> None:
     try:
-        _, archive = _places(context)
-        archives.delete_archive(archive)
+        archives.delete_archive(_archive(context))
     except (NotPermitted, WrongState, Missing) as error:
         context.log(f"What was copied could not be removed: {error.detail}", "warning")
 
 
 def _verify(context: StepContext) -> None:
-    _, archive = _places(context)
+    archive = _archive(context)
     files = _files(context)
     stored = bucket_files.list_files(archive.below(FILES))
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
@@ -155,7 +232,7 @@ def _verify(context: StepContext) -> None:
 
 
 def _publish(context: StepContext) -> None:
-    _, archive = _places(context)
+    archive = _archive(context)
     manifest = archives.read_manifest(archive)
     stored = versions.StoredArchive(
         uri=archive.uri,
@@ -200,18 +277,24 @@ def _files(context: StepContext) -> list[StoredFile]:
     return [StoredFile(path, size, etag) for path, size, etag in context.state["files"]]
 
 
-def _places(context: StepContext) -> tuple[Place, Place]:
-    """Where the model lies and where its archive goes, both reached with the registry's own key."""
-    service, arguments = context.service, context.arguments
-    registry = enter_registry(service, arguments["registry_id"])
-    archive = registry.archive(service, arguments["model_id"], arguments["version_id"])
+def _archive(context: StepContext) -> Place:
+    """Where the archive goes, reached with the registry's own key."""
+    registry = enter_registry(context.service, context.arguments["registry_id"])
+    return registry.archive(context.service, context.arguments["model_id"], context.arguments["version_id"])
+
+
+def _source(context: StepContext) -> _Source:
+    """Where the model lies: with an attached server, or in the object store, reached with the registry's own key."""
+    service, source = context.service, context.arguments["source"]
+    if (elsewhere := attached_sources.parse(source)) is not None:
+        return _Remote(attached_folder(service, elsewhere), source)
     try:
-        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(arguments["source"]))
+        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(source))
     except RouteError as error:
         raise WrongState(f"The model cannot be reached any more: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    return replace(archive, bucket=location.bucket, prefix=f"{location.key.rstrip('/')}/"), archive
+    return _Stored(replace(_archive(context), bucket=location.bucket, prefix=f"{location.key.rstrip('/')}/"))
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("aws_profile", sa.Text(), nullable=True),
         sa.Column("aws_region", sa.Text(), nullable=True),
         sa.Column("api", sa.Text(), nullable=False),
+        sa.Column("registers", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("creator", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
