@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from registry_tui.cli.main import app
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.service.core.context import Service
-from support.bare import asking, bare_service, make_place, prepared_app
+from support.bare import acting, asking, bare_service, make_place, prepared_app, set_roles
+from support.little_mlflow import ATTACHABLE, SEARCH, serving
 from support.platforms import temporary_folder, wait_for
 from support.stock_mlflow import StockServer, stock_server
 from support.team import free_port
@@ -238,6 +239,17 @@ async def test_a_server_is_read_with_the_rights_of_the_user_that_it_was_attached
         assert (await http.get("/projects/part/experiments/secret")).status_code in (403, 404)
 
 
+async def test_only_the_administrator_has_the_service_ask_an_address(service: Service, stock: StockServer) -> None:
+    set_roles(service, "eve", PLACE, "EnvironmentAdmin", "MLAdmin")
+    async with asking(service) as http:
+        answer = await http.post("/attached-servers", json=body(stock), headers=acting("eve"))
+        assert answer.status_code == 403 and "may not attach" in answer.json()["detail"], answer.text
+        await attach(http, stock)
+        seen = await http.get("/attached-servers/theirs", headers=acting("eve"))
+        assert stock.auth is not None and stock.auth[1] not in seen.raise_for_status().text
+        assert (await http.get("/projects/theirs/experiments", headers=acting("eve"))).status_code == 403
+
+
 async def test_a_server_that_cannot_be_read_is_not_attached_and_the_answer_says_why(
     service: Service, stock: StockServer
 ) -> None:
@@ -367,11 +379,10 @@ def test_the_command_line_attaches_lists_and_detaches(
         assert stock.url not in said("attached", "list")
 
 
-async def test_a_server_that_stopped_is_reported_where_it_is_read(service: Service, tmp_path: Path) -> None:
-    folder = tmp_path / "stock"
-    folder.mkdir()
+async def test_a_server_that_stopped_is_reported_where_it_is_read(service: Service) -> None:
+    found = {"experiments": [{"experiment_id": "7", "name": "churn", "lifecycle_stage": "active"}]}
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(stock_server(folder))
+        server = stack.enter_context(serving({**ATTACHABLE, SEARCH: (200, found)}))
         async with asking(service) as http:
             sent = {"name": "theirs", "environment": PLACE, "url": server.url}
             assert (await http.post("/attached-servers", json=sent)).status_code == 201

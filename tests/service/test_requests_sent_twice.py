@@ -23,12 +23,13 @@ from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariab
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import Project
 from support.issuer import CLIENT, Provider, serving
-from support.platforms import PATIENCE, PLAIN, Platform, temporary_folder, unique, wait_for
+from support.little_mlflow import ATTACHABLE, Server
+from support.little_mlflow import serving as serving_mlflow
+from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
 from support.registered import LoggedRun, log_model
 from support.served import deploy as deploy_model
 from support.served import finish, split
 from support.served import register as registered_model
-from support.stock_mlflow import StockServer, stock_server
 
 pytestmark = pytest.mark.xdist_group("idempotency")
 
@@ -52,7 +53,7 @@ class Place:
     #: Where people sign in.
     issuer: Provider
     #: A server that can be attached.
-    stock: StockServer
+    stock: Server
     #: A model whose version 1 can be served, and a deployment that has served something else before.
     model: str
     deployment: str
@@ -112,8 +113,7 @@ def place(own_platform: Platform) -> Iterator[Place]:
     with (
         connect(own_platform) as http,
         serving() as issuer,
-        temporary_folder() as folder,
-        stock_server(folder) as stock,
+        serving_mlflow(ATTACHABLE) as stock,
     ):
         settings = {"url": issuer.provider.url, "client_id": CLIENT}
         http.put("/sign-in/issuer", json=settings).raise_for_status()

@@ -26,8 +26,8 @@ from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, R
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
 from support import served
-from support.platforms import Platform, temporary_folder, unique, wait_for
-from support.stock_mlflow import stock_server
+from support.little_mlflow import ATTACHABLE, serving
+from support.platforms import Platform, unique, wait_for
 
 R = EnvironmentRole
 #: What each person is, in the environment and in the project.
@@ -180,7 +180,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
     version = served.register(platform, project)
     deployment = served.deploy(platform, version, cpu=0.1)
 
-    with temporary_folder() as folder, stock_server(folder) as stock:
+    with serving(ATTACHABLE) as stock:
         elsewhere = AttachedServerCreate(name=unique("elsewhere"), environment=environment.id, url=stock.url)
         attached = platform.ask(lambda client: client.attach_server(elsewhere))
 

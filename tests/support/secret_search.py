@@ -53,6 +53,13 @@ def machine_secrets(platform: Platform) -> dict[str, str]:
     return {f"machine user of {name}": key for name, key in zip(names, keys, strict=True) if key}
 
 
+def attached_secrets(platform: Platform) -> dict[str, str]:
+    """The passwords and tokens of attached MLflow servers, by the server's address."""
+    urls = column(platform, "SELECT url FROM attached_servers")
+    secrets = column(platform, "SELECT coalesce(secret, '') FROM attached_servers")
+    return {f"attached server {url}": secret for url, secret in zip(urls, secrets, strict=True) if secret}
+
+
 def column(platform: Platform, query: str) -> list[str]:
     """The first column of what a query finds in the service's database."""
     with closing(sqlite3.connect(f"file:{platform.home.service_database}?mode=ro", uri=True)) as database:
@@ -103,7 +110,7 @@ def places(secrets: Mapping[str, str], texts: Iterable[tuple[str, bytes]]) -> se
 def own_places(platform: Platform, name: str) -> set[str]:
     """The files in which a secret may be."""
     home = platform.home
-    if name == "variable" or name.startswith("machine user"):
+    if name == "variable" or name.startswith(("machine user", "attached server")):
         return {f"{home.service_database}{end}" for end in ("", "-wal")}
     if name in FIELDS[SecretKind.OBJECT_STORE]:
         return {str(home.secrets_file), str(home.run / "identities.json")}
@@ -120,8 +127,8 @@ def out_of_place(platform: Platform) -> list[str]:
     """The secrets that are where they should not be: each one's name and the place, never its value.
 
     Searched are all files below the home but the object store's data, the rows of the service's tables but those of
-    the machine users, the command lines of all processes, and the environments of the platform's parts. Of a platform
-    that a test has damaged, it looks for the secrets that can still be read.
+    the machine users and of attached servers, the command lines of all processes, and the environments of the
+    platform's parts. Of a platform that a test has damaged, it looks for the secrets that can still be read.
     """
     if not platform.home.secrets_file.exists():
         return []  # it never started, or a test took it away
@@ -143,7 +150,11 @@ def out_of_place(platform: Platform) -> list[str]:
 def _sought(platform: Platform) -> dict[str, bytes]:
     """The secrets, and what people's passwords are in the header of a request."""
     try:
-        secrets = {**platform_secrets(platform), **machine_secrets(platform)}
+        secrets = {
+            **platform_secrets(platform),
+            **machine_secrets(platform),
+            **attached_secrets(platform),
+        }
     except sqlite3.Error:
         secrets = file_secrets(platform)
     found = {name: value.encode() for name, value in secrets.items()}
@@ -171,7 +182,8 @@ def _all_words(platform: Platform) -> Iterator[tuple[str, bytes]]:
             for path in (Path(parent) / name for name in names):
                 if path.is_file() and not path.is_symlink():
                     yield str(path), _words(path)
-    for table in _read(platform, "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'registries'"):
+    holding = "('registries', 'attached_servers')"
+    for table in _read(platform, f"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN {holding}"):
         yield f"table {table}", b"\n".join(_LONG.findall(_rows(platform, table)))
     yield from (each for each in process_lists(platform) if each[0] != "replica environ")  # it is given variables
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from registry_tui.platform.server_certificate import make
@@ -23,52 +21,7 @@ from registry_tui.service.adapters.attached_mlflow import (
     check_server,
 )
 from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
-
-SEARCH = "/api/2.0/mlflow/experiments/search"
-LOGGED = "/api/2.0/mlflow/logged-models/search"
-#: Status and content of an answer; a text of a redirection is its target.
-Answer = tuple[int, object]
-
-
-@dataclass
-class Server:
-    url: str
-    answers: dict[str, Answer]
-    seen: list[tuple[str, str | None]] = field(default_factory=list)
-
-
-@contextmanager
-def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server that answers by path; others are Flask's page for what it does not know."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            made.seen.append((self.path, self.headers.get("Authorization")))
-            status, content = made.answers.get(self.path, (404, "<!doctype html><title>404 Not Found</title>"))
-            text = (content if isinstance(content, str) else json.dumps(content)).encode()
-            self.send_response(status)
-            if 300 <= status < 400:
-                self.send_header("Location", text.decode())
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Server(f"http{'' if context is None else 's'}://127.0.0.1:{server.server_port}", answers)
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+from support.little_mlflow import LOGGED, SEARCH, Answer, serving
 
 
 @pytest.mark.parametrize(
@@ -127,6 +80,42 @@ def test_every_refusal_is_reported_as_what_it_is(answer: Answer, kind: type[Serv
         assert type(raised.value) is kind
         # Nothing that a page says reaches people.
         assert "html" not in raised.value.detail
+
+
+def test_a_server_that_hangs_is_given_up_and_keeps_only_so_many_callers_waiting() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    class Slow(dict[str, Answer]):
+        def get(self, path: str, default: Answer) -> Answer:  # type: ignore[override]
+            asked.set()
+            answered.wait(60)
+            return default
+
+    with serving(Slow()) as server:
+        patient = httpx.Timeout(60.0, pool=0.2)
+        with (
+            closing(AttachedMlflow(ServerAddress(server.url), httpx.Timeout(60.0, read=0.2))) as client,
+            pytest.raises(PartUnavailable, match=r"has not answered within 0\.2 seconds"),
+        ):
+            client.call("POST", "experiments/search", json={})
+        asked.clear()
+        with closing(AttachedMlflow(ServerAddress(server.url), patient)) as client:
+            waiting = [threading.Thread(target=_refused, args=(client,)) for _ in range(12)]
+            for thread in waiting:
+                thread.start()
+            assert asked.wait(60)
+            # Sooner or later all its connections are in use, and nobody else waits for long.
+            with pytest.raises(PartUnavailable, match="is slow, and as many requests"):
+                while True:
+                    AttachedMlflow.call(client, "POST", "experiments/search", json={})
+            answered.set()
+            for thread in waiting:
+                thread.join()
+
+
+def _refused(client: AttachedMlflow) -> None:
+    with suppress(ServiceError):
+        client.call("POST", "experiments/search", json={})
 
 
 def test_a_user_signs_in_with_a_password_and_nobody_else_with_a_token() -> None:

@@ -94,6 +94,7 @@ class Action(StrEnum):
     STATUS_SEE = "status.see"
     METRICS_READ = "metrics.read"
     SECRETS_ROTATE = "secrets.rotate"
+    SERVER_ATTACH = "server.attach"
     POLICIES_SEE = "policies.see"
     POLICIES_CHANGE = "policies.change"
 
@@ -188,6 +189,8 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.WORKFLOWS, Scope.PERSON, "see, cancel and retry the person's workflows", _ONESELF),
         Rule(Action.STATUS_SEE, Scope.INSTALLATION, "see how the platform is, and search", _EVERYBODY),
         Rule(Action.SECRETS_ROTATE, Scope.INSTALLATION, "rotate secrets", _NOBODY_ELSE),
+        # The service asks whatever address is given, from its own machine.
+        Rule(Action.SERVER_ATTACH, Scope.INSTALLATION, "attach MLflow servers", _NOBODY_ELSE),
         Rule(Action.METRICS_READ, Scope.INSTALLATION, "read the metrics", _NOBODY_ELSE),
         Rule(
             Action.POLICIES_SEE,

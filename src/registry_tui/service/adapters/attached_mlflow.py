@@ -24,8 +24,9 @@ from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavaila
 #: Older servers lack calls that everything here is made of.
 OLDEST = Version("2.9")
 #: Seconds. A search over many runs may take long.
-_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=4.0)
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=5.0)
+#: One server that hangs keeps this many threads of the service waiting; they are fewer than it has.
+_LIMITS = httpx.Limits(max_connections=12, max_keepalive_connections=8, keepalive_expiry=4.0)
 #: Bytes of an answer: a page of 1000 runs with hundreds of metrics each is far below it.
 _MOST_BYTES = 256 << 20
 _MOST_WORDS = 500
@@ -133,8 +134,9 @@ class AttachedMlflow:
     NotMlflow, PartUnavailable when it does not answer. Nothing is redirected: the credentials are for this address.
     """
 
-    def __init__(self, address: ServerAddress) -> None:
+    def __init__(self, address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> None:
         self.address = address
+        self._timeout = timeout
         verify: ssl.SSLContext | bool = address.url.startswith("https:")
         if address.certificate is not None:
             verify = ssl.create_default_context(cadata=address.certificate)
@@ -142,7 +144,7 @@ class AttachedMlflow:
             base_url=address.url.rstrip("/"),
             auth=_auth_of(address),
             headers={"Authorization": f"Bearer {address.secret}"} if address.secret and not address.user else {},
-            timeout=_TIMEOUT,
+            timeout=timeout,
             limits=_LIMITS,
             verify=verify,
             proxy=address.proxy,
@@ -219,6 +221,16 @@ class AttachedMlflow:
                         action="Attach it by the address that it sends them to",
                     )
                 yield response
+        except httpx.PoolTimeout as error:
+            raise PartUnavailable(
+                f"MLflow at {self.address.url} is slow, and as many requests as may wait for it do so already",
+                action="Try again in a minute",
+            ) from error
+        except httpx.ReadTimeout as error:
+            raise PartUnavailable(
+                f"MLflow at {self.address.url} has not answered within {self._timeout.read or 0:g} seconds",
+                action="Ask for less at a time, or look why it is slow",
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error).strip() or type(error).__name__
             raise PartUnavailable(

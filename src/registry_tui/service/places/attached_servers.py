@@ -25,7 +25,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     new_id,
 )
-from registry_tui.service.errors import AlreadyThere, InUse, Missing, NotPermitted, ServiceError
+from registry_tui.service.errors import AlreadyThere, InUse, Missing, ServiceError
 from registry_tui.service.places import projects
 from registry_tui.service.publishing import mlflow as routing
 
@@ -40,6 +40,7 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
     with events.recording(
         service, principal, "attached-server.attach", Resource("workspace", workspace_id, request.name)
     ) as told:
+        permissions.require(principal, Action.SERVER_ATTACH)
         address = ServerAddress(
             request.url.strip().rstrip("/"),
             request.user,
@@ -49,13 +50,8 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
             _aws(request.aws_profile, request.aws_region),
         )
         with service.database.reading() as session:
-            environment = _permitted(session, principal, request.environment, Action.WORKSPACE_CREATE)
+            environment = resolve_environment(session, request.environment)
             _require_free(session, environment, request.name)
-        if address.aws is not None and not principal.administrator:
-            raise NotPermitted(
-                f"{principal.name} may not use AWS profiles of the account that runs the service",
-                action="Ask the administrator, who owns this installation, to attach the server",
-            )
         projects.check_name(request.name)
         attached_mlflow.check_address(address, plain=request.allow_http)
         address, version = attached_mlflow.check_server(address)
@@ -173,13 +169,6 @@ def address_of(row: AttachedServerRow) -> ServerAddress:
 
 def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
     return None if profile is None else AwsIdentity(profile, region or "")
-
-
-def _permitted(session: Session, principal: Principal, environment: str, action: Action) -> EnvironmentRow:
-    seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
-    row = resolve_environment(session, environment, seen)
-    permissions.require_in(session, principal, action, row)
-    return row
 
 
 def _require_free(session: Session, environment: EnvironmentRow, name: str) -> None:
