@@ -202,7 +202,7 @@ try:
     main()
 except SystemExit as end:
     print(end.code)
-heavy = {"mlflow", "boto3", "sqlalchemy", "textual", "fastapi", "dbos", "pandas", "sklearn"}
+heavy = {"mlflow", "boto3", "sqlalchemy", "textual", "fastapi", "dbos", "pandas", "sklearn", "click", "pygments"}
 print(sorted(heavy & set(sys.modules)))
 """
     environment = clean_environment({"REGISTRY_TUI_HOME": str(short_path)})
