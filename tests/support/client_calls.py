@@ -43,6 +43,7 @@ _ROWS = """
     create_experiment
     create_key
     create_policy create_ranger_policy
+    create_ranger_role
     create_project
     create_registry
     create_token
@@ -58,6 +59,7 @@ _ROWS = """
     delete_model
     delete_policy delete_ranger_policy
     delete_project
+    delete_ranger_role
     delete_ranger_source
     delete_registry
     delete_runs
@@ -100,6 +102,8 @@ _ROWS = """
     put_group
     put_user
     ranger_definitions list_service_definitions
+    ranger_role get_ranger_role_by_name
+    ranger_roles list_ranger_roles
     ranger_service get_ranger_service
     ranger_services list_ranger_services
     read_archive
@@ -138,6 +142,7 @@ _ROWS = """
     status platform_status
     stop_deployment
     storage get_storage
+    storage_access get_storage_access
     storage_archives list_storage_archives
     storage_models list_storage_models
     suggest_deployment
@@ -149,6 +154,7 @@ _ROWS = """
     update_experiment
     update_model
     update_policy update_ranger_policy
+    update_ranger_role
     update_runs
     update_version
     user get_user
@@ -169,8 +175,7 @@ NOT_OURS = frozenset(
         *("health", "read_metrics", "download_policies", "get_ranger_policy", "get_ranger_service_by_name"),
         *("get_service_definition", "get_service_definition_by_name", "apply_ranger_policy"),
         *("delete_ranger_policy_by_name", "update_policy_of_service"),
-        *("list_ranger_roles", "list_ranger_role_names", "list_ranger_roles_of_user", "get_ranger_role"),
-        *("get_ranger_role_by_name", "create_ranger_role", "update_ranger_role", "delete_ranger_role"),
+        *("list_ranger_role_names", "list_ranger_roles_of_user", "get_ranger_role"),
         *("delete_ranger_role_by_name", "grant_ranger_role", "revoke_ranger_role", "download_roles"),
         *("create_service_definition", "update_service_definition", "update_service_definition_by_name"),
         *("delete_service_definition", "delete_service_definition_by_name"),

@@ -69,6 +69,7 @@ async def create_registry(see: Driver) -> None:
 async def registry(see: Driver) -> None:
     see.go("registry", registry=REGISTRY)
     await see.shows("Workload user name")
+    await see.until(lambda: "tried" in see.screen.values["Storage access"], "a try of the access")
 
 
 async def events(see: Driver) -> None:

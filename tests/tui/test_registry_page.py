@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import EventRow, LogLineRow, WorkflowRow
 from registry_tui.terminal.commands import Place
 from support.holding import Holding, about_one_workflow
-from support.platforms import Platform, unique
+from support.machine_users import new_registry, take_access_away
+from support.platforms import Platform, eventually, unique
 from support.program import Driver, Open
 from support.registered import log_model, object_names
 from support.workflow_cases import registered_environment, registry_of
@@ -136,6 +138,29 @@ async def test_every_field_is_shown_and_copied(open_program: Open, registry: Mod
         for option in list(driver.screen.values):
             await copy(option)
         assert wanted <= copied
+
+
+@pytest.mark.parametrize("raz", [True, False])
+async def test_details_say_that_access_was_taken_away_behind_the_service(
+    open_program: Open, platform: Platform, raz: bool
+) -> None:
+    registry = await asyncio.to_thread(new_registry, platform, raz=raz)
+    async with open_program(size=(170, 50)) as driver:
+        driver.app.jump(Place("registry", {"registry": registry.id}))
+        await driver.shows("granted (tried just now)")
+        await asyncio.to_thread(take_access_away, platform, registry)
+        steps = {True: "p lets the workload user in, @ shows", False: "p maps the machine user to the Data Access Role"}
+
+        async def not_granted() -> bool:
+            # As soon as the last try is some seconds old.
+            await driver.press("ctrl+r")
+            return f"not granted (tried just now): {steps[raz]}" in driver.text
+
+        await eventually(not_granted, what="what is true now")
+        await driver.press("p")
+        await driver.shows("Grant storage access")
+        await driver.press("enter")
+        await driver.until(lambda: driver.screen.values["Storage access"] == "granted (tried just now)", "the grant")
 
 
 async def test_events_are_filtered_followed_and_saved(

@@ -8,7 +8,10 @@ import typer
 
 from registry_tui.cli import environment_roles, output, session, stores
 from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
+from registry_tui.schemas.registries import StorageAccessTried
+from registry_tui.wording.access import access_said
 
 app = session.new_app("Environments: a cloud account's corner, with its object store and workspaces.")
 
@@ -23,7 +26,7 @@ COLUMNS = [
 ]
 
 
-def _print(found: Environment, as_json: bool) -> None:
+def _print(found: Environment, as_json: bool, tried: StorageAccessTried | None = None) -> None:
     fields = {
         "name": found.name,
         "ID": found.id,
@@ -36,6 +39,9 @@ def _print(found: Environment, as_json: bool) -> None:
         "endpoint": found.endpoint,
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
+    if tried is not None:
+        next_step = f"`registry-tui registries grant-storage {found.registry_name}` grants it"
+        fields["storage access"] = access_said(tried.access, tried.tried_at, tried.problem, next_step)
     output.print_one(found, fields, as_json=as_json)
 
 
@@ -47,8 +53,14 @@ def list_(limit: session.LimitOption = None, as_json: session.JsonOption = False
 
 @app.command()
 def show(environment: session.EnvironmentArgument, as_json: session.JsonOption = False) -> None:
-    """Show one environment."""
-    _print(session.ask(lambda client: client.environment(environment)), as_json)
+    """Show one environment, and whether its registry's machine user has access to the storage."""
+
+    async def ask(client: RegistryClient) -> tuple[Environment, StorageAccessTried | None]:
+        found = await client.environment(environment)
+        return found, None if found.registry_id is None else await client.storage_access(found.registry_id)
+
+    found, tried = session.ask(ask)
+    _print(found, as_json, tried)
 
 
 @app.command()

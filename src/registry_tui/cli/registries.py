@@ -14,7 +14,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess, WorkspaceSync
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
 from registry_tui.schemas.storage import (
     MAX_CLEAN_UP,
     ArchiveState,
@@ -24,6 +24,7 @@ from registry_tui.schemas.storage import (
     StorageUsage,
 )
 from registry_tui.wording import words
+from registry_tui.wording.access import access_said
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 
@@ -66,9 +67,12 @@ MODELS = [
 
 def _access(found: ModelRegistry) -> str:
     """Whether the machine user may use its storage, and how to let it."""
-    if found.storage_access is StorageAccess.GRANTED:
-        return found.storage_access
-    return f"{found.storage_access}: `registry-tui registries grant-storage {found.name}` grants it"
+    return access_said(
+        found.storage_access,
+        found.storage_access_tried_at,
+        found.storage_access_problem,
+        f"`registry-tui registries grant-storage {found.name}` grants it",
+    )
 
 
 def _print(found: ModelRegistry, as_json: bool) -> None:
@@ -142,7 +146,13 @@ def list_(
 @app.command()
 def show(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
     """Show one Model Registry with the outcome of synchronizing each workspace."""
-    _print(session.ask(lambda client: client.registry(registry)), as_json)
+    _print(session.ask(lambda client: _tried(client, registry)), as_json)
+
+
+async def _tried(client: RegistryClient, registry: str) -> ModelRegistry:
+    """A registry whose machine user's access was just tried."""
+    await client.storage_access(registry)
+    return await client.registry(registry)
 
 
 @app.command()

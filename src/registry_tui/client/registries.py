@@ -7,7 +7,7 @@ from typing import Any
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccessTried
 from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 
 
@@ -40,6 +40,10 @@ class Registries(Transport):
     async def delete_registry(self, registry: str, request: RegistryDelete) -> Accepted[ModelRegistry]:
         path = f"/registries/{segment(registry)}/delete"
         return await self._ask(Accepted[ModelRegistry], "POST", path, body=request)
+
+    async def storage_access(self, registry: str) -> StorageAccessTried:
+        """Whether the machine user has access, tried with its own key unless that was done some seconds ago."""
+        return await self._ask(StorageAccessTried, "GET", f"/registries/{segment(registry)}/storage-access")
 
     async def grant_storage_access(self, registry: str) -> ModelRegistry:
         """Lets the registry's machine user use its prefix on the object store."""

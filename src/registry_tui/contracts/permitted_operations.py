@@ -16,7 +16,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.ENVIRONMENT_CREATE: "create_environment check_store",
     Action.ENVIRONMENT_SEE: (
         "list_environments get_environment list_workspaces get_workspace list_registries get_registry "
-        "list_attached_servers get_attached_server"
+        "list_attached_servers get_attached_server get_storage_access"
     ),
     Action.ENVIRONMENT_DELETE: "delete_environment",
     Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",

@@ -23,6 +23,16 @@ class StorageAccess(StrEnum):
     NOT_GRANTED = "not granted"
 
 
+class StorageAccessTried(Schema):
+    """Whether the machine user has access, and when that was tried last with its own key."""
+
+    access: StorageAccess
+    #: None: not since the service started.
+    tried_at: datetime | None = None
+    #: Why it could not be tried then; `access` is what was found before.
+    problem: str | None = None
+
+
 class SynchronizeState(StrEnum):
     NEVER_RUN = "never run"
     RUNNING = "running"
@@ -63,6 +73,10 @@ class ModelRegistry(Schema):
     machine_user_crn: str | None
     machine_user_workload_name: str | None
     storage_access: StorageAccess
+    #: When that was tried last with the machine user's own key; None: not since the service started.
+    storage_access_tried_at: datetime | None = None
+    #: Why it could not be tried then; `storage_access` is what was found before.
+    storage_access_problem: str | None = None
     bucket: str
     endpoint: str
     prefix: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.facts import FactList
 from registry_tui.widgets.pages import Pages
+from registry_tui.wording.access import access_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
 
@@ -114,6 +116,31 @@ class RegistryScreen(FrameScreen):
         self.show_crumbs()
         self._show(self.registry)
         self._show_pane()
+        if self.registry.machine_user_workload_name is not None and not self._changes():
+            await self._begin_to_try()
+
+    async def _begin_to_try(self) -> None:
+        """Has the access tried behind what is shown; of a page that was left, what was found then is shown at once."""
+        from registry_tui.client.remembered import NotRemembered, recalls
+
+        if recalls():
+            with suppress(NotRemembered):
+                await self._try_access()
+        else:
+            self.ask(self._try_access, "access", again=False)
+
+    async def _try_access(self) -> None:
+        """Has the machine user's access tried, unless that was done just now; what is known stays in view meanwhile."""
+        tried = await self.client.storage_access(self.place.args["registry"])
+        if self.registry is not None:
+            known = {
+                "storage_access": tried.access,
+                "storage_access_tried_at": tried.tried_at,
+                "storage_access_problem": tried.problem,
+            }
+            self.registry = self.registry.model_copy(update=known)
+            self._show(self.registry)
+            self.show_actions()
 
     def _changes(self) -> bool:
         """Whether a workflow works on the registry."""
@@ -331,9 +358,10 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
 
 def _access(registry: ModelRegistry) -> str:
     """Whether the machine user may use its prefix; when not, where the cloud's administrator lets it."""
-    if registry.storage_access == "granted":
-        return "granted"
+    next_step = "p maps the machine user to the Data Access Role, @ shows where"
     if registry.raz_enabled:
         policies = {"aws": "cm_s3", "azure": "cm_adls"}.get(registry.cloud, "the store")
-        return f"not granted: p lets the workload user in, @ shows where ({policies} · all - bucket, path)"
-    return "not granted: p maps the machine user to the Data Access Role, @ shows where"
+        next_step = f"p lets the workload user in, @ shows where ({policies} · all - bucket, path)"
+    return access_said(
+        registry.storage_access, registry.storage_access_tried_at, registry.storage_access_problem, next_step
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from registry_tui.schemas.registries import StorageAccess
 from registry_tui.service.core.context import Service
@@ -13,23 +16,73 @@ from registry_tui.service.errors import NotPermitted, ServiceError
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """When the access of an environment's machine user was tried last, and why that was not possible."""
+
+    at: datetime
+    problem: str | None = None
+
+
+class Tries:
+    """The last try of each environment since this service started."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._tries: dict[str, Tried] = {}
+
+    def last(self, environment_id: str) -> Tried | None:
+        """The last one; None where none was made."""
+        with self._guard:
+            return self._tries.get(environment_id)
+
+    def keep(self, environment_id: str, tried: Tried) -> None:
+        """Keeps a try as the last one."""
+        with self._guard:
+            self._tries[environment_id] = tried
+
+
 def note_access(service: Service, environment_id: str) -> None:
     """Notes with an environment's registry whether its machine user can store archives now."""
+    with service.locks.of(_lock_of(environment_id)):
+        _try(service, environment_id)
+
+
+def note_access_again(service: Service, environment_id: str, max_age: float) -> None:
+    """Notes it again when the last try began more than `max_age` seconds ago; one try at a time for an environment."""
+    with service.locks.of(_lock_of(environment_id)):
+        tried = service.kept.of(Tries).last(environment_id)
+        if tried is None or now() - tried.at > timedelta(seconds=max_age):
+            _try(service, environment_id)
+
+
+# -- underneath -------------------------------------------------------------------------------------------
+
+
+def _lock_of(environment_id: str) -> str:
+    """Of tries: one that began before a change of policies must not note what it found after the change's own."""
+    return f"probe:{environment_id}"
+
+
+def _try(service: Service, environment_id: str) -> None:
     with service.database.reading() as session:
-        environment = session.get_one(EnvironmentRow, environment_id)
-        bucket, registry = environment.bucket, environment.model_registry
+        environment = session.get(EnvironmentRow, environment_id)
+        registry = None if environment is None else environment.model_registry
     key = None if registry is None else machine_key(registry)
-    if registry is None or key is None:
+    if environment is None or registry is None or key is None:
         return
+    begun = now()
     try:
-        service.stores.users.probe_prefix(key, bucket, registry.prefix, registry.name)
+        service.stores.users.probe_prefix(key, environment.bucket, registry.prefix, registry.name)
         found = StorageAccess.GRANTED
     except NotPermitted:
         found = StorageAccess.NOT_GRANTED
     except ServiceError as error:
         # A store that is full or away says nothing about who may use it.
         logger.warning("the access of %s could not be tried: %s", registry.machine_user_workload_name, error.detail)
+        service.kept.of(Tries).keep(environment_id, Tried(begun, error.detail))
         return
+    service.kept.of(Tries).keep(environment_id, Tried(begun))
     if found.value != registry.storage_access:
         with service.database.session() as session:
             row = session.get(RegistryRow, registry.id)

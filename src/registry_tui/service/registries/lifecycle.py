@@ -23,9 +23,11 @@ from registry_tui.schemas.registries import (
     RegistryDelete,
     RegistryStatus,
     StorageAccess,
+    StorageAccessTried,
 )
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.probing import note_access_again
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
 from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, RegistryRow, new_id, now
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, NotPermitted, WrongState
@@ -104,6 +106,21 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         found = to_schema(service, session, resolve_registry(session, registry, seen))
     return _counted(service, found)
+
+
+def tried_storage_access(service: Service, principal: Principal, registry: str, max_age: float) -> StorageAccessTried:
+    """Whether the machine user has access, tried again when the last try is older, in seconds. Raises Missing."""
+    with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_registry(session, registry, seen)
+    note_access_again(service, row.environment_id, max_age)
+    with service.database.reading() as session:
+        found = to_schema(service, session, resolve_registry(session, row.id, seen))
+    return StorageAccessTried(
+        access=found.storage_access,
+        tried_at=found.storage_access_tried_at,
+        problem=found.storage_access_problem,
+    )
 
 
 def deployed_versions(session: Session, registry_id: str) -> list[str]:

@@ -16,6 +16,7 @@ from registry_tui.schemas.registries import (
     WorkspaceSync,
 )
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.probing import Tries
 from registry_tui.service.database.tables import ProjectRow, RegistryRow, WorkspaceRow
 from registry_tui.service.errors import ServiceError
 
@@ -41,6 +42,7 @@ def count_models(service: Service, mlflow_workspace: str) -> int | None:
 def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegistry:
     """A registry as people see it, without the number of its models."""
     environment = row.environment
+    tried = service.kept.of(Tries).last(environment.id)
     return ModelRegistry(
         id=row.id,
         name=row.name,
@@ -59,6 +61,8 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         machine_user_crn=row.machine_user_crn,
         machine_user_workload_name=row.machine_user_workload_name,
         storage_access=StorageAccess(row.storage_access),
+        storage_access_tried_at=None if tried is None else tried.at,
+        storage_access_problem=None if tried is None else tried.problem,
         bucket=environment.bucket,
         endpoint=service.ports.s3_endpoint,
         prefix=row.prefix,

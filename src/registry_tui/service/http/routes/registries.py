@@ -8,7 +8,7 @@ from fastapi import Query
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.operations import Accepted
-from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccessTried
 from registry_tui.schemas.storage import ArchiveUsage, ModelUsage, StorageCleanUp, StorageUsage
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
@@ -67,6 +67,19 @@ def delete_registry(
 ) -> Accepted[ModelRegistry]:
     """Deletes the registry with its registered models; follow the workflow."""
     return registries.delete_registry(service, principal, registry, request)
+
+
+@router.get("/registries/{registry}/storage-access")
+def get_storage_access(
+    service: ServiceIn,
+    principal: Acting,
+    registry: str,
+    max_age: Annotated[
+        float, Query(ge=0, description="Tries the machine user's access again when it was tried longer ago, in seconds")
+    ] = 5.0,
+) -> StorageAccessTried:
+    """Whether the machine user may use the registry's prefix on the object store, tried with its own key."""
+    return registries.tried_storage_access(service, principal, registry, max_age)
 
 
 @router.put("/registries/{registry}/storage-access")

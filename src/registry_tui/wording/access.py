@@ -1,0 +1,18 @@
+"""Whether a machine user has access to its storage, in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import ago
+
+
+def access_said(access: str, tried_at: datetime | None, problem: str | None, next_step: str) -> str:
+    """What was found and when it was tried; where there is no access, what to do."""
+    said = access
+    if problem is not None:
+        said = f"{access} before; it could not be tried {ago(tried_at)}: {safe(problem, 200)}"
+    elif tried_at is not None:
+        said = f"{access} (tried {ago(tried_at)})"
+    return said if access == "granted" else f"{said}: {next_step}"
