@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -225,3 +226,34 @@ def test_changes_of_roles_are_events(raz: Raz) -> None:
     for verb in ("create", "update", "delete"):
         ask = partial(RegistryClient.events, action=f"ranger-role.{verb}", page_size=1000)
         assert role["name"] in [each.resource_name for each in raz.platform.call(ask).items], verb
+
+
+def test_commands_make_change_and_delete_roles(raz: Raz) -> None:
+    def run(*words: str) -> str:
+        return raz.platform.command("ranger", "roles", *words).stdout
+
+    name, short = unique("role"), raz.machine_user.rpartition("_")[2]
+    policy = None
+    made = json.loads(run("create", name, "--user", "ana", "--group", "staff", "--description", "for tests", "--json"))
+    try:
+        policy = raz.policy(name)
+        assert not raz.can_put()
+        assert "ana" in run("show", name) and name in run("list")
+        run("update", name, "--add-user", short, "--remove-user", "ana", "--remove-group", "staff")
+        assert raz.can_put()
+        found = json.loads(run("show", str(made["id"]), "--json"))
+        assert [each["name"] for each in found["users"]] == [raz.machine_user] and not found["groups"]
+        run("update", name, "--disable")
+        assert not raz.can_put()
+        run("update", name, "--file", json.dumps(found))
+        assert raz.can_put()
+        run("update", name, "--remove-user", short)
+        assert not raz.can_put() and found["description"] == "for tests"
+        refused = raz.platform.command("ranger", "roles", "delete", name, "--yes", check=False)
+        assert refused.returncode == 1 and f"policy {policy.name!r} names it" in refused.stderr
+    finally:
+        if policy is not None:
+            raz.platform.call(RegistryClient.delete_policy, policy.id or 0)
+        run("delete", name, "--yes")
+    gone = raz.platform.command("ranger", "roles", "show", name, check=False)
+    assert gone.returncode == 1 and "ranger roles list" in gone.stderr

@@ -42,7 +42,7 @@ async def test_every_method_of_the_client_sends_the_operation_of_its_row(tmp_pat
         sent.append((request.method, request.url.path))
         return httpx.Response(418)
 
-    names = defaultdict(lambda: "seven", dict.fromkeys(("version", "event", "policy"), "7"))
+    names = defaultdict(lambda: "seven", dict.fromkeys(("version", "event", "policy", "role"), "7"))
     stage = Stage(platform=None, names=names, tokens={}, users={})  # type: ignore[arg-type]
     wrong = []
     for method, operation, optional in client_calls.rows():

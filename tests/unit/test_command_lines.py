@@ -41,7 +41,9 @@ from registry_tui.schemas.ranger import (
     PolicyItemAccess,
     PolicyResource,
     RangerPolicy,
+    RangerRole,
     RangerSourceChange,
+    RoleMember,
     ValiditySchedule,
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
@@ -152,6 +154,9 @@ SAME: dict[str, Ask] = {
     "tags away": lambda c: c.update_runs("p", RunsUpdate(run_ids=["a"], delete_tags=["-x", "y"])),
     "runs for good": lambda c: c.purge_runs("p", RunPurge(older_than_days=30)),
     "a policy": lambda c: c.create_policy(POLICY),
+    "a role of Ranger": lambda c: c.create_ranger_role(
+        RangerRole(name=NASTY, users=[RoleMember(name="82a49", is_admin=True)], roles=[RoleMember(name="r")])
+    ),
     "secrets": lambda c: c.rotate_secrets(SecretsRotate(kinds=[SecretKind.MLFLOW, SecretKind.PEOPLE])),
     "all secrets": lambda c: c.rotate_secrets(SecretsRotate()),
     "a user": lambda c: c.put_user("ada", UserChange(full_name=NASTY, email="a@b.c")),
@@ -214,6 +219,7 @@ ASKING: dict[str, tuple[Ask, str]] = {
         "idbroker set --data-access-role a --ranger-audit-role b --empty lab",
     ),
     "policy": (lambda c: c.delete_policy(7), "ranger policies delete --yes 7"),
+    "role of Ranger": (lambda c: c.delete_ranger_role(7), "ranger roles delete --yes 7"),
     "an outside Ranger": (
         lambda c: c.set_ranger_source(
             "e", RangerSourceChange(url="https://r:6182", user="u", password=NASTY, service="s")
@@ -296,10 +302,12 @@ async def test_roles_are_granted_and_all_others_revoked() -> None:
     ]
 
 
-async def test_a_changed_policy_is_given_whole() -> None:
+async def test_a_changed_policy_or_role_is_given_whole() -> None:
     (line,) = command_lines(await sent_by(lambda c: c.update_policy(7, POLICY, version=3)))
     assert line[:4] == ["ranger", "policies", "update", "--file"] and line[5:] == ["7"]
     assert RangerPolicy.model_validate_json(line[4]) == POLICY
+    (line,) = command_lines(await sent_by(lambda c: c.update_ranger_role(7, RangerRole(name="r", is_enabled=False))))
+    assert line == ["ranger", "roles", "update", "--file", '{"isEnabled":false,"name":"r"}', "7"]
 
 
 async def test_several_changes_of_runs_are_several_commands() -> None:

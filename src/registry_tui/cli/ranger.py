@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from registry_tui.cli import output, session
+from registry_tui.cli import output, ranger_roles, session
 from registry_tui.cli import ranger_source as source
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
@@ -30,6 +30,7 @@ services = session.new_app("Services: one for each RAZ-enabled environment, cm_s
 policies = session.new_app("Policies: who may do what with which objects.")
 app.add_typer(services, name="services")
 app.add_typer(policies, name="policies")
+app.add_typer(ranger_roles.app, name="roles")
 app.add_typer(source.app, name="source")
 
 

@@ -11,6 +11,7 @@ from registry_tui.schemas.ranger import (
     AuthorizeAnswer,
     AuthorizeRequest,
     RangerPolicy,
+    RangerRole,
     RangerService,
     RangerSourceChange,
     ServiceDefinition,
@@ -64,6 +65,26 @@ class Ranger(Transport):
     async def delete_policy(self, policy: int) -> None:
         """Deletes a policy, by its ID."""
         await self._send("DELETE", f"{_API}/policy/{segment(policy)}")
+
+    async def ranger_roles(self) -> list[RangerRole]:
+        """The roles that policies can name."""
+        return await self._ask(list[RangerRole], "GET", f"{_API}/roles")
+
+    async def ranger_role(self, role: str) -> RangerRole:
+        """A role by its name."""
+        return await self._ask(RangerRole, "GET", f"{_API}/roles/name/{segment(role)}")
+
+    async def create_ranger_role(self, request: RangerRole) -> RangerRole:
+        """Adds a role; the object store obeys at the next request where a policy names it."""
+        return await self._ask(RangerRole, "POST", f"{_API}/roles", body=request)
+
+    async def update_ranger_role(self, role: int, change: RangerRole) -> RangerRole:
+        """Replaces a role, by its ID."""
+        return await self._ask(RangerRole, "PUT", f"{_API}/roles/{segment(role)}", body=change)
+
+    async def delete_ranger_role(self, role: int) -> None:
+        """Deletes a role that no policy and no other role names, by its ID."""
+        await self._send("DELETE", f"{_API}/roles/{segment(role)}")
 
     async def check_access(self, service: str, user: str, resource: str, permissions: list[str]) -> AuthorizeAnswer:
         """Whether the policies let somebody do something with a resource, `path:bucket/some/key`."""

@@ -343,6 +343,13 @@ def _policy(names: Names, query: Body, body: Body) -> list[Line]:
     return [line(f"ranger policies {'update' if names else 'create'}", names, [("--file", text)])]
 
 
+def _ranger_role(names: Names, query: Body, body: Body) -> list[Line]:
+    from registry_tui.schemas.ranger import RangerRole
+
+    text = RangerRole.model_validate(body).model_dump_json(by_alias=True, exclude_defaults=True)
+    return [line(f"ranger roles {'update' if names else 'create'}", names, [("--file", text)])]
+
+
 def _rotate_secrets(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("secrets rotate", (), [*(("--kind", kind) for kind in body["kinds"]), ("--yes", True)])]
 
@@ -429,6 +436,9 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_RANGER}/policy", _policy),
     ("PUT", f"{_RANGER}/policy/*", _policy),
     ("DELETE", f"{_RANGER}/policy/*", simple("ranger policies delete", YES)),
+    ("POST", f"{_RANGER}/roles", _ranger_role),
+    ("PUT", f"{_RANGER}/roles/*", _ranger_role),
+    ("DELETE", f"{_RANGER}/roles/*", simple("ranger roles delete", YES)),
     ("POST", "secrets/rotate", _rotate_secrets),
     ("PUT", "environments/*/ranger-source", _set_ranger_source),
     ("DELETE", "environments/*/ranger-source", simple("ranger source delete", YES)),

@@ -135,7 +135,7 @@ def found(roles: Iterable[RangerRole], role: int | str) -> RangerRole:
         if role in (each.id, each.name):
             return each
     raise Missing(
-        f"There is no role {role!r} of Ranger", action="GET /service/public/v2/api/roles lists those there are"
+        f"There is no role {role!r} of Ranger", action="`registry-tui ranger roles list` shows those there are"
     )
 
 
