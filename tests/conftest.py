@@ -20,6 +20,7 @@ from registry_tui.schemas.places import Project
 from support import secret_search, served
 from support.memory import MEMORY_GOAL, MEMORY_LIMIT, NAMED, peak_memory
 from support.platforms import Platform, run_python, running_platform, short_folder, temporary_folder
+from support.postgres import PostgresServer, running_postgres
 
 #: The folder of the run's shared platform. Set it to keep that platform between runs while developing.
 SHARED = "REGISTRY_TUI_TEST_PLATFORM"
@@ -189,6 +190,13 @@ def fresh_platform() -> Iterator[Platform]:
     with running_platform() as started:
         yield started
         secret_search.require_none_out_of_place(started)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this process; make databases of your own in it."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

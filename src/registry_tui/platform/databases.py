@@ -1,8 +1,12 @@
-"""SQLite's refusals in words, by their result codes (https://sqlite.org/rescode.html), never by their text."""
+"""Refusals of SQLite and PostgreSQL in words, by their codes, never by their text.
+
+SQLite: result codes (https://sqlite.org/rescode.html). PostgreSQL: SQLSTATE (its manual's appendix "Error Codes").
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from dataclasses import dataclass
 
 #: Primary result codes.
@@ -10,6 +14,20 @@ _BUSY, _LOCKED = 5, 6
 _PERM, _READONLY, _CANTOPEN, _NOLFS = 3, 8, 14, 22
 _IOERR, _FULL = 10, 13
 _CORRUPT, _NOTADB = 11, 26
+
+#: The server ends, starts, is too busy, or gives its work to another one: the connection or the next one fails.
+_AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03"})
+#: It is a copy that only reads now, as a server is after another one took over.
+_READ_ONLY = "25006"
+#: Two transactions stood in each other's way, or one waited for too long.
+_IN_THE_WAY = frozenset({"40001", "40P01", "55P03", "57014"})
+#: A server that answers lets nobody in with this user, password and database.
+_REFUSED = "08004"
+_WRONG_LOGIN = frozenset({_REFUSED, "28000", "28P01", "3D000"})
+_DISK_FULL, _OUT_OF_MEMORY = "53100", "53200"
+#: No right to use or make the schema and its tables.
+_NO_RIGHT = frozenset({"42501", "3F000"})
+_DAMAGED = frozenset({"XX001", "XX002"})
 
 
 @dataclass(frozen=True)
@@ -23,11 +41,27 @@ class DatabaseFault:
 
 
 def database_fault(error: BaseException, name: str = "The service's database") -> DatabaseFault | None:
-    """Why SQLite refused, from its error or one that wraps it; None when something else is wrong."""
+    """Why the database refused, from its error or one that wraps it; None when something else is wrong."""
     cause = _cause(error)
-    if cause is None:
-        return None
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(cause, sqlite3.Error):
+        return _of_sqlite(getattr(cause, "sqlite_errorcode", 0) & 0xFF, name)
+    if cause is not None:
+        return _of_postgresql(cause, name)
+    return None
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether PostgreSQL cannot be reached now, so that the same is worth trying again."""
+    cause = _cause(error)
+    return cause is not None and not isinstance(cause, sqlite3.Error) and _is_away(getattr(cause, "sqlstate", None))
+
+
+def _is_away(code: str | None) -> bool:
+    """Without a code: libpq found no server, or lost it (`platform/postgresql.py` tells these from a refusal)."""
+    return code is None or code in _AWAY or (code.startswith("08") and code != _REFUSED)
+
+
+def _of_sqlite(code: int, name: str) -> DatabaseFault | None:
     if code == _FULL:
         return DatabaseFault("The disk is full: nothing was changed", "Free some space and try again", final=False)
     if code == _IOERR:
@@ -54,12 +88,60 @@ def database_fault(error: BaseException, name: str = "The service's database") -
     return None
 
 
-def _cause(error: BaseException) -> sqlite3.Error | None:
-    """The SQLite error at the bottom: SQLAlchemy and MLflow wrap it."""
+def _of_postgresql(error: BaseException, name: str) -> DatabaseFault | None:
+    code: str | None = getattr(error, "sqlstate", None)
+    if code is None and type(error).__name__ != "OperationalError":
+        return None  # a mistake in how the driver is used
+    if code == _READ_ONLY:
+        return DatabaseFault(
+            f"{name} only reads now: the server is a copy of another one",
+            "Name the server that writes in its address, or wait until this one takes over",
+            final=False,
+        )
+    if _is_away(code):
+        return DatabaseFault(
+            f"{name} cannot be reached: nothing was changed", "Start its server, then try again", final=False
+        )
+    if code in _WRONG_LOGIN:
+        return DatabaseFault(
+            f"The server of PostgreSQL refuses the user, the password or the database of {_lowered(name)}",
+            "Correct its address with `registry-tui up --database URL`",
+            final=True,
+        )
+    if code in _IN_THE_WAY:
+        return DatabaseFault(f"{name} was busy for too long", "Try again", final=False)
+    if code == _DISK_FULL:
+        return DatabaseFault(
+            f"The disk of the server of {_lowered(name)} is full: nothing was changed",
+            "Free some space there and try again",
+            final=False,
+        )
+    if code == _OUT_OF_MEMORY:
+        return DatabaseFault(f"The server of {_lowered(name)} has no memory left", "Try again", final=False)
+    if code in _NO_RIGHT:
+        return DatabaseFault(
+            f"The user of {_lowered(name)} may not make or use its tables",
+            "Give it the right: GRANT CREATE ON DATABASE … TO …",
+            final=True,
+        )
+    if code in _DAMAGED:
+        return DatabaseFault(f"{name} is damaged", "Restore it from a backup of the server", final=True)
+    return None
+
+
+def _lowered(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """The database's error at the bottom: SQLAlchemy and MLflow wrap it."""
+    kinds: tuple[type[BaseException], ...] = (sqlite3.Error,)
+    if (driver := sys.modules.get("psycopg")) is not None:
+        kinds += (driver.Error,)
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
-        if isinstance(at, sqlite3.Error):
+        if isinstance(at, kinds):
             return at
         seen.add(id(at))
         original = getattr(at, "orig", None)

@@ -11,7 +11,18 @@ from registry_tui.platform.errors import ExtraMissing
 MODULES: Mapping[str, frozenset[str]] = {
     "platform": frozenset(
         {"aiohttp", "alembic", "boto3", "botocore", "cryptography", "dbos", "fastapi", "httptools", "joserfc"}
-        | {"mlflow", "packaging", "prometheus_client", "psutil", "sqlalchemy", "supervisor", "uv", "uvicorn", "uvloop"}
+        | {
+            "mlflow",
+            "packaging",
+            "prometheus_client",
+            "psutil",
+            "psycopg",
+            "sqlalchemy",
+            "supervisor",
+            "uv",
+            "uvicorn",
+            "uvloop",
+        }
     ),
     "stores": frozenset({"obstore", "google.cloud.storage"}),
     "demo": frozenset({"matplotlib", "sklearn"}),

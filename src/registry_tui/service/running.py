@@ -21,6 +21,7 @@ import uvicorn
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.platform import endings
+from registry_tui.platform.database_urls import Databases
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
 from registry_tui.platform.ports import Ports, load_ports
@@ -67,7 +68,8 @@ def build(home: Home) -> Service:
         settings = load_settings(home)
     except ValueError as error:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
-    database = Database(settings.database_url) if settings.database_url else Database.at(home.service_database)
+    url = settings.database_url
+    database = Database((Databases.on_postgresql(url) if url else Databases.in_home(home)).service)
     mlflow = Mlflow(ports, secrets, home)
     workflows = Engine(
         home.workflows_database,

@@ -6,15 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import Session
 
-#: Milliseconds that a SQLite connection waits for another's lock.
-BUSY_TIMEOUT_MS = 30_000
-
+from registry_tui.service.database import dialects
 
 #: The newest migration: files are named by their revision.
 LATEST_REVISION = max(path.name.split("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
@@ -25,13 +21,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        sqlite = url.startswith("sqlite")
-        # Threads of the web server's pool and of workflows each keep a connection for a moment.
-        self.engine = create_engine(url, pool_size=40, max_overflow=40)
-        if sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        self._readers = self.engine.execution_options(sqlite_begin="BEGIN")
+        self.engine = dialects.open_engine(url)
+        self._readers = dialects.reading(self.engine)
         #: Another number after each commit, for who keeps what they have read.
         self.writes = 0
         self._count = itertools.count(1)
@@ -49,7 +40,7 @@ class Database:
     def session(self) -> Iterator[Session]:
         """A session that may write: commits at the end, rolls back when anything is raised.
 
-        On SQLite it takes the write lock at its first statement, so that reading and then writing cannot fail half-way;
+        It waits at its first statement for sessions that write, so that what it reads there stays true until its end:
         keep it short, and never call another system inside.
         """
         written: dict[int, object] = {}
@@ -80,8 +71,9 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Brings the tables to this version's form. Raises OSError, sqlalchemy.exc.SQLAlchemyError."""
-        with self.engine.connect() as connection, _foreign_keys_later(connection):
+        """Brings the tables to this version's form. Raises OSError, SQLAlchemyError, psycopg.Error."""
+        dialects.prepare(self.url)
+        with self.engine.connect() as connection, dialects.migrating(connection):
             if _revision(connection) != LATEST_REVISION:
                 # Alembic takes a third of a second to import: only when there is something to do.
                 from registry_tui.service.database.migrations import upgrade
@@ -93,46 +85,7 @@ class Database:
         self.engine.dispose()
 
 
-@contextmanager
-def _foreign_keys_later(connection: Connection) -> Iterator[None]:
-    """A transaction at whose end SQLite checks foreign keys, not before. Raises IntegrityError.
-
-    A column that SQLite cannot alter is changed by a new table in place of the old one, and dropping that would delete
-    the rows that point at it. Foreign keys can be switched between transactions only.
-    """
-    if connection.dialect.name != "sqlite":
-        with connection.begin():
-            yield
-        return
-    raw = connection.connection.cursor()
-    raw.execute("PRAGMA foreign_keys = OFF")
-    try:
-        with connection.begin():
-            yield
-            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
-                tables = ", ".join(sorted({str(row[0]) for row in lost}))
-                raise IntegrityError(f"the migration leaves rows of {tables} that point at nothing", None, ValueError())
-    finally:
-        raw.execute("PRAGMA foreign_keys = ON")
-        raw.close()
-
-
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver's own transaction handling commits before DDL; `_begin_sqlite` begins them instead.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

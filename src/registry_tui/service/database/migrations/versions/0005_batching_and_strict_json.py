@@ -14,4 +14,4 @@ def upgrade() -> None:
     with op.batch_alter_table("revisions", schema=None) as batch_op:
         batch_op.add_column(sa.Column("strict_json", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.alter_column("batching", existing_type=sa.Boolean(), type_=sa.Text(), existing_nullable=False)
-    op.execute("UPDATE revisions SET batching = CASE WHEN batching IN ('1', 'true', 1) THEN 'auto' ELSE 'off' END")
+    op.execute("UPDATE revisions SET batching = CASE WHEN batching IN ('1', 'true') THEN 'auto' ELSE 'off' END")

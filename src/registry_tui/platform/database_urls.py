@@ -1,0 +1,93 @@
+"""Addresses of a platform's databases: files of SQLite in the home, or schemas of PostgreSQL.
+
+Only the standard library is imported. An address of PostgreSQL is written as for every program of it
+(`postgresql://user:password@host:port/database?sslmode=…`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import Home
+
+#: SQLAlchemy's name of the driver; without it, it would look for psycopg 2.
+DRIVER = "postgresql+psycopg"
+_SCHEMES = frozenset({"postgresql", "postgres", DRIVER})
+_SEARCH_PATH = re.compile(r"-c\s*search_path=(\w+)")
+
+
+class UnusableAddress(PlatformError):
+    """An address is none of a PostgreSQL database."""
+
+
+@dataclass(frozen=True, repr=False)
+class Databases:
+    """Where the parts keep their rows, as SQLAlchemy's addresses. Never printed: they may hold a password."""
+
+    service: str
+    workflows: str
+    mlflow: str
+    mlflow_auth: str
+
+    @classmethod
+    def in_home(cls, home: Home) -> Databases:
+        """A file of SQLite for each."""
+        files = (home.service_database, home.workflows_database, home.mlflow_database, home.mlflow_auth_database)
+        return cls(*(f"sqlite:///{path}" for path in files))
+
+    @classmethod
+    def on_postgresql(cls, service: str, workflows: str = "", mlflow: str = "") -> Databases:
+        """A schema for each, of one database or of up to three. Raises UnusableAddress."""
+        mlflow = mlflow or service
+        return cls(
+            with_schema(service, "registry_tui_service"),
+            with_schema(workflows or service, "registry_tui_workflows"),
+            with_schema(mlflow, "registry_tui_mlflow"),
+            with_schema(mlflow, "registry_tui_mlflow_auth"),
+        )
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether an address is one of PostgreSQL's; its rest may still be wrong."""
+    return url.partition("://")[0] in _SCHEMES
+
+
+def with_schema(url: str, schema: str) -> str:
+    """An address for SQLAlchemy whose connections see the tables of one schema only. Raises UnusableAddress."""
+    parts = urlsplit(url)
+    advice = "Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    if parts.scheme not in _SCHEMES:
+        raise UnusableAddress("The database's address does not begin with postgresql://", action=advice)
+    if not parts.path.strip("/"):
+        raise UnusableAddress("The database's address names no database", action=advice)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "search_path" in query.get("options", ""):
+        raise UnusableAddress(
+            "The database's address sets search_path", action="Leave it out: each part has a schema of its own"
+        )
+    query["options"] = f"{query.get('options', '')} -csearch_path={schema}".strip()
+    # psycopg and SQLAlchemy do not read + as a space.
+    return urlunsplit((DRIVER, parts.netloc, parts.path, urlencode(query, quote_via=quote), ""))
+
+
+def schema_of(url: str) -> str:
+    """The schema that `with_schema` chose."""
+    found = _SEARCH_PATH.search(dict(parse_qsl(urlsplit(url).query)).get("options", ""))
+    return found[1] if found else "public"
+
+
+def for_psycopg(url: str) -> str:
+    """The same address as psycopg and PostgreSQL's own programs read it."""
+    return f"postgresql{url[url.index(':') :]}"
+
+
+def shown(url: str) -> str:
+    """An address for people and logs: without its password and options."""
+    if not is_postgresql(url):
+        return url.removeprefix("sqlite:///")
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,0 +1,61 @@
+"""Connections to PostgreSQL: what every one of ours asks for, and how long it waits for a server that is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.abc import AdaptContext
+from psycopg.pq import PGconn, Ping
+
+from registry_tui.platform.database_urls import for_psycopg, schema_of
+
+#: Seconds that a new connection waits for a server that starts again, or for another one that takes over.
+PATIENCE = 20.0
+_PAUSE = 0.2
+
+#: Sessions: times in UTC; a wait for another's lock ends, as SQLite's does (`database/dialects.py: BUSY_TIMEOUT_MS`);
+#: the locks of a client whose machine is gone end within a minute.
+SETTINGS: Mapping[str, str] = {
+    "timezone": "UTC",
+    "lock_timeout": "30s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+def connect(
+    conninfo: str, patience: float = PATIENCE, context: AdaptContext | None = None
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection with our settings; `context` says how values are translated.
+
+    Raises psycopg.OperationalError: with the SQLSTATE 08004 when a server that answers refuses the login, with 08001
+    when none answered within `patience` seconds. libpq itself has no code for either.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection = psycopg.connect(conninfo, context=context, connect_timeout=10, application_name="registry-tui")
+            break
+        except psycopg.OperationalError as error:
+            if PGconn.ping(conninfo.encode()) == Ping.OK:
+                raise errors.SqlserverRejectedEstablishmentOfSqlconnection(str(error)) from error
+            if time.monotonic() > until:
+                raise errors.SqlclientUnableToEstablishSqlconnection(str(error)) from error
+        time.sleep(_PAUSE)
+    each = (sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in SETTINGS.items())
+    connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
+    connection.commit()
+    return connection
+
+
+def ensure_schema(url: str, patience: float = PATIENCE) -> None:
+    """Makes the schema of an address (`database_urls.with_schema`), unless it is there. Raises psycopg.Error."""
+    schema = schema_of(url)
+    with connect(for_psycopg(url), patience) as connection:
+        if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))

@@ -1,0 +1,133 @@
+"""How the service's database differs between SQLite and PostgreSQL; nothing else of the service knows which it is.
+
+Both give the same promises. A session that writes waits for the one before it, so that what it has read stays true
+until it commits. A session that reads sees one moment, and waits for nobody. Texts are sorted by their bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import IntegrityError
+
+from registry_tui.platform.database_urls import is_postgresql, schema_of
+
+#: Milliseconds that a SQLite connection waits for another's lock.
+BUSY_TIMEOUT_MS = 30_000
+
+#: The option of an execution that makes a transaction one for reading (`reading`).
+_READS = "registry_tui_reads"
+
+#: PostgreSQL's locks of applications have two numbers: ours, and one for each schema.
+_LOCK = 0x7267_7475
+
+#: A column of a schema that compares texts by the rules of a language, or of the database, which may be one's.
+COLLATED = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_collation o ON o.oid = a.attcollation
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+      AND NOT a.attisdropped AND o.collname <> 'C'
+    ORDER BY c.relname, a.attnum
+"""
+
+
+def open_engine(url: str) -> Engine:
+    """The engine of a database; connects to nothing yet."""
+    # Threads of the web server's pool and of workflows each keep a connection for a moment.
+    if not is_postgresql(url):
+        engine = create_engine(url, pool_size=40, max_overflow=40)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A server has 100 connections for everybody unless somebody raised that. Those that it cut off are noticed before
+    # they are used; a new one waits for a server that starts again.
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    event.listen(engine, "do_connect", _connect_postgresql)
+    event.listen(engine, "begin", _begins_postgresql(schema_of(url)))
+    return engine
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine for transactions that read only."""
+    return engine.execution_options(**{_READS: True})
+
+
+def prepare(url: str) -> None:
+    """Makes what has to be there before the first connection. Raises psycopg.Error."""
+    if is_postgresql(url):
+        # The driver is loaded where it is used.
+        from registry_tui.platform.postgresql import ensure_schema
+
+        ensure_schema(url)
+
+
+@contextmanager
+def migrating(connection: Connection) -> Iterator[None]:
+    """A transaction for changes of tables, which other processes wait for. Raises IntegrityError.
+
+    SQLite checks foreign keys at its end, not before: a column that it cannot alter is changed by a new table in place
+    of the old one, and dropping that would delete the rows that point at it. Foreign keys can be switched between
+    transactions only.
+    """
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            yield
+            _compare_by_bytes(connection)
+        return
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        with connection.begin():
+            yield
+            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                tables = ", ".join(sorted({str(row[0]) for row in lost}))
+                raise IntegrityError(f"the migration leaves rows of {tables} that point at nothing", None, ValueError())
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")
+        raw.close()
+
+
+def _compare_by_bytes(connection: Connection) -> None:
+    """Pages and names are compared by the program too, which knows no language's rules."""
+    quoted = connection.dialect.identifier_preparer.quote
+    for table, column, kind in connection.exec_driver_sql(COLLATED).all():
+        connection.exec_driver_sql(f'ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} TYPE {kind} COLLATE "C"')
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling commits before DDL; `_begin_sqlite` begins them instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Who writes takes the lock at once, so that reading and then writing cannot fail half-way.
+    connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _connect_postgresql(_dialect: object, _record: object, _arguments: object, given: dict[str, Any]) -> Any:
+    from psycopg.conninfo import make_conninfo  # as in `prepare`
+
+    from registry_tui.platform.postgresql import connect
+
+    context = given.pop("context", None)
+    return connect(make_conninfo(**given), context=context)
+
+
+def _begins_postgresql(schema: str) -> Callable[[Connection], None]:
+    take_turn = f"SELECT pg_advisory_xact_lock({_LOCK}, {zlib.crc32(schema.encode()) - (1 << 31)})"
+    one_moment = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    return lambda connection: connection.exec_driver_sql(one_moment if _reads(connection) else take_turn).close()
+
+
+def _reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get(_READS))
