@@ -59,7 +59,7 @@ def main(folder: Path, command: str, fail: bool, die_at: str) -> None:
 
     database = Database.at(folder / "service.db")
     database.migrate()
-    engine = Engine(folder / "workflows.db", {definition.kind: definition})
+    engine = Engine(f"sqlite:///{folder}/workflows.db", {definition.kind: definition})
     engine.observe(die)
 
     class Parts:

@@ -14,6 +14,7 @@ import pytest
 
 from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.engine.runner import FIRST_PAUSE, Runner
@@ -21,7 +22,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.operations import events
 from registry_tui.service.operations import workflows as queries
-from support.databases import new_database
+from support.databases import new_database, workflows_url
 from support.platforms import PATIENCE, wait_for
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
@@ -68,10 +69,11 @@ def _run(folder: Path, command: str, mode: str, die_at: str) -> subprocess.Compl
 class Bench:
     """An engine in this process, whose one kind of workflow a test chooses."""
 
-    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
-        self.database = new_database(folder)
+    def __init__(self, folder: Path, patience: float = PATIENCE, after: Bench | None = None) -> None:
+        """`after`: the life before this one, whose database it goes on with."""
+        self.database: Database = new_database(folder) if after is None else Database(after.database.url)
         self.definitions: dict[WorkflowKind, Definition] = {}
-        self.engine = Engine(folder / "workflows.db", self.definitions, patience=patience)
+        self.engine = Engine(workflows_url(self.database, folder), self.definitions, patience=patience)
         self.workflows = self.engine
         self.engine.attach(cast(Service, self))
 
@@ -253,7 +255,7 @@ def test_stopping_interrupts_a_step_that_the_next_start_finishes(tmp_path: Path)
     assert started.wait(PATIENCE)
     bench.engine.stop()
     assert bench.get(workflow).status is WorkflowStatus.RUNNING
-    later = Bench(tmp_path)
+    later = Bench(tmp_path, after=bench)
     later.define(
         Step("endless", lambda context: context.progress(Progress(bytes_done=5, bytes_total=5))),
         on_success=_log("on_success"),

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from registry_tui.platform.database_urls import Databases, is_postgresql
 from registry_tui.service.database.database import Database
+
+#: The address of a PostgreSQL server's database `postgres`: tests of rules then run on it instead of on SQLite.
+POSTGRESQL = "REGISTRY_TUI_TEST_POSTGRESQL"
 
 
 def new_database(folder: Path) -> Database:
-    """A database with today's tables and no rows, in this folder's `service.db`."""
+    """A database with today's tables and no rows, in this folder's `service.db` unless `POSTGRESQL` is set."""
+    if server := os.environ.get(POSTGRESQL):
+        return Database(Databases.on_postgresql(_copied(server)).service)
     path = folder / "service.db"
     path.write_bytes(_migrated())
     return Database.at(path)
+
+
+def workflows_url(database: Database, folder: Path) -> str:
+    """Where DBOS keeps finished steps beside a database of `new_database`."""
+    if is_postgresql(database.url):
+        return database.url.replace("registry_tui_service", "registry_tui_workflows")
+    return f"sqlite:///{folder}/workflows.db"
 
 
 @cache
@@ -25,3 +40,31 @@ def _migrated() -> bytes:
         database.migrate()
         database.close()  # the last connection that closes brings everything into the one file
         return path.read_bytes()
+
+
+def _copied(server: str) -> str:
+    """The address of a copy of a migrated database."""
+    name = f"copy_{uuid.uuid4().hex}"
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {_template(server)}")
+    return _named(server, name)
+
+
+@cache
+def _template(server: str) -> str:
+    name = f"migrated_{uuid.uuid4().hex}"
+    _execute(server, f"CREATE DATABASE {name}")
+    database = Database(Databases.on_postgresql(_named(server, name)).service)
+    database.migrate()
+    database.close()
+    return name
+
+
+def _named(server: str, name: str) -> str:
+    return f"{server.rpartition('/')[0]}/{name}"
+
+
+def _execute(server: str, statement: str) -> None:
+    import psycopg  # only where such a server is used
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -78,7 +78,7 @@ def mlflow() -> Versions:
 
 @pytest.fixture
 def service(tmp_path: Path, mlflow: Versions) -> Iterator[Service]:
-    engine = Engine(tmp_path / "workflows.db", DEFINITIONS)
+    engine = Engine(f"sqlite:///{tmp_path}/workflows.db", DEFINITIONS)
     with bare_service(tmp_path, mlflow=mlflow, workflows=engine) as bare:
         made = replace(bare, access=Access(mlflow, bare.secrets, partial(identity.mlflow_account, bare.database)))  # type: ignore[arg-type]
         engine.attach(made)

@@ -44,7 +44,7 @@ def make_service(folder: Path, settings: Settings) -> Service:
     database = new_database(folder)
     nothing = cast(Any, None)
     local = LocalReplicas(Home(folder))
-    engine = Engine(folder / "workflows.db", DEFINITIONS)
+    engine = Engine(f"sqlite:///{folder}/workflows.db", DEFINITIONS)
     service = Service(
         home=Home(folder),
         ports=Ports(**dict.fromkeys(Ports.__dataclass_fields__, 1)),

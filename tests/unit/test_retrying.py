@@ -116,7 +116,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     models = Models()
-    engine = Engine(tmp_path / "workflows.db", DEFINITIONS)  # not launched: what begins stays queued
+    engine = Engine(f"sqlite:///{tmp_path}/workflows.db", DEFINITIONS)  # not launched: what begins stays queued
     with bare_service(tmp_path, mlflow=models, workflows=engine) as service:
         engine.attach(service)
         make_place(service, "aws")

@@ -69,10 +69,11 @@ def build(home: Home) -> Service:
     except ValueError as error:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
     url = settings.database_url
-    database = Database((Databases.on_postgresql(url) if url else Databases.in_home(home)).service)
+    databases = Databases.on_postgresql(url) if url else Databases.in_home(home)
+    database = Database(databases.service)
     mlflow = Mlflow(ports, secrets, home)
     workflows = Engine(
-        home.workflows_database,
+        databases.workflows,
         DEFINITIONS,
         threads=settings.workflow_threads,
         patience=settings.part_patience,

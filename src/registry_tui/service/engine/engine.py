@@ -12,13 +12,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from registry_tui.platform.database_urls import is_postgresql, schema_of
 from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
@@ -51,20 +51,20 @@ class Engine:
 
     def __init__(
         self,
-        database_path: Path,
+        database_url: str,
         definitions: Mapping[WorkflowKind, Definition],
         *,
         threads: int = 8,
         patience: float = 120.0,
     ) -> None:
-        """`definitions`: the kinds of workflows that it runs.
+        """`definitions`: the kinds of workflows that it runs. `database_url`: where DBOS keeps finished steps.
 
         `patience`: seconds that a step waits for a part of the platform that does not answer.
         """
         self._observers: list[Observer] = []
         self._patience = patience
         self.stopping = threading.Event()
-        self._path = database_path
+        self._url = database_url
         self._threads = threads
         self._definitions = definitions
         self._service: Service | None = None
@@ -106,10 +106,12 @@ class Engine:
         from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
         logging.getLogger("dbos").propagate = False
-        _prefer_wal(self._path)
+        if not is_postgresql(self._url):
+            _prefer_wal(self._url)
         config: DBOSConfig = {
             "name": "registry-tui",
-            "system_database_url": f"sqlite:///{self._path}",
+            "system_database_url": self._url,
+            "dbos_system_schema": schema_of(self._url),  # without a meaning on SQLite
             "application_version": _APPLICATION_VERSION,
             "executor_id": "service",
             "enable_otlp": False,
@@ -358,9 +360,9 @@ def resource_of(row: WorkflowRow) -> Resource:
     return Resource(row.resource_type, row.resource_id, row.resource_name, row.registry_id)
 
 
-def _prefer_wal(path: Path) -> None:
+def _prefer_wal(url: str) -> None:
     """Readers and the writer of DBOS's database then do not wait for each other; SQLite remembers it in the file."""
-    connection = sqlite3.connect(path, timeout=30)
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
