@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from registry_tui.platform import database_choice
 from registry_tui.platform.database_urls import Databases, is_postgresql
+from registry_tui.platform.paths import Home
 from registry_tui.service.database.database import Database
 
 #: The address of a PostgreSQL server's database `postgres`: tests of rules then run on it instead of on SQLite.
@@ -22,6 +24,14 @@ def new_database(folder: Path) -> Database:
     path = folder / "service.db"
     path.write_bytes(_migrated())
     return Database.at(path)
+
+
+def keep_on_postgresql(home: Home) -> None:
+    """Has a new platform keep its rows in a new database of the server that `POSTGRESQL` names, when it is set."""
+    if server := os.environ.get(POSTGRESQL):
+        name = f"platform_{uuid.uuid4().hex}"
+        _execute(server, f"CREATE DATABASE {name}")
+        database_choice.keep(home, database_choice.Choice(_named(server, name)))
 
 
 def workflows_url(database: Database, folder: Path) -> str:

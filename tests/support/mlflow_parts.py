@@ -24,6 +24,7 @@ from registry_tui.platform.supervisor import PARTS
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
+from support.databases import keep_on_postgresql
 from support.platforms import PATIENCE, clean_environment, short_folder, wait_for
 
 BUCKET = "env-a"
@@ -177,6 +178,7 @@ def running_parts() -> Iterator[Parts]:
     folder = short_folder()
     home = Home(folder)
     home.create()
+    keep_on_postgresql(home)
     ports, secrets = choose_ports(home), load_secrets(home)
     mlflow = Mlflow(ports, secrets)
     processes = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from registry_tui.platform import database_changes, processes
-from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.database_changes import SqliteChanges
 
 CHILD = """
 import subprocess, sys
@@ -36,7 +36,7 @@ def database(tmp_path: Path) -> Iterator[tuple[Path, sqlite3.Connection]]:
 
 def test_a_database_is_looked_at_again_only_after_a_write(database: tuple[Path, sqlite3.Connection]) -> None:
     path, connection = database
-    changes = DatabaseChanges(path)
+    changes = SqliteChanges(path)
     stamp = changes.stamp()
     assert changes.due(stamp), "the first look"
     changes.done(stamp)
@@ -54,7 +54,7 @@ def test_a_database_is_looked_at_again_only_after_a_write(database: tuple[Path, 
 
 def test_a_write_during_a_look_makes_another_one_due(database: tuple[Path, sqlite3.Connection]) -> None:
     path, connection = database
-    changes = DatabaseChanges(path)
+    changes = SqliteChanges(path)
     stamp = changes.stamp()
     connection.execute("INSERT INTO t VALUES (1)")
     changes.done(stamp)
@@ -64,7 +64,7 @@ def test_a_write_during_a_look_makes_another_one_due(database: tuple[Path, sqlit
 def test_a_look_that_failed_and_one_long_ago_are_due(
     database: tuple[Path, sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = DatabaseChanges(database[0])
+    changes = SqliteChanges(database[0])
     assert changes.due(changes.stamp()) and changes.due(changes.stamp()), "not done yet"
     changes.done(changes.stamp())
     changes.forget()

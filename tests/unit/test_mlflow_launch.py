@@ -49,7 +49,7 @@ def test_importing_the_entry_points_imports_no_mlflow() -> None:
 
 def test_the_database_is_analysed_and_measured(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
-    prepare_database(path)
+    prepare_database(f"sqlite:///{path}")
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         database.execute("CREATE TABLE runs (run_uuid TEXT PRIMARY KEY)")

@@ -58,17 +58,28 @@ def up(
     name: listening.NameOption = None,
     new_certificate: listening.NewCertificateOption = False,
     plain_http: listening.PlainOption = False,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            metavar="URL",
+            help="Keep a new platform's rows in PostgreSQL: postgresql://USER@HOST/DATABASE; or name it again.",
+        ),
+    ] = None,
 ) -> None:
     """Start the platform: object store, MLflow server, service. What runs already stays as it is.
 
     Only this machine's owner reaches it, through a socket, unless --listen lets other machines in until `down`.
+
+    --database is kept for the next starts. A password in it can be seen by others of this machine while the command
+    runs; the setting database_url and PostgreSQL's file ~/.pgpass keep it from them.
 
     With --json each change is a line {"part", "state", "detail"}; the last line is
     {"done": true, "healthy", "error", "action"}.
     """
     home = Home.resolve()
     chosen = listening.choose(listen, certificate, key, name, plain_http, new_certificate)
-    start(home, chosen, as_json=as_json, new_ports=new_ports, new_certificate=new_certificate)
+    start(home, chosen, as_json=as_json, new_ports=new_ports, new_certificate=new_certificate, database=database)
     if not as_json:
         print(f"The platform is up. Its data is in {home.root}", file=sys.stderr)
         if where := listening.describe(home):
@@ -82,18 +93,22 @@ def start(
     as_json: bool = False,
     new_ports: bool = False,
     new_certificate: bool = False,
+    database: str | None = None,
 ) -> None:
     """Starts the platform with progress, listening as `chosen`; None leaves that as it is."""
-    _tell(_up(home, chosen, new_ports, new_certificate), as_json)
+    _tell(_up(home, chosen, new_ports, new_certificate, database), as_json)
 
 
-def _up(home: Home, chosen: Listening | None, new_ports: bool, new_certificate: bool) -> Iterator[PartProgress]:
+def _up(
+    home: Home, chosen: Listening | None, new_ports: bool, new_certificate: bool, database: str | None
+) -> Iterator[PartProgress]:
     """Starts the platform; a missing one is reported as any other failure."""
     extras.require("platform")
     from registry_tui.platform import lifecycle
+    from registry_tui.platform.database_choice import Choice
 
     again = chosen is not None and listening.keep(home, chosen, new_certificate=new_certificate)
-    yield from lifecycle.up(home, new_ports=new_ports)
+    yield from lifecycle.up(home, new_ports=new_ports, database=Choice(database) if database else None)
     if again:
         yield from lifecycle.restart(home, "service")
 

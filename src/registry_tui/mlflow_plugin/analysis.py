@@ -12,7 +12,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.database_changes import SqliteChanges
 
 _logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def keep_analysed(path: Path) -> threading.Thread:
 def _watch(path: Path) -> None:
     pause = threading.Event()
     analysed: int | None = None
-    changes = DatabaseChanges(path)
+    changes = SqliteChanges(path)
     while True:
         try:
             stamp = changes.stamp()

@@ -6,15 +6,13 @@ equal parts, and the last (`SqlAlchemyStore._sample_rows_with_window_functions`)
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import closing
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
+from sqlalchemy import Connection, Engine, text
 
 from registry_tui.mlflow_plugin.identity import is_administrator
 
@@ -23,16 +21,19 @@ PATH = "/api/2.0/mlflow/registry-tui/metric-curve"
 MAX_BUCKETS = 5000
 
 #: MLflow keeps infinities as the largest floats (`SqlAlchemyStore._sanitize_metric_value`).
-_FINITE = f"is_nan = 0 AND value > -{sys.float_info.max!r} AND value < {sys.float_info.max!r}"
+_FINITE = "NOT is_nan AND value > :lowest AND value < :highest"
 _COLUMNS = {"step": "step", "time": "timestamp"}
 
 
-def install(app: Flask, database: Path) -> None:
-    """Adds the route, for the service's account only: it looks first whether who asks may see the run."""
-    app.add_url_rule(PATH, "registry_tui_metric_curve", partial(_answer, database), methods=["GET"])
+def install(app: Flask, engine: Engine) -> None:
+    """Adds the route, for the service's account only: it looks first whether who asks may see the run.
+
+    `engine` is the one of MLflow's tracking store.
+    """
+    app.add_url_rule(PATH, "registry_tui_metric_curve", partial(_answer, engine), methods=["GET"])
 
 
-def _answer(database: Path) -> Response | tuple[Response, int]:
+def _answer(engine: Engine) -> Response | tuple[Response, int]:
     if not is_administrator():
         return jsonify({"error_code": "PERMISSION_DENIED", "message": "Ask the service."}), HTTPStatus.FORBIDDEN
     asked = request.args
@@ -43,12 +44,12 @@ def _answer(database: Path) -> Response | tuple[Response, int]:
     except (KeyError, ValueError):
         message = "run_id, metric_key, x and buckets are needed"
         return jsonify({"error_code": "INVALID_PARAMETER_VALUE", "message": message}), HTTPStatus.BAD_REQUEST
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20)) as connection:
+    with engine.connect() as connection:
         return jsonify(curve(connection, run, key, x=x, buckets=buckets, low=low, high=high))
 
 
 def curve(
-    database: sqlite3.Connection,
+    database: Connection,
     run: str,
     key: str,
     *,
@@ -59,41 +60,32 @@ def curve(
 ) -> dict[str, Any]:
     """Smallest and largest value of each bucket of `x` (`step`, or `timestamp` in ms), with the ends, in order.
 
-    Counts all points from `low` to `high`, those that are NaN or infinite, and those not above 0. Raises sqlite3.Error.
+    Counts all points from `low` to `high`, those that are NaN or infinite, and those not above 0. Raises
+    SQLAlchemyError.
     """
-    where, given = "run_uuid = ? AND key = ?", [run, key]
-    bounds: list[float] = []
-    for bound, sign in ((low, ">="), (high, "<=")):
+    where = "run_uuid = :run AND key = :key"
+    given: dict[str, Any] = {"run": run, "key": key, "lowest": -sys.float_info.max, "highest": sys.float_info.max}
+    for name, bound, sign in (("low", low, ">="), ("high", high, "<=")):
         if bound is not None:
-            where += f" AND {x} {sign} ?"
-            bounds.append(bound)
-    values = (*given, *bounds)
+            where += f" AND {x} {sign} :{name}"
+            given[name] = bound
     count, finite, low_values, first, last, one_step, began = database.execute(
-        f"SELECT count(*), coalesce(sum({_FINITE}), 0), coalesce(sum({_FINITE} AND value <= 0), 0), "
-        f"min({x}), max({x}), min(step) = max(step), min(timestamp) "
-        f"FROM metrics WHERE {where}",
-        values,
-    ).fetchone()
+        text(
+            f"SELECT count(*), count(*) FILTER (WHERE {_FINITE}), count(*) FILTER (WHERE {_FINITE} AND value <= 0), "
+            f"min({x}), max({x}), min(step) = max(step), min(timestamp) FROM metrics WHERE {where}"
+        ),
+        given,
+    ).one()
     where += f" AND {_FINITE}"
     columns = "step, timestamp, value"
-    rows: set[tuple[int, int, float]] = set()
+    queries: list[str] = []
     if 0 < finite <= 2 * buckets:
-        rows.update(database.execute(f"SELECT {columns} FROM metrics WHERE {where}", values))
+        queries.append(f"SELECT {columns} FROM metrics WHERE {where}")
     elif finite:
-        # SQLite takes the other columns from the row that has the smallest or largest value.
-        # https://sqlite.org/lang_select.html, "bare columns in an aggregate query"
-        bucket = f"CAST(({x} - ?) * 1.0 * ? / ? AS INTEGER)"
-        for extreme in ("min", "max"):
-            rows.update(
-                database.execute(
-                    f"SELECT step, timestamp, {extreme}(value) FROM metrics WHERE {where} GROUP BY {bucket}",
-                    (*values, first, buckets, last - first + 1),
-                )
-            )
-        for order in ("ASC", "DESC"):
-            rows.update(
-                database.execute(f"SELECT {columns} FROM metrics WHERE {where} ORDER BY {x} {order} LIMIT 1", values)
-            )
+        given |= {"first": first, "buckets": buckets, "span": last - first + 1}
+        queries += [_extremes(database.dialect.name, x, where, extreme) for extreme in ("min", "max")]
+        queries += [f"SELECT {columns} FROM metrics WHERE {where} ORDER BY {x} {to} LIMIT 1" for to in ("ASC", "DESC")]
+    rows = {tuple(row) for query in queries for row in database.execute(text(query), given)}
     place = 0 if x == "step" else 1
     points = sorted(rows, key=lambda row: (row[place], row[1 - place], row[2]))
     return {
@@ -104,3 +96,16 @@ def curve(
         "began": began,
         "points": [list(row) for row in points],
     }
+
+
+def _extremes(dialect: str, x: str, where: str, extreme: str) -> str:
+    """The query for the rows with the smallest or the largest value of each bucket."""
+    bucket = f"({x} - :first) * 1.0 * :buckets / :span"
+    if dialect == "sqlite":
+        # SQLite takes the other columns from the row that has the smallest or largest value.
+        # https://sqlite.org/lang_select.html, "bare columns in an aggregate query"
+        group = f"CAST({bucket} AS INTEGER)"
+        return f"SELECT step, timestamp, {extreme}(value) FROM metrics WHERE {where} GROUP BY {group}"
+    numbered = f"SELECT step, timestamp, value, floor({bucket}) AS bucket FROM metrics WHERE {where}"
+    order = "ASC" if extreme == "min" else "DESC"
+    return f"SELECT DISTINCT ON (bucket) step, timestamp, value FROM ({numbered}) AS x ORDER BY bucket, value {order}"

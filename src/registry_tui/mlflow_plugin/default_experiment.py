@@ -19,7 +19,6 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.dbmodels.models import SqlExperiment
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, and_, delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from registry_tui.contracts.mlflow_routes import RoutesFile
 from registry_tui.mlflow_plugin.artifacts import load_routes
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, asked, read_body, replayed
+from registry_tui.mlflow_plugin.dialects import insert_unless_there, take_turn
 from registry_tui.mlflow_plugin.mlflow_private import make_default_experiment
 
 _logger = logging.getLogger(__name__)
@@ -70,6 +70,9 @@ class DefaultExperiments:
         with self._tracking.ManagedSessionMaker(read_only=False) as session:
             found = self._known(session, workspace)
             if found is None:
+                take_turn(session, "default experiment", workspace)
+                found = self._known(session, workspace)
+            if found is None:
                 make_default_experiment(self._tracking, session, workspace)
                 experiment = session.execute(
                     select(SqlExperiment.experiment_id, SqlExperiment.creation_time).where(
@@ -78,7 +81,7 @@ class DefaultExperiments:
                 ).one()
                 session.execute(delete(_chosen).where(_chosen.c.workspace == workspace))
                 values = {"experiment_id": experiment.experiment_id, "creation_time": experiment.creation_time}
-                session.execute(insert(_chosen).values(workspace=workspace, **values).on_conflict_do_nothing())
+                insert_unless_there(session, _chosen, {"workspace": workspace, **values})
                 found = int(experiment.experiment_id)
             return str(found)
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import aliased
 
 from registry_tui.contracts.matching import ESCAPE, LikePatterns, like_patterns
 from registry_tui.mlflow_plugin import leftovers
+from registry_tui.mlflow_plugin.dialects import by_bytes
 from registry_tui.mlflow_plugin.identity import is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import registry_store, tracking_store
 from registry_tui.mlflow_plugin.searching import model_has
@@ -144,7 +145,9 @@ _FINDERS: dict[str, Callable[[str, LikePatterns, Sequence[str], int], list[dict[
 def _by_id(id_: Any, text: str) -> Any:
     """The condition that an ID begins with a text; None for a text that is too short to say anything."""
     begins = text.lower()
-    return and_(id_ >= begins, id_ < begins + "\U0010ffff") if len(begins) >= _ID_LETTERS else None
+    if len(begins) < _ID_LETTERS:
+        return None
+    return and_(by_bytes(id_) >= begins, by_bytes(id_) < begins + "\U0010ffff")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import os
 import sqlite3
 import uuid
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
 from registry_tui.platform import rotation
+from registry_tui.platform.database_urls import databases_of, is_postgresql
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
@@ -34,7 +34,7 @@ _GRACE_SECONDS = 5
 def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
     """MLflow's settings. Names with a leading underscore: `mlflow/server/constants.py` and `_run_server`."""
     return {
-        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{home.mlflow_database}",
+        "_MLFLOW_SERVER_FILE_STORE": databases_of(home).mlflow,
         "_MLFLOW_SERVER_REGISTRY_STORE": REGISTRY_STORE,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": ARTIFACTS_DESTINATION,
@@ -69,11 +69,12 @@ def server_environment(home: Home, ports: Ports, secrets: Secrets) -> dict[str, 
 
 
 def write_auth_config(home: Home) -> None:
-    """MLflow's auth settings, mode 0600. Passwords are not in it. Raises OSError."""
+    """MLflow's auth settings, mode 0600. No password is in it but that of a PostgreSQL database. Raises OSError."""
     config = configparser.ConfigParser(interpolation=None)
     config["mlflow"] = {
         "default_permission": "NO_PERMISSIONS",
-        "database_uri": f"sqlite:///{home.mlflow_auth_database}",
+        # MLflow reads the file with Python's interpolation.
+        "database_uri": databases_of(home).mlflow_auth.replace("%", "%%"),
         "grant_default_workspace_access": "false",
         # Every request of a script proves its password again with PBKDF2 (about 40 ms) unless that is remembered.
         # One process serves all requests, and changing or deleting a user through it forgets at once.
@@ -97,22 +98,32 @@ def let_service_in(home: Home, users: Any) -> None:
         users.update_user(user, password=password)
 
 
-def prepare_database(path: Path) -> None:
-    """Sets SQLite's write-ahead log: readers and the writer do not wait for each other. Raises sqlite3.Error."""
-    with closing(sqlite3.connect(path, timeout=20)) as database:
+def prepare_database(url: str) -> None:
+    """Makes a schema of PostgreSQL, or sets SQLite's write-ahead log: readers and the writer then do not wait.
+
+    Raises sqlite3.Error, psycopg.Error.
+    """
+    if is_postgresql(url):
+        # The driver is loaded where it is used.
+        from registry_tui.platform.postgresql import ensure_schema
+
+        ensure_schema(url)
+        return
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as database:
         database.execute("PRAGMA journal_mode=WAL")
 
 
 def prepared(home: Home) -> tuple[Any, Ports]:
-    """MLflow's application with our parts in it, and the ports. Raises OSError, PlatformError and SQLite's errors."""
+    """MLflow's application with our parts in it, and the ports. Raises OSError, PlatformError, a database's errors."""
     home.create()
     secrets, ports = load_secrets(home), choose_ports(home)
     for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES)]:
         del os.environ[name]
     os.environ.update(server_environment(home, ports, secrets))
     write_auth_config(home)
-    for database in (home.mlflow_database, home.mlflow_auth_database):
-        prepare_database(database)
+    databases = databases_of(home)
+    for url in (databases.mlflow, databases.mlflow_auth):
+        prepare_database(url)
 
     # MLflow reads its environment while it is imported.
     import mlflow.server
@@ -137,9 +148,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     from registry_tui.mlflow_plugin.membership import Membership
     from registry_tui.mlflow_plugin.project_addresses import ProjectAddresses
 
-    handlers.initialize_backend_stores(
-        f"sqlite:///{home.mlflow_database}", REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/"
-    )
+    handlers.initialize_backend_stores(databases.mlflow, REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/")
     artifact_paths.install(handlers, artifact_router, auth)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
     let_service_in(home, auth.store)
@@ -147,11 +156,12 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)
-    curves.install(mlflow.server.app, home.mlflow_database)
+    curves.install(mlflow.server.app, mlflow_private.tracking_store().engine)
     purging.install(mlflow.server.app)
     project_roles.install(mlflow.server.app, auth)
     finding.install(mlflow.server.app)
-    analysis.keep_analysed(home.mlflow_database)
+    if not is_postgresql(databases.mlflow):  # which analyses by itself
+        analysis.keep_analysed(home.mlflow_database)
     session_key.install(mlflow.server.app, SecretsFile(home))
     routes = RoutesFile(home.routes_file)
     membership = Membership(auth, routes)
@@ -166,7 +176,7 @@ def main() -> None:
     """Runs the server in this process until SIGTERM."""
     home = Home.resolve()
     # What is imported and built at the start stays.
-    with lasting(), explained(home, "mlflow", home.mlflow_database, home.mlflow_auth_database):
+    with lasting(), explained(home, "mlflow", "mlflow", "mlflow_auth"):
         app, ports = prepared(home)
     works(home, "mlflow")
     # MLflow reads its environment while it is imported.

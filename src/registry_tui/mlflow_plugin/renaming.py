@@ -6,6 +6,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_CONFLICT
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel
 from mlflow.utils.time import get_current_time_millis
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects
@@ -19,7 +20,6 @@ def rename(session: Session, model: SqlRegisteredModel, new_name: str, model_id:
     """
     workspace, name, now = model.workspace, model.name, get_current_time_millis()
     if new_name != name:
-        # The first write holds the database, so that nobody takes the name meanwhile.
         leftovers.clear(session, workspace, new_name)
         _check_free(session, workspace, new_name)
         if model_id is not None:
@@ -32,7 +32,10 @@ def rename(session: Session, model: SqlRegisteredModel, new_name: str, model_id:
     model.name, model.last_updated_time = new_name, now
     for version in model.model_versions:
         version.name, version.last_updated_time = new_name, now
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:  # somebody made a model of this name meanwhile
+        raise _taken("Registered Model", new_name) from error
 
 
 def _check_free(session: Session, workspace: str, name: str) -> None:
@@ -41,9 +44,13 @@ def _check_free(session: Session, workspace: str, name: str) -> None:
         kind = (
             "Prompt" if is_prompt({tag.key: tag.value for tag in taken.registered_model_tags}) else "Registered Model"
         )
-        raise MlflowException(
-            f"{kind} (name={name}) already exists. Choose another name.", error_code=RESOURCE_ALREADY_EXISTS
-        )
+        raise _taken(kind, name)
+
+
+def _taken(kind: str, name: str) -> MlflowException:
+    return MlflowException(
+        f"{kind} (name={name}) already exists. Choose another name.", error_code=RESOURCE_ALREADY_EXISTS
+    )
 
 
 def _check_never_issued(session: Session, workspace: str, name: str, model_id: str) -> None:

@@ -34,6 +34,7 @@ from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects, prom
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.artifacts import Buckets, EnvironmentArtifactRepository, load_routes
 from registry_tui.mlflow_plugin.borders import asks_for_ours
+from registry_tui.mlflow_plugin.dialects import take_turn
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import check_version_tag, is_prompt, tracking_store
 from registry_tui.mlflow_plugin.model_uris import copied_version
@@ -161,6 +162,7 @@ class EnvironmentRegistryStore(OwnedStore):
         tags = self._require_owner(name, "rename it")
         model_id = None if prompts.is_prompt(tags) else tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
+            take_turn(session, "names", self.registry_workspace())
             model = self.model_row(session, name)
             renaming.rename(session, model, new_name, model_id)
             return model.to_mlflow_entity()
@@ -172,6 +174,7 @@ class EnvironmentRegistryStore(OwnedStore):
             return
         model_id = tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
+            take_turn(session, "names", self.registry_workspace())
             model = self.model_row(session, name)
             numbers.retire_name(session, model.workspace, name, model_id)
             session.delete(model)

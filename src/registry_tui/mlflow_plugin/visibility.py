@@ -10,6 +10,7 @@ with its usual text for a missing one. The service asks through the same queries
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
-from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select
+from sqlalchemy import Engine, and_, exists, insert, or_, select
 from sqlalchemy.orm import aliased
 
 from registry_tui.contracts.mlflow_routes import Routes
@@ -109,18 +110,30 @@ def _is_live(tag: Any, version: Any) -> Any:
 def note_projects(engine: Engine) -> None:
     """Gives versions without `mlflow_tags.PROJECT` the project of their origin. Raises SQLAlchemyError."""
     origin, present = aliased(SqlModelVersionTag), aliased(SqlModelVersionTag)
-    project = func.json_extract(origin.value, "$.project_id")
     columns = ("workspace", "name", "version")
-    missing = select(*(getattr(origin, each) for each in columns), literal(tags_.PROJECT), project).where(
+    missing = select(*(getattr(origin, each) for each in (*columns, "value"))).where(
         origin.key == tags_.ORIGIN,
-        func.json_valid(origin.value) == 1,
-        project.is_not(None),
         ~exists().where(
             present.key == tags_.PROJECT, *(getattr(present, each) == getattr(origin, each) for each in columns)
         ),
     )
     with engine.begin() as connection:
-        connection.execute(insert(SqlModelVersionTag).from_select([*columns, "key", "value"], missing))
+        rows = [
+            {"workspace": workspace, "name": name, "version": version, "key": tags_.PROJECT, "value": project}
+            for workspace, name, version, value in connection.execute(missing).all()
+            if (project := _project_of(value)) is not None
+        ]
+        if rows:
+            connection.execute(insert(SqlModelVersionTag), rows)
+
+
+def _project_of(origin: str) -> str | None:
+    """The project's ID in the origin of a version; None where somebody's own tag holds something else."""
+    try:
+        found = json.loads(origin)["project_id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 class SeenStore(RegistryStore):

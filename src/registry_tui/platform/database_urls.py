@@ -6,11 +6,12 @@ Only the standard library is imported. An address of PostgreSQL is written as fo
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.paths import Home
 
 #: SQLAlchemy's name of the driver; without it, it would look for psycopg 2.
@@ -48,6 +49,23 @@ class Databases:
             with_schema(mlflow, "registry_tui_mlflow"),
             with_schema(mlflow, "registry_tui_mlflow_auth"),
         )
+
+
+def databases_of(home: Home) -> Databases:
+    """Where a home's parts keep their rows: what `database_choice.py` has kept, or files of the home.
+
+    Raises OSError, Damaged.
+    """
+    path = home.databases_file
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Databases.on_postgresql(str(kept["service"]), str(kept["workflows"]), str(kept["mlflow"]))
+    except FileNotFoundError:
+        return Databases.in_home(home)
+    except (ValueError, TypeError, KeyError) as error:
+        raise Damaged(
+            f"{path} is damaged", action="Name the database again: `registry-tui up --database URL`"
+        ) from error
 
 
 def is_postgresql(url: str) -> bool:

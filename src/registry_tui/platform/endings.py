@@ -8,11 +8,12 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry_tui.platform.database_urls import databases_of, is_postgresql, shown
 from registry_tui.platform.databases import DatabaseFault, database_fault
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
@@ -90,10 +91,11 @@ def note_start(home: Home, part: str) -> None:
 
 
 @contextmanager
-def explained(home: Home, part: str, *databases: Path) -> Iterator[None]:
+def explained(home: Home, part: str, *databases: str) -> Iterator[None]:
     """Around a part's start: leaves words for what stands in its way, and ends the process with `UNUSABLE`.
 
-    `databases` are looked at when one of them may be the cause. Errors that nobody foresaw are raised as they are.
+    `databases`, by their names in `Databases`, are looked at when one of them may be the cause. Errors that nobody
+    foresaw are raised as they are.
     """
     note_start(home, part)
     try:
@@ -108,28 +110,31 @@ def explained(home: Home, part: str, *databases: Path) -> Iterator[None]:
         )
         _end(home, part, ending, error)
     except Exception as error:
-        fault = database_ending(error, databases)
+        fault = database_ending(error, home, *databases)
         if fault is None:
             raise
         _end(home, part, Ending(fault.detail, f"{fault.action}; see `registry-tui logs {part}`"), error)
 
 
-def database_ending(error: BaseException, databases: tuple[Path, ...]) -> DatabaseFault | None:
-    """The problem with one of a part's databases; None when the error is about something else."""
-    return database_fault(error, f"The database {_guilty(databases)}")
+def database_ending(error: BaseException, home: Home, *databases: str) -> DatabaseFault | None:
+    """The problem with one of a part's databases; None when the error is about something else. Raises Damaged."""
+    known = databases_of(home)
+    return database_fault(error, f"The database {_guilty([getattr(known, name) for name in databases])}")
 
 
-def _guilty(databases: tuple[Path, ...]) -> Path | str:
-    """The first database that SQLite does not open."""
-    for path in databases:
+def _guilty(urls: Sequence[str]) -> str:
+    """The first database that SQLite does not open, as people know it."""
+    for url in urls:
+        if is_postgresql(url):
+            return shown(url)
         try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=1)) as opened:
+            with closing(sqlite3.connect(f"{Path(shown(url)).as_uri()}?mode=rw", uri=True, timeout=1)) as opened:
                 sound = opened.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
         except sqlite3.Error:
-            return path
+            return shown(url)
         if not sound:
-            return path
-    return databases[0] if databases else "of the part"
+            return shown(url)
+    return shown(urls[0]) if urls else "of the part"
 
 
 def _end(home: Home, part: str, ending: Ending, error: BaseException) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry_tui.platform import endings, extras, object_store, processes, space, supervisor
+from registry_tui.platform import database_choice, endings, extras, object_store, processes, space, supervisor
 from registry_tui.platform.errors import (
     Busy,
     HomeUnusable,
@@ -58,17 +58,33 @@ class PartProgress:
     detail: str
 
 
-def up(home: Home, *, new_ports: bool = False, patience: float = PATIENCE) -> Iterator[PartProgress]:
+def up(
+    home: Home,
+    *,
+    new_ports: bool = False,
+    database: database_choice.Choice | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[PartProgress]:
     """Starts what does not run, and tells each change until every part is healthy. Does nothing to what runs.
 
-    Raises HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
+    `database`: where the rows of a new platform are to be, or are; None: as the settings say.
+
+    Raises OtherDatabase, UnusableAddress, HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
     """
     _require_programs()
     _require_files()
     _prepare(home)
     with _only_one(home), _words(home):
         secrets = load_secrets(home)
-        if not _supervised(home):
+        supervised, choice = _supervised(home), database_choice.news(home, database)
+        if choice is not None:
+            if supervised:
+                raise StillRunning(
+                    "The platform is running on its database",
+                    action="Stop it first: `registry-tui down`, then `registry-tui up --database URL`",
+                )
+            database_choice.keep(home, choice)
+        if not supervised:
             left = processes.ours(home)
             serving = {} if new_ports else {pid: part for pid, part in left.items() if part in SERVING}
             processes.end(left.keys() - serving.keys(), home)

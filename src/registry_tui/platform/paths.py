@@ -69,6 +69,11 @@ class Home:
         return self.root / "secrets-rotation.damaged.json"
 
     @property
+    def databases_file(self) -> Path:
+        """The addresses of the databases on PostgreSQL, with their password; missing: SQLite in the home."""
+        return self.root / "databases.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -21,7 +21,7 @@ import uvicorn
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.platform import endings
-from registry_tui.platform.database_urls import Databases
+from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
 from registry_tui.platform.ports import Ports, load_ports
@@ -68,8 +68,7 @@ def build(home: Home) -> Service:
         settings = load_settings(home)
     except ValueError as error:
         raise CannotStart(str(error), action="Mend the setting, then run `registry-tui up` again") from error
-    url = settings.database_url
-    databases = Databases.on_postgresql(url) if url else Databases.in_home(home)
+    databases = databases_of(home)
     database = Database(databases.service)
     mlflow = Mlflow(ports, secrets, home)
     workflows = Engine(
@@ -114,7 +113,7 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
     os.umask(0o077)
     home.create()
     lock = _lock(home)
-    with lasting(), endings.explained(home, "service", home.service_database, home.workflows_database):
+    with lasting(), endings.explained(home, "service", "service", "workflows"):
         service = build(home)
         service.database.migrate()
         if prepare is not None:

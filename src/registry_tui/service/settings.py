@@ -25,8 +25,13 @@ class Settings(BaseModel):
 
     #: The account's entitlements.
     entitlements: tuple[str, ...] = ("ML_MODEL_REGISTRY",)
-    #: Empty: SQLite in the home. PostgreSQL: postgresql+psycopg://…
+    #: Where a new platform keeps its rows: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, in which each part has a
+    #: schema of its own; empty: SQLite in the home. `--database` goes first.
     database_url: str = ""
+    #: Another database for finished steps of workflows.
+    workflows_database_url: str = ""
+    #: Another database for MLflow's rows and its users.
+    mlflow_database_url: str = ""
     #: Where archives are kept; `seaweedfs` is the store that the platform starts.
     store: str = "seaweedfs"
     #: What runs the replicas of deployments; `supervisord` runs them on this machine.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from registry_tui.platform import endings
 from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
 from registry_tui.service.engine.steps import Interrupted
@@ -88,8 +89,7 @@ class Background:
 
     def _fault(self, error: Exception) -> DatabaseFault | None:
         """Which database stands in the way of the start, and how."""
-        home = self._service.home
-        return endings.database_ending(error, (home.service_database, home.workflows_database))
+        return endings.database_ending(error, self._service.home, "service", "workflows")
 
     def _start(self) -> None:
         service = self._service
@@ -158,7 +158,7 @@ class Background:
 
     def _archive_pending(self) -> None:
         said = ""
-        changes = DatabaseChanges(self._service.home.mlflow_database)
+        changes = DatabaseChanges.of(databases_of(self._service.home).mlflow)
         while not self._stopping.is_set():
             nudged = self._pending.wait(self._service.settings.pending_versions_every)
             if self._stopping.is_set():

@@ -13,6 +13,7 @@ from sqlalchemy.orm import selectinload
 from registry_tui.platform import processes as platform_processes
 from registry_tui.platform import supervisor
 from registry_tui.platform.database_changes import DatabaseChanges
+from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
@@ -50,7 +51,7 @@ class Minder:
         self._rows: Sequence[DeploymentRow] = ()
         self._known: Mapping[str, supervisor.ProcessInfo] = {}
         self._writes: int | None = None
-        self._models = DatabaseChanges(service.home.mlflow_database)
+        self._models = DatabaseChanges.of(databases_of(service.home).mlflow)
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}

@@ -1,0 +1,102 @@
+"""What the plugin asks MLflow's database itself, on SQLite and on PostgreSQL: the answers are the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from mlflow.store.db.base_sql_model import Base
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModel
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlMetric, SqlRun
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select
+from sqlalchemy.orm import Session
+
+from registry_tui.mlflow_plugin import curves
+from registry_tui.mlflow_plugin.dialects import by_bytes, insert_unless_there
+from registry_tui.mlflow_plugin.visibility import note_projects
+from registry_tui.platform.database_urls import Databases
+from registry_tui.platform.postgresql import ensure_schema
+from registry_tui.schemas import mlflow_tags as tags_
+from support.postgres import PostgresServer
+
+_TABLES = (SqlExperiment, SqlRun, SqlMetric, SqlRegisteredModel, SqlModelVersion, SqlModelVersionTag)
+
+
+@pytest.fixture(scope="module")
+def engines(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Engine]]:
+    """MLflow's tables on each."""
+    url = Databases.on_postgresql(postgres.new_database()).mlflow
+    ensure_schema(url)
+    made = [create_engine(f"sqlite:///{tmp_path_factory.mktemp('both')}/mlflow.db"), create_engine(url)]
+    for engine in made:
+        Base.metadata.create_all(engine, tables=[Base.metadata.tables[each.__tablename__] for each in _TABLES])
+    yield made
+    for engine in made:
+        engine.dispose()
+
+
+def _both(engines: list[Engine], **asked: Any) -> dict[str, Any]:
+    """The curve on either, which must be the same."""
+    found = []
+    for engine in engines:
+        with engine.connect() as connection:
+            found.append(curves.curve(connection, "run", "loss", **asked))
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_curves_are_reduced_alike(engines: list[Engine]) -> None:
+    choose = random.Random(11)
+    largest = sys.float_info.max
+    points = [{"step": step, "value": choose.gauss(0, 3), "is_nan": False} for step in range(0, 3000, 3)]
+    points += [{"step": 7, "value": 0.0, "is_nan": True}, {"step": 8, "value": largest, "is_nan": False}]
+    points += [{"step": 11, "value": -largest, "is_nan": False}, {"step": 1501, "value": 99.5, "is_nan": False}]
+    rows = [{**point, "run_uuid": "run", "key": "loss", "timestamp": 10**12 + 7 * point["step"]} for point in points]
+    for engine in engines:
+        with engine.begin() as connection:
+            connection.execute(insert(SqlExperiment), {"experiment_id": 1, "name": "e", "lifecycle_stage": "active"})
+            connection.execute(insert(SqlRun), {"run_uuid": "run", "experiment_id": 1, "status": "RUNNING"})
+            connection.execute(insert(SqlMetric), rows)
+    whole = _both(engines, buckets=5000)
+    assert len(whole["points"]) == 1001 and (whole["count"], whole["not_finite"]) == (1004, 3)
+    for axis in ("step", "time"):
+        reduced = _both(engines, buckets=40, x=curves._COLUMNS[axis])
+        assert 40 <= len(reduced["points"]) <= 82 and max(point[2] for point in reduced["points"]) == 99.5
+    part = _both(engines, buckets=10, low=1500.5, high=1800)
+    assert part["points"][0][0] == 1501 and part["count"] == 101 and part["began"] == 10**12 + 7 * 1501
+    assert _both(engines, buckets=10, low=5000)["points"] == []
+
+
+def test_texts_are_compared_by_their_bytes(engines: list[Engine]) -> None:
+    for engine in engines:
+        table = Table("texts", MetaData(), Column("text", String(50), primary_key=True), Column("number", Integer))
+        table.create(engine)
+        with Session(engine) as session, session.begin():
+            for text in ("0a-b", "0ab", "0A", "0a\u00e9"):
+                insert_unless_there(session, table, {"text": text, "number": 1})
+                insert_unless_there(session, table, {"text": text, "number": 2})
+        with engine.connect() as connection:
+            id_ = by_bytes(table.c.text)
+            query = select(table.c.text, table.c.number).where(id_ >= "0a", id_ < "0a\U0010ffff").order_by(id_)
+            assert connection.execute(query).all() == [("0a-b", 1), ("0ab", 1), ("0a\u00e9", 1)]
+
+
+def test_versions_of_before_get_their_project(engines: list[Engine]) -> None:
+    origins = {1: json.dumps({"project_id": "p"}), 2: "no JSON", 3: "[]", 4: json.dumps({"project_id": None})}
+    keys = {"workspace": "w", "name": "m"}
+    for engine in engines:
+        with Session(engine) as session, session.begin():
+            session.add(SqlRegisteredModel(**keys, creation_time=1, last_updated_time=1))
+            for number, origin in origins.items():
+                session.add(SqlModelVersion(**keys, version=number, creation_time=1, last_updated_time=1))
+                session.add(SqlModelVersionTag(**keys, version=number, key=tags_.ORIGIN, value=origin))
+        for _ in range(2):
+            note_projects(engine)
+        with engine.connect() as connection:
+            tag = SqlModelVersionTag
+            found = connection.execute(select(tag.version, tag.value).where(tag.key == tags_.PROJECT)).all()
+            assert found == [(1, "p")]
