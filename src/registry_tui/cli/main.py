@@ -50,6 +50,7 @@ COMMANDS = {
     "groups": "groups:app",
     "tokens": "tokens:app",
     "oidc": "oidc:app",
+    "database": "database:app",
     "secrets": "secrets:app",
     "ranger": "ranger:app",
     "idbroker": "idbroker:app",

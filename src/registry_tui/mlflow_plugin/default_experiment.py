@@ -18,7 +18,7 @@ from graphql import GraphQLError, StringValueNode, Visitor, parse, print_ast, vi
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.dbmodels.models import SqlExperiment
-from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, and_, delete, select
+from sqlalchemy import BigInteger, Column, Engine, Integer, MetaData, String, Table, and_, delete, select
 from sqlalchemy.orm import Session
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -55,13 +55,18 @@ _NESTED = frozenset(
 _MAY_NAME = re.compile(rb"experiment_?ids?", re.IGNORECASE)
 
 
+def create_table(engine: Engine) -> None:
+    """Makes the table when it is missing. Raises SQLAlchemyError."""
+    _metadata.create_all(engine)
+
+
 class DefaultExperiments:
     """Which experiment is a workspace's *Default*. Threads may share it. `tracking` is MLflow's tracking store."""
 
     def __init__(self, tracking: Any, routes: RoutesFile) -> None:
         self._tracking = tracking
         self._routes = routes
-        _metadata.create_all(tracking.engine)
+        create_table(tracking.engine)
 
     def of(self, workspace: str) -> str | None:
         """Its ID, after making it when it is missing. None in MLflow's own workspace and where there is no project."""

@@ -200,6 +200,18 @@ def down(home: Home) -> list[str]:
         return running or sorted(set(left.values()) & supervisor.PARTS.keys())
 
 
+@contextmanager
+def stopped(home: Home) -> Iterator[None]:
+    """Around work on the files of a platform that does not run, and that nobody starts meanwhile.
+
+    Raises StillRunning, Busy, HomeUnusable.
+    """
+    with _only_one(home), _words(home):
+        if _supervised(home) or processes.ours(home):
+            raise StillRunning("The platform is running", action="Stop it first: `registry-tui down`")
+        yield
+
+
 def _clear_up(home: Home) -> None:
     """Removes the sockets of processes that are gone."""
     object_store.remove_sockets(home)

@@ -30,7 +30,7 @@ from registry_tui.service.engine.steps import Definition, Interrupted, Work
 from registry_tui.service.errors import WrongState
 
 if TYPE_CHECKING:
-    from dbos import DBOS
+    from dbos import DBOS, DBOSConfig
 
 logger = logging.getLogger(__name__)
 
@@ -103,24 +103,11 @@ class Engine:
     def launch(self) -> None:
         """Starts DBOS, goes on with every workflow that was cut off, and starts the queued ones."""
         # dbos takes a second to import; the service's address answers before.
-        from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+        from dbos import DBOS
 
-        logging.getLogger("dbos").propagate = False
         if not is_postgresql(self._url):
             _prefer_wal(self._url)
-        config: DBOSConfig = {
-            "name": "registry-tui",
-            "system_database_url": self._url,
-            "dbos_system_schema": schema_of(self._url),  # without a meaning on SQLite
-            "application_version": _APPLICATION_VERSION,
-            "executor_id": "service",
-            "enable_otlp": False,
-            "log_level": "WARNING",
-            "max_executor_threads": self._threads + 4,  # DBOS uses a few itself
-            "use_listen_notify": False,
-            "serializer": DBOSPortableJSONSerializer(),
-        }
-        instance = DBOS(config=config)
+        instance = DBOS(config=_config(self._url, self._threads))
 
         @DBOS.workflow(name="registry-tui.run", max_recovery_attempts=None)  # type: ignore[untyped-decorator]
         def run(workflow_id: str, abandon: str | None) -> None:
@@ -348,6 +335,35 @@ class Engine:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
+
+
+def make_tables(url: str) -> None:
+    """Makes DBOS's tables, or brings them to its version's form. Not in a process that runs an engine."""
+    # As in `launch`.
+    from dbos import DBOS
+
+    DBOS(config=_config(url, 1))
+    DBOS.launch()
+    DBOS.destroy(destroy_registry=True)
+
+
+def _config(url: str, threads: int) -> DBOSConfig:
+    # As in `launch`.
+    from dbos import DBOSPortableJSONSerializer
+
+    logging.getLogger("dbos").propagate = False
+    return {
+        "name": "registry-tui",
+        "system_database_url": url,
+        "dbos_system_schema": schema_of(url),  # without a meaning on SQLite
+        "application_version": _APPLICATION_VERSION,
+        "executor_id": "service",
+        "enable_otlp": False,
+        "log_level": "WARNING",
+        "max_executor_threads": threads + 4,  # DBOS uses a few itself
+        "use_listen_notify": False,
+        "serializer": DBOSPortableJSONSerializer(),
+    }
 
 
 def _is_broken(dbos: DBOS, workflow_id: str) -> bool:

@@ -1,0 +1,173 @@
+"""All rows of one SQLite database into a schema of PostgreSQL with the same tables, compared afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Table,
+    TableClause,
+    Text,
+    column,
+    inspect,
+    select,
+)
+from sqlalchemy import table as bare_table
+from sqlalchemy.types import Float, Integer, NullType, Numeric, TypeEngine
+
+from registry_tui.platform.errors import PlatformError
+
+#: Where migrations note their version: made with the tables, so the same on both sides, and not copied.
+_VERSIONS = frozenset({"alembic_version", "alembic_version_auth", "dbos_migrations"})
+_ADVICE = "Nothing was changed here: the platform still has its rows in SQLite"
+
+
+class CannotMove(PlatformError):
+    """Rows cannot be brought to another database."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A table that is the same on both sides: its rows, and a sum over all their values."""
+
+    table: str
+    rows: int
+    checksum: int
+
+
+def copy_all(source: Engine, target: Engine) -> list[Copied]:
+    """Copies every table in one transaction, and reads both sides to compare them. Raises CannotMove."""
+    with source.connect() as read, target.begin() as write:
+        tables = _tables(read, write)
+        names = ", ".join(write.dialect.identifier_preparer.quote(table.name) for table in tables)
+        write.exec_driver_sql(f"TRUNCATE {names} CASCADE")
+        for table in tables:
+            _copy(read, write, table)
+            _go_on_counting(read, write, table)
+        return [_compared(read, write, table) for table in tables]
+
+
+def _tables(read: Connection, write: Connection) -> list[Table]:
+    """The target's tables, those first that others point at. Raises CannotMove where the two sides differ."""
+    metadata = MetaData()
+    metadata.reflect(bind=write)
+    known, there = inspect(read), set(inspect(read).get_table_names())
+    for name in there - metadata.tables.keys():
+        if read.execute(select(bare_table(name)).add_columns(column("rowid")).limit(1)).first():
+            raise CannotMove(f"The table {name} has rows and is unknown to this version", action=_ADVICE)
+    for name in _VERSIONS & there:
+        versions = [sorted(map(tuple, each.exec_driver_sql(f"SELECT * FROM {name}"))) for each in (read, write)]
+        if versions[0] != versions[1]:
+            raise CannotMove(
+                f"{name} says that the rows were written by another version ({versions[0]}, not {versions[1]})",
+                action="Start the platform once with this version, stop it, and try again",
+            )
+    found = [table for table in metadata.sorted_tables if table.name in there - _VERSIONS]
+    for table in found:
+        if lost := {each["name"] for each in known.get_columns(table.name)} - set(table.columns.keys()):
+            raise CannotMove(f"{table.name} has columns that this version does not know: {lost}", action=_ADVICE)
+    return found
+
+
+def _as_kept(table: Table, names: Sequence[str]) -> TableClause:
+    """The table with types whose values both sides give alike. JSON stays the text that it is."""
+    return bare_table(table.name, *(column(name, _kind(table.columns[name].type)) for name in names))
+
+
+def _kind(of: TypeEngine[Any]) -> TypeEngine[Any]:
+    if isinstance(of, Boolean | DateTime | LargeBinary):
+        return of
+    return NullType() if isinstance(of, Integer | Numeric | Float) else Text()
+
+
+def _names(read: Connection, table: Table) -> list[str]:
+    return [each["name"] for each in inspect(read).get_columns(table.name)]
+
+
+def _rows(connection: Connection, table: Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Every row, as values that are the same on both sides."""
+    kept = _as_kept(table, names)
+    columns: list[ColumnElement[Any]] = list(kept.columns)
+    if connection.dialect.name == "postgresql":
+        columns = [each.cast(Text) if isinstance(each.type, Text) else each for each in columns]
+    found = connection.execution_options(yield_per=5000).execute(select(*columns).select_from(kept))
+    return (tuple(_alike(value) for value in row) for row in found)
+
+
+def _alike(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(value, Decimal):
+        return float(value)
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _copy(read: Connection, write: Connection, table: Table) -> None:
+    # What the database computes itself is compared afterwards.
+    names = [name for name in _names(read, table) if table.columns[name].computed is None]
+    zoned = [bool(getattr(table.columns[name].type, "timezone", False)) for name in names]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    driver = write.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as into:
+            for row in _rows(read, table, names):
+                into.write_row([_in_utc(value, zone) for value, zone in zip(row, zoned, strict=True)])
+    except psycopg.DataError as error:
+        raise CannotMove(
+            f"PostgreSQL does not take a value of the table {table.name}: {error}", action=_ADVICE
+        ) from error
+
+
+def _in_utc(value: Any, zone: bool) -> Any:
+    return value.replace(tzinfo=UTC) if zone and isinstance(value, datetime) else value
+
+
+def _go_on_counting(read: Connection, write: Connection, table: Table) -> None:
+    """IDs that the database gives go on behind those that were ever given."""
+    for name in _names(read, table):
+        quoted = write.dialect.identifier_preparer.quote(table.name)
+        counter = write.exec_driver_sql("SELECT pg_get_serial_sequence(%s, %s)", (quoted, name)).scalar()
+        if counter is None:
+            continue
+        last = write.execute(select(table.columns[name]).order_by(table.columns[name].desc()).limit(1)).scalar() or 0
+        if inspect(read).has_table("sqlite_sequence"):
+            given = read.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).scalar()
+            last = max(last, given or 0)
+        write.exec_driver_sql("SELECT setval(%s, %s, %s)", (counter, max(last, 1), last > 0))
+
+
+def _compared(read: Connection, write: Connection, table: Table) -> Copied:
+    names = _names(read, table)
+    before, after = (_summed(table.name, _rows(each, table, names)) for each in (read, write))
+    if before != after:
+        raise CannotMove(
+            f"The table {table.name} is not the same after it was copied ({before.rows} and {after.rows} rows)",
+            action=_ADVICE,
+        )
+    return after
+
+
+def _summed(table: str, rows: Iterable[tuple[Any, ...]]) -> Copied:
+    """The number of rows and a sum that does not depend on their order."""
+    count = total = 0
+    for row in rows:
+        count += 1
+        total += int.from_bytes(hashlib.blake2b(repr(row).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return Copied(table, count, total % (1 << 64))

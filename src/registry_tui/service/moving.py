@@ -1,0 +1,149 @@
+"""`registry-tui database move`: brings the rows of a platform that is stopped from SQLite to PostgreSQL.
+
+Each part's tables are made by its own migrations and filled in one transaction. Only when all are there, and the same
+as before, does the home say that its rows are in PostgreSQL. A move that was cut off begins again: a comment on the
+schemas says that they are of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import create_engine
+
+from registry_tui.platform import database_choice, lifecycle
+from registry_tui.platform.database_choice import Choice
+from registry_tui.platform.database_urls import Databases, for_psycopg, schema_of, shown
+from registry_tui.platform.databases import database_fault
+from registry_tui.platform.paths import Home
+from registry_tui.platform.postgresql import connect, ensure_schema
+from registry_tui.service.database.copying import CannotMove, Copied, copy_all
+from registry_tui.service.database.database import Database
+from registry_tui.service.engine.engine import make_tables
+
+_MOVING = "registry-tui: rows are being moved here"
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A database that was moved: what of, and its tables."""
+
+    part: str
+    tables: tuple[Copied, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+
+def move(home: Home, choice: Choice) -> Generator[Moved, None, None]:
+    """Moves each part's rows, and tells when one is done. Raises CannotMove, StillRunning, Busy, UnusableAddress."""
+    target = choice.databases
+    if home.databases_file.exists():
+        raise CannotMove("This platform has its rows in PostgreSQL already", action="See `registry-tui status`")
+    source = Databases.in_home(home)
+    with lifecycle.stopped(home):
+        if missing := [name for name in _PARTS if not Path(shown(getattr(source, name))).exists()]:
+            raise CannotMove(
+                f"This platform has no rows yet ({', '.join(missing)})",
+                action="Begin it there: `registry-tui up --database URL`",
+            )
+        try:
+            _claim(target)
+            for name, make in _PARTS.items():
+                yield Moved(name, tuple(_moved(getattr(source, name), getattr(target, name), make)))
+            _release(target)
+        except Exception as error:
+            if (fault := database_fault(error, f"The database {shown(target.service)}")) is None:
+                raise
+            raise CannotMove(fault.detail, action=fault.action) from error
+        database_choice.keep(home, choice)
+
+
+def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied]:
+    make(target)
+    engines = create_engine(source), create_engine(target)
+    try:
+        return copy_all(*engines)
+    finally:
+        for engine in engines:
+            engine.dispose()
+
+
+def _claim(target: Databases) -> None:
+    """Makes the schemas, after taking away those of a move that was cut off. Raises CannotMove, psycopg.Error."""
+    for url in _urls(target):
+        schema = schema_of(url)
+        with connect(for_psycopg(url), _PATIENCE) as connection:
+            found = connection.execute(
+                "SELECT obj_description(oid, 'pg_namespace'), "
+                "(SELECT count(*) FROM pg_class WHERE relnamespace = n.oid) FROM pg_namespace n WHERE nspname = %s",
+                (schema,),
+            ).fetchone()
+            if found is not None and found[0] == _MOVING:
+                _execute(connection, "DROP SCHEMA {} CASCADE", schema)
+            elif found is not None and found[1]:
+                raise CannotMove(
+                    f"The schema {schema} of {shown(url)} has tables already",
+                    action="Name an empty database, or one that no other platform has its rows in",
+                )
+    for url in _urls(target):
+        ensure_schema(url)
+        with connect(for_psycopg(url), _PATIENCE) as connection:
+            _execute(connection, f"COMMENT ON SCHEMA {{}} IS '{_MOVING}'", schema_of(url))
+
+
+def _release(target: Databases) -> None:
+    for url in _urls(target):
+        with connect(for_psycopg(url), _PATIENCE) as connection:
+            _execute(connection, "COMMENT ON SCHEMA {} IS NULL", schema_of(url))
+
+
+def _execute(connection: psycopg.Connection[tuple[object, ...]], statement: str, schema: str) -> None:
+    connection.execute(sql.SQL(statement).format(sql.Identifier(schema)))
+
+
+def _urls(databases: Databases) -> list[str]:
+    return [getattr(databases, name) for name in _PARTS]
+
+
+def _make_service(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    database.close()
+
+
+def _make_mlflow(url: str) -> None:
+    """MLflow's tables and ours beside them."""
+    # MLflow takes seconds to import.
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    from registry_tui.mlflow_plugin import default_experiment, numbers, prompt_projects
+
+    engine = SqlAlchemyStore(url, "mlflow-artifacts:/").engine
+    for module in (numbers, prompt_projects, default_experiment):
+        module.create_table(engine)
+    engine.dispose()
+
+
+def _make_mlflow_auth(url: str) -> None:
+    # As above.
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore()
+    store.init_db(url)
+    store.engine.dispose()
+
+
+#: The databases of a platform, by their names in `Databases`, and what makes the tables of each.
+_PARTS: dict[str, Callable[[str], None]] = {
+    "service": _make_service,
+    "workflows": make_tables,
+    "mlflow": _make_mlflow,
+    "mlflow_auth": _make_mlflow_auth,
+}

@@ -1,0 +1,160 @@
+"""`database move`: every row of a platform's SQLite files is in PostgreSQL, or the platform stays where it is."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from registry_tui.platform.database_choice import Choice
+from registry_tui.platform.database_urls import Databases, databases_of
+from registry_tui.platform.paths import Home
+from registry_tui.service import moving
+from registry_tui.service.database.copying import CannotMove
+from registry_tui.service.database.database import Database
+from registry_tui.service.database.tables import DeploymentRow, EventRow, LogLineRow, UserRow, WorkflowRow
+from registry_tui.service.engine.engine import make_tables
+from support.bare import bare_service, make_place
+from support.many_runs import create_schema, fill
+from support.platforms import temporary_folder
+from support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Home]:
+    """The home of a platform that is stopped, with rows in each of its databases."""
+    with temporary_folder() as folder:
+        home = Home(folder)
+        home.create()
+        with bare_service(home.service) as service:
+            make_place(service, "lab")
+            with service.database.session() as session:
+                session.add(_event("zwölf ☃"))
+                session.add(_event("gone"))
+                session.add(LogLineRow(request_id="r", text="a\ttab\nand a line \\N"))
+                session.add(_workflow({"deep": [1, 2.5, None, "é"], "no": {}}))
+            with service.database.session() as session:
+                session.delete(session.scalars(select(EventRow).where(EventRow.resource_name == "gone")).one())
+        make_tables(f"sqlite:///{home.workflows_database}")
+        create_schema(home.mlflow_database)
+        moving._make_mlflow(f"sqlite:///{home.mlflow_database}")
+        fill(home.mlflow_database, 300, metrics=3)
+        moving._make_mlflow_auth(f"sqlite:///{home.mlflow_auth_database}")
+        with closing(sqlite3.connect(home.mlflow_auth_database)) as database, database:
+            database.execute("INSERT INTO users (username, password_hash, is_admin) VALUES ('ann', 'x', 1)")
+        yield home
+
+
+@pytest.fixture
+def home(filled: Home) -> Iterator[Home]:
+    """A copy of it, which a test may move."""
+    with temporary_folder() as folder:
+        copy = Home(folder / "home")
+        shutil.copytree(filled.root, copy.root, ignore=shutil.ignore_patterns("*.sock"))
+        yield copy
+
+
+def _event(name: str) -> EventRow:
+    return EventRow(
+        actor="ann",
+        actor_crn="c",
+        action="model.create",
+        resource_type="model",
+        resource_id="m",
+        resource_name=name,
+        outcome="succeeded",
+        request_id="r",
+    )
+
+
+def _workflow(state: dict[str, object]) -> WorkflowRow:
+    return WorkflowRow(
+        kind="provision",
+        status="succeeded",
+        resource_type="registry",
+        resource_id="r",
+        resource_name="r",
+        actor="ann",
+        actor_crn="c",
+        actor_administrator=True,
+        request_id="r",
+        arguments={},
+        state=state,
+        steps=["one"],
+        progress={},
+    )
+
+
+def test_every_row_is_there_and_the_same(home: Home, postgres: PostgresServer) -> None:
+    choice = Choice(postgres.new_database())
+    moved = {each.part: each for each in moving.move(home, choice)}
+    assert databases_of(home) == Databases.on_postgresql(choice.service)
+    assert list(moved) == ["service", "workflows", "mlflow", "mlflow_auth"]
+    rows = {table.table: table.rows for each in moved.values() for table in each.tables}
+    for path in (home.service_database, home.mlflow_database, home.mlflow_auth_database):
+        with closing(sqlite3.connect(path)) as database:
+            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            for (name,) in names.fetchall():
+                [count] = database.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+                assert name.startswith("alembic_version") or rows[name] >= count, name
+    assert rows["runs"] == 300 and rows["metrics"] == 900 and rows["deployments"] == 1
+    before, after = Database.at(home.service_database), Database(databases_of(home).service)
+    found = []
+    for one in (before, after):
+        with one.reading() as session:
+            workflow, event = session.scalars(select(WorkflowRow)).one(), session.scalars(select(EventRow)).one()
+            deployment = session.scalars(select(DeploymentRow)).one()
+            line = session.scalars(select(LogLineRow.text)).one()
+            found.append((workflow.state, workflow.created_at, event.resource_name, deployment.authentication, line))
+    assert found[0] == found[1]
+    with after.session() as session:
+        session.add(event := _event("later"))
+        session.flush()
+        assert event.id == 3, "the ID of an event that was deleted is not given again"
+    before.close()
+    after.close()
+
+
+def test_a_move_that_was_cut_off_begins_again(home: Home, postgres: PostgresServer) -> None:
+    choice = Choice(postgres.new_database())
+    begun = moving.move(home, choice)
+    assert next(begun).part == "service"
+    begun.close()
+    assert databases_of(home) == Databases.in_home(home)
+    assert [each.part for each in moving.move(home, choice)] == ["service", "workflows", "mlflow", "mlflow_auth"]
+    with pytest.raises(CannotMove, match="in PostgreSQL already"):
+        list(moving.move(home, choice))
+
+
+def test_rows_of_another_platform_are_not_touched(home: Home, postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    other = Database(Databases.on_postgresql(url).service)
+    other.migrate()
+    with other.session() as session:
+        session.add(UserRow(name="somebody", crn="c"))
+    with pytest.raises(CannotMove, match="has tables already"):
+        list(moving.move(home, Choice(url)))
+    with other.reading() as session:
+        assert session.scalar(select(func.count()).select_from(UserRow)) == 1
+    other.close()
+    assert databases_of(home) == Databases.in_home(home)
+
+
+def test_what_postgresql_does_not_take_is_named(home: Home, postgres: PostgresServer) -> None:
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("UPDATE log_lines SET text = 'a' || char(0) || 'b'")
+    with pytest.raises(CannotMove, match="log_lines"):
+        list(moving.move(home, Choice(postgres.new_database())))
+    assert databases_of(home) == Databases.in_home(home)
+
+
+def test_a_new_home_has_nothing_to_move(tmp_path: Path, postgres: PostgresServer) -> None:
+    home = Home(tmp_path / "home")
+    home.create()
+    with pytest.raises(CannotMove, match="no rows yet"):
+        list(moving.move(home, Choice(postgres.new_database())))
