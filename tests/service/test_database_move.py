@@ -23,6 +23,7 @@ from support.bare import bare_service, make_place
 from support.many_runs import create_schema, fill
 from support.platforms import temporary_folder
 from support.postgres import PostgresServer
+from support.rows import ask
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def _workflow(state: dict[str, object]) -> WorkflowRow:
 
 def test_every_row_is_there_and_the_same(home: Home, postgres: PostgresServer) -> None:
     choice = Choice(postgres.new_database())
-    moved = {each.part: each for each in moving.move(home, choice)}
+    moved = {each.part: each for each in moving.bring_rows(home, choice)}
     assert databases_of(home) == Databases.on_postgresql(choice.service)
     assert list(moved) == ["service", "workflows", "mlflow", "mlflow_auth"]
     rows = {table.table: table.rows for each in moved.values() for table in each.tables}
@@ -122,13 +123,13 @@ def test_every_row_is_there_and_the_same(home: Home, postgres: PostgresServer) -
 
 def test_a_move_that_was_cut_off_begins_again(home: Home, postgres: PostgresServer) -> None:
     choice = Choice(postgres.new_database())
-    begun = moving.move(home, choice)
+    begun = moving.bring_rows(home, choice)
     assert next(begun).part == "service"
     begun.close()
     assert databases_of(home) == Databases.in_home(home)
-    assert [each.part for each in moving.move(home, choice)] == ["service", "workflows", "mlflow", "mlflow_auth"]
+    assert [each.part for each in moving.bring_rows(home, choice)] == ["service", "workflows", "mlflow", "mlflow_auth"]
     with pytest.raises(CannotMove, match="in PostgreSQL already"):
-        list(moving.move(home, choice))
+        list(moving.bring_rows(home, choice))
 
 
 def test_rows_of_another_platform_are_not_touched(home: Home, postgres: PostgresServer) -> None:
@@ -138,23 +139,30 @@ def test_rows_of_another_platform_are_not_touched(home: Home, postgres: Postgres
     with other.session() as session:
         session.add(UserRow(name="somebody", crn="c"))
     with pytest.raises(CannotMove, match="has tables already"):
-        list(moving.move(home, Choice(url)))
+        list(moving.bring_rows(home, Choice(url)))
     with other.reading() as session:
         assert session.scalar(select(func.count()).select_from(UserRow)) == 1
     other.close()
     assert databases_of(home) == Databases.in_home(home)
 
 
-def test_what_postgresql_does_not_take_is_named(home: Home, postgres: PostgresServer) -> None:
+def test_a_value_that_postgresql_does_not_take_is_named(home: Home, postgres: PostgresServer) -> None:
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("UPDATE events SET duration_ms = 3000000000")
+    with pytest.raises(CannotMove, match="events"):
+        list(moving.bring_rows(home, Choice(postgres.new_database())))
+    assert databases_of(home) == Databases.in_home(home)
+
+
+def test_a_text_with_nul_has_the_picture_of_it_in_postgresql(home: Home, postgres: PostgresServer) -> None:
     with closing(sqlite3.connect(home.service_database)) as database, database:
         database.execute("UPDATE log_lines SET text = 'a' || char(0) || 'b'")
-    with pytest.raises(CannotMove, match="log_lines"):
-        list(moving.move(home, Choice(postgres.new_database())))
-    assert databases_of(home) == Databases.in_home(home)
+    list(moving.bring_rows(home, Choice(postgres.new_database())))
+    assert ask(databases_of(home).service, "SELECT text FROM log_lines") == [("a␀b",)]
 
 
 def test_a_new_home_has_nothing_to_move(tmp_path: Path, postgres: PostgresServer) -> None:
     home = Home(tmp_path / "home")
     home.create()
     with pytest.raises(CannotMove, match="no rows yet"):
-        list(moving.move(home, Choice(postgres.new_database())))
+        list(moving.bring_rows(home, Choice(postgres.new_database())))

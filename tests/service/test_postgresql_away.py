@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from registry_tui.platform import postgresql
 from registry_tui.platform.database_urls import Databases
 from registry_tui.platform.databases import database_fault, is_lost_connection
+from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
 from registry_tui.service.database.database import Database
-from registry_tui.service.database.tables import UserRow
+from registry_tui.service.database.tables import InstallationRow, LogLineRow, UserRow
+from registry_tui.service.engine.steps import Step, StepContext
+from support.bare import asking, bare_service
+from support.platforms import PATIENCE, temporary_folder, wait_for
 from support.postgres import PostgresServer, running_postgres
+from support.workflow_bench import ANN, WINE, Bench
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +83,7 @@ def test_a_transaction_that_is_cut_off_changes_nothing(server: PostgresServer, d
     server.start()
     fault = database_fault(caught.value)
     assert is_lost_connection(caught.value)
-    assert fault is not None and fault.detail == "The service's database cannot be reached: nothing was changed"
+    assert fault is not None and fault.detail == "The service's database cannot be reached"
     assert not fault.final
     with database.reading() as session:
         assert session.scalars(select(UserRow)).all() == []
@@ -109,3 +119,144 @@ def test_who_waits_for_another_writer_for_too_long_is_told(database: Database, m
         other.close()
     fault = database_fault(caught.value)
     assert fault is not None and fault.detail == "The service's database was busy for too long"
+
+
+def test_a_workflow_goes_on_whose_connections_end_at_every_moment(
+    server: PostgresServer, database: Database, tmp_path: Path
+) -> None:
+    """Also in the middle of a step's transaction, which then counts for nothing. DBOS has its rows there too."""
+    bench, moments, ended = Bench(tmp_path, database=database), list[str](), set[str]()
+
+    def observe(moment: str, kind: WorkflowKind, step: str) -> None:
+        moments.append(f"{moment} {step}")
+        server.end_connections()
+
+    def write(name: str) -> Step:
+        def run(context: StepContext) -> dict[str, str]:
+            context.log(name)
+            with database.session() as session:
+                session.add(InstallationRow(key=name, value=context.workflow_id))
+                session.flush()
+                if name not in ended:
+                    ended.add(name)
+                    server.end_connections()
+            return {name: "done"}
+
+        return Step(name, run)
+
+    definition = bench.define(write("first"), write("second"), on_success=write("at its end").run)
+    bench.engine.observe(observe)
+    bench.engine.launch()
+    done = bench.engine.wait(bench.engine.start(ANN, definition.kind, resource=WINE).id, PATIENCE)
+    bench.engine.stop()
+    assert (done.status, done.steps_done, done.error) == (WorkflowStatus.SUCCEEDED, 2, None)
+    assert moments == [
+        f"{moment} {name}" for name in ("first", "second", "on_success") for moment in ("before", "after")
+    ]
+    with database.reading() as session:
+        rows = {row.key: row.value for row in session.scalars(select(InstallationRow))}
+    assert rows == dict.fromkeys(("first", "second", "at its end"), done.id)
+    assert sum("cannot be reached; trying again" in text for text in bench.texts(done)) == 3
+
+
+def test_a_workflow_waits_while_the_disk_of_the_server_is_full(server: PostgresServer, tmp_path: Path) -> None:
+    with server.small_database(60) as (url, disk):
+        database = Database(Databases.on_postgresql(url).service)
+        database.migrate()
+        bench = Bench(tmp_path, database=database)
+        filling, filled = disk / "filling", list[bool]()
+
+        def fill(context: StepContext) -> None:
+            if not filled:
+                filled.append(True)
+                with filling.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
+            with database.session() as session:
+                session.add_all(LogLineRow(request_id="r", text="x" * 1000) for _ in range(1000))
+
+        definition = bench.define(Step("fill", fill))
+        bench.engine.launch()
+        begun = bench.engine.start(ANN, definition.kind, resource=WINE)
+        wait_for(lambda: filling.exists() and shutil.disk_usage(disk).free < 1 << 16, what="the disk to be full")
+        with pytest.raises(OperationalError) as caught:
+            write_much(database)
+        fault = database_fault(caught.value)
+        assert fault is not None and "is full: nothing was changed" in fault.detail and not fault.final
+        with database.reading() as session:
+            assert session.scalar(select(func.count()).where(LogLineRow.request_id == "much")) == 0
+        filling.unlink()
+        done = bench.engine.wait(begun.id, PATIENCE)
+        bench.engine.stop()
+        assert (done.status, done.error) == (WorkflowStatus.SUCCEEDED, None)
+        with database.reading() as session:
+            assert session.scalar(select(func.count()).where(LogLineRow.request_id == "r")) == 1000
+        write_much(database)
+        database.close()
+
+
+def write_much(database: Database) -> None:
+    """More rows than fit into the pages that a table has already."""
+    with database.session() as session:
+        session.add_all(LogLineRow(request_id="much", text="y" * 1000) for _ in range(5000))
+
+
+async def test_requests_are_carried_out_once_when_their_connections_end(server: PostgresServer, tmp_path: Path) -> None:
+    """Reading, and changing with a key: once more, by itself. Changing without one: the answer says what to do."""
+    database = Database(Databases.on_postgresql(server.new_database()).service)
+    database.migrate()
+    with bare_service(tmp_path, database=database) as service:
+        async with asking(service) as http:
+            with cut_off(server, database, "session", after=1):  # the first one notes the key
+                made = await http.put("/groups/a", json={"description": "x"}, headers={"Idempotency-Key": "k"})
+            assert made.status_code == 200, made.text
+            with cut_off(server, database, "reading"):
+                assert [each["name"] for each in (await http.get("/groups")).json()["items"]] == ["a"]
+            with cut_off(server, database, "session"):
+                lost = await http.put("/groups/b", json={})
+            assert (lost.status_code, lost.json()["code"]) == (503, "database-unavailable")
+            assert lost.json()["action"] == "See whether its server runs, then try again"
+            assert [each["name"] for each in (await http.get("/groups")).json()["items"]] == ["a"]
+            assert (await http.put("/groups/b", json={})).status_code == 200
+            events = [(each["resource_name"], each["outcome"]) for each in (await http.get("/events")).json()["items"]]
+            succeeded = [name for name, outcome in events if outcome == "succeeded"]
+            assert sorted(succeeded) == ["a", "b"] and ("b", "failed") in events
+
+
+async def test_a_text_with_nul_is_refused_where_people_send_it_and_shown_where_a_program_does(
+    database: Database,
+) -> None:
+    with temporary_folder() as folder, bare_service(folder, database=database) as service:
+        with database.session() as session:
+            session.add(LogLineRow(request_id="r", text="a\0b"))
+        with database.reading() as session:
+            assert session.scalars(select(LogLineRow.text)).all() == ["a␀b"]
+        async with asking(service) as http:
+            for headers in ({}, {"Idempotency-Key": "k"}):
+                refused = await http.put("/groups/a", json={"description": "a\0b"}, headers=headers)
+                assert (refused.status_code, refused.json()["detail"]) == (422, "A text holds the character NUL")
+            assert (await http.put("/groups/a", json={"description": "a\\u0000b"})).status_code == 200
+            assert (await http.get("/events", params={"resource": "a\0b"})).status_code < 500
+
+
+@contextmanager
+def cut_off(server: PostgresServer, database: Database, kind: str, after: int = 0) -> Iterator[None]:
+    """Ends all connections within one transaction of a kind, before it is committed: the next one, or one `after`."""
+    begin = getattr(database, kind)
+    left = after + 1
+
+    @contextmanager
+    def beginning() -> Iterator[Any]:
+        nonlocal left
+        with begin() as session:
+            left -= 1
+            if left == 0:
+                session.connection()
+                server.end_connections()
+            yield session
+
+    setattr(database, kind, beginning)
+    try:
+        yield
+    finally:
+        setattr(database, kind, begin)
+    assert left <= 0

@@ -8,26 +8,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from registry_tui.schemas.operations import Progress, Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.database import Database
+from registry_tui.schemas.operations import Progress, WorkflowStatus
+from registry_tui.service.core.context import Principal, Resource
 from registry_tui.service.database.tables import InstallationRow
-from registry_tui.service.engine.engine import Engine
-from registry_tui.service.engine.runner import FIRST_PAUSE, Runner
-from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.engine.patience import FIRST_PAUSE
+from registry_tui.service.engine.runner import Runner
+from registry_tui.service.engine.steps import Step, StepContext
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.operations import events
 from registry_tui.service.operations import workflows as queries
-from support.databases import new_database, workflows_url
 from support.platforms import PATIENCE, wait_for
+from support.workflow_bench import ANN, WINE, Bench
 
 SCRIPT = Path(__file__).with_name("engine_script.py")
-ANN = Principal("ann", "crn:ann", "request-1", administrator=True)
-WINE = Resource("registry", "r1", "wine", "r1")
 
 #: What the journal holds of a workflow that is not killed.
 BEGINS = ["on_start", "a []", "b ['a']"]
@@ -64,33 +61,6 @@ def test_a_workflow_killed_at_every_moment_goes_on(
 def _run(folder: Path, command: str, mode: str, die_at: str) -> subprocess.CompletedProcess[str]:
     arguments = [sys.executable, str(SCRIPT), str(folder), command, mode, die_at]
     return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
-
-
-class Bench:
-    """An engine in this process, whose one kind of workflow a test chooses."""
-
-    def __init__(self, folder: Path, patience: float = PATIENCE, after: Bench | None = None) -> None:
-        """`after`: the life before this one, whose database it goes on with."""
-        self.database: Database = new_database(folder) if after is None else Database(after.database.url)
-        self.definitions: dict[WorkflowKind, Definition] = {}
-        self.engine = Engine(workflows_url(self.database, folder), self.definitions, patience=patience)
-        self.workflows = self.engine
-        self.engine.attach(cast(Service, self))
-
-    @property
-    def service(self) -> Service:
-        return cast(Service, self)
-
-    def define(self, *steps: Step, **hooks: Any) -> Definition:
-        definition = Definition(WorkflowKind.PROVISION, steps, **hooks)
-        self.definitions[definition.kind] = definition
-        return definition
-
-    def texts(self, workflow: Workflow) -> list[str]:
-        return [line.text for line in queries.workflow_logs(self.service, ANN, workflow.id).items]
-
-    def get(self, workflow: Workflow) -> Workflow:
-        return queries.get_workflow(self.service, ANN, workflow.id)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from registry_tui.service.backends.base import Backends
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import (
     Base,
     CollaboratorRow,
@@ -38,9 +39,9 @@ from support.databases import new_database
 
 
 @contextmanager
-def bare_service(folder: Path, **parts: Any) -> Iterator[Service]:
-    """A service with a database of its own, and with no other parts than these."""
-    database = new_database(folder)
+def bare_service(folder: Path, *, database: Database | None = None, **parts: Any) -> Iterator[Service]:
+    """A service with a database of its own, or with this one, and with no other parts than these."""
+    database = database or new_database(folder)
     local = LocalReplicas(Home(folder))
     nothing = dict.fromkeys(("ports", "mlflow", "stores", "access", "workflows"), cast(Any, None))
     given = nothing | {"settings": Settings()} | parts

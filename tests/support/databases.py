@@ -28,7 +28,8 @@ def new_database(folder: Path) -> Database:
 
 def keep_on_postgresql(home: Home) -> None:
     """Has a new platform keep its rows in a new database of the server that `POSTGRESQL` names, when it is set."""
-    if server := os.environ.get(POSTGRESQL):
+    if (server := os.environ.get(POSTGRESQL)) and not home.databases_file.exists() and not home.service.exists():
+        home.create()
         name = f"platform_{uuid.uuid4().hex}"
         _execute(server, f"CREATE DATABASE {name}")
         database_choice.keep(home, database_choice.Choice(_named(server, name)))

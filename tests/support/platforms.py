@@ -31,6 +31,7 @@ from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import Event
 from registry_tui.schemas.places import Project, ProjectCreate
+from support.databases import keep_on_postgresql
 
 Answer = TypeVar("Answer")
 Arguments = ParamSpec("Arguments")
@@ -146,6 +147,7 @@ class Platform:
 
     def up(self) -> None:
         """Starts what does not run, and waits until every part is healthy; another worker may be at it."""
+        keep_on_postgresql(self.home)
         for last in (False, False, False, True):
             try:
                 for _ in lifecycle.up(self.home):

@@ -37,7 +37,7 @@ class PostgresServer:
     folder: Path
     programs: Path
     port: int = field(default_factory=free_port)
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -49,12 +49,35 @@ class PostgresServer:
         """The address of a database, as people write it."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """The address of a new, empty database."""
         name = f"test_{next(self._numbers)}"
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+        self.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
+
+    @contextmanager
+    def small_database(self, mib: int) -> Iterator[tuple[str, Path]]:
+        """The address of a new database whose rows are on a file system of their own, and that one's folder."""
+        with _small_disk(mib) as disk:
+            self.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
+            url = self.new_database("TABLESPACE small")
+            try:
+                yield url, disk
+            finally:
+                self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+                self.execute("DROP TABLESPACE small")
+
+    def end_connections(self) -> None:
+        """Ends every connection of clients, as a server does that another one takes over from."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Executes a statement as the server's administrator."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     def start(self) -> None:
         """Starts the server, and waits until it answers."""
@@ -116,6 +139,19 @@ def _initialised(folder: Path) -> PostgresServer:
         **_account(),
     )
     return server
+
+
+@contextmanager
+def _small_disk(mib: int) -> Iterator[Path]:
+    """A folder on a file system of its own, in which a server may write."""
+    with TemporaryDirectory(prefix="pg-", dir="/tmp") as made:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}M", "tmpfs", made], check=True)
+        try:
+            account = pwd.getpwnam(_UNPRIVILEGED)
+            os.chown(made, account.pw_uid, account.pw_gid)
+            yield Path(made)
+        finally:
+            subprocess.run(["umount", "-l", made], check=True)
 
 
 def _programs() -> Path:

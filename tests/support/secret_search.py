@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import os
 import re
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from registry_tui.contracts.api_keys import digest
 from registry_tui.platform import processes
+from registry_tui.platform.database_urls import databases_of, is_postgresql
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.secrets import mlflow_password
 from registry_tui.schemas.secrets import SecretKind
 from registry_tui.service.operations.rotating import FIELDS
 from support.platforms import Platform
+from support.rows import ask, tables
 
 #: Words that are long enough to hold a secret, which has 43 characters; also of base64.
 _LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
@@ -25,6 +29,8 @@ _LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
 _TOKEN = re.compile(rb"rtk?_[0-9a-f]{12}_([A-Za-z0-9_-]{43})")
 #: Bytes of a file that are searched at a time, and those that are searched twice, so that none is cut in two.
 PIECE, _TWICE = 1 << 22, 1 << 10
+#: How the password of a PostgreSQL database is named.
+_DATABASE = "password in the address of"
 
 
 def platform_secrets(platform: Platform) -> dict[str, str]:
@@ -32,6 +38,9 @@ def platform_secrets(platform: Platform) -> dict[str, str]:
     found = file_secrets(platform)
     for user in column(platform, "SELECT name FROM users"):
         found[f"password of {user}"] = mlflow_password(platform.secrets, user)
+    for url in set(asdict(databases_of(platform.home)).values()):
+        if is_postgresql(url) and (password := urlsplit(url).password):
+            found[f"{_DATABASE} {urlsplit(url).path.strip('/')}"] = password
     return found
 
 
@@ -62,8 +71,7 @@ def attached_secrets(platform: Platform) -> dict[str, str]:
 
 def column(platform: Platform, query: str) -> list[str]:
     """The first column of what a query finds in the service's database."""
-    with closing(sqlite3.connect(f"file:{platform.home.service_database}?mode=ro", uri=True)) as database:
-        return [str(row[0]) for row in database.execute(query)]
+    return [str(row[0]) for row in ask(databases_of(platform.home).service, query)]
 
 
 def files(folders: Iterable[Path], without: Path | None = None) -> Iterator[tuple[str, bytes]]:
@@ -110,6 +118,8 @@ def places(secrets: Mapping[str, str], texts: Iterable[tuple[str, bytes]]) -> se
 def own_places(platform: Platform, name: str) -> set[str]:
     """The files in which a secret may be."""
     home = platform.home
+    if name.startswith(_DATABASE):
+        return {str(home.databases_file), str(home.mlflow / "auth.ini")}
     if name == "variable" or name.startswith(("machine user", "attached server")):
         return {f"{home.service_database}{end}" for end in ("", "-wal")}
     if name in FIELDS[SecretKind.OBJECT_STORE]:
@@ -155,7 +165,7 @@ def _sought(platform: Platform) -> dict[str, bytes]:
             **machine_secrets(platform),
             **attached_secrets(platform),
         }
-    except sqlite3.Error:
+    except SQLAlchemyError:
         secrets = file_secrets(platform)
     found = {name: value.encode() for name, value in secrets.items()}
     for name, value in secrets.items():
@@ -168,7 +178,7 @@ def _sought(platform: Platform) -> dict[str, bytes]:
 def _read(platform: Platform, query: str) -> list[str]:
     try:
         return column(platform, query)
-    except sqlite3.Error:
+    except SQLAlchemyError:
         return []
 
 
@@ -182,9 +192,10 @@ def _all_words(platform: Platform) -> Iterator[tuple[str, bytes]]:
             for path in (Path(parent) / name for name in names):
                 if path.is_file() and not path.is_symlink():
                     yield str(path), _words(path)
-    holding = "('registries', 'attached_servers')"
-    for table in _read(platform, f"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN {holding}"):
-        yield f"table {table}", b"\n".join(_LONG.findall(_rows(platform, table)))
+    for part, url in asdict(databases_of(home)).items():
+        # Of SQLite, MLflow's and the workflows' are searched as files.
+        if part == "service" or is_postgresql(url):
+            yield from _rows(url)
     yield from (each for each in process_lists(platform) if each[0] != "replica environ")  # it is given variables
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -199,9 +210,9 @@ def _words(path: Path) -> bytes:
     return b"\n".join(words)
 
 
-def _rows(platform: Platform, table: str) -> bytes:
-    try:
-        with closing(sqlite3.connect(f"file:{platform.home.service_database}?mode=ro", uri=True)) as database:
-            return repr(database.execute(f'SELECT * FROM "{table}"').fetchall()).encode(errors="replace")
-    except sqlite3.Error:
-        return b""
+def _rows(url: str) -> Iterator[tuple[str, bytes]]:
+    with suppress(SQLAlchemyError):
+        for table in tables(url):
+            if table not in ("registries", "attached_servers"):
+                rows = repr(ask(url, f'SELECT * FROM "{table}"')).encode(errors="replace")
+                yield f"table {table}", b"\n".join(_LONG.findall(rows))

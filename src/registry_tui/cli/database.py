@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.contracts.counts import counted
 from registry_tui.platform import extras
 from registry_tui.platform.paths import Home
 
@@ -32,11 +33,12 @@ def move(
 
     home = Home.resolve()
     session.confirm(f"Move the rows of {home.root} to this database?", yes=yes)
-    for moved in moving.move(home, Choice(url)):
+    for moved in moving.bring_rows(home, Choice(url)):
         if as_json:
             tables = {table.table: {"rows": table.rows, "checksum": f"{table.checksum:016x}"} for table in moved.tables}
             print(json.dumps({"part": moved.part, "rows": moved.rows, "tables": tables}), flush=True)
         else:
-            output.note(f"{moved.part}: {moved.rows} rows of {len(moved.tables)} tables are the same there")
+            counts = f"{counted(moved.rows, 'row')}, {counted(len(moved.tables), 'table')}"
+            output.note(f"{moved.part}: the same there ({counts})")
     if not as_json:
         output.note("Start the platform with `registry-tui up`")

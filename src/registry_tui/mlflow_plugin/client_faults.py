@@ -13,9 +13,11 @@ from flask import Flask, Response, make_response, request
 from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from mlflow.utils.proto_json_utils import parse_dict
 from werkzeug.exceptions import HTTPException
+
+from registry_tui.platform.databases import is_lost_connection
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ _logger = logging.getLogger(__name__)
 _BY_VALUE = (OverflowError, RecursionError, UnicodeError)
 #: Brackets. A body with fewer cannot be nested too deep for Python's parser.
 _HARMLESS = 500
+_AWAY = "MLflow's database cannot be reached. See whether its server runs, then try again."
 #: Uploads, whose bodies are files.
 _FILES = "/mlflow-artifacts/artifacts"
 
@@ -48,9 +51,17 @@ class ClientFaults:
         app.register_error_handler(Exception, self._answer)
 
     def _answer(self, error: Exception) -> Any:
-        """A 400 when the request caused the error; anything else is raised again, for MLflow's log."""
+        """A 400 when the request caused the error; anything else is raised again, for MLflow's log.
+
+        Our own routes raise MLflow's errors, and those of a database that is away.
+        """
         if isinstance(error, HTTPException):
             return error
+        if isinstance(error, MlflowException):
+            return _response(error)
+        if is_lost_connection(error):
+            _logger.warning("%s %s: the connection to the database was lost: %s", request.method, request.path, error)
+            return _response(MlflowException(_AWAY, error_code=TEMPORARILY_UNAVAILABLE))
         if not isinstance(error, _BY_VALUE) and not self._has_wrong_types():
             raise error
         _logger.info("%s %s was refused: %r", request.method, request.path, error)
@@ -118,5 +129,8 @@ def _name_unknown_address(response: Response) -> Response:
 
 
 def _refused(message: str) -> Response:
-    error = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+    return _response(MlflowException(message, error_code=INVALID_PARAMETER_VALUE))
+
+
+def _response(error: MlflowException) -> Response:
     return Response(error.serialize_as_json(), error.get_http_status_code(), mimetype="application/json")

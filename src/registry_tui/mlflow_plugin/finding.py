@@ -25,6 +25,7 @@ from registry_tui.mlflow_plugin.identity import is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import registry_store, tracking_store
 from registry_tui.mlflow_plugin.searching import model_has
 from registry_tui.mlflow_plugin.visibility import seen, sight_of_request
+from registry_tui.platform.databases import without_nul
 from registry_tui.schemas import mlflow_tags as tags_
 
 #: The service knows it by this path, below MLflow's own.
@@ -62,8 +63,9 @@ def _answer() -> Response | tuple[Response, int]:
     ):
         message = "text, limit and workspaces (lists of names by kind: models, experiments, runs) are needed"
         return jsonify({"error_code": "INVALID_PARAMETER_VALUE", "message": message}), HTTPStatus.BAD_REQUEST
+    text = without_nul(text.strip())
     patterns = like_patterns(text)
-    return jsonify({kind: _FINDERS[kind](text.strip(), patterns, names, limit) for kind, names in within.items()})
+    return jsonify({kind: _FINDERS[kind](text, patterns, names, limit) for kind, names in within.items()})
 
 
 def _is_names(value: Any) -> bool:

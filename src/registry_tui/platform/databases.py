@@ -56,6 +56,11 @@ def is_lost_connection(error: BaseException) -> bool:
     return cause is not None and not isinstance(cause, sqlite3.Error) and _is_away(getattr(cause, "sqlstate", None))
 
 
+def without_nul(text: str) -> str:
+    """A text as PostgreSQL can keep it: it takes every character but NUL, which becomes the picture of it."""
+    return text.replace("\0", "\u2400")
+
+
 def _is_away(code: str | None) -> bool:
     """Without a code: libpq found no server, or lost it (`platform/postgresql.py` tells these from a refusal)."""
     return code is None or code in _AWAY or (code.startswith("08") and code != _REFUSED)
@@ -99,9 +104,7 @@ def _of_postgresql(error: BaseException, name: str) -> DatabaseFault | None:
             final=False,
         )
     if _is_away(code):
-        return DatabaseFault(
-            f"{name} cannot be reached: nothing was changed", "Start its server, then try again", final=False
-        )
+        return DatabaseFault(f"{name} cannot be reached", "See whether its server runs, then try again", final=False)
     if code in _WRONG_LOGIN:
         return DatabaseFault(
             f"The server of PostgreSQL refuses the user, the password or the database of {_lowered(name)}",

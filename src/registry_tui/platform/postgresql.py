@@ -8,10 +8,12 @@ from typing import Any
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.abc import AdaptContext
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.pq import PGconn, Ping
+from psycopg.types.string import StrDumper
 
 from registry_tui.platform.database_urls import for_psycopg, schema_of
+from registry_tui.platform.databases import without_nul
 
 #: Seconds that a new connection waits for a server that starts again, or for another one that takes over.
 PATIENCE = 20.0
@@ -26,6 +28,13 @@ SETTINGS: Mapping[str, str] = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+
+
+class _TextDumper(StrDumper):
+    """Texts of models' logs may hold NUL; those that people send are refused (`contracts/`)."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(without_nul(obj))
 
 
 def connect(
@@ -50,6 +59,7 @@ def connect(
     each = (sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in SETTINGS.items())
     connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
     connection.commit()
+    connection.adapters.register_dumper(str, _TextDumper)
     return connection
 
 

@@ -41,7 +41,7 @@ class Moved:
         return sum(table.rows for table in self.tables)
 
 
-def move(home: Home, choice: Choice) -> Generator[Moved, None, None]:
+def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
     """Moves each part's rows, and tells when one is done. Raises CannotMove, StillRunning, Busy, UnusableAddress."""
     target = choice.databases
     if home.databases_file.exists():

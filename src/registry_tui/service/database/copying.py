@@ -29,6 +29,8 @@ from sqlalchemy import (
 from sqlalchemy import table as bare_table
 from sqlalchemy.types import Float, Integer, NullType, Numeric, TypeEngine
 
+from registry_tui.contracts.counts import counted
+from registry_tui.platform.databases import without_nul
 from registry_tui.platform.errors import PlatformError
 
 #: Where migrations note their version: made with the tables, so the same on both sides, and not copied.
@@ -68,7 +70,7 @@ def _tables(read: Connection, write: Connection) -> list[Table]:
     known, there = inspect(read), set(inspect(read).get_table_names())
     for name in there - metadata.tables.keys():
         if read.execute(select(bare_table(name)).add_columns(column("rowid")).limit(1)).first():
-            raise CannotMove(f"The table {name} has rows and is unknown to this version", action=_ADVICE)
+            raise CannotMove(f"This version does not know the table {name}, and it is not empty", action=_ADVICE)
     for name in _VERSIONS & there:
         versions = [sorted(map(tuple, each.exec_driver_sql(f"SELECT * FROM {name}"))) for each in (read, write)]
         if versions[0] != versions[1]:
@@ -79,7 +81,9 @@ def _tables(read: Connection, write: Connection) -> list[Table]:
     found = [table for table in metadata.sorted_tables if table.name in there - _VERSIONS]
     for table in found:
         if lost := {each["name"] for each in known.get_columns(table.name)} - set(table.columns.keys()):
-            raise CannotMove(f"{table.name} has columns that this version does not know: {lost}", action=_ADVICE)
+            raise CannotMove(
+                f"This version does not know all columns of the table {table.name}: {lost}", action=_ADVICE
+            )
     return found
 
 
@@ -99,7 +103,7 @@ def _names(read: Connection, table: Table) -> list[str]:
 
 
 def _rows(connection: Connection, table: Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Every row, as values that are the same on both sides."""
+    """Every row, as values that are the same on both sides. A text of SQLite may hold NUL."""
     kept = _as_kept(table, names)
     columns: list[ColumnElement[Any]] = list(kept.columns)
     if connection.dialect.name == "postgresql":
@@ -113,6 +117,8 @@ def _alike(value: Any) -> Any:
         return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, str):
+        return without_nul(value)
     return bytes(value) if isinstance(value, memoryview) else value
 
 
@@ -158,7 +164,7 @@ def _compared(read: Connection, write: Connection, table: Table) -> Copied:
     before, after = (_summed(table.name, _rows(each, table, names)) for each in (read, write))
     if before != after:
         raise CannotMove(
-            f"The table {table.name} is not the same after it was copied ({before.rows} and {after.rows} rows)",
+            f"The table {table.name} is not the same after it was copied ({counted(before.rows, 'row')} before)",
             action=_ADVICE,
         )
     return after

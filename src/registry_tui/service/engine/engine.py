@@ -24,6 +24,7 @@ from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WorkflowRow, new_id, now
 from registry_tui.service.engine.dbos_private import background_stops
+from registry_tui.service.engine.patience import patiently
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
 from registry_tui.service.engine.runner import Observer, Runner
 from registry_tui.service.engine.steps import Definition, Interrupted, Work
@@ -113,7 +114,11 @@ class Engine:
         def run(workflow_id: str, abandon: str | None) -> None:
             self._body(workflow_id, abandon)
 
-        DBOS.launch()
+        try:
+            DBOS.launch()
+        except BaseException:
+            DBOS.destroy(destroy_registry=True)  # it can be launched again
+            raise
         self._dbos = DBOS
         self._instance = instance
         with self._guard:
@@ -225,8 +230,7 @@ class Engine:
         """Blocks until a workflow is finished. Raises Missing, TimeoutError, Interrupted."""
         deadline = time.monotonic() + timeout
         while True:
-            with self.service.database.reading() as session:
-                row = get_row(session, workflow_id)
+            row = patiently(lambda: self._row(workflow_id), self.stopping)
             if row.status not in ACTIVE:
                 return to_schema(row)
             if time.monotonic() > deadline:
@@ -307,8 +311,7 @@ class Engine:
         with self._idle:
             self._running += 1
         try:
-            with self.service.database.reading() as session:
-                row = get_row(session, workflow_id)
+            row = patiently(lambda: self._row(workflow_id), self.stopping)
             cancel = self.cancel_event(workflow_id)
             if row.cancel_requested:
                 cancel.set()
@@ -324,7 +327,6 @@ class Engine:
             runner.run(abandon)
             with self._guard:
                 self._cancels.pop(workflow_id, None)
-            self._rest()
         except Exception:
             # Not an error of a step: of the database, say, between two. Its lock would hold up all other work.
             if abandon is None:
@@ -335,6 +337,11 @@ class Engine:
             with self._idle:
                 self._running -= 1
                 self._idle.notify_all()
+        patiently(self._rest, self.stopping)
+
+    def _row(self, workflow_id: str) -> WorkflowRow:
+        with self.service.database.reading() as session:
+            return get_row(session, workflow_id)
 
 
 def make_tables(url: str) -> None:

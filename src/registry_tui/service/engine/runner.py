@@ -8,10 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from registry_tui.platform.databases import database_fault
 from registry_tui.schemas.operations import EventOutcome, Progress, WorkflowKind, WorkflowStatus
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import LogLineRow, WorkflowRow, now
+from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE, patiently
 from registry_tui.service.engine.steps import Cancelled, Definition, Interrupted, StepContext, StepFunction
 from registry_tui.service.errors import PartUnavailable, ServiceError
 
@@ -19,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two writes of a step's progress.
 PROGRESS_EVERY = 0.25
-#: Seconds of the first and the longest pause before a part is asked again.
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 
 #: DBOS's record of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
 Outcome = dict[str, Any]
@@ -166,17 +168,22 @@ class Runner:
                 self.log(f"{name}: cancelled", "warning")
                 return {"cancelled": True}
             except PartUnavailable as error:
-                if time.monotonic() + pause > deadline:
-                    return self._failed(name, error.detail, error.action)
-                self.log(f"{name}: {error.detail}; trying again", "warning")
-                self._pause(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                detail, action = error.detail, error.action
             except ServiceError as error:
                 return self._failed(name, error.detail, error.action)
             except Exception as error:
-                logger.exception("workflow %s, step %s", self._id, name)
-                detail = f"Step “{name}” failed because of an error of the service itself ({type(error).__name__})"
-                return self._failed(name, detail, "See `registry-tui logs service`, then retry the workflow")
+                if (fault := database_fault(error)) is None:
+                    logger.exception("workflow %s, step %s", self._id, name)
+                    detail = f"Step “{name}” failed because of an error of the service itself ({type(error).__name__})"
+                    return self._failed(name, detail, "See `registry-tui logs service`, then retry the workflow")
+                detail, action = fault.detail, fault.action
+                if fault.final:
+                    return self._failed(name, detail, action)
+            if time.monotonic() + pause > deadline:
+                return self._failed(name, detail, action)
+            self.log(f"{name}: {detail}; trying again", "warning")
+            self._pause(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _failed(self, name: str, detail: str, action: str | None) -> Outcome:
         self.log(f"{name}: {detail}", "error")
@@ -196,9 +203,8 @@ class Runner:
 
     def log(self, text: str, level: str) -> None:
         logger.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "workflow %s: %s", self._id, text)
-        line = LogLineRow(request_id=self._principal.request_id, workflow_id=self._id, level=level, text=text)
-        with self._service.database.session() as session:
-            session.add(line)
+        facts = {"request_id": self._principal.request_id, "workflow_id": self._id, "level": level, "text": text}
+        self._write(lambda session: session.add(LogLineRow(**facts)))
 
     def progress(self, progress: Progress) -> None:
         self._progress = progress
@@ -215,9 +221,20 @@ class Runner:
 
     # -- the workflow's row ----------------------------------------------------------------------------
 
+    def _write(self, write: Callable[[Session], None]) -> None:
+        """Writes in a transaction of its own, which may run again. Waits while the database is away."""
+
+        def transaction() -> None:
+            with self._service.database.session() as session:
+                write(session)
+
+        patiently(transaction, self._stopping)
+
     def _update(self, **values: Any) -> None:
-        with self._service.database.session() as session:
+        def write(session: Session) -> None:
             row = session.get_one(WorkflowRow, self._id)
+            if row.finished_at is not None:
+                return  # it goes through its steps again, because DBOS did not learn that it had ended
             for name, value in values.items():
                 # A workflow that goes on after a kill passes its finished steps again, and never back.
                 if name == "steps_done" and value < row.steps_done:
@@ -227,8 +244,10 @@ class Runner:
                 setattr(row, name, value)
             row.updated_at = now()
 
+        self._write(write)
+
     def _finish(self, status: WorkflowStatus) -> None:
-        with self._service.database.session() as session:
+        def write(session: Session) -> None:
             row = session.get_one(WorkflowRow, self._id)
             if row.finished_at is not None:
                 return
@@ -246,3 +265,5 @@ class Runner:
                     detail=self._error or "",
                 )
             )
+
+        self._write(write)

@@ -95,7 +95,7 @@ class Background:
         service = self._service
         self._until_done("writing routes", lambda: routing.publish(service))
         self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
-        service.workflows.launch()
+        self._until_done("starting workflows", service.workflows.launch)
         self._pending.set()
         self._until_done("rotating secrets", lambda: rotating.resume(service))
         self._until_done("clearing up", self._clean_up)

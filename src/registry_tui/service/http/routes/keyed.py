@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -16,12 +18,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from registry_tui.platform.databases import is_lost_connection
 from registry_tui.service.core import idempotency, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.idempotency import Answered, Keyed
 from registry_tui.service.errors import KeyReused, ServiceError, StillUnderWay
 from registry_tui.service.http import resuming
 from registry_tui.service.http.routes.dependencies import USER_HEADER, bearer_of, principal_of_request
+from registry_tui.service.http.texts import require_storable
+
+logger = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 #: Tells that an answer is the one that was given before.
@@ -33,6 +39,8 @@ READS_ONLY = {"x-reads-only": True}
 FOR_NOBODY = {"x-for-nobody": True}
 #: Seconds that a repetition waits for the request that is being carried out.
 PATIENCE = 20.0
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _PATTERN = r"^[\x21-\x7e]{1,255}$"
 _DESCRIPTION = (
@@ -96,15 +104,20 @@ class KeyedRoute(APIRoute):
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(key_dependency)]
         super().__init__(path, endpoint, **options)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> _Handler:
         handle = super().get_route_handler()
         if not self.keyed:
-            return handle
+            return _again_when_cut_off(handle)
 
         async def handle_once(request: Request) -> Response:
+            require_storable(await request.body())
             key = request.headers.get(HEADER)
             if key is None or not re.fullmatch(_PATTERN, key):
                 return await handle(request)
+            # With a key, what a first attempt has done is found.
+            return await _again_when_cut_off(partial(keyed, key))(request)
+
+        async def keyed(key: str, request: Request) -> Response:
             service: Service = request.app.state.service
             turns: Turns = request.app.state.turns
             person = identity.NOBODY if self.for_nobody else await run_in_threadpool(_person, service, request)
@@ -142,9 +155,7 @@ class KeyedRoute(APIRoute):
         return None if answer is None else answer.model_dump_json().encode()
 
     @staticmethod
-    async def _carry_out(
-        handle: Callable[[Request], Coroutine[Any, Any, Response]], request: Request, service: Service, asked: Keyed
-    ) -> Response:
+    async def _carry_out(handle: _Handler, request: Request, service: Service, asked: Keyed) -> Response:
         token = idempotency.current.set(asked.id)
         try:
             response = await handle(request)
@@ -157,6 +168,21 @@ class KeyedRoute(APIRoute):
             idempotency.current.reset(token)
         await run_in_threadpool(idempotency.answered, service, asked, response.status_code, bytes(response.body))
         return response
+
+
+def _again_when_cut_off(handle: _Handler) -> _Handler:
+    """Carries a request out once more when PostgreSQL ended its connection meanwhile, as a server does that stops."""
+
+    async def handle_again(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except Exception as error:
+            if not is_lost_connection(error):
+                raise
+            logger.warning("the connection to the database was lost; carrying the request out again: %s", error)
+        return await handle(request)
+
+    return handle_again
 
 
 def _person(service: Service, request: Request) -> str:

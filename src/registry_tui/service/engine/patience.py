@@ -1,0 +1,39 @@
+"""Work on the database that has to be done: it waits while the database is away, busy or full."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from registry_tui.platform.databases import database_fault
+from registry_tui.service.engine.steps import Interrupted
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of the first and the longest pause before something is tried again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+
+def patiently(work: Callable[[], T], stopping: threading.Event) -> T:
+    """Does the work, again after every fault of the database that may pass. It may have been done already.
+
+    Raises what the work raises besides, Interrupted when the service stops meanwhile.
+    """
+    pause, said = FIRST_PAUSE, ""
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            fault = database_fault(error)
+            if fault is None or fault.final:
+                raise
+            if fault.detail != said:
+                logger.warning("%s; trying again: %s", fault.detail, error)
+                said = fault.detail
+        if stopping.wait(pause):
+            raise Interrupted
+        pause = min(pause * 2, LONGEST_PAUSE)

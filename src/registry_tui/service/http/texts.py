@@ -1,0 +1,37 @@
+"""What a text in a request's body may not hold, at every address that changes something."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from registry_tui.service.errors import InvalidInput
+
+#: How NUL is written in JSON: as a byte of its own it is not JSON.
+_WRITTEN = b"\\u0000"
+
+
+def require_storable(body: bytes) -> None:
+    """Raises InvalidInput for a text with the character NUL, which PostgreSQL keeps in none."""
+    if _WRITTEN not in body:
+        return
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return  # the route says what is wrong with it
+    if _holds_nul(found):
+        raise InvalidInput("A text holds the character NUL", action="Take it out: texts cannot be kept with it")
+
+
+def _holds_nul(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str):
+            if "\0" in found:
+                return True
+        elif isinstance(found, dict):
+            waiting += [*found.keys(), *found.values()]
+        elif isinstance(found, list):
+            waiting += found
+    return False
