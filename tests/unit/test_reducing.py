@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from registry_tui.mlflow_plugin.curves import curve
 from registry_tui.service.tracking.reducing import History, reduce_history
@@ -22,14 +21,24 @@ POINTS = st.lists(
 BOUND = st.none() | st.integers(-20, 420)
 
 
+_ENGINE = create_engine("sqlite://")
+
+
 def by_database(rows: list[tuple[int, int, float]], **asked: Any) -> dict[str, Any]:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE metrics (run_uuid, key, value, timestamp, step, is_nan)")
-        connection.executemany(
-            "INSERT INTO metrics VALUES ('r', 'k', ?, ?, ?, ?)",
-            [(0.0 if value != value else value, timestamp, step, value != value) for step, timestamp, value in rows],
-        )
-        return curve(connection, "r", "k", **asked)
+    with _ENGINE.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMP TABLE metrics (run_uuid, key, value, timestamp, step, is_nan)")
+        if rows:
+            connection.exec_driver_sql(
+                "INSERT INTO metrics VALUES ('r', 'k', ?, ?, ?, ?)",
+                [
+                    (0.0 if value != value else value, timestamp, step, value != value)
+                    for step, timestamp, value in rows
+                ],
+            )
+        found = curve(connection, "r", "k", **asked)
+        connection.rollback()
+        connection.exec_driver_sql("DROP TABLE IF EXISTS metrics")
+        return found
 
 
 @given(POINTS, st.integers(1, 12), st.sampled_from(["step", "timestamp"]), BOUND, BOUND)

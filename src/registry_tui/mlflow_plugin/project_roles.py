@@ -18,6 +18,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.mlflow_routes import role_prefix
+from registry_tui.mlflow_plugin.dialects import take_turn
 from registry_tui.mlflow_plugin.identity import is_administrator
 
 #: The service knows it by this path, below MLflow's own.
@@ -68,6 +69,7 @@ def _set(auth: Any) -> Response | tuple[Response, int]:
         return _refused(HTTPStatus.BAD_REQUEST, "INVALID_PARAMETER_VALUE", "Give project, roles and writers.")
     try:
         with auth.store.ManagedSessionMaker(read_only=False) as session:
+            take_turn(session, "roles", project)
             set_roles(session, project, wanted, writers)
     except UnknownMembers as error:
         return _refused(HTTPStatus.NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", str(error))
@@ -82,6 +84,7 @@ def _remove(auth: Any) -> Response | tuple[Response, int]:
     if not isinstance(project, str) or not project:
         return _refused(HTTPStatus.BAD_REQUEST, "INVALID_PARAMETER_VALUE", "Give the project.")
     with auth.store.ManagedSessionMaker(read_only=False) as session:
+        take_turn(session, "roles", project)
         for role in _roles_of(session, project):
             session.delete(role)
     return jsonify({})
