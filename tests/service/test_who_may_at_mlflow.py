@@ -13,6 +13,8 @@ import httpx
 import pytest
 from mlflow.server.graphql.graphql_schema_extensions import schema
 
+from registry_tui.platform.secrets import mlflow_password
+from support import sdk_calls
 from support.apart import other_process
 from support.mlflow_doors import MAY, in_order, plain, routes_of, table
 from support.platforms import PATIENCE, Platform, unique
@@ -104,6 +106,56 @@ def test_people_of_the_project_may_do_what_the_rule_says(
             assert (answer.status_code not in REFUSED) == may, (method, path, answer.text)
             if rules[method, path] in ("change", "maker") and method != "GET" and may:
                 changing, done = changing + 1, done + answer.is_success
+    # Most refusals above are of calls that would have changed something.
+    assert done > 0.6 * changing, (done, changing)
+
+
+def by_the_client(sealed: Sealed, *people: str) -> list[sdk_calls.Outcome]:
+    """What becomes of every method of MLflow's client, called by these people in the sealed project."""
+    variables = {}
+    for person in people:
+        exports = sealed.platform.exports(sealed.project.id)
+        user = sealed.people.get(person)
+        for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+            del exports[name]
+        if user is not None:
+            exports["MLFLOW_TRACKING_USERNAME"] = user
+            exports["MLFLOW_TRACKING_PASSWORD"] = mlflow_password(sealed.platform.secrets, user)
+        variables[person] = exports
+    with other_process() as process:
+        return process.submit(sdk_calls.walk, variables, sealed.values, sealed.word).result(timeout=900)
+
+
+def test_every_method_of_mlflows_client_has_a_rule() -> None:
+    assert sdk_calls.methods() == set(sdk_calls.rules())
+
+
+def test_nobody_from_outside_and_no_viewer_changes_anything_by_mlflows_client(sealed: Sealed) -> None:
+    rules, rows, files, wrong = sdk_calls.rules(), sealed.rows(), sealed.files(), list[str]()
+    for each in by_the_client(sealed, "nobody", "stranger", "elsewhere", "viewer"):
+        assert each.statuses and max(each.statuses) < 500, each
+        may, viewer = each.person in MAY[rules[each.method]], each.person == "viewer"
+        done = set(each.statuses).isdisjoint(REFUSED if viewer else (*REFUSED, 404))
+        learnt = set() if viewer else sealed.told(each.learnt) - sealed.told(each.sent)
+        if learnt or (done is not may and (viewer or done)):
+            wrong.append(f"{each.person}: {each.method}: {each.statuses} {each.learnt[:200]}")
+    assert not wrong, "\n".join(wrong)
+    assert not rows - sealed.rows() and sealed.files() == files
+    assert not [row for row in sealed.rows() - rows if sealed.is_about(row) and not row.startswith("label_schemas")]
+
+
+def test_people_of_the_project_may_do_by_mlflows_client_what_the_rule_says(own_platform: Platform) -> None:
+    rules, wrong, changing, done = sdk_calls.rules(), list[str](), 0, 0
+    with sealed_project(own_platform) as sealed:
+        outcomes = by_the_client(sealed, *(each for each in INSIDERS if each != "viewer"))
+    for each in outcomes:
+        assert each.statuses and max(each.statuses) < 500, each
+        may = each.person in MAY[rules[each.method]]
+        if set(each.statuses).isdisjoint(REFUSED) is not may:
+            wrong.append(f"{each.person}: {each.method}: {each.statuses} {each.learnt[:200]}")
+        if may and rules[each.method] in ("change", "maker"):
+            changing, done = changing + 1, done + (max(each.statuses) < 400)
+    assert not wrong, "\n".join(wrong)
     # Most refusals above are of calls that would have changed something.
     assert done > 0.6 * changing, (done, changing)
 
