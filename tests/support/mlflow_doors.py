@@ -8,15 +8,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from support.sealed_project import INSIDERS, MAKER, OUTSIDERS
+from registry_tui.contracts.permissions import RULES, Action
+from support.sealed_project import HELD, MAKER
 
-#: Who may use a door, by its rule. `search`: whoever is signed in, who finds only what they may see.
+
+def _permitted(action: Action) -> tuple[str, ...]:
+    """Who may do an action with the sealed project's things, by the product's own table."""
+    return tuple(person for person, held in HELD.items() if held is None or RULES[action].allows(held))
+
+
+#: Who may use a door, by its rule. `search`: whoever is signed in, who finds only what they may see. `prompt`: who
+#: works in a project of the registry. `maker`: MLflow gives what somebody makes to them alone.
 MAY = {
-    "open": (*INSIDERS, *OUTSIDERS),
-    "signed in": (*INSIDERS, "elsewhere", "stranger"),
-    "search": (*INSIDERS, "elsewhere", "stranger"),
-    "look": INSIDERS,
-    "change": ("administrator", "owner", MAKER),
+    "open": tuple(HELD),
+    "signed in": tuple(each for each in HELD if each != "nobody"),
+    "search": tuple(each for each in HELD if each != "nobody"),
+    "prompt": (*_permitted(Action.TRACKING_READ), "elsewhere"),
+    "look": _permitted(Action.TRACKING_READ),
+    "change": _permitted(Action.TRACKING_CHANGE),
+    "owned": _permitted(Action.MODEL_CHANGE),
     "maker": (MAKER,),
     "closed": (),
 }
@@ -186,8 +196,7 @@ _TABLE = {
         DELETE,PATCH /api/3.0/mlflow/traces/{trace_id}/tags
         POST /v1/traces
     """,
-    "maker": """
-        POST /ajax-api/3.0/mlflow/issues/invoke
+    "owned": """
         DELETE /api/2.0/mlflow/model-versions/delete
         DELETE /api/2.0/mlflow/model-versions/delete-tag
         POST /api/2.0/mlflow/model-versions/set-tag
@@ -199,6 +208,9 @@ _TABLE = {
         POST /api/2.0/mlflow/registered-models/rename
         POST /api/2.0/mlflow/registered-models/set-tag
         PATCH /api/2.0/mlflow/registered-models/update
+    """,
+    "maker": """
+        POST /ajax-api/3.0/mlflow/issues/invoke
         GET /api/2.0/mlflow/users/get
         POST /api/3.0/mlflow/gateway/endpoints/bindings/create
         DELETE /api/3.0/mlflow/gateway/endpoints/bindings/delete

@@ -6,6 +6,7 @@ import inspect
 import io
 import os
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ _RULES = {
     "search": """
         list_workspaces search_experiments search_runs search_logged_models search_registered_models
         search_model_versions search_prompts search_prompt_versions search_mcp_servers search_mcp_access_endpoints
+        load_table list_logged_prompts
+    """,
+    "prompt": """
+        get_prompt get_prompt_version get_prompt_version_by_alias load_prompt
     """,
     "look": """
         get_experiment get_experiment_by_name get_run get_parent_run get_metric_history list_artifacts
-        download_artifacts load_table get_logged_model list_logged_model_artifacts get_registered_model
-        get_latest_versions get_model_version get_model_version_by_alias get_model_version_download_uri get_prompt
-        get_prompt_version get_prompt_version_by_alias load_prompt list_logged_prompts get_trace search_traces
+        download_artifacts get_logged_model list_logged_model_artifacts get_registered_model get_latest_versions
+        get_model_version get_model_version_by_alias get_model_version_download_uri get_trace search_traces
         get_dataset search_datasets
     """,
     "change": """
@@ -32,34 +36,39 @@ _RULES = {
         log_model_params set_logged_model_tags delete_logged_model_tag log_model_artifact log_model_artifacts
         create_registered_model create_model_version copy_model_version create_prompt register_prompt
         create_prompt_version link_prompt_version_to_run link_prompt_version_to_model detach_prompt_from_run
-        set_trace_tag delete_trace_tag link_traces_to_run unlink_traces_from_run link_prompt_versions_to_trace
+        set_trace_tag delete_trace_tag link_traces_to_run link_prompt_versions_to_trace
         create_dataset set_dataset_tags delete_dataset_tag add_dataset_to_experiments create_mcp_server
+        set_prompt_tag delete_prompt_tag set_prompt_alias delete_prompt_alias set_prompt_version_tag
+        delete_prompt_version_tag
     """,
-    "maker": """
+    "owned": """
         update_registered_model set_registered_model_tag delete_registered_model_tag set_registered_model_alias
         delete_registered_model_alias update_model_version set_model_version_tag delete_model_version_tag
-        transition_model_version_stage set_prompt_tag delete_prompt_tag set_prompt_alias delete_prompt_alias
-        set_prompt_version_tag delete_prompt_version_tag get_mcp_server get_latest_mcp_server_version
-        get_mcp_server_version get_mcp_server_version_by_alias get_mcp_access_endpoint search_mcp_server_versions
+        transition_model_version_stage delete_model_version rename_registered_model delete_registered_model
+    """,
+    "maker": """
+        get_mcp_server get_latest_mcp_server_version get_mcp_server_version get_mcp_server_version_by_alias
+        get_mcp_access_endpoint search_mcp_server_versions
         update_mcp_server set_mcp_server_tag delete_mcp_server_tag create_mcp_server_version
         update_mcp_server_version refresh_mcp_server_version_tools set_mcp_server_version_tag
         delete_mcp_server_version_tag set_mcp_server_alias delete_mcp_server_alias create_mcp_access_endpoint
         update_mcp_access_endpoint delete_mcp_access_endpoint delete_mcp_server_version delete_mcp_server
-        delete_prompt_version delete_prompt delete_model_version rename_registered_model delete_registered_model
     """,
     "closed": """
         create_workspace get_workspace update_workspace delete_workspace create_webhook get_webhook list_webhooks
         update_webhook test_webhook delete_webhook
     """,
     "change, last": """
-        remove_dataset_from_experiments delete_dataset delete_traces delete_logged_model delete_run restore_run
-        delete_experiment restore_experiment
+        delete_prompt_version delete_prompt remove_dataset_from_experiments delete_dataset delete_traces
+        delete_logged_model delete_run restore_run delete_experiment restore_experiment
     """,
-    # Without a request.
-    "local": "get_model_version_stages get_workspace_store_uri parse_prompt_uri",
+    # Without a request; MLflow's REST store cannot unlink traces.
+    "local": "get_model_version_stages get_workspace_store_uri parse_prompt_uri unlink_traces_from_run",
     # They send spans in the background and raise nothing: the doors `/v1/traces` and `/traces` are asked by raw HTTP.
     "background": "start_trace end_trace start_span end_span",
 }
+#: Begins the names of MLflow's threads that note a prompt's experiment.
+_NOTING = "link_prompt_to_experiment"
 #: Whose name a `name` is, by a part of the method's.
 _PLACES: Mapping[str, str] = {"prompt": "prompt", "mcp_": "mcp"}
 
@@ -80,6 +89,11 @@ def rules() -> dict[str, str]:
     return {name: rule.partition(",")[0] for rule, names in _RULES.items() for name in names.split()}
 
 
+def called() -> dict[str, str]:
+    """The rules of the methods that ask the server in the foreground, which the walk calls."""
+    return {method: rule for method, rule in rules().items() if rule not in ("local", "background")}
+
+
 def methods() -> set[str]:
     """Every public method of the installed MLflow's client."""
     from mlflow import MlflowClient
@@ -93,6 +107,7 @@ def walk(people: Mapping[str, Mapping[str, str]], known: Mapping[str, Any], word
     `known`: the values of the sealed project's things, and their common `word`.
     """
     from mlflow import MlflowClient
+    from mlflow.prompt.registry_utils import PromptCache
     from requests.adapters import HTTPAdapter
 
     seen: list[tuple[int, str]] = []
@@ -100,25 +115,30 @@ def walk(people: Mapping[str, Mapping[str, str]], known: Mapping[str, Any], word
 
     def noting(self: Any, request: Any, **options: Any) -> Any:
         answer = send(self, request, **options)
-        seen.append((answer.status_code, f"{request.url} {request.body!r}"))
+        # Loading a prompt tries to note the experiment, in the background; who may not is not disturbed by that.
+        if not threading.current_thread().name.startswith(_NOTING):
+            seen.append((answer.status_code, f"{request.url} {request.body!r}"))
         return answer
 
     setattr(HTTPAdapter, "send", noting)  # noqa: B010
     found = []
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "file.txt").write_text("evil")
-        for method, rule in rules().items():
-            if rule in ("local", "background"):
-                continue
+        for method in called():
             for person, variables in people.items():
                 for name in [each for each in os.environ if each.startswith("MLFLOW_")]:
                     del os.environ[name]
                 os.environ.update(variables)
                 seen.clear()
+                # It holds what the person before read.
+                PromptCache.get_instance().clear()
                 try:
                     learnt = repr(_call(MlflowClient(), method, known, word, Path(folder)))
                 except Exception as error:
                     learnt = f"{type(error).__name__}: {error}"
+                for thread in threading.enumerate():
+                    if thread.name.startswith(_NOTING):
+                        thread.join()
                 sent = " ".join(text for _, text in seen)
                 found.append(Outcome(method, person, tuple(status for status, _ in seen), sent, learnt))
     return found
@@ -134,7 +154,9 @@ def _call(client: Any, method: str, known: Mapping[str, Any], word: str, folder:
 
 def _value(method: str, parameter: str, known: Mapping[str, Any], word: str, folder: Path) -> Any:
     """A required parameter: one of the sealed project's things, or a new name for what is made."""
-    if parameter in ("name", "server_name"):
+    if parameter == "server_name":
+        return known["mcp"]
+    if parameter == "name":
         if method.startswith("create_") and not method.endswith("_version"):
             return f"io.sealed/{uuid.uuid4().hex}" if "mcp_" in method else f"new-{uuid.uuid4().hex[:10]}"
         if method == "get_experiment_by_name":
@@ -180,11 +202,16 @@ def _special(client: Any, known: Mapping[str, Any], word: str, folder: Path) -> 
         "search_traces": lambda: client.search_traces(locations=[known["experiment_id"]], flush=False),
         "search_datasets": lambda: client.search_datasets([known["experiment_id"]]),
         "get_trace": lambda: client.get_trace(known["trace_id"], display=False, flush=False),
+        "detach_prompt_from_run": lambda: _detached(client, prompt, run),
         "download_artifacts": lambda: Path(client.download_artifacts(run, "model/MLmodel", str(folder))).read_text(),
         "load_prompt": lambda: client.load_prompt(f"prompts:/{prompt}/1", cache_ttl_seconds=0),
         "load_table": lambda: client.load_table(known["experiment_id"], "table.json", [run]),
         "log_batch": lambda: client.log_batch(run, [Metric("loss", 2.0, 3, 3)]),
         "log_param": lambda: client.log_param(run, new, "evil"),
+        "remove_dataset_from_experiments": lambda: client.remove_dataset_from_experiments(
+            known["dataset_id"], [known["second_experiment"]]
+        ),
+        "rename_registered_model": lambda: _renamed(client, known["name"], known["new_name"]),
         "log_outputs": lambda: client.log_outputs(run, [LoggedModelOutput(known["model_id"], 1)]),
         "log_stream": lambda: client.log_stream(run, io.BytesIO(b"evil"), f"{new}.txt"),
         "log_table": lambda: client.log_table(run, {"a": [1]}, "table.json"),
@@ -207,6 +234,18 @@ def _special(client: Any, known: Mapping[str, Any], word: str, folder: Path) -> 
         "update_model_version": lambda: client.update_model_version(known["name"], "1", description="evil"),
         "test_webhook": lambda: client.test_webhook(known["webhook_id"]),
     }
+
+
+def _detached(client: Any, prompt: str, run: str) -> Any:
+    """As MLflow 2's clients linked them: the run's ID stands in a tag of the prompt's version."""
+    client.set_prompt_version_tag(prompt, "1", "mlflow.prompt.associatedRunIds", run)
+    return client.detach_prompt_from_run(run, f"prompts:/{prompt}/1")
+
+
+def _renamed(client: Any, name: str, new: str) -> Any:
+    """There and back again, so that the calls after it find the model."""
+    client.rename_registered_model(name, new)
+    return client.rename_registered_model(new, name)
 
 
 def _figure() -> Any:

@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.permissions import Holder
 from registry_tui.platform.secrets import mlflow_password
+from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
 from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.private_models import MODEL_FILE
@@ -23,8 +25,21 @@ from support.registered import object_store
 
 #: Made the things; in the table of doors, `maker` is the contributor.
 MAKER = "contributor"
+#: What each person is to the sealed project and its environment; None: the administrator, who may do everything.
+HELD: Mapping[str, set[Holder] | None] = {
+    "administrator": None,
+    "owner": {Holder.OWNER, Holder.COLLABORATOR},
+    MAKER: {Holder.CONTRIBUTOR, Holder.COLLABORATOR, Holder.MODEL_OWNER},
+    "viewer": {Holder.VIEWER, Holder.COLLABORATOR},
+    # The owner of another project, which registers into the same registry.
+    "elsewhere": {Holder.COLLABORATOR},
+    "admin of the environment": {Holder.ENVIRONMENT_ADMIN, Holder.ML_ADMIN},
+    "user of the environment": {Holder.ENVIRONMENT_USER, Holder.ML_USER},
+    "stranger": set(),
+    "nobody": set(),
+}
 INSIDERS = ("administrator", "owner", MAKER, "viewer")
-OUTSIDERS = ("elsewhere", "stranger", "nobody")
+OUTSIDERS = tuple(each for each in HELD if each not in INSIDERS)
 TIME = "2026-01-01T00:00:00Z"
 #: `artifacts` of an address takes the rest of it.
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -278,6 +293,11 @@ def sealed_project(platform: Platform) -> Iterator[Sealed]:
             people[person] = unique(person)
             await client.set_collaborator(elsewhere.id, people[person], CollaboratorChange(role=Role.ADMIN))
         await client.remove_collaborator(elsewhere.id, people["stranger"])
+        for person, held in HELD.items():
+            if given := [each for each in EnvironmentRole if Holder(each.value) in (held or ())]:
+                people[person] = unique("p")
+                await client.put_user(people[person], UserChange())
+                await client.set_user_roles(project.environment_id, people[person], RolesChange(roles=given))
 
     platform.ask(let_in)
     with httpx.Client(timeout=PATIENCE, trust_env=False) as http:
@@ -322,7 +342,8 @@ def _fill(sealed: Sealed) -> None:
     trace_id = f"tr-{uuid.uuid4().hex}"
     make("traces", trace(trace_id, experiment, word))
     assessed = make(f"traces/{trace_id}/assessments", {"assessment": assessment(trace_id, word)})["assessment"]
-    data = {"name": f"{word}-data", "experiment_ids": [experiment], "tags": json.dumps({"team": word})}
+    second = make("experiments/create", {"name": f"{word}-second"}, "2.0")["experiment_id"]
+    data = {"name": f"{word}-data", "experiment_ids": [experiment, second], "tags": json.dumps({"team": word})}
     dataset_id = make("datasets/create", data)["dataset"]["dataset_id"]
     make(f"datasets/{dataset_id}/records", {"records": json.dumps([{"inputs": {"q": word}}])})
     records = sealed.ask(MAKER, "GET", f"/api/3.0/mlflow/datasets/{dataset_id}/records").json()["records"]
@@ -347,7 +368,8 @@ def _fill(sealed: Sealed) -> None:
     scorer = {"experiment_id": experiment, "name": f"{word}-scorer", "serialized_scorer": json.dumps({"name": word})}
     make("mcp-servers", {"name": f"io.sealed/{word}"})
     known.update(
-        experiment_id=experiment, experiment_ids=[experiment], run_id=run_id, run_uuid=run_id, run_ids=[run_id],
+        experiment_id=experiment, experiment_ids=[experiment], second_experiment=second,
+        run_id=run_id, run_uuid=run_id, run_ids=[run_id],
         model_id=logged_model["model_id"], name=f"{word}-model", new_name=f"{word}-renamed", prompt=f"{word}-prompt",
         version="1", trace_id=trace_id, request_id=trace_id, trace_ids=[trace_id], request_ids=[trace_id],
         assessment_id=assessed["assessment_id"], dataset_id=dataset_id, record_id=str(_record_id(records)),

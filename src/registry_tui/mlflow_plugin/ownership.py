@@ -1,5 +1,5 @@
 """Who may change what in a registry: owners their models, creators their versions, contributors of a project its
-prompts, the service everything.
+prompts, administrators and the service everything.
 
 MLflow's own permissions are by project and role; they cannot tell one contributor's model from another's.
 """
@@ -103,7 +103,8 @@ class OwnedStore(SeenStore):
             self._require_prompts_project(session, name, doing)
             return found
         owner, user = found.get(tags_.OWNER), current_user()
-        if not is_administrator() and (user is None or user not in (owner, also)):
+        everything = is_administrator() or sight_of_request(self._routes()).everything
+        if not everything and (user is None or user not in (owner, also)):
             raise MlflowException(
                 f"'{name}' belongs to {owner or 'nobody'}; only its owner may {doing}.", error_code=PERMISSION_DENIED
             )
