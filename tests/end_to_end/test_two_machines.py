@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from registry_tui.platform.paths import Home
+from registry_tui.schemas.models import ModelVersion, VersionStatus
 from support import secret_search
-from support.platforms import Platform, temporary_folder, unique, wait_for
+from support.platforms import PATIENCE, Platform, temporary_folder, unique, wait_for
 from support.team import Machine, Team
 from support.terminal import terminal
 from support.two_machines import Link, two_machines
+from support.wrong_clock import clock_off
 
 PROGRAM = [sys.executable, "-m", "registry_tui"]
 
@@ -29,6 +34,29 @@ class Doubles(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: list[float]) -> list[float]:
         return [2 * each for each in model_input]
 with mlflow.start_run():
+    model = mlflow.pyfunc.log_model(
+        name="model", python_model=Doubles(), registered_model_name=sys.argv[1], pip_requirements=["mlflow"]
+    )
+print("version", model.registered_model_version)
+"""
+
+
+#: Uploads a file when it is told to, then registers a model; the first upload opens the connection and finds the run.
+UPLOAD = """
+import hashlib, os, pathlib, sys
+import mlflow
+class Doubles(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: list[float]) -> list[float]:
+        return [2 * each for each in model_input]
+mlflow.set_experiment("drops")
+content = os.urandom(48 << 20)
+pathlib.Path(sys.argv[2], "large").write_bytes(content)
+with mlflow.start_run() as run:
+    mlflow.log_text("small", "small.txt")
+    print("ready", run.info.run_id, hashlib.sha256(content).hexdigest(), flush=True)
+    sys.stdin.readline()
+    mlflow.log_artifact(str(pathlib.Path(sys.argv[2], "large")))
+    print("uploaded", flush=True)
     model = mlflow.pyfunc.log_model(
         name="model", python_model=Doubles(), registered_model_name=sys.argv[1], pip_requirements=["mlflow"]
     )
@@ -140,6 +168,82 @@ def test_a_link_that_drops_loses_nothing_of_a_form(signed_in: Between) -> None:
         screen.press("enter")
         wait_for(lambda: name in person.command("projects", "list", "--name", name).stdout, what="the project")
         screen.shows(name)
+        screen.press("ctrl+q")
+        assert screen.ended() == 0
+
+
+def test_a_link_that_drops_under_an_upload_and_a_registration_loses_nothing(signed_in: Between, tmp_path: Path) -> None:
+    person, platform, link, model = signed_in.person, signed_in.team.platform, signed_in.link, unique("Drops")
+    project = platform.new_project()
+    exports = json.loads(person.command("env", "--project", project.name, "--json").stdout)
+    command = [*person.prefix, sys.executable, "-c", UPLOAD, model, str(tmp_path)]
+    trains = subprocess.Popen(
+        command, env=person.environment(**exports), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(tmp_path / "errors").open("w"),
+    )  # fmt: skip
+    try:
+        assert trains.stdin is not None and trains.stdout is not None
+        _, run_id, digest = trains.stdout.readline().split()
+        # The door stands still, so that the upload is half done when the link drops.
+        door, before = platform.pid("service"), link.passed()
+        os.kill(door, signal.SIGSTOP)
+        try:
+            trains.stdin.write("go\n")
+            trains.stdin.flush()
+            wait_for(lambda: link.passed() > before + (32 << 10), what="the upload to begin")
+            link.cut()
+        finally:
+            os.kill(door, signal.SIGCONT)
+        assert trains.poll() is None
+        link.mend()
+        assert trains.stdout.readline() == "uploaded\n"
+
+        def versions() -> list[ModelVersion]:
+            registry = platform.ask(lambda client: client.registries()).items[0].id
+            return platform.ask(lambda client: client.versions(registry, model)).items
+
+        wait_for(versions, what="the version to be made")
+        link.cut()
+        wait_for(lambda: all(each.status is VersionStatus.READY for each in versions()), what="it to be stored")
+        link.mend()
+        assert trains.wait(PATIENCE) == 0, (tmp_path / "errors").read_text()
+    finally:
+        link.mend()
+        trains.kill()
+        trains.wait()
+    registered = int(trains.stdout.read().split()[-1])
+    assert registered in [each.version for each in versions() if each.status is VersionStatus.READY]
+    found = tmp_path / "found"
+    person.command("artifacts", "get", run_id, "large", "--project", project.name, "--to", str(found))
+    assert hashlib.sha256(found.read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(("shift", "differs"), [("+1h", "60 minutes ahead of"), ("-1h", "60 minutes behind")])
+def test_a_clock_that_is_an_hour_off_is_named_and_changes_nothing(signed_in: Between, shift: str, differs: str) -> None:
+    team, right = signed_in.team, signed_in.person
+    wrong = replace(right, variables=clock_off(shift))
+    printed = wrong.login(team, team.token(team.owner), "--name", "lab").stderr
+    assert f"This machine's clock is {differs} the service's" in printed
+    assert f"{differs} the service's" in wrong.command("whoami").stdout
+    assert f"{differs} the service's" in wrong.command("status").stdout
+    assert "clock" not in right.command("whoami").stdout
+
+    project = team.platform.new_project()
+    spans = ("--since", "30m", "--until", "0s", "--all", "--json")
+    listed = json.loads(wrong.command("events", "list", *spans).stdout)
+    assert [each for each in listed if each["action"] == "project.create" and each["resource_id"] == project.id]
+
+    exports = json.loads(wrong.command("env", "--project", project.name, "--json").stdout)
+    assert wrong.python(TRAIN, exports, unique("Late")).stdout.splitlines()[-1] == "version 1"
+
+    with terminal([*wrong.prefix, *PROGRAM], wrong.environment(), columns=140) as screen:
+        screen.shows("@lab", f"clock is {differs}")
+        screen.press(":")
+        screen.shows("Go, do, find")
+        screen.press("projects", "enter")
+        screen.shows("Creator", project.name)
+        row = next(line for line in screen.lines if project.name in line)
+        assert re.search(r"just now|\d+ min ago", row), row
         screen.press("ctrl+q")
         assert screen.ended() == 0
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from registry_tui.platform import contexts, listening
@@ -84,9 +84,11 @@ class Machine:
     folder: Path
     #: Put before each command: another network namespace, say.
     prefix: tuple[str, ...] = ()
+    #: For all its programs.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, **more: str) -> dict[str, str]:
-        own = {contexts.FOLDER_VARIABLE: str(self.folder / "contexts"), "HOME": str(self.folder)}
+        own = {contexts.FOLDER_VARIABLE: str(self.folder / "contexts"), "HOME": str(self.folder), **self.variables}
         return clean_environment({**own, **more})
 
     def command(

@@ -6,6 +6,7 @@ Without namespaces, both are this machine, and what is between them is a relay t
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import threading
@@ -29,6 +30,8 @@ class Link:
     reached: str
     cut: Callable[[], None]
     mend: Callable[[], None]
+    #: Bytes that came from the person's machine so far.
+    passed: Callable[[], int]
 
 
 @contextmanager
@@ -67,7 +70,16 @@ def _namespaces() -> Iterator[Link]:
             f"{address}:{port}",
             lambda: _ip("-n", here, "link", "set", ends[1], "down"),
             lambda: _ip("-n", here, "link", "set", ends[1], "up"),
+            lambda: _received(there, ends[0]),
         )
+
+
+def _received(machine: str, end: str) -> int:
+    """Bytes that one end of the link received."""
+    command = ["ip", "-n", machine, "-json", "-statistics", "link", "show", "dev", end]
+    shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    received: int = json.loads(shown)[0]["stats64"]["rx"]["bytes"]
+    return received
 
 
 def _ip(*arguments: str) -> None:
@@ -78,7 +90,7 @@ def _ip(*arguments: str) -> None:
 def _one_machine() -> Iterator[Link]:
     port = free_port()
     with _Relay(port) as relay:
-        yield Link((), (), f"127.0.0.1:{port}", f"127.0.0.1:{relay.port}", relay.cut, relay.mend)
+        yield Link((), (), f"127.0.0.1:{port}", f"127.0.0.1:{relay.port}", relay.cut, relay.mend, lambda: relay.passed)
 
 
 class _Relay:
@@ -90,6 +102,8 @@ class _Relay:
         self._cut = False
         self._open: set[asyncio.StreamWriter] = set()
         self.port = 0
+        #: Bytes that went to the port so far.
+        self.passed = 0
 
     def __enter__(self) -> _Relay:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -125,12 +139,13 @@ class _Relay:
             return
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         self._open |= {writer, back}
-        await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+        await asyncio.gather(self._copy(reader, back, counted=True), self._copy(there, writer))
         self._open -= {writer, back}
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: bool = False) -> None:
         with suppress(OSError):
             while data := await reader.read(1 << 16):
+                self.passed += len(data) if counted else 0
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -101,9 +101,7 @@ def test_values_read_well() -> None:
 
 def test_moments() -> None:
     assert session.moment(None) is None
-    hours_ago = session.moment("2h")
-    assert hours_ago is not None
-    assert timedelta(hours=1.9) < datetime.now(UTC) - hours_ago < timedelta(hours=2.1)
+    assert session.moment("2h") == timedelta(hours=2)
     assert session.moment("2026-11-22T13:00:00+00:00") == datetime(2026, 11, 22, 13, tzinfo=UTC)
     for wrong in ("yesterday", "9999999999w", ""):
         with pytest.raises(typer.BadParameter):

@@ -18,6 +18,7 @@ from registry_tui.app.notifying import Notifying
 from registry_tui.app.playing import Playing
 from registry_tui.app.reloading import Reloading
 from registry_tui.app.suspending import Suspending
+from registry_tui.contracts import clocks
 from registry_tui.screens.base.changes import Changes
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.program import Program
@@ -83,6 +84,8 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         #: What is remembered between runs: views, columns, the last place.
         self.memory = memory or Memory()
         self._client: RegistryClient | None = None
+        # Before any task begins: ages on all screens count by the service's clock.
+        clocks.follow()
         self._watching: asyncio.Task[None] | None = None
         self._history: list[Place] = [self._first_place()]
         self._here = 0

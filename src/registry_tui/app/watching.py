@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.app.switching import Switching
+from registry_tui.contracts import clocks
 from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ SLOW = 3.0
 OF_ROLES = frozenset({"environment", "group", "project", "user", "workspace"})
 #: Seconds that the reason stays in view why the service does not let this person in; it goes when it does again.
 SHUT_OUT = 600.0
+#: Seconds that a clock that differs stays in view.
+CLOCK_TOLD = 30.0
 
 
 class Watching(Switching):
@@ -55,6 +58,8 @@ class Watching(Switching):
         #: Whether a look that was asked for waits for its answer, and whether another one is wanted.
         self._looking = self._look_wanted = False
         self._was_slow = False
+        #: Whether somebody knows that this machine's clock differs from the service's.
+        self._clock_told = False
         #: Since when a part is not well (`time.monotonic`).
         self._unwell_since: dict[str, float] = {}
 
@@ -205,10 +210,19 @@ class Watching(Switching):
             self._trouble = error.message
         else:
             self._trouble = None
+            self._tell_of_clock()
         if before != (self.answering, self.parts_shown(), self.active, self.me):
             self._show_status()
             if finished and was_answering:
                 self._refresh_frames(lambda screen: True)
+
+    def _tell_of_clock(self) -> None:
+        """Says once that this machine's clock differs from the service's."""
+        difference = self.client.clock.difference
+        if difference and not self._clock_told:
+            text = clocks.sentence(difference)
+            self.notify(text, title=self.context_name, severity="warning", markup=False, timeout=CLOCK_TOLD)
+        self._clock_told = bool(difference)
 
     async def _look_at_me(self) -> None:
         self._me_wanted = False

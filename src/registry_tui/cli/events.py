@@ -9,6 +9,7 @@ import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
+from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.operations import Event, EventOutcome, LogLine
 from registry_tui.wording import words
 
@@ -53,23 +54,21 @@ def list_(
     Example: registry-tui events list --since 2h --outcome failed
     """
     begin, end = session.moment(since), session.moment(until)
-    session.ask(
-        lambda client: output.print_list(
-            partial(
-                client.events,
-                registry=registry,
-                actor=actor,
-                action=action,
-                outcome=outcome.value if outcome else None,
-                since=begin,
-                until=end,
-            ),
-            COLUMNS,
-            as_json=as_json,
-            limit=None if all_ else limit,
-            empty="No event found",
+
+    async def listed(client: RegistryClient) -> None:
+        events = partial(
+            client.events,
+            registry=registry,
+            actor=actor,
+            action=action,
+            outcome=outcome.value if outcome else None,
+            since=await session.by_the_service(client, begin),
+            until=await session.by_the_service(client, end),
         )
-    )
+        most = None if all_ else limit
+        await output.print_list(events, COLUMNS, as_json=as_json, limit=most, empty="No event found")
+
+    session.ask(listed)
 
 
 @app.command()

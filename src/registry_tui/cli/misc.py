@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.client.client import RegistryClient
 from registry_tui.platform import contexts
+from registry_tui.schemas.people import User
 
 
 class Shell(StrEnum):
@@ -19,10 +21,15 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
+async def _who(client: RegistryClient) -> tuple[User, str]:
+    """The person, and how this machine's clock differs from the service's."""
+    return await client.whoami(), client.clock.difference
+
+
 def whoami(as_json: session.JsonOption = False) -> None:
     """Show your user name and entitlements in this installation."""
     context = contexts.chosen()
-    found = session.ask(lambda client: client.whoami())
+    found, clock = session.ask(_who)
     fields = {
         "name": found.name,
         "at": "this machine's platform" if context is None else f"{context.url} (context {context.name})",
@@ -30,6 +37,8 @@ def whoami(as_json: session.JsonOption = False) -> None:
         "entitlements": found.entitlements,
         "known since": found.created_at,
     }
+    if clock:
+        fields["this machine's clock"] = clock
     output.print_one(found, fields, as_json=as_json)
 
 

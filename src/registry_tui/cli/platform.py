@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_tui.cli import listening
+from registry_tui.contracts import clocks
 from registry_tui.platform import contexts, extras
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.listening import Listening
 from registry_tui.platform.paths import Home
 
 if TYPE_CHECKING:
+    from registry_tui.client.client import RegistryClient
     from registry_tui.platform.lifecycle import PartProgress
+    from registry_tui.schemas.operations import PlatformStatus
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
@@ -151,6 +154,11 @@ def down() -> None:
     print(f"Stopped: {', '.join(stopped)}" if stopped else "The platform was not running", file=sys.stderr)
 
 
+async def _status_elsewhere(client: RegistryClient) -> tuple[PlatformStatus, str]:
+    """The parts' health, and how this machine's clock differs from the service's."""
+    return await client.status(), client.clock.difference
+
+
 def status(as_json: JsonOption = False) -> None:
     """Each part's health, by asking it to do something real. Exits with 1 when a part is not well."""
     from registry_tui.cli.output import with_links
@@ -158,11 +166,11 @@ def status(as_json: JsonOption = False) -> None:
     if contexts.chosen() is not None:
         from registry_tui.cli import session
 
-        found = session.ask(lambda client: client.status())
+        found, difference = session.ask(_status_elsewhere)
     else:
         from registry_tui.platform.probes import platform_status
 
-        found = platform_status(Home.resolve())
+        found, difference = platform_status(Home.resolve()), ""
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
@@ -179,6 +187,8 @@ def status(as_json: JsonOption = False) -> None:
             if part.action:
                 print(f"{'':<13} {part.action}")
         print(f"home: {found.home}")
+        if difference:
+            print(clocks.sentence(difference))
     if not found.healthy:
         raise typer.Exit(1)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from registry_tui.cli import output
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.contracts import clocks
 from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
@@ -42,7 +43,8 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Runs a coroutine with a client of the chosen service."""
+    """Runs a coroutine with a client of the chosen service, whose clock counts from then on."""
+    clocks.follow()
 
     async def answer() -> Answer:
         async with RegistryClient() as client:
@@ -190,20 +192,31 @@ def future(given: str | None) -> datetime | None:
     return found.astimezone(UTC)
 
 
-def moment(given: str | None) -> datetime | None:
-    """A moment from `2026-11-22`, `2026-11-22T13:00`, or `2h`, which is two hours ago."""
+def moment(given: str | None) -> datetime | timedelta | None:
+    """A moment from `2026-11-22` or `2026-11-22T13:00`, or how long ago from `2h`; see `by_the_service`."""
     if given is None:
         return None
     if match := _SINCE.fullmatch(given.strip()):
         try:
-            return datetime.now(UTC) - timedelta(**{_UNITS[match[2]]: int(match[1])})
+            passed = timedelta(**{_UNITS[match[2]]: int(match[1])})
+            datetime.now(UTC) - passed
         except OverflowError as error:
             raise typer.BadParameter(f"{given!r} is too long ago") from error
+        return passed
     try:
         found = datetime.fromisoformat(given)
     except ValueError as error:
         raise typer.BadParameter(f"{given!r} is not a date and time such as 2026-11-22T13:00, or 2h, 3d, 1w") from error
     return found.astimezone() if found.tzinfo is None else found
+
+
+async def by_the_service(client: RegistryClient, given: datetime | timedelta | None) -> datetime | None:
+    """The moment that `moment` read; how long ago counts by the service's clock."""
+    if not isinstance(given, timedelta):
+        return given
+    if client.elsewhere and not client.clock.known:
+        await client.whoami()
+    return client.clock.now() - given
 
 
 # -- what is meant ----------------------------------------------------------------------------------

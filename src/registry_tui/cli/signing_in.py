@@ -7,8 +7,6 @@ import os
 import re
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ import typer
 
 from registry_tui.cli import device_sign_in, output, session
 from registry_tui.cli.output import Column
+from registry_tui.contracts import clocks
 from registry_tui.platform import contexts, listening
 from registry_tui.platform.contexts import LOCAL, Context
 from registry_tui.platform.secrets import write_private
@@ -26,8 +25,6 @@ app = session.new_app("Contexts: services that you signed in to, and this machin
 
 #: Holds the token for `login`, where nobody can be asked.
 TOKEN_VARIABLE = "REGISTRY_TUI_TOKEN"
-#: Minutes by which clocks may differ without a word about it.
-CLOCKS_DIFFER = 5
 
 
 class Row(Schema):
@@ -104,21 +101,16 @@ def login(
             Path(trusted).unlink(missing_ok=True)
     contexts.keep(replace(context, user=user))
     output.note(f"Signed in to {url} as {user}; the context is {name}")
-    if difference >= CLOCKS_DIFFER:
-        output.note(f"This machine's clock and the service's differ by {difference} minutes: times are shown by yours")
+    if difference:
+        output.note(clocks.sentence(difference))
 
 
-async def _who(context: Context) -> tuple[str, int]:
-    """The token's user, and by how many minutes the clocks differ."""
+async def _who(context: Context) -> tuple[str, str]:
+    """The token's user, and how this machine's clock differs from the service's."""
     from registry_tui.client.client import RegistryClient
 
     async with RegistryClient(context=context) as client:
-        user = (await client.whoami()).name
-        try:
-            there = parsedate_to_datetime(client.service_time)
-        except ValueError:
-            return user, 0
-    return user, round(abs((datetime.now(UTC) - there).total_seconds()) / 60)
+        return (await client.whoami()).name, client.clock.difference
 
 
 def _address(given: str) -> str:

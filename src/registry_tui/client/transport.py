@@ -20,7 +20,7 @@ from registry_tui.client import intents
 from registry_tui.client.errors import InvalidName, NotSignedIn, RegistryError, ServiceUnavailable, from_problem
 from registry_tui.client.outgoing import Outgoing, outgoing
 from registry_tui.client.remembered import Remembered, recalls
-from registry_tui.contracts import names, new_files
+from registry_tui.contracts import clocks, names, new_files
 from registry_tui.platform import contexts
 from registry_tui.platform.contexts import Context
 from registry_tui.platform.extras import how_to_start
@@ -126,8 +126,8 @@ class Transport:
         #: What was changed last.
         self.last_change: Outgoing | None = None
         self._remembered: Remembered | None = None
-        #: The time by the service's clock, from its last answer (RFC 9110, 5.6.7); empty while none said it.
-        self.service_time = ""
+        #: The service's clock, as its answers show it.
+        self.clock = clocks.followed()
 
     @property
     def waiting(self) -> float:
@@ -201,6 +201,7 @@ class Transport:
             sent["Idempotency-Key"] = intents.key_for(f"{method} {address} {query} {content}".encode())
         if timeout is httpx.USE_CLIENT_DEFAULT:
             self._asked[request_id] = time.monotonic()
+        sent_at = time.time()
         try:
             response = await self._http.request(
                 method,
@@ -214,7 +215,7 @@ class Transport:
             raise self.unavailable(error, request_id) from error
         finally:
             self._asked.pop(request_id, None)
-        self.service_time = response.headers.get("Date", "")
+        self.clock.note(response.headers.get("Date", ""), sent_at, time.time())
         if response.is_error:
             raise self.problem(response, request_id)
         self.last_change = change or self.last_change

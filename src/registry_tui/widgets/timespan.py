@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from registry_tui.wording import words
+
 EXAMPLES = "type 2h, 7d, 2026-11-22, or 2026-11-20 08:00..2026-11-22"
 
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)")
@@ -13,8 +15,11 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def parse_span(text: str, now: datetime | None = None) -> tuple[datetime | None, datetime | None]:
-    """Beginning and end, in local time; None where it is open. Raises ValueError with what to type."""
-    present = now or datetime.now().astimezone()
+    """Beginning and end, in local time; None where it is open. Raises ValueError with what to type.
+
+    How long ago counts from `now`, by default the service's time.
+    """
+    present = now or words.present().astimezone()
     first, two, last = text.strip().partition("..")
     if not first and not last:
         return None, None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from registry_tui.contracts import clocks
+
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment
 
@@ -34,8 +36,8 @@ NOTHING = Cell("–", "dim")
 
 
 def present() -> datetime:
-    """The time from which all ages on the screen are counted."""
-    return datetime.now(UTC)
+    """The time from which all ages on the screen are counted, by the service's clock."""
+    return clocks.now()
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
