@@ -214,7 +214,7 @@ def test_a_link_that_drops_under_an_upload_and_a_registration_loses_nothing(sign
     registered = int(trains.stdout.read().split()[-1])
     assert registered in [each.version for each in versions() if each.status is VersionStatus.READY]
     found = tmp_path / "found"
-    person.command("artifacts", "get", run_id, "large", "--project", project.name, "--to", str(found))
+    person.command("runs", "artifacts", "get", run_id, "large", "--project", project.name, str(found))
     assert hashlib.sha256(found.read_bytes()).hexdigest() == digest
 
 
