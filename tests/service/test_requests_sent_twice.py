@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -115,7 +116,8 @@ def place(own_platform: Platform) -> Iterator[Place]:
         serving() as issuer,
         serving_mlflow(ATTACHABLE) as stock,
     ):
-        settings = {"url": issuer.provider.url, "client_id": CLIENT}
+        issuer.provider.secret = secrets.token_urlsafe(32)
+        settings = {"url": issuer.provider.url, "client_id": CLIENT, "client_secret": issuer.provider.secret}
         http.put("/sign-in/issuer", json=settings).raise_for_status()
         registry = http.get(f"/projects/{project.id}").raise_for_status().json()["registry_name"]
         model = served.version.model_name
@@ -271,6 +273,21 @@ def sign_in(place: Place) -> Call:
     return Call("/sign-in/id-token", {"id_token": id_token}, lambda: len(place.items(f"/users/{user}/tokens")))
 
 
+def device_code(place: Place) -> Call:
+    before = len(place.issuer.codes)
+    return Call("/sign-in/device-code", None, lambda: len(place.issuer.codes) - before)
+
+
+def device_token(place: Place) -> Call:
+    user = unique("u")
+    place.http.put(f"/users/{user}").raise_for_status()
+    place.issuer.people[user] = {"preferred_username": user}
+    code = place.send("/sign-in/device-code").raise_for_status().json()
+    place.issuer.answer(code["verification_uri_complete"], user)
+    body = {"device_code": code["device_code"]}
+    return Call("/sign-in/device-token", body, lambda: len(place.items(f"/users/{user}/tokens")))
+
+
 def secrets_rotated(place: Place) -> Call:
     before = len(place.items("/events", action="secrets.rotate"))
     count = lambda: len(place.items("/events", action="secrets.rotate")) - before  # noqa: E731
@@ -386,6 +403,8 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/keys": key,
     "/users/{user}/tokens": token,
     "/sign-in/id-token": sign_in,
+    "/sign-in/device-code": device_code,
+    "/sign-in/device-token": device_token,
     "/secrets/rotate": secrets_rotated,
     "/service/public/v2/api/policy": lambda place: policy(place, apply=False),
     "/service/public/v2/api/policy/apply": lambda place: policy(place, apply=True),

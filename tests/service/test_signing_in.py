@@ -275,7 +275,9 @@ def test_only_two_addresses_answer_without_a_token(door: LoneDoor, person: str) 
     token = door.token(person)
     with client(door, "127.0.6.1") as nobody:
         found = nobody.get(WAYS)
-        assert found.status_code == 200 and set(found.json()["issuer"]) == {"url", "client_id", "scopes", "authority"}
+        assert found.status_code == 200 and set(found.json()["issuer"]) == {
+            *("url", "client_id", "scopes", "authority", "confidential")
+        }
         others = [
             ("GET", f"{WAYS}/"),
             ("GET", f"/{WAYS}"),

@@ -93,6 +93,7 @@ _ROWS = """
     metric_history
     model get_model
     models list_models
+    new_device_code
     policies list_policies_of_service service
     policies list_ranger_policies
     policy get_policy_of_service
@@ -139,6 +140,7 @@ _ROWS = """
     set_user_roles
     sign_in
     sign_in_ways
+    sign_in_with_device_code
     status platform_status
     stop_deployment
     storage get_storage

@@ -33,7 +33,14 @@ class Waiting:
 
     def address(self) -> str:
         """The address that it shows, with the code in it."""
-        return wait_for(lambda: re.search(r"\S+\?user_code=\S+", "".join(self.printed)), what="the code")[0]
+
+        def shown() -> re.Match[str] | bool | None:
+            ended = self.process.poll() is not None
+            return re.search(r"\S+\?user_code=\S+", "".join(self.printed)) or ended
+
+        found = wait_for(shown, what="the code")
+        assert isinstance(found, re.Match), f"it ended without a code: {self.printed}"
+        return str(found[0])
 
     def ended(self) -> tuple[int, str]:
         """The exit code, and all that was printed."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -25,13 +27,14 @@ from support.team import free_port
 CLIENT = "registry-tui"
 SCOPES = ("openid", "profile", "email")
 PASSWORD = "only-a-test"
+_SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 class Client(ClientMixin):  # type: ignore[misc]
-    """The public client that is registered here."""
+    """The client that is registered here: a public one while the provider has no secret for it."""
 
-    def __init__(self, id_: str) -> None:
-        self.client_id = id_
+    def __init__(self, id_: str, provider: Provider) -> None:
+        self.client_id, self._provider = id_, provider
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -40,7 +43,13 @@ class Client(ClientMixin):  # type: ignore[misc]
         return " ".join(each for each in scope.split() if each in SCOPES)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method == "none"
+        provider = self._provider
+        if method == "none":
+            return provider.secret is None or provider.only_tokens_need_it
+        return provider.secret is not None and method in provider.methods
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        return client_secret == self._provider.secret
 
     def check_grant_type(self, grant_type: str) -> bool:
         return bool(grant_type == DeviceCodeGrant.GRANT_TYPE)
@@ -67,6 +76,10 @@ class Provider:
     answers: dict[str, tuple[str, bool]] = field(default_factory=dict)
     #: The ID tokens that people got here.
     given: list[str] = field(default_factory=list)
+    #: The client's secret, how it may be shown, and whether codes are given without it.
+    secret: str | None = None
+    methods: tuple[str, ...] = ("client_secret_basic",)
+    only_tokens_need_it: bool = False
     #: How often keys were asked for.
     keys_asked: int = 0
     #: What it says of itself otherwise.
@@ -96,7 +109,7 @@ class Provider:
 
     def answer(self, address: str, person: str, *, allow: bool = True) -> None:
         """What a person does in a browser: opens the address with the code, signs in, and allows or denies."""
-        with httpx.Client(trust_env=False) as browser:
+        with httpx.Client(trust_env=False, verify=False) as browser:
             page = browser.get(address).raise_for_status()
             code = page.text.partition('name="user_code" value="')[2].partition('"')[0]
             form = {"user_code": code, "person": person, "password": PASSWORD, "answer": "allow" if allow else "deny"}
@@ -106,18 +119,32 @@ class Provider:
 class Serving:
     """A provider that listens, until it is stopped; it can start again at the same address."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """`certificate`: files with its certificate and key; without, it speaks no TLS."""
         self._port = free_port()
-        self.provider = Provider(f"http://127.0.0.1:{self._port}")
+        self._certificate = certificate
+        self.provider = Provider(f"http{'s' if certificate else ''}://127.0.0.1:{self._port}")
         self.provider.rotate()
         self._app = _application(self.provider)
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._server = make_server("127.0.0.1", self._port, self._app, threaded=True, request_handler=_Quiet)
+        tls: ssl.SSLContext | None = None
+        if self._certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*self._certificate)
+        self._server = make_server(
+            "127.0.0.1", self._port, self._app, threaded=True, request_handler=_Quiet, ssl_context=tls
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def show(self, certificate: tuple[Path, Path]) -> None:
+        """Starts again with another certificate."""
+        self.stop()
+        self._certificate = certificate
+        self.start()
 
     def stop(self) -> None:
         if self._server is not None and self._thread is not None:
@@ -128,9 +155,9 @@ class Serving:
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
+def serving(certificate: tuple[Path, Path] | None = None) -> Iterator[Serving]:
     """A provider that runs until the block ends."""
-    running = Serving()
+    running = Serving(certificate)
     running.start()
     try:
         yield running
@@ -140,10 +167,10 @@ def serving() -> Iterator[Serving]:
 
 def _application(provider: Provider) -> flask.Flask:
     app = flask.Flask("issuer")
-    client = Client(CLIENT)
+    client = Client(CLIENT, provider)
 
     class DeviceCodes(DeviceAuthorizationEndpoint):  # type: ignore[misc]
-        CLIENT_AUTH_METHODS = ["none"]
+        CLIENT_AUTH_METHODS = ["none", *_SECRET_METHODS]
 
         @property
         def EXPIRES_IN(self) -> int:
@@ -162,7 +189,9 @@ def _application(provider: Provider) -> flask.Flask:
             provider.codes[data["device_code"]] = found
 
     class Grant(DeviceCodeGrant):  # type: ignore[misc]
-        TOKEN_ENDPOINT_AUTH_METHODS = ["none"]
+        @property
+        def TOKEN_ENDPOINT_AUTH_METHODS(self) -> list[str]:
+            return ["none"] if provider.secret is None else list(provider.methods)
 
         def query_device_credential(self, device_code: str) -> DeviceCredentialDict | None:
             return provider.codes.get(device_code)
@@ -199,6 +228,7 @@ def _application(provider: Provider) -> flask.Flask:
             "id_token_signing_alg_values_supported": ["RS256"],
             "response_types_supported": ["none"],
             "subject_types_supported": ["public"],
+            "token_endpoint_auth_methods_supported": ["none"] if provider.secret is None else list(provider.methods),
             **provider.described,
         }
 

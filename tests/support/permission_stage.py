@@ -85,6 +85,7 @@ BODIES: dict[str, Any] = {
     "change_user": {},
     "put_group": {},
     "sign_in": {"id_token": "a.b.c"},
+    "sign_in_with_device_code": {"device_code": "a"},
     # Refused for its address, after the question who asks.
     "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
     "create_token": {"name": "table"},

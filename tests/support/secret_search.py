@@ -69,6 +69,13 @@ def attached_secrets(platform: Platform) -> dict[str, str]:
     return {f"attached server {url}": secret for url, secret in zip(urls, secrets, strict=True) if secret}
 
 
+def issuer_secrets(platform: Platform) -> dict[str, str]:
+    """The secret of the service's client at the OpenID provider, by its name."""
+    query = "SELECT value FROM installation WHERE key = 'sign_in_issuer_secret'"
+    found = column(platform, query)
+    return {"client at the issuer": found[0]} if found else {}
+
+
 def column(platform: Platform, query: str) -> list[str]:
     """The first column of what a query finds in the service's database."""
     return [str(row[0]) for row in ask(databases_of(platform.home).service, query)]
@@ -120,6 +127,8 @@ def own_places(platform: Platform, name: str) -> set[str]:
     home = platform.home
     if name.startswith(_DATABASE):
         return {str(home.databases_file), str(home.mlflow / "auth.ini")}
+    if name == "client at the issuer":
+        return {f"{home.service_database}{end}" for end in ("", "-wal")} | {"table installation"}
     if name == "variable" or name.startswith(("machine user", "attached server")):
         return {f"{home.service_database}{end}" for end in ("", "-wal")}
     if name in FIELDS[SecretKind.OBJECT_STORE]:
@@ -164,6 +173,7 @@ def _sought(platform: Platform) -> dict[str, bytes]:
             **platform_secrets(platform),
             **machine_secrets(platform),
             **attached_secrets(platform),
+            **issuer_secrets(platform),
         }
     except SQLAlchemyError:
         secrets = file_secrets(platform)

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from registry_tui.client.device_code import DeviceCode, DeviceSignIn, SignInFailed
+from registry_tui.client.device_code import DeviceSignIn, SignInFailed
 from registry_tui.client.errors import ServiceUnavailable
 from registry_tui.contracts.issuers import DEVICE_GRANT
-from registry_tui.schemas.sign_in import Issuer
+from registry_tui.schemas.sign_in import DeviceCode, Issuer
 
 URL = "http://127.0.0.1:9"
 ISSUER = Issuer(url=URL, client_id="registry-tui")

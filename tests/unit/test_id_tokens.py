@@ -21,7 +21,7 @@ from registry_tui.schemas.people import GroupChange, UserChange, UserState
 from registry_tui.schemas.sign_in import IdToken, IssuerSettings
 from registry_tui.service.access import groups, id_tokens, issuers, people, signing_in, tokens
 from registry_tui.service.access.id_tokens import LEEWAY, MOST_FETCHES, YOUNG, IssuerKeys, claims_of
-from registry_tui.service.access.issuers import IssuerUnavailable
+from registry_tui.service.access.issuer_answers import IssuerUnavailable
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.kept import Kept, Locks

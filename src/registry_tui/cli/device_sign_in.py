@@ -7,7 +7,7 @@ import asyncio
 from registry_tui.cli import output
 from registry_tui.client.errors import NotFound, Refused, RegistryError
 from registry_tui.platform.contexts import Context
-from registry_tui.schemas.sign_in import IdToken, Issuer
+from registry_tui.schemas.sign_in import DeviceCode, IdToken, Issuer
 
 
 def issuer_of(context: Context) -> Issuer | None:
@@ -31,23 +31,32 @@ def token_of(context: Context, issuer: Issuer) -> str:
     Raises SignInFailed, ServiceUnavailable, Refused.
     """
     from registry_tui.client.client import RegistryClient
-    from registry_tui.client.device_code import DeviceSignIn
+    from registry_tui.client.device_code import DeviceSignIn, token_by_service
 
     async def sign_in() -> str:
-        async with DeviceSignIn(issuer) as device, RegistryClient(context=context, signed_in=False) as client:
-            code = await device.begin()
-            # What is allowed at the issuer is good for this service, which others could name as theirs.
-            output.note(f"Signing in to {context.url} (client {issuer.client_id} at {issuer.url})")
-            output.note(f"Open {code.verification_uri} in a browser, on any machine, and type the code there:")
-            output.note(f"  {code.user_code}")
-            if code.verification_uri_complete:
-                output.note(f"Or open the address that holds it: {code.verification_uri_complete}")
-            minutes = max(round(code.expires_in / 60), 1)
-            output.note(f"Waiting for the sign-in, {minutes} min at most; Ctrl+C gives up")
-            given = IdToken(id_token=await device.id_token(code, output.note))
+        async with RegistryClient(context=context, signed_in=False) as client:
+            if issuer.confidential:
+                code = await client.new_device_code()
+                _show(context, issuer, code)
+                return await token_by_service(client, code, output.note)
+            async with DeviceSignIn(issuer) as device:
+                code = await device.begin()
+                _show(context, issuer, code)
+                given = IdToken(id_token=await device.id_token(code, output.note))
             return (await client.sign_in(given)).token
 
     return asyncio.run(sign_in())
+
+
+def _show(context: Context, issuer: Issuer, code: DeviceCode) -> None:
+    # What is allowed at the issuer is good for this service, which others could name as theirs.
+    output.note(f"Signing in to {context.url} (client {issuer.client_id} at {issuer.url})")
+    output.note(f"Open {code.verification_uri} in a browser, on any machine, and type the code there:")
+    output.note(f"  {code.user_code}")
+    if code.verification_uri_complete:
+        output.note(f"Or open the address that holds it: {code.verification_uri_complete}")
+    minutes = max(round(code.expires_in / 60), 1)
+    output.note(f"Waiting for the sign-in, {minutes} min at most; Ctrl+C gives up")
 
 
 def no_issuer(url: str) -> RegistryError:

@@ -22,7 +22,16 @@ def show(as_json: session.JsonOption = False) -> None:
 @app.command("set")
 def set_issuer(
     issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="As the provider names itself.")],
-    client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there: a public client of its own.")],
+    client_id: Annotated[str, typer.Option("--client-id", help="This service's ID there, of its own.")],
+    client_secret_file: Annotated[
+        str | None,
+        typer.Option(
+            "--client-secret-file",
+            metavar="FILE",
+            help="Holds the client's secret; - for standard input. Left out, the one that was given before stays.",
+        ),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="The client has no secret any more.")] = False,
     user_claim: Annotated[
         str, typer.Option("--user-claim", help="The claim of ID tokens that is the user's name here.")
     ] = "preferred_username",
@@ -49,15 +58,25 @@ def set_issuer(
     user from then on. Who gets the name at the provider later is refused (`users forget-sign-in` lets them in). The
     administrator of the installation signs in with a token only.
 
+    A public client needs no secret, and people's own programs ask the provider. Where the provider wants a secret, the
+    service keeps it and asks in their place: no other machine gets it, and nothing shows it. The provider makes it, so
+    `secrets rotate` leaves it: make another one there, set that, then end the old one there.
+
     Register a client for each installation, and share it with no other service: the administrator of a service that
     has the same client gets ID tokens with which they can sign in here as your people.
 
     Example: registry-tui oidc set --issuer https://login.example.com/realms/team --client-id models-lab
     """
+    if public and client_secret_file is not None:
+        raise typer.BadParameter("either this or --client-secret-file", param_hint="--public")
+    secret = "" if public else None
+    if client_secret_file is not None:
+        secret = session.secret_from(client_secret_file, "--client-secret-file")
     change = session.build(
         IssuerChange,
         url=issuer.strip(),
         client_id=client_id,
+        client_secret=secret,
         user_claim=user_claim,
         groups_claim=groups_claim,
         scopes=scopes,
@@ -87,6 +106,7 @@ def _print(settings: IssuerSettings, as_json: bool) -> None:
     fields: dict[str, object] = {
         "issuer": settings.url,
         "client ID": settings.client_id,
+        "client secret": "known to the service alone" if settings.confidential else "none: a public client",
         "scopes": settings.scopes,
         "user's name": f"claim {settings.user_claim}",
         "groups": f"claim {settings.groups_claim}" if settings.groups_claim else "as they are here",

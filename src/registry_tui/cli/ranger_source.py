@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,7 +54,7 @@ def set_source(
         url=url,
         service=service,
         user=user,
-        password=None if password_file is None else _password(password_file),
+        password=None if password_file is None else session.secret_from(password_file, "--password-file"),
         every=every,
     )
     _print(session.ask(lambda client: client.set_ranger_source(environment, change)), as_json)
@@ -68,17 +66,6 @@ def delete(environment: EnvironmentArgument, yes: session.YesOption = False) -> 
     session.confirm(f"Let {environment} obey its own policies again, at once?", yes=yes)
     session.ask(lambda client: client.delete_ranger_source(environment))
     output.note(f"Environment {environment} obeys its own policies")
-
-
-def _password(file: str) -> str:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read", param_hint="--password-file") from error
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password:
-        raise typer.BadParameter("it holds no password", param_hint="--password-file")
-    return password
 
 
 def _print(service: RangerService, as_json: bool) -> None:

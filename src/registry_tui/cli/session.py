@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -60,6 +61,18 @@ def build(schema: type[Request], **fields: Any) -> Request:
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise typer.BadParameter("; ".join(problems)) from error
+
+
+def secret_from(file: str, option: str) -> str:
+    """A secret from a file, or with - from standard input, without the end of its line."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read", param_hint=option) from error
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise typer.BadParameter("it is empty", param_hint=option)
+    return secret
 
 
 # -- options ----------------------------------------------------------------------------------------

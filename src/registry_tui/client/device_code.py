@@ -1,4 +1,7 @@
-"""Signing in at an OpenID provider with a device code (RFC 8628): a browser anywhere says yes, this program waits."""
+"""Signing in at an OpenID provider with a device code (RFC 8628): a browser anywhere says yes, this program waits.
+
+The program asks the provider itself, or the service where that alone has the client's secret.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,41 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from registry_tui.client import tls
-from registry_tui.client.errors import RegistryError, ServiceUnavailable, UntrustedCertificate
+from registry_tui.client.errors import (
+    RegistryError,
+    ServiceProblem,
+    ServiceUnavailable,
+    UntrustedCertificate,
+    may_be_done,
+)
+from registry_tui.client.sign_in import SignIn
 from registry_tui.contracts import issuers
 from registry_tui.schemas.base import Schema
-from registry_tui.schemas.sign_in import Configuration, IdTokenText, Issuer
+from registry_tui.schemas.people import NewUserToken
+from registry_tui.schemas.sign_in import (
+    Configuration,
+    DeviceCode,
+    DeviceCodeProof,
+    DeviceWait,
+    IdTokenText,
+    Issuer,
+)
 
 #: Seconds that questions are apart, at most, when the issuer does not answer.
 LONGEST_INTERVAL = 60.0
 #: By how many seconds they move apart when the issuer asks for that (RFC 8628, 3.5).
 SLOWER = 5.0
 
-_Visible = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[\x20-\x7e]+$")]
 Answer = TypeVar("Answer", bound=BaseModel)
-
-
-class DeviceCode(Schema):
-    """What an issuer answers at the beginning of a sign-in (RFC 8628, 3.2)."""
-
-    device_code: str = Field(min_length=1, repr=False)
-    user_code: _Visible
-    verification_uri: _Visible
-    verification_uri_complete: _Visible | None = None
-    expires_in: float = Field(gt=0)
-    interval: float = Field(default=5.0, ge=0)
+Found = TypeVar("Found", str, NewUserToken)
+Sleep = Callable[[float], Awaitable[None]]
+Clock = Callable[[], float]
 
 
 class _Tokens(Schema):
@@ -56,8 +65,8 @@ class DeviceSignIn:
         self,
         issuer: Issuer,
         *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock = time.monotonic,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Raises SignInFailed for an address of an issuer that is not safe to ask."""
@@ -107,22 +116,9 @@ class DeviceSignIn:
             "device_code": code.device_code,
             "client_id": self._issuer.client_id,
         }
-        ends, interval = self._clock() + code.expires_in, max(code.interval, 1.0)
-        away: ServiceUnavailable | None = None
-        while True:
-            await self._sleep(min(interval, max(ends - self._clock(), 0.0)))
-            if self._clock() >= ends:
-                raise away or _expired()
-            try:
-                answer = await self._ask("POST", self._token_endpoint, form)
-            except UntrustedCertificate:
-                raise
-            except ServiceUnavailable as error:
-                if away is None:
-                    note(f"{error.message}; trying again")
-                away, interval = error, min(interval * 2, LONGEST_INTERVAL)
-                continue
-            away = None
+
+        async def ask() -> str | DeviceWait:
+            answer = await self._ask("POST", self._token_endpoint, form)
             if answer.status_code == httpx.codes.OK:
                 token = self._read(answer, _Tokens).id_token
                 if token is None:
@@ -132,14 +128,15 @@ class DeviceSignIn:
                     )
                 return token
             error_code = self._read(answer, _Error).error
-            if error_code == "slow_down":
-                interval += SLOWER
-            elif error_code == "access_denied":
+            if error_code in set(DeviceWait):
+                return DeviceWait(error_code)
+            if error_code == "access_denied":
                 raise SignInFailed("The sign-in was denied at the issuer", action="Sign in again, and allow it there")
-            elif error_code == "expired_token":
+            if error_code == "expired_token":
                 raise _expired()
-            elif error_code != "authorization_pending":
-                raise self._refused(error_code)
+            raise self._refused(error_code)
+
+        return await _answered(code, ask, note, self._sleep, self._clock)
 
     async def _ask(self, method: str, url: str, form: dict[str, str] | None = None) -> httpx.Response:
         """An answer of the issuer's, but for those of its own errors. Raises ServiceUnavailable."""
@@ -152,7 +149,8 @@ class DeviceSignIn:
                         raise ServiceUnavailable(f"{self._issuer.url} answers with too much")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if (refused := tls.verification_error(error)) is not None:
-                raise tls.untrusted(refused, self._issuer.url, pinned=False) from error
+                authority = bool(self._issuer.authority)
+                raise tls.untrusted_issuer(refused, self._issuer.url, authority=authority) from error
             raise ServiceUnavailable(
                 f"The issuer {self._issuer.url} does not answer",
                 action="Check that this machine reaches it, then sign in again; or sign in with a token",
@@ -182,14 +180,69 @@ class DeviceSignIn:
         )
 
 
-def _trusted_by(authority: str) -> ssl.SSLContext:
-    context = tls.context_of()
-    if authority:
+async def token_by_service(
+    service: SignIn,
+    code: DeviceCode,
+    note: Callable[[str], None],
+    *,
+    sleep: Sleep = asyncio.sleep,
+    clock: Clock = time.monotonic,
+) -> str:
+    """Waits until the person has said yes to a code that the service asked for; the service's token.
+
+    Raises SignInFailed, Refused when they say no, or nothing in time; ServiceUnavailable when the issuer stays away.
+    """
+    proof = DeviceCodeProof(device_code=code.device_code)
+
+    async def ask() -> NewUserToken | DeviceWait:
         try:
-            context.load_verify_locations(cadata=authority)
-        except (ssl.SSLError, ValueError) as error:
-            raise SignInFailed("The service names an authority of the issuer that is not a certificate") from error
-    return context
+            answer = await service.sign_in_with_device_code(proof)
+        except ServiceProblem as error:
+            if not may_be_done(error) and error.problem.status != httpx.codes.TOO_MANY_REQUESTS:
+                raise
+            raise ServiceUnavailable(error.message, action=error.action, request_id=error.request_id) from error
+        if answer.signed_in is None:
+            return answer.waiting or DeviceWait.PENDING
+        return answer.signed_in
+
+    return (await _answered(code, ask, note, sleep, clock)).token
+
+
+async def _answered(
+    code: DeviceCode,
+    ask: Callable[[], Awaitable[Found | DeviceWait]],
+    note: Callable[[str], None],
+    sleep: Sleep,
+    clock: Clock,
+) -> Found:
+    """Asks as often as the issuer wants, until there is an answer or the code has expired."""
+    ends, interval = clock() + code.expires_in, max(code.interval, 1.0)
+    away: ServiceUnavailable | None = None
+    while True:
+        await sleep(min(interval, max(ends - clock(), 0.0)))
+        if clock() >= ends:
+            raise away or _expired()
+        try:
+            found = await ask()
+        except UntrustedCertificate:
+            raise
+        except ServiceUnavailable as error:
+            if away is None:
+                note(f"{error.message}; trying again")
+            away, interval = error, min(interval * 2, LONGEST_INTERVAL)
+            continue
+        away = None
+        if not isinstance(found, DeviceWait):
+            return found
+        if found is DeviceWait.SLOWER:
+            interval += SLOWER
+
+
+def _trusted_by(authority: str) -> ssl.SSLContext:
+    try:
+        return tls.trusting(authority)
+    except (ssl.SSLError, ValueError) as error:
+        raise SignInFailed("The service names an authority of the issuer that is not a certificate") from error
 
 
 def _expired() -> SignInFailed:

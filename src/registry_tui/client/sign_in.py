@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from registry_tui.client.transport import Transport
 from registry_tui.schemas.people import NewUserToken
-from registry_tui.schemas.sign_in import IdToken, IssuerChange, IssuerSettings, SignInWays
+from registry_tui.schemas.sign_in import (
+    DeviceCode,
+    DeviceCodeProof,
+    DeviceSignedIn,
+    IdToken,
+    IssuerChange,
+    IssuerSettings,
+    SignInWays,
+)
 
 
 class SignIn(Transport):
@@ -17,6 +25,14 @@ class SignIn(Transport):
     async def sign_in(self, request: IdToken) -> NewUserToken:
         """A token for the person whom the issuer's ID token names; needs no token."""
         return await self._ask(NewUserToken, "POST", "/sign-in/id-token", body=request)
+
+    async def new_device_code(self) -> DeviceCode:
+        """A code for the issuer, where the service alone has the client's secret; needs no token."""
+        return await self._ask(DeviceCode, "POST", "/sign-in/device-code")
+
+    async def sign_in_with_device_code(self, request: DeviceCodeProof) -> DeviceSignedIn:
+        """A token for the person who allowed the sign-in, or why to ask again; needs no token."""
+        return await self._ask(DeviceSignedIn, "POST", "/sign-in/device-token", body=request)
 
     async def issuer(self) -> IssuerSettings:
         return await self._ask(IssuerSettings, "GET", "/sign-in/issuer")

@@ -95,17 +95,13 @@ def _unreachable(error: httpx.HTTPError, url: str, *, pinned: bool) -> ServiceUn
 
 
 def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) -> UntrustedCertificate:
-    """Why a certificate was not accepted, in words."""
+    """Why a service's certificate was not accepted, in words."""
     host = urlsplit(url).hostname or url
-    code = error.verify_code
-    if code in (_EARLY, _LATE):
-        moment = datetime.now(UTC).astimezone()
-        word = "is not valid yet" if code == _EARLY else "has expired"
+    if (words := _out_of_date(error, url)) is not None:
         return UntrustedCertificate(
-            f"The certificate of {url} {word} by this machine's clock, which shows {moment:%Y-%m-%d %H:%M %Z}",
-            action="Set this machine's clock; if it is right, the service needs a new certificate",
+            words, action="Set this machine's clock; if it is right, the service needs a new certificate"
         )
-    if code in _OTHER_NAMES:
+    if error.verify_code in _OTHER_NAMES:
         return UntrustedCertificate(
             f"The certificate of {url} is for other names than {host}",
             action="Use a name that it is for, or have one made for this on its machine: `registry-tui up --listen … "
@@ -121,6 +117,43 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
         f"The certificate of {url} was not signed by anybody whom this machine trusts",
         action=f"Compare its fingerprint at sign-in: `registry-tui login {url}`",
     )
+
+
+def untrusted_issuer(error: ssl.SSLCertVerificationError, url: str, *, authority: bool) -> UntrustedCertificate:
+    """Why the certificate of an OpenID provider was not accepted, in words. `authority`: whether one was given."""
+    host = urlsplit(url).hostname or url
+    if (words := _out_of_date(error, url)) is not None:
+        return UntrustedCertificate(
+            words, action="Set this machine's clock; if it is right, the provider needs a new certificate"
+        )
+    if error.verify_code in _OTHER_NAMES:
+        return UntrustedCertificate(
+            f"The certificate of {url} is for other names than {host}",
+            action="Name the provider by a name that its certificate is for, or give it a certificate for this one",
+        )
+    return UntrustedCertificate(
+        f"The certificate of {url} was not signed by "
+        + ("the authority that was given" if authority else "anybody whom this machine trusts"),
+        action="An administrator names the authority that signed it: `registry-tui oidc set … --authority FILE`",
+    )
+
+
+def trusting(authority: str) -> ssl.SSLContext:
+    """What this machine trusts, and certificates (PEM) beside. Raises ssl.SSLError, ValueError for what is none."""
+    context = context_of()
+    if authority:
+        context.load_verify_locations(cadata=authority)
+        # The given one may itself be signed by an authority that is not trusted here.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _out_of_date(error: ssl.SSLCertVerificationError, url: str) -> str | None:
+    if error.verify_code not in (_EARLY, _LATE):
+        return None
+    moment = datetime.now(UTC).astimezone()
+    word = "is not valid yet" if error.verify_code == _EARLY else "has expired"
+    return f"The certificate of {url} {word} by this machine's clock, which shows {moment:%Y-%m-%d %H:%M %Z}"
 
 
 def verification_error(error: BaseException) -> ssl.SSLCertVerificationError | None:

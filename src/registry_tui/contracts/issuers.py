@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 #: The addresses of the service that answer people who are not signed in yet.
 WAYS, BY_ID_TOKEN = "/api/v1/sign-in", "/api/v1/sign-in/id-token"
+#: The same where the service alone has the client's secret: a new code, and the answer about one.
+NEW_CODE, BY_CODE = "/api/v1/sign-in/device-code", "/api/v1/sign-in/device-token"
 #: RFC 8628, 3.4.
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 #: Seconds for an answer of an issuer, and bytes that it may have.

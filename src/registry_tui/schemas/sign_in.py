@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.people import NewUserToken
 
 #: A URL, which the service checks further.
 IssuerUrl = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[\x21-\x7e]+$")]
@@ -14,6 +16,9 @@ IssuerUrl = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[\x21-
 Authority = Annotated[str, Field(max_length=100_000, pattern=r"^[\t\n\r\x20-\x7e]*$")]
 IdTokenText = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"^[A-Za-z0-9_.-]+$")]
 _Claim = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")]
+#: RFC 6749, appendix A.2.
+_ClientSecret = Annotated[str, Field(max_length=500, pattern=r"^[\x20-\x7e]*$")]
+_Visible = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[\x20-\x7e]+$")]
 _Scopes = Annotated[str, Field(max_length=500, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$")]
 
 
@@ -25,6 +30,8 @@ class Issuer(Schema):
     #: Separated by spaces; `openid` is among them.
     scopes: str = "openid profile"
     authority: Authority = ""
+    #: Whether the client has a secret, which only the service knows: it then asks for device codes itself.
+    confidential: bool = False
 
 
 class SignInWays(Schema):
@@ -47,12 +54,16 @@ class IssuerSettings(Issuer):
 
 
 class IssuerChange(RequestSchema):
-    """The settings of an issuer; it takes the place of the one before."""
+    """The settings of an issuer; it takes the place of the one before.
+
+    Without a client secret, that of the same client at the same issuer stays; an empty one is none.
+    """
 
     url: IssuerUrl
     client_id: str = Field(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]+$")
     scopes: _Scopes = "openid profile"
     authority: Authority = ""
+    client_secret: _ClientSecret | None = Field(default=None, repr=False)
     user_claim: _Claim = "preferred_username"
     groups_claim: _Claim | None = None
     create_users: bool = False
@@ -65,6 +76,37 @@ class IdToken(RequestSchema):
     id_token: IdTokenText = Field(repr=False)
 
 
+class DeviceCode(Schema):
+    """What an issuer answers at the beginning of a sign-in (RFC 8628, 3.2)."""
+
+    device_code: str = Field(min_length=1, max_length=8000, repr=False)
+    user_code: _Visible
+    verification_uri: _Visible
+    verification_uri_complete: _Visible | None = None
+    expires_in: float = Field(gt=0)
+    interval: float = Field(default=5.0, ge=0)
+
+
+class DeviceCodeProof(RequestSchema):
+    """The device code of a sign-in that a person allows at the issuer."""
+
+    device_code: str = Field(min_length=1, max_length=8000, pattern=r"^[\x21-\x7e]+$", repr=False)
+
+
+class DeviceWait(StrEnum):
+    """Why there is no answer about a device code yet (RFC 8628, 3.5)."""
+
+    PENDING = "authorization_pending"
+    SLOWER = "slow_down"
+
+
+class DeviceSignedIn(Schema):
+    """Whether a person allowed a sign-in: the token that it gave, or why to ask again."""
+
+    waiting: DeviceWait | None = None
+    signed_in: NewUserToken | None = Field(default=None, repr=False)
+
+
 class Configuration(Schema):
     """What an issuer says of itself (OpenID Connect Discovery, 3; RFC 8628, 4), as far as it matters here."""
 
@@ -72,3 +114,5 @@ class Configuration(Schema):
     jwks_uri: str
     token_endpoint: str
     device_authorization_endpoint: str | None = None
+    #: Without it, a client shows its secret as a password (OpenID Connect Discovery, 3).
+    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]

@@ -23,9 +23,8 @@ from joserfc.errors import (
 from joserfc.jwk import KeySet
 
 from registry_tui.contracts.counts import counted
-from registry_tui.schemas.sign_in import IssuerSettings
-from registry_tui.service.access import issuers
-from registry_tui.service.access.issuers import IssuerUnavailable
+from registry_tui.schemas.sign_in import Configuration, IssuerSettings
+from registry_tui.service.access.issuer_answers import IssuerUnavailable, configuration_of, keys_of
 from registry_tui.service.core.context import Service
 from registry_tui.service.errors import NotPermitted
 
@@ -54,12 +53,13 @@ class SignInRefused(NotPermitted):
 @dataclass(frozen=True)
 class _Fetched:
     issuer: tuple[str, str]
+    configuration: Configuration
     keys: KeySet
     at: float
 
 
 class IssuerKeys:
-    """The keys of the issuer, as they were fetched last."""
+    """The keys and the description of the issuer, as they were fetched last."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -70,10 +70,21 @@ class IssuerKeys:
 
     def of(self, settings: IssuerSettings) -> KeySet:
         """Its keys. Raises IssuerUnavailable."""
+        return self._known(settings).keys
+
+    def configuration_of(self, settings: IssuerSettings) -> Configuration:
+        """What it says of itself. Raises IssuerUnavailable."""
+        return self._known(settings).configuration
+
+    def forget(self) -> None:
+        """They are fetched again the next time."""
+        self._last = None
+
+    def _known(self, settings: IssuerSettings) -> _Fetched:
         last = self._last
         fresh = last is not None and self.clock() - last.at < KEYS_KEPT
         if last is not None and fresh and last.issuer == (settings.url, settings.authority):
-            return last.keys
+            return last
         return self._fetch(settings)
 
     def changed(self, settings: IssuerSettings) -> KeySet | None:
@@ -83,22 +94,35 @@ class IssuerKeys:
         """
         if len(self._fetches) == MOST_FETCHES and self.clock() - self._fetches[0] < 60:
             return None
-        return self._fetch(settings)
+        return self._fetch(settings).keys
 
-    def _fetch(self, settings: IssuerSettings) -> KeySet:
+    def _fetch(self, settings: IssuerSettings) -> _Fetched:
         now = self.clock()
         if self._failed is not None and now - self._failed[0] < FAILURE_KEPT and self._failed[1] == settings:
             error = self._failed[2]
             raise IssuerUnavailable(error.detail, action=error.action)
         self._fetches.append(now)
         try:
-            configuration = issuers.configuration_of(settings.url, settings.authority)
-            keys = issuers.keys_of(configuration, settings.authority)
-            self._last = _Fetched((settings.url, settings.authority), keys, now)
+            configuration = configuration_of(settings.url, settings.authority)
+            keys = keys_of(configuration, settings.authority)
+            self._last = _Fetched((settings.url, settings.authority), configuration, keys, now)
         except IssuerUnavailable as error:
             self._failed = (self.clock(), settings, error)
             raise
-        return self._last.keys
+        return self._last
+
+
+def forget(service: Service) -> None:
+    """Has the issuer asked again for its keys and its description: its settings were changed."""
+    with service.locks.of("issuer keys"):
+        service.kept.of(IssuerKeys).forget()
+
+
+def configuration(service: Service, settings: IssuerSettings) -> Configuration:
+    """What the issuer says of itself. Raises IssuerUnavailable."""
+    known = service.kept.of(IssuerKeys)
+    with service.locks.of("issuer keys"):
+        return known.configuration_of(settings)
 
 
 def claims_of(service: Service, settings: IssuerSettings, id_token: str) -> Mapping[str, Any]:

@@ -31,7 +31,8 @@ from registry_tui.service.database.tables import (
 )
 from registry_tui.service.errors import InvalidInput, Missing
 
-_ACTION = "user.sign-in"
+#: Of events about sign-ins.
+ACTION = "user.sign-in"
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,19 @@ def sign_in(service: Service, request: IdToken, request_id: str) -> NewUserToken
     Raises Missing, SignInRefused, UserSuspended, IssuerUnavailable.
     """
     nobody = Principal(identity.NOBODY, "", request_id)
-    with events.refusals(service, nobody, _ACTION, Resource("user", "", ""), also_at_the_door=True):
+    with events.refusals(service, nobody, ACTION, Resource("user", "", ""), also_at_the_door=True):
         settings = issuers.settings_of(service)
         if settings is None:
             raise Missing("People sign in here with tokens only: there is no issuer", action="Ask for a token")
         person = _person(settings, claims_of(service, settings, request.id_token))
     named = Resource("user", person.name, person.name)
-    with events.refusals(service, nobody, _ACTION, named, also_at_the_door=True):
+    with events.refusals(service, nobody, ACTION, named, also_at_the_door=True):
         user = _user(service, settings, person, request_id)
         made = _token(service, settings, user, person, request.id_token)
     events.record(
         service,
         user,
-        action=_ACTION,
+        action=ACTION,
         resource=named,
         outcome=EventOutcome.SUCCEEDED,
         detail=f"at {settings.url}",

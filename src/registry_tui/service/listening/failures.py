@@ -11,6 +11,8 @@ from registry_tui.contracts.callers import source_of
 
 #: Refused sign-ins within `WINDOW` seconds, after which an address, or a name, has to wait.
 MOST_BY_ADDRESS, MOST_BY_USER = 20, 20
+#: Sign-ins within `WINDOW` seconds that may be begun from one address: the issuer makes a code for each.
+MOST_BEGUN = 20
 WINDOW = 60.0
 #: Addresses, names and good sign-ins that are remembered; the oldest go.
 REMEMBERED = 10_000
@@ -59,6 +61,13 @@ class Failures:
         self._count(key)
         return often
 
+    def begin(self, address: str) -> float:
+        """A sign-in begins: seconds until it may; 0: now, and it counts."""
+        key = ("begun", source_of(address))
+        if not (wait := self._wait_of(key, MOST_BEGUN)):
+            self._count(key)
+        return wait
+
     def slowed(self, address: str) -> int | None:
         """One more of many refusals: how many were not written down since the last that was; None: nor is this."""
         now, address = self._clock(), source_of(address)
@@ -70,7 +79,7 @@ class Failures:
         return unwritten if due else None
 
     def _count(self, key: tuple[str, str]) -> None:
-        moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER)))
+        moments = self._failed.setdefault(key, deque(maxlen=max(MOST_BY_ADDRESS, MOST_BY_USER, MOST_BEGUN)))
         moments.append(self._clock())
         self._failed.move_to_end(key)
         while len(self._failed) > REMEMBERED:

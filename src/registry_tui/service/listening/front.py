@@ -31,7 +31,12 @@ logger = logging.getLogger("registry_tui.access")
 #: Addresses that the service answers.
 _SERVICE = ("/api/v1/", "/service/", "/authz/")
 #: What people ask who are not signed in yet: exactly these requests, which show nothing but where to sign in.
-_BEFORE_SIGN_IN = {("GET", issuers.WAYS), ("POST", issuers.BY_ID_TOKEN)}
+_BEFORE_SIGN_IN = {
+    ("GET", issuers.WAYS),
+    ("POST", issuers.BY_ID_TOKEN),
+    ("POST", issuers.NEW_CODE),
+    ("POST", issuers.BY_CODE),
+}
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{1,5}))?")
 #: As MLflow's own server would answer, so that its clients show the reason.
 _MLFLOW_CODES = {
@@ -53,7 +58,7 @@ _MISTAKE = Refusal(
     "See `registry-tui logs service` for this request's ID",
 )
 
-#: Bytes of a sign-in with an ID token, and seconds in which all of them have to come.
+#: Bytes of a sign-in with an ID token or a code, and seconds in which all of them have to come.
 MOST_SIGN_IN_BYTES, SIGN_IN_SECONDS = 32 << 10, 10.0
 
 #: Accounts at MLflow's server that are made at the same time.
@@ -183,6 +188,8 @@ class Front:
             return await self._answered(request, self._upstreams.service, headers, largest)
         # Before it counts as one of the attempts: a slow sender must not take the place of others.
         body = await whole_body(request, min(largest, MOST_SIGN_IN_BYTES), SIGN_IN_SECONDS)
+        if request.raw_path.partition("?")[0] == issuers.NEW_CODE:
+            self.sign_in.begin(request.remote or "")
         with self.sign_in.attempt(request.remote or "") as ended:
             return await self._answered(request, self._upstreams.service, headers, ended=ended, whole=body)
 

@@ -151,6 +151,20 @@ class SignIn:
         )
         return Refused(refusal, seconds)
 
+    def begin(self, address: str) -> None:
+        """A sign-in of nobody yet, for which the issuer makes a code. Raises Refused after too many."""
+        if wait := self.failures.begin(address):
+            seconds = int(wait) + 1
+            raise Refused(
+                Refusal(
+                    429,
+                    "too-many-sign-ins",
+                    f"Too many sign-ins were begun; the next one begins in {seconds} s",
+                    f"Wait {seconds} s, then sign in again",
+                ),
+                seconds,
+            )
+
     @contextmanager
     def attempt(self, address: str) -> Iterator[Callable[[bool], None]]:
         """A sign-in with proof from elsewhere, which ends good or not; one that is not counts as a refused token.

@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider, and its settings. Two of the routes answer everybody."""
+"""Signing in at an OpenID provider, and its settings. Four of the routes answer everybody."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from registry_tui.schemas.people import NewUserToken
-from registry_tui.schemas.sign_in import IdToken, IssuerChange, IssuerSettings, SignInWays
-from registry_tui.service.access import issuers, signing_in
+from registry_tui.schemas.sign_in import (
+    DeviceCode,
+    DeviceCodeProof,
+    DeviceSignedIn,
+    IdToken,
+    IssuerChange,
+    IssuerSettings,
+    SignInWays,
+)
+from registry_tui.service.access import device_codes, issuers, signing_in
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
 from registry_tui.service.http.routes.keyed import FOR_NOBODY, new_router
 
@@ -34,6 +42,18 @@ def sign_in_ways(service: ServiceIn) -> SignInWays:
 def sign_in(service: ServiceIn, request_id: RequestId, request: IdToken) -> NewUserToken:
     """A token for the person whom a new ID token of the issuer's names; this answer alone holds it."""
     return signing_in.sign_in(service, request, request_id)
+
+
+@router.post("/sign-in/device-code", status_code=201, openapi_extra=FOR_NOBODY)
+def new_device_code(service: ServiceIn) -> DeviceCode:
+    """A code that a person types at the issuer, where the service alone has the client's secret."""
+    return device_codes.new_code(service)
+
+
+@router.post("/sign-in/device-token", openapi_extra=FOR_NOBODY)
+def sign_in_with_device_code(service: ServiceIn, request_id: RequestId, request: DeviceCodeProof) -> DeviceSignedIn:
+    """A token for the person who allowed the sign-in with a code; before that, why to ask again."""
+    return device_codes.sign_in(service, request, request_id)
 
 
 @router.get("/sign-in/issuer")
