@@ -78,7 +78,7 @@ class IssuerKeys:
 
     def forget(self) -> None:
         """They are fetched again the next time."""
-        self._last = None
+        self._last = self._failed = None
 
     def _known(self, settings: IssuerSettings) -> _Fetched:
         last = self._last
