@@ -76,7 +76,7 @@ def write_auth_config(home: Home) -> None:
         # MLflow reads the file with Python's interpolation.
         "database_uri": databases_of(home).mlflow_auth.replace("%", "%%"),
         "grant_default_workspace_access": "false",
-        # Every request of a script proves its password again with PBKDF2 (about 40 ms) unless that is remembered.
+        # Every request of a script proves its password again, with questions to the database, unless it is remembered.
         # One process serves all requests, and changing or deleting a user through it forgets at once.
         "auth_cache_ttl_seconds": "60",
     }
@@ -128,6 +128,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     # MLflow reads its environment while it is imported.
     import mlflow.server
     from mlflow.server import artifact_router, auth, handlers
+    from mlflow.server.auth import sqlalchemy_store as auth_store
 
     from registry_tui.contracts.mlflow_routes import RoutesFile
     from registry_tui.mlflow_plugin import (
@@ -139,6 +140,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         hooks,
         mlflow_private,
         model_uris,
+        password_hashes,
         project_roles,
         purging,
         session_key,
@@ -150,6 +152,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
 
     handlers.initialize_backend_stores(databases.mlflow, REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/")
     artifact_paths.install(handlers, artifact_router, auth)
+    password_hashes.install(auth_store)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
     let_service_in(home, auth.store)
     stores = (mlflow_private.tracking_store(), mlflow_private.registry_store())
