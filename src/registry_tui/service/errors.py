@@ -14,6 +14,7 @@ ServiceError
  ├─ AlreadyThere      409
  ├─ InUse             409
  ├─ WrongState        409
+ │   └─ AlreadyRevoked   a token or API key
  ├─ StillUnderWay     409   the same request, with the same idempotency key, has not been answered yet
  ├─ KeyReused         422   another request was sent with this idempotency key
  ├─ PartUnavailable   503   a part of the platform does not answer; workflows try again
@@ -101,6 +102,10 @@ class InUse(ServiceError):
 
 class WrongState(ServiceError):
     status, code, title = 409, "wrong-state", "Not possible in this state"
+
+
+class AlreadyRevoked(WrongState):
+    """A token or an API key is revoked once."""
 
 
 class StillUnderWay(ServiceError):

@@ -11,10 +11,10 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate, NewApiKey
 from registry_tui.service.access.expiry import expiry
-from registry_tui.service.core import events, paging, permissions
+from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import ApiKeyRow, now
-from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.errors import AlreadyRevoked, Missing
 from registry_tui.service.publishing import gateway as gateway_link
 
 
@@ -70,13 +70,23 @@ def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
         with service.database.session() as session:
             row = session.get(ApiKeyRow, key_id)
             if row is None or not permissions.may_for(principal, Action.KEYS, row.user):
-                raise Missing(f"There is no API key {key_id!r} of yours", action="See `registry-tui keys list`")
+                raise _missing(key_id)
             event.resource = Resource("key", row.id, row.name)
             if row.revoked_at is not None:
-                raise WrongState(f"The API key {row.name} was revoked already")
+                raise AlreadyRevoked(f"The API key {row.name} was revoked already")
             row.revoked_at = now()
+            idempotency.takes(session)
         gateway_link.publish(service)
     return to_schema(row)
+
+
+def get_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
+    """A key of one's own, or as administrator anybody's. Raises Missing."""
+    with service.database.reading() as session:
+        row = session.get(ApiKeyRow, id_of(key_id))
+        if row is None or not permissions.may_for(principal, Action.KEYS, row.user):
+            raise _missing(id_of(key_id))
+        return to_schema(row)
 
 
 def note_uses(service: Service) -> None:
@@ -90,6 +100,10 @@ def note_uses(service: Service) -> None:
             moment = datetime.fromtimestamp(at, UTC)
             if row is not None and (row.last_used_at is None or row.last_used_at < moment):
                 row.last_used_at = moment
+
+
+def _missing(key_id: str) -> Missing:
+    return Missing(f"There is no API key {key_id!r} of yours", action="See `registry-tui keys list`")
 
 
 def to_schema(row: ApiKeyRow) -> ApiKey:

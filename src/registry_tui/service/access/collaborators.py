@@ -8,7 +8,7 @@ from registry_tui.contracts.mlflow_routes import project_path
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, ProjectCredentials, Role
-from registry_tui.service.core import events, identity, permissions, reached
+from registry_tui.service.core import events, idempotency, identity, permissions, reached
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import CollaboratorRow, UserRow
 from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, WrongState
@@ -117,6 +117,7 @@ def _write(service: Service, project_id: str, user: str, role: Role | None) -> R
         if role is None:
             if row is not None:
                 session.delete(row)
+                idempotency.takes(session)
         elif row is None:
             session.add(CollaboratorRow(project_id=project_id, user=user, role=role.value))
         else:

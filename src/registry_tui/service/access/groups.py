@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import Group, GroupChange
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import GroupMemberRow, GroupRow, UserRow
 from registry_tui.service.errors import Missing
@@ -71,6 +71,7 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
             if row is None:
                 raise missing(name)
             session.delete(row)
+            idempotency.takes(session)
 
 
 def add_member(service: Service, principal: Principal, name: str, user: str) -> Group:
@@ -97,6 +98,7 @@ def remove_member(service: Service, principal: Principal, name: str, user: str) 
             if row is None:
                 raise Missing(f"{user} is not in a group {name!r}", action="See `registry-tui groups list`")
             session.delete(row)
+            idempotency.takes(session)
     return get_group(service, principal, name)
 
 

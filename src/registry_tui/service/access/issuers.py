@@ -16,7 +16,7 @@ from registry_tui.service.access.issuer_answers import (
     configuration_of,
     keys_of,
 )
-from registry_tui.service.core import events, permissions
+from registry_tui.service.core import events, idempotency, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.errors import InvalidInput, Missing
@@ -99,6 +99,7 @@ def delete_issuer(service: Service, principal: Principal) -> None:
             session.delete(row)
             if (secret := session.get(InstallationRow, _SECRET_KEY)) is not None:
                 session.delete(secret)
+            idempotency.takes(session)
 
 
 # -- underneath -------------------------------------------------------------------------------------------

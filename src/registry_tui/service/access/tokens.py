@@ -14,10 +14,10 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import NewUserToken, UserToken, UserTokenCreate
 from registry_tui.service.access.expiry import expiry
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow, UserTokenRow, now
-from registry_tui.service.errors import Missing, NotPermitted, TokenExpired, TokenRevoked, TokenUnknown, WrongState
+from registry_tui.service.errors import AlreadyRevoked, Missing, NotPermitted, TokenExpired, TokenRevoked, TokenUnknown
 
 logger = logging.getLogger(__name__)
 
@@ -105,12 +105,28 @@ def revoke_token(service: Service, principal: Principal, user: str, token: str) 
         with service.database.session() as session:
             row = session.get(UserTokenRow, id_)
             if row is None or row.user != user:
-                raise Missing(f"{user} has no token {id_!r}", action="See `registry-tui tokens list`")
+                raise _missing(user, id_)
             event.resource = Resource("token", row.id, row.name)
             if row.revoked_at is not None:
-                raise WrongState(f"The token {row.name} was revoked already")
+                raise AlreadyRevoked(f"The token {row.name} was revoked already")
             row.revoked_at = now()
+            idempotency.takes(session)
     return to_schema(row)
+
+
+def get_token(service: Service, principal: Principal, user: str, token: str) -> UserToken:
+    """A person's token. Raises Missing, NotPermitted."""
+    _require_own(principal, user)
+    id_ = id_of(token)
+    with service.database.reading() as session:
+        row = session.get(UserTokenRow, id_)
+        if row is None or row.user != user:
+            raise _missing(user, id_)
+        return to_schema(row)
+
+
+def _missing(user: str, id_: str) -> Missing:
+    return Missing(f"{user} has no token {id_!r}", action="See `registry-tui tokens list`")
 
 
 def to_schema(row: UserTokenRow) -> UserToken:

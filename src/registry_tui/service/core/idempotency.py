@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.api_keys import redacted
@@ -42,6 +42,12 @@ logger = logging.getLogger(__name__)
 KEPT = timedelta(hours=24)
 #: Bytes of the largest answer that is kept.
 LARGEST_ANSWER = 1 << 20
+
+#: In place of what a request made: it takes something away, which it found and was let take away.
+TAKES = "takes"
+
+#: Among a workflow's arguments: what the answer to its request shows of a resource that the workflow may delete.
+SHOWN = "shown"
 
 #: The ID of the keyed request that this code runs for.
 current: ContextVar[str | None] = ContextVar("current_keyed_request", default=None)
@@ -79,7 +85,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Begun:
-    """The request is to be carried out; `made` names what an attempt before made, as `<kind>:<ID>`."""
+    """The request is to be carried out; `made` names what an attempt before made, as `<kind>:<ID>`, or is TAKES."""
 
     made: str | None = None
 
@@ -137,13 +143,28 @@ def answered(service: Service, request: Keyed, status: int, body: bytes) -> None
 
 def refused(service: Service, request: Keyed) -> None:
     """Forgets a request that was refused and made nothing, so that its key can be used again."""
+    nothing = or_(IdempotencyRow.made.is_(None), IdempotencyRow.made == TAKES)
     try:
         with service.database.session() as session:
-            session.execute(
-                delete(IdempotencyRow).where(IdempotencyRow.id == request.id, IdempotencyRow.made.is_(None))
-            )
+            session.execute(delete(IdempotencyRow).where(IdempotencyRow.id == request.id, nothing))
     except Exception:
         logger.exception("the refused request %s was not forgotten", request.request)
+
+
+def takes(session: Session) -> None:
+    """Notes that the keyed request found what it takes away and may do so; then its repetition finds nothing there.
+
+    Call it in the transaction that takes a row away, else in one before.
+    """
+    if (request := current.get()) is not None:
+        session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=TAKES))
+
+
+def takes_elsewhere(service: Service) -> None:
+    """As `takes`, where another system or several transactions take something away."""
+    if current.get() is not None:
+        with service.database.session() as session:
+            takes(session)
 
 
 def note(session: Session, made: Sequence[object]) -> None:

@@ -22,6 +22,7 @@ from registry_tui.schemas.deployments import (
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
 from registry_tui.service.deployments import machine
 from registry_tui.service.deployments import views as deployment_views
@@ -282,7 +283,11 @@ def delete_deployment(
         )
     shown = deployment_views.get_deployment(service, principal, row.id)
     workflow = service.workflows.start(
-        principal, WorkflowKind.UNDEPLOY, resource=resource_of(row), prepare=_noting(row)
+        principal,
+        WorkflowKind.UNDEPLOY,
+        resource=resource_of(row),
+        arguments={SHOWN: shown.model_dump(mode="json")},
+        prepare=_noting(row),
     )
     return Accepted(resource=shown, workflow=workflow)
 

@@ -7,14 +7,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from registry_tui.schemas.deployments import ApiKey, Deployment
+from registry_tui.schemas.models import RegisteredModel
 from registry_tui.schemas.operations import Accepted, Workflow
+from registry_tui.schemas.people import Group, UserToken
+from registry_tui.schemas.ranger import RangerService
+from registry_tui.schemas.registries import ModelRegistry
+from registry_tui.service.access import api_keys, groups, tokens
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.database.tables import ApiKeyRow, UserTokenRow, WorkflowRow
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.engine.rows import get_row, to_schema
 from registry_tui.service.errors import Missing
-from registry_tui.service.models import versions
+from registry_tui.service.models import registered, versions
 from registry_tui.service.places import attached_servers, environments, projects, workspaces
+from registry_tui.service.ranger import policies
 from registry_tui.service.registries import lifecycle as registries
 
 #: What only the answer shows that was lost.
@@ -49,13 +57,38 @@ def answer_from(service: Service, principal: Principal, made: str, kind: Any) ->
     raise ValueError(f"nothing is known of {what}")
 
 
+def answer_behind(service: Service, principal: Principal, names: Mapping[str, Any], kind: Any) -> BaseModel | None:
+    """What a request answers that took something away, which `names` of its address name; None: nothing is known.
+
+    Raises Missing, NotPermitted.
+    """
+    if kind is Group:
+        return groups.get_group(service, principal, names["group"])
+    if kind is RegisteredModel:
+        return registered.get_model(service, principal, names["registry"], names["model"])
+    if kind is RangerService:
+        return policies.get_service(service, principal, names["environment"])
+    if kind is ApiKey:
+        return api_keys.get_key(service, principal, names["key"])
+    if kind is UserToken:
+        return tokens.get_token(service, principal, names["user"], names["token"])
+    return None
+
+
 def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseModel:
-    workflow = to_schema(row)
-    if row.resource_type == "registry":
-        return Accepted(resource=registries.get_registry(service, principal, row.resource_id), workflow=workflow)
-    if row.resource_type == "deployment":
-        deployment = deployment_views.get_deployment(service, principal, row.resource_id)
-        return Accepted(resource=deployment, workflow=workflow)
+    workflow, shown = to_schema(row), row.arguments.get(SHOWN)
+    try:
+        if row.resource_type == "registry":
+            return Accepted(resource=registries.get_registry(service, principal, row.resource_id), workflow=workflow)
+        if row.resource_type == "deployment":
+            deployment = deployment_views.get_deployment(service, principal, row.resource_id)
+            return Accepted(resource=deployment, workflow=workflow)
+    except Missing:
+        # The workflow has deleted it meanwhile.
+        if shown is None:
+            raise
+        kind = ModelRegistry if row.resource_type == "registry" else Deployment
+        return Accepted(resource=kind.model_validate(shown), workflow=workflow)
     registry, model, number = (row.arguments[name] for name in ("registry_id", "model", "version"))
     version = versions.get_version(service, principal, registry, model, number)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)

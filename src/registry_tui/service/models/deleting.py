@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from registry_tui.schemas.models import ModelVersion, RegisteredModel
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.core import events
+from registry_tui.service.core import events, idempotency
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
@@ -78,6 +78,7 @@ def _delete(
     _require_not_deployed(service, model, version)
     number = None if version is None else version.version
     if keep_archive:
+        idempotency.takes_elsewhere(service)
         forget(service, place.workspace, model.name, number)
         model_changes.changed(service, place.id)
         return

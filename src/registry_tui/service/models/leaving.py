@@ -14,7 +14,7 @@ from registry_tui.schemas.places import Role
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.access import people
 from registry_tui.service.adapters.mlflow_words import quoted
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, idempotency, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import (
     ApiKeyRow,
@@ -73,6 +73,7 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
         service.access.remove_user(name)
         with service.database.session() as session:
             identity.forget_user(session, name)
+            idempotency.takes(session)
 
 
 def _require_successor(service: Service, name: str, to: str) -> None:

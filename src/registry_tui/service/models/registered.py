@@ -16,7 +16,7 @@ from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelUpdate, RegisteredModel, Tag, VersionStatus, Visibility
 from registry_tui.service.adapters.mlflow_words import moment, offset_token, quoted, unquotable
-from registry_tui.service.core import events, identity, tag_rules
+from registry_tui.service.core import events, idempotency, identity, tag_rules
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
@@ -129,6 +129,7 @@ def delete_alias(service: Service, principal: Principal, registry: str, model: s
     with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
         if alias not in found.aliases:
             raise Missing(f"Model {found.name} has no alias {alias!r}")
+        idempotency.takes_elsewhere(service)
         service.mlflow.call(
             "DELETE",
             "registered-models/alias",

@@ -13,7 +13,7 @@ from registry_tui.schemas.places import Role
 from registry_tui.service.adapters import attached_mlflow
 from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.adapters.aws_identity import AwsIdentity
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment, resolve_workspace
 from registry_tui.service.database.tables import (
@@ -146,6 +146,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
                 f"Models are deployed from {workspace.name}: {', '.join(sorted(deployed)[:5])}",
                 action="Delete these deployments first",
             )
+        idempotency.takes(session)
         for project in row.workspace.projects:
             session.delete(project)
         session.flush()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, WorkspaceRow, new_id
@@ -108,6 +108,7 @@ def delete_environment(service: Service, principal: Principal, environment: str)
             row = resolve_environment(session, row.id)
             _require_empty(row)
             row.state = "deleting"
+            idempotency.takes(session)
         try:
             _clean_up(service)
         except PartUnavailable as error:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
-from registry_tui.service.core import events, paging, permissions
+from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import (
     attached_to,
@@ -185,6 +185,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
             )
         with service.database.session() as session:
             session.get_one(ProjectRow, row.id).state = "deleting"
+            idempotency.takes(session)
         routing.publish(service)
         try:
             _clean_up(service)

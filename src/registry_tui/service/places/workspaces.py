@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Workspace, WorkspaceCreate
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import attached_to, resolve_environment, resolve_workspace
 from registry_tui.service.database.tables import ProjectRow, WorkspaceRow, new_id
@@ -106,6 +106,7 @@ def delete_workspace(service: Service, principal: Principal, workspace: str) -> 
             names = ", ".join(sorted(project.name for project in row.projects))
             raise InUse(f"Workspace {row.name} still has projects: {names}", action="Delete these first")
         session.delete(row)
+        idempotency.takes(session)
 
 
 def _project_counts(session: Session, ids: list[str]) -> Mapping[str, int]:

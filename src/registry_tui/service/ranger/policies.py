@@ -21,7 +21,7 @@ from registry_tui.schemas.ranger import (
     ServiceDefinition,
     ServicePolicies,
 )
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, idempotency, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow
@@ -189,6 +189,8 @@ def delete_policy(service: Service, principal: Principal, id_: int) -> None:
     with events.recording(service, principal, "policy.delete", Resource("policy", str(id_), before.name)):
         permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
+
+        idempotency.takes_elsewhere(service)
 
         def remove(now: Known) -> list[RangerPolicy]:
             return [each for each in now.policies if each.id != id_]

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RangerRoles, RoleMember
-from registry_tui.service.core import events, permissions
+from registry_tui.service.core import events, idempotency, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import InstallationRow, RangerPolicyRow, RangerRoleRow, UserRow
@@ -115,6 +115,8 @@ def delete_role(service: Service, principal: Principal, role: int | str) -> None
     resource = Resource("ranger-role", str(there.id), there.name)
     with events.recording(service, principal, "ranger-role.delete", resource):
         permissions.require(principal, Action.POLICIES_CHANGE)
+
+        idempotency.takes_elsewhere(service)
 
         def remove(before: Sequence[RangerRole], _: Callable[[RangerRole], RangerRole]) -> list[RangerRole]:
             _require_unused(service, before, there.name, "deleted")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.ranger import RangerService, RangerSourceChange, ServicePolicies
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, idempotency, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.probing import note_access
 from registry_tui.service.database.tables import EnvironmentRow, RangerSourceRow, now
@@ -92,6 +92,7 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
                     row = session.get(RangerSourceRow, place.environment_id)
                     if row is not None:
                         session.delete(row)
+                    idempotency.takes(session)
                     session.get_one(EnvironmentRow, place.environment_id).policy_version += 1
             except Exception:
                 restore(service, _known(service, place.environment_id))

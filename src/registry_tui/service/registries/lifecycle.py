@@ -27,9 +27,18 @@ from registry_tui.schemas.registries import (
 )
 from registry_tui.service.core import events, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.core.probing import note_access_again
 from registry_tui.service.core.resolve import resolve_environment, resolve_registry
-from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, ProjectRow, RegistryRow, new_id, now
+from registry_tui.service.database.tables import (
+    DeploymentRow,
+    EnvironmentRow,
+    ProjectRow,
+    RegistryRow,
+    WorkflowRow,
+    new_id,
+    now,
+)
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, NotPermitted, WrongState
 from registry_tui.service.registries import storage_access
 from registry_tui.service.registries.views import count_models, to_schema
@@ -321,6 +330,8 @@ def _begin(
         prepare(session, workflow_id)
         session.flush()
         shown.append(to_schema(service, session, resolve_registry(session, resource.id)))
+        row = session.get_one(WorkflowRow, workflow_id)
+        row.arguments = {**row.arguments, SHOWN: shown[0].model_dump(mode="json")}
 
     workflow = service.workflows.start(
         principal, kind, resource=resource, arguments=arguments, prepare=prepare_and_show

@@ -22,7 +22,7 @@ from registry_tui.platform.databases import is_lost_connection
 from registry_tui.service.core import idempotency, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.idempotency import Answered, Keyed
-from registry_tui.service.errors import KeyReused, ServiceError, StillUnderWay
+from registry_tui.service.errors import AlreadyRevoked, KeyReused, Missing, ServiceError, StillUnderWay
 from registry_tui.service.http import resuming
 from registry_tui.service.http.routes.dependencies import USER_HEADER, bearer_of, principal_of_request
 from registry_tui.service.http.texts import require_storable
@@ -134,12 +134,13 @@ class KeyedRoute(APIRoute):
                 found = await run_in_threadpool(idempotency.begin, service, asked)
                 if isinstance(found, Answered):
                     return self._answer(found.status, found.body)
-                if found.made is not None:
+                if found.made not in (None, idempotency.TAKES):
                     answer = await run_in_threadpool(self._resume, service, request, found.made)
                     if answer is not None:
                         await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
                         return self._answer(self._status, answer)
-                return await self._carry_out(handle, request, service, asked)
+                again = found.made == idempotency.TAKES
+                return await self._carry_out(handle, request, service, asked, took_before=again)
 
         return handle_once
 
@@ -151,14 +152,40 @@ class KeyedRoute(APIRoute):
         return Response(body, status, {REPLAYED: "true"}, media_type="application/json" if body else None)
 
     def _resume(self, service: Service, request: Request, made: str) -> bytes | None:
+        if self.status_code == 204:
+            return b""
         answer = resuming.answer_from(service, principal_of_request(request), made, self.response_model)
         return None if answer is None else answer.model_dump_json().encode()
 
-    @staticmethod
-    async def _carry_out(handle: _Handler, request: Request, service: Service, asked: Keyed) -> Response:
+    def _taken(self, service: Service, request: Request, error: ServiceError) -> bytes:
+        """The answer about what is gone, as the attempt would have given it that took it away. Raises ServiceError."""
+        if self.status_code == 204:
+            return b""
+        principal = principal_of_request(request)
+        answer = resuming.answer_behind(service, principal, request.path_params, self.response_model)
+        if answer is None:
+            raise error
+        return answer.model_dump_json().encode()
+
+    async def _carry_out(
+        self,
+        handle: _Handler,
+        request: Request,
+        service: Service,
+        asked: Keyed,
+        *,
+        took_before: bool,
+    ) -> Response:
         token = idempotency.current.set(asked.id)
         try:
             response = await handle(request)
+        except (Missing, AlreadyRevoked) as error:
+            if not took_before:
+                await run_in_threadpool(idempotency.refused, service, asked)
+                raise
+            answer = await run_in_threadpool(self._taken, service, request, error)
+            await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
+            return self._answer(self._status, answer)
         except Exception as error:
             # After an error of the platform it is not known how far it came: the row stays, as after a crash.
             if _status_of(error) < 500:

@@ -1,0 +1,278 @@
+"""A request that took something away and whose answer was lost gets that answer when it is sent again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from registry_tui.platform.ports import Ports
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.people import GroupChange, UserTokenCreate
+from registry_tui.schemas.ranger import RangerRole
+from registry_tui.schemas.sign_in import IssuerSettings
+from registry_tui.service.access import groups, issuers, tokens
+from registry_tui.service.core import idempotency, identity
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import (
+    ApiKeyRow,
+    AttachedServerRow,
+    DeploymentRow,
+    EnvironmentRow,
+    IdempotencyRow,
+    InstallationRow,
+    ProjectRow,
+    RangerSourceRow,
+    RegistryRow,
+    RevisionRow,
+    WorkflowRow,
+    WorkspaceRow,
+    now,
+)
+from registry_tui.service.deployments import views
+from registry_tui.service.errors import Missing
+from registry_tui.service.http import resuming
+from registry_tui.service.ranger import policies, roles
+from registry_tui.service.ranger.definitions import S3
+from registry_tui.service.registries import lifecycle
+from registry_tui.service.stores.base import Stores
+from support.bare import asking, bare_service, make_place, prepared_app, set_roles
+
+PLACE = "aws"
+PORTS = Ports(**dict.fromkeys(Ports.__dataclass_fields__, 1))
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """A service whose other parts say yes to everything."""
+    store = MagicMock()
+    store.bucket_holds_objects.return_value = False
+    mlflow = MagicMock()
+    mlflow.call.return_value = {}
+    stores = cast(Any, Stores(objects=store, users=MagicMock()))
+    with bare_service(
+        tmp_path, stores=stores, mlflow=mlflow, access=MagicMock(), workflows=MagicMock(), ports=PORTS
+    ) as made:
+        made.home.routes_file.parent.mkdir(parents=True)
+        made.home.serving.mkdir(parents=True, exist_ok=True)
+        make_place(made, PLACE)
+        with made.database.session() as session:
+            session.get_one(EnvironmentRow, PLACE).raz_enabled = True
+        policies.ensure(made, PLACE)
+        for name in ("bob", "heir"):
+            identity.ensure_user(made, name)
+        yield made
+
+
+@pytest.fixture
+async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    async with asking(service) as client:
+        yield client
+
+
+def lose_answers(service: Service) -> None:
+    """As when the service is killed between what a request does and the keeping of its answer."""
+    with service.database.session() as session:
+        session.execute(sa.update(IdempotencyRow).values(status=None, answer=None))
+
+
+# -- what there is to take away: each makes it and returns its address ---------------------------------------
+
+
+def a_group(service: Service, owner: Principal) -> str:
+    groups.put_group(service, owner, "tasting", GroupChange())
+    return "/groups/tasting"
+
+
+def a_member(service: Service, owner: Principal) -> str:
+    a_group(service, owner)
+    groups.add_member(service, owner, "tasting", "bob")
+    return "/groups/tasting/members/bob"
+
+
+def a_collaborator(service: Service, owner: Principal) -> str:
+    set_roles(service, "bob", PLACE, project="viewer")
+    return f"/projects/{PLACE}-project/collaborators/bob"
+
+
+def a_user(service: Service, owner: Principal) -> str:
+    return "/users/bob?to=heir"
+
+
+def a_token(service: Service, owner: Principal) -> str:
+    made = tokens.create_token(service, owner, "bob", UserTokenCreate(name="x"))
+    return f"/users/bob/tokens/{made.user_token.id}"
+
+
+def a_key(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        session.add(ApiKeyRow(id="k1", name="x", sha256="s", user=owner.name, expires_at=now()))
+    return "/keys/k1"
+
+
+def an_issuer(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        settings = IssuerSettings(url="https://id.example", client_id="c")
+        session.add(InstallationRow(key=issuers._KEY, value=settings.model_dump_json()))
+    return "/sign-in/issuer"
+
+
+def a_workspace(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        session.add(WorkspaceRow(id="empty", name="empty", crn="c", environment_id=PLACE, creator="ann"))
+    return "/workspaces/empty"
+
+
+def an_environment(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        more = {"crn": "c", "cloud": "aws", "raz_enabled": False, "creator": "ann", "state": "ready"}
+        session.add(EnvironmentRow(id="empty", name="empty", bucket="empty", **more))
+    return "/environments/empty"
+
+
+def a_server(service: Service, owner: Principal) -> str:
+    a_workspace(service, owner)
+    with service.database.session() as session:
+        session.add(AttachedServerRow(workspace_id="empty", url="https://mlflow.example", creator="ann"))
+        more = {"mlflow_workspace": "empty", "creator": "ann", "state": "ready"}
+        session.add(ProjectRow(id="empty-project", name="empty", workspace_id="empty", **more))
+    return "/attached-servers/empty"
+
+
+def a_project(service: Service, owner: Principal) -> str:
+    return f"/projects/{PLACE}-project?force=true"
+
+
+def a_source(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        session.add(
+            RangerSourceRow(
+                environment_id=PLACE, url="https://ranger.example", service="s3", every=60.0, policy_version=1,
+                definition=S3.model_dump(mode="json", by_alias=True), policies=[], notes=[],
+                fetched_at=now(),
+            )
+        )  # fmt: skip
+    return f"/environments/{PLACE}/ranger-source"
+
+
+def a_policy(service: Service, owner: Principal) -> str:
+    (first,) = policies.list_policies(service, owner)
+    return f"/service/public/v2/api/policy/{first.id}"
+
+
+def a_policy_by_name(service: Service, owner: Principal) -> str:
+    return "/service/public/v2/api/policy?servicename=cm_s3&policyname=all%20-%20bucket%2C%20path"
+
+
+def a_role(service: Service, owner: Principal) -> str:
+    made = roles.create_role(service, owner, RangerRole(name="tasters"))
+    return f"/service/public/v2/api/roles/{made.id}"
+
+
+def a_role_by_name(service: Service, owner: Principal) -> str:
+    a_role(service, owner)
+    return "/service/public/v2/api/roles/name/tasters"
+
+
+TAKEN: tuple[Callable[[Service, Principal], str], ...] = (
+    a_group, a_member, a_collaborator, a_user, a_token, a_key, an_issuer, a_workspace, an_environment, a_project,
+    a_server, a_source, a_policy, a_policy_by_name, a_role, a_role_by_name,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("make", TAKEN)
+async def test_what_was_taken_away_is_answered_again_when_the_answer_was_lost(
+    service: Service, http: httpx.AsyncClient, make: Callable[[Service, Principal], str]
+) -> None:
+    path = make(service, identity.owner_principal(service))
+    url = f"http://registry-tui{path}" if path.startswith("/service/") else path
+    first = await http.delete(url, headers={"Idempotency-Key": "k"})
+    assert first.is_success, first.text
+    lose_answers(service)
+    again = await http.delete(url, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.content) == (first.status_code, first.content), again.text
+    # The answer is kept now; another request is one of its own.
+    kept = await http.delete(url, headers={"Idempotency-Key": "k"})
+    assert (kept.status_code, kept.content) == (first.status_code, first.content)
+    assert (await http.delete(url, headers={"Idempotency-Key": "other"})).status_code in (404, 409)
+
+
+async def test_what_was_never_there_is_missing_also_when_the_answer_was_lost(
+    service: Service, http: httpx.AsyncClient
+) -> None:
+    for path in ("/groups/none", "/projects/none", "/users/none?to=heir", "/keys/none"):
+        for _ in range(2):
+            answer = await http.delete(path, headers={"Idempotency-Key": path})
+            assert answer.status_code == 404, (path, answer.text)
+        with service.database.session() as session:
+            # Cut off before it looked for anything.
+            key = hashlib.sha256(f"{identity.owner_name(service)}\0{path}".encode()).hexdigest()
+            digest = hashlib.sha256(f"DELETE\0/api/v1{path}\0".encode()).hexdigest()
+            session.add(IdempotencyRow(id=key, digest=digest, person="p", request="r"))
+        assert (await http.delete(path, headers={"Idempotency-Key": path})).status_code == 404, path
+
+
+async def test_a_refused_request_leaves_its_key_free(service: Service, http: httpx.AsyncClient) -> None:
+    owner = identity.owner_principal(service)
+    a_role(service, owner)
+    roles.create_role(service, owner, RangerRole(name="others", roles=[{"name": "tasters"}]))  # type: ignore[list-item]
+    path = "http://registry-tui/service/public/v2/api/roles/name/tasters"
+    assert (await http.delete(path, headers={"Idempotency-Key": "k"})).status_code == 409
+    with service.database.reading() as session:
+        assert session.scalars(sa.select(IdempotencyRow)).all() == []
+
+
+async def test_every_route_that_takes_something_away_is_tried(service: Service) -> None:
+    paths = prepared_app(service).openapi()["paths"]
+    taking = {path for path, operations in paths.items() if _is_keyed(operations.get("delete", {}))}
+    #: These are in `service/test_model_deletes_sent_again.py`, where MLflow is real.
+    elsewhere = {path for path in taking if "/models/" in path}
+    assert len(elsewhere) == 3
+    #: A workflow deletes it; below.
+    by_workflow = {"/api/v1/deployments/{deployment}"}
+    #: Repeated, it does the same and answers the same.
+    the_same_again = {"/api/v1/registries/{registry}/storage-access"}
+    assert len(TAKEN) == len(taking - elsewhere - by_workflow - the_same_again), sorted(taking)
+
+
+def _is_keyed(operation: dict[str, Any]) -> bool:
+    return any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+
+
+@pytest.mark.parametrize("kind", ["registry", "deployment"])
+async def test_what_a_workflow_has_deleted_is_shown_as_it_was(service: Service, kind: str) -> None:
+    owner, id_ = identity.owner_principal(service), f"{PLACE}-{kind}"
+    if kind == "registry":
+        shown: Any = lifecycle.get_registry(service, owner, id_)
+    else:
+        with service.database.session() as session:
+            given = {"version": 1, "version_id": "v", "replicas": 1, "cpu": 1.0, "memory_bytes": 1, "environment": []}
+            more = {"batching": "auto", "creator": "ann", "generation": 1, "deployment_id": id_}
+            session.add(RevisionRow(number=1, **given, **more))
+        shown = views.get_deployment(service, owner, id_)
+    steps: dict[str, Any] = {"steps": [], "state": {}, "progress": {}, "actor_administrator": True}
+    about = {"resource_type": kind, "resource_id": id_, "resource_name": id_, "request_id": "r"}
+    for workflow, arguments in (("with", {idempotency.SHOWN: shown.model_dump(mode="json")}), ("without", {})):
+        with service.database.session() as session:
+            session.add(
+                WorkflowRow(
+                    id=workflow, kind="undeploy", status="succeeded", actor=owner.name, actor_crn=owner.crn,
+                    arguments=arguments, **steps, **about,
+                )
+            )  # fmt: skip
+    answered = resuming.answer_from(service, owner, "workflow:with", None)
+    assert isinstance(answered, Accepted) and answered.resource == shown
+    with service.database.session() as session:
+        session.delete(session.get_one(DeploymentRow, f"{PLACE}-deployment"))
+        session.flush()
+        session.delete(session.get_one(RegistryRow, f"{PLACE}-registry"))
+    answered = resuming.answer_from(service, owner, "workflow:with", None)
+    assert isinstance(answered, Accepted) and (answered.resource, answered.workflow.id) == (shown, "with")
+    with pytest.raises(Missing):
+        resuming.answer_from(service, owner, "workflow:without", None)
