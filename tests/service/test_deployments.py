@@ -13,8 +13,11 @@ from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.places import CollaboratorChange, Role
 from support.load import Load
 from support.platforms import Platform, unique, wait_for
+from support.secret_search import hidden
 from support.served import Served, answer, call, deploy, finish, now, replicas, split, update
 
+#: What a secret variable holds.
+HIDDEN = hidden()
 MIB = 1 << 20
 
 
@@ -109,24 +112,24 @@ def test_what_is_not_possible_is_said(platform: Platform, two: Served) -> None:
 def test_variables_reach_the_model_and_secret_ones_are_not_told(platform: Platform, two: Served) -> None:
     given = [
         EnvironmentVariable(name="PLAIN", value="seen"),
-        EnvironmentVariable(name="TOKEN", value="s3cr3t-value", secret=True),
+        EnvironmentVariable(name="TOKEN", value=HIDDEN, secret=True),
     ]
     deployment = deploy(platform, two, environment=given)
-    assert answer(deployment, split(variable=["PLAIN", "TOKEN"])) == ["seen", "s3cr3t-value"]
+    assert answer(deployment, split(variable=["PLAIN", "TOKEN"])) == ["seen", HIDDEN]
     told = platform.ask(lambda client: client.revisions(deployment.id))[0].environment
     assert [(each.name, each.value, each.secret) for each in told] == [("PLAIN", "seen", False), ("TOKEN", None, True)]
     pid = replicas(platform, deployment)[0].pid
     with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as command:
-        assert b"s3cr3t" not in environ.read() + command.read()
+        assert HIDDEN.encode() not in environ.read() + command.read()
     kept = [EnvironmentVariable(name="PLAIN", value="new"), EnvironmentVariable(name="TOKEN", secret=True)]
     update(platform, deployment, environment=kept)
-    assert answer(deployment, split(variable=["PLAIN", "TOKEN"])) == ["new", "s3cr3t-value"]
+    assert answer(deployment, split(variable=["PLAIN", "TOKEN"])) == ["new", HIDDEN]
 
 
 def test_the_command_line_sets_and_takes_away_single_variables(platform: Platform, two: Served) -> None:
     given = [
         EnvironmentVariable(name="PLAIN", value="seen"),
-        EnvironmentVariable(name="TOKEN", value="s3cr3t-value", secret=True),
+        EnvironmentVariable(name="TOKEN", value=HIDDEN, secret=True),
     ]
     deployment = deploy(platform, two, environment=given)
 
@@ -135,7 +138,7 @@ def test_the_command_line_sets_and_takes_away_single_variables(platform: Platfor
 
     update("--env", "MORE=also", "--unset-env", "PLAIN")
     asked = split(variable=["PLAIN", "TOKEN", "MORE"])
-    assert answer(deployment, asked) == ["", "s3cr3t-value", "also"]
+    assert answer(deployment, asked) == ["", HIDDEN, "also"]
     assert "no variable is named NONE" in update("--unset-env", "NONE", check=False)
     update("--unset-env", "TOKEN")
     assert answer(deployment, asked) == ["", "", "also"]

@@ -25,10 +25,11 @@ from support.forwarding import forwarded
 from support.machine_users import machine_store
 from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.program import Driver
+from support.secret_search import hidden
 from support.team import free_port
 
 API = "/service/public/v2/api"
-USER, PASSWORD = "registry-tui", "a-password-that-nobody-shows-4711"
+USER, PASSWORD = "registry-tui", hidden()
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -467,6 +468,28 @@ def test_a_post_that_is_sent_again_after_a_kill_makes_one_thing(place: Place, pa
     assert call.count() == 1
     if path == "/keys":
         works_as_key(place, again.json()["key"])
+
+
+def test_a_delete_whose_answer_was_lost_gets_it_when_it_is_sent_again(place: Place) -> None:
+    run, name, other = log_model(place.platform, place.project), unique("m"), unique("m")
+    for each in (name, name, other):
+        body = {"name": each, "run_id": run.run_id, "artifact_path": run.artifact_path}
+        made = place.send(f"/projects/{place.project.id}/register", body).raise_for_status().json()
+        place.finished(made["workflow"]["id"])
+    model = f"/registries/{place.registry}/models/{name}"
+    place.http.put(f"{model}/aliases/best", params={"version": 2}).raise_for_status()
+    paths = (f"{model}/aliases/best", f"{model}/versions/1?keep_archive=true", f"{model}/versions/2", model)
+    for path in (*paths, f"/registries/{place.registry}/models/{other}?keep_archives=true"):
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        first = place.http.delete(path, headers=headers)
+        assert first.is_success, first.text
+        # As when the service is killed between what it does and the keeping of its answer.
+        with closing(sqlite3.connect(place.platform.home.service_database, timeout=PATIENCE)) as database, database:
+            lost = "UPDATE idempotency SET status = NULL, answer = NULL WHERE request = ?"
+            assert database.execute(lost, (f"DELETE /api/v1{path}",)).rowcount == 1
+        again = place.http.delete(path, headers=headers)
+        assert (again.status_code, again.content) == (first.status_code, first.content), (path, again.text)
+        assert place.http.delete(path).status_code == 404, path
 
 
 def test_an_answer_outlives_the_service(place: Place) -> None:

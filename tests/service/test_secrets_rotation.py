@@ -298,10 +298,16 @@ def test_the_search_at_the_end_of_a_run_finds_what_is_out_of_place(own_platform:
     assert secret_search.out_of_place(platform) == []
     try:
         # The second piece in which the file is read begins inside of the token.
-        log.write_text(f"password={password} Basic {header}\n".ljust(secret_search.PIECE - 30) + f"{token}\n")
+        before = f"password={password} Basic {header} {secret_search.hidden()}\n"
+        log.write_text(before.ljust(secret_search.PIECE - 30) + f"{token}\n")
         found = secret_search.out_of_place(platform)
         assert found == sorted(
-            [f"a token or an API key: {log}", f"password of {user}: {log}", f"password of {user} in a header: {log}"]
+            [
+                f"a hidden value of a test: {log}",
+                f"a token or an API key: {log}",
+                f"password of {user}: {log}",
+                f"password of {user} in a header: {log}",
+            ]
         )
         assert not [each for each in (password, token, header) if each in "".join(found)]
         with pytest.raises(AssertionError, match=r"planted\.log"):

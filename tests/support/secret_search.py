@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,10 +28,22 @@ from support.rows import ask, tables
 _LONG = re.compile(rb"[A-Za-z0-9_+/-]{40,}")
 #: A person's token or an API key.
 _TOKEN = re.compile(rb"rtk?_[0-9a-f]{12}_([A-Za-z0-9_-]{43})")
+#: What tests give as a secret: see `hidden`.
+_HIDDEN = re.compile(rb"hidden-[0-9a-f]{40}")
+#: Where such a value may be: in the rows that keep it for its use.
+_HOLDING = ("revisions", "ranger_sources", "attached_servers")
 #: Bytes of a file that are searched at a time, and those that are searched twice, so that none is cut in two.
 PIECE, _TWICE = 1 << 22, 1 << 10
 #: How the password of a PostgreSQL database is named.
 _DATABASE = "password in the address of"
+
+
+def hidden() -> str:
+    """A new value for what only the service may keep: a secret variable, a password for a server elsewhere.
+
+    The search at the end of a run knows it by its form, also when what it was given for is gone by then.
+    """
+    return f"hidden-{token_hex(20)}"
 
 
 def platform_secrets(platform: Platform) -> dict[str, str]:
@@ -161,9 +174,19 @@ def out_of_place(platform: Platform) -> list[str]:
         for name, value in secrets.items():
             if value in words and where not in own_places(platform, name):
                 found.add(f"{name}: {where}")
+        if _HIDDEN.search(words) and not _may_hold_hidden(platform, where):
+            found.add(f"a hidden value of a test: {where}")
         if any(digest(secret.decode()) in tokens for secret in _TOKEN.findall(words)):
             found.add(f"a token or an API key: {where}")
     return sorted(found)
+
+
+def _may_hold_hidden(platform: Platform, where: str) -> bool:
+    """Whether a place is one in which variables and passwords are kept, or given to who needs them."""
+    home = platform.home
+    return where.startswith((str(home.service_database), f"{home.serving}/deployments/")) or (
+        where.removeprefix("table ") in _HOLDING
+    )
 
 
 def _sought(platform: Platform) -> dict[str, bytes]:

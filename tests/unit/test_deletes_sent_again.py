@@ -231,7 +231,7 @@ async def test_a_refused_request_leaves_its_key_free(service: Service, http: htt
 async def test_every_route_that_takes_something_away_is_tried(service: Service) -> None:
     paths = prepared_app(service).openapi()["paths"]
     taking = {path for path, operations in paths.items() if _is_keyed(operations.get("delete", {}))}
-    #: These are in `service/test_model_deletes_sent_again.py`, where MLflow is real.
+    #: These are in `service/test_requests_sent_twice.py`, where MLflow is real.
     elsewhere = {path for path in taking if "/models/" in path}
     assert len(elsewhere) == 3
     #: A workflow deletes it; below.

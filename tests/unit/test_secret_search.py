@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.secret_search import PIECE, files, places
+from support.secret_search import _HIDDEN, _LONG, PIECE, files, hidden, places
 
 SECRET = "k" * 40
 
@@ -26,3 +26,10 @@ def test_no_more_than_a_piece_is_in_memory_and_a_folder_is_left_out(tmp_path: Pa
     read = list(files([tmp_path], without=tmp_path / "store"))
     assert {name for name, _ in read} == {str(tmp_path / "volume")}
     assert max(len(piece) for _, piece in read) < 2 * PIECE
+
+
+def test_what_a_test_hides_is_a_long_word_of_its_own_form() -> None:
+    values = {hidden() for _ in range(3)}
+    assert len(values) == 3
+    for value in values:
+        assert _LONG.fullmatch(value.encode()) and _HIDDEN.fullmatch(value.encode())
