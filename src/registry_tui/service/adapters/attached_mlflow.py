@@ -15,6 +15,7 @@ import httpx
 from packaging.version import InvalidVersion, Version
 from pydantic_core import from_json
 
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.adapters.aws_signing import AwsSignature
@@ -228,7 +229,7 @@ class AttachedMlflow:
             ) from error
         except httpx.ReadTimeout as error:
             raise PartUnavailable(
-                f"MLflow at {self.address.url} has not answered within {self._timeout.read or 0:g} seconds",
+                f"MLflow at {self.address.url} has not answered within {counted(self._timeout.read or 0.0, 'second')}",
                 action="Ask for less at a time, or look why it is slow",
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
