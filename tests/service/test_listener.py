@@ -21,7 +21,7 @@ from registry_tui.platform.contexts import Context
 from registry_tui.platform.listening import fingerprint_of
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentUpdate
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER, WINDOW
-from support import served
+from support import served, strangers
 from support.platforms import PATIENCE, run_python, unique, wait_for
 from support.team import LIGHT, Machine, Team, listening_platform
 
@@ -92,6 +92,58 @@ def test_no_door_opens_without_a_token_and_each_refusal_is_an_event(team: Team, 
     found = refusals(team, address)
     assert len(found) == 4
     assert all("401" in detail and door in detail for detail in found)
+
+
+#: What would make, change or tell something where it would be open.
+TARGETS = (
+    *DOORS, "/api/v1/sign-in", "/api/v1/environments", "/api/v1/users/NAME", "/metrics", "/graphql", "/signup",
+    "/mlflow/api/2.0/mlflow/users/create", "/mlflow/api/2.0/mlflow/experiments/create", "/mlflow/graphql",
+    "/projects/NAME/api/2.0/mlflow/experiments/search", "/endpoints/x/invocations", "/v1/traces", "/NAME", "/../NAME",
+)  # fmt: skip
+
+
+def test_every_socket_of_a_platform_that_listens_has_its_row(team: Team) -> None:
+    rows = {strangers.row_of(team.platform, each)[0] for each in strangers.listeners(team.platform)}
+    assert {*strangers.PORTS, "listener"} - {"deployment"} <= rows
+
+
+def test_a_stranger_learns_nothing_and_changes_nothing(team: Team) -> None:
+    before, name = names(team), unique("stranger")
+    with http(team, address="127.0.6.1") as client:
+        for target in (each.replace("NAME", name) for each in TARGETS):
+            for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
+                answer = client.request(method, target, json={"name": name, "state": "active"})
+                if answer.status_code < 400:
+                    assert method == "GET" and target in strangers.LISTENER.open, (method, target, answer.text)
+                assert answer.status_code < 500, (method, target, answer.text)
+    assert names(team) == before
+
+
+def test_a_page_in_a_browser_learns_nothing_and_changes_nothing(team: Team) -> None:
+    """A browser keeps no token of anybody; what it sends by itself says that another page asks."""
+    before, name = names(team), unique("page")
+    port = int(team.url.rpartition(":")[2])
+    with http(team, address="127.0.6.2") as client:
+        for target in (each.replace("NAME", name) for each in TARGETS):
+            for page, headers in strangers.pages(port).items():
+                for method, body in (("GET", None), ("POST", f"name={name}")):
+                    sent = {**headers, **({"Content-Type": "text/plain"} if body else {})}
+                    answer = client.request(method, target, content=body, headers=sent)
+                    at = (page, method, target, answer.status_code, answer.text[:200])
+                    assert "access-control-allow-origin" not in answer.headers, at
+                    if {"Origin", "Sec-Fetch-Site"} & headers.keys():
+                        assert answer.status_code == 403 and "may not use this address" in answer.text, at
+                    elif answer.status_code < 400:
+                        # By any name: other machines know this one by names of their own, and a token is asked for.
+                        assert method == "GET" and target in strangers.LISTENER.open, at
+    assert names(team) == before
+
+
+def names(team: Team) -> set[str]:
+    """The names of all people and environments."""
+    people = team.platform.ask(lambda client: client.users(page_size=1000)).items
+    places = team.platform.ask(lambda client: client.environments(page_size=1000)).items
+    return {each.name for each in people} | {each.name for each in places}
 
 
 def test_a_token_acts_as_its_own_person_only(team: Team, ada: str) -> None:

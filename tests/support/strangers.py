@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from registry_tui.platform import processes
+from registry_tui.platform import listening, processes
 from registry_tui.platform.ports import LOOPBACK
 from registry_tui.service.settings import FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT
 from support.platforms import Platform
@@ -54,6 +54,8 @@ PORTS = {
     **{f"{name}_grpc": _INNER for name in ("master", "volume", "filer", "s3", "admin")},
     "deployment": Row("http"),
 }
+#: The door for other machines, where there is one: over TLS it says only how people sign in.
+LISTENER = Row("https", open=("/api/v1/sign-in",))
 SOCKETS = {
     r"service\.sock": Row("folder"),
     r"supervisor\.sock(\.\d+)?": Row("folder"),
@@ -83,6 +85,9 @@ def listeners(platform: Platform) -> set[Listener]:
 def row_of(platform: Platform, listener: Listener) -> tuple[str, Row]:
     """The name and the row of a listener. Raises LookupError for one that has no row."""
     if listener.port:
+        where = listening.load(platform.home)
+        if where is not None and (where.host, where.port) == (listener.address, listener.port):
+            return "listener", LISTENER
         if listener.address == LOOPBACK:
             names = {port: name for name, port in asdict(platform.ports).items()}
             deployments = range(FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT + 1)
