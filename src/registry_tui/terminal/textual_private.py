@@ -14,7 +14,10 @@ from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, Layou
 from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.cache import LRUCache
+from textual.events import Mount
 from textual.geometry import Region
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -47,6 +50,9 @@ USED: dict[str, tuple[str, ...] | None] = {
     "textual.screen:Screen._compositor_refresh": ("self",),
     "textual.screen:Screen._pop_result_callback": ("self",),
     "textual.screen:Screen._result_callbacks": None,
+    "textual.widget:Widget._closing": None,
+    "textual.widget:Widget._dispatch_message": ("self", "message"),
+    "textual.widget:Widget._pruning": None,
     "textual.widget:Widget._vertical_scrollbar": None,
     "textual.widgets:Input._suggestion": None,
     "textual.widgets:Checkbox._button": (),
@@ -93,7 +99,17 @@ def forget_drawn() -> None:
         clear()
 
 
-class LowestScreen(Screen[None]):
+class LeftEarly(MessagePump):
+    """A screen that begins with nothing when it is left before its parts are mounted: Textual then mounts none, and
+    `on_mount` would look for them in vain, which ends the program."""
+
+    async def _dispatch_message(self, message: Message) -> None:
+        left = getattr(self, "_closing", False) or getattr(self, "_pruning", False)
+        if not (left and isinstance(message, Mount)):
+            await super()._dispatch_message(message)
+
+
+class LowestScreen(LeftEarly, Screen[None]):
     """A screen that may be the lowest of its stack and be switched there, with a compositor of its own."""
 
     _was_drawn = False

@@ -18,6 +18,7 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.working import Working
+from registry_tui.terminal.textual_private import LeftEarly
 from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
 from registry_tui.wording.text import CELL_LIMIT, safe
 
@@ -29,7 +30,7 @@ def title(text: str, limit: int = CELL_LIMIT) -> str:
     return escape(safe(text, limit))
 
 
-class Dialog(Working, ModalScreen[Result]):
+class Dialog(Working, LeftEarly, ModalScreen[Result]):
     """A box over the screen. Esc closes it without a result."""
 
     #: Read with the first dialog, not before the first paint.
