@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast compatibility install install-dev azurite check format bench screenshots lock release clean
+.PHONY: help demo test test-fast compatibility install install-dev azurite chromium check format bench screenshots lock release clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -25,7 +25,7 @@ demo: install ## install, bring the platform up, load the demo and open the term
 	@if [[ -t 0 && -t 1 ]]; then exec $(BIN)/registry-tui; \
 	else echo "The demo is loaded. In a terminal, open it with: $(BIN)/registry-tui"; fi
 
-test: check azurite ## install what tests need, check, and run all tests
+test: check azurite chromium ## install what tests need, check, and run all tests
 	$(PYTEST)
 
 # Without a platform to share, a worker that has nothing left takes tests of others' modules.
@@ -43,6 +43,9 @@ install-dev: ## install the platform and what developing needs
 
 azurite: install-dev ## install Azurite (from npm), which tests of Azure Blob storage need
 	@requirements/azurite/install
+
+chromium: install-dev ## install a headless Chromium (from npm), which tests of web pages need
+	@requirements/chromium/install
 
 check: install-dev ## lint, formatting, types and import rules
 	$(BIN)/ruff check .

@@ -20,8 +20,11 @@ from registry_tui.client.errors import NotSignedIn
 from registry_tui.platform.contexts import Context
 from registry_tui.platform.listening import fingerprint_of
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentUpdate
+from registry_tui.schemas.places import CollaboratorChange
+from registry_tui.schemas.tracking import ExperimentCreate
 from registry_tui.service.listening.failures import MOST_BY_ADDRESS, MOST_BY_USER, WINDOW
 from support import served, strangers
+from support.browser import browsing
 from support.platforms import PATIENCE, run_python, unique, wait_for
 from support.team import LIGHT, Machine, Team, listening_platform
 
@@ -456,6 +459,23 @@ def test_a_person_reads_only_their_own_projects_through_mlflow(team: Team, ada: 
             f"/mlflow/projects/{project.mlflow_workspace}/api/2.0/mlflow/experiments/create", json={"name": "theirs"}
         )
     assert answer.status_code in (403, 404)
+
+
+def test_a_person_opens_mlflows_page_of_a_project_in_a_browser(team: Team) -> None:
+    project, token, name = team.platform.new_project(), team.token("ada"), unique("experiment")
+    team.platform.ask(lambda client: client.create_experiment(project.name, ExperimentCreate(name=name)))
+    team.platform.ask(lambda client: client.set_collaborator(project.name, "ada", CollaboratorChange()))
+    with browsing({}, "--ignore-certificate-errors") as browser:
+        browser.sign_in("ada", token)
+        browser.open(f"{team.url}/mlflow/projects/{project.name}#/experiments")
+        wait_for(lambda: name in browser.run("document.body.innerText"), what="the page to list the experiment")
+        assert browser.asked == 1, "name and token were asked for once"
+        assert browser.run("location.pathname") == f"/mlflow/projects/{project.name}/"
+        # The page works with what the browser keeps, and with it reaches nothing else of the platform.
+        code = "Promise.all(PATHS.map((path) => fetch(path).then((answer) => answer.status)))"
+        paths = ["./ajax-api/2.0/mlflow/users/current", "/api/v1/user", "/api/v1/users/ada/tokens"]
+        own, *others = browser.run(code.replace("PATHS", json.dumps(paths)))
+        assert own == 200 and set(others) <= {401, 403} and browser.asked == 1
 
 
 def test_deployments_are_called_through_the_same_port(team: Team, ada: str) -> None:

@@ -129,8 +129,9 @@ async def whole_body(request: web.Request, largest: int, seconds: float) -> byte
 
 async def _answer(request: web.Request, upstream: Upstream, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     passed = _passed(answer.headers, _NOT_ANSWERED)
-    if (location := passed.get("Location", "")).startswith(f"{upstream.base}/"):
-        passed["Location"] = f"{upstream.prefix}{location.removeprefix(upstream.base)}"
+    location = passed.get("Location", "").removeprefix(upstream.base)
+    if location.startswith("/") and not location.startswith("//"):
+        passed["Location"] = f"{upstream.prefix}{location}"
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
     await response.prepare(request)
     try:

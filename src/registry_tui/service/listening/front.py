@@ -23,6 +23,7 @@ from registry_tui.gateway.access import Refusal
 from registry_tui.service.core import identity, reached
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import NotPermitted, ServiceError
+from registry_tui.service.listening import mlflow_page
 from registry_tui.service.listening.forward import Upstream, Upstreams, forward, whole_body
 from registry_tui.service.listening.sign_in import NOBODY, Refused, SignIn
 
@@ -99,6 +100,8 @@ class Front:
         await self._upstreams.close()
 
     async def _secure(self, request: web.Request, response: web.StreamResponse) -> None:
+        if mlflow_page.is_page(request.raw_path.partition("?")[0]):
+            response.headers["Content-Security-Policy"] = mlflow_page.POLICY
         for name, value in {**SECURITY_HEADERS, **(_ONLY_TLS if self._tls else {})}.items():
             response.headers.setdefault(name, value)
         # Stricter than what the parts say of themselves.
@@ -158,6 +161,14 @@ class Front:
         headers = {"X-Request-ID": request_id}
         if (request.method, path) in _BEFORE_SIGN_IN:
             return await self._before_sign_in(request, headers | {reached.HEADER: reached_at})
+        below_mlflow = path == "/mlflow" or path.startswith("/mlflow/")
+        if not below_mlflow and mlflow_page.kept_by_browser(request):
+            raise Refusal(
+                403,
+                "kept-password",
+                "The password that a browser keeps is for MLflow's page alone",
+                "Use registry-tui, or send `Authorization: Bearer TOKEN`",
+            )
         if path == "/model" or path.startswith("/endpoints/"):
             principal, credential = await self.sign_in.caller(authorization, address, request_id)
             request["principal"] = principal
@@ -166,7 +177,8 @@ class Front:
             return await self._answered(request, self._upstreams.gateway, headers)
         principal, credential = await self.sign_in.person(authorization, address, request_id)
         request["principal"] = principal
-        if path == "/mlflow" or path.startswith("/mlflow/"):
+        if below_mlflow:
+            mlflow_page.require_slash(request)
             headers["Authorization"] = await self._mlflow_credentials(principal)
             return await self._answered(request, self._upstreams.mlflow, headers)
         if path.startswith(_SERVICE):
@@ -284,14 +296,18 @@ def _refusal(request: web.Request, refused: Refused) -> web.Response:
     refusal = refused.refusal
     answer = problems.response(refusal, request["request_id"])
     if refusal.status == 401:
-        # Not basic: a browser would ask for a password, and keep it.
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="registry-tui"'
+        # Basic only for MLflow's page: a browser asks for a password then, and keeps it.
+        page = mlflow_page.wanted_by_browser(request)
+        answer.headers["WWW-Authenticate"] = mlflow_page.CHALLENGE if page else 'Bearer realm="registry-tui"'
     if refused.retry_after:
         answer.headers["Retry-After"] = str(refused.retry_after)
     if request["principal"] is None or refusal.status == 401:
         # Otherwise those without a token could hold every connection that there is.
         answer.force_close()
-    if request.raw_path.startswith("/mlflow/"):
+    if mlflow_page.wanted_by_browser(request):
+        action = mlflow_page.HELP if refusal.status == 401 else refusal.action
+        answer.body, answer.content_type = f"{refusal.detail}.\n\n{action}\n".encode(), "text/plain"
+    elif request.raw_path.startswith("/mlflow/"):
         code = _MLFLOW_CODES.get(refusal.status, "INTERNAL_ERROR")
         message = f"{refusal.detail}. {refusal.action}"
         answer.body = json.dumps({"error_code": code, "message": message}).encode()
