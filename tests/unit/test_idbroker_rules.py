@@ -15,6 +15,7 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import AccessKey, Secrets
 from registry_tui.schemas.idbroker import (
     IdBrokerMapping,
+    IdBrokerMappings,
     IdBrokerSync,
     IdBrokerSyncStatus,
     SetIdBrokerMappings,
@@ -147,6 +148,25 @@ def test_only_the_data_access_role_gives_access() -> None:
     assert [each.role for each in granted.mappings] == [ROLE]
     assert rules.has_data_access(Cloud.AWS, granted, MACHINE)
     assert not rules.without(granted, MACHINE).mappings
+
+
+def test_a_mapping_of_a_group_counts_for_whoever_is_in_it_and_is_not_mapped_alone() -> None:
+    of_all, id_ = f"crn:altus:iam:us-west-1:{ACCOUNT}:group:team", "1111aaaa-2222-3333-4444-555555555555"
+    for crn, groups, has in (
+        (f"{of_all}/{id_}", {"team": id_.upper()}, True),
+        (of_all, {"other": "1", "team": id_}, True),
+        (f"{of_all}/{id_}", {"team": "another group of this name"}, False),
+        (of_all, {"tea": id_, "team2": id_}, False),
+        (of_all, {}, False),
+        (PERSON, {"3": "3"}, False),
+    ):
+        mapping = IdBrokerMapping(accessor_crn=crn, role=ROLE)
+        found = IdBrokerMappings(data_access_role=ROLE, ranger_audit_role=AUDIT, mappings=[mapping])
+        assert rules.has_data_access(Cloud.AWS, found, MACHINE, groups) is has, crn
+        alone = found.model_copy(
+            update={"mappings": [*found.mappings, IdBrokerMapping(accessor_crn=MACHINE, role=AUDIT)]}
+        )
+        assert not rules.has_data_access(Cloud.AWS, alone, MACHINE, groups)
 
 
 @pytest.mark.parametrize("cloud", Cloud)

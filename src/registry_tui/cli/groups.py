@@ -14,7 +14,7 @@ app = session.new_app("Groups: users who get roles in environments together.")
 
 COLUMNS = [
     Column[Group]("NAME", lambda each: each.name),
-    Column[Group]("MEMBERS", lambda each: ", ".join(each.members) or None, flexible=True),
+    Column[Group]("MEMBERS", lambda each: ", ".join((*each.members, *each.machine_users)) or None, flexible=True),
     Column[Group]("DESCRIPTION", lambda each: each.description or None, flexible=True),
     Column[Group]("CREATED", lambda each: each.created_at),
 ]
@@ -28,6 +28,8 @@ def _print(found: Group, as_json: bool) -> None:
         "name": found.name,
         "description": found.description or None,
         "members": ", ".join(found.members) or None,
+        "machine users": ", ".join(found.machine_users) or None,
+        "CRN": found.crn,
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
     output.print_one(found, fields, as_json=as_json)

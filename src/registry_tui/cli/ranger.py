@@ -141,7 +141,7 @@ def create_policy(
     ] = True,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", help="Who is allowed; repeatable.")] = None,
     group: Annotated[
-        list[str] | None, typer.Option("--group", "-g", help="A group; machine users are only in public. Repeatable.")
+        list[str] | None, typer.Option("--group", "-g", help="A group; public is everybody. Repeatable.")
     ] = None,
     permission: Annotated[
         list[str] | None, typer.Option("--permission", "-p", help="read, write, list or delete; repeatable.")

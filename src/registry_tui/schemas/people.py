@@ -108,14 +108,17 @@ class NewUserToken(Schema):
 
 
 class Group(Schema):
-    """People who get roles together."""
+    """People who get roles together; machine users in it get what policies and IDBroker's mappings give the group."""
 
     name: str
     id: str
+    crn: str = ""
     description: str
     creator: str
     created_at: datetime
     members: list[str] = []
+    #: Workload user names of Model Registries' machine users.
+    machine_users: list[str] = []
 
 
 class GroupMember(Schema):

@@ -147,8 +147,8 @@ class PolicyCondition(RangerSchema):
 class PolicyItem(RangerSchema):
     """Who gets which permissions.
 
-    Machine users are in the group `public` alone: other groups count where the decision point is asked about somebody
-    who is in them. Roles are those of `RangerRole`.
+    Groups are those of this installation, which people and machine users are members of; everybody is in `public`.
+    The decision point is also given groups with its question. Roles are those of `RangerRole`.
     """
 
     accesses: list[PolicyItemAccess] = []

@@ -69,7 +69,7 @@ class GroupScreen(PeopleList):
         async def fetch(token: str | None, backwards: bool) -> Any:
             from registry_tui.schemas.people import GroupMember
 
-            found = self.group.members if self.group is not None else []
+            found = [] if self.group is None else [*self.group.members, *self.group.machine_users]
             return Rows([GroupMember(name=each) for each in found], total=len(found))
 
         return fetch
@@ -78,6 +78,9 @@ class GroupScreen(PeopleList):
         return row.name
 
     def open_row(self, row: GroupMember) -> None:
+        if self.group is not None and row.name in self.group.machine_users:
+            self.flash(f"{safe(row.name, 64)} is a machine user: the Details of its Model Registry show it")
+            return
         self.program.open(Place("person", {"user": row.name}))
 
     def page_why_not(self, action: str) -> str | None:
@@ -106,7 +109,8 @@ class GroupScreen(PeopleList):
         from registry_tui.screens.base.dialogs import Confirm
 
         client, group, user = self.client, self.place.args["group"], self.current.name
-        lines = (f"{user} leaves the group {group}, and loses the roles by it from the next request on.",)
+        given = "roles" if self.group is None or user not in self.group.machine_users else "storage access"
+        lines = (f"{user} leaves the group {group}, and loses the {given} by it from the next request on.",)
 
         def answered(ok: bool | None) -> None:
             if ok:

@@ -143,7 +143,7 @@ class ConditionForm(Form["PolicyItem"]):
             "Groups",
             item.groups if item is not None else (),
             id="groups",
-            placeholder="machine users are in public only",
+            placeholder="groups; public is everybody",
         )
         yield Names("Roles", item.roles if item is not None else (), id="roles", placeholder="roles of Ranger")
         has = {access.type for access in self._before if access.is_allowed is not False}

@@ -1,16 +1,18 @@
-"""Groups of people, who get roles in environments together."""
+"""Groups of people, who get roles in environments together, and of machine users."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.people import Group, GroupChange
+from registry_tui.service.access import machine_members
+from registry_tui.service.access.machine_members import MachineUser
 from registry_tui.service.core import events, idempotency, identity, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.tables import GroupMemberRow, GroupRow, UserRow
+from registry_tui.service.database.tables import GroupMachineUserRow, GroupMemberRow, GroupRow, UserRow
 from registry_tui.service.errors import Missing
 from registry_tui.service.ranger import forgetting
 
@@ -23,13 +25,13 @@ def list_groups(
     with service.database.reading() as session:
         found = paging.keyset_page(
             session,
-            select(GroupRow).options(selectinload(GroupRow.members)),
+            select(GroupRow).options(selectinload(GroupRow.members), selectinload(GroupRow.machine_members)),
             [paging.Key(GroupRow.name)],
             scope="groups",
             page_size=page_size,
             page_token=page_token,
         )
-        return found.to_page(to_schema)
+        return found.to_page(lambda row: to_schema(session, row))
 
 
 def get_group(service: Service, principal: Principal, name: str) -> Group:
@@ -39,7 +41,7 @@ def get_group(service: Service, principal: Principal, name: str) -> Group:
         row = session.get(GroupRow, name)
         if row is None:
             raise missing(name)
-        return to_schema(row)
+        return to_schema(session, row)
 
 
 def put_group(service: Service, principal: Principal, name: str, change: GroupChange) -> Group:
@@ -64,6 +66,10 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
         with service.database.reading() as session:
             if session.get(GroupRow, name) is None:
                 raise missing(name)
+            machines = machine_members.members_of(session, name)
+        # What the object store enforces goes first: the group is then in the way of no machine user.
+        for each in machines:
+            machine_members.remove(service, name, each)
         if named := forgetting.forget(service, "groups", name, principal.name):
             event.detail = f"taken out of Ranger's {', '.join(named)}"
         with service.database.session() as session:
@@ -75,30 +81,42 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
 
 
 def add_member(service: Service, principal: Principal, name: str, user: str) -> Group:
-    """Puts a user into a group. Raises NotPermitted, Missing."""
+    """Puts a user, or a machine user by name or CRN, into a group. Raises NotPermitted, Missing, PartUnavailable."""
     with events.recording(service, principal, "group.add-member", Resource("group", name, name)) as event:
         event.detail = user
         permissions.require(principal, Action.GROUPS_CHANGE)
         with service.database.session() as session:
             if session.get(GroupRow, name) is None:
                 raise missing(name)
-            if session.get(UserRow, user) is None:
-                raise Missing(f"There is no user {user!r}", action="See `registry-tui users list`")
-            session.merge(GroupMemberRow(group=name, user=user))
+            known = session.get(UserRow, user) is not None
+            machine = None if known else machine_members.find(session, user)
+            if known:
+                session.merge(GroupMemberRow(group=name, user=user))
+            elif machine is None:
+                raise Missing(f"There is no user or machine user {user!r}", action="See `registry-tui users list`")
+        if machine is not None:
+            event.detail = machine.name
+            machine_members.add(service, name, machine)
     return get_group(service, principal, name)
 
 
 def remove_member(service: Service, principal: Principal, name: str, user: str) -> Group:
-    """Takes a user out of a group. Raises NotPermitted, Missing."""
+    """Takes a user, or a machine user by name or CRN, out of a group. Raises NotPermitted, Missing, PartUnavailable."""
     with events.recording(service, principal, "group.remove-member", Resource("group", name, name)) as event:
         event.detail = user
         permissions.require(principal, Action.GROUPS_CHANGE)
         with service.database.session() as session:
             row = session.get(GroupMemberRow, (name, user))
-            if row is None:
+            machine = None if row is not None else _machine_member(session, name, user)
+            if row is not None:
+                session.delete(row)
+                idempotency.takes(session)
+            elif machine is None:
                 raise Missing(f"{user} is not in a group {name!r}", action="See `registry-tui groups list`")
-            session.delete(row)
-            idempotency.takes(session)
+        if machine is not None:
+            event.detail = machine.name
+            idempotency.takes_elsewhere(service)
+            machine_members.remove(service, name, machine)
     return get_group(service, principal, name)
 
 
@@ -107,13 +125,22 @@ def missing(name: str) -> Missing:
     return Missing(f"There is no group {name!r}", action="See `registry-tui groups list`")
 
 
-def to_schema(row: GroupRow) -> Group:
+def to_schema(session: Session, row: GroupRow) -> Group:
     """A group as people see it."""
     return Group(
         name=row.name,
         id=row.id,
+        crn=identity.crn(session, "group", f"{row.name}/{row.id}"),
         description=row.description,
         creator=row.creator,
         created_at=row.created_at,
         members=[member.user for member in row.members],
+        machine_users=[each.machine_user_workload_name or "" for each in row.machine_members],
     )
+
+
+def _machine_member(session: Session, name: str, user: str) -> MachineUser | None:
+    found = machine_members.find(session, user)
+    if found is None or session.get(GroupMachineUserRow, (name, found.registry_id)) is None:
+        return None
+    return found

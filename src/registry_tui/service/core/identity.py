@@ -30,6 +30,7 @@ _CRN = {
     "workspace": "crn:cdp:ml:us-west-1:{account}:workspace:{id}",
     "registry": "crn:cdp:ml:us-west-1:{account}:modelregistry:{id}",
     "user": "crn:altus:iam:us-west-1:{account}:user:{id}",
+    "group": "crn:altus:iam:us-west-1:{account}:group:{id}",
     "machine-user": "crn:altus:iam:us-west-1:{account}:machineUser:{id}",
 }
 
@@ -54,7 +55,10 @@ def account_id(session: Session) -> str:
 
 
 def crn(session: Session, kind: str, id_: str) -> str:
-    """The CRN of an `environment`, `datalake`, `workspace`, `registry`, `user` or `machine-user` (`<name>/<uuid>`)."""
+    """The CRN of an `environment`, `datalake`, `workspace`, `registry` or `user`, by its ID.
+
+    That of a `group` or a `machine-user` is made of `<name>/<uuid>`.
+    """
     return _CRN[kind].format(account=account_id(session), id=id_)
 
 

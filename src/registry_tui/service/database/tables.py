@@ -116,6 +116,10 @@ class GroupRow(Base):
     members: Mapped[list[GroupMemberRow]] = relationship(
         cascade="all, delete-orphan", order_by="GroupMemberRow.user", passive_deletes=True
     )
+    #: The registries whose machine users are in the group.
+    machine_members: Mapped[list[RegistryRow]] = relationship(
+        secondary="group_machine_users", order_by="RegistryRow.machine_user_workload_name", viewonly=True
+    )
 
 
 class GroupMemberRow(Base):
@@ -123,6 +127,17 @@ class GroupMemberRow(Base):
 
     group: Mapped[str] = mapped_column(ForeignKey("groups.name", ondelete="CASCADE"), primary_key=True)
     user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class GroupMachineUserRow(Base):
+    """A registry's machine user in a group."""
+
+    __tablename__ = "group_machine_users"
+
+    group: Mapped[str] = mapped_column(ForeignKey("groups.name", ondelete="CASCADE"), primary_key=True)
+    registry_id: Mapped[str] = mapped_column(
+        ForeignKey("registries.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class EnvironmentRow(Base):
@@ -200,8 +215,9 @@ class IdBrokerRow(Base):
     #: Counts the changes of the mappings.
     version: Mapped[int] = mapped_column(default=0)
     document: Mapped[dict[str, Any]]
-    #: The version that the object store enforces.
+    #: The version that the object store enforces, and the mappings of that version.
     synced_version: Mapped[int] = mapped_column(default=0)
+    synced_document: Mapped[dict[str, Any] | None]
     #: A `schemas.idbroker.SyncStatus`.
     sync_status: Mapped[str] = mapped_column(default="NEVER_RUN")
     sync_started_at: Mapped[datetime | None]
@@ -352,6 +368,8 @@ class RegistryRow(Base):
     workflow_id: Mapped[str | None]
 
     environment: Mapped[EnvironmentRow] = relationship(back_populates="model_registry")
+    #: The groups that its machine user is in.
+    groups: Mapped[list[GroupRow]] = relationship(secondary="group_machine_users", viewonly=True)
     workspace_syncs: Mapped[list[WorkspaceSyncRow]] = relationship(
         back_populates="model_registry", cascade="all, delete-orphan"
     )

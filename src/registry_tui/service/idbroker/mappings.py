@@ -148,10 +148,15 @@ def kept_row(session: Session, row: EnvironmentRow) -> IdBrokerRow:
     found = session.get(IdBrokerRow, row.id)
     if found is None:
         first = kept(session, row)
-        found = IdBrokerRow(environment_id=row.id, version=first.mappings_version, document=_document(first))
+        found = IdBrokerRow(environment_id=row.id, version=first.mappings_version, document=document_of(first))
         session.add(found)
         session.flush()
     return found
+
+
+def document_of(mappings: IdBrokerMappings) -> dict[str, object]:
+    """Mappings as they are kept."""
+    return mappings.model_dump(mode="json", exclude={"mappings_version"}, exclude_none=True)
 
 
 # -- underneath ------------------------------------------------------------------------------------------
@@ -169,13 +174,9 @@ def _require_version(now: IdBrokerMappings, version: int | None) -> None:
 
 def _keep(session: Session, environment_id: str, mappings: IdBrokerMappings) -> IdBrokerMappings:
     row = kept_row(session, session.get_one(EnvironmentRow, environment_id))
-    row.document = _document(mappings)
+    row.document = document_of(mappings)
     row.version += 1
     return mappings.model_copy(update={"mappings_version": row.version})
-
-
-def _document(mappings: IdBrokerMappings) -> dict[str, object]:
-    return mappings.model_dump(mode="json", exclude={"mappings_version"}, exclude_none=True)
 
 
 def _accessors(session: Session) -> Accessors:

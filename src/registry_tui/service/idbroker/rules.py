@@ -72,12 +72,16 @@ def checked(cloud: Cloud, environment: str, known: Accessors, request: SetIdBrok
     )
 
 
-def has_data_access(cloud: Cloud, mappings: IdBrokerMappings, accessor_crn: str) -> bool:
-    """Whether somebody has the Data Access Role. Other roles give nothing on the object store."""
-    return any(
-        mapping.accessor_crn == accessor_crn and _same(cloud, mapping.role, mappings.data_access_role)
-        for mapping in mappings.mappings
-    )
+def has_data_access(
+    cloud: Cloud, mappings: IdBrokerMappings, accessor_crn: str, groups: Mapping[str, str] | None = None
+) -> bool:
+    """Whether somebody has the Data Access Role. Other roles give nothing on the object store.
+
+    `groups` are the IDs of the groups that somebody is in, by name: they count for whoever is not mapped alone.
+    """
+    own = [each for each in mappings.mappings if each.accessor_crn == accessor_crn]
+    counting = own or [each for each in mappings.mappings if _is_of_group(each.accessor_crn, groups or {})]
+    return any(_same(cloud, each.role, mappings.data_access_role) for each in counting)
 
 
 def with_data_access(mappings: IdBrokerMappings, accessor_crn: str) -> IdBrokerMappings:
@@ -90,6 +94,11 @@ def without(mappings: IdBrokerMappings, accessor_crn: str) -> IdBrokerMappings:
     """The mappings without somebody's."""
     kept = [mapping for mapping in mappings.mappings if mapping.accessor_crn != accessor_crn]
     return mappings.model_copy(update={"mappings": kept})
+
+
+def _is_of_group(crn: str, groups: Mapping[str, str]) -> bool:
+    name, slash, id_ = crn.rpartition(":group:")[2].partition("/")
+    return ":group:" in crn and name in groups and (not slash or id_.casefold() == groups[name].casefold())
 
 
 def _same(cloud: Cloud, role: str, other: str) -> bool:

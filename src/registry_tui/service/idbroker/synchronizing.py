@@ -78,8 +78,21 @@ def run(service: Service, environment_id: str) -> None:
         except Exception as error:
             _end(service, environment_id, SyncStatus.FAILED, f"An error of the service itself ({type(error).__name__})")
             raise
-        _end(service, environment_id, SyncStatus.COMPLETED, "", version)
+        _end(service, environment_id, SyncStatus.COMPLETED, "", version, wanted)
         note_access(service, environment_id)
+
+
+def enforce_again(service: Service, environment_id: str) -> None:
+    """Makes the object store enforce what was synchronized last, for the groups that the machine user is in now.
+
+    Raises PartUnavailable.
+    """
+    with service.locks.of(f"idbroker:{environment_id}"):
+        with service.database.reading() as session:
+            row = session.get(IdBrokerRow, environment_id)
+        if row is not None and row.synced_document is not None:
+            _enforce(service, environment_id, IdBrokerMappings.model_validate(row.synced_document))
+            note_access(service, environment_id)
 
 
 def adopt(service: Service) -> None:
@@ -134,7 +147,14 @@ def _begin(service: Service, environment_id: str) -> tuple[int, IdBrokerMappings
         return row.version, mappings.kept(session, session.get_one(EnvironmentRow, environment_id))
 
 
-def _end(service: Service, environment_id: str, status: SyncStatus, error: str, version: int | None = None) -> None:
+def _end(
+    service: Service,
+    environment_id: str,
+    status: SyncStatus,
+    error: str,
+    version: int | None = None,
+    enforced: IdBrokerMappings | None = None,
+) -> None:
     with service.database.session() as session:
         row = session.get(IdBrokerRow, environment_id)
         if row is None:  # its environment was deleted meanwhile
@@ -142,6 +162,7 @@ def _end(service: Service, environment_id: str, status: SyncStatus, error: str, 
         row.sync_status, row.sync_ended_at, row.sync_error = status.value, now(), error
         if version is not None:
             row.synced_version = version
+            row.synced_document = None if enforced is None else mappings.document_of(enforced)
 
 
 def _enforce(service: Service, environment_id: str, wanted: IdBrokerMappings) -> None:
@@ -149,10 +170,11 @@ def _enforce(service: Service, environment_id: str, wanted: IdBrokerMappings) ->
     with service.database.reading() as session:
         environment = session.get_one(EnvironmentRow, environment_id)
         registry = environment.model_registry
+        groups = {} if registry is None else {group.name: group.id for group in registry.groups}
     if registry is None or registry.machine_user_crn is None or registry.machine_user_workload_name is None:
         return
     user = registry.machine_user_workload_name
-    if rules.has_data_access(Cloud(environment.cloud), wanted, registry.machine_user_crn):
+    if rules.has_data_access(Cloud(environment.cloud), wanted, registry.machine_user_crn, groups):
         service.stores.users.put_policy(user, machine_policy(environment.bucket, registry.prefix))
     else:
         service.stores.users.delete_policy(user)

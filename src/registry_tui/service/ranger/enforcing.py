@@ -25,6 +25,8 @@ class Place:
     bucket: str
     #: The names that its machine users have on the object store.
     users: tuple[str, ...]
+    #: The groups that its machine users are in, beside the one that everybody is in.
+    groups: frozenset[str] = frozenset()
 
     @property
     def service(self) -> str:
@@ -43,7 +45,8 @@ def place_of(row: EnvironmentRow) -> Place:
     """The place of an environment; its registry is loaded."""
     registry = row.model_registry
     name = None if registry is None else registry.machine_user_workload_name
-    return Place(row.id, row.name, Cloud(row.cloud), row.bucket, (name,) if name else ())
+    groups = frozenset[str]() if registry is None else frozenset(group.name for group in registry.groups)
+    return Place(row.id, row.name, Cloud(row.cloud), row.bucket, (name,) if name else (), groups)
 
 
 def lock_of(environment_id: str) -> str:
@@ -69,7 +72,8 @@ def enforce(
     Raises PartUnavailable, InvalidInput when the policies are too large for the store.
     """
     compiled = [
-        _compiled(place, definition, policies, Asker(user, roles=roles_of(user, (), roles))) for user in place.users
+        _compiled(place, definition, policies, Asker(user, place.groups, roles_of(user, place.groups, roles)))
+        for user in place.users
     ]
     statements = [statement for each in compiled for statement in each.statements]
     service.stores.objects.put_bucket_policy(place.bucket, statements)

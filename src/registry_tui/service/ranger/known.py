@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.schemas.ranger import RangerPolicy, RangerRole, RangerService, RangerSource, ServiceDefinition
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
+from registry_tui.service.database.tables import (
+    EnvironmentRow,
+    GroupMemberRow,
+    RangerPolicyRow,
+    RangerRoleRow,
+    RangerSourceRow,
+    RegistryRow,
+)
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.ranger.definitions import SERVICES
 from registry_tui.service.ranger.enforcing import Place, place_of
@@ -61,6 +68,14 @@ def known_service(service: Service, name: str) -> Known:
         f"There is no service {name!r} of Ranger",
         action="Only RAZ-enabled environments have one: `registry-tui ranger services list`",
     )
+
+
+def groups_in(session: Session, user: str) -> frozenset[str]:
+    """The groups that a person or a machine user is in here, beside the one that everybody is in."""
+    machine = select(RegistryRow).where(RegistryRow.machine_user_workload_name == user)
+    registry = session.scalars(machine).one_or_none()
+    named = session.scalars(select(GroupMemberRow.group).where(GroupMemberRow.user == user))
+    return frozenset(named) | frozenset(() if registry is None else (group.name for group in registry.groups))
 
 
 def service_id(environment_id: str) -> int:
@@ -128,5 +143,5 @@ def _environments() -> Select[EnvironmentRow]:
     return (
         select(EnvironmentRow)
         .where(EnvironmentRow.state != "deleting", EnvironmentRow.ranger_service.is_not(None))
-        .options(selectinload(EnvironmentRow.model_registry))
+        .options(selectinload(EnvironmentRow.model_registry).selectinload(RegistryRow.groups))
     )

@@ -268,5 +268,7 @@ def _enforceable(policy: RangerPolicy) -> tuple[RangerPolicy, list[str]]:
     denying = (*policy.deny_policy_items, *policy.allow_exceptions)
     unknown = sorted({name for item in denying for name in (*item.groups, *item.roles)} - {EVERYBODY})
     if unknown:
-        notes.append(f"{called} denies to {', '.join(unknown[:5])}: machine users are in no group or role here")
+        notes.append(
+            f"{called} denies to {', '.join(unknown[:5])}: here, only groups of this installation have members"
+        )
     return policy, notes

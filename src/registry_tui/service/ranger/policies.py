@@ -29,7 +29,7 @@ from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, SERVICES
-from registry_tui.service.ranger.known import Known, all_known, known_service
+from registry_tui.service.ranger.known import Known, all_known, groups_in, known_service
 from registry_tui.service.ranger.shaping import about_the_same, first_policy, merged, prepared, replaced
 from registry_tui.service.ranger.timing import Timers
 
@@ -220,10 +220,16 @@ def apply_policy(service: Service, principal: Principal, policy: RangerPolicy) -
 
 
 def authorize(service: Service, principal: Principal, request: AuthorizeRequest) -> AuthorizeAnswer:
-    """Whether the policies of a service let somebody do something. Raises Missing, InvalidInput, NotPermitted."""
+    """Whether the policies of a service let somebody do something, who is in the groups of the question and of here.
+
+    Raises Missing, InvalidInput, NotPermitted.
+    """
     permissions.require(principal, Action.POLICIES_SEE)
     known = known_service(service, request.context.service_name)
-    return decision_point.authorize(_whole(known), request, list(known.roles))
+    with service.database.reading() as session:
+        groups = {*request.user.groups, *groups_in(session, request.user.name)}
+    user = request.user.model_copy(update={"groups": sorted(groups)})
+    return decision_point.authorize(_whole(known), request.model_copy(update={"user": user}), list(known.roles))
 
 
 def edit(service: Service, environment_id: str, actor: str, change: Callable[[Known], list[RangerPolicy]]) -> Known:

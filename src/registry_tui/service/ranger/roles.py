@@ -20,7 +20,7 @@ from registry_tui.service.database.tables import InstallationRow, RangerPolicyRo
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.evaluator import roles_of
-from registry_tui.service.ranger.known import Known, all_known, known_service, roles_in
+from registry_tui.service.ranger.known import Known, all_known, groups_in, known_service, roles_in
 from registry_tui.service.ranger.policies import restore
 
 _LOCK = "ranger-roles"
@@ -44,9 +44,11 @@ def get_role(service: Service, principal: Principal, role: int | str) -> RangerR
 
 
 def roles_of_user(service: Service, principal: Principal, user: str) -> list[str]:
-    """The names of the roles that somebody has by name or by another role, in order. Raises Missing, NotPermitted."""
+    """The names of the roles that somebody has by name, by a group or by a role. Raises Missing, NotPermitted."""
     permissions.require(principal, Action.POLICIES_SEE)
-    names = sorted(roles_of(user, (), _kept(service)))
+    with service.database.reading() as session:
+        groups = groups_in(session, user)
+    names = sorted(roles_of(user, groups, _kept(service)))
     if not names and not any(user in each.place.users for each in all_known(service)):
         with service.database.reading() as session:
             if session.get(UserRow, user) is None:
@@ -183,7 +185,8 @@ def _kept(service: Service) -> tuple[RangerRole, ...]:
 
 def _gives_otherwise(known: Known, before: Sequence[RangerRole], after: Sequence[RangerRole]) -> bool:
     """Whether a machine user of the environment has other roles then."""
-    return any(roles_of(user, (), before) != roles_of(user, (), after) for user in known.place.users)
+    groups = known.place.groups
+    return any(roles_of(user, groups, before) != roles_of(user, groups, after) for user in known.place.users)
 
 
 def _keep(service: Service, before: Sequence[RangerRole], after: Sequence[RangerRole], actor: str) -> None:

@@ -252,7 +252,13 @@ def _set_storage_access(service: Service, principal: Principal, registry: str, a
         granted = access is StorageAccess.GRANTED
         (storage_access.grant if granted else storage_access.revoke)(service, row, principal.name)
         change(service, row.id, grant_storage_access=granted)
-    return get_registry(service, principal, row.id)
+        found = get_registry(service, principal, row.id)
+        if not granted and found.storage_access is StorageAccess.GRANTED:
+            raise WrongState(
+                f"{found.machine_user_workload_name} is named no longer, but a group or a role still gives it access",
+                action="Take it out there: `registry-tui groups list`, and `registry-tui ranger roles list` with RAZ",
+            )
+    return found
 
 
 # -- for the workflows -----------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.schemas.registries import StorageAccess
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Resource, Service
-from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
+from registry_tui.service.core.probing import note_access
+from registry_tui.service.database.tables import EnvironmentRow, RegistryRow
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.idbroker import mappings, synchronizing
 from registry_tui.service.ranger import policies as ranger
@@ -47,7 +48,7 @@ def decided_outside(service: Service, row: RegistryRow) -> bool:
 
 
 def revoke(service: Service, row: RegistryRow, actor: str) -> None:
-    """Takes every access of the machine user away, whichever policy gave it.
+    """Takes the machine user out of whatever gives it access by its name. What a role or a group gives it stays.
 
     Raises PartUnavailable, WrongState where an outside Ranger decides.
     """
@@ -58,8 +59,8 @@ def revoke(service: Service, row: RegistryRow, actor: str) -> None:
     elif row.environment.ranger_service is not None:
         known_service(service, row.environment_id).require_own()
         ranger.edit(service, row.environment_id, actor, lambda known: _without(known.policies, user))
-    service.stores.users.delete_policy(user)
-    _note(service, row.id, StorageAccess.NOT_GRANTED)
+        service.stores.users.delete_policy(user)
+    note_access(service, row.environment_id)
 
 
 def adopt(service: Service) -> None:
@@ -152,10 +153,3 @@ def _user(row: RegistryRow) -> str:
 def _crn(row: RegistryRow) -> str:
     assert row.machine_user_crn is not None
     return row.machine_user_crn
-
-
-def _note(service: Service, registry_id: str, access: StorageAccess) -> None:
-    with service.database.session() as session:
-        row = session.get(RegistryRow, registry_id)
-        if row is not None:
-            row.storage_access, row.updated_at = access.value, now()
