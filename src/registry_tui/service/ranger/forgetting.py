@@ -22,8 +22,8 @@ _ITEMS = ("policy_items", "deny_policy_items", "allow_exceptions", "deny_excepti
 def forget(service: Service, kind: Literal["users", "groups"], name: str, actor: str) -> list[str]:
     """Takes a person or a group out of every own policy and role, and returns which named it.
 
-    Nothing is enforced again: the object store knows machine users only, which have left the group. Own policies are looked at
-    also where an outside Ranger's count now: they may come back.
+    Nothing is enforced again: the object store knows machine users only, which have left the group. Own policies are
+    looked at also where an outside Ranger's count now: they may come back.
     """
     changed = []
     with every_environment_locked(service), service.database.session() as session:
