@@ -57,9 +57,7 @@ def _run(early: EarlyPage | None, walk: Sequence[Scene]) -> int:
     """Runs it in the chosen context, and again in each other one that is chosen in it. Raises PlatformError."""
     home, context = Home.resolve(), contexts.chosen()
     if context is not None and not context.token:
-        raise contexts.NoContext(
-            f"You are signed out of {context.name}", action=f"Sign in again: `registry-tui login {context.url}`"
-        )
+        raise contexts.NoContext(f"You are signed out of {context.name}", action=f"Sign in again: `{context.login}`")
     settings = PreferencesFile(home, os.environ)
     preferences = settings.load()
     os.environ.setdefault("TEXTUAL_FPS", str(preferences.frame_rate))

@@ -47,7 +47,7 @@ class Switching(App[None]):
             return
         items = [MenuItem(LOCAL, LOCAL, note="this machine's platform")]
         for each in known.known.values():
-            out = None if each.token else f"signed out; registry-tui login {each.url}"
+            out = None if each.token else f"signed out; {each.login}"
             items.append(MenuItem(each.name, each.name, out, f"{each.user} at {each.url}"))
 
         def chosen(choice: str | None) -> None:
@@ -63,7 +63,7 @@ class Switching(App[None]):
             self.frame.flash(error.message, "$warning")
             return
         if found is not None and not found.token:
-            self.frame.flash(f"You are signed out of {name}: registry-tui login {found.url}", "$warning")
+            self.frame.flash(f"You are signed out of {name}: {found.login}", "$warning")
         elif name == self.context_name:
             self.frame.flash(f"This is {name} already")
         else:

@@ -75,7 +75,7 @@ def login(
         raise typer.BadParameter("either this or --token-stdin", param_hint="--oidc")
     url = _address(url)
     parts = urlsplit(url)
-    name = name or f"{parts.hostname}:{parts.port}".removesuffix(":None").replace("[", "").replace("]", "")
+    name = name or contexts.default_name(url)
     if name == LOCAL or not contexts.NAME.fullmatch(name):
         raise typer.BadParameter(f"1 to 64 letters, digits and . _ : -, and not {LOCAL}", param_hint="--name")
     trusted, pinned = _trust(url, fingerprint, authority) if parts.scheme == "https" else ("", "")
@@ -206,7 +206,7 @@ def logout(
 ) -> None:
     """Forget the token of a context on this machine. `registry-tui tokens revoke` makes it useless everywhere."""
     found = contexts.sign_out(name or os.environ.get(contexts.VARIABLE) or contexts.load().current)
-    output.note(f"Signed out of {found.name}; sign in again with: registry-tui login {found.url} --name {found.name}")
+    output.note(f"Signed out of {found.name}; sign in again with: {found.login}")
 
 
 @app.command("list")

@@ -262,11 +262,16 @@ class Transport:
             partial.unlink(missing_ok=True)
         return done
 
+    @property
+    def _login(self) -> str:
+        """The command that signs in to this service again."""
+        return self.context.login if self.context is not None else f"registry-tui login {self.elsewhere}"
+
     def problem(self, response: httpx.Response, request_id: str) -> RegistryError:
         """What to raise for an answer that is an error."""
         found = problem_of(response, request_id)
         if isinstance(found, NotSignedIn) and self.elsewhere and found.action:
-            found.action = found.action.replace("login URL", f"login {self.elsewhere}")
+            found.action = found.action.replace("registry-tui login URL", self._login)
         return found
 
     def unavailable(self, error: httpx.HTTPError, request_id: str) -> ServiceUnavailable:
@@ -282,7 +287,10 @@ class Transport:
         from registry_tui.client import tls
 
         if (refused := tls.verification_error(error)) is not None:
-            return tls.untrusted(refused, self.elsewhere, pinned=bool(self.context and self.context.trusted))
+            untrusted = tls.untrusted(refused, self.elsewhere, pinned=bool(self.context and self.context.trusted))
+            if untrusted.action:
+                untrusted.action = untrusted.action.replace(f"registry-tui login {self.elsewhere}", self._login)
+            return untrusted
         if late and not isinstance(error, httpx.ConnectTimeout):
             message = f"{self.elsewhere} did not answer in time"
         else:
@@ -293,9 +301,7 @@ class Transport:
 
 def _token_of(context: Context) -> str:
     if not context.token:
-        raise RegistryError(
-            f"You are signed out of {context.name}", action=f"Sign in again: `registry-tui login {context.url}`"
-        )
+        raise RegistryError(f"You are signed out of {context.name}", action=f"Sign in again: `{context.login}`")
     return context.token
 
 
@@ -308,7 +314,7 @@ def _trusted_by(context: Context) -> ssl.SSLContext:
     except OSError as error:
         raise RegistryError(
             f"The certificate of the context {context.name} cannot be read: {context.trusted}",
-            action=f"Sign in again: `registry-tui login {context.url}`",
+            action=f"Sign in again: `{context.login}`",
         ) from error
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
@@ -42,6 +43,18 @@ class Context:
     #: The file with what its certificate is checked against: the pinned certificate, or an authority; empty: what this
     #: machine trusts.
     trusted: str = ""
+
+    @property
+    def login(self) -> str:
+        """The command that signs in to it again, as the same context."""
+        named = "" if self.name == default_name(self.url) else f" --name {self.name}"
+        return f"registry-tui login {self.url}{named}"
+
+
+def default_name(url: str) -> str:
+    """The name of a context that nobody names: the service's host and port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}".removesuffix(":None").replace("[", "").replace("]", "")
 
 
 @dataclass(frozen=True)
