@@ -9,17 +9,22 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from registry_tui.contracts import issuers
 from registry_tui.platform.ports import LOOPBACK
 from registry_tui.schemas.deployments import Deployment
-from support import served, strangers
+from support import foreign_pages, served, strangers
+from support.browser import Browser, browsing
+from support.lone_doors import lone_door, really
 from support.platforms import Platform, unique, wait_for
 from support.strangers import Listener
 
@@ -43,6 +48,7 @@ TARGETS = (
 )
 #: How the object store refuses who has no key.
 REFUSED = (400, 403, 405)
+_STORE_OPEN = strangers.PORTS["s3"].open
 REACH = """
 import os, socket, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
@@ -209,6 +215,99 @@ def buckets(platform: Platform) -> list[str]:
 
     found = s3_client("s3", platform.ports.s3_endpoint, platform.secrets.object_store_admin).list_buckets()
     return [bucket["Name"] for bucket in found["Buckets"]]
+
+
+#: What a foreign page tries at each port: what would make something, or tell something.
+BROWSED = {
+    "mlflow": (
+        *("/", "/health", "/version", "/static-files/index.html", "/graphql", "/api/2.0/mlflow/users/create"),
+        *("/api/2.0/mlflow/experiments/create", "/ajax-api/2.0/mlflow/experiments/create", "/v1/traces"),
+        "/ajax-api/2.0/mlflow/experiments/search?max_results=5",
+    ),
+    "gateway": ("/", "/health", "/metrics", "/model"),
+    "deployment": ("/", "/model", "/ping", "/invocations"),
+    "s3": ("/", "/status", "/NAME", "/NAME/key", "/?Action=CreateUser&UserName=NAME&Version=2010-05-08"),
+    "listener": (
+        *("/", "/api/v1/health", "/api/v1/environments", "/api/v1/openapi.json", "/service/public/v2/api/policy"),
+        *(issuers.WAYS, issuers.BY_ID_TOKEN, issuers.NEW_CODE, "/mlflow/version", "/mlflow/graphql", "/model"),
+    ),
+}
+
+
+def test_foreign_pages_in_a_real_browser_learn_nothing_and_change_nothing(
+    platform: Platform, opened: Open, tmp_path: Path
+) -> None:
+    """Of another site, of another port of this machine, and behind a name that is now this machine's.
+
+    The browser keeps MLflow's password, which somebody typed there.
+    """
+    secrets = platform.secrets
+    with ExitStack() as stack:
+        port = stack.enter_context(foreign_pages.foreign_page())
+        door = stack.enter_context(lone_door(tmp_path))
+        door.parts["service"].handler = really(door.service)
+        doors = {name: number for name, number, _ in strangers.http_ports(platform, found(platform, opened))}
+        doors["listener"] = door.port
+        assert doors.keys() == BROWSED.keys()
+        browser = stack.enter_context(browsing({"evil.example": LOOPBACK, "rebound.example": foreign_pages.REBOUND}))
+        signed_in = f"{secrets.mlflow_admin_user}:{secrets.mlflow_admin_password}@{LOOPBACK}:{platform.ports.mlflow}"
+        browser.open(f"http://{signed_in}/version")
+        own = browser.run("fetch(location.origin + '/api/2.0/mlflow/users/current').then((answer) => answer.status)")
+        assert own == 200, "the browser keeps the password, and a page of MLflow's own may use it"
+        for page, host in (("evil.example", LOOPBACK), (LOOPBACK, LOOPBACK), (LOOPBACK, "localhost")):
+            mine = unique("page")
+            browser.open(f"http://{page}:{port}/")
+            seen = tried(browser, [f"http://localhost:{port}/open"], mine)
+            assert {way for way, *_ in seen} >= {"fetch", "PUT", "image", "script", "events"}, "each way works"
+            for name, number in doors.items():
+                paths = (*BROWSED[name], *opened.targets(name))
+                addresses = [f"http://{host}:{number}{path.replace('NAME', mine)}" for path in paths]
+                learned = [each for each in tried(browser, addresses, mine) if not (name == "s3" and said_no(*each))]
+                assert learned == [], (page, host, name)
+            assert not exists(platform, mine)
+        for name, number in doors.items():
+            mine = unique("page")
+            path = stack.enter_context(foreign_pages.rebound(number))
+            browser.open(f"http://rebound.example:{number}{path}")
+            targets = [each.replace("NAME", mine) for each in (*BROWSED[name], *opened.targets(name))]
+            learned = tried(browser, [f"http://rebound.example:{number}{each}" for each in targets], mine)
+            # A page may read all of its own site: there are answers, and each refuses.
+            assert len([each for each in learned if each[0] == "fetch"]) == len(targets), (name, learned)
+            for way, address, status, text in learned:
+                refused = {"s3": said_no, "listener": wants_token}.get(name, refused_page)
+                assert refused(way, address, status, text), (name, way, address, status, text)
+            assert not exists(platform, mine)
+        passed = {path for _, path in door.parts["service"].asked}
+        assert passed <= {issuers.WAYS, issuers.BY_ID_TOKEN, issuers.NEW_CODE}, "what asks for no token"
+        assert door.parts["mlflow"].asked == [] == door.parts["gateway"].asked
+
+
+def refused_page(way: str, address: str, status: int | str, text: str) -> bool:
+    """Whether a page behind a foreign name was refused as such; of a form, only the answer's text can be read."""
+    return "does not belong to this machine" in text if way == "form" else status == 403
+
+
+def wants_token(way: str, address: str, status: int | str, text: str) -> bool:
+    """Whether the listener refused who shows no token: it may be called by any name."""
+    if way == "form":
+        return '"code"' in text or "error_code" in text
+    return (isinstance(status, int) and status >= 400) or address.endswith(issuers.WAYS)
+
+
+def said_no(way: str, address: str, status: int | str, text: str) -> bool:
+    """Whether the object store said no more than that it runs and that a key is missing.
+
+    It has no check of its own, lets every page read its answers (`Access-Control-Allow-Origin: *`, whatever its option
+    says), and a page has no key for it.
+    """
+    if way == "form" or status != 200:
+        return not text or "<Error>" in text
+    return not text and urlsplit(address).path in _STORE_OPEN
+
+
+def tried(browser: Browser, addresses: list[str], mine: str) -> list[tuple[str, str, int | str, str]]:
+    """By which ways a page learned something at these addresses: way, address, status, text."""
+    return [tuple(each) for each in browser.run(f"({foreign_pages.TRY})({json.dumps(addresses)}, {json.dumps(mine)})")]
 
 
 def test_preflights_and_websockets_of_pages_are_refused(platform: Platform, opened: Open) -> None:

@@ -28,7 +28,7 @@ TRY = """
     fetch(address, options).then(async (answer) => {
       if (answer.type !== 'opaque') learn(way, address, answer.status, await answer.text());
     }, () => {});
-  const element = (way, address, made, events) =>
+  const element = (way, address, made) =>
     new Promise((done) => {
       made.onload = () => (learn(way, address, 200, ''), done());
       made.onerror = done;
@@ -76,13 +76,16 @@ TRY = """
         })),
       ...[json, new URLSearchParams(fields), form(), new Blob([json])].map((body) =>
         asked('no-cors', address, { method: 'POST', mode: 'no-cors', credentials: 'include', body })),
-      element('image', address, new Image()),
-      element('script', address, document.createElement('script')),
-      opened('socket', socket, new WebSocket(socket)),
-      opened('events', address, new EventSource(address, { withCredentials: true })),
-      ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data'].map((type) =>
-        posted(address, type)),
-    ].map(late));
+      // A frame that shows nothing new is never loaded.
+      ...[
+        element('image', address, new Image()),
+        element('script', address, document.createElement('script')),
+        opened('socket', socket, new WebSocket(socket)),
+        opened('events', address, new EventSource(address, { withCredentials: true })),
+        ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data'].map((type) =>
+          posted(address, type)),
+      ].map(late),
+    ]);
   };
   for (let i = 0; i < addresses.length; i += 4) await Promise.all(addresses.slice(i, i + 4).map(one));
   return learned;
