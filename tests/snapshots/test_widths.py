@@ -137,3 +137,17 @@ async def test_a_wrapped_value_stays_beside_its_name(name: str, indent: int, ans
             # Names begin at the left, or two cells from it; what goes on is below its value.
             continued = [line for line in lines if line.startswith(" " * 3)]
             assert continued and all(line.startswith(" " * indent) for line in continued)
+
+
+async def test_a_refusal_that_the_status_line_cuts_is_shown_whole(answers: Mapping[str, Answer]) -> None:
+    async with scene("registries", answers, (80, 24)) as see:
+        fits = "Delete: not now, " + "y" * 60
+        long = "Register: not now, " + " ".join(f"word{number}" for number in range(20)) + " end"
+        for text, style in ((fits, "$warning"), (long, "$accent")):
+            see.app.frame.flash(text, style)
+            await see.settled()
+            assert not see.app._notifications, text
+        see.app.frame.flash(long, "$warning")
+        see.app.frame.flash(long, "$warning")
+        await see.settled()
+        assert [each.message for each in see.app._notifications] == [long]

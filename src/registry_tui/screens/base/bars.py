@@ -147,6 +147,10 @@ class StatusLine(Widget):
             left = self._left(room)
         return Content.assemble(left, " " * max(1, width - left.cell_length - right.cell_length), right)
 
+    def cuts(self, text: str) -> bool:
+        """Whether a message has no room here, once the line has a width."""
+        return 0 < self.size.width < cell_len(safe(text)) + 3
+
     def _left(self, room: int) -> Content:
         parts: list[tuple[str, str]] = [(" ", "")]
         used = 1

@@ -20,6 +20,7 @@ from registry_tui.terminal.permitted import refusal
 from registry_tui.terminal.textual_private import LowestScreen
 from registry_tui.widgets.awaited import LOADING, NOT_LOADED, say_waiting
 from registry_tui.widgets.compositing import SeenCompositor
+from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.client import RegistryClient
@@ -187,8 +188,10 @@ class FrameScreen(Loading, LowestScreen):
         self.query_one(Navigation).badge = self.program.running
 
     def flash(self, text: str, style: str = "$accent") -> None:
-        """A short message in the status line, in place of the keys."""
+        """A short message in the status line, in place of the keys. A refusal that it has to cut is shown whole too."""
         line = self.query_one(StatusLine)
+        if style == "$warning" and line.cuts(text) and line.message != (text, style):
+            self.app.notify(safe(text), severity="warning", markup=False, timeout=2 * FLASH)
         line.message = (text, style)
         self.set_timer(FLASH, lambda: self.end_flash(text))
 
