@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +26,9 @@ def instance(tmp_path: Path) -> Iterator[DBOS]:
 
 
 def test_the_installed_dbos_has_the_names(instance: DBOS) -> None:
-    found = [getattr(instance, name) for name in USED]
-    assert all(isinstance(each, threading.Event) for each in found)
-    assert set(found) <= set(background_stops(instance))
+    event, recover = (getattr(instance, name) for name in USED)
+    assert isinstance(event, threading.Event) and event in background_stops(instance)
+    assert list(inspect.signature(recover).parameters) == ["executor_ids"]
     assert isinstance(instance.background_thread_stop_events, list)
 
 

@@ -37,6 +37,5 @@ def test_two_services_keep_their_own_objects() -> None:
 
 def test_a_lock_is_the_same_for_a_name_and_another_for_others() -> None:
     locks = Locks()
-    with locks.of("projects"):
-        assert locks.of("projects").locked() and not locks.of("environments").locked()
-    assert not locks.of("projects").locked()
+    with locks.of("projects"), locks.of("environments"):
+        assert locks.of("projects") is locks.of("projects") is not locks.of("environments")

@@ -146,6 +146,10 @@ class Home:
     def service_socket(self) -> Path:
         return self.run / "service.sock"
 
+    def socket_of(self, process: str) -> Path:
+        """The socket of one of the service's processes; `service` is the one that clients ask."""
+        return self.run / f"{process}.sock"
+
     @property
     def listening_file(self) -> Path:
         """Where the platform listens for other machines until it is stopped; missing: nowhere."""

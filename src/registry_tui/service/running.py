@@ -30,6 +30,8 @@ from registry_tui.service.adapters.access import Access
 from registry_tui.service.adapters.mlflow import Mlflow
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.kept import Locks
+from registry_tui.service.core.shared_locks import SharedLocks
 from registry_tui.service.database.database import Database
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.http.app import create_app
@@ -50,6 +52,8 @@ STORES: Mapping[str, str] = {
 BACKENDS: Mapping[str, str] = {
     "supervisord": "registry_tui.service.backends.supervisord:open_backends",
 }
+#: The process that clients ask.
+SERVICE = "service"
 #: Seconds that requests may go on after SIGTERM.
 GRACE = 5
 
@@ -58,7 +62,7 @@ class CannotStart(PlatformError):
     """Why the service cannot start, for people."""
 
 
-def build(home: Home) -> Service:
+def build(home: Home, process: str = SERVICE) -> Service:
     """Puts the service together; connects to nothing yet. Raises CannotStart, OSError, ValueError."""
     ports = load_ports(home)
     if ports is None:
@@ -76,6 +80,7 @@ def build(home: Home) -> Service:
         DEFINITIONS,
         threads=settings.workflow_threads,
         patience=settings.part_patience,
+        process=process,
     )
     service = Service(
         home=home,
@@ -88,6 +93,7 @@ def build(home: Home) -> Service:
         access=Access(mlflow, secrets, partial(identity.mlflow_account, database)),
         backends=_chosen("backend", settings.backend, BACKENDS)(home, ports, secrets),
         workflows=workflows,
+        locks=SharedLocks(databases.service) if database.shared else Locks(),
     )
     workflows.attach(service)
     return service
@@ -105,27 +111,33 @@ def _chosen(setting: str, name: str, known: Mapping[str, str]) -> Callable[[Home
     return chosen
 
 
-def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
+def run(home: Home, prepare: Callable[[Service], None] | None = None, process: str = SERVICE) -> None:
     """Serves until SIGTERM or SIGINT, then ends the process. `prepare` gets the service first (tests add observers).
 
-    Raises CannotStart while another service has the home, OSError.
+    On PostgreSQL, processes of other names than `service` may run beside that one, each on a socket of its own.
+    Raises CannotStart while another service of this name has the home, OSError.
     """
     os.umask(0o077)
     home.create()
-    lock = _lock(home)
-    with lasting(), endings.explained(home, "service", "service", "workflows"):
-        service = build(home)
+    lock, socket_path = _lock(home, process), home.socket_of(process)
+    with lasting(), endings.explained(home, process, "service", "workflows"):
+        service = build(home, process)
+        if process != SERVICE and not service.database.shared:
+            raise CannotStart(
+                "Only one service can have its rows in SQLite",
+                action="Bring them to PostgreSQL first: `registry-tui database move URL`",
+            )
         service.database.migrate()
         if prepare is not None:
             prepare(service)
-        background = Background(service)
+        background = Background(service, process)
         hub = Hub()
         service.database.committed.append(hub.committed)
         app = create_app(service, background, hub)
-        where = network.chosen(service)
+        where = network.chosen(service) if process == SERVICE else None
         outside = None if where is None else network.Listener(service, where)
-        listener = _listen(home.service_socket)
-    endings.works(home, "service")
+        listener = _listen(socket_path)
+    endings.works(home, process)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -144,17 +156,18 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None) -> None:
         signal.signal(number, server.handle_exit)
     background.start()
     threading.Thread(target=hub.watch_health, args=(service,), name="health", daemon=True).start()
-    logger.info("listening on %s", home.service_socket)
+    logger.info("listening on %s", socket_path)
     if outside is not None:
         outside.start()
     try:
         server.run(sockets=[listener])
     finally:
-        home.service_socket.unlink(missing_ok=True)
+        socket_path.unlink(missing_ok=True)
         if outside is not None:
             outside.stop()
         background.stop()
         service.workflows.stop()
+        service.locks.close()
         service.database.close()
         lock.close()
         logger.info("stopped")
@@ -176,9 +189,9 @@ class _Server(uvicorn.Server):
         threading.Thread(target=self._hub.close, name="close-streams").start()
 
 
-def _lock(home: Home) -> IO[str]:
+def _lock(home: Home, process: str) -> IO[str]:
     """Holds the home for this process. Raises CannotStart when another service has it."""
-    file = (home.run / "service.lock").open("w", encoding="utf-8")
+    file = (home.run / f"{process}.lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -204,7 +217,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def main() -> None:
-    """Starts the service of the home that `REGISTRY_TUI_HOME` names, or the user's."""
+    """Starts the service of the home that `REGISTRY_TUI_HOME` names, or the user's; the process's name may follow."""
     handler = logging.StreamHandler()
     handler.addFilter(RequestIdFilter())
     logging.basicConfig(
@@ -215,7 +228,7 @@ def main() -> None:
     for chatty in ("httpx", "httpcore", "alembic", "botocore", "boto3", "urllib3", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        run(Home.resolve())
+        run(Home.resolve(), process=sys.argv[1] if len(sys.argv) > 1 else SERVICE)
     except (CannotStart, OSError) as error:
         # Another service is at work: what it left about the home is not touched.
         sys.exit(f"The service cannot start: {error}")

@@ -83,6 +83,9 @@ class Workflows(Protocol):
     def observe(self, observer: Callable[[str, WorkflowKind, str], None]) -> None:
         """Calls `observer` around each step, with "before" or "after", the kind and the step's name."""
 
+    def take_over(self, lives: Callable[[str], bool]) -> None:
+        """Goes on with what other processes have left; `lives` says whether a process of a name is there."""
+
     def stop(self, timeout: float = 5.0) -> None:
         """Stops taking up work; steps that look up are interrupted and go on at the next start."""
 

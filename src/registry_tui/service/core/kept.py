@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,13 +27,26 @@ class Kept:
 
 
 class Locks:
-    """One lock a name, for work of which this service does one piece at a time."""
+    """One lock a name, for work of which one piece is done at a time; here, by the threads of this process."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def of(self, name: str) -> threading.Lock:
+    def of(self, name: str) -> AbstractContextManager[object]:
         """The lock of this name; use it in a `with`."""
+        return self._own(name)
+
+    def keep(self, name: str) -> bool:
+        """Whether this process has the lock of this name for as long as it lives; ask again and again."""
+        return True
+
+    def give_up(self, name: str) -> None:
+        """Gives up what `keep` took."""
+
+    def close(self) -> None:
+        """Gives up everything that was kept."""
+
+    def _own(self, name: str) -> threading.Lock:
         with self._guard:
             return self._locks[name]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import Session
 
+from registry_tui.platform.database_urls import is_postgresql
 from registry_tui.service.database import dialects
 
 #: The newest migration: files are named by their revision.
@@ -23,7 +24,9 @@ class Database:
         self.url = url
         self.engine = dialects.open_engine(url)
         self._readers = dialects.reading(self.engine)
-        #: Another number after each commit, for who keeps what they have read.
+        #: Whether other processes may write too.
+        self.shared = is_postgresql(url)
+        #: Another number after each commit of this process.
         self.writes = 0
         self._count = itertools.count(1)
         #: Called with the rows that a session has written, after its commit.
@@ -63,6 +66,17 @@ class Database:
         if written:
             for tell in self.committed:
                 tell(list(written.values()))
+
+    def stamp(self) -> Hashable:
+        """Another value after each commit, also of other processes, for who keeps what they have read.
+
+        Raises SQLAlchemyError.
+        """
+        if not self.shared:
+            return self.writes
+        with self._readers.connect() as connection:
+            found: Hashable = connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar()
+            return found
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -51,6 +51,13 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+def open_locking_engine(url: str) -> Engine:
+    """The engine of PostgreSQL for locks that outlive transactions: a connection for each that is held."""
+    engine = create_engine(url, pool_size=2, max_overflow=-1, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
+    event.listen(engine, "do_connect", _connect_postgresql)
+    return engine
+
+
 def reading(engine: Engine) -> Engine:
     """The same engine for transactions that read only."""
     return engine.execution_options(**{_READS: True})

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from dbos import DBOS
 
 #: Attributes of a `DBOS` object.
-USED = ("_background_jobs_stop_event",)
+USED = ("_background_jobs_stop_event", "_recover_pending_workflows")
+
+
+def go_on_with(dbos: type[DBOS], executor: str) -> None:
+    """Puts the workflows into the queue that a process has left, from which one process takes each."""
+    dbos._recover_pending_workflows([executor])
 
 
 def background_stops(instance: DBOS) -> Iterable[threading.Event]:

@@ -23,7 +23,7 @@ from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import WorkflowRow, new_id, now
-from registry_tui.service.engine.dbos_private import background_stops
+from registry_tui.service.engine.dbos_private import background_stops, go_on_with
 from registry_tui.service.engine.patience import patiently
 from registry_tui.service.engine.rows import ACTIVE, get_row, to_schema
 from registry_tui.service.engine.runner import Observer, Runner
@@ -45,7 +45,7 @@ BROKE_OFF = "The workflow broke off because of an error of the service itself"
 
 
 class Engine:
-    """Starts, cancels and resumes workflows. One a process, because DBOS is.
+    """Starts, cancels and resumes workflows. One a process, because DBOS is; on PostgreSQL several processes may.
 
     `start` works before `launch`, which begins the work; until then workflows stay queued.
     """
@@ -57,8 +57,11 @@ class Engine:
         *,
         threads: int = 8,
         patience: float = 120.0,
+        process: str = "service",
     ) -> None:
         """`definitions`: the kinds of workflows that it runs. `database_url`: where DBOS keeps finished steps.
+
+        `process`: the name of this process, which goes on with what it was doing when it ended.
 
         `patience`: seconds that a step waits for a part of the platform that does not answer.
         """
@@ -66,6 +69,8 @@ class Engine:
         self._patience = patience
         self.stopping = threading.Event()
         self._url = database_url
+        self._process = process
+        self._missed: set[str] = set()
         self._threads = threads
         self._definitions = definitions
         self._service: Service | None = None
@@ -108,7 +113,7 @@ class Engine:
 
         if not is_postgresql(self._url):
             _prefer_wal(self._url)
-        instance = DBOS(config=_config(self._url, self._threads))
+        instance = DBOS(config=_config(self._url, self._threads, self._process))
 
         @DBOS.workflow(name="registry-tui.run", max_recovery_attempts=None)  # type: ignore[untyped-decorator]
         def run(workflow_id: str, abandon: str | None) -> None:
@@ -289,12 +294,28 @@ class Engine:
                 logger.error("workflow %s broke off: %s; undoing it", row.id, known.status)
                 self._submit(row.id, abandon=BROKE_OFF)
 
+    def take_over(self, lives: Callable[[str], bool]) -> None:
+        """Goes on with what other processes have left that were gone at the last call too. Raises DBOS's errors.
+
+        `lives` says whether a process of a name is there.
+        """
+        if self._dbos is None:
+            return
+        begun = self._dbos.list_workflows(status="PENDING", load_input=False, load_output=False)
+        others = {each.executor_id for each in begun if each.executor_id} - {self._process}
+        missed = {name for name in others if not lives(name)}
+        for name in missed & self._missed:
+            logger.warning("going on with the workflows of %s, which is gone", name)
+            go_on_with(self._dbos, name)
+        self._missed = missed
+        self._resume()
+
     def _rest(self) -> None:
         """Ends DBOS's threads that look every second for work of kinds that we do not have.
 
         Its recovery of workflows that were cut off ends with them: so only once none of ours is active.
         """
-        if self._resting:
+        if self._resting or is_postgresql(self._url):  # another process may leave its work there
             return
         with self.service.database.reading() as session:
             if session.scalars(select(WorkflowRow.id).where(WorkflowRow.status.in_(ACTIVE)).limit(1)).first():
@@ -354,7 +375,7 @@ def make_tables(url: str) -> None:
     DBOS.destroy(destroy_registry=True)
 
 
-def _config(url: str, threads: int) -> DBOSConfig:
+def _config(url: str, threads: int, process: str = "service") -> DBOSConfig:
     # As in `launch`.
     from dbos import DBOSPortableJSONSerializer
 
@@ -364,7 +385,7 @@ def _config(url: str, threads: int) -> DBOSConfig:
         "system_database_url": url,
         "dbos_system_schema": schema_of(url),  # without a meaning on SQLite
         "application_version": _APPLICATION_VERSION,
-        "executor_id": "service",
+        "executor_id": process,
         "enable_otlp": False,
         "log_level": "WARNING",
         "max_executor_threads": threads + 4,  # DBOS uses a few itself

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two writes of a step's progress.
 PROGRESS_EVERY = 0.25
+#: Seconds between two looks for a wish to cancel that another process was asked for.
+HEAR_EVERY = 1.0
 
 #: DBOS's record of a step: {"result": …}, {"error": …, "action": …} or {"cancelled": true}.
 Outcome = dict[str, Any]
@@ -65,6 +67,7 @@ class Runner:
         self._cancellable = False
         self._progress: Progress | None = None
         self._progress_written = 0.0
+        self._heard = 0.0
         self._error: str | None = None
         self._action: str | None = None
 
@@ -216,8 +219,24 @@ class Runner:
     def check_cancelled(self) -> None:
         if self._stopping.is_set():
             raise Interrupted
+        if self._cancellable and self._service.database.shared:
+            self._hear_others()
         if self._cancellable and self._cancel.is_set():
             raise Cancelled
+
+    def _hear_others(self) -> None:
+        """Learns now and then whether somebody asked another process to cancel this workflow."""
+        moment = time.monotonic()
+        if self._cancel.is_set() or moment - self._heard < HEAR_EVERY:
+            return
+        self._heard = moment
+
+        def read() -> bool:
+            with self._service.database.reading() as session:
+                return session.get_one(WorkflowRow, self._id).cancel_requested
+
+        if patiently(read, self._stopping):
+            self._cancel.set()
 
     # -- the workflow's row ----------------------------------------------------------------------------
 

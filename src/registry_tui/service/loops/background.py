@@ -29,15 +29,24 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 #: Seconds between looks for outside Rangers that are to be asked.
 SOURCES_EVERY = 0.5
+#: The lock of the process that leads.
+_LEADER = "leader"
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
+#: The same where another process may have ended.
+TAKE_OVER_EVERY = 5.0
 
 
 class Background:
-    """Four threads, from `start` to `stop`. The parts of the platform may come up later than the service."""
+    """Four threads, from `start` to `stop`. The parts of the platform may come up later than the service.
 
-    def __init__(self, service: Service) -> None:
+    Of several processes on one database, one leads: it does what is to be done once. Each says by a lock that it lives.
+    """
+
+    def __init__(self, service: Service, process: str = "service") -> None:
         self._service = service
+        self._process = process
+        self._begun = False
         self._stopping = threading.Event()
         self._pending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -97,17 +106,52 @@ class Background:
         self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
         self._until_done("starting workflows", service.workflows.launch)
         self._pending.set()
+        self._until_done("looking which process leads", self._begin)
+        if not self._stopping.is_set():
+            self.waiting_for = ""
+            self.ready.set()
+            logger.info("ready")
+        while not self._stopping.wait(TAKE_OVER_EVERY if service.database.shared else CLEAN_UP_EVERY):
+            self._until_done("clearing up", self._go_on, told=False)
+
+    def _leads(self) -> bool:
+        """Raises SQLAlchemyError."""
+        lives = self._service.locks.keep(f"process {self._process}")
+        return lives and self._service.locks.keep(_LEADER)
+
+    def _leads_now(self) -> bool:
+        """The same, False while the database is away."""
+        try:
+            return self._leads()
+        except Exception:
+            logger.debug("whether this process leads is not known", exc_info=True)
+            return False
+
+    def _begin(self) -> None:
+        """What the process does that leads, once it does."""
+        if self._begun or not self._leads():
+            return
+        service = self._service
         self._until_done("rotating secrets", lambda: rotating.resume(service))
         self._until_done("clearing up", self._clean_up)
         self._until_done("enforcing policies", lambda: storage_access.adopt(service))
         self._until_done("mirroring access", lambda: routing.mirror_all(service))
         self._until_done("the first environment and its registry", lambda: bootstrap.run(service))
-        if not self._stopping.is_set():
-            self.waiting_for = ""
-            self.ready.set()
-            logger.info("ready")
-        while not self._stopping.wait(CLEAN_UP_EVERY):
-            self._until_done("clearing up", self._clean_up, told=False)
+        self._begun = True
+
+    def _go_on(self) -> None:
+        self._begin()
+        if self._leads():
+            self._clean_up()
+            if self._service.database.shared:
+                self._service.workflows.take_over(self._lives)
+
+    def _lives(self, process: str) -> bool:
+        name = f"process {process}"
+        if not self._service.locks.keep(name):
+            return True
+        self._service.locks.give_up(name)
+        return False
 
     def _ask_sources(self) -> None:
         """Asks outside Rangers for their policies, from the time on when this service's own start is done."""
@@ -115,7 +159,8 @@ class Background:
             if not self.ready.is_set():
                 continue
             try:
-                sources.ask_due(self._service)
+                if self._leads_now():
+                    sources.ask_due(self._service)
             except Exception:
                 logger.exception("asking outside Rangers")
 
@@ -165,7 +210,7 @@ class Background:
                 return
             self._pending.clear()
             stamp = changes.stamp()
-            if not self._service.workflows.launched or not (nudged or changes.due(stamp)):
+            if not self._service.workflows.launched or not (nudged or (changes.due(stamp) and self._leads_now())):
                 continue
             try:
                 archiving.start_pending(self._service)
@@ -184,5 +229,5 @@ class Background:
     def _mind(self) -> None:
         said = ""
         while not self._stopping.wait(MEMORY_EVERY):
-            if self._service.workflows.launched:
+            if self._service.workflows.launched and self._leads_now():
                 said = guarded_look(self.minder, said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
@@ -50,7 +50,7 @@ class Minder:
         self._due = {"aliases": 0.0, "keys": 0.0, "rows": 0.0, "processes": 0.0}
         self._rows: Sequence[DeploymentRow] = ()
         self._known: Mapping[str, supervisor.ProcessInfo] = {}
-        self._writes: int | None = None
+        self._writes: Hashable = None
         self._models = DatabaseChanges.of(databases_of(service.home).mlflow)
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
@@ -74,7 +74,7 @@ class Minder:
 
     def _deployed(self) -> Sequence[DeploymentRow]:
         moment = time.monotonic()
-        writes = self._service.database.writes
+        writes = self._service.database.stamp()
         if writes != self._writes or moment >= self._due["rows"]:
             self._writes = writes
             self._rows = self._read_rows()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Hashable
 
 from registry_tui.service.core.context import Service
 
@@ -31,6 +32,7 @@ def changed(service: Service, registry_id: str) -> None:
     service.kept.of(ModelChanges).add(registry_id)
 
 
-def changes(service: Service, registry_id: str) -> int:
-    """A number that grows with each change that this service knows of."""
-    return service.kept.of(ModelChanges).count(registry_id)
+def changes(service: Service, registry_id: str) -> Hashable:
+    """Another value after each change that this service knows of, and after each of another process."""
+    count = service.kept.of(ModelChanges).count(registry_id)
+    return (count, service.database.stamp()) if service.database.shared else count

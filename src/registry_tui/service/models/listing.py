@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -112,7 +112,7 @@ class _Snapshot:
     """All models of a registry that a person may see, as they were at a time (monotonic) and after so many changes."""
 
     #: The registry's ID, who sees them, and the count of changes.
-    of: tuple[str, str | None, int]
+    of: tuple[str, str | None, Hashable]
     taken: float
     models: tuple[RegisteredModel, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -38,7 +39,7 @@ class Polls:
         self.due: dict[str, float] = {}
         #: The environments' IDs with their seconds between questions, as they were after that many commits.
         self.every: dict[str, float] = {}
-        self.read_after = -1
+        self.read_after: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
 def ask_due(service: Service) -> None:
     """Asks every outside Ranger whose time has come."""
     polls = service.kept.of(Polls)
-    if polls.read_after != (writes := service.database.writes):
+    if polls.read_after != (writes := service.database.stamp()):
         with service.database.reading() as session:
             found = session.scalars(select(RangerSourceRow)).all()
         polls.every, polls.read_after = {each.environment_id: each.every for each in found}, writes

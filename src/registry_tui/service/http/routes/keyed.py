@@ -130,7 +130,7 @@ class KeyedRoute(APIRoute):
                 address,
                 await request.body(),
             )
-            async with turns.turn(asked):
+            async with turns.turn(asked), _alone(service, asked):
                 found = await run_in_threadpool(idempotency.begin, service, asked)
                 if isinstance(found, Answered):
                     return self._answer(found.status, found.body)
@@ -195,6 +195,20 @@ class KeyedRoute(APIRoute):
             idempotency.current.reset(token)
         await run_in_threadpool(idempotency.answered, service, asked, response.status_code, bytes(response.body))
         return response
+
+
+@asynccontextmanager
+async def _alone(service: Service, asked: Keyed) -> AsyncIterator[None]:
+    """Waits until no other process carries a request with this key out."""
+    if not service.database.shared:
+        yield
+        return
+    lock = service.locks.of(f"request {asked.id}")
+    await run_in_threadpool(lock.__enter__)
+    try:
+        yield
+    finally:
+        await run_in_threadpool(lock.__exit__, None, None, None)
 
 
 def _again_when_cut_off(handle: _Handler) -> _Handler:

@@ -1,0 +1,98 @@
+"""Locks that hold for all processes of the service that share a PostgreSQL database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from registry_tui.platform.database_urls import schema_of
+from registry_tui.service.core.kept import Locks
+from registry_tui.service.database.dialects import open_locking_engine
+
+logger = logging.getLogger(__name__)
+
+_KEY = "hashtextextended(%(name)s, 0)"
+
+
+class SharedLocks(Locks):
+    """Each is a lock of this process first, so that one of its threads at a time waits for other processes.
+
+    The server gives a lock up when its connection ends. Whoever held it goes on: unique columns of the tables are what
+    keeps two from making the same then.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._engine = open_locking_engine(url)
+        self._prefix = f"{schema_of(url)}\n"
+        self._kept_guard = threading.Lock()
+        self._kept: dict[str, Connection] = {}
+
+    def of(self, name: str) -> AbstractContextManager[object]:
+        return self._held(name)
+
+    def keep(self, name: str) -> bool:
+        """Takes a lock for as long as this process lives, or says that another one has it. Raises SQLAlchemyError.
+
+        To be asked again and again: a lock whose connection ended is lost.
+        """
+        with self._kept_guard:
+            if (connection := self._kept.get(name)) is not None:
+                try:
+                    connection.exec_driver_sql("SELECT 1").close()
+                    return True
+                except SQLAlchemyError:
+                    _end(self._kept.pop(name))
+            connection = self._engine.connect()
+            try:
+                if connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_KEY})", self._named(name)).scalar():
+                    self._kept[name] = connection
+                    return True
+            except SQLAlchemyError:
+                _end(connection)
+                raise
+            connection.close()
+            return False
+
+    def give_up(self, name: str) -> None:
+        """Gives up what `keep` took."""
+        with self._kept_guard:
+            if (connection := self._kept.pop(name, None)) is not None:
+                _end(connection)
+
+    def close(self) -> None:
+        """Gives up everything, and closes the connections."""
+        with self._kept_guard:
+            for connection in self._kept.values():
+                _end(connection)
+            self._kept.clear()
+        self._engine.dispose()
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[None]:
+        with self._own(name), self._engine.connect() as connection:
+            connection.exec_driver_sql("SET lock_timeout = 0").close()
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_KEY})", self._named(name)).close()
+            try:
+                yield
+            finally:
+                try:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_KEY})", self._named(name)).close()
+                except SQLAlchemyError as error:
+                    logger.warning("the lock %s was lost while it was held: %s", name, error)
+                    _end(connection)
+
+    def _named(self, name: str) -> dict[str, str]:
+        return {"name": self._prefix + name}
+
+
+def _end(connection: Connection) -> None:
+    """Ends a connection for good, so that the server gives up its locks."""
+    with suppress(SQLAlchemyError):
+        connection.invalidate()
+        connection.close()
