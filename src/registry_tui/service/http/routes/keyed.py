@@ -203,7 +203,7 @@ async def _alone(service: Service, asked: Keyed) -> AsyncIterator[None]:
     if not service.database.shared:
         yield
         return
-    lock = service.locks.of(f"request {asked.id}")
+    lock = service.locks.across(f"request {asked.id}")
     await run_in_threadpool(lock.__enter__)
     try:
         yield
