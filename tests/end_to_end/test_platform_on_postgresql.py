@@ -34,6 +34,8 @@ with mlflow.start_run() as run:
 version = mlflow.MlflowClient().get_model_version(sys.argv[1], info.registered_model_version)
 print("RESULT", version.version, version.status, run.info.run_id)
 """
+#: While it was down, another platform may have taken its ports.
+UP_AGAIN = ("up", "--new-ports")
 LOAD = """
 import sys, mlflow, pandas
 model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/{sys.argv[2]}")
@@ -88,7 +90,7 @@ def test_a_platform_begins_on_postgresql_and_does_everything(stopped: Platform, 
     assert answer(platform, deployment) == [13.0]
 
     platform.command("down")
-    platform.command("up")
+    platform.command(*UP_AGAIN)
     assert healthy(platform)
     wait_for(lambda: answer(platform, deployment) == [13.0], what="the deployment to answer after a restart")
     platform.command("deployments", "delete", deployment, "--yes", "--force")
@@ -119,7 +121,7 @@ def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres
 
     kill_in_the_middle(platform, url)
     assert databases_of(platform.home) == Databases.in_home(platform.home)
-    platform.command("up")
+    platform.command(*UP_AGAIN)
     assert answer(platform, deployment) == [13.0]
     assert printed(platform, "models", "versions", name)[0]["version"] == 1
     platform.command("down")
@@ -132,7 +134,7 @@ def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres
     assert {each: after[each] for each in before} == before
     assert before["mlflow", "runs"] >= 2 and before["workflows", "workflow_status"] >= 2
 
-    platform.command("up")
+    platform.command(*UP_AGAIN)
     assert healthy(platform)
     wait_for(lambda: answer(platform, deployment) == [13.0], what="the deployment to answer after the move")
     assert result(run_python(LOAD, platform.exports(other.id), name, "1")) == ["3.5"]
