@@ -25,7 +25,7 @@ from registry_tui.schemas.deployments import DeploymentUpdate, EnvironmentVariab
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.places import Project
 from support.issuer import CLIENT, Provider, serving
-from support.little_mlflow import ATTACHABLE, Server
+from support.little_mlflow import Server, with_model
 from support.little_mlflow import serving as serving_mlflow
 from support.platforms import PATIENCE, PLAIN, Platform, unique, wait_for
 from support.registered import LoggedRun, log_model
@@ -115,7 +115,7 @@ def place(own_platform: Platform) -> Iterator[Place]:
     with (
         connect(own_platform) as http,
         serving() as issuer,
-        serving_mlflow(ATTACHABLE) as stock,
+        serving_mlflow(with_model("Elsewhere", 3)) as stock,
     ):
         issuer.provider.secret = secrets.token_urlsafe(32)
         settings = {"url": issuer.provider.url, "client_id": CLIENT, "client_secret": issuer.provider.secret}
@@ -150,6 +150,15 @@ def attached(place: Place) -> Call:
     name = unique("a")
     count = lambda: [each["name"] for each in place.items("/attached-servers")].count(name)  # noqa: E731
     return Call("/attached-servers", {"name": name, "environment": "local", "url": place.stock.url}, count)
+
+
+def imported(place: Place) -> Call:
+    name = unique("a")
+    place.send("/attached-servers", {"name": name, "environment": "local", "url": place.stock.url}).raise_for_status()
+    told = place.send(f"/registries/{place.registry}/synchronize").raise_for_status().json()
+    place.finished(told["workflow"]["id"])
+    path = f"/projects/{name}/attached-models/import"
+    return Call(path, {}, lambda: len(place.workflows("import", name)))
 
 
 def project(place: Place) -> Call:
@@ -379,6 +388,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/environments": environment,
     "/workspaces": workspace,
     "/attached-servers": attached,
+    "/projects/{project}/attached-models/import": imported,
     "/projects": project,
     "/projects/{project}/register": register,
     "/registries": registry,

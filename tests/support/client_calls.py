@@ -110,6 +110,7 @@ _ROWS = """
     read_archive
     read_artifact
     register_model
+    import_attached import_attached_models
     registered_from
     registries list_registries
     registry get_registry

@@ -25,6 +25,27 @@ class Server:
 
 #: What a server answers that can be attached.
 ATTACHABLE: dict[str, Answer] = {SEARCH: (200, {}), "/version": (200, "3.17.0")}
+_API = "/api/2.0/mlflow"
+
+
+def with_model(name: str, version: int) -> dict[str, Answer]:
+    """The answers of a server that has one registered model, with one version and the alias `champion`."""
+    run = "0123456789abcdef" * 2
+    info = {"run_id": run, "run_name": "trained", "experiment_id": "1", "lifecycle_stage": "active"}
+    source = f"mlflow-artifacts:/1/{run}/artifacts/model"
+    registered = {"name": name, "version": str(version), "status": "READY", "source": source, "run_id": run}
+    model = {"name": name, "aliases": [{"alias": "champion", "version": str(version)}]}
+    content = "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\nmodel_uuid: x\n"
+    return {
+        **ATTACHABLE,
+        f"{_API}/registered-models/search": (200, {"registered_models": [model]}),
+        f"{_API}/registered-models/get": (200, {"registered_model": model}),
+        f"{_API}/model-versions/search": (200, {"model_versions": [registered]}),
+        f"{_API}/runs/get": (200, {"run": {"info": info, "data": {}}}),
+        f"{_API}/experiments/get": (200, {"experiment": {"experiment_id": "1", "name": "churn"}}),
+        f"{_API}/artifacts/list": (200, {"files": [{"path": "model/MLmodel", "file_size": len(content)}]}),
+        "/get-artifact": (200, content),
+    }
 
 
 @contextmanager
@@ -35,7 +56,10 @@ def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             made.seen.append((self.path, self.headers.get("Authorization")))
-            status, content = made.answers.get(self.path, (404, "<!doctype html><title>404 Not Found</title>"))
+            missing: Answer = (404, "<!doctype html><title>404 Not Found</title>")
+            found = made.answers.get(self.path, missing)
+            # What a query asks for is the same in all answers of a path.
+            status, content = found if found is not missing else made.answers.get(self.path.partition("?")[0], missing)
             text = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             if 300 <= status < 400:
@@ -52,7 +76,7 @@ def serving(answers: dict[str, Answer], context: ssl.SSLContext | None = None) -
         made = Server(f"http{'' if context is None else 's'}://127.0.0.1:{server.server_port}", answers)
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield made

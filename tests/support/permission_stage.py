@@ -75,6 +75,7 @@ BODIES: dict[str, Any] = {
     "delete_runs": {"run_ids": ["0" * 32]},
     "restore_runs": {"run_ids": ["0" * 32]},
     "purge_runs": {"run_ids": []},
+    "import_attached_models": {"models": ["none"]},
     "register_model": {"name": "{model}", "run_id": "0" * 32, "artifact_path": "model"},
     "update_model": {"description": "table"},
     "update_version": {"notes": "table"},

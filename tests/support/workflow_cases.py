@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
 
 from registry_tui.client.errors import NotFound
+from registry_tui.schemas.attached import AttachedImport, AttachedServerCreate
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
@@ -23,6 +25,7 @@ from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.tracking import RunPurge
 from registry_tui.service.adapters.mlflow import Mlflow
 from support import served
+from support.little_mlflow import serving, with_model
 from support.platforms import Platform, unique, wait_for
 from support.registered import LoggedRun, log_model, object_names, object_store
 
@@ -295,7 +298,32 @@ class PurgeRuns:
             platform.ask(lambda client: client.run(self.project.id, self.run.run_id))
 
 
-Work = Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
+class Import:
+    """A registered model of a server elsewhere is here, once, with its number, its alias and an archive."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.environment, _, _ = registered_environment(platform, synchronized=False)
+        self.name, self.model, self.server = unique("elsewhere"), unique("Model"), ExitStack()
+        stock = self.server.enter_context(serving(with_model(self.model, 3)))
+        request = AttachedServerCreate(name=self.name, environment=self.environment, url=stock.url)
+        platform.ask(lambda client: client.attach_server(request))
+        registry = registry_of(platform, self.environment)
+        told = platform.ask(lambda client: client.synchronize_registry(registry.id))
+        assert platform.ask(lambda client: client.wait_for_workflow(told.workflow.id)).status.finished
+
+    def begin(self, platform: Platform) -> None:
+        platform.ask(lambda client: client.import_attached(self.name, AttachedImport()))
+
+    def succeeded(self, platform: Platform) -> None:
+        self.server.close()
+        registry = registry_of(platform, self.environment).id
+        assert platform.ask(lambda client: client.model(registry, self.model)).aliases == {"champion": 3}
+        versions = platform.ask(lambda client: client.versions(registry, self.model)).items
+        assert [(version.version, version.status) for version in versions] == [(3, VersionStatus.READY)]
+        assert platform.ask(lambda client: client.verify_archive(registry, self.model, 3)).sound
+
+
+Work = Import | Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
 
 
 @dataclass(frozen=True)
@@ -327,6 +355,7 @@ CASES = (
     Case(WorkflowKind.UNDEPLOY, Undeploy),
     Case(WorkflowKind.CLEAN_UP, CleanUp),
     Case(WorkflowKind.PURGE_RUNS, PurgeRuns),
+    Case(WorkflowKind.IMPORT, Import),
 )
 
 #: Kinds that a module of its own tries, beside the others.

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
-from registry_tui.schemas.attached import AttachedServerCreate
+from registry_tui.schemas.attached import AttachedImport, AttachedServerCreate
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
@@ -90,6 +90,8 @@ SAME: dict[str, Ask] = {
     "an MLflow server of AWS": lambda c: c.attach_server(
         AttachedServerCreate(name="lab", environment="e", url="https://m", aws_profile="ml", aws_region="eu-west-1")
     ),
+    "all models of a server": lambda c: c.import_attached("lab", AttachedImport()),
+    "models of a server": lambda c: c.import_attached("lab", AttachedImport(models=["-a", NASTY], registry="r")),
     "a project": lambda c: c.create_project(ProjectCreate(name="churn", workspace="default", description=TEXT)),
     "a collaborator": lambda c: c.set_collaborator("default", "-" + NASTY, CollaboratorChange(role=Role.VIEWER)),
     "nobody": lambda c: c.remove_collaborator("default", NASTY),

@@ -47,6 +47,7 @@ WORK: Mapping[WorkflowKind, tuple[Resource, dict[str, Any], tuple[str, ...], str
     WorkflowKind.STOP: (DEPLOYED, {}, (), "contributor"),
     WorkflowKind.UNDEPLOY: (DEPLOYED, {}, (), "contributor"),
     WorkflowKind.PURGE_RUNS: (Resource("project", "aws-project", "wine"), {"run_ids": []}, (), "admin"),
+    WorkflowKind.IMPORT: (Resource("project", "aws-project", "wine"), {"models": []}, (), "contributor"),
 }
 #: Roles that see the place, but may not begin the work.
 LESS: Mapping[str, str] = {"contributor": "viewer", "admin": "contributor"}

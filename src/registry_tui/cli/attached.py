@@ -12,7 +12,13 @@ import typer
 from registry_tui.cli import output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
-from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
+from registry_tui.schemas.attached import (
+    AttachedImport,
+    AttachedModel,
+    AttachedServer,
+    AttachedServerCreate,
+    AttachedVersion,
+)
 
 app = session.new_app("MLflow servers elsewhere; each is shown by a workspace with one project of the same name.")
 
@@ -169,6 +175,41 @@ def versions(
             partial(client.attached_versions, server, model), VERSION_COLUMNS, as_json=as_json, limit=limit
         )
     )
+
+
+@app.command("import")
+def import_(
+    server: ServerArgument,
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names of registered models there; all without.")
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", help="The Model Registry, which the workspace has to be synchronized with."),
+    ] = None,
+    wait: session.WaitOption = True,
+) -> None:
+    """Import registered models of an attached MLflow server: versions with numbers, aliases, tags, notes and stages.
+
+    Every version gets an archive here. What was imported before stays as it is, so that the command can be given
+    again for what is new; it says what it leaves out, and why.
+
+    Example: registry-tui attached import lab churn fraud
+    """
+    request = session.build(AttachedImport, models=models or [], registry=registry)
+
+    async def run(client: RegistryClient) -> None:
+        accepted = await client.import_attached(server, request)
+        if not wait:
+            output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
+            return
+        try:
+            await session.wait(client, accepted.workflow)
+        finally:
+            async for line in client.every(client.workflow_logs, accepted.workflow.id):
+                output.note(line.text)
+
+    session.ask(run)
 
 
 def _typed(user: str) -> str:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
-from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
+from registry_tui.schemas.attached import (
+    AttachedImport,
+    AttachedModel,
+    AttachedServer,
+    AttachedServerCreate,
+    AttachedVersion,
+)
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.places import Project
 
 
 class Attached(Transport):
@@ -36,3 +44,8 @@ class Attached(Transport):
         """The versions of a registered model of the server that a project shows, the newest first."""
         path = f"/projects/{segment(project)}/attached-models/{segment(model)}/versions"
         return await self._ask(Page[AttachedVersion], "GET", path, params=page)
+
+    async def import_attached(self, project: str, request: AttachedImport) -> Accepted[Project]:
+        """Brings registered models of the server that a project shows into its registry; all when none is named."""
+        path = f"/projects/{segment(project)}/attached-models/import"
+        return await self._ask(Accepted[Project], "POST", path, body=request)

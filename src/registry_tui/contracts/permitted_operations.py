@@ -42,7 +42,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "restore_runs"
     ),
     Action.RUNS_PURGE: "purge_runs",
-    Action.MODEL_REGISTER: "register_model",
+    Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
         "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
         "suggest_deployment"

@@ -5,6 +5,9 @@ One table of ours beside MLflow's own; MLflow's migrations and checks pass it by
 
 from __future__ import annotations
 
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelTag
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, and_, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
@@ -40,6 +43,18 @@ def highest_version(session: Session, workspace: str, name: str) -> int:
         select(retired_names.c.last_version).where(retired_names.c.workspace == workspace, retired_names.c.name == name)
     )
     return max(live or 0, retired or 0)
+
+
+def free_number(session: Session, workspace: str, name: str, wanted: int) -> int:
+    """The number that an imported version brings. Raises MlflowException when it was issued here before."""
+    taken = session.get(SqlModelVersion, (workspace, name, wanted))
+    if taken is None and wanted > last_of_earlier_model(session, workspace, name):
+        return wanted
+    here = taken is not None and taken.current_stage != STAGE_DELETED_INTERNAL
+    raise MlflowException(
+        f"Version {wanted} of '{name}' {'is another one' if here else 'was deleted'} here; a number is issued once.",
+        error_code=RESOURCE_ALREADY_EXISTS,
+    )
 
 
 def retired_by(session: Session, workspace: str, name: str) -> str | None:

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel, RegisteredModelTag
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
@@ -206,6 +207,7 @@ class EnvironmentRegistryStore(OwnedStore):
                 name, source, run_id, tags, run_link, description, local_model_path, model_id
             )
         self.require_may_add(self.registry_workspace(), name, model.tags)
+        wanted = given.pop(tags_.NUMBER, None)
         for key, value in given.items():
             check_version_tag(key, value)
         if len(source) > _MAX_SOURCE:
@@ -221,6 +223,7 @@ class EnvironmentRegistryStore(OwnedStore):
         version = self._insert_version(
             name,
             {**ours, **given},
+            wanted=None if wanted is None else int(wanted),
             source=source,
             storage_location=found.location,
             run_id=found.run.info.run_id if found.run else run_id,
@@ -230,7 +233,9 @@ class EnvironmentRegistryStore(OwnedStore):
         nudge_service(self._home.service_socket)
         return version
 
-    def _insert_version(self, name: str, tags: dict[str, str], **columns: Any) -> ModelVersion:
+    def _insert_version(
+        self, name: str, tags: dict[str, str], *, wanted: int | None = None, **columns: Any
+    ) -> ModelVersion:
         registry, now = self.registry_workspace(), get_current_time_millis()
         with self.ManagedSessionMaker(read_only=False) as session:
             # The write comes first: it holds the model's row (all of SQLite) until the end, so that versions that are
@@ -246,6 +251,8 @@ class EnvironmentRegistryStore(OwnedStore):
             if (made := _made_by(session, registry, name, tags.get(tags_.REQUEST))) is not None:
                 return made.to_mlflow_entity()
             number = numbers.highest_version(session, registry, name) + 1
+            if wanted is not None:
+                number = numbers.free_number(session, registry, name, wanted)
             version = SqlModelVersion(
                 workspace=registry,
                 name=name,
@@ -381,7 +388,8 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
     tag = SqlModelVersionTag
     of_request = select(tag.version).where(tag.workspace == registry, tag.name == name)
     number = session.scalar(of_request.where(tag.key == tags_.REQUEST, tag.value == request))
-    return None if number is None else session.get(SqlModelVersion, (registry, name, number))
+    made = None if number is None else session.get(SqlModelVersion, (registry, name, number))
+    return None if made is None or made.current_stage == STAGE_DELETED_INTERNAL else made
 
 
 def _invalid(message: str) -> MlflowException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
@@ -53,6 +54,14 @@ class AttachedServerCreate(RequestSchema):
     aws_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,64}$")
     #: Sends the credentials to another machine without TLS.
     allow_http: bool = False
+
+
+class AttachedImport(RequestSchema):
+    """Which registered models of an attached server are imported: all when none is named."""
+
+    models: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(default=[], max_length=1000)
+    #: Name or ID; refused when the project's workspace is synchronized with another one.
+    registry: str | None = Field(default=None, max_length=200)
 
 
 class AttachedModel(Schema):

@@ -28,10 +28,17 @@ SEARCH = PREFIX + "search"
 #: Not stored: with `=` and a status in a filter of versions, it finds those in that status.
 STATUS = PREFIX + "status"
 
+#: On models: the address of the attached server that it was imported from.
+IMPORTED = PREFIX + "imported"
+
+#: Not stored: the number that a new version gets, as it has it on the server that it is imported from.
+NUMBER = PREFIX + "number"
+
 #: On model versions.
 VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
-#: ID of the service's keyed request that registered it: the same request gets the version that it made before.
+#: ID of the service's keyed request that registered it: the same request gets the version that it made before. Of an
+#: imported version: what it is on the server that it comes from.
 REQUEST = PREFIX + "request"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"

@@ -23,6 +23,7 @@ class WorkflowKind(StrEnum):
     CLEAN_UP = "clean-up"
     VERIFY = "verify"
     PURGE_RUNS = "purge-runs"
+    IMPORT = "import"
 
 
 class WorkflowStatus(StrEnum):

@@ -25,6 +25,10 @@ def _attach(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("attach", [body["name"], body["url"]], options)]
 
 
+def _import(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("attached import", [names[0], *body["models"]], [("--registry", body["registry"])])]
+
+
 def remark(body: Body) -> str:
     """What somebody has to do before the command."""
     needed = [
@@ -39,5 +43,6 @@ def remark(body: Body) -> str:
 #: Method and address below `/api/v1`, with the command that does the same.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "attached-servers", _attach),
+    ("POST", "projects/*/attached-models/import", _import),
     ("DELETE", "attached-servers/*", simple("detach", YES)),
 )

@@ -6,11 +6,20 @@ from typing import Annotated
 
 from fastapi import Query
 
-from registry_tui.schemas.attached import AttachedModel, AttachedServer, AttachedServerCreate, AttachedVersion
+from registry_tui.schemas.attached import (
+    AttachedImport,
+    AttachedModel,
+    AttachedServer,
+    AttachedServerCreate,
+    AttachedVersion,
+)
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.places import Project
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.places import attached_servers
+from registry_tui.service.registering import importing
 from registry_tui.service.tracking import attached_models
 
 router = new_router("attached servers")
@@ -64,3 +73,14 @@ def list_attached_versions(
     return attached_models.list_versions(
         service, principal, project, model, page_size=page.page_size, page_token=page.page_token
     )
+
+
+@router.post("/projects/{project}/attached-models/import", status_code=202)
+def import_attached_models(
+    service: ServiceIn, principal: Acting, project: str, request: AttachedImport
+) -> Accepted[Project]:
+    """Brings registered models of the project's MLflow server into its Model Registry, with all their versions.
+
+    What is there already stays as it is, so that it can be done again for what is new.
+    """
+    return importing.import_models(service, principal, project, request)

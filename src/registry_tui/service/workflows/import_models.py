@@ -1,0 +1,300 @@
+"""Importing registered models of an attached server: list them, make what is new here, wait for its archives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from registry_tui.contracts.counts import counted
+from registry_tui.contracts.permissions import Action
+from registry_tui.schemas import mlflow_tags, names
+from registry_tui.schemas.models import RegisteredModel, VersionStatus
+from registry_tui.schemas.operations import Progress, WorkflowKind, WorkflowStatus
+from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.mlflow_words import pairs, quoted, unquotable
+from registry_tui.service.database.tables import WorkflowRow
+from registry_tui.service.engine import permits
+from registry_tui.service.engine.steps import Definition, Step, StepContext
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.models import changes as model_changes
+from registry_tui.service.models import registered as models
+from registry_tui.service.models import versions
+from registry_tui.service.registering import archiving, attached, importing
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.tracking.project import ProjectPlace, attached_place
+from registry_tui.service.tracking.server import client_of
+
+#: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
+_LOOK, _ALONE = 0.5, 20.0
+#: What concerns one model or version alone; everything else fails the workflow, which can be retried.
+_OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere)
+
+
+@dataclass
+class _Import:
+    """What one run of the step *make versions* works with, and counts."""
+
+    context: StepContext
+    place: ProjectPlace
+    registry: RegistryPlace
+    client: AttachedMlflow
+    total: int
+    brought: int = 0
+    before: int = 0
+    skipped: int = 0
+    #: Name and number of each version whose archive is not stored yet.
+    waiting: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.client.address.url
+
+    def skip(self, what: str, why: str, versions_: int) -> None:
+        """Notes that something stays out, with so many versions."""
+        self.skipped += versions_
+        self.context.log(f"Skipped {what}: {why.rstrip('.')}", "warning")
+        self.advance()
+
+    def advance(self) -> None:
+        """Shows how many versions were looked at."""
+        done = self.brought + self.before + self.skipped
+        self.context.progress(Progress(files_done=min(done, self.total), files_total=self.total))
+
+
+def _list(context: StepContext) -> Mapping[str, Any]:
+    client = _client(context, _place(context))
+    found = context.arguments["models"] or importing.model_names(client)
+    counts: dict[str, int] = {}
+    for name in found:
+        context.check_cancelled()
+        counts[name] = len(importing.versions_of(client, name))
+    total = counted(sum(counts.values()), "version")
+    context.log(f"{counted(len(counts), 'registered model')} with {total} at {client.address.url}")
+    return {"models": counts}
+
+
+def _make(context: StepContext) -> Mapping[str, Any]:
+    place = _place(context)
+    registry = _registry(context)
+    counts: Mapping[str, int] = context.state["models"]
+    work = _Import(context, place, registry, _client(context, place), sum(counts.values()))
+    attached.prepare(context.service, place)
+    for name, count in counts.items():
+        context.check_cancelled()
+        # The service looks for versions without a workflow meanwhile; those that are made here start their own.
+        with archiving.being_registered(context.service, registry.id, name):
+            try:
+                _bring_model(work, name)
+            except _OF_ONE as error:
+                work.skip(f"model {name!r}", error.detail, max(0, count))
+        model_changes.changed(context.service, registry.id)
+    context.log(
+        f"{counted(work.brought, 'new version')}, {work.before} here before, {work.skipped} left out; "
+        f"{counted(len(work.waiting), 'archive')} to be stored"
+    )
+    return {"waiting": [list(each) for each in work.waiting]}
+
+
+def _bring_model(work: _Import, name: str) -> None:
+    service, registry = work.context.service, work.registry
+    found = importing.get_model(work.client, name)
+    there = importing.versions_of(work.client, name)
+    if problem := importing.problem_of(found):
+        work.skip(f"model {name!r}", problem, len(there))
+        return
+    came = importing.imported_from(service, registry.workspace, name)
+    if came is None:
+        _create_model(work, found)
+    elif came != work.url:
+        work.skip(f"model {name!r}", "a model of this name is here, which was not imported from there", len(there))
+        return
+    model = models.fetch_model(service, registry, name, seen_by=work.context.principal.sight)
+    if model is None:
+        work.skip(f"model {name!r}", "its name belongs to a private model of somebody else here", len(there))
+        return
+    here = {int(each["version"]): each for each in _versions_here(work, name)}
+    for version in there:
+        work.context.check_cancelled()
+        try:
+            _bring_version(work, model, here.get(int(version["version"])), version)
+        except _OF_ONE as error:
+            work.skip(f"{name} v{version['version']}", error.detail, 1)
+    _set_aliases(work, model, found)
+
+
+def _create_model(work: _Import, found: Mapping[str, Any]) -> None:
+    principal = work.context.principal
+    body = {
+        "name": found["name"],
+        "description": found.get("description", ""),
+        "tags": _tags(importing.model_tags(principal, work.url, found)),
+    }
+    work.context.service.mlflow.call(
+        "POST", "registered-models/create", workspace=work.place.workspace, json=body, seen_by=principal.sight
+    )
+    work.context.log(f"Made model {found['name']}")
+
+
+def _bring_version(
+    work: _Import, model: RegisteredModel, here: Mapping[str, Any] | None, there: Mapping[str, Any]
+) -> None:
+    context, registry = work.context, work.registry
+    number, shown = int(there["version"]), f"{model.name} v{there['version']}"
+    if here is not None:
+        if pairs(here.get("tags", ())).get(mlflow_tags.REQUEST) != importing.mark(work.url, model.name, number):
+            work.skip(shown, "another version has this number here", 1)
+            return
+        work.before += 1
+        if here.get("status") != VersionStatus.READY:
+            _store(work, model, here, again=here.get("status") == VersionStatus.FAILED_REGISTRATION)
+        work.advance()
+        return
+    if (status := there.get("status") or VersionStatus.READY) != VersionStatus.READY:
+        work.skip(shown, f"it is {status} there", 1)
+        return
+    found = importing.source_of(context.service, work.place, work.client, there)
+    if found is None:
+        work.skip(shown, f"the server's API reaches no model at {str(there.get('source'))[:200]}", 1)
+        return
+    source, origin = found
+    body = {
+        "name": model.name,
+        "source": source,
+        "run_id": origin.run_id,
+        "description": there.get("description") or "",
+        "tags": _tags(importing.version_tags(context.principal, work.url, there, origin)),
+    }
+    answer = context.service.mlflow.call(
+        "POST",
+        "model-versions/create",
+        workspace=work.place.workspace,
+        json={key: value for key, value in body.items() if value is not None},
+        seen_by=context.principal.sight,
+    )
+    work.brought += 1
+    _store(work, model, answer["model_version"])
+    model_changes.changed(context.service, registry.id)
+    work.advance()
+
+
+def _store(work: _Import, model: RegisteredModel, version: Mapping[str, Any], *, again: bool = False) -> None:
+    """Begins to store a version's archive, unless a workflow does so."""
+    service, registry, number = work.context.service, work.registry, int(version["version"])
+    if again:
+        pending = VersionStatus.PENDING_REGISTRATION.value
+        service.mlflow.set_version_status(registry.workspace, model.name, number, pending, "Imported again")
+        version = {**version, "status": pending}
+    archiving.start(service, work.context.principal, registry, versions.to_version(model, version))
+    work.waiting.append((model.name, number))
+
+
+def _set_aliases(work: _Import, model: RegisteredModel, found: Mapping[str, Any]) -> None:
+    """Gives the model the aliases that it lacks; those that it has here may have been moved on purpose."""
+    context, registry = work.context, work.registry
+    here = {int(each["version"]) for each in _versions_here(work, model.name)}
+    for each in found.get("aliases", ()):
+        alias, number = str(each["alias"]), int(each["version"])
+        if model.aliases.get(alias) == number:
+            continue
+        if alias in model.aliases:
+            problem: str | None = f"it names version {model.aliases[alias]} here, and version {number} there"
+        elif number not in here:
+            problem = f"version {number} is not here"
+        else:
+            problem = names.alias_problem(alias)
+        if problem is None:
+            try:
+                models.require_owner(context.principal, model, "change its aliases")
+                body = {"name": model.name, "alias": alias, "version": str(number)}
+                context.service.mlflow.call("POST", "registered-models/alias", workspace=registry.workspace, json=body)
+            except _OF_ONE as error:
+                problem = error.detail
+        if problem is not None:
+            context.log(f"Skipped alias {alias} of {model.name}: {problem.rstrip('.')}", "warning")
+
+
+def _wait(context: StepContext) -> None:
+    """Waits until the archives are stored, or could not be; each has a workflow of its own, which goes on anyway."""
+    registry = _registry(context)
+    wanted = {(name, int(number)) for name, number in context.state["waiting"]}
+    alone_since: float | None = None
+    while True:
+        context.check_cancelled()
+        pending = {
+            (each["name"], int(each["version"]))
+            for each in context.service.mlflow.search_pending_versions(registry.workspace)
+        }
+        left = wanted & pending
+        context.progress(Progress(files_done=len(wanted) - len(left), files_total=len(wanted)))
+        if not left:
+            break
+        # An import holds a thread; when all threads are held by imports, the archives would never have their turn.
+        if _others_run(context):
+            alone_since = None
+        elif alone_since is None:
+            alone_since = time.monotonic()
+        elif time.monotonic() - alone_since > _ALONE:
+            context.log(f"{counted(len(left), 'archive')} will be stored in the background", "warning")
+            return
+        time.sleep(_LOOK)
+    failed = 0
+    for name in sorted({name for name, _ in wanted}):
+        for each in _search_here(context, registry, name):
+            number = int(each["version"])
+            if (name, number) in wanted and each.get("status") == VersionStatus.FAILED_REGISTRATION:
+                failed += 1
+                context.log(f"{name} v{number} could not be stored: {each.get('status_message', '')}", "error")
+    context.log(f"{counted(len(wanted) - failed, 'archive')} stored, {failed} failed")
+
+
+def _others_run(context: StepContext) -> bool:
+    query = select(WorkflowRow.id).where(
+        WorkflowRow.status == WorkflowStatus.RUNNING.value, WorkflowRow.kind != WorkflowKind.IMPORT.value
+    )
+    with context.service.database.reading() as session:
+        return session.scalars(query.limit(1)).first() is not None
+
+
+def _versions_here(work: _Import, name: str) -> list[dict[str, Any]]:
+    return _search_here(work.context, work.registry, name)
+
+
+def _search_here(context: StepContext, registry: RegistryPlace, name: str) -> list[dict[str, Any]]:
+    filter_ = f"name {'LIKE' if unquotable(name) else '='} {quoted(name)}"
+    found = context.service.mlflow.search_versions(registry.workspace, filter=filter_)
+    return [each for each in found if each["name"] == name]
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _place(context: StepContext) -> ProjectPlace:
+    return attached_place(context.service, context.resource.id)
+
+
+def _registry(context: StepContext) -> RegistryPlace:
+    return enter_registry(context.service, context.resource.registry_id or "")
+
+
+def _client(context: StepContext, place: ProjectPlace) -> AttachedMlflow:
+    client = client_of(context.service, place)
+    if client is None:
+        raise WrongState(f"Project {place.name} shows no MLflow server elsewhere")
+    return client
+
+
+IMPORT = Definition(
+    kind=WorkflowKind.IMPORT,
+    action="attached-server.import",
+    permit=permits.in_project(Action.MODEL_REGISTER),
+    steps=(
+        Step("list models", _list),
+        Step("make versions", _make),
+        Step("wait for archives", _wait),
+    ),
+)
