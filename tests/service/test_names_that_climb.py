@@ -26,6 +26,7 @@ from support.workflow_cases import registered_environment
 API = "/api/v1"
 #: Bodies with which each request would change something, by their schema.
 BODIES: dict[str, Any] = {
+    "AttachedImport": {"models": []},
     "CollaboratorChange": {"role": "viewer"},
     "DeploymentUpdate": {"description": "changed"},
     "ExperimentCreate": {"name": "changed"},
