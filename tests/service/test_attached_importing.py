@@ -18,6 +18,7 @@ from registry_tui.service.stores.seaweedfs import open_stores
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from service.test_attached_registering import PLACE, REGISTRY, Stage, attach
 from support.bare import acting, asking, bare_service, make_place, set_roles
+from support.databases import workflows_url
 from support.mlflow_parts import running_parts
 from support.platforms import PATIENCE, temporary_folder
 from support.stock_mlflow import StockServer, stock_server
@@ -33,10 +34,10 @@ def stage() -> Iterator[Stage]:
         run = stock.run(stock.experiment("churn"), "trained", metrics={"loss": [0.5]})
         stock.upload(artifacts_of(stock, run), "model/MLmodel", MODEL.encode())
         stock.upload(artifacts_of(stock, run), "notes.txt", b"no model")
-        given = {"ports": parts.ports, "mlflow": parts.mlflow, "access": parts.access}
+        given: dict[str, Any] = {"ports": parts.ports, "mlflow": parts.mlflow, "access": parts.access}
         stores = open_stores(parts.home, parts.ports, parts.secrets)
         with bare_service(parts.home.root, **given, stores=stores) as bare:
-            engine = Engine(parts.home.workflows_database, DEFINITIONS, threads=3, patience=5.0)
+            engine = Engine(workflows_url(bare.database, parts.home.service), DEFINITIONS, threads=3, patience=5.0)
             service = replace(bare, secrets=parts.secrets, workflows=engine)
             engine.attach(service)
             make_place(service, PLACE)
