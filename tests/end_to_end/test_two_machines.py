@@ -8,14 +8,19 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from registry_tui.platform import server_certificate
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.models import ModelVersion, VersionStatus
 from support import secret_search
@@ -246,6 +251,40 @@ def test_a_clock_that_is_an_hour_off_is_named_and_changes_nothing(signed_in: Bet
         assert re.search(r"just now|\d+ min ago", row), row
         screen.press("ctrl+q")
         assert screen.ended() == 0
+
+
+@pytest.fixture
+def short_lived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """The address of a server whose certificate is valid half an hour before and after now, and the certificate."""
+    for span in ("EARLIER", "LIFETIME"):
+        monkeypatch.setattr(server_certificate, span, timedelta(minutes=30))
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for path, text in zip((certificate, key), server_certificate.make(["127.0.0.1"]), strict=True):
+        path.write_text(text)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_address[1]}", certificate
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("shift", "word"), [("+1h", "has expired"), ("-1h", "is not valid yet")])
+@pytest.mark.parametrize("named", [True, False], ids=["an authority that is named", "one that the machine trusts"])
+def test_a_certificate_that_the_clock_makes_invalid_is_said_to_be_so(
+    short_lived: tuple[str, Path], tmp_path: Path, shift: str, word: str, named: bool
+) -> None:
+    url, certificate = short_lived
+    variables = clock_off(shift) | ({} if named else {"SSL_CERT_FILE": str(certificate)})
+    authority = ("--authority", str(certificate)) if named else ()
+    person = Machine(tmp_path, variables=variables)
+    refused = person.command("login", url, "--token-stdin", *authority, check=False, typed="secret\n")
+    assert refused.returncode == 1
+    assert f"{word} by this machine's clock" in refused.stderr and "Set this machine's clock" in refused.stderr
+    assert "fingerprint" not in refused.stderr
 
 
 def test_another_context_is_chosen_in_the_program(signed_in: Between) -> None:

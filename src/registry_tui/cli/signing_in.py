@@ -136,7 +136,7 @@ def _trust(url: str, fingerprint: str | None, authority: Path | None) -> tuple[s
     import ssl
 
     from registry_tui.client import tls
-    from registry_tui.client.errors import UntrustedCertificate
+    from registry_tui.client.errors import CertificateOfAnotherTime, UntrustedCertificate
 
     if authority is not None:
         trusted = str(authority.expanduser().absolute())
@@ -153,6 +153,9 @@ def _trust(url: str, fingerprint: str | None, authority: Path | None) -> tuple[s
     else:
         try:
             tls.check(url)
+        except CertificateOfAnotherTime:
+            # Whoever signed it is trusted: comparing fingerprints would mend nothing.
+            raise
         except UntrustedCertificate:
             _ask_about(url, shown)
         else:

@@ -42,6 +42,10 @@ class UntrustedCertificate(ServiceUnavailable):
     """The certificate of a service elsewhere is not trusted; nothing was sent."""
 
 
+class CertificateOfAnotherTime(UntrustedCertificate):
+    """A certificate is not valid at the time that this machine's clock shows."""
+
+
 class ServiceProblem(RegistryError):
     """The service answered with problem details."""
 

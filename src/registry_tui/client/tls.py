@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import certifi
 import httpx
 
-from registry_tui.client.errors import ServiceUnavailable, UntrustedCertificate
+from registry_tui.client.errors import CertificateOfAnotherTime, ServiceUnavailable, UntrustedCertificate
 from registry_tui.platform.listening import fingerprint_of
 
 #: Seconds for a connection that only looks at the certificate.
@@ -98,7 +98,7 @@ def untrusted(error: ssl.SSLCertVerificationError, url: str, *, pinned: bool) ->
     """Why a service's certificate was not accepted, in words."""
     host = urlsplit(url).hostname or url
     if (words := _out_of_date(error, url)) is not None:
-        return UntrustedCertificate(
+        return CertificateOfAnotherTime(
             words, action="Set this machine's clock; if it is right, the service needs a new certificate"
         )
     if error.verify_code in _OTHER_NAMES:

@@ -41,6 +41,7 @@ KEYS_KEPT, MOST_FETCHES = 300.0, 6
 #: Seconds in which an issuer that did not answer is not asked again.
 FAILURE_KEPT = 3.0
 _NO_SIGNATURE = "does not carry a signature of the issuer's"
+_BY_THE_CLOCK = "by the clock of the service's machine"
 _AGAIN = "Sign in again: `registry-tui login URL --oidc`"
 
 
@@ -196,7 +197,7 @@ def _check_claims(settings: IssuerSettings, claims: dict[str, Any]) -> None:
     try:
         registry.validate(claims)
     except ExpiredTokenError as error:
-        raise _refused("has expired") from error
+        raise _refused(f"has expired {_BY_THE_CLOCK}") from error
     except MissingClaimError as error:
         raise _refused("lacks claims that an ID token has") from error
     except InvalidClaimError as error:
@@ -207,7 +208,7 @@ def _check_claims(settings: IssuerSettings, claims: dict[str, Any]) -> None:
     if authorized is not None and authorized != settings.client_id:
         raise _refused(f"was given to another program than {settings.client_id}")
     if claims["iat"] < time.time() - YOUNG - LEEWAY:
-        raise _refused(f"was issued more than {YOUNG // 60} minutes ago")
+        raise _refused(f"was issued more than {YOUNG // 60} minutes ago {_BY_THE_CLOCK}")
 
 
 def _wrong(settings: IssuerSettings, claims: Mapping[str, Any]) -> str:
@@ -217,7 +218,7 @@ def _wrong(settings: IssuerSettings, claims: Mapping[str, Any]) -> str:
     audience = claims["aud"]
     if settings.client_id not in (audience if isinstance(audience, list) else [audience]):
         return f"is for another audience than {settings.client_id}"
-    return "is not valid yet by the clock of the service's machine, or has claims that are not of their kind"
+    return f"is not valid yet {_BY_THE_CLOCK}, or has claims that are not of their kind"
 
 
 def _refused(why: str) -> SignInRefused:
