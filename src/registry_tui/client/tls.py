@@ -123,7 +123,7 @@ def untrusted_issuer(error: ssl.SSLCertVerificationError, url: str, *, authority
     """Why the certificate of an OpenID provider was not accepted, in words. `authority`: whether one was given."""
     host = urlsplit(url).hostname or url
     if (words := _out_of_date(error, url)) is not None:
-        return UntrustedCertificate(
+        return CertificateOfAnotherTime(
             words, action="Set this machine's clock; if it is right, the provider needs a new certificate"
         )
     if error.verify_code in _OTHER_NAMES:
