@@ -3,15 +3,20 @@
 `make release`   needs the network, or uv's cache, for the dependencies
 
 Two installations are tried, each with the versions of the lock file: the light one (the terminal program and the
-command line alone, as `uvx registry-tui`), from both files; and `registry-tui[platform]` (as with `pipx install`), from
-the wheel, with a platform that starts in a temporary home. The files stay in `dist/`.
+command line alone), from both files, and by `uvx` itself; and `registry-tui[platform]` (as with `pipx install`), from
+the wheel, with a platform that starts in a temporary home and listens on a port of this machine. The light one signs
+in there, and works as on another machine. The files stay in `dist/`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -40,6 +45,13 @@ IN_SDIST = (
 )
 
 
+#: What only the platform needs: the light installation has none of them.
+HEAVY = (
+    *("aiohttp", "alembic", "boto3", "cryptography", "dbos", "fastapi", "joserfc", "mlflow", "numpy", "pandas"),
+    *("psutil", "sqlalchemy", "supervisor", "uvicorn"),
+)
+
+
 class Wrong(Exception):
     """A file or an installation is not as it must be."""
 
@@ -52,9 +64,9 @@ def main() -> int:
         check_contents(wheel, sdist)
         # Short: the paths of the platform's sockets are limited to 107 bytes.
         with tempfile.TemporaryDirectory(prefix="release-", dir="/tmp") as folder:
-            for archive in (wheel, sdist):
-                try_light(archive, Path(folder) / archive.suffix.strip("."))
-            try_platform(wheel, Path(folder) / "platform")
+            light = [try_light(archive, Path(folder) / archive.suffix.strip(".")) for archive in (wheel, sdist)]
+            try_uvx(wheel, Path(folder) / "uvx")
+            try_platform(wheel, Path(folder) / "platform", light[0])
     except Wrong as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
@@ -99,10 +111,16 @@ def require_same(what: str, found: set[str], wanted: set[str]) -> None:
         raise Wrong(f"{what} lacks {sorted(wanted - found)[:5]} and has {sorted(found - wanted)[:5]} too many")
 
 
-def try_light(archive: Path, folder: Path) -> None:
-    """The terminal program and the command line alone: they run, and say what the platform needs."""
+def try_light(archive: Path, folder: Path) -> Path:
+    """The terminal program and the command line alone: they run, and say what the platform needs.
+
+    Returns the installed `registry-tui`.
+    """
     command = install(folder / "venv", str(archive))
     variables = clean(folder)
+    search = f"import importlib.util as u; print(*[name for name in {HEAVY!r} if u.find_spec(name)])"
+    if heavy := run([command.with_name("python"), "-c", search]).strip():
+        raise Wrong(f"the light installation of {archive.name} brings {heavy}")
     version = run([command, "--version"], variables).strip()
     if archive.name.split("-")[1].removesuffix(".tar.gz") != version.split()[-1]:
         raise Wrong(f"{archive.name} calls itself {version}")
@@ -114,10 +132,30 @@ def try_light(archive: Path, folder: Path) -> None:
             raise Wrong(f"`registry-tui {' '.join(arguments)}` does not say what to install:\n{done.stderr}")
     show_terminal_program(command, variables)
     print(f"light, from {archive.name}: {version} runs and says what the platform needs", flush=True)
+    return command
 
 
-def show_terminal_program(command: Path, variables: dict[str, str]) -> None:
-    """Opens it in a terminal: it says that no platform runs and what to install, and ends at its key."""
+def try_uvx(wheel: Path, folder: Path) -> None:
+    """`uvx` runs it from an environment that is made for this one run, with the newest dependencies."""
+    command: list[str | Path] = [
+        UV,
+        "tool",
+        "run",
+        "--quiet",
+        "--isolated",
+        "--python",
+        sys.executable,
+        "--from",
+        wheel,
+    ]
+    # With the caller's variables: they may name certificates and a package index for uv.
+    variables = {**os.environ, "REGISTRY_TUI_HOME": str(folder / "data")}
+    version = run([*command, "registry-tui", "--version"], variables).strip()
+    print(f"uvx, from {wheel.name}: {version} runs", flush=True)
+
+
+def show_terminal_program(command: Path, variables: dict[str, str], words: str = "registry-tui[platform]") -> None:
+    """Opens it in a terminal: it shows these words, and ends at its key."""
     screen = pyte.Screen(120, 40)
     stream = pyte.Stream(screen)
     child = pexpect.spawn(str(command), env=variables, dimensions=(40, 120), encoding="utf-8", timeout=5)
@@ -129,10 +167,10 @@ def show_terminal_program(command: Path, variables: dict[str, str]) -> None:
                 continue
             except pexpect.EOF:
                 break
-            if "registry-tui[platform]" in "".join(screen.display):
+            if words in "".join(screen.display):
                 break
         else:
-            raise Wrong("the terminal program does not say what to install:\n" + "\n".join(screen.display))
+            raise Wrong(f"the terminal program does not show {words}:\n" + "\n".join(screen.display))
         child.send("\x11")
         child.expect(pexpect.EOF, timeout=30)
         child.wait()
@@ -142,18 +180,45 @@ def show_terminal_program(command: Path, variables: dict[str, str]) -> None:
         child.close(force=True)
 
 
-def try_platform(wheel: Path, folder: Path) -> None:
-    """Everything: a platform starts, answers a list, and stops."""
+def try_platform(wheel: Path, folder: Path, light: Path) -> None:
+    """Everything: a platform starts, answers a list and another machine, and stops."""
     command = install(folder / "venv", f"{wheel}[platform]")
     variables = clean(folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     try:
-        run([command, "up"], variables)
+        run([command, "up", "--listen", f"127.0.0.1:{port}"], variables)
         if "registry" not in run([command, "registries", "list", "--json"], variables):
             raise Wrong("`registries list` shows no registry")
         run([command, "status"], variables)
+        token = json.loads(run([command, "tokens", "create", "release", "--json"], variables))["token"]
+        try_elsewhere(light, folder / "elsewhere", port, token)
     finally:
         run([command, "down"], variables)
     print(f"[platform], from {wheel.name}: the platform starts, answers and stops", flush=True)
+
+
+def try_elsewhere(command: Path, folder: Path, port: int, token: str) -> None:
+    """The light installation signs in to the platform, and works there as on another machine."""
+    url, variables = f"https://127.0.0.1:{port}", clean(folder)
+    # No home is named: the context in which it signs in is chosen.
+    del variables["REGISTRY_TUI_HOME"]
+    shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+    login: list[str | Path] = [command, "login", url, "--fingerprint", hashlib.sha256(shown).hexdigest()]
+    run(login, {**variables, "REGISTRY_TUI_TOKEN": token})
+    if not json.loads(run([command, "whoami", "--json"], variables))["name"]:
+        raise Wrong("`whoami` names nobody")
+    if url not in run([command, "contexts", "list"], variables):
+        raise Wrong(f"`contexts list` does not show {url}")
+    if json.loads(run([command, "models", "list", "--json"], variables)) != []:
+        raise Wrong("`models list` of a new platform is not empty")
+    show_terminal_program(command, variables, "registry-local")
+    run([command, "logout"], variables)
+    done = subprocess.run([command, "models", "list"], env=variables, capture_output=True, text=True, check=False)
+    if done.returncode != 1 or "login" not in done.stderr or "Traceback" in done.stderr:
+        raise Wrong(f"after `logout`, `models list` does not say how to sign in:\n{done.stderr}")
+    print("light: signs in to a service elsewhere, and works there in commands and in the terminal program", flush=True)
 
 
 def install(venv: Path, requirement: str) -> Path:
