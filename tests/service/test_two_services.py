@@ -65,11 +65,13 @@ def pair(postgres: PostgresServer) -> Iterator[Pair]:
         platform = Platform(Home(folder / "h"))
         try:
             platform.command("up", "--database", postgres.new_database())
-            second = start_second(platform)
             clients = [client_of(platform, process) for process in BOTH]
-            yield Pair(platform, (clients[0], clients[1]), second)
-            second.terminate()
-            second.wait()
+            made = Pair(platform, (clients[0], clients[1]), start_second(platform))
+            try:
+                yield made
+            finally:
+                made.second.kill()
+                made.second.wait()
             secret_search.require_none_out_of_place(platform)
         finally:
             platform.down()
