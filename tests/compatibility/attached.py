@@ -1,7 +1,7 @@
 """Attached servers of every MLflow generation: `python tests/compatibility/attached.py [GENERATION…]`.
 
-Runs `tests/service/test_attached_servers.py` with a stock server of each, and ends with 1 unless all pass. The
-generations are those of `generations.py`.
+Runs the tests of `tests/service/test_attached_….py` with a stock server of each, the import with some hundred versions,
+and ends with 1 unless all pass. The generations are those of `generations.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from compatibility.generations import GENERATIONS
 from support.stock_mlflow import PYTHON
 
-TEST = Path(__file__).parents[1] / "service/test_attached_servers.py"
+TESTS = [
+    str(Path(__file__).parents[1] / f"service/test_attached_{name}.py")
+    for name in ("servers", "registering", "importing")
+]
+#: Versions of the model that is imported.
+VERSIONS = "200"
 
 
 def main() -> int:
@@ -40,10 +45,12 @@ def main() -> int:
             "-p",
             "no:xdist",
             "-q",
-            str(TEST),
+            *TESTS,
         ]
         print(f"== {generation.name}", flush=True)
-        if subprocess.run(command, env={**os.environ, PYTHON: str(generation.python)}, check=False).returncode:
+        if subprocess.run(
+            command, env={**os.environ, PYTHON: str(generation.python), "ATTACHED_VERSIONS": VERSIONS}, check=False
+        ).returncode:
             failed.append(generation.name)
     print(f"failed: {', '.join(failed)}" if failed else "all passed")
     return 1 if failed else 0
