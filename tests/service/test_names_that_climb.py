@@ -27,6 +27,7 @@ API = "/api/v1"
 #: Bodies with which each request would change something, by their schema.
 BODIES: dict[str, Any] = {
     "AttachedImport": {"models": []},
+    "StoreChange": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "CollaboratorChange": {"role": "viewer"},
     "DeploymentUpdate": {"description": "changed"},
     "ExperimentCreate": {"name": "changed"},

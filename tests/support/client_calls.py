@@ -32,6 +32,7 @@ _ROWS = """
     attached_versions list_attached_versions
     begin_verification
     cancel_workflow
+    change_store
     change_user
     changes follow
     check_access authorize

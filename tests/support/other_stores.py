@@ -33,11 +33,16 @@ from registry_tui.platform.secrets import AccessKey, load_secrets
 from registry_tui.schemas.stores import (
     AzureAddress,
     AzureCredentials,
+    AzureStore,
     DirectoryAddress,
+    DirectoryStore,
     GoogleAddress,
     GoogleCredentials,
+    GoogleStore,
     S3Address,
     S3Credentials,
+    S3Store,
+    Store,
 )
 from registry_tui.service.stores.azure import open_container
 from registry_tui.service.stores.base import Bucket
@@ -121,6 +126,40 @@ def started(store: str) -> Iterator[Bucket]:
     else:
         with seaweedfs() as server:
             yield server.open("registry") if store == "seaweedfs" else _as_the_platform_does(server)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A store, the arguments with which a command names it, and its secret, which goes to standard input."""
+
+    store: Store
+    arguments: Sequence[str]
+    secret: str = ""
+
+
+@contextmanager
+def described(store: str) -> Iterator[Started]:
+    """A new store of this name, as an environment brings it along."""
+    if store == "directory":
+        with temporary_folder() as folder:
+            yield Started(DirectoryStore(address=DirectoryAddress(path=str(folder))), [str(folder)])
+    elif store == "azurite":
+        with azurite() as azure:
+            place = [f"az://{_ACCOUNT}/{BUCKET}/registry", "--endpoint", azure.endpoint, "--secret-file", "-"]
+            found = AzureStore(address=azure.address("registry"), credentials=azure.credentials)
+            yield Started(found, place, azure.credentials.account_key)
+    elif store == "google":
+        with google() as cloud:
+            place = [f"gs://{BUCKET}/registry", "--endpoint", cloud.endpoint, "--secret-file", "-"]
+            there = GoogleStore(address=cloud.address("registry"), credentials=cloud.credentials)
+            yield Started(there, place, cloud.credentials.service_account)
+    else:
+        with moto() if store == "moto" else seaweedfs() as server:
+            address = S3Address(bucket=BUCKET, prefix="registry", endpoint=server.endpoint, region=server.region)
+            key = ["--access-key-id", server.credentials.access_key_id, "--secret-file", "-"]
+            place = [f"s3://{BUCKET}/registry", "--endpoint", server.endpoint, "--region", server.region, *key]
+            secret = server.credentials.secret_access_key
+            yield Started(S3Store(address=address, credentials=server.credentials), place, secret)
 
 
 @contextmanager

@@ -63,6 +63,8 @@ BODIES: dict[str, Any] = {
     "set_collaborator": {"role": "viewer"},
     "delete_registry": {"force": False},
     "clean_up_storage": {"archives": ["aaaa-bbbb-cccc-dddd/aaaa-bbbb-cccc-dddd"]},
+    # Refused after the question who asks: the environment has no store of its own.
+    "change_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "check_store": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "search_runs": EXPERIMENTS,
     "group_runs": {**EXPERIMENTS, "param": "x"},

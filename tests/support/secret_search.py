@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,6 +83,19 @@ def attached_secrets(platform: Platform) -> dict[str, str]:
     return {f"attached server {url}": secret for url, secret in zip(urls, secrets, strict=True) if secret}
 
 
+def store_secrets(platform: Platform) -> dict[str, str]:
+    """The secrets of stores that environments brought along, by the store's address."""
+    places = column(platform, "SELECT place FROM environment_stores")
+    stores = column(platform, "SELECT CAST(store AS TEXT) FROM environment_stores")
+    found = {}
+    for place, raw in zip(places, stores, strict=True):
+        credentials = json.loads(raw).get("credentials", {})
+        for field in ("secret_access_key", "session_token", "account_key", "sas", "client_secret"):
+            if len(credentials.get(field) or "") >= 40:
+                found[f"store of {place}: {field}"] = credentials[field]
+    return found
+
+
 def issuer_secrets(platform: Platform) -> dict[str, str]:
     """The secret of the service's client at the OpenID provider, by its name."""
     query = "SELECT value FROM installation WHERE key = 'sign_in_issuer_secret'"
@@ -142,7 +156,7 @@ def own_places(platform: Platform, name: str) -> set[str]:
         return {str(home.databases_file), str(home.mlflow / "auth.ini")}
     if name == "client at the issuer":
         return {f"{home.service_database}{end}" for end in ("", "-wal")} | {"table installation"}
-    if name == "variable" or name.startswith(("machine user", "attached server")):
+    if name == "variable" or name.startswith(("machine user", "attached server", "store of")):
         return {f"{home.service_database}{end}" for end in ("", "-wal")}
     if name in FIELDS[SecretKind.OBJECT_STORE]:
         return {str(home.secrets_file), str(home.run / "identities.json")}
@@ -159,8 +173,9 @@ def out_of_place(platform: Platform) -> list[str]:
     """The secrets that are where they should not be: each one's name and the place, never its value.
 
     Searched are all files below the home but the object store's data, the rows of the service's tables but those of
-    the machine users and of attached servers, the command lines of all processes, and the environments of the
-    platform's parts. Of a platform that a test has damaged, it looks for the secrets that can still be read.
+    the machine users, of attached servers and of environments' stores, the command lines of all processes, and the
+    environments of the platform's parts. Of a platform that a test has damaged, it looks for the secrets that can
+    still be read.
     """
     if not platform.home.secrets_file.exists():
         return []  # it never started, or a test took it away
@@ -196,6 +211,7 @@ def _sought(platform: Platform) -> dict[str, bytes]:
             **platform_secrets(platform),
             **machine_secrets(platform),
             **attached_secrets(platform),
+            **store_secrets(platform),
             **issuer_secrets(platform),
         }
     except SQLAlchemyError:
@@ -246,6 +262,6 @@ def _words(path: Path) -> bytes:
 def _rows(url: str) -> Iterator[tuple[str, bytes]]:
     with suppress(SQLAlchemyError):
         for table in tables(url):
-            if table not in ("registries", "attached_servers"):
+            if table not in ("registries", "attached_servers", "environment_stores"):
                 rows = repr(ask(url, f'SELECT * FROM "{table}"')).encode(errors="replace")
                 yield f"table {table}", b"\n".join(_LONG.findall(rows))

@@ -11,6 +11,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.registries import StorageAccessTried
+from registry_tui.schemas.stores import Addressing, Encryption, StoreChange
 from registry_tui.wording.access import access_said
 
 app = session.new_app("Environments: a cloud account's corner, with its object store and workspaces.")
@@ -37,12 +38,26 @@ def _print(found: Environment, as_json: bool, tried: StorageAccessTried | None =
         "Model Registry": found.registry_name,
         "bucket": found.bucket,
         "endpoint": found.endpoint,
+        **_own_store(found),
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
     if tried is not None:
         next_step = f"`registry-tui registries grant-storage {found.registry_name}` grants it"
         fields["storage access"] = access_said(tried.access, tried.tried_at, tried.problem, next_step)
     output.print_one(found, fields, as_json=as_json)
+
+
+def _own_store(found: Environment) -> dict[str, object]:
+    if found.store is None:
+        return {}
+    fields: dict[str, object] = {
+        "archives": found.store.uri,
+        "archives' endpoint": found.store.endpoint or None,
+        "archives' credentials": found.store.credentials,
+    }
+    for number, each in enumerate(found.store.notes, 1):
+        fields[f"note {number}"] = f"{each.text}\n{each.action}" if each.action else each.text
+    return fields
 
 
 @app.command("list")
@@ -68,14 +83,94 @@ def create(
     name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
     cloud: Annotated[Cloud, typer.Option(help="Which cloud it is a corner of.")] = Cloud.AWS,
     raz: Annotated[bool, typer.Option("--raz/--no-raz", help="Whether it is RAZ-enabled.")] = True,
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            "--bucket",
+            metavar="STORE",
+            help="A store of its own for its archives: s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, "
+            "gs://BUCKET/PREFIX, or a directory of the service's machine. It is tried first.",
+        ),
+    ] = None,
+    region: stores.RegionOption = "us-east-1",
+    endpoint: stores.EndpointOption = "",
+    addressing: stores.AddressingOption = Addressing.AUTO,
+    profile: stores.ProfileOption = "",
+    access_key_id: stores.AccessKeyOption = "",
+    tenant_id: stores.TenantOption = "",
+    client_id: stores.ClientOption = "",
+    sas: stores.SasOption = False,
+    secret_file: stores.SecretOption = None,
+    ca_bundle: stores.BundleOption = "",
+    encryption: stores.EncryptionOption = Encryption.BUCKET,
+    kms_key: stores.KmsOption = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Make an environment with its bucket.
 
-    Example: registry-tui environments create lab-azure --cloud azure
+    With --bucket the archives of its Model Registry lie in that store; run artifacts lie in the embedded one.
+
+    Example: registry-tui environments create prod --bucket s3://acme-models/registry --region eu-west-1 --profile acme
     """
-    request = session.build(EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz)
+    store = None
+    if bucket is not None:
+        store = stores.described(
+            bucket,
+            region=region,
+            endpoint=endpoint,
+            addressing=addressing,
+            profile=profile,
+            access_key_id=access_key_id,
+            tenant_id=tenant_id,
+            client_id=client_id,
+            sas=sas,
+            secret_file=secret_file,
+            ca_bundle=ca_bundle,
+            encryption=encryption,
+            kms_key=kms_key,
+        )
+    request = session.build(EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz, store=store)
     _print(session.ask(lambda client: client.create_environment(request)), as_json)
+
+
+@app.command("change-store")
+def change_store(
+    environment: session.EnvironmentArgument,
+    bucket: stores.StoreArgument,
+    region: stores.RegionOption = "us-east-1",
+    endpoint: stores.EndpointOption = "",
+    addressing: stores.AddressingOption = Addressing.AUTO,
+    profile: stores.ProfileOption = "",
+    access_key_id: stores.AccessKeyOption = "",
+    tenant_id: stores.TenantOption = "",
+    client_id: stores.ClientOption = "",
+    sas: stores.SasOption = False,
+    secret_file: stores.SecretOption = None,
+    ca_bundle: stores.BundleOption = "",
+    encryption: stores.EncryptionOption = Encryption.BUCKET,
+    kms_key: stores.KmsOption = "",
+    as_json: session.JsonOption = False,
+) -> None:
+    """Reach an environment's own store with other credentials, or at another address; it is tried first.
+
+    Example: registry-tui environments change-store prod s3://acme-models/registry --region eu-west-1 --profile new
+    """
+    store = stores.described(
+        bucket,
+        region=region,
+        endpoint=endpoint,
+        addressing=addressing,
+        profile=profile,
+        access_key_id=access_key_id,
+        tenant_id=tenant_id,
+        client_id=client_id,
+        sas=sas,
+        secret_file=secret_file,
+        ca_bundle=ca_bundle,
+        encryption=encryption,
+        kms_key=kms_key,
+    )
+    _print(session.ask(lambda client: client.change_store(environment, StoreChange(store=store))), as_json)
 
 
 app.command("check-store")(stores.check_store)

@@ -38,51 +38,98 @@ StoreArgument = Annotated[
 ]
 
 
+RegionOption = Annotated[str, typer.Option("--region", help="S3: the bucket's region.")]
+EndpointOption = Annotated[
+    str, typer.Option("--endpoint", help="The store's address, where it is not the cloud's own.")
+]
+AddressingOption = Annotated[Addressing, typer.Option("--addressing", help="S3: where requests name the bucket.")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", help="S3: a profile in the AWS configuration of the service's account.")
+]
+AccessKeyOption = Annotated[str, typer.Option("--access-key-id", help="S3: the access key.")]
+TenantOption = Annotated[str, typer.Option("--tenant-id", help="Azure: the tenant of a service principal.")]
+ClientOption = Annotated[
+    str, typer.Option("--client-id", help="Azure: a service principal, or which managed identity.")
+]
+SasOption = Annotated[bool, typer.Option("--sas", help="Azure: the secret is a SAS, not the account key.")]
+SecretOption = Annotated[
+    str | None,
+    typer.Option(
+        "--secret-file",
+        metavar="FILE",
+        help="Holds the secret key (S3), account key, SAS or client secret (Azure), or a service account's JSON "
+        "(Google); - for standard input. Without any credentials the machine's own role counts.",
+    ),
+]
+BundleOption = Annotated[
+    str, typer.Option("--ca-bundle", help="A PEM file on the service's machine with the authorities to trust.")
+]
+EncryptionOption = Annotated[Encryption, typer.Option("--encryption", help="S3: how what is stored is encrypted.")]
+KmsOption = Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")]
+
+
 def check_store(
     store: StoreArgument,
-    region: Annotated[str, typer.Option("--region", help="S3: the bucket's region.")] = "us-east-1",
-    endpoint: Annotated[
-        str, typer.Option("--endpoint", help="The store's address, where it is not the cloud's own.")
-    ] = "",
-    addressing: Annotated[
-        Addressing, typer.Option("--addressing", help="S3: where requests name the bucket.")
-    ] = Addressing.AUTO,
-    profile: Annotated[
-        str, typer.Option("--profile", help="S3: a profile in the AWS configuration of the service's account.")
-    ] = "",
-    access_key_id: Annotated[str, typer.Option("--access-key-id", help="S3: the access key.")] = "",
-    tenant_id: Annotated[str, typer.Option("--tenant-id", help="Azure: the tenant of a service principal.")] = "",
-    client_id: Annotated[
-        str, typer.Option("--client-id", help="Azure: a service principal, or which managed identity.")
-    ] = "",
-    sas: Annotated[bool, typer.Option("--sas", help="Azure: the secret is a SAS, not the account key.")] = False,
-    secret_file: Annotated[
-        str | None,
-        typer.Option(
-            "--secret-file",
-            metavar="FILE",
-            help="Holds the secret key (S3), account key, SAS or client secret (Azure), or a service account's JSON "
-            "(Google); - for standard input. Without any credentials the machine's own role counts.",
-        ),
-    ] = None,
-    ca_bundle: Annotated[
-        str, typer.Option("--ca-bundle", help="A PEM file on the service's machine with the authorities to trust.")
-    ] = "",
-    encryption: Annotated[
-        Encryption, typer.Option("--encryption", help="S3: how what is stored is encrypted.")
-    ] = Encryption.BUCKET,
-    kms_key: Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")] = "",
+    region: RegionOption = "us-east-1",
+    endpoint: EndpointOption = "",
+    addressing: AddressingOption = Addressing.AUTO,
+    profile: ProfileOption = "",
+    access_key_id: AccessKeyOption = "",
+    tenant_id: TenantOption = "",
+    client_id: ClientOption = "",
+    sas: SasOption = False,
+    secret_file: SecretOption = None,
+    ca_bundle: BundleOption = "",
+    encryption: EncryptionOption = Encryption.BUCKET,
+    kms_key: KmsOption = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Try a store with an object of its own, before an environment uses it; ends with 1 when it cannot be used.
 
     Example: registry-tui environments check-store s3://acme-models/registry --region eu-west-1 --profile acme
     """
+    found = described(
+        store,
+        region=region,
+        endpoint=endpoint,
+        addressing=addressing,
+        profile=profile,
+        access_key_id=access_key_id,
+        tenant_id=tenant_id,
+        client_id=client_id,
+        sas=sas,
+        secret_file=secret_file,
+        ca_bundle=ca_bundle,
+        encryption=encryption,
+        kms_key=kms_key,
+    )
+    report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
+    _print(report, store, as_json)
+    if not report.usable:
+        raise typer.Exit(1)
+
+
+def described(
+    store: str,
+    *,
+    region: str,
+    endpoint: str,
+    addressing: Addressing,
+    profile: str,
+    access_key_id: str,
+    tenant_id: str,
+    client_id: str,
+    sas: bool,
+    secret_file: str | None,
+    ca_bundle: str,
+    encryption: Encryption,
+    kms_key: str,
+) -> Store:
+    """The store that an address and these options mean; its secret is read from a file or from standard input."""
     scheme, bucket, prefix = _parts(store)
     secret = "" if secret_file is None else _secret(secret_file)
-    found: Store
     if scheme == "s3":
-        found = S3Store(
+        return S3Store(
             address=session.build(
                 S3Address,
                 bucket=bucket,
@@ -98,10 +145,10 @@ def check_store(
                 S3Credentials, profile=profile, access_key_id=access_key_id, secret_access_key=secret
             ),
         )
-    elif scheme == "az":
+    if scheme == "az":
         container, _, below = prefix.partition("/")
         kind = "sas" if sas else "client_secret" if tenant_id else "account_key"
-        found = AzureStore(
+        return AzureStore(
             address=session.build(
                 AzureAddress,
                 account=bucket,
@@ -112,17 +159,12 @@ def check_store(
             ),
             credentials=session.build(AzureCredentials, tenant_id=tenant_id, client_id=client_id, **{kind: secret}),
         )
-    elif scheme == "gs":
-        found = GoogleStore(
+    if scheme == "gs":
+        return GoogleStore(
             address=session.build(GoogleAddress, bucket=bucket, prefix=prefix, endpoint=endpoint, ca_bundle=ca_bundle),
             credentials=session.build(GoogleCredentials, service_account=secret),
         )
-    else:
-        found = DirectoryStore(address=session.build(DirectoryAddress, path=prefix))
-    report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
-    _print(report, store, as_json)
-    if not report.usable:
-        raise typer.Exit(1)
+    return DirectoryStore(address=session.build(DirectoryAddress, path=prefix))
 
 
 def _parts(store: str) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from registry_tui.schemas.places import (
     Workspace,
     WorkspaceCreate,
 )
-from registry_tui.schemas.stores import StoreCheck, StoreReport
+from registry_tui.schemas.stores import StoreChange, StoreCheck, StoreReport
 
 #: Seconds for trying a store that does not answer.
 _STORE_PATIENCE = 120
@@ -38,7 +38,17 @@ class Places(Transport):
         return await self._ask(Environment, "GET", f"/environments/{segment(environment)}")
 
     async def create_environment(self, request: EnvironmentCreate) -> Environment:
-        return await self._ask(Environment, "POST", "/environments", body=request)
+        """One with a store of its own is made after every verb was tried there."""
+        if request.store is None:
+            return await self._ask(Environment, "POST", "/environments", body=request)
+        answer = await self._send("POST", "/environments", body=request, timeout=_STORE_PATIENCE)
+        return Environment.model_validate_json(answer.content)
+
+    async def change_store(self, environment: str, request: StoreChange) -> Environment:
+        """Reaches an environment's own store with other credentials, or at another address."""
+        path = f"/environments/{segment(environment)}/store"
+        answer = await self._send("PUT", path, body=request, timeout=_STORE_PATIENCE)
+        return Environment.model_validate_json(answer.content)
 
     async def delete_environment(self, environment: str) -> None:
         await self._send("DELETE", f"/environments/{segment(environment)}")

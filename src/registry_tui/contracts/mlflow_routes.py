@@ -45,6 +45,8 @@ class Location:
     #: Of an archive: the registry's MLflow workspace and the model's ID.
     registry: str | None = None
     model_id: str | None = None
+    #: Of an archive: whether it lies in its environment's own store, which only the service reaches.
+    outside: bool = False
 
 
 def artifact_path(uri: str) -> str:
@@ -103,6 +105,8 @@ class RegistryRoute:
     registry_id: str
     bucket: str
     prefix: str
+    #: Whether they lie in the environment's own store, which only the service reaches.
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,15 @@ class Routes:
             raise RouteError("An archive is named by its model's and its version's ID")
         registry = self.registries[name]
         key = _checked_key([registry.prefix, *parts])
-        return Location(workspace, registry.bucket, key, writable=False, registry=name, model_id=parts[0])
+        return Location(
+            workspace,
+            registry.bucket,
+            key,
+            writable=False,
+            registry=name,
+            model_id=parts[0],
+            outside=registry.outside,
+        )
 
     def to_json(self) -> str:
         """Returns the text of the file."""

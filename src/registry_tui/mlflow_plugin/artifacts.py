@@ -30,6 +30,7 @@ from registry_tui.mlflow_plugin.mlflow_private import (
     registry_store,
     s3_client,
 )
+from registry_tui.mlflow_plugin.outside import OutsideArchives, outside_archives
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import AccessKey, SecretsFile
@@ -67,7 +68,8 @@ class EnvironmentArtifactRepository(OneFileRepository):
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
         self._root = urlsplit(artifact_uri).path.strip("/")
-        self._routes = RoutesFile(Home.resolve().routes_file)
+        self._home = Home.resolve()
+        self._routes = RoutesFile(self._home.routes_file)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         location = self._locate_new(artifact_path, Path(local_file).name)
@@ -87,8 +89,11 @@ class EnvironmentArtifactRepository(OneFileRepository):
         location = self._locate(path)
         if not _sees(location):
             return []  # as a folder that does not exist
-        with clear_errors(location):
-            found = bucket_repository(location.bucket).list_artifacts(location.key)
+        if location.outside:
+            found = self._outside(location).list(location)
+        else:
+            with clear_errors(location):
+                found = bucket_repository(location.bucket).list_artifacts(location.key)
         asked = (path or "").strip("/")
         return [
             FileInfo(f"{asked}{info.path.removeprefix(location.key)}".strip("/"), info.is_dir, info.file_size)
@@ -97,6 +102,8 @@ class EnvironmentArtifactRepository(OneFileRepository):
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **options: Any) -> str:
         location = self._locate_seen(artifact_path)
+        if location.outside:
+            return self._download_outside(artifact_path, location, dst_path or create_tmp_dir())
         repository = bucket_repository(location.bucket)
         folder = dst_path or create_tmp_dir()
         with clear_errors(location):
@@ -111,6 +118,9 @@ class EnvironmentArtifactRepository(OneFileRepository):
 
     def download_file(self, path: str, local_path: str) -> None:
         location = self._locate_seen(path)
+        if location.outside:
+            self._outside(location).download(location, local_path)
+            return
         with clear_errors(location):
             download_key(bucket_repository(location.bucket), location.key, local_path)
 
@@ -124,8 +134,27 @@ class EnvironmentArtifactRepository(OneFileRepository):
         location = self._locate(path)
         if not _sees(location):
             return False
+        if location.outside:
+            return self._outside(location).has(location)
         with clear_errors(location):
             return self._has(location)
+
+    def _outside(self, location: Location) -> OutsideArchives:
+        return outside_archives(load_routes(self._routes), location, self._home.service_socket)
+
+    def _download_outside(self, artifact_path: str, location: Location, folder: str) -> str:
+        archives = self._outside(location)
+        if archives.has(location):
+            local = self.new_local_path(artifact_path, folder)
+            archives.download(location, local)
+            return local
+        entries = archives.list(location)
+        if not entries:
+            raise no_artifact(location)
+        for entry in entries:
+            below = f"{artifact_path.rstrip('/')}/{entry.path.removeprefix(location.key).strip('/')}"
+            self._download_outside(below, replace(location, key=entry.path), folder)
+        return str(Path(folder) / artifact_path)
 
     @staticmethod
     def _has(location: Location) -> bool:

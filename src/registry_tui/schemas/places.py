@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.stores import EnvironmentStore, Store
 
 #: Names of environments, workspaces and projects, which MLflow workspaces and buckets take their names from
 #: (MLflow's `WorkspaceNameValidator`: 2 to 63 characters; 40 leaves room for our prefixes).
@@ -36,12 +37,16 @@ class Environment(Schema):
     registry_id: str | None = None
     registry_name: str | None = None
     workspace_count: int = 0
+    #: Where its registry's archives lie, when that is not the bucket.
+    store: EnvironmentStore | None = None
 
 
 class EnvironmentCreate(RequestSchema):
     name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
     cloud: Cloud = Cloud.AWS
     raz_enabled: bool = True
+    #: A store of its own for archives; without one they lie in the embedded store.
+    store: Store | None = Field(default=None, discriminator="kind")
 
 
 class Workspace(Schema):

@@ -154,10 +154,38 @@ class DirectoryStore(RequestSchema):
 Store = S3Store | AzureStore | GoogleStore | DirectoryStore
 
 
-class StoreCheck(RequestSchema):
-    """A store that may not be in use yet."""
+def uri_of(store: Store) -> str:
+    """Where a store is, without how it is reached; ends with `/`."""
+    if isinstance(store, DirectoryStore):
+        return f"file://{store.address.path.rstrip('/')}/"
+    prefix = store.address.prefix.strip("/")
+    below = f"{prefix}/" if prefix else ""
+    if isinstance(store, AzureStore):
+        return f"az://{store.address.account}/{store.address.container}/{below}"
+    return f"{'s3' if isinstance(store, S3Store) else 'gs'}://{store.address.bucket}/{below}"
 
-    store: Store = Field(discriminator="kind")
+
+def endpoint_of(store: Store) -> str:
+    """The address that is asked; empty for the cloud's own, and for a directory."""
+    return "" if isinstance(store, DirectoryStore) else store.address.endpoint
+
+
+def credentials_of(store: Store) -> str:
+    """How the service signs in there, in words, without anything secret."""
+    if isinstance(store, DirectoryStore):
+        return "none: the service's account reads and writes the directory"
+    if isinstance(store, S3Store):
+        known = store.credentials
+        if known.profile:
+            return f"the profile {known.profile} of the service's account"
+        return f"the access key {known.access_key_id}" if known.access_key_id else "this machine's role"
+    if isinstance(store, AzureStore):
+        azure = store.credentials
+        if azure.tenant_id:
+            return f"the service principal {azure.client_id}"
+        kind = "the account key" if azure.account_key else "a SAS" if azure.sas else ""
+        return kind or "this machine's managed identity"
+    return "a service account's key" if store.credentials.service_account else "this machine's account"
 
 
 class StoreProblem(Schema):
@@ -169,6 +197,24 @@ class StoreProblem(Schema):
     fatal: bool = True
 
 
+class EnvironmentStore(Schema):
+    """The store that an environment brought along: archives of its registry lie there."""
+
+    kind: str
+    uri: str
+    endpoint: str = ""
+    #: How the service signs in, in words.
+    credentials: str = ""
+    #: What the last probe found that is worth knowing.
+    notes: list[StoreProblem] = []
+
+
+class StoreCheck(RequestSchema):
+    """A store that may not be in use yet."""
+
+    store: Store = Field(discriminator="kind")
+
+
 class StoreReport(Schema):
     """What was found when each verb was tried on a store."""
 
@@ -178,3 +224,9 @@ class StoreReport(Schema):
     @property
     def usable(self) -> bool:
         return not any(each.fatal for each in self.problems)
+
+
+class StoreChange(RequestSchema):
+    """The same store, reached in another way: other credentials, another endpoint or region."""
+
+    store: Store = Field(discriminator="kind")

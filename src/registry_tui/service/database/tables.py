@@ -161,6 +161,23 @@ class EnvironmentRow(Base):
 
     workspaces: Mapped[list[WorkspaceRow]] = relationship(back_populates="environment")
     model_registry: Mapped[RegistryRow | None] = relationship(back_populates="environment", uselist=False)
+    store: Mapped[EnvironmentStoreRow | None] = relationship(cascade="all, delete-orphan")
+
+
+class EnvironmentStoreRow(Base):
+    """The store that an environment brought along, with how to sign in there, which is shown to nobody."""
+
+    __tablename__ = "environment_stores"
+
+    environment_id: Mapped[str] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True)
+    #: `own_stores.place_of`: two environments never have the same.
+    place: Mapped[str] = mapped_column(unique=True)
+    #: `schemas.stores.Store`.
+    store: Mapped[dict[str, Any]]
+    #: `schemas.stores.StoreProblem`s that are worth knowing.
+    notes: Mapped[list[Any]] = mapped_column(JSON)
+    #: Counts changes, so that an open connection is replaced.
+    generation: Mapped[int] = mapped_column(default=1)
 
 
 class EnvironmentRoleRow(Base):

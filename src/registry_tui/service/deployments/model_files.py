@@ -20,7 +20,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import RevisionRow
 from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
 from registry_tui.service.stores import archives, bucket_files
-from registry_tui.service.stores.bucket_files import Place, StoredFile
+from registry_tui.service.stores.bucket_files import Folder, StoredFile
 
 #: Bytes that stay free on the disk when an archive is fetched.
 SPARE_BYTES = 256 * 1024 * 1024
@@ -33,7 +33,7 @@ def folder_of(service: Service, model_id: str, version_id: str) -> Path:
 
 def fetch(
     service: Service,
-    place: Place,
+    place: Folder,
     target: Path,
     *,
     progress: Callable[[Manifest], None] = lambda _manifest: None,
@@ -111,7 +111,7 @@ def _require_possible(manifest: Manifest) -> None:
 
 
 def _fetch_file(
-    files: Place,
+    files: Folder,
     path: str,
     size: int,
     sha256: str,

@@ -19,13 +19,13 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.deployments import machine, model_requirements
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.deployments.finding import find_for
-from registry_tui.service.errors import InvalidInput, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives, bucket_files
-from registry_tui.service.stores.bucket_files import Place
+from registry_tui.service.stores.bucket_files import Folder, StoreFolder
 
 #: Larger example files are not read into a form.
 _MAX_EXAMPLE = 256 * 1024
@@ -160,26 +160,29 @@ def _name_of(model: str) -> str:
     return "-".join(part for part in kept.split("-") if part)[:63].strip("-") or "model"
 
 
-def _read(files: Place, path: str, limit: int = _MAX_EXAMPLE) -> str | None:
+def _read(files: Folder, path: str, limit: int = _MAX_EXAMPLE) -> str | None:
     """A small text file of an archive; None when it is missing or has more than `limit` bytes."""
     try:
+        if isinstance(files, StoreFolder):
+            found = files.store.read(files.key(path), 0, limit + 1)
+            return None if len(found) > limit else found.decode(errors="replace")
         with bucket_files.clear_errors(files):
-            found = files.client.get_object(Bucket=files.bucket, Key=files.key(path))
-            if found["ContentLength"] > limit:
+            answer = files.client.get_object(Bucket=files.bucket, Key=files.key(path))
+            if answer["ContentLength"] > limit:
                 return None
-            return str(found["Body"].read().decode(errors="replace"))
-    except WrongState:  # there is no such file
+            return str(answer["Body"].read().decode(errors="replace"))
+    except (Missing, WrongState):  # there is no such file
         return None
 
 
-def _model_file(files: Place) -> dict[str, Any]:
+def _model_file(files: Folder) -> dict[str, Any]:
     try:
         return ml_model.read((_read(files, ml_model.MODEL_FILE, ml_model.MAX_BYTES) or "").encode())
     except InvalidInput:  # an archive of before its file was checked
         return {}
 
 
-def _left_out(files: Place) -> tuple[str, ...]:
+def _left_out(files: Folder) -> tuple[str, ...]:
     try:
         found = bounded_yaml.load((_read(files, "conda.yaml") or "").encode())
     except InvalidYaml:  # building the environment says so
@@ -201,7 +204,7 @@ def _signature(described: dict[str, Any]) -> dict[str, Any] | None:
     return decoded
 
 
-def _example(files: Place, signature: dict[str, Any] | None) -> tuple[str, str]:
+def _example(files: Folder, signature: dict[str, Any] | None) -> tuple[str, str]:
     """A request as JSON, and where it comes from."""
     text = _read(files, "serving_input_example.json")
     if text is not None:

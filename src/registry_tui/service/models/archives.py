@@ -5,14 +5,15 @@ from __future__ import annotations
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Accepted, WorkflowKind
+from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.errors import WrongState
+from registry_tui.service.errors import NotPermitted, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives, content
-from registry_tui.service.stores.bucket_files import Place
+from registry_tui.service.stores.bucket_files import Folder
 
 #: Characters kept of what was wrong with an archive.
 _MAX_DAMAGE = 1000
@@ -99,13 +100,36 @@ def open_archive_file(
     return content.open_file(archive.below(archives.FILES), clean, range_header)
 
 
-def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Place:
+def entries_for_mlflow(service: Service, principal: Principal, registry: str, path: str) -> list[Artifact]:
+    """What lies in a folder of archives that MLflow's server cannot reach. Raises Missing, NotPermitted."""
+    return content.entries_of(_for_mlflow(service, principal, registry, content.clean_path(path)), "")
+
+
+def file_for_mlflow(service: Service, principal: Principal, registry: str, path: str) -> content.Content:
+    """A file of archives that MLflow's server cannot reach. Raises Missing, NotPermitted, InvalidInput."""
+    folder, _, name = content.clean_path(path).rpartition("/")
+    return content.open_file(_for_mlflow(service, principal, registry, folder), name)
+
+
+def _for_mlflow(service: Service, principal: Principal, registry: str, path: str) -> Folder:
+    """A folder below a model's or a version's archive, named by their IDs.
+
+    MLflow's server has asked before whether the person may see the model; it acts as the installation's owner.
+    """
+    if not principal.administrator:
+        raise NotPermitted("Only MLflow's server asks for archives by their ID")
+    model_id, _, below = path.partition("/")
+    archive = enter_registry(service, registry).archive(service, model_id)
+    return archive.below(below) if below else archive
+
+
+def _stored_archive(service: Service, principal: Principal, registry: str, model: str, version: int) -> Folder:
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     return _archive_of(service, place, versions.find_version(service, place, found, version))
 
 
-def _archive_of(service: Service, place: RegistryPlace, version: ModelVersion) -> Place:
+def _archive_of(service: Service, place: RegistryPlace, version: ModelVersion) -> Folder:
     if version.status is not VersionStatus.READY:
         raise WrongState(
             f"{version.model_name} v{version.version} has no archive: {version.status_message or version.status}",

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
-from registry_tui.service.core import events, idempotency, identity, paging, permissions
+from registry_tui.schemas.stores import Store, StoreChange, StoreProblem, uri_of
+from registry_tui.service.core import events, idempotency, identity, own_stores, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
-from registry_tui.service.database.tables import EnvironmentRow, WorkspaceRow, new_id
-from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable
+from registry_tui.service.database.tables import EnvironmentRow, EnvironmentStoreRow, WorkspaceRow, new_id
+from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.ranger import policies as ranger
+from registry_tui.service.stores.base import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -26,33 +28,91 @@ _LOCK = "environments"
 
 
 def create_environment(service: Service, principal: Principal, request: EnvironmentCreate) -> Environment:
-    """Makes an environment with its bucket. Raises NotPermitted, AlreadyThere, PartUnavailable."""
+    """Makes an environment with its bucket, and perhaps a store that it brings along for its archives.
+
+    Raises NotPermitted, AlreadyThere, InUse when the store is another environment's, InvalidInput when it cannot be
+    used, PartUnavailable.
+    """
     id_ = new_id()
     resource = Resource("environment", id_, request.name)
-    with events.recording(service, principal, "environment.create", resource), service.locks.of(_LOCK):
+    with events.recording(service, principal, "environment.create", resource):
         permissions.require(principal, Action.ENVIRONMENT_CREATE)
-        _clean_up(service)
-        try:
-            with service.database.session() as session:
-                row = EnvironmentRow(
-                    id=id_,
-                    name=request.name,
-                    crn=identity.crn(session, "environment", id_),
-                    cloud=request.cloud.value,
-                    raz_enabled=request.raz_enabled,
-                    bucket=f"{request.name}-{id_[:8]}",
-                    creator=principal.name,
-                )
-                session.add(row)
-        except IntegrityError as error:
-            raise AlreadyThere(
-                f"There is an environment {request.name!r} already", action="Choose another name"
-            ) from error
-        service.stores.objects.create_bucket(row.bucket)
-        ranger.ensure(service, id_)
-        with service.database.session() as session:
-            session.get_one(EnvironmentRow, id_).state = "ready"
+        # Before the lock: a store that does not answer takes its time.
+        tried = None if request.store is None else own_stores.require_usable(request.store)
+        with service.locks.of(_LOCK):
+            _create(service, principal, request, id_, tried)
     return get_environment(service, principal, id_)
+
+
+def _create(
+    service: Service,
+    principal: Principal,
+    request: EnvironmentCreate,
+    id_: str,
+    tried: tuple[Bucket, list[StoreProblem]] | None,
+) -> None:
+    _clean_up(service)
+    try:
+        with service.database.session() as session:
+            row = EnvironmentRow(
+                id=id_,
+                name=request.name,
+                crn=identity.crn(session, "environment", id_),
+                cloud=request.cloud.value,
+                raz_enabled=request.raz_enabled,
+                bucket=f"{request.name}-{id_[:8]}",
+                creator=principal.name,
+            )
+            if request.store is not None and tried is not None:
+                _require_free(session, request.store)
+                row.store = own_stores.new_row(id_, request.store, tried[1])
+            session.add(row)
+    except IntegrityError as error:
+        raise AlreadyThere(f"There is an environment {request.name!r} already", action="Choose another name") from error
+    if tried is not None:
+        try:
+            own_stores.claim(tried[0], id_, request.name)
+        except ServiceError:
+            with service.database.session() as session:
+                session.delete(session.get_one(EnvironmentRow, id_))
+            raise
+    service.stores.objects.create_bucket(row.bucket)
+    ranger.ensure(service, id_)
+    with service.database.session() as session:
+        session.get_one(EnvironmentRow, id_).state = "ready"
+
+
+def change_store(service: Service, principal: Principal, environment: str, request: StoreChange) -> Environment:
+    """Reaches an environment's own store in another way: other credentials, another endpoint, another region.
+
+    Raises Missing, NotPermitted, WrongState for another store, InvalidInput when it cannot be used so.
+    """
+    with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_environment(session, environment, seen)
+    resource = Resource("environment", row.id, row.name)
+    with events.recording(service, principal, "environment.change-store", resource):
+        permissions.require(principal, Action.ENVIRONMENT_CREATE)
+        with service.database.reading() as session:
+            known = own_stores.shown(resolve_environment(session, row.id).store)
+        if known is None:
+            raise WrongState(
+                f"Environment {row.name} has no store of its own: its archives lie in the embedded one",
+                action="Make an environment with a store of its own, and register the models there",
+            )
+        if uri_of(request.store) != known.uri:
+            raise WrongState(
+                f"The archives of {row.name} lie in {known.uri}, not in {uri_of(request.store)}",
+                action="Give the same store with other credentials; another store needs another environment",
+            )
+        own, notes = own_stores.require_usable(request.store)
+        own_stores.require_claimed(own, row.id)
+        with service.locks.of(_LOCK), service.database.session() as session:
+            _require_free(session, request.store, but=row.id)
+            kept = session.get_one(EnvironmentStoreRow, row.id)
+            new = own_stores.new_row(row.id, request.store, notes)
+            kept.place, kept.store, kept.notes, kept.generation = new.place, new.store, new.notes, kept.generation + 1
+    return get_environment(service, principal, row.id)
 
 
 def get_environment(service: Service, principal: Principal, environment: str) -> Environment:
@@ -70,7 +130,7 @@ def list_environments(
     query = (
         select(EnvironmentRow)
         .where(EnvironmentRow.state == "ready")
-        .options(selectinload(EnvironmentRow.model_registry))
+        .options(selectinload(EnvironmentRow.model_registry), selectinload(EnvironmentRow.store))
     )
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
@@ -126,9 +186,26 @@ def _clean_up(service: Service) -> None:
     with service.database.reading() as session:
         unfinished = list(session.scalars(select(EnvironmentRow).where(EnvironmentRow.state != "ready")))
     for row in unfinished:
+        try:
+            own_stores.forget(service, row.id)
+        except ServiceError as error:
+            # It may be gone for good, and an environment must not wait for that.
+            logger.warning("the store of environment %s keeps its mark: %s", row.name, error.detail)
         service.stores.objects.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
+
+
+def _require_free(session: Session, store: Store, but: str = "") -> None:
+    """Raises AlreadyThere for a place in which, or around which, another environment's archives lie."""
+    place = own_stores.place_of(store)
+    for row in session.scalars(select(EnvironmentStoreRow).where(EnvironmentStoreRow.environment_id != but)):
+        if place.startswith(row.place) or row.place.startswith(place):
+            other = session.get_one(EnvironmentRow, row.environment_id).name
+            raise AlreadyThere(
+                f"The archives of environment {other} lie in {row.place.rpartition(' ')[2]}",
+                action="Choose a prefix of its own",
+            )
 
 
 def _require_empty(row: EnvironmentRow) -> None:
@@ -165,4 +242,5 @@ def _schema(service: Service, row: EnvironmentRow, workspaces: Mapping[str, int]
         registry_id=None if registry is None else registry.id,
         registry_name=None if registry is None else registry.name,
         workspace_count=workspaces.get(row.id, 0),
+        store=own_stores.shown(row.store),
     )

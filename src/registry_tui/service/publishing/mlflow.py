@@ -12,7 +12,13 @@ from registry_tui.schemas.places import Role
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import EnvironmentRow, ProjectRow, RegistryRow, WorkspaceRow
+from registry_tui.service.database.tables import (
+    EnvironmentRow,
+    EnvironmentStoreRow,
+    ProjectRow,
+    RegistryRow,
+    WorkspaceRow,
+)
 from registry_tui.service.errors import PartUnavailable
 
 #: One writer at a time, of the file and of each project's roles: what is written last was read last.
@@ -44,11 +50,14 @@ def publish(service: Service) -> None:
             )
         ).all()
         registries = session.scalars(select(RegistryRow)).all()
+        outside = set(session.scalars(select(EnvironmentStoreRow.environment_id)))
         suspended = identity.suspended(session)
         routes = Routes(
             projects={project.mlflow_workspace: _project_route(project, suspended) for project in projects},
             registries={
-                registry.mlflow_workspace: RegistryRoute(registry.id, registry.environment.bucket, registry.prefix)
+                registry.mlflow_workspace: RegistryRoute(
+                    registry.id, registry.environment.bucket, registry.prefix, registry.environment_id in outside
+                )
                 for registry in registries
                 if RegistryStatus(registry.status).live
             },

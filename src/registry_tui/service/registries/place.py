@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.platform.secrets import AccessKey
@@ -10,9 +12,14 @@ from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
+from registry_tui.service.core.own_stores import own_store
 from registry_tui.service.core.resolve import resolve_registry
-from registry_tui.service.errors import WrongState
-from registry_tui.service.stores.bucket_files import Place
+from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.stores.base import StoredObject, Usage
+from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
+
+#: Objects deleted in one request.
+_BATCH = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,13 +32,66 @@ class RegistryPlace:
     bucket: str
     prefix: str
     key: AccessKey | None
+    environment_id: str
 
-    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Place:
-        """A version's archive, or all of a model's, reached with the registry's own key. Raises WrongState."""
+    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Folder:
+        """A version's archive, or all of a model's: in the environment's own store, or reached with the registry's key.
+
+        Raises WrongState.
+        """
+        self._require_key()
+        ids = model_id if version_id is None else f"{model_id}/{version_id}"
+        own = own_store(service, self.environment_id)
+        if own is not None:
+            return StoreFolder(own, f"{self.prefix}/{ids}/")
+        return self.embedded(service, self.bucket, f"{self.prefix}/{ids}/")
+
+    def embedded(self, service: Service, bucket: str, prefix: str) -> Place:
+        """A folder of the embedded store, reached with the registry's own key. Raises WrongState."""
+        return Place(service.stores.objects.s3(self._require_key()), bucket, prefix, self.name)
+
+    def _require_key(self) -> AccessKey:
         if self.key is None:
             raise WrongState(f"Model Registry {self.name} has no machine user yet", action="Wait until it is available")
-        ids = model_id if version_id is None else f"{model_id}/{version_id}"
-        return Place(service.stores.objects.s3(self.key), self.bucket, f"{self.prefix}/{ids}/", self.name)
+        return self.key
+
+    def uri(self, service: Service) -> str:
+        """Where all archives lie; ends with `/`."""
+        own = own_store(service, self.environment_id)
+        return f"s3://{self.bucket}/{self.prefix}/" if own is None else f"{own.uri}{self.prefix}/"
+
+    def listing(self, service: Service) -> Iterator[StoredObject]:
+        """All objects of the registry's archives, their keys below `prefix`."""
+        own, prefix = own_store(service, self.environment_id), f"{self.prefix}/"
+        found = service.stores.objects.listing(self.bucket, prefix) if own is None else own.list(prefix)
+        return (replace(each, key=each.key.removeprefix(prefix)) for each in found)
+
+    def holds(self, service: Service, path: str) -> bool:
+        """Whether there is an object at a path below `prefix`."""
+        own = own_store(service, self.environment_id)
+        if own is None:
+            return service.stores.objects.holds(self.bucket, f"{self.prefix}/{path}")
+        try:
+            own.head(f"{self.prefix}/{path}")
+        except Missing:
+            return False
+        return True
+
+    def delete_below(self, service: Service, folder: str = "") -> Usage:
+        """Deletes all archives, or what lies in a folder (with `/` at its end); returns how much that was."""
+        own, prefix = own_store(service, self.environment_id), f"{self.prefix}/{folder}"
+        if own is None:
+            return service.stores.objects.delete_prefix(self.bucket, prefix)
+        objects = bytes_ = 0
+        for batch in _batches(own.list(prefix)):
+            own.delete([each.key for each in batch])
+            objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
+        return Usage(objects, bytes_)
+
+
+def _batches(found: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
+    while batch := list(islice(found, _BATCH)):
+        yield batch
 
 
 def enter_registry(
@@ -64,4 +124,5 @@ def enter_registry(
             bucket=row.environment.bucket,
             prefix=row.prefix,
             key=machine_key(row),
+            environment_id=row.environment_id,
         )

@@ -159,7 +159,6 @@ def _list_archives(
     service: Service, place: RegistryPlace, database: sqlite3.Connection, now: Measuring
 ) -> tuple[int, int]:
     """Sums up each archive's objects; returns number and bytes of what is part of none. One archive in memory."""
-    prefix = f"{place.prefix}/"
     current: list[Any] | None = None
     other_objects = other_bytes = 0
 
@@ -173,9 +172,9 @@ def _list_archives(
                 current,
             )
 
-    for entry in service.stores.objects.listing(place.bucket, prefix):
+    for entry in place.listing(service):
         now.seen += 1
-        parts = entry.key.removeprefix(prefix).split("/", 2)
+        parts = entry.key.split("/", 2)
         if len(parts) < 3 or not all(ID_PATTERN.fullmatch(part) for part in parts[:2]):
             other_objects, other_bytes = other_objects + 1, other_bytes + entry.size
             continue

@@ -1,6 +1,7 @@
 """Archives: a model's files copied into the registry's prefix, read back, and described by a manifest.
 
-Pure functions over boto3 S3 clients; they know nothing of MLflow or of workflows.
+Pure functions over boto3 S3 clients of the embedded store, and over environments' own stores (`base.py: Bucket`); they
+know nothing of MLflow or of workflows.
 
 What vouches for an archive: every copy names the source's ETag, so that a file that changed since it was listed is
 refused; every stored file is then read back whole, its length compared with the source's, and its SHA-256 put into the
@@ -28,13 +29,15 @@ from registry_tui.service.stores.bucket_files import (
     MIB,
     RANGE_BYTES,
     READERS,
+    Folder,
     Place,
     StoredFile,
+    StoreFolder,
     clear_errors,
-    get,
     in_parallel,
     list_files,
     read_pieces,
+    read_whole,
     slices,
 )
 
@@ -59,15 +62,17 @@ Advance = Callable[[int, int], None]
 Check = Callable[[], None]
 
 
-def same_store(source: Place, target: Place) -> bool:
-    """Whether the target's store can copy from the source by itself."""
+def same_store(source: Folder, target: Folder) -> bool:
+    """Whether the embedded store can copy from the source to the target by itself."""
+    if isinstance(source, StoreFolder) or isinstance(target, StoreFolder):
+        return False
     return bool(source.client.meta.endpoint_url == target.client.meta.endpoint_url)
 
 
 def copy_files(
     files: Sequence[StoredFile],
-    source: Place,
-    target: Place,
+    source: Folder,
+    target: Folder,
     *,
     advance: Advance = lambda _bytes, _files: None,
     check: Check = lambda: None,
@@ -77,7 +82,8 @@ def copy_files(
     Within one store the store copies; between stores the bytes are streamed through here in constant memory, and
     the SHA-256 of what passed is returned by path. Raises ServiceError; WrongState when a source file changed.
     """
-    _abort_uploads(target)
+    if isinstance(target, Place):
+        _abort_uploads(target)
     there = {file.path: file.size for file in list_files(target)}
     missing = []
     for file in files:
@@ -85,11 +91,8 @@ def copy_files(
             advance(file.size, 1)
         else:
             missing.append(file)
-    if not same_store(source, target):
-        sums = {}
-        for file in missing:
-            sums[file.path] = _stream(file, source, target, advance, check)
-        return sums
+    if isinstance(source, StoreFolder) or isinstance(target, StoreFolder) or not same_store(source, target):
+        return _pass_through(missing, source, target, advance, check)
 
     def copy_small(file: StoredFile) -> StoredFile:
         with clear_errors(target):
@@ -112,7 +115,7 @@ def copy_files(
 def store_files(
     files: Sequence[StoredFile],
     read: Callable[[StoredFile], Iterator[bytes]],
-    target: Place,
+    target: Folder,
     *,
     advance: Advance = lambda _bytes, _files: None,
     check: Check = lambda: None,
@@ -122,6 +125,8 @@ def store_files(
     A file that is there already is stored again, since nothing else tells its sum. Raises ServiceError, what `read`
     raises too; WrongState when it gives another number of bytes than a file has.
     """
+    if isinstance(target, StoreFolder):
+        return {file.path: _store_outside(file, read(file), target, advance, check) for file in files}
     _abort_uploads(target)
     sums = {}
     for file in files:
@@ -157,6 +162,29 @@ def store_files(
     return sums
 
 
+def _store_outside(
+    file: StoredFile, chunks: Iterator[bytes], target: StoreFolder, advance: Advance, check: Check
+) -> str:
+    """Stores a file in an environment's own store; a wrong number of bytes ends it before the object is there."""
+    sha, size = hashlib.sha256(), 0
+
+    def passing() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in chunks:
+            sha.update(chunk)
+            size += len(chunk)
+            yield chunk
+            advance(len(chunk), 0)
+            check()
+        if size != file.size:
+            found = counted(size, "byte")
+            raise WrongState(f"{file.path} has {found}, not {file.size} as listed", action="Retry the workflow")
+
+    target.store.put(target.key(file.path), passing(), size=file.size)
+    advance(0, 1)
+    return sha.hexdigest()
+
+
 def _in_parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     """The same bytes in parts of one size; the last may be shorter."""
     waiting = bytearray()
@@ -169,9 +197,38 @@ def _in_parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
+def _pass_through(
+    files: Sequence[StoredFile], source: Folder, target: Folder, advance: Advance, check: Check
+) -> dict[str, str]:
+    """Copies files between stores; returns the SHA-256 of what passed, by path."""
+    sums = {}
+
+    def copy_small(file: StoredFile) -> tuple[StoredFile, str]:
+        body = read_whole(source, file.path, etag=file.etag)
+        _write(target, file.path, body)
+        return file, hashlib.sha256(body).hexdigest()
+
+    small = (file for file in files if file.size <= PART_BYTES)
+    for file, sha in in_parallel(copy_small, small, COPIERS, COPIERS):
+        sums[file.path] = sha
+        advance(file.size, 1)
+        check()
+    for file in (file for file in files if file.size > PART_BYTES):
+        sums[file.path] = _stream(file, source, target, advance, check)
+    return sums
+
+
+def _write(target: Folder, path: str, body: bytes) -> None:
+    if isinstance(target, StoreFolder):
+        target.store.put(target.key(path), body)
+        return
+    with clear_errors(target):
+        target.client.put_object(Bucket=target.bucket, Key=target.key(path), Body=body)
+
+
 def hash_files(
     files: Sequence[StoredFile],
-    place: Place,
+    place: Folder,
     *,
     advance: Advance = lambda _bytes, _files: None,
     check: Check = lambda: None,
@@ -179,8 +236,7 @@ def hash_files(
     """Reads files whole and gives the size and SHA-256 that each really has, by path. Raises ServiceError."""
 
     def hash_small(file: StoredFile) -> ManifestEntry:
-        with clear_errors(place):
-            body = get(place, file.path)["Body"].read()
+        body = read_whole(place, file.path)
         return ManifestEntry(path=file.path, size=len(body), sha256=hashlib.sha256(body).hexdigest())
 
     entries = []
@@ -200,24 +256,27 @@ def hash_files(
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def write_manifest(archive: Place, manifest: Manifest) -> None:
+def write_manifest(archive: Folder, manifest: Manifest) -> None:
     """Stores an archive's manifest. Raises ServiceError."""
+    body = manifest.model_dump_json(indent=1).encode()
+    if isinstance(archive, StoreFolder):
+        archive.store.put(archive.key(MANIFEST), body)
+        return
     with clear_errors(archive):
         archive.client.put_object(
             Bucket=archive.bucket,
             Key=archive.key(MANIFEST),
-            Body=manifest.model_dump_json(indent=1).encode(),
+            Body=body,
             ContentType="application/json",
         )
 
 
-def read_manifest(archive: Place) -> Manifest:
+def read_manifest(archive: Folder) -> Manifest:
     """An archive's manifest. Raises Missing, WrongState when it is damaged, other ServiceErrors."""
-    with clear_errors(archive):
-        try:
-            body = archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))["Body"].read()
-        except archive.client.exceptions.NoSuchKey as error:
-            raise Missing(f"There is no archive at {archive.uri}", action="Register the model again") from error
+    try:
+        body = _manifest_bytes(archive)
+    except Missing as error:
+        raise Missing(f"There is no archive at {archive.uri}", action="Register the model again") from error
     try:
         return Manifest.model_validate_json(body)
     except ValidationError as error:
@@ -226,8 +285,18 @@ def read_manifest(archive: Place) -> Manifest:
         ) from error
 
 
+def _manifest_bytes(archive: Folder) -> bytes:
+    if isinstance(archive, StoreFolder):
+        return archive.store.read(archive.key(MANIFEST))
+    with clear_errors(archive):
+        try:
+            return bytes(archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))["Body"].read())
+        except archive.client.exceptions.NoSuchKey as error:
+            raise Missing("There is no manifest") from error
+
+
 def check_archive(
-    archive: Place,
+    archive: Folder,
     *,
     progress: Callable[[Sequence[StoredFile]], Advance] = lambda _files: lambda _bytes, _count: None,
     check: Check = lambda: None,
@@ -250,20 +319,28 @@ def check_archive(
     )
 
 
-def delete_archive(archive: Place, advance: Advance = lambda _bytes, _files: None) -> None:
+def delete_archive(archive: Folder, advance: Advance = lambda _bytes, _files: None) -> None:
     """Removes everything below an archive's place, the manifest first. Raises ServiceError."""
-    _abort_uploads(archive)
+    if isinstance(archive, Place):
+        _abort_uploads(archive)
     sizes = {archive.key(file.path): file.size for file in list_files(archive)}
     keys = sorted(sizes, key=lambda key: (key != archive.key(MANIFEST), key))
     for start in range(0, len(keys), DELETE_BATCH):
         batch = keys[start : start + DELETE_BATCH]
-        with clear_errors(archive):
-            answer = archive.client.delete_objects(
-                Bucket=archive.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
-            )
-        if refused := answer.get("Errors"):
-            raise WrongState(f"The object store did not delete {refused[0]['Key']}: {refused[0].get('Message')}")
+        _delete(archive, batch)
         advance(sum(sizes[key] for key in batch), len(batch))
+
+
+def _delete(archive: Folder, keys: Sequence[str]) -> None:
+    if isinstance(archive, StoreFolder):
+        archive.store.delete(keys)
+        return
+    with clear_errors(archive):
+        answer = archive.client.delete_objects(
+            Bucket=archive.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        )
+    if refused := answer.get("Errors"):
+        raise WrongState(f"The object store did not delete {refused[0]['Key']}: {refused[0].get('Message')}")
 
 
 def _part_size(size: int) -> int:
@@ -300,30 +377,31 @@ def _copy_large(file: StoredFile, source: Place, target: Place, advance: Advance
     advance(0, 1)
 
 
-def _stream(file: StoredFile, source: Place, target: Place, advance: Advance, check: Check) -> str:
-    """Copies one file through here; returns the SHA-256 of what passed."""
-    client, key, sha = target.client, target.key(file.path), hashlib.sha256()
-    if file.size <= PART_BYTES:
-        with clear_errors(source):
-            body = get(source, file.path, etag=file.etag)["Body"].read()
-        with clear_errors(target):
-            client.put_object(Bucket=target.bucket, Key=key, Body=body)
-        sha.update(body)
-        advance(file.size, 1)
-        check()
+def _stream(file: StoredFile, source: Folder, target: Folder, advance: Advance, check: Check) -> str:
+    """Copies one large file through here; returns the SHA-256 of what passed."""
+    sha = hashlib.sha256()
+
+    def passing(step: int) -> Iterator[bytes]:
+        for piece in read_pieces(file, source, step):
+            sha.update(piece)
+            yield piece
+            advance(len(piece), 0)
+            check()
+
+    if isinstance(target, StoreFolder):
+        target.store.put(target.key(file.path), passing(RANGE_BYTES), size=file.size)
+        advance(0, 1)
         return sha.hexdigest()
+    client, key = target.client, target.key(file.path)
     step = max(RANGE_BYTES, _part_size(file.size))
     with _upload(target, key) as upload:
         parts = []
-        for number, piece in enumerate(read_pieces(file, source, step), 1):
-            sha.update(piece)
+        for number, piece in enumerate(passing(step), 1):
             with clear_errors(target):
                 answer = client.upload_part(
                     Bucket=target.bucket, Key=key, UploadId=upload, PartNumber=number, Body=piece
                 )
             parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            advance(len(piece), 0)
-            check()
         _complete(target, key, upload, parts)
     advance(0, 1)
     return sha.hexdigest()

@@ -1,4 +1,7 @@
-"""Files below a folder of a bucket: how to list and read them, and what the store's errors mean."""
+"""Files below a folder of the embedded store or of an environment's own: how to list and read them.
+
+What the embedded store's errors mean is here too; those of other stores come translated (`base.py: Bucket`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from registry_tui.service.errors import (
     StorageNotGranted,
     WrongState,
 )
-from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY
+from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY, Bucket
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,6 +58,28 @@ class Place:
 
 
 @dataclass(frozen=True)
+class StoreFolder:
+    """A folder in a store that an environment brought along. `prefix` ends with `/`."""
+
+    store: Bucket
+    prefix: str
+
+    def key(self, path: str) -> str:
+        return f"{self.prefix}{path}"
+
+    def below(self, folder: str) -> StoreFolder:
+        return StoreFolder(self.store, f"{self.prefix}{folder.rstrip('/')}/")
+
+    @property
+    def uri(self) -> str:
+        return f"{self.store.uri}{self.prefix}"
+
+
+#: Where files of a model lie.
+Folder = Place | StoreFolder
+
+
+@dataclass(frozen=True)
 class StoredFile:
     """A file below a place: its path there, size in bytes, and the store's ETag."""
 
@@ -63,9 +88,15 @@ class StoredFile:
     etag: str
 
 
-def list_files(place: Place) -> list[StoredFile]:
+def list_files(place: Folder) -> list[StoredFile]:
     """Every file below a place, by path. Raises ServiceError."""
     files: list[StoredFile] = []
+    if isinstance(place, StoreFolder):
+        for found in place.store.list(place.prefix):
+            files.append(StoredFile(found.key.removeprefix(place.prefix), found.size, found.etag))
+            if len(files) > MAX_FILES:
+                raise _too_many(place)
+        return sorted(files, key=lambda file: file.path)
     with clear_errors(place):
         pages = place.client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix)
         for page in pages:
@@ -74,25 +105,50 @@ def list_files(place: Place) -> list[StoredFile]:
                 if path and not path.endswith("/"):  # a marker of an empty folder
                     files.append(StoredFile(path, entry["Size"], entry["ETag"]))
             if len(files) > MAX_FILES:
-                raise InvalidInput(f"{place.uri} holds more than {MAX_FILES:,} files", action="Store them as one file")
+                raise _too_many(place)
     return sorted(files, key=lambda file: file.path)
 
 
-def read_pieces(file: StoredFile, place: Place, step: int = RANGE_BYTES) -> Iterator[bytes]:
+def _too_many(place: Folder) -> InvalidInput:
+    return InvalidInput(f"{place.uri} holds more than {MAX_FILES:,} files", action="Store them as one file")
+
+
+def read_whole(place: Folder, path: str, *, etag: str = "") -> bytes:
+    """A small file's bytes, of the state with that ETag where one is given. Raises ServiceError."""
+    if isinstance(place, StoreFolder):
+        return place.store.read(place.key(path), etag=etag)
+    with clear_errors(place):
+        return bytes(get(place, path, etag=etag or None)["Body"].read())
+
+
+def read_pieces(
+    file: StoredFile, place: Folder, step: int = RANGE_BYTES, *, part: tuple[int, int] | None = None
+) -> Iterator[bytes]:
     """A file's bytes in pieces, a few of which are read ahead; of the listed state, where its ETag is given.
+
+    Only those of a part, when its first byte and length are given.
 
     Raises ServiceError.
     """
 
     def fetch(piece: tuple[int, int]) -> bytes:
         first, last = piece
-        with clear_errors(place):
-            found = get(place, file.path, etag=file.etag or None, Range=f"bytes={first}-{last}")["Body"].read()
+        if isinstance(place, StoreFolder):
+            found = place.store.read(place.key(file.path), first, last - first + 1, etag=file.etag)
+        else:
+            found = _read_range(place, file, first, last)
         if len(found) != last - first + 1:
             raise PartUnavailable(f"The object store broke off reading {place.uri}{file.path}")
-        return bytes(found)
+        return found
 
-    return in_parallel(fetch, slices(file.size, step), READERS, 1)
+    start, length = part or (0, file.size)
+    wanted = ((start + first, start + last) for first, last in slices(length, step))
+    return in_parallel(fetch, wanted, READERS, 1)
+
+
+def _read_range(place: Place, file: StoredFile, first: int, last: int) -> bytes:
+    with clear_errors(place):
+        return bytes(get(place, file.path, etag=file.etag or None, Range=f"bytes={first}-{last}")["Body"].read())
 
 
 def get(place: Place, path: str, *, etag: str | None = None, **options: Any) -> Any:

@@ -11,7 +11,15 @@ from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
-from registry_tui.service.stores.bucket_files import MIB, Place, clear_errors
+from registry_tui.service.stores.bucket_files import (
+    MIB,
+    Folder,
+    Place,
+    StoredFile,
+    StoreFolder,
+    clear_errors,
+    read_pieces,
+)
 
 #: Bytes that one file's reading keeps in memory.
 CHUNK = MIB
@@ -45,8 +53,10 @@ class Content:
         return self.length == self.size
 
 
-def open_file(folder: Place, path: str, range_header: str | None = None) -> Content:
+def open_file(folder: Folder, path: str, range_header: str | None = None) -> Content:
     """A file below a folder of the object store. Raises Missing, InvalidInput, RangeNotSatisfiable, PartUnavailable."""
+    if isinstance(folder, StoreFolder):
+        return _open_outside(folder, path, range_header)
     client, key = folder.client, folder.key(path)
     try:
         with clear_errors(folder):
@@ -58,6 +68,19 @@ def open_file(folder: Place, path: str, range_header: str | None = None) -> Cont
     size, etag = int(head["ContentLength"]), str(head["ETag"])
     start, length = parse_range(range_header, size)
     return Content(start, length, size, etag, _chunks(folder, key, etag, start, length))
+
+
+def _open_outside(folder: StoreFolder, path: str, range_header: str | None) -> Content:
+    key = folder.key(path)
+    try:
+        found = folder.store.head(key)
+    except Missing as error:
+        if entries_of(folder.below(path), path, limit=1):
+            raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
+        raise Missing(f"There is no file {path!r}") from error
+    start, length = parse_range(range_header, found.size)
+    file = StoredFile(path, found.size, found.etag)
+    return Content(start, length, found.size, found.etag, read_pieces(file, folder, part=(start, length)))
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int]:
@@ -91,9 +114,21 @@ def clean_path(path: str, field: str = "path") -> str:
     return clean
 
 
-def entries_of(folder: Place, path: str, limit: int = _MAX_ENTRIES) -> list[Artifact]:
+def entries_of(folder: Folder, path: str, limit: int = _MAX_ENTRIES) -> list[Artifact]:
     base = f"{path}/" if path else ""
     entries: list[Artifact] = []
+    if isinstance(folder, StoreFolder):
+        folders = set()
+        for found in folder.store.list(folder.prefix):
+            name, below, _ = found.key.removeprefix(folder.prefix).partition("/")
+            if not below:
+                entries.append(Artifact(path=f"{base}{name}", is_folder=False, size=found.size))
+            elif name not in folders:
+                folders.add(name)
+                entries.append(Artifact(path=f"{base}{name}", is_folder=True))
+            if len(entries) >= limit:
+                break
+        return entries
     with clear_errors(folder):
         pages = folder.client.get_paginator("list_objects_v2").paginate(
             Bucket=folder.bucket, Prefix=folder.prefix, Delimiter="/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ from registry_tui.service.models import versions
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.archives import FILES, Advance, Check
-from registry_tui.service.stores.bucket_files import Place, StoredFile
+from registry_tui.service.stores.bucket_files import StoredFile, StoreFolder
 from registry_tui.service.tracking.artifacts import attached_folder
 from registry_tui.service.tracking.folders import Folder
 from registry_tui.service.workflows.advancing import Advancing
@@ -72,7 +72,7 @@ class _Source(Protocol):
         """A file's bytes, piece by piece."""
 
     def copy(
-        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
         """Copies files; returns how, for people, and the SHA-256 of those that passed through here."""
 
@@ -81,7 +81,7 @@ class _Source(Protocol):
 class _Stored:
     """A folder in the object store."""
 
-    place: Place
+    place: bucket_files.Folder
 
     @property
     def where(self) -> str:
@@ -94,7 +94,7 @@ class _Stored:
         return bucket_files.read_pieces(file, self.place)
 
     def copy(
-        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
         how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
         return how, archives.copy_files(files, self.place, target, advance=advance, check=check)
@@ -123,7 +123,7 @@ class _Remote:
         return content.chunks
 
     def copy(
-        self, files: Sequence[StoredFile], target: Place, *, advance: Advance, check: Check
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
     ) -> tuple[str, dict[str, str]]:
         return "copied from the attached server", archives.store_files(
             files, self.read, target, advance=advance, check=check
@@ -168,7 +168,7 @@ def _check_model(source: _Source, described: StoredFile, files: Sequence[StoredF
     return ml_model.check(content, [file.path for file in files])
 
 
-def _require_possible(files: Sequence[StoredFile], target: Place) -> None:
+def _require_possible(files: Sequence[StoredFile], target: bucket_files.Folder) -> None:
     """Raises InvalidInput for files that no file system can hold: the version could never be loaded."""
     action = "Log the model again with other file names and register a new version"
     for file in files:
@@ -277,8 +277,8 @@ def _files(context: StepContext) -> list[StoredFile]:
     return [StoredFile(path, size, etag) for path, size, etag in context.state["files"]]
 
 
-def _archive(context: StepContext) -> Place:
-    """Where the archive goes, reached with the registry's own key."""
+def _archive(context: StepContext) -> bucket_files.Folder:
+    """Where the archive goes: the environment's own store, or a place that the registry's own key reaches."""
     registry = enter_registry(context.service, context.arguments["registry_id"])
     return registry.archive(context.service, context.arguments["model_id"], context.arguments["version_id"])
 
@@ -294,7 +294,12 @@ def _source(context: StepContext) -> _Source:
         raise WrongState(f"The model cannot be reached any more: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    return _Stored(replace(_archive(context), bucket=location.bucket, prefix=f"{location.key.rstrip('/')}/"))
+    archive, prefix = _archive(context), f"{location.key.rstrip('/')}/"
+    registry = enter_registry(service, context.arguments["registry_id"])
+    if isinstance(archive, StoreFolder) and location.outside and location.registry == registry.workspace:
+        # A version that is copied: its archive lies in the environment's own store too.
+        return _Stored(StoreFolder(archive.store, prefix))
+    return _Stored(registry.embedded(service, location.bucket, prefix))
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:

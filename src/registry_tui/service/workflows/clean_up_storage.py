@@ -39,11 +39,11 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
     for number, archive in enumerate(chosen, 1):
         context.check_cancelled()
         model_id, version_id = archive.split("/")
-        uri = f"s3://{place.bucket}/{place.prefix}/{archive}/"
+        uri = f"{place.uri(service)}{archive}/"
         if why := _why_archive_stays(service, place, model_id, version_id):
             context.log(f"kept {uri}: {why}", "warning")
         else:
-            gone = service.stores.objects.delete_prefix(place.bucket, f"{place.prefix}/{archive}/")
+            gone = place.delete_below(service, f"{archive}/")
             bytes_, removed = bytes_ + gone.bytes, removed + 1
             context.log(f"removed {uri}: {counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')}")
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))
@@ -98,7 +98,7 @@ def _why_version_stays(service: Service, place: RegistryPlace, archive: str, fou
     used = storage_measuring.users(service, place.id)
     if version_id in used.versions or model_id in used.models:
         return "a workflow or a deployment uses it"
-    if service.stores.objects.holds(place.bucket, f"{place.prefix}/{archive}/{MANIFEST}"):
+    if place.holds(service, f"{archive}/{MANIFEST}"):
         return "it has an archive"
     return None
 

@@ -19,6 +19,7 @@ from registry_tui.service.errors import Missing, ServiceError
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries import storage_access
+from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.storage import measuring as storage_measuring
 
 
@@ -117,11 +118,12 @@ def _remove_models(context: StepContext) -> Mapping[str, Any]:
 
 def _remove_archives(context: StepContext) -> None:
     row = _row(context)
-    place = f"s3://{row.environment.bucket}/{row.prefix}/"
+    registry = enter_registry(context.service, row.id, any_status=True)
+    place = registry.uri(context.service)
     if not context.arguments["delete_archives"]:
         context.log(f"archives stay in {place}")
         return
-    gone = context.service.stores.objects.delete_prefix(row.environment.bucket, f"{row.prefix}/")
+    gone = registry.delete_below(context.service)
     context.log(f"{counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')} removed from {place}")
 
 

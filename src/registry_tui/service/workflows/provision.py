@@ -10,6 +10,7 @@ from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
 from registry_tui.service.core import room
 from registry_tui.service.core.machine_keys import machine_key
+from registry_tui.service.core.own_stores import own_store, problem_of
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -50,6 +51,11 @@ def _check_environment(context: StepContext) -> None:
     row = _row(context)
     context.service.stores.objects.create_bucket(row.environment.bucket)
     context.log(f"environment {row.environment.name}, bucket {row.environment.bucket}")
+    own = own_store(context.service, row.environment_id)
+    if own is not None:
+        if (problem := problem_of(own)) is not None:
+            raise problem
+        context.log(f"archives lie in {own.uri}{row.prefix}/")
 
 
 def _create_user(context: StepContext) -> None:

@@ -18,7 +18,7 @@ from registry_tui.schemas.places import (
     Workspace,
     WorkspaceCreate,
 )
-from registry_tui.schemas.stores import StoreCheck, StoreReport
+from registry_tui.schemas.stores import StoreChange, StoreCheck, StoreReport
 from registry_tui.service.access import collaborators
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import READS_ONLY, new_router
@@ -49,6 +49,12 @@ def get_environment(service: ServiceIn, principal: Acting, environment: str) -> 
 def delete_environment(service: ServiceIn, principal: Acting, environment: str) -> None:
     """Deletes an empty environment and its bucket; for administrators."""
     environments.delete_environment(service, principal, environment)
+
+
+@router.put("/environments/{environment}/store", tags=["environments"])
+def change_store(service: ServiceIn, principal: Acting, environment: str, request: StoreChange) -> Environment:
+    """Reaches an environment's own store with other credentials, or at another address; for administrators."""
+    return environments.change_store(service, principal, environment, request)
 
 
 @router.post("/stores/check", tags=["environments"], openapi_extra=READS_ONLY)

@@ -1,4 +1,4 @@
-"""Health, the platform's status, and the plugin's nudge."""
+"""Health, the platform's status, and what MLflow's plugin asks for."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from starlette.concurrency import run_in_threadpool
 
 import registry_tui
 from registry_tui.contracts.permissions import Action
-from registry_tui.schemas.base import Schema
+from registry_tui.schemas.base import Page, Schema
 from registry_tui.schemas.operations import PlatformStatus
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
+from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal
 from registry_tui.service.deployments import metrics
 from registry_tui.service.errors import ServiceError
+from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn, principal_of_request
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub, lines
+from registry_tui.service.models import archives
 from registry_tui.service.operations import rotating, status
 
 router = new_router("system")
@@ -109,3 +112,15 @@ async def pending_versions(request: Request) -> None:
     """MLflow's plugin has stored a version that waits for its archive."""
     background: Background = request.app.state.background
     background.nudge()
+
+
+@router.get("/internal/archives/{registry}/files", include_in_schema=False)
+def archive_entries(service: ServiceIn, principal: Acting, registry: str, path: str) -> Page[Artifact]:
+    """What lies in a folder of an environment's own store, for MLflow's server; no folder has no entries."""
+    return Page(items=archives.entries_for_mlflow(service, principal, registry, path))
+
+
+@router.get("/internal/archives/{registry}/content", include_in_schema=False, response_class=StreamingResponse)
+def archive_content(service: ServiceIn, principal: Acting, registry: str, path: str) -> StreamingResponse:
+    """A file of an environment's own store, for MLflow's server, which has no key there."""
+    return content_response(archives.file_for_mlflow(service, principal, registry, path), path)

@@ -1,0 +1,155 @@
+"""Stores that environments brought along: opened once each, and opened again after a change of their credentials."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from registry_tui.schemas.stores import (
+    EnvironmentStore,
+    Store,
+    StoreProblem,
+    credentials_of,
+    endpoint_of,
+    uri_of,
+)
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentStoreRow
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.stores.base import Bucket
+from registry_tui.service.stores.opening import open_store
+
+#: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
+MARK = ".registry-tui-environment.json"
+_STORES: TypeAdapter[Store] = TypeAdapter(Store)
+
+
+class _Opened:
+    """Open stores by environment, each with the generation of its row."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.known: dict[str, tuple[int, Bucket]] = {}
+
+
+def own_store(service: Service, environment_id: str) -> Bucket | None:
+    """The store that an environment brought along; None where the embedded one serves it. Raises InvalidInput."""
+    with service.database.reading() as session:
+        row = session.get(EnvironmentStoreRow, environment_id)
+        if row is None:
+            return None
+        generation, raw = row.generation, row.store
+    opened = service.kept.of(_Opened)
+    with opened.guard:
+        found = opened.known.get(environment_id)
+        if found is None or found[0] != generation:
+            found = opened.known[environment_id] = generation, open_store(store_of(raw))
+        return found[1]
+
+
+def store_of(raw: Mapping[str, Any]) -> Store:
+    """A store as its row keeps it."""
+    return _STORES.validate_python(raw)
+
+
+def place_of(store: Store) -> str:
+    """What tells one store from another: its endpoint and its address."""
+    return f"{endpoint_of(store).rstrip('/')} {uri_of(store)}".strip()
+
+
+def new_row(environment_id: str, store: Store, notes: list[StoreProblem]) -> EnvironmentStoreRow:
+    """The row of a store that was tried."""
+    return EnvironmentStoreRow(
+        environment_id=environment_id,
+        place=place_of(store),
+        store=store.model_dump(mode="json"),
+        notes=[each.model_dump(mode="json") for each in notes],
+    )
+
+
+def shown(row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
+    """A store as people see it."""
+    if row is None:
+        return None
+    store = store_of(row.store)
+    return EnvironmentStore(
+        kind=store.kind,
+        uri=uri_of(store),
+        endpoint=endpoint_of(store),
+        credentials=credentials_of(store),
+        notes=[StoreProblem.model_validate(each) for each in row.notes],
+    )
+
+
+def require_usable(store: Store) -> tuple[Bucket, list[StoreProblem]]:
+    """Opens a store and tries every verb; returns what else is worth knowing. Raises InvalidInput."""
+    bucket = open_store(store)
+    problems = list(bucket.probe())
+    fatal = [each for each in problems if each.fatal]
+    if fatal:
+        detail = "; ".join(each.text for each in fatal)
+        raise InvalidInput(f"The store {bucket.uri} cannot be used. {detail}", action=fatal[0].action or None)
+    return bucket, problems
+
+
+def claim(bucket: Bucket, environment_id: str, name: str) -> None:
+    """Marks a place in a store as an environment's. Raises InUse when it is another's."""
+    mark = json.dumps({"environment_id": environment_id, "environment": name}).encode()
+    try:
+        bucket.put_new(MARK, mark)
+    except AlreadyThere as error:
+        if not _is_of(bucket, environment_id):
+            raise InUse(
+                f"{bucket.uri} belongs to another environment, perhaps of another installation: {MARK} lies there",
+                action="Choose another prefix; or remove that object, if nothing uses the place any more",
+            ) from error
+
+
+def require_claimed(bucket: Bucket, environment_id: str) -> None:
+    """Raises WrongState for a place that is not the environment's."""
+    if not _is_of(bucket, environment_id):
+        raise WrongState(
+            f"{bucket.uri} is not this environment's store: {MARK} there names another environment, or is missing",
+            action="Mend the endpoint and the credentials: an environment keeps its store",
+        )
+
+
+def release(bucket: Bucket, environment_id: str) -> None:
+    """Takes the mark of an environment away; what else lies there stays."""
+    with suppress(Missing):
+        if _is_of(bucket, environment_id):
+            bucket.delete([MARK])
+
+
+def forget(service: Service, environment_id: str) -> None:
+    """Gives up the store of an environment that goes. Raises ServiceError when the store does not answer."""
+    try:
+        bucket = own_store(service, environment_id)
+    except InvalidInput:  # its profile or file is gone: nothing can be asked there
+        bucket = None
+    if bucket is not None:
+        release(bucket, environment_id)
+    opened = service.kept.of(_Opened)
+    with opened.guard:
+        opened.known.pop(environment_id, None)
+
+
+def _is_of(bucket: Bucket, environment_id: str) -> bool:
+    try:
+        found = json.loads(bucket.read(MARK))
+    except (Missing, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("environment_id") == environment_id
+
+
+def problem_of(bucket: Bucket) -> ServiceError | None:
+    """Why a store cannot be used now."""
+    fatal = [each for each in bucket.probe() if each.fatal]
+    if not fatal:
+        return None
+    return WrongState(f"The store {bucket.uri} cannot be used: {fatal[0].text}", action=fatal[0].action or None)

@@ -1,0 +1,180 @@
+"""The main flow in an environment with a store of its own: a second SeaweedFS, moto, Azurite, Google's, a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from registry_tui.client.errors import RegistryError
+from registry_tui.schemas.models import VersionStatus
+from registry_tui.schemas.places import Environment, EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
+from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
+from registry_tui.schemas.stores import StoreChange, uri_of
+from registry_tui.service.core.own_stores import MARK
+from registry_tui.service.stores.base import Bucket
+from registry_tui.service.stores.opening import open_store
+from support import secret_search, served
+from support.other_stores import Started, described
+from support.platforms import Platform, run_python, unique, wait_for
+from support.team import Machine
+
+REGISTER = """
+import sys, mlflow, numpy
+from sklearn.linear_model import ElasticNet
+mlflow.set_experiment("wines")
+with mlflow.start_run() as run:
+    model = ElasticNet().fit(numpy.arange(8.0).reshape(4, 2), [1.0, 2.0, 3.0, 4.0])
+    info = mlflow.sklearn.log_model(model, name="model", registered_model_name=sys.argv[1])
+version = mlflow.MlflowClient().get_model_version(sys.argv[1], info.registered_model_version)
+assert version.status == "READY", version.status
+copied = mlflow.MlflowClient().copy_model_version(f"models:/{sys.argv[1]}/1", sys.argv[1] + "-copy")
+print("RESULT", mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/1").predict(numpy.ones((1, 2)))[0])
+"""
+LOAD = """
+import sys, mlflow, numpy
+models = [mlflow.pyfunc.load_model(f"models:/{name}/1") for name in sys.argv[1:]]
+print("RESULT", *(each.predict(numpy.ones((1, 2)))[0] for each in models))
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment with a store of its own, its registry, and two projects that are synchronized with it."""
+
+    started: Started
+    environment: Environment
+    registry_id: str
+    project: Project
+    other: Project
+
+    @property
+    def bucket(self) -> Bucket:
+        return open_store(self.started.store)
+
+
+@pytest.fixture(scope="module", params=["seaweedfs", "moto", "azurite", "google", "directory"])
+def place(request: pytest.FixtureRequest, platform: Platform) -> Iterator[Place]:
+    with described(request.param) as started:
+        environment = created(platform, started)
+        yield prepared(platform, started, environment)
+
+
+def created(platform: Platform, started: Started) -> Environment:
+    """By the command, as an administrator does it; the secret comes on standard input."""
+    name = unique("own")
+    command = ["--data-dir", str(platform.home.root), "environments", "create", name, "--bucket", *started.arguments]
+    done = Machine(platform.home.root).command(*command, check=False, typed=started.secret or None)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not started.secret or started.secret not in done.stdout + done.stderr
+    return platform.ask(lambda client: client.environment(name))
+
+
+def prepared(platform: Platform, started: Started, environment: Environment) -> Place:
+    request = RegistryCreate(environment=environment.id, grant_storage_access=True)
+    made = platform.ask(lambda client: client.create_registry(request))
+    served.finish(platform, made.workflow)
+    workspace = platform.ask(
+        lambda client: client.create_workspace(WorkspaceCreate(name="team", environment=environment.name))
+    )
+    synchronized = platform.ask(lambda client: client.synchronize_registry(made.resource.id))
+    served.finish(platform, synchronized.workflow)
+    projects = [
+        platform.ask(lambda client: client.create_project(ProjectCreate(name=unique("p"), workspace=workspace.id)))
+        for _ in range(2)
+    ]
+    return Place(started, environment, made.resource.id, *projects)
+
+
+def result(output: str) -> list[str]:
+    return next(line for line in output.splitlines() if line.startswith("RESULT")).split()[1:]
+
+
+def test_an_environment_shows_where_its_archives_lie_and_nothing_secret(platform: Platform, place: Place) -> None:
+    own = place.environment.store
+    assert own is not None
+    assert own.uri == uri_of(place.started.store) == place.bucket.uri
+    shown = platform.command("environments", "show", place.environment.name).stdout
+    assert own.uri in shown and own.credentials.split(",")[0] in shown
+    assert not place.started.secret or place.started.secret not in shown + place.environment.model_dump_json()
+
+
+def test_a_model_is_registered_loaded_elsewhere_copied_verified_and_deleted(platform: Platform, place: Place) -> None:
+    name = unique("Wine")
+    (here,) = result(run_python(REGISTER, platform.exports(place.project.id), name))
+    assert result(run_python(LOAD, platform.exports(place.other.id), name, f"{name}-copy")) == [here, here]
+
+    version = platform.ask(lambda client: client.version(place.registry_id, name, 1))
+    copy = wait_for(
+        lambda: next(
+            each
+            for each in [platform.ask(lambda client: client.version(place.registry_id, f"{name}-copy", 1))]
+            if each.status is VersionStatus.READY
+        ),
+        what="the copy",
+    )
+    assert version.archive_uri is not None and version.archive_uri.startswith(place.bucket.uri)
+    folder = version.archive_uri.removeprefix(place.bucket.uri)
+    stored = {each.key.removeprefix(folder): each.size for each in place.bucket.list(folder)}
+    manifest = platform.ask(lambda client: client.manifest(place.registry_id, name, 1))
+    assert stored.pop("manifest.json") > 0
+    assert stored == {f"files/{each.path}": each.size for each in manifest.files}
+    check = platform.ask(lambda client: client.verify_archive(place.registry_id, name, 1))
+    assert check.sound and check.files == len(manifest.files)
+
+    platform.ask(lambda client: client.delete_version(place.registry_id, name, 1))
+    wait_for(lambda: not list(place.bucket.list(folder)), what="the archive to be deleted")
+    assert copy.archive_uri is not None
+    assert list(place.bucket.list(copy.archive_uri.removeprefix(place.bucket.uri)))
+
+
+def test_a_change_of_a_stored_file_is_found(platform: Platform, place: Place) -> None:
+    version = served.register(platform, place.project, add=1).version
+    assert version.archive_uri is not None
+    path = f"{version.archive_uri.removeprefix(place.bucket.uri)}files/MLmodel"
+    place.bucket.put(path, place.bucket.read(path).replace(b"m", b"n"))
+    check = platform.ask(lambda client: client.verify_archive(place.registry_id, version.model_name, version.version))
+    assert check.changed == ["MLmodel"]
+
+
+def test_a_deployment_serves_from_there(platform: Platform, place: Place) -> None:
+    made = served.register(platform, place.project, add=5)
+    deployment = served.deploy(platform, made)
+    assert served.answer(deployment, served.split(a=[1.0], b=[2.0])) == [8.0]
+    served.take_away([(platform, deployment.id)])
+
+
+def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -> None:
+    with pytest.raises(RegistryError, match="archives of environment"):
+        platform.ask(
+            lambda client: client.create_environment(
+                EnvironmentCreate(name=unique("second"), store=place.started.store)
+            )
+        )
+
+
+def test_credentials_change_without_a_new_environment(platform: Platform, place: Place) -> None:
+    change = StoreChange(store=place.started.store)
+    changed = platform.ask(lambda client: client.change_store(place.environment.name, change))
+    assert changed.store is not None and changed.store.uri == place.bucket.uri
+    assert served.register(platform, place.project, add=2).version.status is VersionStatus.READY
+
+
+def test_its_secret_is_in_the_service_s_database_alone(platform: Platform, place: Place) -> None:
+    if len(place.started.secret) < 40:
+        return  # a word that is everywhere
+    home = platform.home
+    secret = {"the store's": place.started.secret.replace("\n", "\\n")[:200]}
+    found = secret_search.places(secret, secret_search.files([home.root, home.run], without=home.object_store))
+    assert {where for _, where in found} <= secret_search.own_places(platform, "store of an environment")
+
+
+def test_the_registry_goes_with_its_archives_and_leaves_what_is_not_its_own(platform: Platform, place: Place) -> None:
+    """The last of a store's tests."""
+    kept = "somebody-s/own.txt"
+    place.bucket.put(kept, b"1")
+    request = RegistryDelete(delete_archives=True)
+    begun = platform.ask(lambda client: client.delete_registry(place.registry_id, request))
+    served.finish(platform, begun.workflow)
+    assert sorted(each.key for each in place.bucket.list()) == sorted([MARK, kept])
