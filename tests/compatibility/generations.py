@@ -44,11 +44,25 @@ class Generation:
 GENERATIONS = (
     # Spans of MLflow 2 end with errors under a newer OpenTelemetry.
     Generation(
-        "2.14", ("mlflow~=2.14.0", "sqlalchemy<2.1", "numpy<2", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")
+        "2.14",
+        (
+            "mlflow~=2.14.0",
+            "sqlalchemy<2.1",
+            "Flask-WTF<2",
+            "numpy<2",
+            "pandas<3",
+            "setuptools<81",
+            "opentelemetry-sdk<1.28",
+        ),
     ),
-    Generation("2.22", ("mlflow~=2.22.0", "sqlalchemy<2.1", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
-    Generation("3.0", ("mlflow~=3.0.0", "sqlalchemy<2.1", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")),
-    Generation("3.5", ("mlflow~=3.5.0", "sqlalchemy<2.1", "pandas<3")),
+    Generation(
+        "2.22",
+        ("mlflow~=2.22.0", "sqlalchemy<2.1", "Flask-WTF<2", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28"),
+    ),
+    Generation(
+        "3.0", ("mlflow~=3.0.0", "sqlalchemy<2.1", "Flask-WTF<2", "pandas<3", "setuptools<81", "opentelemetry-sdk<1.28")
+    ),
+    Generation("3.5", ("mlflow~=3.5.0", "sqlalchemy<2.1", "Flask-WTF<2", "pandas<3")),
     Generation("pinned", (f"mlflow=={version('mlflow')}",)),
     Generation("newest", ("mlflow",), moving=True),
 )
