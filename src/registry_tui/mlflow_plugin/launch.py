@@ -113,6 +113,11 @@ def prepare_database(url: str) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
+def hide_values(engine: Any) -> None:
+    """Keeps the values of statements, password hashes among them, out of the texts of a SQLAlchemy engine's errors."""
+    engine.hide_parameters = True
+
+
 def prepared(home: Home) -> tuple[Any, Ports]:
     """MLflow's application with our parts in it, and the ports. Raises OSError, PlatformError, a database's errors."""
     home.create()
@@ -156,6 +161,8 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     app = artifact_paths.ArtifactAddresses(auth.create_app())
     let_service_in(home, auth.store)
     stores = (mlflow_private.tracking_store(), mlflow_private.registry_store())
+    for store in (*stores, auth.store):
+        hide_values(store.engine)
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)

@@ -67,7 +67,7 @@ def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
 
 def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied]:
     make(target)
-    engines = create_engine(source), create_engine(target)
+    engines = [create_engine(url, hide_parameters=True) for url in (source, target)]
     try:
         return copy_all(*engines)
     finally:

@@ -39,13 +39,13 @@ def open_engine(url: str) -> Engine:
     """The engine of a database; connects to nothing yet."""
     # Threads of the web server's pool and of workflows each keep a connection for a moment.
     if not is_postgresql(url):
-        engine = create_engine(url, pool_size=40, max_overflow=40)
+        engine = create_engine(url, pool_size=40, max_overflow=40, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # A server has 100 connections for everybody unless somebody raised that. Those that it cut off are noticed before
     # they are used; a new one waits for a server that starts again.
-    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
     event.listen(engine, "do_connect", _connect_postgresql)
     event.listen(engine, "begin", _begins_postgresql(schema_of(url)))
     return engine
@@ -53,7 +53,9 @@ def open_engine(url: str) -> Engine:
 
 def open_locking_engine(url: str) -> Engine:
     """The engine of PostgreSQL for locks that outlive transactions: a connection for each that is held."""
-    engine = create_engine(url, pool_size=2, max_overflow=-1, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        url, pool_size=2, max_overflow=-1, pool_pre_ping=True, isolation_level="AUTOCOMMIT", hide_parameters=True
+    )
     event.listen(engine, "do_connect", _connect_postgresql)
     return engine
 

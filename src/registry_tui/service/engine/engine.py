@@ -383,6 +383,7 @@ def _config(url: str, threads: int, process: str = "service") -> DBOSConfig:
     return {
         "name": "registry-tui",
         "system_database_url": url,
+        "db_engine_kwargs": {"hide_parameters": True},
         "dbos_system_schema": schema_of(url),  # without a meaning on SQLite
         "application_version": _APPLICATION_VERSION,
         "executor_id": process,
