@@ -9,15 +9,18 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 from psycopg.abc import AdaptContext, Buffer
-from psycopg.pq import PGconn, Ping
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
 from registry_tui.platform.database_urls import for_psycopg, schema_of
 from registry_tui.platform.databases import without_nul
+from registry_tui.platform.postgresql_answers import takes_logins
 
 #: Seconds that a new connection waits for a server that starts again, or for another one that takes over.
 PATIENCE = 20.0
 _PAUSE = 0.2
+#: Seconds that one attempt waits for each of the servers that an address names.
+CONNECT_TIMEOUT = 10
 
 #: Sessions: times in UTC; a wait for another's lock ends, as SQLite's does (`database/dialects.py: BUSY_TIMEOUT_MS`);
 #: the locks of a client whose machine is gone end within a minute.
@@ -38,29 +41,39 @@ class _TextDumper(StrDumper):
 
 
 def connect(
-    conninfo: str, patience: float = PATIENCE, context: AdaptContext | None = None
+    conninfo: str, patience: float = PATIENCE, context: AdaptContext | None = None, *, worked: bool = False
 ) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection with our settings; `context` says how values are translated.
+    """A connection with our settings; `context` says how values are translated; `worked`: the login was right before.
 
-    Raises psycopg.OperationalError: with the SQLSTATE 08004 when a server that answers refuses the login, with 08001
-    when none answered within `patience` seconds. libpq itself has no code for either.
+    Raises psycopg.OperationalError: with the SQLSTATE 08004 when a server that takes logins refuses this one, with
+    08001 when none let us in within `patience` seconds. libpq itself has no code for either.
     """
-    until = time.monotonic() + patience
+    until, took_logins = time.monotonic() + patience, False
     while True:
         try:
-            connection = psycopg.connect(conninfo, context=context, connect_timeout=10, application_name="registry-tui")
+            connection = psycopg.connect(
+                conninfo, context=context, connect_timeout=CONNECT_TIMEOUT, application_name="registry-tui"
+            )
             break
         except psycopg.OperationalError as error:
-            if PGconn.ping(conninfo.encode()) == Ping.OK:
+            takes = takes_logins(error.pgconn)
+            # A server that comes up meanwhile takes logins from after the attempt on: it has to fail once more.
+            if takes and took_logins and not worked and _any_server_will_do(conninfo):
                 raise errors.SqlserverRejectedEstablishmentOfSqlconnection(str(error)) from error
-            if time.monotonic() > until:
+            if time.monotonic() > until and not (takes and not took_logins):
                 raise errors.SqlclientUnableToEstablishSqlconnection(str(error)) from error
+            took_logins = takes
         time.sleep(_PAUSE)
     each = (sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in SETTINGS.items())
     connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(each)))
     connection.commit()
     connection.adapters.register_dumper(str, _TextDumper)
     return connection
+
+
+def _any_server_will_do(conninfo: str) -> bool:
+    """Whether no server is passed over because it only reads, say, which is no refusal of the login."""
+    return conninfo_to_dict(conninfo).get("target_session_attrs", "any") == "any"
 
 
 def ensure_schema(url: str, patience: float = PATIENCE) -> None:

@@ -46,7 +46,7 @@ def open_engine(url: str) -> Engine:
     # A server has 100 connections for everybody unless somebody raised that. Those that it cut off are noticed before
     # they are used; a new one waits for a server that starts again.
     engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
-    event.listen(engine, "do_connect", _connect_postgresql)
+    event.listen(engine, "do_connect", _connects_postgresql())
     event.listen(engine, "begin", _begins_postgresql(schema_of(url)))
     return engine
 
@@ -56,7 +56,7 @@ def open_locking_engine(url: str) -> Engine:
     engine = create_engine(
         url, pool_size=2, max_overflow=-1, pool_pre_ping=True, isolation_level="AUTOCOMMIT", hide_parameters=True
     )
-    event.listen(engine, "do_connect", _connect_postgresql)
+    event.listen(engine, "do_connect", _connects_postgresql())
     return engine
 
 
@@ -123,13 +123,22 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
 
 
-def _connect_postgresql(_dialect: object, _record: object, _arguments: object, given: dict[str, Any]) -> Any:
-    from psycopg.conninfo import make_conninfo  # as in `prepare`
+def _connects_postgresql() -> Callable[..., Any]:
+    """Makes connections of one engine. A login that was right once is not wrong later: it waits for the server."""
+    worked = False
 
-    from registry_tui.platform.postgresql import connect
+    def connect_one(_dialect: object, _record: object, _arguments: object, given: dict[str, Any]) -> Any:
+        from psycopg.conninfo import make_conninfo  # as in `prepare`
 
-    context = given.pop("context", None)
-    return connect(make_conninfo(**given), context=context)
+        from registry_tui.platform.postgresql import connect
+
+        nonlocal worked
+        context = given.pop("context", None)
+        made = connect(make_conninfo(**given), context=context, worked=worked)
+        worked = True
+        return made
+
+    return connect_one
 
 
 def _begins_postgresql(schema: str) -> Callable[[Connection], None]:

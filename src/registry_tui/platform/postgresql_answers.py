@@ -1,0 +1,101 @@
+"""Whether a server of PostgreSQL takes logins: a question of the protocol's first message, with a time limit.
+
+libpq's own question (`PQping`) has no time limit, psycopg asks it while all threads stand still, and it counts a server
+without a free connection among those that take logins.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import Protocol
+
+#: Seconds that a server gets for its answer.
+PATIENCE = 5.0
+#: The version of the protocol that every server speaks.
+_PROTOCOL = 3 << 16
+#: Bytes of an answer that are looked at.
+_MOST = 1 << 13
+#: SQLSTATEs of a server that looks at logins: a wrong user, password or kind of connection, a missing database.
+_LOGIN = ("28", "3D")
+
+
+class Failed(Protocol):
+    """The connection that failed, as psycopg keeps it in its error."""
+
+    @property
+    def host(self) -> bytes: ...
+    @property
+    def hostaddr(self) -> bytes: ...
+    @property
+    def port(self) -> bytes: ...
+    @property
+    def user(self) -> bytes: ...
+    @property
+    def db(self) -> bytes: ...
+
+
+def takes_logins(failed: Failed | None, patience: float = PATIENCE) -> bool:
+    """Whether the server to which a connection failed asks who is there, or refuses who that is.
+
+    False while it starts, ends, has no free connection, or does not answer; None was not even a connection.
+    """
+    if failed is None:
+        return False
+    try:
+        return _is_of_logins(_first_answer(failed, time.monotonic() + patience))
+    except (OSError, ValueError):
+        return False
+
+
+def _first_answer(failed: Failed, until: float) -> bytes:
+    parameters = b"user\0%b\0database\0%b\0\0" % (failed.user, failed.db)
+    with _opened(failed, until) as at:
+        at.sendall(struct.pack("!ii", len(parameters) + 8, _PROTOCOL) + parameters)
+        answer = b""
+        while len(answer) < _MOST and not _is_whole(answer):
+            at.settimeout(_left(until))
+            if not (more := at.recv(_MOST)):
+                break
+            answer += more
+        return answer
+
+
+def _opened(failed: Failed, until: float) -> socket.socket:
+    host, port = (failed.hostaddr or failed.host).decode(), int(failed.port or b"5432")
+    if not host:
+        raise ValueError("the address was not understood, so no server was asked")
+    if not host.startswith(("/", "@")):
+        return socket.create_connection((host, port), _left(until))
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.settimeout(_left(until))
+        folder = f"\0{host[1:]}" if host.startswith("@") else host
+        opened.connect(f"{folder}/.s.PGSQL.{port}")
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _left(until: float) -> float:
+    """Seconds that are left. Raises TimeoutError when none are."""
+    if (left := until - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
+
+
+def _is_whole(answer: bytes) -> bool:
+    return len(answer) >= 5 and len(answer) > struct.unpack("!i", answer[1:5])[0]
+
+
+def _is_of_logins(answer: bytes) -> bool:
+    """Whether a message asks for the login, or is an error about it."""
+    if answer[:1] == b"R":
+        return True
+    if answer[:1] != b"E":
+        return False
+    fields = answer[5:].split(b"\0")
+    codes = [each[1:].decode("ascii", "replace") for each in fields if each[:1] == b"C"]
+    return bool(codes) and codes[0].startswith(_LOGIN)
