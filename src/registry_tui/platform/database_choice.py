@@ -1,7 +1,8 @@
 """Which databases a home has, kept in a file of its own: `up --database`, or `database_url` in `config.toml`.
 
 A platform's rows are in one place. Naming another one does not bring them there (`registry-tui database move` does),
-so a choice that would show an empty platform in place of a full one is refused.
+so a choice that would show an empty platform in place of a full one is refused: one of another name here, one that has
+no rows of this platform when the parts start (`database_owner.py`).
 """
 
 from __future__ import annotations

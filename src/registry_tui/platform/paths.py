@@ -74,6 +74,11 @@ class Home:
         return self.root / "databases.json"
 
     @property
+    def installation_file(self) -> Path:
+        """The ID by which a database on PostgreSQL is known as this home's."""
+        return self.root / "installation-id"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 import uvicorn
 
 from registry_tui.contracts.garbage import lasting
-from registry_tui.platform import endings
+from registry_tui.platform import database_owner, endings
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import MAX_SOCKET_PATH, Home
@@ -127,7 +127,9 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
                 "Only one service can have its rows in SQLite",
                 action="Bring them to PostgreSQL first: `registry-tui database move URL`",
             )
+        database_owner.require_own(home, service.database.url)
         service.database.migrate()
+        database_owner.claim(home, service.database.url)
         if prepare is not None:
             prepare(service)
         background = Background(service, process)
