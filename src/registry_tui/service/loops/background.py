@@ -31,6 +31,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 SOURCES_EVERY = 0.5
 #: The lock of the process that leads.
 _LEADER = "leader"
+#: Seconds between looks for secrets that another process has rotated; old ones work for longer.
+SECRETS_EVERY = 0.5
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
 #: The same where another process may have ended.
@@ -38,7 +40,9 @@ TAKE_OVER_EVERY = 5.0
 
 
 class Background:
-    """Four threads, from `start` to `stop`. The parts of the platform may come up later than the service.
+    """Four threads, five where other processes may work too, from `start` to `stop`.
+
+    The parts of the platform may come up later than the service.
 
     Of several processes on one database, one leads: it does what is to be done once. Each says by a lock that it lives.
     """
@@ -59,12 +63,14 @@ class Background:
 
     def start(self) -> None:
         """Starts the threads."""
-        runs = (
+        runs = [
             ("start", self._start),
             ("pending-versions", self._archive_pending),
             ("minder", self._mind),
             ("sources", self._ask_sources),
-        )
+        ]
+        if self._service.database.shared:
+            runs.append(("secrets", self._follow_secrets))
         for name, run in runs:
             thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             thread.start()
@@ -163,6 +169,17 @@ class Background:
                     sources.ask_due(self._service)
             except Exception:
                 logger.exception("asking outside Rangers")
+
+    def _follow_secrets(self) -> None:
+        said = ""
+        while not self._stopping.wait(SECRETS_EVERY):
+            try:
+                rotating.follow(self._service)
+                said = ""
+            except Exception as error:
+                if repr(error) != said:
+                    logger.exception("looking for rotated secrets")
+                    said = repr(error)
 
     def _clean_up(self) -> None:
         projects.clean_up(self._service)

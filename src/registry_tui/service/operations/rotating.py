@@ -7,6 +7,7 @@ that holds what is new (`platform/rotation.py`).
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from registry_tui.platform import object_store, rotation
 from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.rotation import Rotation, Stage
 from registry_tui.platform.s3 import s3_client
-from registry_tui.platform.secrets import AccessKey, Secrets, save_secrets
+from registry_tui.platform.secrets import AccessKey, Secrets, SecretsFile, save_secrets
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate, SecretsRotated
 from registry_tui.service.adapters.mlflow import NotLetIn
@@ -46,7 +47,8 @@ _RESOURCE = Resource("secrets", "secrets", "secrets")
 _LOCK = "rotate secrets"
 #: Seconds that the object store gets to take up keys, and between two looks.
 _PATIENCE, _EVERY = 20.0, 0.05
-#: Seconds for requests that were signed with the old keys and are on their way.
+#: Seconds for requests that were signed with the old keys and are on their way, and for other processes of the service
+#: to take up the new ones.
 _GRACE = 1.0
 
 
@@ -80,7 +82,31 @@ def resume(service: Service) -> None:
         logger.error("the rotation of secrets cannot go on: %s", error.detail)
 
 
+class _File:
+    """The file of secrets as this process knows it; one thread at a time takes it up or replaces it."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.read: SecretsFile | None = None
+
+
+def follow(service: Service) -> None:
+    """Takes up the secrets that another process of the service has rotated. Raises OSError, Damaged."""
+    file = service.kept.of(_File)
+    with file.guard:
+        file.read = file.read or SecretsFile(service.home)
+        found = file.read.current()
+        if found != service.secrets:
+            service.secrets.become(found)
+            service.access.forget_changes()
+
+
 def _finish_earlier(service: Service) -> None:
+    try:
+        if service.database.shared:
+            follow(service)
+    except (OSError, PlatformError) as error:
+        raise PartUnavailable(f"The secrets cannot be rotated: {error}") from error
     try:
         earlier = rotation.under_way(service.home)
         if earlier is not None and not set(earlier.kinds) <= set(SecretKind):
@@ -123,13 +149,14 @@ def _carry_out(service: Service, under_way: Rotation) -> None:
                 _change_passwords(service, after)
             if SecretKind.MLFLOW in kinds:
                 _change_own_password(service, *under_way.both("mlflow_admin_password"))
-        # From here on everything uses what is new, also the other processes, which read the file again.
-        save_secrets(service.home, after)
-        service.secrets.become(after)
-        service.access.forget_changes()
+        # From here on everything uses what is new, also the other processes, which read the file again (`follow`).
+        with service.kept.of(_File).guard:
+            save_secrets(service.home, after)
+            service.secrets.become(after)
+            service.access.forget_changes()
         added = _add_machine_keys(service) if SecretKind.MACHINE_USERS in kinds else []
         rotation.keep(service.home, replace(under_way, stage=Stage.RETIRING))
-        if kinds & {SecretKind.OBJECT_STORE, SecretKind.MACHINE_USERS}:
+        if service.database.shared or kinds & {SecretKind.OBJECT_STORE, SecretKind.MACHINE_USERS}:
             time.sleep(_GRACE)
         for user, old, new in added:
             service.stores.users.retire_access_keys(user, old, new)
