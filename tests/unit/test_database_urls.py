@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import make_url
 
 from registry_tui.platform.database_urls import (
@@ -39,6 +40,16 @@ def test_other_options_of_the_session_stay() -> None:
     url = with_schema("postgres://h/a?options=-cstatement_timeout%3D5s", "one")
     assert make_url(url).query["options"] == "-cstatement_timeout=5s -csearch_path=one"
     assert schema_of(url) == "one" and for_psycopg(url).startswith("postgresql://h/a?options=")
+
+
+def test_connections_of_every_part_notice_a_server_that_is_gone() -> None:
+    databases = Databases.on_postgresql("postgresql://h/a", mlflow="postgresql://h/c?tcp_user_timeout=5000")
+    for url in (databases.service, databases.workflows, databases.mlflow, databases.mlflow_auth):
+        found = conninfo_to_dict(for_psycopg(url))
+        assert found["dbname"] in ("a", "c")
+        assert found["tcp_user_timeout"] == ("5000" if found["dbname"] == "c" else "30000")
+        assert [found[f"keepalives_{name}"] for name in ("idle", "interval", "count")] == ["30", "10", "3"]
+        assert make_url(url).query["keepalives_idle"] == "30", "SQLAlchemy hands it to the driver"
 
 
 @pytest.mark.parametrize(

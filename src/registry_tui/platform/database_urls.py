@@ -17,6 +17,14 @@ from registry_tui.platform.paths import Home
 #: SQLAlchemy's name of the driver; without it, it would look for psycopg 2.
 DRIVER = "postgresql+psycopg"
 _SCHEMES = frozenset({"postgresql", "postgres", DRIVER})
+#: libpq's settings that notice a machine or a network that is gone within a minute (the kernel's take hours), for every
+#: part's connections; those of an address go first.
+_NOTICING = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 _SEARCH_PATH = re.compile(r"-c\s*search_path=(\w+)")
 
 
@@ -74,7 +82,10 @@ def is_postgresql(url: str) -> bool:
 
 
 def with_schema(url: str, schema: str) -> str:
-    """An address for SQLAlchemy whose connections see the tables of one schema only. Raises UnusableAddress."""
+    """An address for SQLAlchemy whose connections see the tables of one schema only, and notice a server that is gone.
+
+    Raises UnusableAddress.
+    """
     parts = urlsplit(url)
     advice = "Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
     if parts.scheme not in _SCHEMES:
@@ -87,6 +98,8 @@ def with_schema(url: str, schema: str) -> str:
             "The database's address sets search_path", action="Leave it out: each part has a schema of its own"
         )
     query["options"] = f"{query.get('options', '')} -csearch_path={schema}".strip()
+    for name, value in _NOTICING.items():
+        query.setdefault(name, value)
     # psycopg and SQLAlchemy do not read + as a space.
     return urlunsplit((DRIVER, parts.netloc, parts.path, urlencode(query, quote_via=quote), ""))
 
