@@ -11,6 +11,7 @@ import pytest
 from registry_tui.platform.database_owner import ForeignRows, claim, require_own
 from registry_tui.platform.database_urls import Databases, for_psycopg
 from registry_tui.platform.paths import Home
+from registry_tui.service.core.shared_locks import SharedLocks
 from registry_tui.service.database.database import Database
 from support.postgres import PostgresServer
 
@@ -87,3 +88,18 @@ def test_a_platform_in_sqlite_has_no_id(tmp_path: Path) -> None:
     require_own(home, Databases.in_home(home).service)
     claim(home, Databases.in_home(home).service)
     assert not home.installation_file.exists()
+
+
+def test_many_shared_locks_of_one_piece_of_work_take_one_connection(postgres: PostgresServer) -> None:
+    url, names = migrated(postgres), [f"environment {number}" for number in range(70)]
+    one, other = SharedLocks(url), SharedLocks(url)
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    try:
+        with psycopg.connect(for_psycopg(url)) as asking:
+            with one.all_of(names):
+                assert asking.execute(count).fetchone() == (1,)
+                assert not any(other.keep(name) for name in names)
+            assert all(other.keep(name) for name in names[:3])
+    finally:
+        one.close()
+        other.close()

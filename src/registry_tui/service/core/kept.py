@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,8 +38,17 @@ class Locks:
         """The lock of this name; use it in a `with`."""
         return self._own(name)
 
-    def across(self, name: str) -> AbstractContextManager[object]:
-        """A lock against other processes only, for what the threads of this one do not do at the same time."""
+    @contextmanager
+    def all_of(self, names: Sequence[str]) -> Iterator[None]:
+        """The locks of these names, each once, taken in their order."""
+        with ExitStack() as held:
+            for name in names:
+                held.enter_context(self._own(name))
+            held.enter_context(self.across(*names))
+            yield
+
+    def across(self, *names: str) -> AbstractContextManager[object]:
+        """Locks against other processes only, for what the threads of this one do not do at the same time."""
         return nullcontext()
 
     def keep(self, name: str) -> bool:

@@ -79,17 +79,24 @@ class SharedLocks(Locks):
             yield
 
     @contextmanager
-    def across(self, name: str) -> Iterator[None]:
+    def across(self, *names: str) -> Iterator[None]:
+        """All of them on one connection: a server has 100 for everybody."""
         with self._engine.connect() as connection:
-            connection.exec_driver_sql("SET lock_timeout = 0").close()
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_KEY})", self._named(name)).close()
+            try:
+                connection.exec_driver_sql("SET lock_timeout = 0").close()
+                for name in names:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_lock({_KEY})", self._named(name)).close()
+            except BaseException:
+                _end(connection)
+                raise
             try:
                 yield
             finally:
                 try:
-                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_KEY})", self._named(name)).close()
+                    for name in names:
+                        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_KEY})", self._named(name)).close()
                 except SQLAlchemyError as error:
-                    logger.warning("the lock %s was lost while it was held: %s", name, error)
+                    logger.warning("the lock %s was lost while it was held: %s", ", ".join(names), error)
                     _end(connection)
 
     def _named(self, name: str) -> dict[str, str]:

@@ -52,7 +52,11 @@ def open_engine(url: str) -> Engine:
 
 
 def open_locking_engine(url: str) -> Engine:
-    """The engine of PostgreSQL for locks that outlive transactions: a connection for each that is held."""
+    """The engine of PostgreSQL for locks that outlive transactions: a connection for each piece of work with locks.
+
+    Without a bound of its own, on which work that holds one and needs another would wait for itself: keyed requests and
+    threads have theirs.
+    """
     engine = create_engine(
         url, pool_size=2, max_overflow=-1, pool_pre_ping=True, isolation_level="AUTOCOMMIT", hide_parameters=True
     )

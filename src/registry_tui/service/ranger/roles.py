@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from sqlalchemy import select
 
@@ -167,12 +167,10 @@ def change(service: Service, actor: str, make: Change) -> tuple[RangerRole, ...]
 @contextmanager
 def every_environment_locked(service: Service) -> Iterator[list[str]]:
     """Nothing else changes roles, or policies in any environment, inside; gives the environments' IDs."""
-    with ExitStack() as locked:
-        locked.enter_context(service.locks.of(_LOCK))
+    with service.locks.of(_LOCK):
         ids = sorted(each.place.environment_id for each in all_known(service))
-        for id_ in ids:
-            locked.enter_context(service.locks.of(enforcing.lock_of(id_)))
-        yield ids
+        with service.locks.all_of([enforcing.lock_of(id_) for id_ in ids]):
+            yield ids
 
 
 # -- underneath -------------------------------------------------------------------------------------------

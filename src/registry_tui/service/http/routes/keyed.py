@@ -39,6 +39,8 @@ READS_ONLY = {"x-reads-only": True}
 FOR_NOBODY = {"x-for-nobody": True}
 #: Seconds that a repetition waits for the request that is being carried out.
 PATIENCE = 20.0
+#: Keyed requests that are carried out at a time where each holds a connection to PostgreSQL; others wait without one.
+AT_ONCE = 20
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -67,6 +69,7 @@ class Turns:
     def __init__(self, patience: float = PATIENCE) -> None:
         self.patience = patience
         self._under_way: dict[str, _UnderWay] = {}
+        self.places = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
     async def turn(self, request: Keyed) -> AsyncIterator[None]:
@@ -130,7 +133,7 @@ class KeyedRoute(APIRoute):
                 address,
                 await request.body(),
             )
-            async with turns.turn(asked), _alone(service, asked):
+            async with turns.turn(asked), _alone(service, asked, turns.places):
                 found = await run_in_threadpool(idempotency.begin, service, asked)
                 if isinstance(found, Answered):
                     return self._answer(found.status, found.body)
@@ -198,17 +201,18 @@ class KeyedRoute(APIRoute):
 
 
 @asynccontextmanager
-async def _alone(service: Service, asked: Keyed) -> AsyncIterator[None]:
+async def _alone(service: Service, asked: Keyed, places: asyncio.Semaphore) -> AsyncIterator[None]:
     """Waits until no other process carries a request with this key out."""
     if not service.database.shared:
         yield
         return
-    lock = service.locks.across(f"request {asked.id}")
-    await run_in_threadpool(lock.__enter__)
-    try:
-        yield
-    finally:
-        await run_in_threadpool(lock.__exit__, None, None, None)
+    async with places:
+        lock = service.locks.across(f"request {asked.id}")
+        await run_in_threadpool(lock.__enter__)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(lock.__exit__, None, None, None)
 
 
 def _again_when_cut_off(handle: _Handler) -> _Handler:
