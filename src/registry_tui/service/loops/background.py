@@ -40,7 +40,7 @@ TAKE_OVER_EVERY = 5.0
 
 
 class Background:
-    """Four threads, five where other processes may work too, from `start` to `stop`.
+    """Four threads, six where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -53,6 +53,7 @@ class Background:
         self._begun = False
         self._stopping = threading.Event()
         self._pending = threading.Event()
+        self._launched = threading.Event()
         self._threads: list[threading.Thread] = []
         #: Why the service cannot work at all, and what to do; None while nothing stands in its way.
         self.failure: DatabaseFault | None = None
@@ -70,7 +71,7 @@ class Background:
             ("sources", self._ask_sources),
         ]
         if self._service.database.shared:
-            runs.append(("secrets", self._follow_secrets))
+            runs += [("secrets", self._follow_secrets), ("take-over", self._take_over)]
         for name, run in runs:
             thread = threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             thread.start()
@@ -111,12 +112,14 @@ class Background:
         self._until_done("writing routes", lambda: routing.publish(service))
         self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
         self._until_done("starting workflows", service.workflows.launch)
+        self._launched.set()
         self._pending.set()
         self._until_done("looking which process leads", self._begin)
         if not self._stopping.is_set():
             self.waiting_for = ""
             self.ready.set()
             logger.info("ready")
+        # Where another process led that has ended, this one begins soon.
         while not self._stopping.wait(TAKE_OVER_EVERY if service.database.shared else CLEAN_UP_EVERY):
             self._until_done("clearing up", self._go_on, told=False)
 
@@ -149,8 +152,19 @@ class Background:
         self._begin()
         if self._leads():
             self._clean_up()
-            if self._service.database.shared:
-                self._service.workflows.take_over(self._lives)
+
+    def _take_over(self) -> None:
+        """Goes on with workflows of processes that are gone; what waits for parts of the platform waits elsewhere."""
+        said = ""
+        while not self._stopping.wait(TAKE_OVER_EVERY):
+            try:
+                if self._launched.is_set() and self._leads_now():
+                    self._service.workflows.take_over(self._lives)
+                said = ""
+            except Exception as error:
+                if repr(error) != said:
+                    logger.exception("looking for workflows of processes that are gone")
+                    said = repr(error)
 
     def _lives(self, process: str) -> bool:
         name = f"process {process}"
