@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.platform.server_certificate import make
+from registry_tui.schemas.sign_in import IssuerSettings
+from registry_tui.service.access.issuer_answers import IssuerUnavailable, fetch
 from registry_tui.service.adapters.attached_mlflow import (
     AttachedMlflow,
     CredentialsRefused,
@@ -139,14 +142,51 @@ def test_requests_go_through_the_proxy_that_was_given_and_no_other(monkeypatch: 
         check_server(ServerAddress(server.url))
 
 
-def test_a_certificate_of_ones_own_is_trusted_where_it_was_given(tmp_path: Path) -> None:
+@pytest.fixture
+def untrusted(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """What a server shows a certificate of its own with, and that certificate."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     made, private = make(["127.0.0.1"])
     certificate.write_text(made)
     key.write_text(private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    return context, made
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https", "hTTPs"])
+def test_certificates_are_checked_however_the_address_is_spelled(
+    untrusted: tuple[ssl.SSLContext, str], scheme: str
+) -> None:
+    with serving({SEARCH: (200, {}), "/version": (200, "3.0.0")}, untrusted[0]) as server:
+        url = server.url.replace("https", scheme)
+        with pytest.raises(PartUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            check_server(ServerAddress(url, secret="t0ken"))
+        with pytest.raises(IssuerUnavailable, match="not signed by anybody"):
+            fetch(url, "", IssuerSettings)
+        assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.example", True),
+        ("HTTPS://a.example", True),
+        ("http://a.example", False),
+        ("HTTP://a.example", False),
+        ("http:evil", False),
+        ("", True),
+        ("https://[broken", True),
+        ("httpx://a.example", True),
+    ],
+)
+def test_an_address_has_tls_unless_its_scheme_says_otherwise(url: str, expected: bool) -> None:
+    assert has_tls(url) is expected
+
+
+def test_a_certificate_of_ones_own_is_trusted_where_it_was_given(untrusted: tuple[ssl.SSLContext, str]) -> None:
+    context, certificate = untrusted
     with serving({SEARCH: (200, {}), "/version": (200, "3.0.0")}, context) as server:
         with pytest.raises(PartUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
             check_server(ServerAddress(server.url))
-        assert check_server(ServerAddress(server.url, certificate=certificate.read_text()))[1] == "3.0.0"
+        assert check_server(ServerAddress(server.url, certificate=certificate))[1] == "3.0.0"

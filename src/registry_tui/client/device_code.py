@@ -24,6 +24,7 @@ from registry_tui.client.errors import (
 )
 from registry_tui.client.sign_in import SignIn
 from registry_tui.contracts import issuers
+from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.people import NewUserToken
 from registry_tui.schemas.sign_in import (
@@ -77,7 +78,7 @@ class DeviceSignIn:
             timeout=issuers.PATIENCE,
             transport=transport,
             # Without TLS it is on this machine: no proxy may answer in its place.
-            trust_env=issuer.url.startswith("https:"),
+            trust_env=has_tls(issuer.url),
             verify=_trusted_by(issuer.authority),
             headers={"Accept": "application/json"},
         )

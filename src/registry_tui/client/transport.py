@@ -21,6 +21,7 @@ from registry_tui.client.errors import InvalidName, NotSignedIn, RegistryError, 
 from registry_tui.client.outgoing import Outgoing, outgoing
 from registry_tui.client.remembered import Remembered, recalls
 from registry_tui.contracts import clocks, names, new_files
+from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.platform import contexts
 from registry_tui.platform.contexts import Context
 from registry_tui.platform.extras import how_to_start
@@ -102,7 +103,7 @@ class Transport:
         verify: ssl.SSLContext | bool = True
         if context is not None:
             base_url, token = context.url, _token_of(context) if signed_in else None
-            verify = _trusted_by(context) if base_url.startswith("https:") else False
+            verify = _trusted_by(context) if has_tls(base_url) else False
         #: The address of a service elsewhere; empty for this machine's.
         self.elsewhere = base_url or ""
         if transport is None and base_url is None:
@@ -119,7 +120,7 @@ class Transport:
             timeout=patience,
             verify=verify,
             # A proxy is for services elsewhere, and reads what goes there without TLS, the token too.
-            trust_env=base_url is not None and httpx.URL(base_url).scheme == "https",
+            trust_env=base_url is not None and has_tls(base_url),
         )
         #: When questions that wait for their answer were asked (`time.monotonic`), by request ID.
         self._asked: dict[str, float] = {}

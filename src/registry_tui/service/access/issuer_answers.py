@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from registry_tui.client import tls
 from registry_tui.contracts import issuers
+from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.sign_in import Configuration, DeviceCode, DeviceWait, IdTokenText, IssuerSettings
 from registry_tui.service.errors import PartUnavailable
@@ -181,7 +182,7 @@ def _answer(
 
 def _client(url: str, authority: str) -> httpx.Client:
     """A client for one question to an issuer: not sent on elsewhere, and without TLS not through a proxy."""
-    secure = url.startswith("https:")
+    secure = has_tls(url)
     return httpx.Client(
         timeout=issuers.PATIENCE,
         trust_env=secure,

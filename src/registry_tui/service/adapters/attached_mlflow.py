@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic_core import from_json
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.adapters.aws_signing import AwsSignature
@@ -138,7 +139,7 @@ class AttachedMlflow:
     def __init__(self, address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> None:
         self.address = address
         self._timeout = timeout
-        verify: ssl.SSLContext | bool = address.url.startswith("https:")
+        verify: ssl.SSLContext | bool = has_tls(address.url)
         if address.certificate is not None:
             verify = ssl.create_default_context(cadata=address.certificate)
         self._http = httpx.Client(

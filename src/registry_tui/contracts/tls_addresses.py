@@ -1,0 +1,16 @@
+"""Which addresses are reached over TLS, for whoever decides whether a certificate is checked."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def has_tls(url: str) -> bool:
+    """Whether a connection to an address has TLS; also for an address that cannot be read, so that nothing is lost.
+
+    `HTTPS://` is `https://`: HTTP clients read the scheme in either spelling.
+    """
+    try:
+        return urlsplit(url).scheme != "http"
+    except ValueError:
+        return True
