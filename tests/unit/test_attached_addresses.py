@@ -21,9 +21,11 @@ from registry_tui.service.adapters.attached_mlflow import (
     NotMlflow,
     ServerAddress,
     abilities_of,
+    check_address,
     check_server,
 )
-from registry_tui.service.errors import Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.adapters.http_reasons import reason_of
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 from support.little_mlflow import LOGGED, SEARCH, Answer, serving
 
 
@@ -190,3 +192,39 @@ def test_a_certificate_of_ones_own_is_trusted_where_it_was_given(untrusted: tupl
         with pytest.raises(PartUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
             check_server(ServerAddress(server.url))
         assert check_server(ServerAddress(server.url, certificate=certificate))[1] == "3.0.0"
+
+
+@pytest.mark.parametrize(
+    "secret", ["SECRET123 ", "SECRET123\n", "SECRET 123", "SECRET123\r\nX-Other: 1", "SECRET123\x00", "SECRET123€"]
+)
+def test_a_token_that_no_header_can_hold_is_refused_and_not_repeated(secret: str) -> None:
+    with pytest.raises(InvalidInput, match="secret: is a token") as raised:
+        check_address(ServerAddress("https://mlflow.example.com", secret=secret))
+    assert "SECRET" not in f"{raised.value.detail}{raised.value.action}{raised.value.errors}"
+
+
+@pytest.mark.parametrize(("user", "password"), [("ann:x", "pw"), ("ann\n", "pw"), ("ann", "SECRET\n"), ("a", "S\x7f")])
+def test_a_user_and_a_password_that_would_arrive_as_others_are_refused(user: str, password: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        check_address(ServerAddress("https://mlflow.example.com", user, password))
+    assert "SECRET" not in f"{raised.value.detail}{raised.value.errors}"
+
+
+def test_credentials_of_every_usual_kind_are_taken() -> None:
+    for user, secret in (("ann", "p w:ö€"), ("änn@example.com", "pw"), (None, "a.b-c_d~e+f/g=="), (None, None)):
+        check_address(ServerAddress("https://mlflow.example.com", user, secret))
+
+
+def test_an_error_never_shows_what_was_to_be_sent() -> None:
+    # Whatever lets a header through that cannot be sent: HTTPX's error quotes it.
+    with serving({SEARCH: (200, {})}) as server:
+        headers = {"Authorization": "Bearer SECRET123 "}
+        with pytest.raises(httpx.LocalProtocolError, match="SECRET123") as quoted, httpx.Client() as client:
+            client.get(server.url, headers=headers)
+        assert reason_of(quoted.value) == "the request cannot be sent over HTTP"
+        with (
+            closing(AttachedMlflow(ServerAddress(server.url, secret="SECRET123 "))) as asked,
+            pytest.raises(PartUnavailable) as raised,
+        ):
+            asked.call("POST", "experiments/search", json={})
+        assert "SECRET" not in raised.value.detail

@@ -109,7 +109,8 @@ def attach(
         raise typer.BadParameter("is needed with --aws-sigv4", param_hint="--aws-region")
     secret = None
     if token is not None:
-        secret = _secret(token, "--token")
+        # No token has white space, and files often end with some.
+        secret = _secret(token, "--token").strip()
     elif user is not None:
         secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
     request = session.build(
@@ -219,8 +220,8 @@ def _typed(user: str) -> str:
 
 
 def _secret(file: str, option: str) -> str:
-    found = _text(file, option).removesuffix("\n").removesuffix("\r")
-    if not found:
+    found = _text(file, option).rstrip("\r\n")
+    if not found.strip():
         raise typer.BadParameter("the file is empty", param_hint=option)
     return found
 

@@ -18,6 +18,7 @@ from registry_tui.contracts import issuers
 from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.schemas.base import Schema
 from registry_tui.schemas.sign_in import Configuration, DeviceCode, DeviceWait, IdTokenText, IssuerSettings
+from registry_tui.service.adapters.http_reasons import reason_of
 from registry_tui.service.errors import PartUnavailable
 
 _KEY_TYPES = ("RSA", "EC", "OKP")
@@ -175,8 +176,7 @@ def _answer(
         if (refused := tls.verification_error(error)) is not None:
             why = tls.untrusted_issuer(refused, url, authority=bool(authority))
             raise IssuerUnavailable(why.message, action=why.action) from error
-        reason = str(error).strip() or type(error).__name__
-        raise IssuerUnavailable(f"{url} does not answer: {reason}", action=_CHECK) from error
+        raise IssuerUnavailable(f"{url} does not answer: {reason_of(error)}", action=_CHECK) from error
     return answer.status_code, bytes(body)
 
 

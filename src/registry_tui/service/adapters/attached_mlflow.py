@@ -20,6 +20,7 @@ from registry_tui.contracts.tls_addresses import has_tls
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.adapters.aws_signing import AwsSignature
+from registry_tui.service.adapters.http_reasons import reason_of
 from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of
 from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
 
@@ -33,6 +34,8 @@ _LIMITS = httpx.Limits(max_connections=12, max_keepalive_connections=8, keepaliv
 _MOST_BYTES = 256 << 20
 _MOST_WORDS = 500
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_TOKEN = re.compile(r"[!-~]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VERSION = re.compile(r"\d+\.\d+[0-9A-Za-z.+-]{0,40}")
 
 
@@ -115,6 +118,7 @@ def check_address(address: ServerAddress, *, plain: bool = False) -> None:
         problems.append(FieldProblem(field="aws_region", message="is missing, e.g. eu-west-1"))
     if address.user and not address.secret:
         problems.append(FieldProblem(field="secret", message="is the user's password, which is missing"))
+    problems.extend(_unsendable(address))
     if address.proxy is not None:
         proxy = _split(address.proxy)
         if proxy is None or proxy.username or proxy.password:
@@ -234,9 +238,8 @@ class AttachedMlflow:
                 action="Ask for less at a time, or look why it is slow",
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error).strip() or type(error).__name__
             raise PartUnavailable(
-                f"MLflow at {self.address.url} does not answer: {why[:_MOST_WORDS]}",
+                f"MLflow at {self.address.url} does not answer: {reason_of(error)}",
                 action="Look whether it runs and can be reached from this machine",
             ) from error
 
@@ -301,6 +304,18 @@ def check_server(address: ServerAddress) -> tuple[ServerAddress, str]:
             action=f"Upgrade it to {OLDEST} or newer",
         )
     return address, version
+
+
+def _unsendable(address: ServerAddress) -> Iterator[FieldProblem]:
+    """What no header can hold; the credentials themselves are never repeated."""
+    if address.user is None:
+        if address.secret and not _TOKEN.fullmatch(address.secret):
+            yield FieldProblem(field="secret", message="is a token: it has neither spaces nor letters beyond ASCII")
+        return
+    if ":" in address.user or _CONTROL.search(address.user):
+        yield FieldProblem(field="user", message="has neither a colon nor control characters")
+    if _CONTROL.search(address.secret or ""):
+        yield FieldProblem(field="secret", message="is a password: it has no control characters, such as line ends")
 
 
 def _split(url: str) -> Any:

@@ -19,6 +19,7 @@ from registry_tui.schemas.ranger import (
     ServiceDefinition,
     ServicePolicies,
 )
+from registry_tui.service.adapters.http_reasons import reason_of
 from registry_tui.service.errors import InvalidInput, PartUnavailable
 from registry_tui.service.ranger.definitions import DELETE, LIST, READ, WRITE
 from registry_tui.service.ranger.evaluator import EVERYBODY, moment_of
@@ -101,8 +102,8 @@ def download(address: Address, known_version: int = -1) -> ServicePolicies | Non
         detail = f"Ranger at {address.url} did not send its policies within {WHOLE_SECONDS:g} seconds"
         raise SourceProblem(detail, action=_action(address)) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = str(error).strip() or type(error).__name__
-        raise SourceProblem(f"Ranger at {address.url} does not answer: {why}", action=_action(address)) from error
+        detail = f"Ranger at {address.url} does not answer: {reason_of(error)}"
+        raise SourceProblem(detail, action=_action(address)) from error
     if body is None:
         return None
     try:

@@ -1,0 +1,17 @@
+"""Why a request over HTTP had no answer, in words that may be shown."""
+
+from __future__ import annotations
+
+import httpx
+
+_MOST_WORDS = 500
+
+
+def reason_of(error: httpx.HTTPError | httpx.InvalidURL) -> str:
+    """The words of an error for people, events and logs, without what was to be sent.
+
+    HTTPX quotes a header that it cannot send, and thus the credentials in it.
+    """
+    if isinstance(error, httpx.LocalProtocolError):
+        return "the request cannot be sent over HTTP"
+    return (str(error).strip() or type(error).__name__)[:_MOST_WORDS]
