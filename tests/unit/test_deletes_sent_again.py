@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from registry_tui.platform.ports import Ports
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.people import GroupChange, UserTokenCreate
+from registry_tui.schemas.places import Project
 from registry_tui.schemas.ranger import RangerRole
 from registry_tui.schemas.sign_in import IssuerSettings
 from registry_tui.service.access import groups, issuers, tokens
@@ -256,16 +258,8 @@ async def test_what_a_workflow_has_deleted_is_shown_as_it_was(service: Service, 
             more = {"batching": "auto", "creator": "ann", "generation": 1, "deployment_id": id_}
             session.add(RevisionRow(number=1, **given, **more))
         shown = views.get_deployment(service, owner, id_)
-    steps: dict[str, Any] = {"steps": [], "state": {}, "progress": {}, "actor_administrator": True}
-    about = {"resource_type": kind, "resource_id": id_, "resource_name": id_, "request_id": "r"}
     for workflow, arguments in (("with", {idempotency.SHOWN: shown.model_dump(mode="json")}), ("without", {})):
-        with service.database.session() as session:
-            session.add(
-                WorkflowRow(
-                    id=workflow, kind="undeploy", status="succeeded", actor=owner.name, actor_crn=owner.crn,
-                    arguments=arguments, **steps, **about,
-                )
-            )  # fmt: skip
+        _add_workflow(service, owner, workflow, kind, id_, arguments)
     answered = resuming.answer_from(service, owner, "workflow:with", None)
     assert isinstance(answered, Accepted) and answered.resource == shown
     with service.database.session() as session:
@@ -276,3 +270,33 @@ async def test_what_a_workflow_has_deleted_is_shown_as_it_was(service: Service, 
     assert isinstance(answered, Accepted) and (answered.resource, answered.workflow.id) == (shown, "with")
     with pytest.raises(Missing):
         resuming.answer_from(service, owner, "workflow:without", None)
+
+
+def _add_workflow(
+    service: Service, owner: Principal, workflow: str, kind: str, id_: str, arguments: dict[str, Any]
+) -> None:
+    steps: dict[str, Any] = {"steps": [], "state": {}, "progress": {}, "actor_administrator": True}
+    about = {"resource_type": kind, "resource_id": id_, "resource_name": id_, "request_id": "r"}
+    with service.database.session() as session:
+        session.add(
+            WorkflowRow(
+                id=workflow, kind="undeploy", status="succeeded", actor=owner.name, actor_crn=owner.crn,
+                arguments=arguments, **steps, **about,
+            )
+        )  # fmt: skip
+
+
+async def test_a_workflow_on_every_kind_of_resource_answers_its_request_again(service: Service) -> None:
+    """What routes answer that begin workflows, by the schemas of their answers."""
+    owner = identity.owner_principal(service)
+    answers = set(re.findall(r"Accepted_(\w+?)_", str(prepared_app(service).openapi()["components"]["schemas"].keys())))
+    #: Versions are in `service/test_requests_sent_twice.py`, where MLflow is real; registries and deployments above.
+    assert answers == {"ModelRegistry", "Deployment", "Project", "ModelVersion"}
+    for workflow, arguments in (("import", {"models": ["churn"]}), ("purge", {"run_ids": [], "workspace": "w"})):
+        _add_workflow(service, owner, workflow, "project", f"{PLACE}-project", arguments)
+        answered = resuming.answer_from(service, owner, f"workflow:{workflow}", Accepted[Project])
+        assert isinstance(answered, Accepted) and answered.workflow.id == workflow
+        assert isinstance(answered.resource, Project) and answered.resource.id == f"{PLACE}-project"
+    _add_workflow(service, owner, "odd", "environment", PLACE, {})
+    with pytest.raises(ValueError, match="on environment"):
+        resuming.answer_from(service, owner, "workflow:odd", None)

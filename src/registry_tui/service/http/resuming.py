@@ -89,6 +89,10 @@ def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseM
             raise
         kind = ModelRegistry if row.resource_type == "registry" else Deployment
         return Accepted(resource=kind.model_validate(shown), workflow=workflow)
+    if row.resource_type == "project":
+        return Accepted(resource=projects.get_project(service, principal, row.resource_id), workflow=workflow)
+    if row.resource_type != "version":
+        raise ValueError(f"nothing is known of a workflow on {row.resource_type}")
     registry, model, number = (row.arguments[name] for name in ("registry_id", "model", "version"))
     version = versions.get_version(service, principal, registry, model, number)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
