@@ -18,13 +18,13 @@ from registry_tui.service.access.issuer_answers import IssuerUnavailable, fetch
 from registry_tui.service.adapters.attached_mlflow import (
     AttachedMlflow,
     CredentialsRefused,
-    NotMlflow,
     ServerAddress,
     abilities_of,
     check_address,
     check_server,
 )
 from registry_tui.service.adapters.http_reasons import reason_of
+from registry_tui.service.adapters.mlflow_answers import NotMlflow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 from support.little_mlflow import LOGGED, SEARCH, Answer, serving
 

@@ -103,7 +103,7 @@ def test_every_request_is_signed_as_aws_computes_it() -> None:
     with gate(SECRET) as opened:
         client = AttachedMlflow(ServerAddress(opened.url, aws=AwsIdentity("ml", REGION)))
         assert client.call("POST", "runs/search", json={"filter": "tags.a = 'é'"})["body"]
-        assert client.call("GET", "runs/get", params={"run_id": "a b+c/é", "path": "x/y"}) == {"body": ""}
+        assert client.call("GET", "metrics/get-history", params={"run_id": "a b+c/é", "path": "x/y"}) == {"body": ""}
         client.close()
         assert opened.seen[0] == "POST /stage/api/2.0/mlflow/runs/search"
 

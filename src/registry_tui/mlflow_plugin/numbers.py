@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModelTag
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, and_, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
@@ -47,6 +47,11 @@ def highest_version(session: Session, workspace: str, name: str) -> int:
 
 def free_number(session: Session, workspace: str, name: str, wanted: int) -> int:
     """The number that an imported version brings. Raises MlflowException when it was issued here before."""
+    if not 1 <= wanted <= tags_.MOST_NUMBER:
+        raise MlflowException(
+            f"Version {wanted} of '{name}' cannot be imported: numbers go from 1 to {tags_.MOST_NUMBER}.",
+            error_code=INVALID_PARAMETER_VALUE,
+        )
     taken = session.get(SqlModelVersion, (workspace, name, wanted))
     if taken is None and wanted > last_of_earlier_model(session, workspace, name):
         return wanted

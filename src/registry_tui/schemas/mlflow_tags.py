@@ -51,6 +51,10 @@ ARCHIVE = PREFIX + "archive"
 PENDING = PREFIX + "pending"
 WORKFLOW_ID = PREFIX + "workflow_id"
 
+#: The highest number that an imported version may bring: those after it count on from there, and databases keep
+#: numbers of 32 bits.
+MOST_NUMBER = 1_000_000
+
 #: Not a tag but a header of the service's calls: the person in whose name it asks, who sees no more than with a call
 #: of their own.
 ACTING_USER = "X-Registry-Tui-Acting-User"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.adapters.aws_signing import AwsSignature
 from registry_tui.service.adapters.http_reasons import reason_of
+from registry_tui.service.adapters.mlflow_answers import NotMlflow, check_answer
 from registry_tui.service.adapters.mlflow_rest import api_path, present, refusal_of
 from registry_tui.service.errors import InvalidInput, NotPermitted, PartUnavailable, ServiceError, WrongState
 
@@ -30,8 +32,12 @@ OLDEST = Version("2.9")
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=5.0)
 #: One server that hangs keeps this many threads of the service waiting; they are fewer than it has.
 _LIMITS = httpx.Limits(max_connections=12, max_keepalive_connections=8, keepalive_expiry=4.0)
-#: Bytes of an answer: a page of 1000 runs with hundreds of metrics each is far below it.
-_MOST_BYTES = 256 << 20
+#: Seconds for a whole answer that is read at once; files take as long as they take.
+WHOLE_SECONDS = 180.0
+#: Bytes of an answer, and of those that may be larger: a page of 1000 runs with hundreds of metrics each is far below
+#: it, and old servers send histories whole.
+_MOST_BYTES, _MOST_BYTES_OF_LARGE = 32 << 20, 256 << 20
+_LARGE = ("/runs/search", "/metrics/get-history")
 _MOST_WORDS = 500
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TOKEN = re.compile(r"[!-~]+")
@@ -41,10 +47,6 @@ _VERSION = re.compile(r"\d+\.\d+[0-9A-Za-z.+-]{0,40}")
 
 class CredentialsRefused(WrongState):
     """An attached server does not let its user in (any more)."""
-
-
-class NotMlflow(WrongState):
-    """Something else than an MLflow server answers at an address."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ class AttachedMlflow:
             answer = None
         if not isinstance(answer, dict):
             raise self._not_mlflow()
+        check_answer(self.address.url, path, answer)
         return answer
 
     @contextmanager
@@ -244,11 +247,17 @@ class AttachedMlflow:
             ) from error
 
     def _read(self, response: httpx.Response) -> bytes:
-        body = bytearray()
+        body, end = bytearray(), time.monotonic() + WHOLE_SECONDS
+        most = _MOST_BYTES_OF_LARGE if response.request.url.path.endswith(_LARGE) else _MOST_BYTES
         for part in response.iter_bytes():
             body += part
-            if len(body) > _MOST_BYTES:
-                raise NotMlflow(f"MLflow at {self.address.url} answers with more than {_MOST_BYTES >> 20} MiB")
+            if len(body) > most:
+                raise NotMlflow(f"MLflow at {self.address.url} answers with more than {most >> 20} MiB")
+            if time.monotonic() > end:
+                raise PartUnavailable(
+                    f"MLflow at {self.address.url} has not sent its answer within {counted(WHOLE_SECONDS, 'second')}",
+                    action="Ask for less at a time, or look why it is slow",
+                )
         return bytes(body)
 
     def _refusal(self, response: httpx.Response, content: bytes) -> ServiceError:

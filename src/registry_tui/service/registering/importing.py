@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from registry_tui.schemas.models import Origin, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.places import Project
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.adapters.mlflow_words import pairs, quoted, unquotable
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import InvalidInput, Missing, WrongState
@@ -26,6 +27,8 @@ from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 from registry_tui.service.tracking.server import client_of
 
+#: Called now and then in long work; raises when it has to end.
+Look = Callable[[], object]
 #: The tag that says in which stage a version was; stages have become aliases and tags in MLflow too.
 STAGE = "mlflow_stage"
 _PROMPT = "mlflow.prompt."
@@ -79,26 +82,48 @@ def import_models(service: Service, principal: Principal, project: str, request:
 def get_model(client: AttachedMlflow, name: str) -> Mapping[str, Any]:
     """MLflow's `RegisteredModel` of a name. Raises Missing."""
     try:
-        found: Mapping[str, Any] = client.call("GET", "registered-models/get", params={"name": name})[
-            "registered_model"
-        ]
+        answer = client.call("GET", "registered-models/get", params={"name": name})
     except Missing as error:
         raise Missing(f"MLflow at {client.address.url} has no registered model {name!r}") from error
+    found: Mapping[str, Any] = answer["registered_model"]
+    with as_mlflow_does(client.address.url):
+        # What is read of it later.
+        pairs(found.get("tags", ()))
+        for each in found.get("aliases", ()):
+            _ = str(each["alias"]), int(each["version"])
     return found
 
 
-def model_names(client: AttachedMlflow) -> list[str]:
-    """The names of all its registered models that its user may see."""
+def model_names(client: AttachedMlflow, look: Look) -> list[str]:
+    """The names of all its registered models that its user may see; `look` is called before each page."""
     params = {"max_results": _PAGE, "order_by": ["name ASC"]}
-    return [found["name"] for found in _pages(client, "registered-models/search", "registered_models", params)]
+    found = _pages(client, "registered-models/search", "registered_models", params, look)
+    return [each["name"] for each in found]
 
 
-def versions_of(client: AttachedMlflow, name: str) -> list[Mapping[str, Any]]:
-    """MLflow's `ModelVersion` objects of a model, the oldest first."""
+def versions_of(client: AttachedMlflow, name: str, look: Look) -> list[Mapping[str, Any]]:
+    """MLflow's `ModelVersion` objects of a model, the oldest first; `look` is called before each page."""
     # Of a name that no filter can hold, the filter finds others too.
     filter_ = f"name {'LIKE' if unquotable(name) else '='} {quoted(name)}"
-    found = _pages(client, "model-versions/search", "model_versions", {"filter": filter_, "max_results": _PAGE})
-    return sorted((each for each in found if each["name"] == name), key=lambda each: int(each["version"]))
+    params = {"filter": filter_, "max_results": _PAGE}
+    found = _pages(client, "model-versions/search", "model_versions", params, look)
+    return sorted((each for each in found if each["name"] == name), key=lambda each: _number(each) or 0)
+
+
+def number_of(version: Mapping[str, Any]) -> int:
+    """A version's number. Raises InvalidInput for one that it cannot have here."""
+    number = _number(version)
+    if number is None:
+        shown = str(version.get("version"))[:40]
+        raise InvalidInput(f"its number {shown!r} is not one from 1 to {mlflow_tags.MOST_NUMBER:,}")
+    return number
+
+
+def _number(version: Mapping[str, Any]) -> int | None:
+    text = str(version.get("version"))
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        return None
+    return int(text) if 1 <= int(text) <= mlflow_tags.MOST_NUMBER else None
 
 
 def source_of(
@@ -139,13 +164,15 @@ def _wanted(service: Service, place: ProjectPlace, version: Mapping[str, Any], s
     return RegisterModel(name=name, run_id=match[1], artifact_path=match[2] or "")
 
 
-def _pages(client: AttachedMlflow, path: str, items: str, params: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
-    while True:
-        answer = client.call("GET", path, params=params)
+def _pages(
+    client: AttachedMlflow, path: str, items: str, params: Mapping[str, Any], look: Look
+) -> Iterator[Mapping[str, Any]]:
+    def ask(token: str) -> Mapping[str, Any]:
+        look()
+        return client.call("GET", path, params={**params, "page_token": token})
+
+    for answer in pages(client.address.url, ask):
         yield from answer.get(items, ())
-        if not answer.get("next_page_token"):
-            return
-        params = {**params, "page_token": answer["next_page_token"]}
 
 
 # -- what they become here -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifac
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTotals
+from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core.context import Principal, Service
@@ -196,14 +197,15 @@ def logged_models(service: Service, place: ProjectPlace, run: Mapping[str, Any])
         "max_results": 1000,
     }
     models: dict[str, list[LoggedModel]] = {}
-    while True:
-        answer = server.call("POST", "logged-models/search", json=body)
+
+    def ask(token: str) -> Mapping[str, Any]:
+        return server.call("POST", "logged-models/search", json={**body, "page_token": token} if token else body)
+
+    for answer in pages(_where(place), ask):
         for found in answer.get("models", ()):
-            model = _logged_model(found)
+            with as_mlflow_does(_where(place)):
+                model = _logged_model(found)
             models.setdefault(model.name, []).append(model)
-        if not answer.get("next_page_token"):
-            break
-        body["page_token"] = answer["next_page_token"]
     outputs = run.get("outputs", {}).get("model_outputs", ())
     steps = {output["model_id"]: int(output.get("step", 0)) for output in outputs}
     chosen = {name: spellings.registered_of(several, steps) for name, several in models.items()}
@@ -215,10 +217,15 @@ def get_logged_model(service: Service, place: ProjectPlace, model_id: str) -> tu
     if not re.fullmatch(r"m-[0-9A-Za-z-]{1,64}", model_id):
         raise Missing(f"Project {place.name} has no logged model {model_id!r}")
     try:
-        found = server_of(service, place).call("GET", f"logged-models/{segment(model_id)}")["model"]
+        answer = server_of(service, place).call("GET", f"logged-models/{segment(model_id)}")
     except (Missing, InvalidInput) as error:
         raise Missing(f"Project {place.name} has no logged model {model_id!r}") from error
-    return _logged_model(found), found
+    with as_mlflow_does(_where(place)):
+        return _logged_model(answer["model"]), answer["model"]
+
+
+def _where(place: ProjectPlace) -> str:
+    return "this installation" if place.attached is None else place.attached.address.url
 
 
 def locate(service: Service, project: ProjectPlace, uri: str) -> Place:

@@ -8,6 +8,7 @@ from typing import Any
 from registry_tui.schemas.attached import AttachedModel, AttachedVersion
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.mlflow_answers import as_mlflow_does
 from registry_tui.service.adapters.mlflow_words import moment_or_none, pairs, quoted, unquotable
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
@@ -39,10 +40,11 @@ def list_models(
         params["filter"] = f"name ILIKE {quoted(f'%{name}%')}"
     with page_token_of(page_token):
         answer = client.call("GET", "registered-models/search", params=params)
-    return Page(
-        items=[_model(found) for found in answer.get("registered_models", ())],
-        next_page_token=answer.get("next_page_token") or None,
-    )
+    with as_mlflow_does(client.address.url):
+        return Page(
+            items=[_model(found) for found in answer.get("registered_models", ())],
+            next_page_token=answer.get("next_page_token") or None,
+        )
 
 
 def list_versions(
@@ -71,14 +73,17 @@ def list_versions(
             action=f"See `registry-tui attached models {project}`",
         ) from error
     aliases: dict[int, list[str]] = {}
-    for alias, number in sorted(_aliases(known).items()):
+    with as_mlflow_does(client.address.url):
+        named = sorted(_aliases(known).items())
+    for alias, number in named:
         aliases.setdefault(number, []).append(alias)
     with page_token_of(page_token):
         answer = client.call("GET", "model-versions/search", params=params)
-    return Page(
-        items=[_version(each, aliases) for each in answer.get("model_versions", ()) if each["name"] == model],
-        next_page_token=answer.get("next_page_token") or None,
-    )
+    with as_mlflow_does(client.address.url):
+        return Page(
+            items=[_version(each, aliases) for each in answer.get("model_versions", ()) if each["name"] == model],
+            next_page_token=answer.get("next_page_token") or None,
+        )
 
 
 def _client(service: Service, principal: Principal, project: str) -> AttachedMlflow:

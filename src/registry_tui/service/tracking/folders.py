@@ -10,6 +10,7 @@ from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
 from registry_tui.service.stores.bucket_files import Place, clear_errors
 from registry_tui.service.stores.content import CHUNK, Content, entries_of, open_file, parse_range
@@ -141,18 +142,20 @@ class RemoteFolder:
         params: dict[str, Any] = {**self.params, name: path}
         found: list[Artifact] = []
         whole = True
-        while True:
-            answer = self.client.call("GET", address, params=params)
-            for entry in answer.get("files", ()):
-                at = str(entry["path"])
-                if at.rpartition("/")[0] != path or file_paths.problem(at, decode=False):
-                    whole = False
-                    continue
-                size = None if entry.get("is_dir") else int(entry.get("file_size") or 0)
-                found.append(Artifact(path=at, is_folder=bool(entry.get("is_dir")), size=size))
-            params["page_token"] = answer.get("next_page_token")
-            if not params["page_token"]:
-                return found, whole
+
+        def ask(token: str) -> Mapping[str, Any]:
+            return self.client.call("GET", address, params={**params, "page_token": token})
+
+        for answer in pages(self.client.address.url, ask):
+            with as_mlflow_does(self.client.address.url):
+                for entry in answer.get("files", ()):
+                    at = str(entry["path"])
+                    if at.rpartition("/")[0] != path or file_paths.problem(at, decode=False):
+                        whole = False
+                        continue
+                    size = None if entry.get("is_dir") else int(entry.get("file_size") or 0)
+                    found.append(Artifact(path=at, is_folder=bool(entry.get("is_dir")), size=size))
+        return found, whole
 
     def _chunks(self, path: str, start: int, length: int) -> Iterator[bytes]:
         """The bytes of a part of a file. Raises PartUnavailable when there are fewer than the server has listed."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from registry_tui.schemas.tracking import MetricCurve, MetricPoint
+from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.adapters.mlflow_words import metric_value
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import WrongState
@@ -48,7 +49,8 @@ def metric_curve(
     found = fetch_run(service, place, run)
     run_id = found["info"]["run_id"]
     if not server.abilities.reduced_curves:
-        history = _whole_history(server, run_id, metric)
+        where = place.name if place.attached is None else place.attached.address.url
+        history = _whole_history(server, where, run_id, metric)
         reduced = reducing.reduce_history(history, buckets=buckets, x=x, low=low, high=high)
         return _curve(dataclasses.asdict(reduced))
     params = {
@@ -62,24 +64,26 @@ def metric_curve(
     return _curve(server.call("GET", _PATH, params=params))
 
 
-def _whole_history(server: TrackingServer, run_id: str, metric: str) -> reducing.History:
+def _whole_history(server: TrackingServer, where: str, run_id: str, metric: str) -> reducing.History:
     """Every point that a run logged of a metric; old servers answer with all at once. Raises WrongState, Missing."""
-    history, token = reducing.History(), ""
-    while True:
+    history = reducing.History()
+
+    def ask(token: str) -> Mapping[str, Any]:
         params = {"run_id": run_id, "metric_key": metric, "max_results": _PAGE, "page_token": token}
-        answer = server.call("GET", "metrics/get-history", params=params)
-        history.add(
-            (int(point.get("step", 0)), int(point.get("timestamp", 0)), metric_value(point.get("value", 0.0)))
-            for point in answer.get("metrics", ())
-        )
+        return server.call("GET", "metrics/get-history", params=params)
+
+    for answer in pages(where, ask):
+        with as_mlflow_does(where):
+            history.add(
+                (int(point.get("step", 0)), int(point.get("timestamp", 0)), metric_value(point.get("value", 0.0)))
+                for point in answer.get("metrics", ())
+            )
         if len(history) > MOST_POINTS:
             raise WrongState(
                 f"The metric {metric} has more than {MOST_POINTS:,} points, which this server cannot reduce",
                 action="See its curve there",
             )
-        token = answer.get("next_page_token") or ""
-        if not token:
-            return history
+    return history
 
 
 def _curve(answer: Mapping[str, Any]) -> MetricCurve:

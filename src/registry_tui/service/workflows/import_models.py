@@ -15,6 +15,7 @@ from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.models import RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind, WorkflowStatus
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.mlflow_answers import OddAnswer, as_mlflow_does
 from registry_tui.service.adapters.mlflow_words import pairs, quoted, unquotable
 from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.engine import permits
@@ -31,7 +32,7 @@ from registry_tui.service.tracking.server import client_of
 #: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
 _LOOK, _ALONE = 0.5, 20.0
 #: What concerns one model or version alone; everything else fails the workflow, which can be retried.
-_OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere)
+_OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer)
 
 
 @dataclass
@@ -67,11 +68,15 @@ class _Import:
 
 def _list(context: StepContext) -> Mapping[str, Any]:
     client = _client(context, _place(context))
-    found = context.arguments["models"] or importing.model_names(client)
+    found = context.arguments["models"] or importing.model_names(client, context.check_cancelled)
     counts: dict[str, int] = {}
     for name in found:
         context.check_cancelled()
-        counts[name] = len(importing.versions_of(client, name))
+        try:
+            counts[name] = len(importing.versions_of(client, name, context.check_cancelled))
+        except OddAnswer:
+            # The next step leaves it out, and says why.
+            counts[name] = 0
     total = counted(sum(counts.values()), "version")
     context.log(f"{counted(len(counts), 'registered model')} with {total} at {client.address.url}")
     return {"models": counts}
@@ -102,7 +107,7 @@ def _make(context: StepContext) -> Mapping[str, Any]:
 def _bring_model(work: _Import, name: str) -> None:
     service, registry = work.context.service, work.registry
     found = importing.get_model(work.client, name)
-    there = importing.versions_of(work.client, name)
+    there = importing.versions_of(work.client, name, work.context.check_cancelled)
     if problem := importing.problem_of(found):
         work.skip(f"model {name!r}", problem, len(there))
         return
@@ -120,9 +125,10 @@ def _bring_model(work: _Import, name: str) -> None:
     for version in there:
         work.context.check_cancelled()
         try:
-            _bring_version(work, model, here.get(int(version["version"])), version)
+            number = importing.number_of(version)
+            _bring_version(work, model, here.get(number), number, version)
         except _OF_ONE as error:
-            work.skip(f"{name} v{version['version']}", error.detail, 1)
+            work.skip(f"{name} v{str(version.get('version'))[:40]}", error.detail, 1)
     _set_aliases(work, model, found)
 
 
@@ -140,10 +146,10 @@ def _create_model(work: _Import, found: Mapping[str, Any]) -> None:
 
 
 def _bring_version(
-    work: _Import, model: RegisteredModel, here: Mapping[str, Any] | None, there: Mapping[str, Any]
+    work: _Import, model: RegisteredModel, here: Mapping[str, Any] | None, number: int, there: Mapping[str, Any]
 ) -> None:
     context, registry = work.context, work.registry
-    number, shown = int(there["version"]), f"{model.name} v{there['version']}"
+    shown = f"{model.name} v{number}"
     if here is not None:
         if pairs(here.get("tags", ())).get(mlflow_tags.REQUEST) != importing.mark(work.url, model.name, number):
             work.skip(shown, "another version has this number here", 1)
@@ -156,7 +162,9 @@ def _bring_version(
     if (status := there.get("status") or VersionStatus.READY) != VersionStatus.READY:
         work.skip(shown, f"it is {status} there", 1)
         return
-    found = importing.source_of(context.service, work.place, work.client, there)
+    with as_mlflow_does(work.url):
+        found = importing.source_of(context.service, work.place, work.client, there)
+        pairs(there.get("tags", ()))
     if found is None:
         work.skip(shown, f"the server's API reaches no model at {str(there.get('source'))[:200]}", 1)
         return
