@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
-from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
+from registry_tui.service.adapters.mlflow_answers import OddAnswer, as_mlflow_does, pages
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
 from registry_tui.service.stores.bucket_files import Place, clear_errors
 from registry_tui.service.stores.content import CHUNK, Content, entries_of, open_file, parse_range
@@ -125,8 +126,11 @@ class RemoteFolder:
             raise InvalidInput(f"{path!r} is a folder", action="Name a file in it")
         size = found.size or 0
         start, length = parse_range(range_header, size)
+        chunks = self._chunks(whole, start, length)
+        # The server is asked now, so that what it refuses is an answer of its own, and not a body that breaks off.
+        next(chunks, None)
         # The server names no version of a file: a weak tag, by which nothing is put together of two versions.
-        return Content(start, length, size, f'W/"{size}"', self._chunks(whole, start, length))
+        return Content(start, length, size, f'W/"{size}"', chunks)
 
     # -- underneath -----------------------------------------------------------------------------
 
@@ -158,7 +162,10 @@ class RemoteFolder:
         return found, whole
 
     def _chunks(self, path: str, start: int, length: int) -> Iterator[bytes]:
-        """The bytes of a part of a file. Raises PartUnavailable when there are fewer than the server has listed."""
+        """The bytes of a part of a file, behind an empty piece that comes once the server begins to send.
+
+        Raises PartUnavailable when there are fewer than the server has listed, OddAnswer for another part.
+        """
         if length == 0:
             return
         address, name = self.sends
@@ -166,6 +173,11 @@ class RemoteFolder:
         with self.client.stream(address, params={**self.params, name: path}, part=(start, last)) as answer:
             # Not every server knows ranges: then the bytes before are read and dropped.
             skip = 0 if answer.status_code == 206 else start
+            if answer.status_code == 206 and not _begins_at(answer.headers.get("Content-Range", ""), start):
+                raise OddAnswer(
+                    f"MLflow at {self.client.address.url} sends another part of {path!r} than was asked for"
+                )
+            yield b""
             left = length
             for chunk in answer.iter_bytes(CHUNK):
                 taken = chunk[skip : skip + left]
@@ -177,6 +189,12 @@ class RemoteFolder:
                     return
         missing = counted(left, "byte")
         raise PartUnavailable(f"MLflow at {self.client.address.url} ended {missing} before the end of {path!r}")
+
+
+def _begins_at(content_range: str, start: int) -> bool:
+    """Whether a `Content-Range` (RFC 9110, 14.4) begins with this byte."""
+    found = re.match(r"\s*bytes\s+(\d{1,19})-", content_range, re.IGNORECASE | re.ASCII)
+    return found is not None and int(found[1]) == start
 
 
 def run_artifacts(client: AttachedMlflow, run_id: str) -> RemoteFolder:
