@@ -294,18 +294,18 @@ def _auth_of(address: ServerAddress) -> httpx.Auth | None:
     return httpx.BasicAuth(address.user, address.secret or "") if address.user else None
 
 
-def check_server(address: ServerAddress) -> tuple[ServerAddress, str]:
+def check_server(address: ServerAddress, timeout: httpx.Timeout = _TIMEOUT) -> tuple[ServerAddress, str]:
     """Asks a server: its address with the place of its REST API, and its version, empty when it does not say it.
 
     Raises WrongState for one that is too old, and as every call of `AttachedMlflow`.
     """
-    with closing(AttachedMlflow(address)) as server:
+    with closing(AttachedMlflow(address, timeout)) as server:
         try:
             server.call("POST", "experiments/search", json={"max_results": 1})
         except NotMlflow:
             if address.api != "api" or not urlsplit(address.url).path.strip("/"):
                 raise
-            return check_server(replace(address, api="ajax-api"))
+            return check_server(replace(address, api="ajax-api"), timeout)
         version = server.said_version()
     if version and Version(version) < OLDEST:
         raise WrongState(

@@ -11,6 +11,7 @@ from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters import attached_mlflow
+from registry_tui.service.adapters.attached_looks import Looks
 from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.adapters.aws_identity import AwsIdentity
 from registry_tui.service.core import events, idempotency, identity, paging, permissions
@@ -25,7 +26,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     new_id,
 )
-from registry_tui.service.errors import AlreadyThere, InUse, Missing, ServiceError
+from registry_tui.service.errors import AlreadyThere, InUse, Missing
 from registry_tui.service.places import projects
 from registry_tui.service.publishing import mlflow as routing
 
@@ -105,11 +106,7 @@ def get_attached_server(service: Service, principal: Principal, server: str, *, 
         found, address = _schema(row), address_of(row)
     if not ask:
         return found
-    try:
-        attached_mlflow.check_server(address)
-    except ServiceError as error:
-        return found.model_copy(update={"problem": error.detail})
-    return found
+    return found.model_copy(update={"problem": service.kept.of(Looks).problem_of(found.id, address)})
 
 
 def get_made(service: Service, principal: Principal, server_id: str) -> AttachedServer:
