@@ -13,6 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from registry_tui.contracts.attached_sources import AttachedSource
 from registry_tui.platform.ports import Ports
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.people import GroupChange, UserTokenCreate
@@ -20,6 +21,7 @@ from registry_tui.schemas.places import Project
 from registry_tui.schemas.ranger import RangerRole
 from registry_tui.schemas.sign_in import IssuerSettings
 from registry_tui.service.access import groups, issuers, tokens
+from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.core import idempotency, identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import (
@@ -42,8 +44,10 @@ from registry_tui.service.errors import Missing
 from registry_tui.service.http import resuming
 from registry_tui.service.ranger import policies, roles
 from registry_tui.service.ranger.definitions import S3
+from registry_tui.service.registering import attached
 from registry_tui.service.registries import lifecycle
 from registry_tui.service.stores.base import Stores
+from registry_tui.service.tracking.project import Attached, ProjectPlace
 from support.bare import asking, bare_service, make_place, prepared_app, set_roles
 
 PLACE = "aws"
@@ -273,14 +277,20 @@ async def test_what_a_workflow_has_deleted_is_shown_as_it_was(service: Service, 
 
 
 def _add_workflow(
-    service: Service, owner: Principal, workflow: str, kind: str, id_: str, arguments: dict[str, Any]
+    service: Service,
+    owner: Principal,
+    workflow: str,
+    kind: str,
+    id_: str,
+    arguments: dict[str, Any],
+    status: str = "succeeded",
 ) -> None:
     steps: dict[str, Any] = {"steps": [], "state": {}, "progress": {}, "actor_administrator": True}
     about = {"resource_type": kind, "resource_id": id_, "resource_name": id_, "request_id": "r"}
     with service.database.session() as session:
         session.add(
             WorkflowRow(
-                id=workflow, kind="undeploy", status="succeeded", actor=owner.name, actor_crn=owner.crn,
+                id=workflow, kind="undeploy", status=status, actor=owner.name, actor_crn=owner.crn,
                 arguments=arguments, **steps, **about,
             )
         )  # fmt: skip
@@ -300,3 +310,28 @@ async def test_a_workflow_on_every_kind_of_resource_answers_its_request_again(se
     _add_workflow(service, owner, "odd", "environment", PLACE, {})
     with pytest.raises(ValueError, match="on environment"):
         resuming.answer_from(service, owner, "workflow:odd", None)
+
+
+@pytest.mark.parametrize("of", ["project", "version"])
+async def test_a_server_that_workflows_read_from_stays_attached_until_they_are_done(
+    service: Service, http: httpx.AsyncClient, of: str
+) -> None:
+    owner = identity.owner_principal(service)
+    path = a_server(service, owner)
+    source = AttachedSource("empty-project", run_id="r", path="model").uri
+    other = AttachedSource("another-project", run_id="r", path="model").uri
+    id_, arguments = ("empty-project", {"models": []}) if of == "project" else ("v", {"source": source})
+    _add_workflow(service, owner, "theirs", of, id_, arguments, status="running")
+    _add_workflow(service, owner, "others", "version", "w", {"source": other}, status="running")
+    _add_workflow(service, owner, "older", of, id_, arguments)
+    refused = await http.delete(path)
+    assert refused.status_code == 409 and "workflows wait theirs" in refused.text, refused.text
+    with service.database.session() as session:
+        session.get_one(WorkflowRow, "theirs").status = "failed"
+    assert (await http.delete(path)).status_code == 204
+
+
+def test_registering_from_a_server_that_was_detached_meanwhile_says_so(service: Service) -> None:
+    gone = Attached("none", ServerAddress("https://mlflow.example.com"), "3.0")
+    with pytest.raises(Missing, match="was detached meanwhile"):
+        attached.prepare(service, ProjectPlace("p", "lab", "lab", gone))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.contracts import attached_sources
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
@@ -23,9 +26,11 @@ from registry_tui.service.database.tables import (
     DeploymentRow,
     EnvironmentRow,
     ProjectRow,
+    WorkflowRow,
     WorkspaceRow,
     new_id,
 )
+from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.errors import AlreadyThere, InUse, Missing
 from registry_tui.service.places import projects
 from registry_tui.service.publishing import mlflow as routing
@@ -121,7 +126,7 @@ def get_made(service: Service, principal: Principal, server_id: str) -> Attached
 def detach_server(service: Service, principal: Principal, server: str) -> None:
     """Forgets a server, its workspace and its project; nothing changes there, and what was registered stays.
 
-    Raises Missing, NotPermitted, InUse while something is deployed from its project.
+    Raises Missing, NotPermitted, InUse while something is deployed from its project, or workflows read from there.
     """
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
@@ -143,6 +148,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
                 f"Models are deployed from {workspace.name}: {', '.join(sorted(deployed)[:5])}",
                 action="Delete these deployments first",
             )
+        _require_idle(session, workspace.name, ids)
         idempotency.takes(session)
         for project in row.workspace.projects:
             session.delete(project)
@@ -167,6 +173,19 @@ def address_of(row: AttachedServerRow) -> ServerAddress:
 
 def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
     return None if profile is None else AwsIdentity(profile, region or "")
+
+
+def _require_idle(session: Session, name: str, projects_: Sequence[str]) -> None:
+    """Raises InUse while workflows work on these projects, or store archives of models that come from there."""
+    for row in session.scalars(select(WorkflowRow).where(WorkflowRow.status.in_(ACTIVE))):
+        source = attached_sources.parse(str(row.arguments.get("source") or ""))
+        if (row.resource_type == "project" and row.resource_id in projects_) or (
+            source is not None and source.project_id in projects_
+        ):
+            raise InUse(
+                f"A workflow still reads from {name}, for {row.resource_name}",
+                action=f"Wait for it: `registry-tui workflows wait {row.id}`; or cancel it",
+            )
 
 
 def _require_free(session: Session, environment: EnvironmentRow, name: str) -> None:

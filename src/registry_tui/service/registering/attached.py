@@ -9,6 +9,7 @@ from registry_tui.service.core.context import Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.core.resolve import resolve_project
 from registry_tui.service.database.tables import AttachedServerRow
+from registry_tui.service.errors import Missing
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.stores.content import clean_path
 from registry_tui.service.tracking import artifacts
@@ -68,11 +69,18 @@ def origin_of(service: Service, place: ProjectPlace, source: AttachedSource, run
 
 
 def prepare(service: Service, place: ProjectPlace) -> None:
-    """Makes the project's workspace in MLflow's server here, where versions are asked for. Raises PartUnavailable."""
+    """Makes the project's workspace in MLflow's server here, where versions are asked for.
+
+    Raises PartUnavailable, Missing when the server was detached meanwhile.
+    """
     service.mlflow.create_workspace(place.workspace, f"Registered from {place.name}")
     with service.database.session() as session:
         if place.attached is not None:
-            session.get_one(AttachedServerRow, place.attached.id).registers = True
+            row = session.get(AttachedServerRow, place.attached.id)
+            if row is None:
+                # What stays behind in MLflow is an empty workspace that nobody may enter.
+                raise Missing(f"Project {place.name} is gone: its MLflow server was detached meanwhile")
+            row.registers = True
     routing.publish(service)
 
 

@@ -65,7 +65,8 @@ def attached_place(service: Service, project_id: str) -> ProjectPlace:
         server = None if row is None else attached_to(session, row.workspace_id)
     if row is None or server is None:
         raise WrongState(
-            "The MLflow server that the model comes from is not attached any more", action="Attach it again"
+            "The MLflow server that the model comes from is not attached any more",
+            action="Attach it anew, and register the model again: a server that is attached anew has another project",
         )
     attached = Attached(server.id, address_of(server), server.version)
     return ProjectPlace(row.id, row.name, row.mlflow_workspace, attached)
