@@ -32,6 +32,7 @@ from registry_tui.service.database.tables import (
     IdempotencyRow,
     InstallationRow,
     ProjectRow,
+    RangerPolicyRow,
     RangerSourceRow,
     RegistryRow,
     RevisionRow,
@@ -40,7 +41,7 @@ from registry_tui.service.database.tables import (
     now,
 )
 from registry_tui.service.deployments import views
-from registry_tui.service.errors import Missing
+from registry_tui.service.errors import Missing, PartUnavailable
 from registry_tui.service.http import resuming
 from registry_tui.service.ranger import policies, roles
 from registry_tui.service.ranger.definitions import S3
@@ -207,6 +208,90 @@ async def test_what_was_taken_away_is_answered_again_when_the_answer_was_lost(
     kept = await http.delete(url, headers={"Idempotency-Key": "k"})
     assert (kept.status_code, kept.content) == (first.status_code, first.content)
     assert (await http.delete(url, headers={"Idempotency-Key": "other"})).status_code in (404, 409)
+
+
+# -- what somebody makes then by the same name: each makes it where the first one is gone ---------------------
+
+
+def another_user(service: Service, owner: Principal) -> None:
+    identity.ensure_user(service, "bob")
+
+
+def another_workspace(service: Service, owner: Principal) -> None:
+    with service.database.session() as session:
+        session.add(WorkspaceRow(id="second", name="empty", crn="c", environment_id=PLACE, creator="ann"))
+
+
+def another_environment(service: Service, owner: Principal) -> None:
+    with service.database.session() as session:
+        more = {"crn": "c", "cloud": "aws", "raz_enabled": False, "creator": "ann", "state": "ready"}
+        session.add(EnvironmentRow(id="second", name="empty", bucket="second", **more))
+
+
+def another_server(service: Service, owner: Principal) -> None:
+    another_workspace(service, owner)
+    with service.database.session() as session:
+        session.add(AttachedServerRow(workspace_id="second", url="https://mlflow.example", creator="ann"))
+        more = {"mlflow_workspace": "second", "creator": "ann", "state": "ready"}
+        session.add(ProjectRow(id="second-project", name="empty", workspace_id="second", **more))
+
+
+def another_project(service: Service, owner: Principal) -> None:
+    with service.database.session() as session:
+        place = session.scalars(sa.select(WorkspaceRow).where(WorkspaceRow.environment_id == PLACE)).first()
+        assert place is not None
+        more = {"mlflow_workspace": "second", "creator": "ann", "state": "ready"}
+        session.add(ProjectRow(id="second", name=f"{PLACE}-project", workspace_id=place.id, **more))
+
+
+def another_policy(service: Service, owner: Principal) -> None:
+    policies.ensure(service, PLACE)
+    with service.database.session() as session:
+        gone = session.scalars(sa.select(RangerPolicyRow.name)).all()
+        assert "all - bucket, path" not in gone
+        document = {"service": "cm_s3", "name": "all - bucket, path", "policyType": 0, "resources": {}}
+        session.add(RangerPolicyRow(environment_id=PLACE, name="all - bucket, path", document=document))
+
+
+#: What is addressed by an ID is another one by another address.
+ANOTHER: tuple[tuple[Callable[[Service, Principal], str], Callable[[Service, Principal], object]], ...] = (
+    (a_group, a_group), (a_member, a_member), (a_collaborator, a_collaborator), (a_user, another_user),
+    (an_issuer, an_issuer), (a_workspace, another_workspace), (an_environment, another_environment),
+    (a_project, another_project), (a_server, another_server), (a_source, a_source),
+    (a_policy_by_name, another_policy), (a_role_by_name, a_role),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "again"), ANOTHER)
+async def test_a_repetition_leaves_alone_what_was_made_after_it(
+    service: Service,
+    http: httpx.AsyncClient,
+    make: Callable[[Service, Principal], str],
+    again: Callable[[Service, Principal], object],
+) -> None:
+    owner = identity.owner_principal(service)
+    path = make(service, owner)
+    url = f"http://registry-tui{path}" if path.startswith("/service/") else path
+    first = await http.delete(url, headers={"Idempotency-Key": "k"})
+    assert first.is_success, first.text
+    lose_answers(service)
+    again(service, owner)
+    repeated = await http.delete(url, headers={"Idempotency-Key": "k"})
+    assert repeated.status_code == first.status_code, repeated.text
+    # The other one is there: a request of its own takes it away.
+    assert (await http.delete(url, headers={"Idempotency-Key": "other"})).is_success
+
+
+async def test_a_removal_that_was_undone_is_carried_out_when_it_is_sent_again(
+    service: Service, http: httpx.AsyncClient
+) -> None:
+    path = a_collaborator(service, identity.owner_principal(service))
+    mirror = cast(Any, service.access).mirror_project
+    mirror.side_effect = PartUnavailable("MLflow is away")
+    assert (await http.delete(path, headers={"Idempotency-Key": "k"})).status_code == 503
+    mirror.side_effect = None
+    assert (await http.delete(path, headers={"Idempotency-Key": "k"})).status_code == 204
+    assert (await http.delete(path, headers={"Idempotency-Key": "other"})).status_code == 404
 
 
 async def test_what_was_never_there_is_missing_also_when_the_answer_was_lost(

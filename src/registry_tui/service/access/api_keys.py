@@ -75,7 +75,7 @@ def revoke_key(service: Service, principal: Principal, key_id: str) -> ApiKey:
             if row.revoked_at is not None:
                 raise AlreadyRevoked(f"The API key {row.name} was revoked already")
             row.revoked_at = now()
-            idempotency.takes(session)
+            idempotency.takes(session, row.id)
         gateway_link.publish(service)
     return to_schema(row)
 

@@ -102,7 +102,7 @@ def _change(service: Service, project_id: str, user: str, role: Role | None) -> 
         routing.publish(service)
         routing.mirror_access(service, project_id)
     except BaseException:
-        _write(service, project_id, user, before)
+        _write(service, project_id, user, before, undone=True)
         with suppress(PartUnavailable):  # the first error is the one to report
             routing.publish(service)
         raise
@@ -110,16 +110,19 @@ def _change(service: Service, project_id: str, user: str, role: Role | None) -> 
     return before
 
 
-def _write(service: Service, project_id: str, user: str, role: Role | None) -> Role | None:
+def _write(service: Service, project_id: str, user: str, role: Role | None, *, undone: bool = False) -> Role | None:
     with service.database.session() as session:
         row = session.get(CollaboratorRow, (project_id, user))
         before = None if row is None else Role(row.role)
         if role is None:
             if row is not None:
                 session.delete(row)
-                idempotency.takes(session)
+                if not undone:
+                    idempotency.takes(session)
         elif row is None:
             session.add(CollaboratorRow(project_id=project_id, user=user, role=role.value))
+            if undone:
+                idempotency.gives_back(session)
         else:
             row.role = role.value
     return before

@@ -64,9 +64,11 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
     with events.recording(service, principal, "group.delete", Resource("group", name, name)) as event:
         permissions.require(principal, Action.GROUPS_CHANGE)
         with service.database.reading() as session:
-            if session.get(GroupRow, name) is None:
+            row = session.get(GroupRow, name)
+            if row is None:
                 raise missing(name)
             machines = machine_members.members_of(session, name)
+        idempotency.takes_elsewhere(service, row.id)
         # What the object store enforces goes first: the group is then in the way of no machine user.
         for each in machines:
             machine_members.remove(service, name, each)
@@ -77,7 +79,6 @@ def delete_group(service: Service, principal: Principal, name: str) -> None:
             if row is None:
                 raise missing(name)
             session.delete(row)
-            idempotency.takes(session)
 
 
 def add_member(service: Service, principal: Principal, name: str, user: str) -> Group:
@@ -115,8 +116,7 @@ def remove_member(service: Service, principal: Principal, name: str, user: str) 
                 raise Missing(f"{user} is not in a group {name!r}", action="See `registry-tui groups list`")
         if machine is not None:
             event.detail = machine.name
-            idempotency.takes_elsewhere(service)
-            machine_members.remove(service, name, machine)
+            machine_members.take_out(service, name, machine)
     return get_group(service, principal, name)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
+from registry_tui.service.core import idempotency
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import GroupMachineUserRow, GroupRow, RegistryRow
 from registry_tui.service.idbroker import synchronizing
@@ -54,6 +55,11 @@ def remove(service: Service, group: str, user: MachineUser) -> None:
     _change(service, group, user, belongs=False)
 
 
+def take_out(service: Service, group: str, user: MachineUser) -> None:
+    """As `remove`, where a request is about that alone."""
+    _change(service, group, user, belongs=False, asked=True)
+
+
 # -- underneath -------------------------------------------------------------------------------------------
 
 
@@ -63,28 +69,32 @@ def _of(row: RegistryRow) -> MachineUser:
     return MachineUser(row.id, name, row.environment_id, row.environment.raz_enabled)
 
 
-def _change(service: Service, group: str, user: MachineUser, *, belongs: bool) -> None:
+def _change(service: Service, group: str, user: MachineUser, *, belongs: bool, asked: bool = False) -> None:
     """Keeps it and has it enforced; where that fails, it is taken back, and what is kept is enforced soon."""
     obey = _obeying(service, user)
-    before = _write(service, group, user, belongs)
+    before = _write(service, group, user, belongs, idempotency.takes if asked else None)
     if before == belongs:
         return
     try:
         obey()
     except Exception:
-        _write(service, group, user, before)
+        _write(service, group, user, before, idempotency.gives_back if asked else None)
         service.kept.of(Timers).again(user.environment_id, obey)
         raise
 
 
-def _write(service: Service, group: str, user: MachineUser, belongs: bool) -> bool:
-    """Whether the machine user was in the group before."""
+def _write(
+    service: Service, group: str, user: MachineUser, belongs: bool, note: Callable[[Session], None] | None
+) -> bool:
+    """Whether the machine user was in the group before. A change is noted in its transaction."""
     with service.database.session() as session:
         row = session.get(GroupMachineUserRow, (group, user.registry_id))
         if belongs and row is None and session.get(GroupRow, group) is not None:
             session.add(GroupMachineUserRow(group=group, registry_id=user.registry_id))
         elif not belongs and row is not None:
             session.delete(row)
+        if note is not None and belongs != (row is not None):
+            note(session)
         return row is not None
 
 

@@ -110,7 +110,7 @@ def revoke_token(service: Service, principal: Principal, user: str, token: str) 
             if row.revoked_at is not None:
                 raise AlreadyRevoked(f"The token {row.name} was revoked already")
             row.revoked_at = now()
-            idempotency.takes(session)
+            idempotency.takes(session, row.id)
     return to_schema(row)
 
 

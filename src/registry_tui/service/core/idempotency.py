@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import delete, or_, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.api_keys import redacted
@@ -34,7 +34,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     now,
 )
-from registry_tui.service.errors import KeyReused, WrongState
+from registry_tui.service.errors import KeyReused, Missing, WrongState
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ KEPT = timedelta(hours=24)
 #: Bytes of the largest answer that is kept.
 LARGEST_ANSWER = 1 << 20
 
-#: In place of what a request made: it takes something away, which it found and was let take away.
+#: How `made` begins, with an ID behind it, where a request takes something away: it found that, and may take it away.
 TAKES = "takes"
 
 #: Among a workflow's arguments: what the answer to its request shows of a resource that the workflow may delete.
@@ -85,9 +85,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Begun:
-    """The request is to be carried out; `made` names what an attempt before made, as `<kind>:<ID>`, or is TAKES."""
+    """The request is to be carried out; `made` names what an attempt before made or took away, as `<kind>:<ID>`."""
 
     made: str | None = None
+
+    @property
+    def takes(self) -> bool:
+        """Whether an attempt before found something that it takes away."""
+        return self.made is not None and self.made.startswith(TAKES)
 
 
 def keyed(service: Service, person: str, key: str, method: str, address: str, body: bytes) -> Keyed:
@@ -143,7 +148,7 @@ def answered(service: Service, request: Keyed, status: int, body: bytes) -> None
 
 def refused(service: Service, request: Keyed) -> None:
     """Forgets a request that was refused and made nothing, so that its key can be used again."""
-    nothing = or_(IdempotencyRow.made.is_(None), IdempotencyRow.made == TAKES)
+    nothing = or_(IdempotencyRow.made.is_(None), IdempotencyRow.made.startswith(TAKES))
     try:
         with service.database.session() as session:
             session.execute(delete(IdempotencyRow).where(IdempotencyRow.id == request.id, nothing))
@@ -151,20 +156,38 @@ def refused(service: Service, request: Keyed) -> None:
         logger.exception("the refused request %s was not forgotten", request.request)
 
 
-def takes(session: Session) -> None:
-    """Notes that the keyed request found what it takes away and may do so; then its repetition finds nothing there.
+def takes(session: Session, id_: str = "") -> None:
+    """Notes that the keyed request found what it takes away, by its ID, and may do so.
 
-    Call it in the transaction that takes a row away, else in one before.
+    Call it before anything changes, or in the transaction that takes a row away; there a row may have no ID. Raises
+    Missing where an attempt before took something else away: somebody made another one of the name since then.
     """
-    if (request := current.get()) is not None:
-        session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=TAKES))
+    request = current.get()
+    if request is None:
+        return
+    noted = f"{TAKES}:{id_}"
+    if taken(session) and (not id_ or _made(session) != noted):
+        raise Missing("This request took away what it names; what is there now was made after that")
+    session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=noted))
 
 
-def takes_elsewhere(service: Service) -> None:
+def taken(session: Session) -> bool:
+    """Whether an attempt before of the keyed request found something that it takes away."""
+    return Begun(_made(session)).takes
+
+
+def takes_elsewhere(service: Service, id_: str) -> None:
     """As `takes`, where another system or several transactions take something away."""
     if current.get() is not None:
         with service.database.session() as session:
-            takes(session)
+            takes(session, id_)
+
+
+def gives_back(session: Session) -> None:
+    """Notes in the transaction that undoes it that the keyed request took nothing away."""
+    if (request := current.get()) is not None:
+        mine = update(IdempotencyRow).where(IdempotencyRow.id == request, IdempotencyRow.made.startswith(TAKES))
+        session.execute(mine.values(made=None))
 
 
 def note(session: Session, made: Sequence[object]) -> None:
@@ -178,6 +201,10 @@ def note(session: Session, made: Sequence[object]) -> None:
                 name = f"{kind}:{row.id}"  # type: ignore[attr-defined]
                 session.execute(update(IdempotencyRow).where(IdempotencyRow.id == request).values(made=name))
                 return
+
+
+def _made(session: Session) -> str | None:
+    return session.scalar(select(IdempotencyRow.made).where(IdempotencyRow.id == current.get()))
 
 
 def _encrypt(request: Keyed, body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.idbroker import IdBrokerMappings, SetIdBrokerMappings
 from registry_tui.schemas.places import Cloud
 from registry_tui.schemas.registries import StorageAccess
-from registry_tui.service.core import events, identity, permissions
+from registry_tui.service.core import events, idempotency, identity, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, IdBrokerRow, RegistryRow, UserRow
@@ -75,6 +75,10 @@ def delete_mappings(service: Service, principal: Principal, environment: str) ->
     with events.recording(service, principal, "idbroker.delete", place.resource):
         require_idbroker(place)
         with service.database.session() as session:
+            if idempotency.taken(session):
+                # An attempt before removed them; these were made since then.
+                return
+            idempotency.takes(session)
             roles = rules.default_roles(place.cloud, place.name, identity.account_id(session))
             _keep(session, place.environment_id, roles)
 

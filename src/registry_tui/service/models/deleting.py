@@ -78,7 +78,7 @@ def _delete(
     _require_not_deployed(service, model, version)
     number = None if version is None else version.version
     if keep_archive:
-        idempotency.takes_elsewhere(service)
+        idempotency.takes_elsewhere(service, model.id if version is None else version.id)
         forget(service, place.workspace, model.name, number)
         model_changes.changed(service, place.id)
         return

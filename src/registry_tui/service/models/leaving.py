@@ -60,7 +60,7 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
     with events.recording(service, principal, "user.delete", Resource("user", name, name)) as event:
         event.detail = f"everything goes to {to}"
         permissions.require(principal, Action.USERS_CHANGE)
-        _require_successor(service, name, to)
+        idempotency.takes_elsewhere(service, _require_successor(service, name, to))
         people.change_user(service, principal, name, UserChange(state=UserState.SUSPENDED))
         _hand_over_models(service, name, to)
         projects = _hand_over_rows(service, name, to)
@@ -73,10 +73,10 @@ def delete_user(service: Service, principal: Principal, name: str, to: str) -> N
         service.access.remove_user(name)
         with service.database.session() as session:
             identity.forget_user(session, name)
-            idempotency.takes(session)
 
 
-def _require_successor(service: Service, name: str, to: str) -> None:
+def _require_successor(service: Service, name: str, to: str) -> str:
+    """Returns the ID of the user who leaves. Raises as `delete_user`."""
     with service.database.reading() as session:
         successor, leaving = session.get(UserRow, to), session.get(UserRow, name)
     problem = ""
@@ -94,6 +94,7 @@ def _require_successor(service: Service, name: str, to: str) -> None:
         raise InUse(
             f"{name} is the administrator of this installation and cannot be deleted", action="Delete somebody else"
         )
+    return leaving.id
 
 
 def _hand_over_models(service: Service, name: str, to: str) -> None:

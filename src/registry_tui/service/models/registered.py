@@ -129,7 +129,7 @@ def delete_alias(service: Service, principal: Principal, registry: str, model: s
     with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
         if alias not in found.aliases:
             raise Missing(f"Model {found.name} has no alias {alias!r}")
-        idempotency.takes_elsewhere(service)
+        idempotency.takes_elsewhere(service, f"{found.id} {alias} {found.aliases[alias]}")
         service.mlflow.call(
             "DELETE",
             "registered-models/alias",

@@ -140,6 +140,7 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
     ):
         permissions.require_in(session, principal, Action.WORKSPACE_DELETE, workspace.environment)
         row = _find(session, principal, workspace.id)
+        idempotency.takes(session, workspace.id)
         registers, mlflow_workspaces = row.registers, [project.mlflow_workspace for project in row.workspace.projects]
         ids = [project.id for project in row.workspace.projects]
         deployed = session.scalars(select(DeploymentRow.name).where(DeploymentRow.project_id.in_(ids))).all()
@@ -149,7 +150,6 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
                 action="Delete these deployments first",
             )
         _require_idle(session, workspace.name, ids)
-        idempotency.takes(session)
         for project in row.workspace.projects:
             session.delete(project)
         session.flush()

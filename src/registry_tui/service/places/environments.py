@@ -157,6 +157,8 @@ def delete_environment(service: Service, principal: Principal, environment: str)
     with events.recording(service, principal, "environment.delete", resource), service.locks.of(_LOCK):
         with service.database.reading() as session:
             permissions.require_in(session, principal, Action.ENVIRONMENT_DELETE, row)
+        idempotency.takes_elsewhere(service, row.id)
+        with service.database.reading() as session:
             _require_empty(resolve_environment(session, row.id))
         if service.stores.objects.bucket_holds_objects(row.bucket):
             raise InUse(
@@ -168,7 +170,6 @@ def delete_environment(service: Service, principal: Principal, environment: str)
             row = resolve_environment(session, row.id)
             _require_empty(row)
             row.state = "deleting"
-            idempotency.takes(session)
         try:
             _clean_up(service)
         except PartUnavailable as error:

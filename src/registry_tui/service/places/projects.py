@@ -172,6 +172,7 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
                     f"Project {row.name} shows an MLflow server elsewhere",
                     action=f"Detach it: `registry-tui detach {row.workspace.name}`",
                 )
+        idempotency.takes_elsewhere(service, row.id)
         if not force and (experiments := _experiments(service, row.mlflow_workspace)):
             more = f" and {len(experiments) - 5} more" if len(experiments) > 5 else ""
             raise InUse(
@@ -185,7 +186,6 @@ def delete_project(service: Service, principal: Principal, project: str, *, forc
             )
         with service.database.session() as session:
             session.get_one(ProjectRow, row.id).state = "deleting"
-            idempotency.takes(session)
         routing.publish(service)
         try:
             _clean_up(service)

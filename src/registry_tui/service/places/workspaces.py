@@ -97,6 +97,7 @@ def delete_workspace(service: Service, principal: Principal, workspace: str) -> 
     ):
         permissions.require_in(session, principal, Action.WORKSPACE_DELETE, row.environment)
         row = resolve_workspace(session, row.id)
+        idempotency.takes(session, row.id)
         if attached_to(session, row.id) is not None:
             raise InUse(
                 f"Workspace {row.name} shows an MLflow server elsewhere",
@@ -106,7 +107,6 @@ def delete_workspace(service: Service, principal: Principal, workspace: str) -> 
             names = ", ".join(sorted(project.name for project in row.projects))
             raise InUse(f"Workspace {row.name} still has projects: {names}", action="Delete these first")
         session.delete(row)
-        idempotency.takes(session)
 
 
 def _project_counts(session: Session, ids: list[str]) -> Mapping[str, int]:

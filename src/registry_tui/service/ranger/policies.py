@@ -189,8 +189,7 @@ def delete_policy(service: Service, principal: Principal, id_: int) -> None:
     with events.recording(service, principal, "policy.delete", Resource("policy", str(id_), before.name)):
         permissions.require(principal, Action.POLICIES_CHANGE)
         known.require_own()
-
-        idempotency.takes_elsewhere(service)
+        idempotency.takes_elsewhere(service, str(id_))
 
         def remove(now: Known) -> list[RangerPolicy]:
             return [each for each in now.policies if each.id != id_]

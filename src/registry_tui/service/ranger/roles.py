@@ -117,8 +117,7 @@ def delete_role(service: Service, principal: Principal, role: int | str) -> None
     resource = Resource("ranger-role", str(there.id), there.name)
     with events.recording(service, principal, "ranger-role.delete", resource):
         permissions.require(principal, Action.POLICIES_CHANGE)
-
-        idempotency.takes_elsewhere(service)
+        idempotency.takes_elsewhere(service, str(there.id))
 
         def remove(before: Sequence[RangerRole], _: Callable[[RangerRole], RangerRole]) -> list[RangerRole]:
             _require_unused(service, before, there.name, "deleted")

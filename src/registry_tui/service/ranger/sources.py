@@ -83,7 +83,9 @@ def delete_source(service: Service, principal: Principal, environment: str) -> R
     place = known.place
     with events.recording(service, principal, _DELETE, Resource("environment", place.environment_id, place.name)):
         permissions.require(principal, Action.POLICIES_CHANGE)
-        if known.source is None:
+        with service.database.reading() as session:
+            another = idempotency.taken(session)
+        if known.source is None or another:
             raise Missing(f"Environment {place.name} obeys no outside Ranger", action="There is nothing to delete")
         with service.locks.of(enforcing.lock_of(place.environment_id)):
             own = _known(service, place.environment_id, own=True)

@@ -137,13 +137,12 @@ class KeyedRoute(APIRoute):
                 found = await run_in_threadpool(idempotency.begin, service, asked)
                 if isinstance(found, Answered):
                     return self._answer(found.status, found.body)
-                if found.made not in (None, idempotency.TAKES):
+                if found.made is not None and not found.takes:
                     answer = await run_in_threadpool(self._resume, service, request, found.made)
                     if answer is not None:
                         await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
                         return self._answer(self._status, answer)
-                again = found.made == idempotency.TAKES
-                return await self._carry_out(handle, request, service, asked, took_before=again)
+                return await self._carry_out(handle, request, service, asked, took_before=found.takes)
 
         return handle_once
 
@@ -190,8 +189,9 @@ class KeyedRoute(APIRoute):
             await run_in_threadpool(idempotency.answered, service, asked, self._status, answer)
             return self._answer(self._status, answer)
         except Exception as error:
-            # After an error of the platform it is not known how far it came: the row stays, as after a crash.
-            if _status_of(error) < 500:
+            # After an error of the platform it is not known how far it came: the row stays, as after a crash. So it
+            # does where an attempt before may have taken something away: the next one must not take what came after.
+            if _status_of(error) < 500 and not took_before:
                 await run_in_threadpool(idempotency.refused, service, asked)
             raise
         finally:
