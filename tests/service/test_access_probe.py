@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,19 @@ def test_many_who_look_at_the_same_time_have_one_try(service: Service, stores: S
         for each in asked:
             each.result()
     assert stores.users.tries == stores.users.at_once == 1
+
+
+def test_who_waits_for_a_try_that_began_meanwhile_takes_it(
+    service: Service, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def waited_for(_: str) -> Iterator[None]:
+        service.kept.of(Tries).keep(ENVIRONMENT, Tried(now()))
+        yield
+
+    monkeypatch.setattr(service.locks, "of", waited_for)
+    note_access_again(service, ENVIRONMENT, 0)
+    assert stores.users.tries == 0
 
 
 def test_a_try_from_before_a_change_does_not_have_the_last_word(service: Service, stores: Stores) -> None:

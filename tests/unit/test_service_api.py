@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -42,6 +43,25 @@ def problem(response: httpx.Response, status: int, code: str) -> Problem:
 async def test_health_asks_no_other_part(http: httpx.AsyncClient) -> None:
     health = (await http.get("/health")).json()
     assert health["status"] == "ok" and health["ready"] is False and health["waiting_for"]
+
+
+async def test_a_number_in_an_address_is_finite_and_counts_no_further_than_it_can(
+    app: FastAPI, http: httpx.AsyncClient
+) -> None:
+    paths = app.openapi()["paths"]
+    asked = [
+        (re.sub(r"\{\w+\}", "none", path.removeprefix("/api/v1")), parameter["name"])
+        for path, operations in paths.items()
+        for parameter in operations.get("get", {}).get("parameters", ())
+        if '"number"' in json.dumps(parameter["schema"])
+    ]
+    assert len(asked) >= 4, asked
+    for path, name in asked:
+        for value in ("inf", "nan"):
+            refused = problem(await http.get(path, params={name: value}), 422, "invalid-input")
+            assert name in {each.field for each in refused.errors}, (path, value)
+    refused = problem(await http.get("/registries/none/storage-access?max_age=1e300"), 422, "invalid-input")
+    assert [each.field for each in refused.errors] == ["max_age"]
 
 
 async def test_every_error_is_a_problem(http: httpx.AsyncClient) -> None:

@@ -49,10 +49,14 @@ def note_access(service: Service, environment_id: str) -> None:
 
 
 def note_access_again(service: Service, environment_id: str, max_age: float) -> None:
-    """Notes it again when the last try began more than `max_age` seconds ago; one try at a time for an environment."""
+    """Notes it again when the last try began more than `max_age` seconds ago; one try at a time for an environment.
+
+    Who waited for a try that began meanwhile takes that.
+    """
+    asked = now()
     with service.locks.of(_lock_of(environment_id)):
         tried = service.kept.of(Tries).last(environment_id)
-        if tried is None or now() - tried.at > timedelta(seconds=max_age):
+        if tried is None or (tried.at < asked and asked - tried.at > timedelta(seconds=max_age)):
             _try(service, environment_id)
 
 

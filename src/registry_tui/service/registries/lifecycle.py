@@ -118,11 +118,14 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
 
 
 def tried_storage_access(service: Service, principal: Principal, registry: str, max_age: float) -> StorageAccessTried:
-    """Whether the machine user has access, tried again when the last try is older, in seconds. Raises Missing."""
+    """Whether the machine user has access, tried again when the last try is older, in seconds. Raises Missing.
+
+    Each try costs the object store an object, so that there is one a second at most.
+    """
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         row = resolve_registry(session, registry, seen)
-    note_access_again(service, row.environment_id, max_age)
+    note_access_again(service, row.environment_id, max(max_age, 1.0))
     with service.database.reading() as session:
         found = to_schema(service, session, resolve_registry(session, row.id, seen))
     return StorageAccessTried(

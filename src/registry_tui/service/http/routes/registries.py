@@ -75,7 +75,13 @@ def get_storage_access(
     principal: Acting,
     registry: str,
     max_age: Annotated[
-        float, Query(ge=0, description="Tries the machine user's access again when it was tried longer ago, in seconds")
+        float,
+        Query(
+            ge=0,
+            le=86_400,
+            allow_inf_nan=False,
+            description="Tries the machine user's access again when it was tried longer ago, in seconds",
+        ),
     ] = 5.0,
 ) -> StorageAccessTried:
     """Whether the machine user may use the registry's prefix on the object store, tried with its own key."""
@@ -100,7 +106,8 @@ def get_storage(
     principal: Acting,
     registry: str,
     max_age: Annotated[
-        float | None, Query(ge=0, description="Measures again in the background when older, in seconds")
+        float | None,
+        Query(ge=0, allow_inf_nan=False, description="Measures again in the background when older, in seconds"),
     ] = None,
 ) -> StorageUsage:
     """Sizes of the registry's archives, as last measured; for administrators."""
