@@ -14,21 +14,28 @@ import sqlalchemy as sa
 
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.operations import EventOutcome, Workflow, WorkflowKind, WorkflowStatus
-from registry_tui.schemas.people import UserChange
+from registry_tui.schemas.people import GroupChange, UserChange
 from registry_tui.schemas.ranger import RangerRole, RoleMember
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.schemas.stream import Change, ChangeKind
-from registry_tui.service.access import people
+from registry_tui.service.access import groups, people
 from registry_tui.service.adapters.access import Access
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.database.tables import EventRow, IdempotencyRow, RegistryRow, UserRow, WorkflowRow
+from registry_tui.service.database.tables import (
+    EventRow,
+    IdempotencyRow,
+    InstallationRow,
+    RegistryRow,
+    UserRow,
+    WorkflowRow,
+)
 from registry_tui.service.engine.engine import Engine
 from registry_tui.service.engine.rows import to_schema
 from registry_tui.service.errors import Missing
 from registry_tui.service.loops import stream
 from registry_tui.service.models import leaving
-from registry_tui.service.ranger import roles
+from registry_tui.service.ranger import forgetting, roles
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from support.accounts import Accounts
 from support.bare import acting, asking, bare_service, make_place, set_roles
@@ -193,6 +200,29 @@ def test_the_event_says_which_policies_of_ranger_named_the_person(service: Servi
     assert detail == "everything goes to heir; taken out of Ranger's role 'tasters'"
     make_again(service, "bob")
     assert roles.roles_of_user(service, owner, "bob") == []
+
+
+@pytest.mark.parametrize("kind", ["users", "groups"])
+def test_plugins_that_poll_get_the_roles_without_whoever_is_gone(service: Service, kind: str) -> None:
+    """A plugin sends the version that it knows, and gets nothing while that is the last one."""
+    identity.ensure_user(service, "bob")
+    owner = identity.owner_principal(service)
+    groups.put_group(service, owner, "bob", GroupChange())
+    roles.create_role(service, owner, RangerRole(name="others", users=[RoleMember(name="eve")]))
+    roles.create_role(service, owner, RangerRole.model_validate({"name": "tasters", kind: [{"name": "bob"}]}))
+
+    def version() -> int:
+        with service.database.reading() as session:
+            return int(session.get_one(InstallationRow, roles._VERSION).value)
+
+    before = version()
+    forgetting.forget(service, "users" if kind == "groups" else "groups", "bob", owner.name)
+    assert version() == before
+    if kind == "users":
+        delete(service, "bob")
+    else:
+        groups.delete_group(service, owner, "bob")
+    assert version() == before + 1
 
 
 def test_the_new_person_made_no_version_and_sent_no_request(service: Service, mlflow: Versions) -> None:

@@ -12,7 +12,7 @@ from registry_tui.schemas.ranger import PolicyItem, RangerPolicy, RangerRole
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerRoleRow
 from registry_tui.service.ranger.known import all_known
-from registry_tui.service.ranger.roles import every_environment_locked
+from registry_tui.service.ranger.roles import every_environment_locked, note_change
 
 Document = TypeVar("Document", RangerPolicy, RangerRole)
 
@@ -35,12 +35,15 @@ def forget(service: Service, kind: Literal["users", "groups"], name: str, actor:
                 policy_row.document = _document(kept, actor, {"id", "service"})
                 session.get_one(EnvironmentRow, policy_row.environment_id).policy_version += 1
                 changed.append(f"policy {policy.name!r}")
+        policies = len(changed)
         for role_row in session.scalars(select(RangerRoleRow)):
             role = RangerRole.model_validate(role_row.document)
             members = [member for member in getattr(role, kind) if member.name != name]
             if members != getattr(role, kind):
                 role_row.document = _document(role.model_copy(update={kind: members}), actor, {"id"})
                 changed.append(f"role {role.name!r}")
+        if len(changed) > policies:
+            note_change(session, int(time.time() * 1000))
     return changed
 
 

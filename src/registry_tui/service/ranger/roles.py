@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import FieldProblem
@@ -172,6 +173,14 @@ def every_environment_locked(service: Service) -> Iterator[list[str]]:
             yield ids
 
 
+def note_change(session: Session, moment: int) -> None:
+    """Raises the version of all roles in the transaction that changes one, at a time in ms: plugins ask by it."""
+    there_is = session.get(InstallationRow, _VERSION)
+    version = 1 if there_is is None else int(there_is.value)
+    session.merge(InstallationRow(key=_VERSION, value=str(version + 1)))
+    session.merge(InstallationRow(key=_CHANGED_AT, value=str(moment)))
+
+
 # -- underneath -------------------------------------------------------------------------------------------
 
 
@@ -202,10 +211,7 @@ def _keep(service: Service, before: Sequence[RangerRole], after: Sequence[Ranger
                 changed = {"update_time": moment, "updated_by": actor, "version": (role.version or 0) + 1}
                 row.name, row.document = role.name, _document(role.model_copy(update=changed))
         if list(after) != list(before):
-            there_is = session.get(InstallationRow, _VERSION)
-            version = 1 if there_is is None else int(there_is.value)
-            session.merge(InstallationRow(key=_VERSION, value=str(version + 1)))
-            session.merge(InstallationRow(key=_CHANGED_AT, value=str(moment)))
+            note_change(session, moment)
 
 
 def _document(role: RangerRole) -> dict[str, object]:
