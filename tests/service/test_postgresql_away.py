@@ -159,6 +159,7 @@ def test_a_workflow_goes_on_whose_connections_end_at_every_moment(
     assert sum("cannot be reached; trying again" in text for text in bench.texts(done)) == 3
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a file system")
 def test_a_workflow_waits_while_the_disk_of_the_server_is_full(server: PostgresServer, tmp_path: Path) -> None:
     with server.small_database(60) as (url, disk):
         database = Database(Databases.on_postgresql(url).service)
