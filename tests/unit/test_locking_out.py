@@ -18,7 +18,7 @@ from registry_tui.service.adapters.access import Access
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import CollaboratorRow, UserRow
-from registry_tui.service.errors import UserSuspended
+from registry_tui.service.errors import Missing, UserSuspended
 from registry_tui.service.operations import rotating
 from registry_tui.service.publishing import mlflow as routing
 from support.accounts import Accounts
@@ -123,6 +123,45 @@ def test_whoever_is_let_in_again_has_the_password_of_now(service: Service, accou
     service.secrets.become(replace(service.secrets, user_password_seed="another"))
     service.access.forget_changes()
     assert service.access.usable_password("bob") == accounts.passwords["bob"]
+
+
+def another_process(service: Service) -> Access:
+    """What another process of the service knows of MLflow's accounts."""
+    return Access(service.mlflow, service.secrets, partial(identity.mlflow_account, service.database))
+
+
+def test_another_process_makes_the_account_of_who_gets_the_name_of_a_deleted_person(
+    service: Service, accounts: Accounts
+) -> None:
+    other = another_process(service)
+    other.ensure_user("bob")
+    request(service)
+    suspend(service)
+    with pytest.raises(UserSuspended):
+        other.ensure_user("bob")
+    with service.database.session() as session:
+        session.execute(sa.delete(CollaboratorRow).where(CollaboratorRow.user == "bob"))
+    service.access.remove_user("bob")
+    with service.database.session() as session:
+        identity.forget_user(session, "bob")
+    identity.ensure_user(service, "bob")
+    assert other.usable_password("bob") == accounts.passwords["bob"]
+
+
+def test_roles_are_set_once_more_when_an_account_is_gone(service: Service, accounts: Accounts) -> None:
+    mirror(service)
+    another_process(service).remove_user("bob")
+    asked: list[bool] = []
+
+    def before(path: str) -> None:
+        if path.endswith("project-roles"):
+            asked.append("bob" in accounts.passwords)
+            if not asked[-1]:
+                raise Missing("MLflow does not know bob")
+
+    accounts.before = before
+    mirror(service)
+    assert asked == [False, True]
 
 
 def test_roles_are_mirrored_last_as_they_were_written_last(service: Service) -> None:

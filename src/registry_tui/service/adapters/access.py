@@ -50,8 +50,9 @@ class Access:
         self._guard = threading.Lock()
         #: By user: an account is made, changed and taken away by one at a time, who looks first whether it may be.
         self._accounts: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        #: Users whose password was proved since this service started.
-        self._proved: set[str] = set()
+        #: Users whose password was proved since this service started, and what it was made from: another process may
+        #: delete somebody, and make somebody else of the name.
+        self._proved: dict[str, str] = {}
         #: Passwords that are new already while people's passwords are rotated.
         self._changed: dict[str, str] = {}
 
@@ -72,17 +73,17 @@ class Access:
         """
         if user == self._secrets.mlflow_admin_user:
             raise InvalidInput(f"'{user}' is the service's own account")
-        if user in self._proved:
+        if self._proved.get(user) == self._subject(user):
             return
         with self._alone(user):
-            password = self.password(user)
+            subject, password = self._subject(user), self.password(user)
             credentials = {"username": user, "password": password}
             try:
                 self._mlflow.call("POST", "users/create", json=credentials)
             except AlreadyThere:
                 if not self._accepts(user, password):
                     self._mlflow.call("PATCH", "users/update-password", json=credentials)
-            self._proved.add(user)
+            self._proved[user] = subject
 
     def change_password(self, user: str, after: Secrets) -> None:
         """Makes MLflow take the password that follows from other secrets. Raises Missing, UserSuspended."""
@@ -121,7 +122,7 @@ class Access:
             return self._accounts[user]
 
     def _forget(self, user: str) -> None:
-        self._proved.discard(user)
+        self._proved.pop(user, None)
         self._changed.pop(user, None)
 
     def _subject(self, user: str) -> str:
@@ -154,16 +155,26 @@ class Access:
         `workspace` and `registry` are MLflow workspaces; None takes the project's people out of every registry.
         """
         with self._lock:
-            collaborators = {user: role for user, role in collaborators.items() if self._may_have_account(user)}
-            roles = [
-                {"workspace": workspace_, "name": name, "grants": grants, "members": _having(collaborators, role)}
-                for role in Role
-                for workspace_, name, grants in _places(role, workspace, registry)
-            ]
-            # Who left, or may only look now, loses what MLflow granted for experiments that they made.
-            writers = sorted(user for user, role in collaborators.items() if role is not Role.VIEWER)
-            body = {"project": workspace, "roles": roles, "writers": writers}
-            self._mlflow.call("PUT", _PROJECT_ROLES, json=body)
+            try:
+                self._mirror(workspace, collaborators, registry)
+            except Missing:
+                # MLflow does not know somebody: another process, or a request meanwhile, took the account away.
+                for user in collaborators:
+                    self._proved.pop(user, None)
+                self._mirror(workspace, collaborators, registry)
+
+    def _mirror(self, workspace: str, collaborators: Mapping[str, Role], registry: str | None) -> None:
+        """Raises Missing for who has no account when MLflow carries it out."""
+        collaborators = {user: role for user, role in collaborators.items() if self._may_have_account(user)}
+        roles = [
+            {"workspace": workspace_, "name": name, "grants": grants, "members": _having(collaborators, role)}
+            for role in Role
+            for workspace_, name, grants in _places(role, workspace, registry)
+        ]
+        # Who left, or may only look now, loses what MLflow granted for experiments that they made.
+        writers = sorted(user for user, role in collaborators.items() if role is not Role.VIEWER)
+        body = {"project": workspace, "roles": roles, "writers": writers}
+        self._mlflow.call("PUT", _PROJECT_ROLES, json=body)
 
     def remove_project(self, workspace: str) -> None:
         """Takes away every role that a project gave, in its own workspace and in registries."""
