@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
 
 from registry_tui.schemas.stores import (
+    DirectoryStore,
     EnvironmentStore,
     Store,
     StoreProblem,
@@ -27,6 +31,8 @@ from registry_tui.service.stores.opening import open_store
 #: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
 MARK = ".registry-tui-environment.json"
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
+#: The folder of an environment's archives; a place in it would be deleted with them.
+_ARCHIVES = re.compile(r"/modelregistry-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
 
 
 class _Opened:
@@ -58,8 +64,24 @@ def store_of(raw: Mapping[str, Any]) -> Store:
 
 
 def place_of(store: Store) -> str:
-    """What tells one store from another: its endpoint and its address."""
+    """What tells one store from another: its endpoint and its address; of a directory, where its links lead."""
+    if isinstance(store, DirectoryStore):
+        return f"file://{str(Path(store.address.path).resolve()).rstrip('/')}/"
     return f"{endpoint_of(store).rstrip('/')} {uri_of(store)}".strip()
+
+
+def is_among_archives(store: Store) -> bool:
+    """Whether a place lies in the folder of an environment's archives, perhaps of another installation."""
+    return _ARCHIVES.search(place_of(store)) is not None
+
+
+def archives_folder(session: Session, environment_id: str) -> str:
+    """The folder of an environment's archives: in a store that it brought along, one that nobody else uses."""
+    return _folder_of(environment_id) if session.get(EnvironmentStoreRow, environment_id) else "modelregistry"
+
+
+def _folder_of(environment_id: str) -> str:
+    return f"modelregistry-{environment_id}"
 
 
 def new_row(environment_id: str, store: Store, notes: list[StoreProblem]) -> EnvironmentStoreRow:

@@ -200,6 +200,10 @@ def _clean_up(service: Service) -> None:
 def _require_free(session: Session, store: Store, but: str = "") -> None:
     """Raises AlreadyThere for a place in which, or around which, another environment's archives lie."""
     place = own_stores.place_of(store)
+    if own_stores.is_among_archives(store):
+        raise AlreadyThere(
+            f"{place.rpartition(' ')[2]} lies in an environment's archives", action="Choose another place"
+        )
     for row in session.scalars(select(EnvironmentStoreRow).where(EnvironmentStoreRow.environment_id != but)):
         if place.startswith(row.place) or row.place.startswith(place):
             other = session.get_one(EnvironmentRow, row.environment_id).name

@@ -25,7 +25,7 @@ from registry_tui.schemas.registries import (
     StorageAccess,
     StorageAccessTried,
 )
-from registry_tui.service.core import events, identity, paging, permissions
+from registry_tui.service.core import events, identity, own_stores, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.core.probing import note_access_again
@@ -182,6 +182,7 @@ def create_registry(service: Service, principal: Principal, request: RegistryCre
                     status=RegistryStatus.PROVISION_STARTED.value,
                     environment_id=environment.id,
                     location=CONTROL_PLANE,
+                    prefix=own_stores.archives_folder(session, environment.id),
                     owner=principal.name,
                     creator=principal.name,
                     mlflow_workspace=_mlflow_workspace(session, environment.name, id_),

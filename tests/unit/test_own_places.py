@@ -1,0 +1,113 @@
+"""Places of environments' own stores: whose archives lie where, and what happens when the store is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from registry_tui.schemas.places import EnvironmentCreate
+from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
+from registry_tui.service.core import identity
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.own_stores import archives_folder
+from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.errors import AlreadyThere
+from registry_tui.service.places import environments
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.stores.bucket_files import StoreFolder
+from support.bare import bare_service
+
+
+class Objects:
+    """The embedded store, whose buckets hold nothing."""
+
+    def create_bucket(self, bucket: str) -> None: ...
+
+    def delete_bucket(self, bucket: str) -> None: ...
+
+    def put_bucket_policy(self, bucket: str, statements: Sequence[Mapping[str, Any]]) -> None: ...
+
+    def bucket_holds_objects(self, bucket: str) -> bool:
+        return False
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    stores: Any = SimpleNamespace(objects=Objects())
+    ports: Any = SimpleNamespace(s3_endpoint="http://127.0.0.1:1")
+    (tmp_path / "home").mkdir()
+    with bare_service(tmp_path / "home", stores=stores, ports=ports) as made:
+        yield made
+
+
+def owner(service: Service) -> Principal:
+    row = identity.ensure_user(service, identity.owner_name(service))
+    return Principal(row.name, row.crn, "request", administrator=True)
+
+
+def bring(service: Service, name: str, path: Path) -> str:
+    """The ID of a new environment whose archives lie in a directory."""
+    path.mkdir(parents=True, exist_ok=True)
+    store = DirectoryStore(address=DirectoryAddress(path=str(path)))
+    request = EnvironmentCreate(name=name, store=store)
+    return environments.create_environment(service, owner(service), request).id
+
+
+def add_registry(service: Service, environment: str) -> RegistryPlace:
+    """The place of a new registry of an environment."""
+    with service.database.session() as session:
+        values = dict.fromkeys(
+            ("name", "crn", "location", "owner", "creator", "mlflow_workspace", "version"), f"registry-{environment}"
+        )
+        keys = {"machine_user_access_key_id": "id", "machine_user_secret_access_key": "secret"}
+        row = RegistryRow(
+            **values,
+            **keys,
+            status="installation:finished",
+            environment_id=environment,
+            prefix=archives_folder(session, environment),
+        )
+        session.add(row)
+        session.flush()
+        id_ = row.id
+    return enter_registry(service, id_)
+
+
+def test_an_embedded_store_keeps_the_folder_that_it_had(service: Service) -> None:
+    made = environments.create_environment(service, owner(service), EnvironmentCreate(name="lab"))
+    with service.database.reading() as session:
+        assert archives_folder(session, made.id) == "modelregistry"
+
+
+def test_a_registry_deletes_its_own_archives_alone(service: Service, tmp_path: Path) -> None:
+    """Not those of somebody else in a folder `modelregistry`, nor those of a place below its own."""
+    others = tmp_path / "store" / "modelregistry" / "m" / "v" / "manifest.json"
+    others.parent.mkdir(parents=True)
+    others.write_bytes(b"{}")
+    place = add_registry(service, bring(service, "prod", tmp_path / "store"))
+    archive = place.archive(service, "m", "v")
+    assert isinstance(archive, StoreFolder)
+    archive.store.put(archive.key("manifest.json"), b"{}")
+    assert [each.key for each in place.listing(service)] == ["m/v/manifest.json"]
+    assert place.delete_below(service).objects == 1
+    assert others.read_bytes() == b"{}"
+    assert list(place.listing(service)) == []
+
+
+def test_no_place_lies_in_the_archives_of_another(service: Service, tmp_path: Path) -> None:
+    folder = "modelregistry-0d3f2a4c-5b6d-4e7f-8a9b-0c1d2e3f4a5b"
+    for place in (tmp_path / folder, tmp_path / folder / "below"):
+        with pytest.raises(AlreadyThere, match="lies in an environment's archives"):
+            bring(service, "inner", place)
+
+
+def test_a_directory_is_the_same_under_another_name(service: Service, tmp_path: Path) -> None:
+    bring(service, "first", tmp_path / "store")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    for place in (tmp_path / "link", tmp_path / "store" / ".." / "store"):
+        with pytest.raises(AlreadyThere, match="archives of environment first"):
+            bring(service, "second", place)
