@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +14,9 @@ from registry_tui.schemas.places import EnvironmentCreate
 from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.core.own_stores import archives_folder
+from registry_tui.service.core.own_stores import MARK, archives_folder
 from registry_tui.service.database.tables import RegistryRow
-from registry_tui.service.errors import AlreadyThere
+from registry_tui.service.errors import AlreadyThere, PartUnavailable, WrongState
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores.bucket_files import StoreFolder
@@ -111,3 +112,43 @@ def test_a_directory_is_the_same_under_another_name(service: Service, tmp_path: 
     for place in (tmp_path / "link", tmp_path / "store" / ".." / "store"):
         with pytest.raises(AlreadyThere, match="archives of environment first"):
             bring(service, "second", place)
+
+
+def test_an_empty_folder_under_a_missing_mount_is_not_taken_for_the_store(service: Service, tmp_path: Path) -> None:
+    """Nothing is found missing there, deleted or stored before it is back."""
+    store = tmp_path / "store"
+    place = add_registry(service, bring(service, "prod", store))
+    archive = place.archive(service, "m", "v")
+    assert isinstance(archive, StoreFolder)
+    archive.store.put(archive.key("manifest.json"), b"{}")
+    store.rename(tmp_path / "elsewhere")
+    store.mkdir()
+    for act in (
+        lambda: place.archive(service, "m", "v"),
+        lambda: list(place.listing(service)),
+        lambda: place.holds(service, "m/v/manifest.json"),
+        lambda: place.delete_below(service),
+        lambda: place.require_store(service),
+    ):
+        with pytest.raises(PartUnavailable, match="is missing"):
+            act()
+    store.rmdir()
+    (tmp_path / "elsewhere").rename(store)
+    assert place.holds(service, "m/v/manifest.json")
+
+
+def test_a_list_that_ends_because_the_mount_went_is_not_taken_for_whole(service: Service, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    place = add_registry(service, bring(service, "prod", store))
+    found = place.listing(service)
+    shutil.rmtree(store)
+    store.mkdir()
+    with pytest.raises(PartUnavailable):
+        list(found)
+
+
+def test_the_store_of_another_environment_is_not_used(service: Service, tmp_path: Path) -> None:
+    place = add_registry(service, bring(service, "prod", tmp_path / "store"))
+    (tmp_path / "store" / MARK).write_text('{"environment_id": "another"}', encoding="utf-8")
+    with pytest.raises(WrongState, match="names another environment"):
+        place.delete_below(service)

@@ -24,7 +24,15 @@ from registry_tui.schemas.stores import (
 )
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentStoreRow
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.errors import (
+    AlreadyThere,
+    InUse,
+    InvalidInput,
+    Missing,
+    PartUnavailable,
+    ServiceError,
+    WrongState,
+)
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.opening import open_store
 
@@ -135,10 +143,39 @@ def claim(bucket: Bucket, environment_id: str, name: str) -> None:
 def require_claimed(bucket: Bucket, environment_id: str) -> None:
     """Raises WrongState for a place that is not the environment's."""
     if not _is_of(bucket, environment_id):
-        raise WrongState(
-            f"{bucket.uri} is not this environment's store: {MARK} there names another environment, or is missing",
-            action="Mend the endpoint and the credentials: an environment keeps its store",
-        )
+        raise _not_its(bucket)
+
+
+def _not_its(bucket: Bucket) -> WrongState:
+    return WrongState(
+        f"{bucket.uri} is not this environment's store: {MARK} there names another environment, or is missing",
+        action="Mend the endpoint and the credentials: an environment keeps its store",
+    )
+
+
+def claimed_store(service: Service, environment_id: str) -> Bucket | None:
+    """As `own_store`, after a look at its mark: an empty folder under a missing mount is not the store.
+
+    Raises PartUnavailable where the mark is missing, WrongState where another environment's lies, InvalidInput.
+    """
+    bucket = own_store(service, environment_id)
+    if bucket is not None:
+        require_there(bucket, environment_id)
+    return bucket
+
+
+def require_there(bucket: Bucket, environment_id: str) -> None:
+    """Raises PartUnavailable for a place without a mark, WrongState for one with the mark of another environment."""
+    try:
+        own = _names(bucket, environment_id)
+    except Missing as error:
+        mark = json.dumps({"environment_id": environment_id})
+        raise PartUnavailable(
+            f"{bucket.uri} is empty or another store now: {MARK}, which names this environment, is missing",
+            action=f"Mount or mend it; if only that object was lost, put it back: {mark}",
+        ) from error
+    if not own:
+        raise _not_its(bucket)
 
 
 def release(bucket: Bucket, environment_id: str) -> None:
@@ -163,8 +200,17 @@ def forget(service: Service, environment_id: str) -> None:
 
 def _is_of(bucket: Bucket, environment_id: str) -> bool:
     try:
-        found = json.loads(bucket.read(MARK))
-    except (Missing, ValueError):
+        return _names(bucket, environment_id)
+    except Missing:
+        return False
+
+
+def _names(bucket: Bucket, environment_id: str) -> bool:
+    """Whether the mark is the environment's. Raises Missing where there is none."""
+    body = bucket.read(MARK)
+    try:
+        found = json.loads(body)
+    except ValueError:
         return False
     return isinstance(found, dict) and found.get("environment_id") == environment_id
 

@@ -119,7 +119,7 @@ def _for_mlflow(service: Service, principal: Principal, registry: str, path: str
     if not principal.administrator:
         raise NotPermitted("Only MLflow's server asks for archives by their ID")
     model_id, _, below = path.partition("/")
-    archive = enter_registry(service, registry).archive(service, model_id)
+    archive = enter_registry(service, registry).archive(service, model_id, looked=True)
     return archive.below(below) if below else archive
 
 

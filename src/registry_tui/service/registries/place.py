@@ -12,10 +12,10 @@ from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.core.own_stores import own_store
+from registry_tui.service.core.own_stores import claimed_store, own_store, require_there
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.errors import Missing, WrongState
-from registry_tui.service.stores.base import StoredObject, Usage
+from registry_tui.service.stores.base import Bucket, StoredObject, Usage
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
 #: Objects deleted in one request.
@@ -34,14 +34,16 @@ class RegistryPlace:
     key: AccessKey | None
     environment_id: str
 
-    def archive(self, service: Service, model_id: str, version_id: str | None = None) -> Folder:
+    def archive(
+        self, service: Service, model_id: str, version_id: str | None = None, *, looked: bool = False
+    ) -> Folder:
         """A version's archive, or all of a model's: in the environment's own store, or reached with the registry's key.
 
-        Raises WrongState.
+        `looked` leaves out the look whether the own store is there. Raises WrongState, PartUnavailable.
         """
         self._require_key()
         ids = model_id if version_id is None else f"{model_id}/{version_id}"
-        own = own_store(service, self.environment_id)
+        own = (own_store if looked else claimed_store)(service, self.environment_id)
         if own is not None:
             return StoreFolder(own, f"{self.prefix}/{ids}/")
         return self.embedded(service, self.bucket, f"{self.prefix}/{ids}/")
@@ -62,13 +64,22 @@ class RegistryPlace:
 
     def listing(self, service: Service) -> Iterator[StoredObject]:
         """All objects of the registry's archives, their keys below `prefix`."""
-        own, prefix = own_store(service, self.environment_id), f"{self.prefix}/"
-        found = service.stores.objects.listing(self.bucket, prefix) if own is None else own.list(prefix)
+        own, prefix = claimed_store(service, self.environment_id), f"{self.prefix}/"
+        found = service.stores.objects.listing(self.bucket, prefix) if own is None else self._all_of(own, prefix)
         return (replace(each, key=each.key.removeprefix(prefix)) for each in found)
+
+    def _all_of(self, own: Bucket, prefix: str) -> Iterator[StoredObject]:
+        """A whole list: one that ends because the store went away meanwhile raises PartUnavailable."""
+        yield from own.list(prefix)
+        require_there(own, self.environment_id)
+
+    def require_store(self, service: Service) -> None:
+        """Raises PartUnavailable or WrongState when the environment's own store is not there now."""
+        claimed_store(service, self.environment_id)
 
     def holds(self, service: Service, path: str) -> bool:
         """Whether there is an object at a path below `prefix`."""
-        own = own_store(service, self.environment_id)
+        own = claimed_store(service, self.environment_id)
         if own is None:
             return service.stores.objects.holds(self.bucket, f"{self.prefix}/{path}")
         try:
@@ -79,7 +90,7 @@ class RegistryPlace:
 
     def delete_below(self, service: Service, folder: str = "") -> Usage:
         """Deletes all archives, or what lies in a folder (with `/` at its end); returns how much that was."""
-        own, prefix = own_store(service, self.environment_id), f"{self.prefix}/{folder}"
+        own, prefix = claimed_store(service, self.environment_id), f"{self.prefix}/{folder}"
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
         objects = bytes_ = 0

@@ -260,7 +260,7 @@ def _name_orphans(service: Service, place: RegistryPlace, database: sqlite3.Conn
                ORDER BY usage.bytes DESC LIMIT ?"""
     for model_id, version_id in database.execute(query, (_NAMED_OBJECTS, _NAMED_ORPHANS)).fetchall():
         with suppress(ServiceError):  # a manifest that cannot be read leaves an orphan without a name
-            manifest = archives.read_manifest(place.archive(service, model_id, version_id))
+            manifest = archives.read_manifest(place.archive(service, model_id, version_id, looked=True))
             database.execute(
                 "UPDATE usage SET model_name = ?, version = ? WHERE model_id = ? AND version_id = ?",
                 (manifest.model_name, manifest.version, model_id, version_id),

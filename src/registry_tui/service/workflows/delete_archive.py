@@ -47,6 +47,7 @@ def _forget(context: StepContext) -> None:
     registry = enter_registry(service, arguments["registry_id"])
     if _model(service, registry, arguments) is None:
         return
+    registry.require_store(service)  # what is forgotten first would be found by nobody later
     forget(service, registry.workspace, arguments["model"], arguments["version"])
     model_changes.changed(service, registry.id)
 

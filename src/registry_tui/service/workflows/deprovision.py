@@ -65,7 +65,11 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
 
 def _list(context: StepContext) -> Mapping[str, Any]:
     """Which workspaces know the registry, kept so that withdrawing can be undone."""
-    query = select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == _row(context).id)
+    row, arguments = _row(context), context.arguments
+    if arguments["delete_archives"] and not arguments["force"]:
+        # Before anything is gone: without the registry nobody could find its archives later.
+        enter_registry(context.service, row.id, any_status=True).require_store(context.service)
+    query = select(WorkspaceSyncRow).where(WorkspaceSyncRow.registry_id == row.id)
     with context.service.database.reading() as session:
         return {"withdrawn": [sync.workspace_id for sync in session.scalars(query) if sync.synchronized_at]}
 

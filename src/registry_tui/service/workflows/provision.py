@@ -10,7 +10,7 @@ from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
 from registry_tui.service.core import room
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.core.own_stores import own_store, problem_of
+from registry_tui.service.core.own_stores import own_store, problem_of, require_there
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -55,6 +55,7 @@ def _check_environment(context: StepContext) -> None:
     if own is not None:
         if (problem := problem_of(own)) is not None:
             raise problem
+        require_there(own, row.environment_id)
         context.log(f"archives lie in {own.uri}{row.prefix}/")
 
 
