@@ -16,7 +16,7 @@ from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.own_stores import MARK, archives_folder
 from registry_tui.service.database.tables import RegistryRow
-from registry_tui.service.errors import AlreadyThere, PartUnavailable, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable, WrongState
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores.bucket_files import StoreFolder
@@ -152,3 +152,18 @@ def test_the_store_of_another_environment_is_not_used(service: Service, tmp_path
     (tmp_path / "store" / MARK).write_text('{"environment_id": "another"}', encoding="utf-8")
     with pytest.raises(WrongState, match="names another environment"):
         place.delete_below(service)
+
+
+def test_an_environment_with_kept_archives_in_its_own_store_is_not_deleted(service: Service, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    id_ = bring(service, "prod", store)
+    (store / "somebody-s.txt").write_bytes(b"1")
+    kept = store / f"modelregistry-{id_}" / "m" / "v" / "manifest.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"{}")
+    with pytest.raises(InUse, match="archives that were kept"):
+        environments.delete_environment(service, owner(service), id_)
+    assert (store / MARK).exists()
+    kept.unlink()
+    environments.delete_environment(service, owner(service), id_)
+    assert not (store / MARK).exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ from registry_tui.service.errors import (
 )
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.opening import open_store
+
+logger = logging.getLogger(__name__)
 
 #: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
 MARK = ".registry-tui-environment.json"
@@ -202,6 +205,19 @@ def _is_of(bucket: Bucket, environment_id: str) -> bool:
     try:
         return _names(bucket, environment_id)
     except Missing:
+        return False
+
+
+def keeps_archives(service: Service, environment_id: str) -> bool:
+    """Whether archives of an environment lie in its own store; a store that is not there has none to ask about."""
+    try:
+        bucket = claimed_store(service, environment_id)
+        return bucket is not None and any(True for _ in bucket.list(f"{_folder_of(environment_id)}/"))
+    except ServiceError as error:
+        # It may be gone for good, and an environment must not wait for that.
+        logger.warning(
+            "whether the store of environment %s keeps archives is unknown: %s", environment_id, error.detail
+        )
         return False
 
 

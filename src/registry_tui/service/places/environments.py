@@ -166,6 +166,12 @@ def delete_environment(service: Service, principal: Principal, environment: str)
                 "archives that were kept when its Model Registry was deleted",
                 action="Remove them from the bucket first, if nobody needs them any more",
             )
+        if own_stores.keeps_archives(service, row.id):
+            raise InUse(
+                f"Environment {row.name} still stores objects in its own store: "
+                "archives that were kept when its Model Registry was deleted",
+                action="Remove them from the store first, if nobody needs them any more",
+            )
         with service.database.session() as session:
             row = resolve_environment(session, row.id)
             _require_empty(row)
