@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from registry_tui.schemas.places import EnvironmentCreate
-from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
-from registry_tui.service.core import identity
+from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore, StoreChange
+from registry_tui.service.core import identity, own_stores
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.own_stores import MARK, archives_folder
 from registry_tui.service.database.tables import RegistryRow
-from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, Missing, PartUnavailable, WrongState
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.bucket_files import StoreFolder
 from support.bare import bare_service
 
@@ -167,3 +168,17 @@ def test_an_environment_with_kept_archives_in_its_own_store_is_not_deleted(servi
     kept.unlink()
     environments.delete_environment(service, owner(service), id_)
     assert not (store / MARK).exists()
+
+
+def test_a_store_of_an_environment_that_goes_meanwhile_cannot_be_changed(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryStore(address=DirectoryAddress(path=str(tmp_path / "store")))
+    id_ = bring(service, "prod", tmp_path / "store")
+
+    def look(bucket: Bucket, environment_id: str) -> None:
+        environments.delete_environment(service, owner(service), id_)
+
+    monkeypatch.setattr(own_stores, "require_claimed", look)
+    with pytest.raises(Missing, match="deleted meanwhile"):
+        environments.change_store(service, owner(service), id_, StoreChange(store=store))

@@ -17,7 +17,7 @@ from registry_tui.service.core import events, idempotency, identity, own_stores,
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, EnvironmentStoreRow, WorkspaceRow, new_id
-from registry_tui.service.errors import AlreadyThere, InUse, PartUnavailable, ServiceError, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.ranger import policies as ranger
 from registry_tui.service.stores.base import Bucket
 
@@ -109,7 +109,9 @@ def change_store(service: Service, principal: Principal, environment: str, reque
         own_stores.require_claimed(own, row.id)
         with service.locks.of(_LOCK), service.database.session() as session:
             _require_free(session, request.store, but=row.id)
-            kept = session.get_one(EnvironmentStoreRow, row.id)
+            kept = session.get(EnvironmentStoreRow, row.id)
+            if kept is None:  # the trial takes its time
+                raise Missing(f"Environment {row.name} was deleted meanwhile")
             new = own_stores.new_row(row.id, request.store, notes)
             kept.place, kept.store, kept.notes, kept.generation = new.place, new.store, new.notes, kept.generation + 1
     return get_environment(service, principal, row.id)
