@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from registry_tui.platform.space import space_of
 from registry_tui.service.core.context import Service
 from registry_tui.service.errors import PartUnavailable, StorageFull
+from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
 
-def require_room(service: Service, needed: int) -> None:
-    """Makes sure that so many bytes can be stored. Raises StorageFull."""
-    if (full := storage_full(service, needed)) is not None:
+def require_room(service: Service, needed: int, folder: Folder) -> None:
+    """Makes sure that so many bytes can be stored in a folder; other stores say themselves. Raises StorageFull."""
+    if isinstance(folder, Place) and (full := storage_full(service, needed)) is not None:
         raise full
 
 
@@ -23,11 +24,14 @@ def storage_full(service: Service, needed: int = 0) -> StorageFull | None:
 
 
 @contextmanager
-def storing(service: Service) -> Iterator[None]:
-    """Around what writes to the object store. Raises StorageFull where the store only says that it cannot do it now."""
+def storing(service: Service, folder: Folder | None = None) -> Iterator[None]:
+    """Around what writes to the embedded store, or to a folder, which may be in another store.
+
+    Raises StorageFull where the embedded one only says that it cannot do it now.
+    """
     try:
         yield
     except PartUnavailable as error:
-        if (full := storage_full(service)) is not None:
+        if not isinstance(folder, StoreFolder) and (full := storage_full(service)) is not None:
             raise full from error
         raise

@@ -153,7 +153,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
         )
     total = sum(file.size for file in files)
     context.log(f"{counted(len(files), 'file')}, {counted(total, 'byte')} in {source.where}")
-    room.require_room(context.service, total)
+    room.require_room(context.service, total, archive)
     not_servable = _check_model(source, described, files)
     if not_servable:
         context.log(not_servable, "warning")
@@ -188,7 +188,7 @@ def _require_possible(files: Sequence[StoredFile], target: bucket_files.Folder) 
 def _copy(context: StepContext) -> Mapping[str, Any]:
     source, archive = _source(context), _archive(context)
     files = _files(context)
-    with room.storing(context.service):
+    with room.storing(context.service, archive):
         how, sums = source.copy(
             files, archive.below(FILES), advance=Advancing(context, files), check=context.check_cancelled
         )
@@ -226,7 +226,7 @@ def _verify(context: StepContext) -> None:
         created_at=datetime.now(UTC),
         files=entries,
     )
-    with room.storing(context.service):
+    with room.storing(context.service, archive):
         archives.write_manifest(archive, manifest)
     context.log(f"{counted(len(entries), 'file')} read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
 
