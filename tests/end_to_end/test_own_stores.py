@@ -58,7 +58,9 @@ class Place:
 def place(request: pytest.FixtureRequest, platform: Platform) -> Iterator[Place]:
     with described(request.param) as started:
         environment = created(platform, started)
-        yield prepared(platform, started, environment)
+        made = prepared(platform, started, environment)
+        yield made
+        served.remove_registry(platform, made.registry_id)
 
 
 def created(platform: Platform, started: Started) -> Environment:

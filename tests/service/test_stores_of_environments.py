@@ -104,7 +104,9 @@ def test_another_store_cannot_take_the_place_of_the_first(platform: Platform, se
         platform.ask(lambda client: client.change_store("local", StoreChange(store=directory(other))))
 
 
-def test_credentials_that_end_are_named_and_new_ones_finish_the_work(platform: Platform, server: S3Server) -> None:
+def test_credentials_that_end_are_named_and_new_ones_finish_the_work(
+    request: pytest.FixtureRequest, platform: Platform, server: S3Server
+) -> None:
     def store(key: S3Credentials) -> S3Store:
         address = S3Address(bucket=BUCKET, prefix="ending", endpoint=server.endpoint)
         return S3Store(address=address, credentials=key)
@@ -122,13 +124,14 @@ def test_credentials_that_end_are_named_and_new_ones_finish_the_work(platform: P
     environment = make(platform, store(first))
     registry = RegistryCreate(environment=environment.id, grant_storage_access=True)
     made = platform.ask(lambda client: client.create_registry(registry))
+    request.addfinalizer(lambda: served.remove_registry(platform, made.resource.id))
     served.finish(platform, made.workflow)
     workspace = WorkspaceCreate(name="team", environment=environment.name)
     team = platform.ask(lambda client: client.create_workspace(workspace))
     synchronized = platform.ask(lambda client: client.synchronize_registry(made.resource.id))
     served.finish(platform, synchronized.workflow)
-    request = ProjectCreate(name=unique("p"), workspace=team.id)
-    project = platform.ask(lambda client: client.create_project(request))
+    wanted = ProjectCreate(name=unique("p"), workspace=team.id)
+    project = platform.ask(lambda client: client.create_project(wanted))
     version = served.register(platform, project, add=1).version
 
     server.iam().delete_access_key(UserName=user, AccessKeyId=first.access_key_id)

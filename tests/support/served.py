@@ -17,6 +17,7 @@ from registry_tui.schemas.deployments import Deployment, DeploymentCreate, Deplo
 from registry_tui.schemas.models import ModelVersion, RegisterModel
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowStatus
 from registry_tui.schemas.places import Project
+from registry_tui.schemas.registries import RegistryDelete
 from support.platforms import PATIENCE, PLAIN, Platform, unique
 from support.registered import mlflow_client
 
@@ -202,6 +203,14 @@ def take_away(made: list[tuple[Platform, str]]) -> None:
     for platform, id_ in made:
         with suppress(RegistryError):
             platform.call(RegistryClient.delete_deployment, id_, force=True)
+
+
+def remove_registry(platform: Platform, registry: str) -> None:
+    """Deletes a registry with its archives before its store ends; one that is gone is left out."""
+    with suppress(RegistryError):
+        request = RegistryDelete(delete_archives=True, force=True)
+        begun = platform.ask(lambda client: client.delete_registry(registry, request))
+        platform.ask(lambda client: client.wait_for_workflow(begun.workflow.id))
 
 
 def split(**columns: list[Any]) -> dict[str, Any]:
