@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_who_waits_for_a_try_that_began_meanwhile_takes_it(
     monkeypatch.setattr(service.locks, "of", waited_for)
     note_access_again(service, ENVIRONMENT, 0)
     assert stores.users.tries == 0
+
+
+def test_who_looks_while_the_store_hangs_goes_on_with_what_is_known(
+    service: Service, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = service.kept.of(Tries)
+    monkeypatch.setattr(tries, "turn", partial(tries.turn, seconds=0.01))
+    stores.users.answer.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(note_access_again, service, ENVIRONMENT, 0)
+        assert stores.users.begun.wait(PATIENCE)
+        for _ in range(5):
+            note_access_again(service, ENVIRONMENT, 0)
+        assert not first.done()
+        stores.users.answer.set()
+        first.result()
+    assert stores.users.tries == 1
 
 
 def test_a_try_from_before_a_change_does_not_have_the_last_word(service: Service, stores: Stores) -> None:

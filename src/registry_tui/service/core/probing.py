@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +16,9 @@ from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, no
 from registry_tui.service.errors import NotPermitted, ServiceError
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that somebody who looks waits for others who look at the same environment.
+LONGEST_WAIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Tries:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._tries: dict[str, Tried] = {}
+        self._turns: dict[str, threading.Lock] = {}
 
     def last(self, environment_id: str) -> Tried | None:
         """The last one; None where none was made."""
@@ -41,6 +47,21 @@ class Tries:
         with self._guard:
             self._tries[environment_id] = tried
 
+    @contextmanager
+    def turn(self, environment_id: str, seconds: float = LONGEST_WAIT) -> Iterator[bool]:
+        """One of those who look at an environment; whether the turn came within so many seconds.
+
+        A store that accepts and does not answer must not keep a thread of the service for each who looks.
+        """
+        with self._guard:
+            turn = self._turns.setdefault(environment_id, threading.Lock())
+        came = turn.acquire(timeout=seconds)
+        try:
+            yield came
+        finally:
+            if came:
+                turn.release()
+
 
 def note_access(service: Service, environment_id: str) -> None:
     """Notes with an environment's registry whether its machine user can store archives now."""
@@ -51,13 +72,17 @@ def note_access(service: Service, environment_id: str) -> None:
 def note_access_again(service: Service, environment_id: str, max_age: float) -> None:
     """Notes it again when the last try began more than `max_age` seconds ago; one try at a time for an environment.
 
-    Who waited for a try that began meanwhile takes that.
+    Who waited for a try that began meanwhile takes that. Who waits for others for long goes on with what is known.
     """
     asked = now()
-    with service.locks.of(_lock_of(environment_id)):
-        tried = service.kept.of(Tries).last(environment_id)
-        if tried is None or (tried.at < asked and asked - tried.at > timedelta(seconds=max_age)):
-            _try(service, environment_id)
+    tries = service.kept.of(Tries)
+    with tries.turn(environment_id) as came:
+        if not came:
+            return
+        with service.locks.of(_lock_of(environment_id)):
+            tried = tries.last(environment_id)
+            if tried is None or (tried.at < asked and asked - tried.at > timedelta(seconds=max_age)):
+                _try(service, environment_id)
 
 
 # -- underneath -------------------------------------------------------------------------------------------
