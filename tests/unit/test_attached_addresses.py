@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,7 @@ from registry_tui.service.adapters.http_reasons import reason_of
 from registry_tui.service.adapters.mlflow_answers import NotMlflow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, ServiceError, WrongState
 from support.little_mlflow import LOGGED, SEARCH, Answer, serving
+from support.platforms import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -88,34 +89,32 @@ def test_every_refusal_is_reported_as_what_it_is(answer: Answer, kind: type[Serv
 
 
 def test_a_server_that_hangs_is_given_up_and_keeps_only_so_many_callers_waiting() -> None:
-    asked, answered = threading.Event(), threading.Event()
+    arrived, answered = threading.Semaphore(0), threading.Event()
 
     class Slow(dict[str, Answer]):
         def get(self, path: str, default: Answer) -> Answer:  # type: ignore[override]
-            asked.set()
-            answered.wait(60)
+            arrived.release()
+            answered.wait(PATIENCE)
             return default
 
-    with serving(Slow()) as server:
-        patient = httpx.Timeout(60.0, pool=0.2)
-        with (
-            closing(AttachedMlflow(ServerAddress(server.url), httpx.Timeout(60.0, read=0.2))) as client,
-            pytest.raises(PartUnavailable, match=r"has not answered within 0\.2 seconds"),
-        ):
+    with serving(Slow()) as server, ExitStack() as stack:
+        stack.callback(answered.set)
+        impatient = stack.enter_context(closing(AttachedMlflow(ServerAddress(server.url), httpx.Timeout(60, read=0.2))))
+        with pytest.raises(PartUnavailable, match=r"has not answered within 0\.2 seconds"):
+            impatient.call("POST", "experiments/search", json={})
+        assert arrived.acquire(timeout=PATIENCE)
+        client = stack.enter_context(closing(AttachedMlflow(ServerAddress(server.url), httpx.Timeout(None, pool=0.2))))
+        waiting = [threading.Thread(target=_refused, args=(client,)) for _ in range(12)]
+        for thread in waiting:
+            thread.start()
+        for _ in waiting:
+            assert arrived.acquire(timeout=PATIENCE)
+        # All its connections are in use, and nobody else waits for long.
+        with pytest.raises(PartUnavailable, match="is slow, and as many requests"):
             client.call("POST", "experiments/search", json={})
-        asked.clear()
-        with closing(AttachedMlflow(ServerAddress(server.url), patient)) as client:
-            waiting = [threading.Thread(target=_refused, args=(client,)) for _ in range(12)]
-            for thread in waiting:
-                thread.start()
-            assert asked.wait(60)
-            # Sooner or later all its connections are in use, and nobody else waits for long.
-            with pytest.raises(PartUnavailable, match="is slow, and as many requests"):
-                while True:
-                    AttachedMlflow.call(client, "POST", "experiments/search", json={})
-            answered.set()
-            for thread in waiting:
-                thread.join()
+        answered.set()
+        for thread in waiting:
+            thread.join()
 
 
 def _refused(client: AttachedMlflow) -> None:
