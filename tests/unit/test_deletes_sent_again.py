@@ -405,7 +405,8 @@ async def test_a_server_that_workflows_read_from_stays_attached_until_they_are_d
     path = a_server(service, owner)
     source = AttachedSource("empty-project", run_id="r", path="model").uri
     other = AttachedSource("another-project", run_id="r", path="model").uri
-    id_, arguments = ("empty-project", {"models": []}) if of == "project" else ("v", {"source": source})
+    id_ = "empty-project" if of == "project" else "v"
+    arguments: dict[str, object] = {"models": []} if of == "project" else {"source": source}
     _add_workflow(service, owner, "theirs", of, id_, arguments, status="running")
     _add_workflow(service, owner, "others", "version", "w", {"source": other}, status="running")
     _add_workflow(service, owner, "older", of, id_, arguments)
