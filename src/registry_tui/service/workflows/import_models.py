@@ -30,7 +30,7 @@ from registry_tui.service.tracking.project import ProjectPlace, attached_place
 from registry_tui.service.tracking.server import client_of
 
 #: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
-_LOOK, _ALONE = 0.5, 20.0
+_LOOK, _ALONE = 0.5, 120.0
 #: What concerns one model or version alone; everything else fails the workflow, which can be retried.
 _OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer)
 
