@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
+import psycopg
 import pytest
 from sqlalchemy import func, select
 
+from registry_tui.platform import database_choice
 from registry_tui.platform.database_choice import Choice
 from registry_tui.platform.database_urls import Databases, databases_of
+from registry_tui.platform.errors import HomeUnusable
 from registry_tui.platform.paths import Home
 from registry_tui.service import moving
 from registry_tui.service.database.copying import CannotMove
@@ -132,6 +137,36 @@ def test_a_move_that_was_cut_off_begins_again(home: Home, postgres: PostgresServ
         list(moving.bring_rows(home, choice))
 
 
+def test_a_move_that_could_not_be_kept_begins_again(
+    home: Home, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = Choice(postgres.new_database())
+    with monkeypatch.context() as patched:
+        patched.setattr(database_choice, "keep", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(HomeUnusable, match="its disk is full"):
+            list(moving.bring_rows(home, choice))
+    assert databases_of(home) == Databases.in_home(home)
+    assert [each.part for each in moving.bring_rows(home, choice)] == ["service", "workflows", "mlflow", "mlflow_auth"]
+    assert databases_of(home) == Databases.on_postgresql(choice.service)
+
+
+def test_a_move_that_ended_with_its_comments_is_safe_from_another_platform(
+    home: Home, filled: Home, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    choice = Choice(postgres.new_database())
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "_release", Mock(side_effect=psycopg.OperationalError("gone")))
+        list(moving.bring_rows(home, choice))
+    assert databases_of(home) == Databases.on_postgresql(choice.service)
+    other = Home(tmp_path / "other")
+    shutil.copytree(filled.root, other.root, ignore=shutil.ignore_patterns("*.sock"))
+    with closing(sqlite3.connect(other.service_database)) as database, database:
+        database.execute("INSERT OR REPLACE INTO installation (key, value) VALUES ('account_id', 'another')")
+    with pytest.raises(CannotMove, match="has tables already"):
+        list(moving.bring_rows(other, choice))
+    assert ask(databases_of(home).service, "SELECT count(*) FROM deployments") == [(1,)]
+
+
 def test_rows_of_another_platform_are_not_touched(home: Home, postgres: PostgresServer) -> None:
     url = postgres.new_database()
     other = Database(Databases.on_postgresql(url).service)
@@ -149,7 +184,16 @@ def test_rows_of_another_platform_are_not_touched(home: Home, postgres: Postgres
 def test_a_value_that_postgresql_does_not_take_is_named(home: Home, postgres: PostgresServer) -> None:
     with closing(sqlite3.connect(home.service_database)) as database, database:
         database.execute("UPDATE events SET duration_ms = 3000000000")
-    with pytest.raises(CannotMove, match="events"):
+    with pytest.raises(CannotMove, match=r"events.*column duration_ms") as caught:
+        list(moving.bring_rows(home, Choice(postgres.new_database())))
+    assert "3000000000" not in str(caught.value)
+    assert databases_of(home) == Databases.in_home(home)
+
+
+def test_a_row_that_points_at_nothing_is_named(home: Home, postgres: PostgresServer) -> None:
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("INSERT INTO group_members VALUES ('nobody', 'nobody')")
+    with pytest.raises(CannotMove, match="group_members: ForeignKeyViolation"):
         list(moving.bring_rows(home, Choice(postgres.new_database())))
     assert databases_of(home) == Databases.in_home(home)
 

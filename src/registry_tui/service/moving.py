@@ -2,18 +2,20 @@
 
 Each part's tables are made by its own migrations and filled in one transaction. Only when all are there, and the same
 as before, does the home say that its rows are in PostgreSQL. A move that was cut off begins again: a comment on the
-schemas says that they are of one.
+schemas says that they are of one, and of which platform. It goes last: nobody else's move touches them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from registry_tui.platform import database_choice, lifecycle
 from registry_tui.platform.database_choice import Choice
@@ -23,9 +25,10 @@ from registry_tui.platform.paths import Home
 from registry_tui.platform.postgresql import connect, ensure_schema
 from registry_tui.service.database.copying import CannotMove, Copied, copy_all
 from registry_tui.service.database.database import Database
+from registry_tui.service.database.tables import InstallationRow
 from registry_tui.service.engine.engine import make_tables
 
-_MOVING = "registry-tui: rows are being moved here"
+_MOVING = "registry-tui: rows are being moved here, of the platform"
 _PATIENCE = 5.0
 
 
@@ -54,15 +57,17 @@ def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
                 action="Begin it there: `registry-tui up --database URL`",
             )
         try:
-            _claim(target)
+            _claim(target, _mark_of(source))
             for name, make in _PARTS.items():
                 yield Moved(name, tuple(_moved(getattr(source, name), getattr(target, name), make)))
-            _release(target)
         except Exception as error:
             if (fault := database_fault(error, f"The database {shown(target.service)}")) is None:
                 raise
             raise CannotMove(fault.detail, action=fault.action) from error
         database_choice.keep(home, choice)
+        # The rows are there for good: a comment that stays lets only a move of this platform in, which has ended.
+        with suppress(psycopg.Error):
+            _release(target)
 
 
 def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied]:
@@ -75,7 +80,17 @@ def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied
             engine.dispose()
 
 
-def _claim(target: Databases) -> None:
+def _mark_of(source: Databases) -> str:
+    engine = create_engine(source.service)
+    try:
+        with Session(engine) as session:
+            row = session.get(InstallationRow, "account_id")
+            return f"{_MOVING} {'' if row is None else row.value}"
+    finally:
+        engine.dispose()
+
+
+def _claim(target: Databases, mark: str) -> None:
     """Makes the schemas, after taking away those of a move that was cut off. Raises CannotMove, psycopg.Error."""
     for url in _urls(target):
         schema = schema_of(url)
@@ -85,8 +100,8 @@ def _claim(target: Databases) -> None:
                 "(SELECT count(*) FROM pg_class WHERE relnamespace = n.oid) FROM pg_namespace n WHERE nspname = %s",
                 (schema,),
             ).fetchone()
-            if found is not None and found[0] == _MOVING:
-                _execute(connection, "DROP SCHEMA {} CASCADE", schema)
+            if found is not None and found[0] == mark:
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
             elif found is not None and found[1]:
                 raise CannotMove(
                     f"The schema {schema} of {shown(url)} has tables already",
@@ -95,17 +110,17 @@ def _claim(target: Databases) -> None:
     for url in _urls(target):
         ensure_schema(url)
         with connect(for_psycopg(url), _PATIENCE) as connection:
-            _execute(connection, f"COMMENT ON SCHEMA {{}} IS '{_MOVING}'", schema_of(url))
+            _comment(connection, schema_of(url), mark)
 
 
 def _release(target: Databases) -> None:
     for url in _urls(target):
         with connect(for_psycopg(url), _PATIENCE) as connection:
-            _execute(connection, "COMMENT ON SCHEMA {} IS NULL", schema_of(url))
+            _comment(connection, schema_of(url), None)
 
 
-def _execute(connection: psycopg.Connection[tuple[object, ...]], statement: str, schema: str) -> None:
-    connection.execute(sql.SQL(statement).format(sql.Identifier(schema)))
+def _comment(connection: psycopg.Connection[tuple[object, ...]], schema: str, text: str | None) -> None:
+    connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(schema), sql.Literal(text)))
 
 
 def _urls(databases: Databases) -> list[str]:

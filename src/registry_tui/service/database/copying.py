@@ -135,10 +135,16 @@ def _copy(read: Connection, write: Connection, table: Table) -> None:
         with driver.cursor() as cursor, cursor.copy(statement) as into:
             for row in _rows(read, table, names):
                 into.write_row([_in_utc(value, zone) for value, zone in zip(row, zoned, strict=True)])
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise CannotMove(
-            f"PostgreSQL does not take a value of the table {table.name}: {error}", action=_ADVICE
+            f"PostgreSQL does not take a row of the table {table.name}: {_reason(error)}", action=_ADVICE
         ) from error
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The kind of an error, and the rule or the column that it is about; not the value, which may be a secret."""
+    place = error.diag.constraint_name or (error.diag.context or "").partition(': "')[0]
+    return f"{type(error).__name__} ({place})" if place else type(error).__name__
 
 
 def _in_utc(value: Any, zone: bool) -> Any:
