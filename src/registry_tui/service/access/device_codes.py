@@ -5,6 +5,12 @@ People's machines never get the secret: whoever had it could ask the issuer in t
 
 from __future__ import annotations
 
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
 from registry_tui.schemas.sign_in import DeviceCode, DeviceCodeProof, DeviceSignedIn, DeviceWait, IdToken
 from registry_tui.service.access import id_tokens, issuers, signing_in
 from registry_tui.service.access.id_tokens import SignInRefused
@@ -20,35 +26,92 @@ _ENDED = {
 }
 #: Its words for a client that is not set up for this (RFC 6749, 5.2); all others are about the code.
 _CLIENT = frozenset({"", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
+#: Seconds between two questions about a code whose interval is not known (RFC 8628, 3.2), and the fewest of any code.
+_INTERVAL, _LEAST_INTERVAL = 5.0, 1.0
+#: Codes that are remembered; the oldest go.
+_REMEMBERED = 10_000
+
+
+class Questions:
+    """When the issuer was asked about each code: nobody who is not signed in may have it asked without a pause.
+
+    Codes are kept as digests, and in this process only.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        #: Digest to the seconds between two questions, and when the last was, if there was one.
+        self._codes: OrderedDict[bytes, tuple[float, float | None]] = OrderedDict()
+
+    def begin(self, code: DeviceCode) -> None:
+        """A new code, with the interval that the issuer wants."""
+        with self._guard:
+            self._keep(_digest(code.device_code), max(code.interval, _LEAST_INTERVAL), None)
+
+    def too_soon(self, device_code: str) -> bool:
+        """Whether the last question about a code is too recent; if it is not, this one counts as asked now."""
+        digest, now = _digest(device_code), self._clock()
+        with self._guard:
+            interval, last = self._codes.get(digest, (_INTERVAL, None))
+            # Half of it: requests of who keeps to the interval may come closer together than they were sent.
+            if last is not None and now - last < interval / 2:
+                return True
+            self._keep(digest, interval, now)
+            return False
+
+    def forget(self, device_code: str) -> None:
+        """The code has ended: the issuer says so again when it is asked, and refusals are counted elsewhere."""
+        with self._guard:
+            self._codes.pop(_digest(device_code), None)
+
+    def _keep(self, digest: bytes, interval: float, last: float | None) -> None:
+        self._codes[digest] = interval, last
+        self._codes.move_to_end(digest)
+        while len(self._codes) > _REMEMBERED:
+            self._codes.popitem(last=False)
+
+
+def _digest(device_code: str) -> bytes:
+    return hashlib.sha256(device_code.encode()).digest()
 
 
 def new_code(service: Service) -> DeviceCode:
     """A code that a person types at the issuer. Raises Missing, IssuerUnavailable."""
     client = _client(service)
     try:
-        return client.device_code()
+        code = client.device_code()
     except RefusedByIssuer as error:
         raise _not_let_in(client, error) from error
+    service.kept.of(Questions).begin(code)
+    return code
 
 
 def sign_in(service: Service, request: DeviceCodeProof, request_id: str) -> DeviceSignedIn:
     """A token for the person who allowed the sign-in; before, why to ask again.
+
+    Who asks again too soon is let wait without a question to the issuer.
 
     Raises Missing, SignInRefused, UserSuspended, IssuerUnavailable.
     """
     client = _client(service)
     nobody = Principal(identity.NOBODY, "", request_id)
     with events.refusals(service, nobody, signing_in.ACTION, Resource("user", "", ""), also_at_the_door=True):
+        questions = service.kept.of(Questions)
+        if questions.too_soon(request.device_code):
+            return DeviceSignedIn(waiting=DeviceWait.PENDING)
         try:
             found = client.tokens(request.device_code)
         except RefusedByIssuer as error:
             if error.code in _CLIENT:
                 raise _not_let_in(client, error) from error
+            questions.forget(request.device_code)
             unknown = f"The issuer does not know the code, or it was used before ({error.code})", "Sign in again"
             detail, action = _ENDED.get(error.code, unknown)
             raise SignInRefused(detail, action=action) from error
     if isinstance(found, DeviceWait):
         return DeviceSignedIn(waiting=found)
+    questions.forget(request.device_code)
     return DeviceSignedIn(signed_in=signing_in.sign_in(service, IdToken(id_token=found), request_id))
 
 
