@@ -19,6 +19,7 @@ from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import AlreadyThere, InUse, Missing, PartUnavailable, WrongState
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.registries.views import to_schema
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.bucket_files import StoreFolder
 from support.bare import bare_service
@@ -182,3 +183,15 @@ def test_a_store_of_an_environment_that_goes_meanwhile_cannot_be_changed(
     monkeypatch.setattr(own_stores, "require_claimed", look)
     with pytest.raises(Missing, match="deleted meanwhile"):
         environments.change_store(service, owner(service), id_, StoreChange(store=store))
+
+
+def test_a_registry_is_shown_with_the_place_where_its_archives_lie(service: Service, tmp_path: Path) -> None:
+    own = bring(service, "prod", tmp_path / "store")
+    embedded = environments.create_environment(service, owner(service), EnvironmentCreate(name="lab")).id
+    places = {id_: add_registry(service, id_) for id_ in (own, embedded)}
+    with service.database.reading() as session:
+        shown = {id_: to_schema(service, session, session.get_one(RegistryRow, p.id)) for id_, p in places.items()}
+    assert shown[own].archives == places[own].uri(service) == f"file://{tmp_path}/store/modelregistry-{own}/"
+    assert shown[own].archives_at == ""
+    assert shown[embedded].archives == places[embedded].uri(service)
+    assert shown[embedded].archives_at == "http://127.0.0.1:1"

@@ -92,7 +92,7 @@ def _print(found: ModelRegistry, as_json: bool) -> None:
         "machine user": found.machine_user_workload_name,
         "machine user CRN": found.machine_user_crn,
         "storage access": _access(found),
-        "storage": f"s3://{found.bucket}/{found.prefix} at {found.endpoint}",
+        "storage": found.archives.rstrip("/") + (f" at {found.archives_at}" if found.archives_at else ""),
         "MLflow workspace": found.mlflow_workspace,
         "version": found.version,
         "models": found.model_count,
@@ -224,7 +224,7 @@ def delete(
     session.confirm(f"Delete the Model Registry {found.name}{held}?", yes=yes)
     go_too = archives
     if go_too is None and not yes:
-        question = f"Delete its stored archives in s3://{found.bucket}/{found.prefix} too?"
+        question = f"Delete its stored archives in {found.archives.rstrip('/')} too?"
         go_too = typer.confirm(question, default=False, err=True)
     request = session.build(RegistryDelete, force=force, delete_archives=bool(go_too))
 

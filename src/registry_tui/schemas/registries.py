@@ -80,6 +80,9 @@ class ModelRegistry(Schema):
     bucket: str
     endpoint: str
     prefix: str
+    #: Where its archives lie, ending with `/`, and the endpoint there, when its environment brought a store along.
+    archives_uri: str = ""
+    archives_endpoint: str = ""
     #: The MLflow workspace that holds its registered models.
     mlflow_workspace: str
     existing_nfs: str | None = None
@@ -90,6 +93,16 @@ class ModelRegistry(Schema):
     #: None where it was not counted: in lists, and while MLflow does not answer.
     model_count: int | None = None
     workspaces: list[WorkspaceSync] = []
+
+    @property
+    def archives(self) -> str:
+        """Where its archives lie; ends with `/`."""
+        return self.archives_uri or f"s3://{self.bucket}/{self.prefix}/"
+
+    @property
+    def archives_at(self) -> str:
+        """The endpoint there; empty for a cloud's own, and for a directory."""
+        return self.archives_endpoint if self.archives_uri else self.endpoint
 
 
 class RegistryCreate(RequestSchema):

@@ -190,11 +190,7 @@ class DeleteRegistry(Dialog[tuple[bool, bool]]):
         workspace = registry.mlflow_workspace
         goes = f"Goes: {held} with all versions{number}, its machine user, its MLflow workspace {workspace}."
         self.query_one("#goes", Static).update(safe(goes))
-        kept = (
-            f"its archives ({stored}) in s3://{registry.bucket}/{registry.prefix}/ unless chosen below; "
-            if stored
-            else ""
-        )
+        kept = f"its archives ({stored}) in {registry.archives} unless chosen below; " if stored else ""
         stays = f"Stays: {kept}environment {registry.environment_name} with its workspaces, projects and runs."
         self.query_one("#stays", Static).update(safe(stays))
         if stored and models is not None:

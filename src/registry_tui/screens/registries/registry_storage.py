@@ -165,7 +165,7 @@ class StoragePane(ListPane):
     def copied(self, row: Any) -> str:
         registry = self.registry
         assert registry is not None
-        return f"s3://{registry.bucket}/{registry.prefix}/{self.key_of(row)}/"
+        return f"{registry.archives}{self.key_of(row)}/"
 
     # -- cleaning up ----------------------------------------------------------------------------------
 

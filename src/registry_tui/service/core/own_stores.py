@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 #: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
 MARK = ".registry-tui-environment.json"
+#: The folder of archives in an environment's bucket of the embedded store.
+EMBEDDED_FOLDER = "modelregistry"
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
 #: The folder of an environment's archives; a place in it would be deleted with them.
 _ARCHIVES = re.compile(r"/modelregistry-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
@@ -88,7 +90,7 @@ def is_among_archives(store: Store) -> bool:
 
 def archives_folder(session: Session, environment_id: str) -> str:
     """The folder of an environment's archives: in a store that it brought along, one that nobody else uses."""
-    return _folder_of(environment_id) if session.get(EnvironmentStoreRow, environment_id) else "modelregistry"
+    return _folder_of(environment_id) if session.get(EnvironmentStoreRow, environment_id) else EMBEDDED_FOLDER
 
 
 def _folder_of(environment_id: str) -> str:

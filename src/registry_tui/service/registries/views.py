@@ -15,7 +15,9 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
     WorkspaceSync,
 )
+from registry_tui.service.core import own_stores
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.own_stores import EMBEDDED_FOLDER
 from registry_tui.service.core.probing import Tries
 from registry_tui.service.database.tables import ProjectRow, RegistryRow, WorkspaceRow
 from registry_tui.service.errors import ServiceError
@@ -43,6 +45,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
     """A registry as people see it, without the number of its models."""
     environment = row.environment
     tried = service.kept.of(Tries).last(environment.id)
+    own = None if row.prefix == EMBEDDED_FOLDER else own_stores.shown(environment.store)
     return ModelRegistry(
         id=row.id,
         name=row.name,
@@ -66,6 +69,8 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         bucket=environment.bucket,
         endpoint=service.ports.s3_endpoint,
         prefix=row.prefix,
+        archives_uri="" if own is None else f"{own.uri}{row.prefix}/",
+        archives_endpoint="" if own is None else own.endpoint,
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,
