@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from registry_tui.service.stores.probing import try_verbs
 
 #: Below the directory: files that are being written. Not objects.
 _UNFINISHED = ".registry-tui-unfinished"
+#: Seconds after which nobody writes on a file there any more: a process that was killed left it.
+_ABANDONED = 86_400.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
@@ -156,6 +159,7 @@ class Directory:
         self._path(key)
         self.root.stat()
         file = self.root / _UNFINISHED / token_hex(16)
+        _remove_abandoned(file.parent)
         try:
             with _new_file(file) as out:
                 if isinstance(body, int):
@@ -246,6 +250,15 @@ def _new_file(file: Path) -> BinaryIO:
         with suppress(FileNotFoundError):
             return file.open("xb")
     return file.open("xb")
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes files that processes left which were killed while they wrote; what cannot be removed stays."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for each in found:
+            with suppress(OSError):  # another process removes it too
+                if time.time() - each.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                    Path(each.path).unlink()
 
 
 def _removed(folder: Path) -> bool:
