@@ -113,7 +113,8 @@ def stock_server(folder: Path, *, prefix: str = "", auth: bool = False) -> Itera
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     command += ["--static-prefix", prefix] if prefix else []
-    environment = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    # Seven processes for jobs, which nothing here uses.
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     if auth:
         command += ["--app-name", "basic-auth"]
         file = folder / "auth.ini"
