@@ -81,7 +81,7 @@ def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied
 
 
 def _mark_of(source: Databases) -> str:
-    engine = create_engine(source.service)
+    engine = create_engine(source.service, hide_parameters=True)
     try:
         with Session(engine) as session:
             row = session.get(InstallationRow, "account_id")
