@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts import clocks
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.places import Project
 from support import secret_search, served
@@ -231,6 +232,12 @@ def sdk(platform: Platform, project: Project) -> Callable[..., str]:
         return run_python(code, exports, *arguments, check=check)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def this_machines_clock() -> None:
+    """A program or a command of an earlier test leaves no service's clock behind."""
+    clocks.follow_none()
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from mlflow.store.db.base_sql_model import Base
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModel
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlMetric, SqlRun
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select
@@ -23,7 +23,18 @@ from registry_tui.platform.postgresql import ensure_schema
 from registry_tui.schemas import mlflow_tags as tags_
 from support.postgres import PostgresServer
 
-_TABLES = (SqlExperiment, SqlRun, SqlMetric, SqlRegisteredModel, SqlModelVersion, SqlModelVersionTag)
+_MAKE = """
+import sys
+from mlflow.store.db.base_sql_model import Base
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag, SqlRegisteredModel
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlMetric, SqlRun
+from sqlalchemy import create_engine
+
+classes = (SqlExperiment, SqlRun, SqlMetric, SqlRegisteredModel, SqlModelVersion, SqlModelVersionTag)
+for url in sys.argv[1:]:
+    tables = [Base.metadata.tables[each.__tablename__] for each in classes]
+    Base.metadata.create_all(create_engine(url), tables=tables)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +43,8 @@ def engines(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
     url = Databases.on_postgresql(postgres.new_database()).mlflow
     ensure_schema(url)
     made = [create_engine(f"sqlite:///{tmp_path_factory.mktemp('both')}/mlflow.db"), create_engine(url)]
-    for engine in made:
-        Base.metadata.create_all(engine, tables=[Base.metadata.tables[each.__tablename__] for each in _TABLES])
+    # In another process: MLflow's migrations, where another test ran them, leave their constraints in these tables.
+    subprocess.run([sys.executable, "-c", _MAKE, *(each.url.render_as_string(False) for each in made)], check=True)
     yield made
     for engine in made:
         engine.dispose()

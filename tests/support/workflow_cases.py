@@ -139,8 +139,10 @@ class Verify(Archive):
         self.version = wait_for(lambda: self.ready(platform), what="the version to be ready")
 
     def ready(self, platform: Platform) -> ModelVersion | None:
+        """The version, once the workflow that stored it has ended."""
         version = platform.ask(lambda client: client.version(self.project.registry_id or "", self.model, 1))
-        return version if version.status is VersionStatus.READY else None
+        newest = platform.ask(lambda client: client.workflows(page_size=1)).items[0]
+        return version if version.status is VersionStatus.READY and newest.status.finished else None
 
     def begin(self, platform: Platform) -> None:
         version = self.version

@@ -77,6 +77,11 @@ def follow() -> Clock:
     return clock
 
 
+def follow_none() -> None:
+    """The calling code counts by this machine's clock again."""
+    _shown.set(None)
+
+
 def followed() -> Clock:
     """The clock by which the calling code counts; a new one where it follows none."""
     return _shown.get() or Clock()
