@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from registry_tui.cli import output
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import NotFound, RegistryError
+from registry_tui.client.errors import Conflict, NotFound, RegistryError
 from registry_tui.contracts import clocks
 from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.models import Tag
@@ -240,11 +240,15 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
     if registry is not None:
         return registry
     held: list[tuple[str, str]] = []
+    unknown: Conflict | None = None
     names: list[tuple[str, str]] = [(each.id, each.name) async for each in client.every(client.registries)]
     for id_, name in names:
         try:
             await client.model(id_, model)
         except NotFound:
+            continue
+        except Conflict as error:  # one that is being made or removed does not hide the model of another
+            unknown = error
             continue
         held.append((id_, name))
     if len(held) > 1:
@@ -252,6 +256,8 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
             f"Several Model Registries hold a model {model!r}: {', '.join(name for _, name in held)}; say which one",
             param_hint="--registry",
         )
+    if not held and unknown is not None:
+        raise unknown
     if not held:
         raise RegistryError(
             f"There is no registered model {model!r}" + ("" if names else "; there is no Model Registry either"),
