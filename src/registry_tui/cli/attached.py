@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -120,7 +119,7 @@ def attach(
         url=url,
         user=user,
         secret=secret,
-        certificate=None if certificate is None else _text(certificate, "--certificate"),
+        certificate=None if certificate is None else session.text_from(certificate, "--certificate"),
         proxy=proxy,
         aws_profile=aws_profile if aws_sigv4 else None,
         aws_region=aws_region if aws_sigv4 else None,
@@ -220,17 +219,10 @@ def _typed(user: str) -> str:
 
 
 def _secret(file: str, option: str) -> str:
-    found = _text(file, option).rstrip("\r\n")
+    found = session.text_from(file, option).rstrip("\r\n")
     if not found.strip():
         raise typer.BadParameter("the file is empty", param_hint=option)
     return found
-
-
-def _text(file: str, option: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read", param_hint=option) from error
 
 
 def _print(found: AttachedServer, as_json: bool) -> None:

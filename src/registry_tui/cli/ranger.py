@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
-from registry_tui.cli import output, ranger_roles, session
+from registry_tui.cli import output, ranger_documents, ranger_roles, session
 from registry_tui.cli import ranger_source as source
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
@@ -156,7 +152,7 @@ def create_policy(
     Example: registry-tui ranger policies create readers --path shared --user ana --permission read
     """
     if file is not None:
-        request = _read(file)
+        request = ranger_documents.read(file, RangerPolicy, "policy")
     else:
         if not name or not path or not (user or group) or not permission:
             raise typer.BadParameter("give a name, --path, --user or --group, and --permission; or --file")
@@ -208,7 +204,7 @@ def update_policy(
 
     async def change(client: RegistryClient) -> RangerPolicy:
         before = await _found(client, policy, service)
-        after = before if file is None else _read(file)
+        after = before if file is None else ranger_documents.read(file, RangerPolicy, "policy")
         after = _with_people(after, add_user or [], remove_user or [])
         if enable is not None:
             after = after.model_copy(update={"is_enabled": enable})
@@ -303,18 +299,6 @@ def _print_policy(found: RangerPolicy, as_json: bool) -> None:
         "version": found.version,
     }
     output.print_one(found, fields, as_json=as_json)
-
-
-def _read(file: str) -> RangerPolicy:
-    given = file.lstrip().startswith("{")
-    named = "the JSON" if given else file
-    try:
-        text = file if given else sys.stdin.read() if file == "-" else Path(file).read_text()
-        return RangerPolicy.model_validate(json.loads(text))
-    except OSError as error:
-        raise typer.BadParameter(f"{named} cannot be read: {error.strerror}", param_hint="--file") from error
-    except (ValueError, ValidationError) as error:
-        raise typer.BadParameter(f"{named} holds no policy of Ranger", param_hint="--file") from error
 
 
 def _resources(

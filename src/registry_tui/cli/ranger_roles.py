@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from registry_tui.cli import output, session
+from registry_tui.cli import output, ranger_documents, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.ranger import RangerRole, RoleMember
@@ -78,7 +74,7 @@ def create(
     Example: registry-tui ranger roles create trainers --user ana --user 82a49
     """
     if file is not None:
-        request = _read(file)
+        request = ranger_documents.read(file, RangerRole, "role")
     elif name:
         request = RangerRole(
             name=name,
@@ -123,7 +119,7 @@ def update(
 
     async def change(client: RegistryClient) -> RangerRole:
         before = await _found(client, role)
-        after = (before if file is None else _read(file)).model_copy(update=changed)
+        after = (before if file is None else ranger_documents.read(file, RangerRole, "role")).model_copy(update=changed)
         for field in added:
             kept = without_members(getattr(after, field), removed[field])
             after = after.model_copy(update={field: with_members(kept, added[field])})
@@ -174,15 +170,3 @@ def _print(found: RangerRole, as_json: bool) -> None:
 
 def _members(names: Sequence[str] | None) -> list[RoleMember]:
     return with_members([], names or [])
-
-
-def _read(file: str) -> RangerRole:
-    given = file.lstrip().startswith("{")
-    named = "the JSON" if given else file
-    try:
-        text = file if given else sys.stdin.read() if file == "-" else Path(file).read_text()
-        return RangerRole.model_validate(json.loads(text))
-    except OSError as error:
-        raise typer.BadParameter(f"{named} cannot be read: {error.strerror}", param_hint="--file") from error
-    except (ValueError, ValidationError) as error:
-        raise typer.BadParameter(f"{named} holds no role of Ranger", param_hint="--file") from error

@@ -63,12 +63,17 @@ def build(schema: type[Request], **fields: Any) -> Request:
         raise typer.BadParameter("; ".join(problems)) from error
 
 
-def secret_from(file: str, option: str) -> str:
-    """A secret from a file, or with - from standard input, without the end of its line."""
+def text_from(file: str, option: str) -> str:
+    """A file's text, or with - that of standard input."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file} cannot be read", param_hint=option) from error
+
+
+def secret_from(file: str, option: str) -> str:
+    """A secret from a file, or with - from standard input, without the end of its line."""
+    text = text_from(file, option)
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
         raise typer.BadParameter("it is empty", param_hint=option)

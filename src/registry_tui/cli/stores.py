@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -181,13 +179,10 @@ def _parts(store: str) -> tuple[str, str, str]:
 
 
 def _secret(file: str) -> str:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read", param_hint="--secret-file") from error
-    if not text.strip():
+    secret = session.text_from(file, "--secret-file").strip()
+    if not secret:
         raise typer.BadParameter("it holds no secret", param_hint="--secret-file")
-    return text.strip()
+    return secret
 
 
 def _print(report: StoreReport, store: str, as_json: bool) -> None:
