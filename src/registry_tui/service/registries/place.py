@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.platform.secrets import AccessKey
@@ -15,7 +14,7 @@ from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.own_stores import claimed_store, own_store, require_there
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.errors import Missing, WrongState
-from registry_tui.service.stores.base import Bucket, StoredObject, Usage
+from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
 #: Objects deleted in one request.
@@ -94,15 +93,10 @@ class RegistryPlace:
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
         objects = bytes_ = 0
-        for batch in _batches(own.list(prefix)):
+        for batch in batches(own.list(prefix), _BATCH):
             own.delete([each.key for each in batch])
             objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
         return Usage(objects, bytes_)
-
-
-def _batches(found: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
-    while batch := list(islice(found, _BATCH)):
-        yield batch
 
 
 def enter_registry(

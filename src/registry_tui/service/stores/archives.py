@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
 from registry_tui.service.errors import Missing, ServiceError, WrongState
+from registry_tui.service.stores.base import batches
 from registry_tui.service.stores.bucket_files import (
     MIB,
     RANGE_BYTES,
@@ -325,8 +326,7 @@ def delete_archive(archive: Folder, advance: Advance = lambda _bytes, _files: No
         _abort_uploads(archive)
     sizes = {archive.key(file.path): file.size for file in list_files(archive)}
     keys = sorted(sizes, key=lambda key: (key != archive.key(MANIFEST), key))
-    for start in range(0, len(keys), DELETE_BATCH):
-        batch = keys[start : start + DELETE_BATCH]
+    for batch in batches(keys, DELETE_BATCH):
         _delete(archive, batch)
         advance(sum(sizes[key] for key in batch), len(batch))
 

@@ -30,9 +30,8 @@ from registry_tui.service.errors import (
     NotPermitted,
     PartUnavailable,
     ServiceError,
-    WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.base import Method, StoredObject, Usage, batches, changed_meanwhile
 from registry_tui.service.stores.pieces import own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -133,7 +132,7 @@ class AzureContainer:
             # Azure answers a range that begins behind the end, or in an empty blob, with an error.
             found = obstore.head(self.store, key)
             if etag and _object(found).etag != etag:
-                raise _changed(self.uri, key)
+                raise changed_meanwhile(f"{self.uri}{key}")
             end = found["size"] if size is None else min(found["size"], start + size)
             if start >= end:
                 return b""
@@ -156,19 +155,13 @@ class AzureContainer:
             raise
 
     def delete(self, keys: Iterable[str]) -> None:
-        batch: list[str] = []
-        for key in keys:
-            batch.append(key)
-            if len(batch) == _DELETE_BATCH:
-                self._delete(batch)
-                batch = []
-        if batch:
+        for batch in batches(keys, _DELETE_BATCH):
             self._delete(batch)
 
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         found = self.head(source)
         if etag and found.etag != etag:
-            raise _changed(self.uri, source)
+            raise changed_meanwhile(f"{self.uri}{source}")
         with self._translated(source):
             obstore.copy(self.store, source, target)
         # Azure may go on copying after its answer.
@@ -183,10 +176,7 @@ class AzureContainer:
             return obstore.sign(self.store, method, key, timedelta(seconds=seconds))
 
     def usage(self, folder: str = "") -> Usage:
-        objects = bytes_ = 0
-        for found in self.list(folder):
-            objects, bytes_ = objects + 1, bytes_ + found.size
-        return Usage(objects, bytes_)
+        return Usage.of(self.list(folder))
 
     def probe(self) -> Sequence[StoreProblem]:
         try:
@@ -226,7 +216,7 @@ class AzureContainer:
         except AlreadyExistsError as error:
             raise AlreadyThere(f"There is an object {self.uri}{key} already") from error
         except PreconditionError as error:
-            raise _changed(self.uri, key) from error
+            raise changed_meanwhile(f"{self.uri}{key}") from error
         except UnauthenticatedError as error:
             raise NotPermitted(
                 f"Azure does not accept the credentials for {self.uri}",
@@ -265,10 +255,6 @@ def _object(found: ObjectMeta) -> StoredObject:
     # Azure quotes the ETag in a header, but not in a list.
     etag = (found["e_tag"] or "").strip('"')
     return StoredObject(found["path"], found["size"], found["last_modified"], f'"{etag}"' if etag else "")
-
-
-def _changed(uri: str, key: str) -> WrongState:
-    return WrongState(f"The object {uri}{key} changed meanwhile", action="Look at it again, then repeat")
 
 
 def _first_line(error: BaseError) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.stores import StoreProblem
+from registry_tui.service.errors import WrongState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_Item = TypeVar("_Item")
 
 #: What a signed URL is for.
 Method = Literal["GET", "PUT"]
@@ -37,6 +41,26 @@ class Usage:
 
     objects: int
     bytes: int
+
+    @classmethod
+    def of(cls, listed: Iterable[StoredObject]) -> Usage:
+        """The usage of objects as a store lists them."""
+        objects = bytes_ = 0
+        for each in listed:
+            objects, bytes_ = objects + 1, bytes_ + each.size
+        return cls(objects, bytes_)
+
+
+def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Lists of at most `size` items, in their order."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def changed_meanwhile(place: str) -> WrongState:
+    """The error for an object, by its address, that is not the one that was looked at any more."""
+    return WrongState(f"The object {place} changed meanwhile", action="Look at it again, then repeat")
 
 
 class Bucket(Protocol):

@@ -29,9 +29,8 @@ from registry_tui.service.errors import (
     PartUnavailable,
     ServiceError,
     StorageFull,
-    WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.base import Method, StoredObject, Usage, changed_meanwhile
 from registry_tui.service.stores.pieces import own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -116,8 +115,7 @@ class Directory:
         return None
 
     def usage(self, folder: str = "") -> Usage:
-        sizes = [found.size for found in self.list(folder)]
-        return Usage(len(sizes), sum(sizes))
+        return Usage.of(self.list(folder))
 
     def probe(self) -> Sequence[StoreProblem]:
         if not self.root.is_dir():
@@ -199,7 +197,7 @@ class Directory:
 
     def _require(self, key: str, found: os.stat_result, etag: str) -> None:
         if etag and _etag(found) != etag:
-            raise WrongState(f"The object {self.uri}{key} changed meanwhile", action="Look at it again, then repeat")
+            raise changed_meanwhile(f"{self.uri}{key}")
 
     def _below(self, folder: Path, prefix: str) -> Iterator[StoredObject]:
         try:

@@ -33,9 +33,8 @@ from registry_tui.service.errors import (
     NotPermitted,
     PartUnavailable,
     ServiceError,
-    WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.base import Method, StoredObject, Usage, changed_meanwhile
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -182,10 +181,7 @@ class GoogleBucket:
             return found
 
     def usage(self, folder: str = "") -> Usage:
-        objects = bytes_ = 0
-        for found in self.list(folder):
-            objects, bytes_ = objects + 1, bytes_ + found.size
-        return Usage(objects, bytes_)
+        return Usage.of(self.list(folder))
 
     def probe(self) -> Sequence[StoreProblem]:
         try:
@@ -204,7 +200,7 @@ class GoogleBucket:
     def _require(self, key: str, etag: str) -> None:
         """Compares an ETag also where a server in between leaves out the request's own condition."""
         if etag and self.head(key).etag != etag:
-            raise _changed(self.uri, key)
+            raise changed_meanwhile(f"{self.uri}{key}")
 
     def _object(self, blob: Any) -> StoredObject:
         return StoredObject(blob.name.removeprefix(self.prefix), blob.size, blob.updated, f'"{blob.generation}"')
@@ -244,7 +240,7 @@ class GoogleBucket:
         except exceptions.NotFound as error:
             raise Missing(f"There is no object {self.uri}{key}") from error
         except exceptions.PreconditionFailed as error:
-            raise _changed(self.uri, key) from error
+            raise changed_meanwhile(f"{self.uri}{key}") from error
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
             raise NotPermitted(
                 f"Google refuses access to {self.uri}{key} ({error.message})",
@@ -275,10 +271,6 @@ class GoogleBucket:
                 f"The store at {self.endpoint or 'Google'} does not answer",
                 action="Check the endpoint, and that this machine reaches it",
             ) from error
-
-
-def _changed(uri: str, key: str) -> WrongState:
-    return WrongState(f"The object {uri}{key} changed meanwhile", action="Look at it again, then repeat")
 
 
 def _generation(etag: str) -> int | None:

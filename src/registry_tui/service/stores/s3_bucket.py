@@ -31,7 +31,7 @@ from registry_tui.service.errors import (
     ServiceError,
     WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage
+from registry_tui.service.stores.base import Method, StoredObject, Usage, batches, changed_meanwhile
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -145,19 +145,13 @@ class S3Bucket:
                         yield StoredObject(key, entry["Size"], entry["LastModified"], entry["ETag"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        batch: list[str] = []
-        for key in keys:
-            batch.append(key)
-            if len(batch) == _DELETE_BATCH:
-                self._delete(batch)
-                batch = []
-        if batch:
+        for batch in batches(keys, _DELETE_BATCH):
             self._delete(batch)
 
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         found = self.head(source)
         if etag and found.etag != etag:
-            raise WrongState(f"The object {self.uri}{source} changed meanwhile", action="Look at it again, then repeat")
+            raise changed_meanwhile(f"{self.uri}{source}")
         with self._translated(source):
             self.client.copy(
                 {"Bucket": self.bucket, "Key": self._key(source)},
@@ -176,10 +170,7 @@ class S3Bucket:
             return self.client.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds)
 
     def usage(self, folder: str = "") -> Usage:
-        objects = bytes_ = 0
-        for found in self.list(folder):
-            objects, bytes_ = objects + 1, bytes_ + found.size
-        return Usage(objects, bytes_)
+        return Usage.of(self.list(folder))
 
     def probe(self) -> Sequence[StoreProblem]:
         try:

@@ -30,7 +30,7 @@ from registry_tui.service.errors import (
     StorageNotGranted,
     WrongState,
 )
-from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY, StoredObject, Stores, Usage
+from registry_tui.service.stores.base import RESTORE, UNKNOWN_KEY, StoredObject, Stores, Usage, batches
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -106,22 +106,15 @@ class ObjectStore:
     def delete_prefix(self, bucket: str, prefix: str) -> Usage:
         """Deletes everything below a prefix, unfinished uploads too; returns how much the objects were."""
         objects = bytes_ = 0
-        batch: list[str] = []
-        for entry in self.listing(bucket, prefix):
-            objects, bytes_ = objects + 1, bytes_ + entry.size
-            batch.append(entry.key)
-            if len(batch) == _DELETE_BATCH:
-                self._delete(bucket, batch)
-                batch = []
-        if batch:
-            self._delete(bucket, batch)
+        for batch in batches(self.listing(bucket, prefix), _DELETE_BATCH):
+            self._delete(bucket, [each.key for each in batch])
+            objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
         self._abort_uploads(bucket, prefix)
         return Usage(objects, bytes_)
 
     def usage(self, bucket: str, prefix: str) -> Usage:
         """How much lies below a prefix."""
-        sizes = [entry.size for entry in self.listing(bucket, prefix)]
-        return Usage(len(sizes), sum(sizes))
+        return Usage.of(self.listing(bucket, prefix))
 
     def holds(self, bucket: str, key: str) -> bool:
         """Whether an object is there."""
