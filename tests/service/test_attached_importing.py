@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from registry_tui.schemas.operations import WorkflowStatus
-from registry_tui.service.database.tables import RegistryRow
-from registry_tui.service.engine.engine import Engine
-from registry_tui.service.publishing import mlflow as routing
-from registry_tui.service.stores.seaweedfs import open_stores
-from registry_tui.service.workflows.catalog import DEFINITIONS
-from service.test_attached_registering import PLACE, REGISTRY, Stage, attach
-from support.bare import acting, asking, bare_service, make_place, set_roles
-from support.databases import workflows_url
+from service.test_attached_registering import PLACE, REGISTRY, Stage, attach, working_service
+from support.bare import acting, asking, set_roles
 from support.mlflow_parts import running_parts
 from support.platforms import PATIENCE, temporary_folder
 from support.stock_mlflow import StockServer, stock_server
@@ -34,23 +27,8 @@ def stage() -> Iterator[Stage]:
         run = stock.run(stock.experiment("churn"), "trained", metrics={"loss": [0.5]})
         stock.upload(artifacts_of(stock, run), "model/MLmodel", MODEL.encode())
         stock.upload(artifacts_of(stock, run), "notes.txt", b"no model")
-        given: dict[str, Any] = {"ports": parts.ports, "mlflow": parts.mlflow, "access": parts.access}
-        stores = open_stores(parts.home, parts.ports, parts.secrets)
-        with bare_service(parts.home.root, **given, stores=stores) as bare:
-            engine = Engine(workflows_url(bare.database, parts.home.service), DEFINITIONS, threads=3, patience=5.0)
-            service = replace(bare, secrets=parts.secrets, workflows=engine)
-            engine.attach(service)
-            make_place(service, PLACE)
-            parts.s3.create_bucket(Bucket=f"{PLACE}-data")
-            parts.mlflow.create_workspace(f"mr-{PLACE}")
-            with service.database.session() as session:
-                row = session.get_one(RegistryRow, REGISTRY)
-                row.machine_user_access_key_id = parts.secrets.object_store_admin.access_key_id
-                row.machine_user_secret_access_key = parts.secrets.object_store_admin.secret_access_key
-            routing.publish(service)
-            engine.launch()
+        with working_service(parts, threads=3) as service:
             yield Stage(parts, service, stock, run)
-            engine.stop()
 
 
 def artifacts_of(stock: StockServer, run: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,28 @@ class Stage:
     run: str
 
 
+@contextmanager
+def working_service(parts: Parts, threads: int) -> Iterator[Service]:
+    """A service with a place for models, whose workflows run."""
+    given: dict[str, Any] = {"ports": parts.ports, "mlflow": parts.mlflow, "access": parts.access}
+    stores = open_stores(parts.home, parts.ports, parts.secrets)
+    with bare_service(parts.home.root, **given, stores=stores) as bare:
+        engine = Engine(workflows_url(bare.database, parts.home.service), DEFINITIONS, threads=threads, patience=5.0)
+        service = replace(bare, secrets=parts.secrets, workflows=engine)
+        engine.attach(service)
+        make_place(service, PLACE)
+        parts.s3.create_bucket(Bucket=f"{PLACE}-data")
+        parts.mlflow.create_workspace(f"mr-{PLACE}")
+        with service.database.session() as session:
+            row = session.get_one(RegistryRow, REGISTRY)
+            row.machine_user_access_key_id = parts.secrets.object_store_admin.access_key_id
+            row.machine_user_secret_access_key = parts.secrets.object_store_admin.secret_access_key
+        routing.publish(service)
+        engine.launch()
+        yield service
+        engine.stop()
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     with running_parts() as parts, temporary_folder() as folder, stock_server(folder) as stock:
@@ -52,23 +75,8 @@ def stage() -> Iterator[Stage]:
         for path, content in FILES.items():
             stock.upload(uri, f"model/{path}", content)
         stock.upload(uri, "notes.txt", b"no model")
-        given: dict[str, Any] = {"ports": parts.ports, "mlflow": parts.mlflow, "access": parts.access}
-        stores = open_stores(parts.home, parts.ports, parts.secrets)
-        with bare_service(parts.home.root, **given, stores=stores) as bare:
-            engine = Engine(workflows_url(bare.database, parts.home.service), DEFINITIONS, threads=2, patience=5.0)
-            service = replace(bare, secrets=parts.secrets, workflows=engine)
-            engine.attach(service)
-            make_place(service, PLACE)
-            parts.s3.create_bucket(Bucket=f"{PLACE}-data")
-            parts.mlflow.create_workspace(f"mr-{PLACE}")
-            with service.database.session() as session:
-                row = session.get_one(RegistryRow, REGISTRY)
-                row.machine_user_access_key_id = parts.secrets.object_store_admin.access_key_id
-                row.machine_user_secret_access_key = parts.secrets.object_store_admin.secret_access_key
-            routing.publish(service)
-            engine.launch()
+        with working_service(parts, threads=2) as service:
             yield Stage(parts, service, stock, run)
-            engine.stop()
 
 
 async def attach(http: httpx.AsyncClient, stage: Stage, name: str) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound
@@ -24,7 +23,7 @@ from registry_tui.schemas.ranger import (
     RoleMember,
 )
 from registry_tui.schemas.registries import ModelRegistry, RegistryDelete, StorageAccess
-from support.machine_users import machine_store, new_registry
+from support.machine_users import can_put, new_registry
 from support.platforms import Platform, unique
 
 
@@ -44,14 +43,7 @@ class Place:
         return self.platform.call(partial(function, **options), *arguments)
 
     def can_put(self) -> bool:
-        """Whether the machine user stores something now, asked of the object store with its own key."""
-        store = machine_store(self.platform, self.registry)
-        try:
-            store.put_object(Bucket=self.registry.bucket, Key=f"{self.registry.prefix}/x", Body=b"x")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "AccessDenied", error
-            return False
-        return True
+        return can_put(self.platform, self.registry)
 
     def noted(self) -> StorageAccess:
         found: ModelRegistry = self.call(RegistryClient.registry, self.registry.id)

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from botocore.exceptions import ClientError
 from textual.widgets import Input
 
 from registry_tui.app.app import RegistryApp
@@ -22,7 +21,7 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, StorageAccess
 from registry_tui.screens.ranger.source_form import SourceForm
 from support.forwarding import forwarded
-from support.machine_users import machine_store
+from support.machine_users import can_put
 from support.platforms import PATIENCE, Platform, unique, wait_for
 from support.program import Driver
 from support.secret_search import hidden
@@ -75,14 +74,7 @@ class Obeying:
         return self.here.call(RegistryClient.registry, self.registry.id).storage_access
 
     def can_put(self) -> bool:
-        """Whether the machine user stores something now, asked of the object store with its own key."""
-        store = machine_store(self.here, self.registry)
-        try:
-            store.put_object(Bucket=self.environment.bucket, Key=f"{self.registry.prefix}/x", Body=b"x")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "AccessDenied", error
-            return False
-        return True
+        return can_put(self.here, self.registry)
 
     def let_in(self, name: str) -> RangerPolicy:
         """A policy of the other platform that lets the machine user store archives."""

@@ -11,14 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from botocore.exceptions import ClientError
 
 from registry_tui.client.errors import Conflict
 from registry_tui.schemas.operations import EventOutcome, WorkflowStatus
 from registry_tui.schemas.places import Cloud, CollaboratorChange, Environment, EnvironmentCreate, Role
 from registry_tui.schemas.ranger import RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
-from support.machine_users import machine_store
+from support.machine_users import can_put, machine_store
 from support.platforms import PATIENCE, Platform, early_enough, unique, wait_for
 
 API = "/service/public/v2/api"
@@ -58,12 +57,7 @@ class Place:
         return machine_store(self.platform, self.registry)
 
     def can_put(self, key: str) -> bool:
-        try:
-            self.machine().put_object(Bucket=self.environment.bucket, Key=key, Body=b"x")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "AccessDenied", error
-            return False
-        return True
+        return can_put(self.platform, self.registry, key)
 
     def access(self) -> StorageAccess:
         return self.platform.ask(lambda client: client.registry(self.registry.id)).storage_access

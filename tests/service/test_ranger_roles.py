@@ -13,7 +13,6 @@ import pytest
 from apache_ranger.client.ranger_client import RangerClient
 from apache_ranger.exceptions import RangerServiceException
 from apache_ranger.model.ranger_role import RangerRole, RoleMember
-from botocore.exceptions import ClientError
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.operations import WorkflowStatus
@@ -21,7 +20,7 @@ from registry_tui.schemas.places import Cloud, EnvironmentCreate
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from support.forwarding import forwarded
-from support.machine_users import machine_store
+from support.machine_users import can_put
 from support.platforms import Platform, unique
 
 API = "/service/public/v2/api/roles"
@@ -73,14 +72,7 @@ class Raz:
         return answer.decision == "ALLOW"
 
     def can_put(self) -> bool:
-        """Whether the machine user stores something now, asked of the object store with its own key."""
-        store = machine_store(self.platform, self.registry)
-        try:
-            store.put_object(Bucket=self.registry.bucket, Key=f"{self.registry.prefix}/x", Body=b"x")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "AccessDenied", error
-            return False
-        return True
+        return can_put(self.platform, self.registry)
 
     def access(self) -> StorageAccess:
         return self.platform.call(RegistryClient.registry, self.registry.id).storage_access

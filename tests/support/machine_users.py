@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.s3 import s3_client
 from registry_tui.platform.secrets import AccessKey, load_secrets
@@ -31,6 +33,17 @@ def machine_key(platform: Platform, registry: ModelRegistry) -> AccessKey:
 def machine_store(platform: Platform, registry: ModelRegistry) -> Any:
     """The object store, with the key of a registry's machine user."""
     return s3_client("s3", platform.ports.s3_endpoint, machine_key(platform, registry), attempts=1)
+
+
+def can_put(platform: Platform, registry: ModelRegistry, key: str | None = None) -> bool:
+    """Whether a registry's machine user stores something now, asked of the object store with its own key."""
+    key = f"{registry.prefix}/x" if key is None else key
+    try:
+        machine_store(platform, registry).put_object(Bucket=registry.bucket, Key=key, Body=b"x")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied", error
+        return False
+    return True
 
 
 def new_registry(platform: Platform, *, raz: bool) -> ModelRegistry:

@@ -62,7 +62,7 @@ class Clock:
 
 
 def sentence(difference: str) -> str:
-    """What somebody is told about a `difference` that is not empty."""
+    """The sentence that reports a `difference` that is not empty."""
     return f"This machine's clock is {difference}: times and ages here are by the service's clock"
 
 

@@ -72,7 +72,7 @@ def connect(
 
 
 def _any_server_will_do(conninfo: str) -> bool:
-    """Whether no server is passed over because it only reads, say, which is no refusal of the login."""
+    """Whether libpq takes any server that lets it in, and not only one that writes, for example."""
     return conninfo_to_dict(conninfo).get("target_session_attrs", "any") == "any"
 
 

@@ -70,7 +70,7 @@ class ServerAddress:
 class Abilities:
     """What a server can do that not every version can; `limits` says what is missing, for people."""
 
-    #: Models of MLflow 3, which are no artifacts of their run.
+    #: Models of MLflow 3, which do not belong to their run's artifacts.
     logged_models: bool = True
     #: `IS NULL` in a filter of runs.
     null_filters: bool = True
