@@ -144,7 +144,9 @@ def test_a_deployment_serves_from_there(platform: Platform, place: Place) -> Non
     made = served.register(platform, place.project, add=5)
     deployment = served.deploy(platform, made)
     assert served.answer(deployment, served.split(a=[1.0], b=[2.0])) == [8.0]
-    served.take_away([(platform, deployment.id)])
+    # Until it is gone, its registry cannot be deleted.
+    begun = platform.ask(lambda client: client.delete_deployment(deployment.id, force=True))
+    platform.ask(lambda client: client.wait_for_workflow(begun.workflow.id))
 
 
 def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -> None:
