@@ -36,6 +36,7 @@ from registry_tui.service.errors import Missing
 from registry_tui.service.loops import stream
 from registry_tui.service.models import leaving
 from registry_tui.service.ranger import forgetting, roles
+from registry_tui.service.registries import place
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from support.accounts import Accounts
 from support.bare import acting, asking, bare_service, make_place, set_roles
@@ -188,6 +189,38 @@ def test_a_registry_whose_models_are_gone_keeps_nobody(service: Service, mlflow:
     delete(service, "bob")
     with service.database.reading() as session:
         assert session.get(UserRow, "bob") is None
+
+
+def test_a_registry_that_is_deleted_meanwhile_keeps_nobody(
+    service: Service, mlflow: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the list of all registries and its turn, and between its turn and MLflow's answer."""
+
+    def enter(*given: Any, **named: Any) -> place.RegistryPlace:
+        if after_entering:
+            found = place.enter_registry(*given, **named)
+        with service.database.session() as session:
+            session.execute(sa.delete(RegistryRow))
+        mlflow.gone = True
+        return found if after_entering else place.enter_registry(*given, **named)
+
+    monkeypatch.setattr(leaving, "enter_registry", enter)
+    for after_entering in (True, False):
+        identity.ensure_user(service, "bob")
+        if not after_entering:
+            make_place(service, "gcp")
+        delete(service, "bob")
+        with service.database.reading() as session:
+            assert session.get(UserRow, "bob") is None and session.scalars(sa.select(RegistryRow)).all() == []
+
+
+def test_a_live_registry_whose_models_mlflow_does_not_know_ends_no_person(service: Service, mlflow: Versions) -> None:
+    identity.ensure_user(service, "bob")
+    mlflow.gone = True
+    with pytest.raises(Missing):
+        delete(service, "bob")
+    with service.database.reading() as session:
+        assert session.get(UserRow, "bob") is not None
 
 
 def test_the_event_says_which_policies_of_ranger_named_the_person(service: Service) -> None:

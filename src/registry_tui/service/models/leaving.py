@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
-
 from sqlalchemy import delete, select, update
 
 from registry_tui.contracts.permissions import Action
@@ -11,7 +9,6 @@ from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.people import UserChange, UserState
 from registry_tui.schemas.places import Role
-from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.access import people
 from registry_tui.service.adapters.mlflow_words import quoted
 from registry_tui.service.core import events, idempotency, identity, permissions
@@ -36,7 +33,7 @@ from registry_tui.service.models.changes import changed
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.ranger import forgetting
-from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.registries.place import RegistryPlace, enter_registry, while_live
 
 #: Who made these has permissions or duties by it.
 _CREATED = (
@@ -102,10 +99,9 @@ def _hand_over_models(service: Service, name: str, to: str) -> None:
     with service.database.reading() as session:
         rows = session.scalars(select(RegistryRow)).all()
     for row in rows:
-        place = enter_registry(service, row.id, any_status=True)
-        # One that does not answer has models only while its MLflow workspace is there.
-        with nullcontext() if RegistryStatus(row.status).live else suppress(Missing):
-            _hand_over_models_of(service, place, name, to)
+        # One that does not answer, or is deleted meanwhile, has models only while its MLflow workspace is there.
+        with while_live(service, row.id):
+            _hand_over_models_of(service, enter_registry(service, row.id, any_status=True), name, to)
 
 
 def _hand_over_models_of(service: Service, place: RegistryPlace, name: str, to: str) -> None:

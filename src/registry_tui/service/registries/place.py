@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from registry_tui.contracts.permissions import Action
@@ -13,6 +14,7 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.own_stores import claimed_store, own_store, require_there
 from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
@@ -131,3 +133,15 @@ def enter_registry(
             key=machine_key(row),
             environment_id=row.environment_id,
         )
+
+
+@contextmanager
+def while_live(service: Service, registry_id: str) -> Iterator[None]:
+    """Leaves the block without Missing when the registry does not answer, or was deleted meanwhile."""
+    try:
+        yield
+    except Missing:
+        with service.database.reading() as session:
+            row = session.get(RegistryRow, registry_id)
+        if row is not None and RegistryStatus(row.status).live:
+            raise

@@ -90,7 +90,15 @@ def _tell(context: StepContext, workspace_id: str) -> int:
         projects = [(row.id, row.mlflow_workspace) for row in session.scalars(query)]
     for project_id, mlflow_workspace in projects:
         routing.mirror_access(service, project_id)
-        service.mlflow.call("GET", "registered-models/search", workspace=mlflow_workspace, params={"max_results": 1})
+        try:
+            service.mlflow.call(
+                "GET", "registered-models/search", workspace=mlflow_workspace, params={"max_results": 1}
+            )
+        except Missing:
+            with service.database.reading() as session:
+                row = session.get(ProjectRow, project_id)
+            if row is not None and row.state == "ready":
+                raise
     return len(projects)
 
 
