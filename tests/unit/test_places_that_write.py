@@ -39,6 +39,7 @@ RULES = {
     "platform/lifecycle.py": HOME,
     "platform/locks.py": HOME,
     "platform/paths.py": HOME,
+    "platform/relocation.py": HOME,
     "platform/secrets.py": HOME,
     "platform/server_certificate.py": HOME,
     "platform/supervisor.py": HOME,

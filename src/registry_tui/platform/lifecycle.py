@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry_tui.platform import database_choice, endings, extras, object_store, processes, space, supervisor
+from registry_tui.platform import (
+    database_choice,
+    endings,
+    extras,
+    object_store,
+    processes,
+    relocation,
+    space,
+    supervisor,
+)
 from registry_tui.platform.errors import (
     Busy,
     HomeUnusable,
@@ -76,6 +85,7 @@ def up(
     _prepare(home)
     with _only_one(home), _words(home):
         secrets = load_secrets(home)
+        move = relocation.since_last_start(home)
         supervised, choice = _supervised(home), database_choice.news(home, database)
         if choice is not None:
             if supervised:
@@ -88,7 +98,15 @@ def up(
             left = processes.ours(home)
             serving = {} if new_ports else {pid: part for pid, part in left.items() if part in SERVING}
             processes.end(left.keys() - serving.keys(), home)
-            ports = _free_ports(home, new_ports, set(serving.values()))
+            changed = [] if move is None else relocation.settle(home, move)
+            before = load_ports(home)
+            fresh = new_ports or (move is not None and relocation.same_ports(home, move))
+            ports = _free_ports(home, fresh, set(serving.values()), keep=move is None)
+            relocation.record(home)
+            if move is not None:
+                if ports != before:
+                    changed.insert(0, f"it has ports of its own, MLflow's is {ports.mlflow_url}")
+                yield PartProgress("home", PartState.HEALTHY, f"{move}{': ' if changed else ''}{', '.join(changed)}")
             supervisor.start(home)
         elif new_ports:
             raise StillRunning(
@@ -161,9 +179,9 @@ def _supervised(home: Home) -> bool:
     return state == "running"
 
 
-def _free_ports(home: Home, fresh: bool, besides: Collection[str] = ()) -> Ports:
-    """This home's ports, none taken by others. Raises PortTaken when somebody took a kept one, OSError."""
-    first = load_ports(home) is None
+def _free_ports(home: Home, fresh: bool, besides: Collection[str] = (), *, keep: bool = True) -> Ports:
+    """This home's ports, none taken by others. Raises PortTaken when somebody took one that it has to keep, OSError."""
+    first = load_ports(home) is None or not keep
     ports = choose_ports(home, fresh=fresh)
     try:
         require_free(ports, besides)

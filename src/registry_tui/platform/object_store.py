@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -163,8 +164,21 @@ def remove_sockets(home: Home) -> None:
     if ports is None:
         return
     for part in ("master", "volume", "filer", "s3", "admin"):
+        path = Path(f"/tmp/seaweedfs-{part}-grpc-{getattr(ports, f'{part}_grpc')}.sock")
         with suppress(OSError):  # a stranger's file of that name is not ours to remove
-            Path(f"/tmp/seaweedfs-{part}-grpc-{getattr(ports, f'{part}_grpc')}.sock").unlink()
+            if not _answers(path):
+                path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a unix socket: an object store on the same ports, of a home that this one copies."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def main() -> None:

@@ -55,6 +55,11 @@ class Home:
         return self.root / "ports.json"
 
     @property
+    def place_file(self) -> Path:
+        """Where this home was when it was last started."""
+        return self.root / "place.json"
+
+    @property
     def secrets_file(self) -> Path:
         return self.root / "secrets.json"
 
