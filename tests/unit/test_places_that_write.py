@@ -23,7 +23,7 @@ ARCHIVE = "an archive's paths"
 OWN = "the person's own folder"
 #: In a directory that an administrator names: every key is checked by `file_paths`, and no link is followed.
 STORE = "a store's directory"
-#: In a folder that MLflow's server makes for one request; MLflow checks the path.
+#: In a folder that is made for one request, or that MLflow gives; MLflow or `file_paths` checks the path.
 ONE_REQUEST = "a request's own folder"
 
 RULES = {
@@ -34,6 +34,8 @@ RULES = {
     "demo/state.py": HOME,
     "gateway/counts.py": HOME,
     "gateway/load.py": HOME,
+    "mlflow_plugin/elsewhere/calls.py": ONE_REQUEST,
+    "mlflow_plugin/elsewhere/store.py": ONE_REQUEST,
     "mlflow_plugin/outside.py": ONE_REQUEST,
     "platform/contexts.py": OWN,
     "platform/lifecycle.py": HOME,
