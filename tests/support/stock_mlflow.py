@@ -106,15 +106,26 @@ class StockServer:
 
 
 @contextmanager
-def stock_server(folder: Path, *, prefix: str = "", auth: bool = False) -> Iterator[StockServer]:
-    """A server with a database and artifacts of its own in a folder, of the MLflow that `PYTHON` names or our own."""
+def stock_server(
+    folder: Path,
+    *,
+    prefix: str = "",
+    auth: bool = False,
+    registry: str | None = None,
+    variables: Mapping[str, str] = {},
+) -> Iterator[StockServer]:
+    """A server with a database and artifacts of its own in a folder, of the MLflow that `PYTHON` names or our own.
+
+    Its registered models may be in another registry, for which it gets variables.
+    """
     port, python = free_port(), os.environ.get(PYTHON) or sys.executable
     command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     command += ["--static-prefix", prefix] if prefix else []
+    command += ["--registry-store-uri", registry] if registry else []
     # Seven processes for jobs, which nothing here uses.
-    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **variables}
     if auth:
         command += ["--app-name", "basic-auth"]
         file = folder / "auth.ini"

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -188,7 +189,7 @@ def test_the_files_of_a_version_are_read_from_the_platform(platform: LittlePlatf
     uri = store_of(platform).get_model_version_download_uri("churn", "1")
     assert uri == f"registry-tui://{platform.place}/lab/{ARCHIVE}"
     (tmp_path / "got").mkdir()
-    got = Path(get_artifact_repository(uri).download_artifacts("", str(tmp_path / "got")))
+    got = Path(download_artifacts(uri, dst_path=str(tmp_path / "got")))
     assert {path.relative_to(got).as_posix(): path.read_bytes() for path in got.rglob("*") if path.is_file()} == FILES
 
 
@@ -198,6 +199,8 @@ def test_the_files_of_a_version_are_read_from_the_platform(platform: LittlePlatf
 def test_nothing_but_archives_is_read_and_nothing_is_written(platform: LittlePlatform, path: str, model: Path) -> None:
     with pytest.raises(MlflowException):
         get_artifact_repository(f"registry-tui://{platform.place}/lab/{path}")
+    with pytest.raises(MlflowException, match="does not name"):
+        get_artifact_repository(f"registry-tui://{platform.place}/lab/{Path(ARCHIVE).parent}").list_artifacts()
     archive = get_artifact_repository(f"registry-tui://{platform.place}/lab/{ARCHIVE}")
     with pytest.raises(MlflowException, match="cannot be changed"):
         archive.log_artifact(str(model / "MLmodel"))

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import FileInfo
+from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 from registry_tui.contracts import file_paths
 from registry_tui.mlflow_plugin.elsewhere import calls
 
 #: Archives only: a server's users must not read anything else with its account.
-_ARCHIVE = re.compile(r"workspaces/[^/]+/registry/[^/]+/[^/]+/files(/.*)?")
+_VERSION = r"workspaces/[^/]+/registry/[^/]+/[^/]+"
+_ARCHIVE = re.compile(rf"{_VERSION}/files(/.*)?")
+#: MLflow opens the folder above the one that is asked for, and names the rest as a path.
+_OPENED = re.compile(rf"{_VERSION}(/files(/.*)?)?")
 
 
 class ArchiveRepository(ArtifactRepository):  # type: ignore[misc]
@@ -26,8 +30,8 @@ class ArchiveRepository(ArtifactRepository):  # type: ignore[misc]
         super().__init__(artifact_uri)
         self._address = calls.parsed(artifact_uri)
         _check(self._address.path)
-        if not _ARCHIVE.fullmatch(self._address.path):
-            raise calls.invalid(f"{artifact_uri} does not name the archive of a version")
+        if not _OPENED.fullmatch(self._address.path):
+            raise _no_archive(self._address.path)
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """The entries of a folder; none for a file."""
@@ -54,10 +58,16 @@ class ArchiveRepository(ArtifactRepository):  # type: ignore[misc]
         raise calls.invalid("The archive of a version cannot be changed: register another version")
 
     def _full(self, path: str | None) -> str:
-        if not path:
-            return self._address.path
-        _check(path)
-        return posixpath.join(self._address.path, path)
+        if path:
+            _check(path)
+        full = posixpath.join(self._address.path, path) if path else self._address.path
+        if not _ARCHIVE.fullmatch(full):
+            raise _no_archive(full)
+        return full
+
+
+def _no_archive(path: str) -> MlflowException:
+    return calls.invalid(f"{path!r} does not name the files of a version's archive")
 
 
 def _check(path: str) -> None:
