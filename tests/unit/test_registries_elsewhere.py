@@ -16,7 +16,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking import MlflowClient
 
 from registry_tui.mlflow_plugin import entry_points
-from registry_tui.mlflow_plugin.addresses import REGISTRY_STORE
+from registry_tui.mlflow_plugin.addresses import REGISTRY_STORE, TRACKING_URI_AT_START
 from registry_tui.mlflow_plugin.elsewhere import uploading
 from registry_tui.mlflow_plugin.elsewhere.address import Address, UnusableAddress, access, parse
 from registry_tui.mlflow_plugin.elsewhere.store import RegistryStore
@@ -125,6 +125,17 @@ def test_variables_of_this_machines_platform_lead_to_its_mlflow_server(signed_ou
     }
     found = access(Address("127.0.0.1:5000", "lab"), variables)
     assert (found.url, found.username) == ("http://127.0.0.1:5000/projects/lab", "ada")
+
+
+def test_variables_count_as_they_were_before_a_server_changed_them(signed_out: dict[str, str]) -> None:
+    changed = {**signed_out, "MLFLOW_TRACKING_URI": "sqlite:////srv/mlflow.db", "MLFLOW_TRACKING_TOKEN": "rt_1"}
+    with pytest.raises(UnusableAddress):
+        access(LAB, changed)
+    changed[TRACKING_URI_AT_START] = "https://models.lab:8443/mlflow/projects/x"
+    assert access(LAB, changed).token == "rt_1"
+    # The token is for the other place.
+    with pytest.raises(UnusableAddress):
+        access(LAB, {**changed, "MLFLOW_TRACKING_URI": "https://elsewhere:8443/mlflow/projects/x"})
 
 
 def test_another_machine_is_not_asked_without_tls(signed_out: dict[str, str]) -> None:

@@ -8,15 +8,18 @@ everywhere else `registry-tui://HOST:PORT/PROJECT` is a platform that is asked o
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from registry_tui.mlflow_plugin.addresses import REGISTRY_STORE
+from registry_tui.mlflow_plugin.addresses import REGISTRY_STORE, TRACKING_URI_AT_START
 
 if TYPE_CHECKING:
     from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository
     from registry_tui.mlflow_plugin.elsewhere.artifacts import ArchiveRepository
     from registry_tui.mlflow_plugin.elsewhere.store import RegistryStore
     from registry_tui.mlflow_plugin.store import EnvironmentRegistryStore
+
+#: Where this process was asked to sign in. MLflow's servers put their own database into that variable.
+_TRACKING_URI_AT_START: Final = os.environ.get(TRACKING_URI_AT_START) or os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def open_store(store_uri: str | None = None) -> EnvironmentRegistryStore | RegistryStore:
@@ -27,6 +30,9 @@ def open_store(store_uri: str | None = None) -> EnvironmentRegistryStore | Regis
         return open_()
     from registry_tui.mlflow_plugin.elsewhere.store import RegistryStore
 
+    if _TRACKING_URI_AT_START:
+        # For the processes that `mlflow server` starts.
+        os.environ[TRACKING_URI_AT_START] = _TRACKING_URI_AT_START
     return RegistryStore(store_uri)
 
 

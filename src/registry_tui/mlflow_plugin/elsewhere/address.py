@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from registry_tui.contracts.mlflow_routes import project_path
+from registry_tui.mlflow_plugin.addresses import TRACKING_URI_AT_START
 from registry_tui.platform import contexts
 
 SCHEME = "registry-tui"
@@ -75,20 +76,8 @@ def access(address: Address, environment: Mapping[str, str] = os.environ) -> Acc
 
     Variables for another place are not sent here. Raises UnusableAddress, PlatformError, OSError.
     """
-    tracking = environment.get("MLFLOW_TRACKING_URI", "")
-    if _place_of(tracking) == address.place:
-        token = environment.get("MLFLOW_TRACKING_TOKEN")
-        name, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
-        if token or (name and password):
-            parts = urlsplit(tracking)
-            prefix = _MLFLOW if parts.path.startswith(f"{_MLFLOW}/") or parts.path == _MLFLOW else ""
-            return Access(
-                _project_url(parts.scheme, address, prefix),
-                username=None if token else name,
-                password=None if token else password,
-                token=token or None,
-                certificate=environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None,
-            )
+    if found := _by_variables(address, environment):
+        return found
     kept = contexts.load(environment)
     # Of several people at one place, the one whom the command line acts as.
     for context in sorted(kept.known.values(), key=lambda each: each.name != kept.current):
@@ -101,6 +90,28 @@ def access(address: Address, environment: Mapping[str, str] = os.environ) -> Acc
     raise UnusableAddress(
         f"There are no credentials for {address.place}: sign in with `registry-tui login https://{address.place}`, or "
         f"export what `registry-tui env --project {address.project}` prints"
+    )
+
+
+def _by_variables(address: Address, variables: Mapping[str, str]) -> Access | None:
+    tracking = variables.get("MLFLOW_TRACKING_URI", "")
+    if _place_of(tracking) is None:
+        # An MLflow server's own database.
+        tracking = variables.get(TRACKING_URI_AT_START, "")
+    if _place_of(tracking) != address.place:
+        return None
+    token = variables.get("MLFLOW_TRACKING_TOKEN")
+    name, password = variables.get("MLFLOW_TRACKING_USERNAME"), variables.get("MLFLOW_TRACKING_PASSWORD")
+    if not token and not (name and password):
+        return None
+    parts = urlsplit(tracking)
+    prefix = _MLFLOW if parts.path.startswith(f"{_MLFLOW}/") or parts.path == _MLFLOW else ""
+    return Access(
+        _project_url(parts.scheme, address, prefix),
+        username=None if token else name,
+        password=None if token else password,
+        token=token or None,
+        certificate=variables.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None,
     )
 
 
