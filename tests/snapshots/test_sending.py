@@ -37,6 +37,7 @@ from registry_tui.screens.people.groups import GroupForm
 from registry_tui.screens.people.person import NewToken
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
+from registry_tui.screens.places.import_models import ImportModels
 from registry_tui.screens.ranger.policy_form import PolicyForm
 from registry_tui.screens.ranger.source_form import SourceForm
 from registry_tui.screens.registries.create_registry import CreateRegistry
@@ -66,6 +67,8 @@ class Held(Replay):
         self._ends: asyncio.Queue[Exception | httpx.Response] = asyncio.Queue()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and request.url.path.endswith("/attached-models"):
+            return httpx.Response(200, json={"items": []})
         if request.method == "GET" or request.url.path == STREAM or "Idempotency-Key" not in request.headers:
             if request.method == "GET" and request.url.path != STREAM and self.find(f"GET {_target(request)}") is None:
                 await self.denies.wait()
@@ -131,6 +134,13 @@ async def create_workspace(see: Driver) -> Form[Any]:
 async def create_project(see: Driver) -> Form[Any]:
     form = CreateProject([("w", "w-1")])
     await opened(see, form, name="berlin")
+    return form
+
+
+async def import_models(see: Driver) -> Form[Any]:
+    project = (await the_project(see)).model_copy(update={"attached_url": "https://mlflow.example.com"})
+    form = ImportModels(project)
+    await opened(see, form, **{"models-field": ""})
     return form
 
 
@@ -319,6 +329,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
     CreateWorkspace: create_workspace,
     CreateProject: create_project,
+    ImportModels: import_models,
     CreateExperiment: create_experiment,
     RenameExperiment: rename_experiment,
     EditRuns: edit_runs,

@@ -17,9 +17,9 @@ from registry_tui.schemas.places import Cloud, CollaboratorChange, EnvironmentCr
 from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyResource, RangerPolicy
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, StorageAccess
 from registry_tui.screens.base.form import Lines
+from registry_tui.screens.base.several_names import Names
 from registry_tui.screens.ranger.check_form import CheckForm
 from registry_tui.screens.ranger.conditions import ConditionForm
-from registry_tui.screens.ranger.names import Names
 from registry_tui.screens.ranger.policy_form import PolicyForm
 from registry_tui.terminal.commands import Place
 from support.platforms import Platform, unique

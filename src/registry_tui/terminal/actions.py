@@ -200,6 +200,15 @@ PROJECT = (
     COLLABORATORS,
     CREDENTIALS,
     Action("deploy", "D", "deploy", "Deploy a registered model from this project", menu="Deploy registered model"),
+    Action(
+        "import_models",
+        "R",
+        "import models",
+        "Import registered models of the MLflow server that the project shows, all or chosen ones",
+        False,
+        "Import models",
+        meaning="register",
+    ),
     *(
         replace(
             each,
@@ -529,6 +538,7 @@ OPEN_FORMS = frozenset(
         "export",
         "check",
         "source",
+        "import_models",
     }
 )
 

@@ -35,6 +35,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "project": {
         **_needs(_P.TRACKING_CHANGE, "create restore"),
         **_needs(_P.DEPLOYMENT_CHANGE, "deploy"),
+        **_needs(_P.MODEL_REGISTER, "import_models"),
         **_needs(_P.PROJECT_DELETE, "delete_project"),
     },
     "collaborators": _needs(_P.COLLABORATORS_CHANGE, "add change remove"),

@@ -53,7 +53,7 @@ ON_EXPERIMENT: Mapping[str, Any] = {
 _ON_DEPLOYMENT_WORDS: Mapping[str, Any] = {
     action.id: {"menu": action.menu, "help": action.help} for action in ON_DEPLOYMENT
 }
-OF_PROJECT = frozenset({"deployments", "collaborators", "credentials", "deploy", "delete_project"})
+OF_PROJECT = frozenset({"deployments", "collaborators", "credentials", "deploy", "import_models", "delete_project"})
 
 
 class ProjectScreen(DeploymentActions, ExperimentActions):
@@ -250,9 +250,18 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         hidden = ("credentials", "deployments", "create") if not here else ("deploy",)
         words = ON_EXPERIMENT if here else _ON_DEPLOYMENT_WORDS
         return [
-            replace(each, footer=each.footer and each.id not in hidden, **words.get(each.id, {}))
+            replace(each, footer=self._in_footer(each) and each.id not in hidden, **words.get(each.id, {}))
             for each in super().all_actions()
         ]
+
+    def _in_footer(self, action: Action) -> bool:
+        """Importing has room there where there is a server to import from."""
+        return action.footer or (action.id == "import_models" and self._attached)
+
+    @property
+    def _attached(self) -> bool:
+        """Whether the project shows an MLflow server elsewhere."""
+        return self.project is not None and self.project.attached_url is not None
 
     def concerned(self, action: str) -> object | None:
         if self.project is None:
@@ -264,7 +273,9 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
             return "the project is not known yet"
         if (elsewhere := self._elsewhere(action)) is not None:
             return elsewhere
-        if action == "deploy":
+        if action == "import_models" and not self._attached:
+            return "the project shows no MLflow server elsewhere"
+        if action in ("deploy", "import_models"):
             return None if self.project.registry_id else "the project cannot register models yet"
         if action in OF_PROJECT:
             return None
@@ -329,6 +340,8 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
             hidden = OF_EXPERIMENT | (OF_PROJECT if self.deployment is not None else OF_DEPLOYMENT)
         else:
             hidden = OF_DEPLOYMENT - {"change", "delete"}
+        if action == "import_models" and not self._attached:
+            return False
         return super().in_menu(action) and action not in hidden
 
     def do_create(self) -> None:
@@ -354,6 +367,17 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
 
         assert self.project is not None
         open_form(self, DeployForm(self.project))
+
+    def do_import_models(self) -> None:
+        from registry_tui.screens.places.import_models import ImportModels
+
+        assert self.project is not None
+        self.app.push_screen(ImportModels(self.project), self._imported)
+
+    def _imported(self, place: Place | None) -> None:
+        self.program.look_now()
+        if place is not None:
+            self.program.open(place)
 
     def do_credentials(self) -> None:
         assert self.project is not None

@@ -14,7 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.form import Form, Tick, row
-from registry_tui.screens.ranger.names import Names
+from registry_tui.screens.base.several_names import Names
 from registry_tui.screens.ranger.people import MachineUsers, people_of
 from registry_tui.terminal.keys import box_bindings, box_keys
 from registry_tui.widgets.facts import beside
