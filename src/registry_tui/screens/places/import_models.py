@@ -16,6 +16,7 @@ from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Project
+    from registry_tui.screens.base.frame import FrameScreen
 
 #: Names of models that the service is asked for at once; typing narrows further.
 MOST = 100
@@ -34,10 +35,10 @@ class ImportModels(WorkingForm[Place]):
 
     def compose_fields(self) -> Iterable[Widget]:
         project = self.project
+        url, registry = safe(project.attached_url or "", 100), safe(project.registry_name or "", 40)
         words = (
-            f"Brings registered models of {safe(project.attached_url or '', 100)} with versions, aliases, tags, notes "
-            f"and stages into {safe(project.registry_name or '', 40)}, where each version gets an archive. "
-            "What is there already stays as it is."
+            f"Brings registered models of {url} into {registry}: versions, aliases, tags, notes and stages. "
+            "Each version gets an archive. What exists already stays as it is."
         )
         yield Static(words, classes="note", markup=False)
         yield Names(
@@ -68,3 +69,14 @@ class ImportModels(WorkingForm[Place]):
         accepted = await self.program.client.import_attached(self.project.id, request)
         await self.follow(accepted.workflow, "Not everything was imported")
         return Place("workflow", {"workflow": accepted.workflow.id})
+
+
+def open_form(screen: FrameScreen, project: Project) -> None:
+    """Opens the form; once the import has ended, its page, whose log says what was left out."""
+
+    def imported(place: Place | None) -> None:
+        screen.program.look_now()
+        if place is not None:
+            screen.program.open(place)
+
+    screen.app.push_screen(ImportModels(project), imported)

@@ -369,15 +369,10 @@ class ProjectScreen(DeploymentActions, ExperimentActions):
         open_form(self, DeployForm(self.project))
 
     def do_import_models(self) -> None:
-        from registry_tui.screens.places.import_models import ImportModels
+        from registry_tui.screens.places.import_models import open_form
 
         assert self.project is not None
-        self.app.push_screen(ImportModels(self.project), self._imported)
-
-    def _imported(self, place: Place | None) -> None:
-        self.program.look_now()
-        if place is not None:
-            self.program.open(place)
+        open_form(self, self.project)
 
     def do_credentials(self) -> None:
         assert self.project is not None
