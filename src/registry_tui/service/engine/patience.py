@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from registry_tui.platform.databases import database_fault
+from registry_tui.schemas.operations import Progress
 from registry_tui.service.engine.steps import Interrupted
 
 T = TypeVar("T")
@@ -16,6 +18,26 @@ logger = logging.getLogger(__name__)
 
 #: Seconds of the first and the longest pause before something is tried again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+
+class Patience:
+    """How long a step that fails is tried again: from its first failure, anew whenever it came further than ever."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+        self._pause = FIRST_PAUSE
+        self._furthest = 0
+
+    def next_pause(self, progress: Progress | None) -> float | None:
+        """Seconds until the next try of a step that has failed, so far on its way; None when it is given up."""
+        done = 0 if progress is None else progress.bytes_done + progress.files_done
+        if self._end is None or done > self._furthest:
+            self._furthest = max(done, self._furthest)
+            self._end, self._pause = time.monotonic() + self._seconds, FIRST_PAUSE
+        pause = self._pause
+        self._pause = min(pause * 2, LONGEST_PAUSE)
+        return None if time.monotonic() + pause > self._end else pause
 
 
 def patiently(work: Callable[[], T], stopping: threading.Event) -> T:

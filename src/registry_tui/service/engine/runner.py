@@ -15,7 +15,7 @@ from registry_tui.schemas.operations import EventOutcome, Progress, WorkflowKind
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import LogLineRow, WorkflowRow, now
-from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE, patiently
+from registry_tui.service.engine.patience import Patience, patiently
 from registry_tui.service.engine.steps import Cancelled, Definition, Interrupted, StepContext, StepFunction
 from registry_tui.service.errors import PartUnavailable, ServiceError
 
@@ -49,7 +49,7 @@ class Runner:
     ) -> None:
         """`cancel` is set when it is to be cancelled or the service stops, `stopping` when the service stops.
 
-        `patience`: seconds that a step waits for a part of the platform that does not answer.
+        `patience`: seconds that a step waits for a part of the platform that does not answer, without coming further.
         """
         self._service = service
         self._stopping = stopping
@@ -160,8 +160,7 @@ class Runner:
             error=self._error,
             action=self._action,
         )
-        deadline = time.monotonic() + self._patience
-        pause = FIRST_PAUSE
+        patience = Patience(self._patience)
         while True:
             try:
                 self.check_cancelled()
@@ -182,11 +181,10 @@ class Runner:
                 detail, action = fault.detail, fault.action
                 if fault.final:
                     return self._failed(name, detail, action)
-            if time.monotonic() + pause > deadline:
+            if (pause := patience.next_pause(self._progress)) is None:
                 return self._failed(name, detail, action)
             self.log(f"{name}: {detail}; trying again", "warning")
             self._pause(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _failed(self, name: str, detail: str, action: str | None) -> Outcome:
         self.log(f"{name}: {detail}", "error")
