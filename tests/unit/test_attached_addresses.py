@@ -19,6 +19,7 @@ from registry_tui.service.adapters.attached_mlflow import (
     AttachedMlflow,
     CredentialsRefused,
     ServerAddress,
+    ServerFault,
     abilities_of,
     check_address,
     check_server,
@@ -75,7 +76,7 @@ def test_the_prefix_of_mlflow_2_has_the_calls_of_its_pages() -> None:
         ((200, "<html>welcome</html>"), NotMlflow, "no MLflow server"),
         ((200, [1, 2]), NotMlflow, "no MLflow server"),
         ((302, "http://127.0.0.1:9/login"), NotMlflow, "another address"),
-        ((500, {"error_code": "INTERNAL_ERROR", "message": "oops"}), PartUnavailable, "oops"),
+        ((500, {"error_code": "INTERNAL_ERROR", "message": "oops"}), ServerFault, "oops"),
         ((502, "<html>bad gateway</html>"), PartUnavailable, "502"),
     ],
 )

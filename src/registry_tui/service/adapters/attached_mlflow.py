@@ -49,6 +49,10 @@ class CredentialsRefused(WrongState):
     """An attached server does not let its user in (any more)."""
 
 
+class ServerFault(PartUnavailable):
+    """An attached server answered that it failed: that may be about what it was asked for alone, e.g. its storage."""
+
+
 @dataclass(frozen=True)
 class ServerAddress:
     """Where an MLflow server is, the credentials for it, and how it is reached."""
@@ -278,7 +282,9 @@ class AttachedMlflow:
                 action="Ask who runs that server for the permission",
             )
         if refusal.kind in (ServiceError, PartUnavailable):
-            return PartUnavailable(f"MLflow at {self.address.url} answered {status}: {words or 'it says no more'}")
+            failed = refusal.kind is ServiceError and status >= httpx.codes.INTERNAL_SERVER_ERROR
+            kind = ServerFault if failed else PartUnavailable
+            return kind(f"MLflow at {self.address.url} answered {status}: {words or 'it says no more'}")
         return refusal.kind(words or f"MLflow at {self.address.url} answered {status}")
 
     def _not_mlflow(self) -> NotMlflow:

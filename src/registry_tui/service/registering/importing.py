@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.mlflow_plugin import spellings
@@ -16,16 +17,18 @@ from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import Origin, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.places import Project
-from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
+from registry_tui.service.adapters.attached_mlflow import AttachedMlflow, ServerFault
 from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.adapters.mlflow_words import pairs, quoted, unquotable
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.errors import InvalidInput, Missing, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.places import projects
 from registry_tui.service.registering import attached
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, enter_project, registry_id_of
 from registry_tui.service.tracking.server import client_of
+
+T = TypeVar("T")
 
 #: Called now and then in long work; raises when it has to end.
 Look = Callable[[], object]
@@ -35,6 +38,8 @@ _PROMPT = "mlflow.prompt."
 _PAGE = 100
 #: How many versions may point at each other as their source.
 _COPIES = 10
+#: Seconds before something is asked again that a server failed to answer.
+_PAUSE = 1.0
 _LOGGED_MODEL = re.compile(r"/models/(m-[0-9a-f]{32})/artifacts/?$")
 _RUN = re.compile(r"/([0-9a-f]{32})/artifacts(?:/(.*))?$")
 
@@ -77,6 +82,29 @@ def import_models(service: Service, principal: Principal, project: str, request:
 
 
 # -- reading there -------------------------------------------------------------------------------------------
+
+
+class Unreadable(WrongState):
+    """A server fails again and again to answer for one model or version, and answers otherwise."""
+
+
+def asked_again(client: AttachedMlflow, ask: Callable[[], T]) -> T:
+    """What `ask` returns, which is called once more after a failure of the server.
+
+    Raises Unreadable when the server fails again but goes on to answer; PartUnavailable when it answers nothing.
+    """
+    with suppress(ServerFault):
+        return ask()
+    time.sleep(_PAUSE)
+    try:
+        return ask()
+    except ServerFault as fault:
+        try:
+            client.call("POST", "experiments/search", json={"max_results": 1})
+        except ServerFault as all_of_it:
+            # Not about what was asked for.
+            raise PartUnavailable(all_of_it.detail, action=all_of_it.action) from fault
+        raise Unreadable(fault.detail, action="Look into that server's log, then import it again") from fault
 
 
 def get_model(client: AttachedMlflow, name: str) -> Mapping[str, Any]:

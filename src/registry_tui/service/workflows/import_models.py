@@ -12,7 +12,7 @@ from sqlalchemy import select
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas import mlflow_tags, names
-from registry_tui.schemas.models import RegisteredModel, VersionStatus
+from registry_tui.schemas.models import Origin, RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind, WorkflowStatus
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
 from registry_tui.service.adapters.mlflow_answers import OddAnswer, as_mlflow_does
@@ -32,7 +32,7 @@ from registry_tui.service.tracking.server import client_of
 #: Seconds between two looks at the archives, and those after which an import that keeps others from running ends.
 _LOOK, _ALONE = 0.5, 120.0
 #: What concerns one model or version alone; everything else fails the workflow, which can be retried.
-_OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer)
+_OF_ONE = (Missing, InvalidInput, NotPermitted, AlreadyThere, OddAnswer, importing.Unreadable)
 
 
 @dataclass
@@ -73,8 +73,8 @@ def _list(context: StepContext) -> Mapping[str, Any]:
     for name in found:
         context.check_cancelled()
         try:
-            counts[name] = len(importing.versions_of(client, name, context.check_cancelled))
-        except OddAnswer:
+            counts[name] = len(_versions_there(context, client, name))
+        except (OddAnswer, importing.Unreadable):
             # The next step leaves it out, and says why.
             counts[name] = 0
     total = counted(sum(counts.values()), "version")
@@ -106,8 +106,8 @@ def _make(context: StepContext) -> Mapping[str, Any]:
 
 def _bring_model(work: _Import, name: str) -> None:
     service, registry = work.context.service, work.registry
-    found = importing.get_model(work.client, name)
-    there = importing.versions_of(work.client, name, work.context.check_cancelled)
+    found = importing.asked_again(work.client, lambda: importing.get_model(work.client, name))
+    there = _versions_there(work.context, work.client, name)
     if problem := importing.problem_of(found):
         work.skip(f"model {name!r}", problem, len(there))
         return
@@ -154,19 +154,19 @@ def _bring_version(
         if pairs(here.get("tags", ())).get(mlflow_tags.REQUEST) != importing.mark(work.url, model.name, number):
             work.skip(shown, "another version has this number here", 1)
             return
+        if here.get("status") == VersionStatus.FAILED_REGISTRATION:
+            if (found := _source_there(work, shown, there)) is None:
+                return
+            here = _begin_again(work, model, here, found[1])
         work.before += 1
         if here.get("status") != VersionStatus.READY:
-            _store(work, model, here, again=here.get("status") == VersionStatus.FAILED_REGISTRATION)
+            _store(work, model, here)
         work.advance()
         return
     if (status := there.get("status") or VersionStatus.READY) != VersionStatus.READY:
         work.skip(shown, f"it is {status} there", 1)
         return
-    with as_mlflow_does(work.url):
-        found = importing.source_of(context.service, work.place, work.client, there)
-        pairs(there.get("tags", ()))
-    if found is None:
-        work.skip(shown, f"the server's API reaches no model at {str(there.get('source'))[:200]}", 1)
+    if (found := _source_there(work, shown, there)) is None:
         return
     source, origin = found
     body = {
@@ -189,15 +189,39 @@ def _bring_version(
     work.advance()
 
 
-def _store(work: _Import, model: RegisteredModel, version: Mapping[str, Any], *, again: bool = False) -> None:
+def _versions_there(context: StepContext, client: AttachedMlflow, name: str) -> list[Mapping[str, Any]]:
+    return importing.asked_again(client, lambda: importing.versions_of(client, name, context.check_cancelled))
+
+
+def _source_there(work: _Import, shown: str, there: Mapping[str, Any]) -> tuple[str, Origin] | None:
+    """Where a version's model lies, with its origin; None for one that is skipped, as the server does not reach it."""
+    with as_mlflow_does(work.url):
+        found = importing.asked_again(
+            work.client, lambda: importing.source_of(work.context.service, work.place, work.client, there)
+        )
+        pairs(there.get("tags", ()))
+    if found is None:
+        work.skip(shown, f"the server's API reaches no model at {str(there.get('source'))[:200]}", 1)
+    return found
+
+
+def _begin_again(work: _Import, model: RegisteredModel, version: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+    """The version whose archive could not be stored, waiting for it again, from where its model lies now.
+
+    The server may have been detached and attached again meanwhile, with a new project.
+    """
+    mlflow, workspace, number = work.context.service.mlflow, work.registry.workspace, int(version["version"])
+    tags = {mlflow_tags.ORIGIN: origin.model_dump_json()}
+    mlflow.set_version_tags(workspace, model.name, number, tags)
+    pending = VersionStatus.PENDING_REGISTRATION.value
+    mlflow.set_version_status(workspace, model.name, number, pending, "Imported again")
+    return {**version, "status": pending, "tags": _tags({**pairs(version.get("tags", ())), **tags})}
+
+
+def _store(work: _Import, model: RegisteredModel, version: Mapping[str, Any]) -> None:
     """Begins to store a version's archive, unless a workflow does so."""
-    service, registry, number = work.context.service, work.registry, int(version["version"])
-    if again:
-        pending = VersionStatus.PENDING_REGISTRATION.value
-        service.mlflow.set_version_status(registry.workspace, model.name, number, pending, "Imported again")
-        version = {**version, "status": pending}
-    archiving.start(service, work.context.principal, registry, versions.to_version(model, version))
-    work.waiting.append((model.name, number))
+    archiving.start(work.context.service, work.context.principal, work.registry, versions.to_version(model, version))
+    work.waiting.append((model.name, int(version["version"])))
 
 
 def _set_aliases(work: _Import, model: RegisteredModel, found: Mapping[str, Any]) -> None:
