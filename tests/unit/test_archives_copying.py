@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_tui.service.errors import InvalidInput, NotPermitted
-from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size
-from registry_tui.service.stores.bucket_files import Place, clear_errors, in_parallel, slices
+from registry_tui.service.stores.archives import MAX_PARTS, PART_BYTES, _part_size, copy_files
+from registry_tui.service.stores.bucket_files import Place, StoreFolder, clear_errors, in_parallel, list_files, slices
 from registry_tui.service.stores.content import RangeNotSatisfiable, clean_path, parse_range
+from registry_tui.service.stores.directory import Directory
 
 
 def test_results_come_in_order_and_few_are_under_way() -> None:
@@ -119,3 +122,15 @@ def test_who_is_refused_by_the_store_reads_which_registry_to_grant() -> None:
         assert "grant-storage" not in str(refused(code, "").action), "not a machine user's key"
     for code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
         assert "secrets.json" in str(refused(code, "wines").action)
+
+
+def test_a_file_that_an_earlier_copy_left_in_another_store_is_compared_too(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for root in (here, there):
+        root.mkdir()
+    source, target = StoreFolder(Directory(here), "run/"), StoreFolder(Directory(there), "archive/")
+    source.store.put("run/model.bin", b"right")
+    target.store.put("archive/model.bin", b"wrong")  # of the same length
+    sums = copy_files(list_files(source), source, target)
+    assert sums == {"model.bin": hashlib.sha256(b"right").hexdigest()}
+    assert target.store.read("archive/model.bin") == b"right"

@@ -78,13 +78,18 @@ def copy_files(
     advance: Advance = lambda _bytes, _files: None,
     check: Check = lambda: None,
 ) -> dict[str, str]:
-    """Copies files; those that are at the target already, in full length, are left.
+    """Copies files.
 
-    Within one store the store copies; between stores the bytes are streamed through here in constant memory, and
-    the SHA-256 of what passed is returned by path. Raises ServiceError; WrongState when a source file changed.
+    Within one store the store copies, and files that are at the target already, in full length, are left. Between
+    stores the bytes are streamed through here in constant memory, and the SHA-256 of what passed is returned by path;
+    a file that is there already is stored again, since nothing else tells its sum.
+
+    Raises ServiceError; WrongState when a source file changed.
     """
     if isinstance(target, Place):
         _abort_uploads(target)
+    if isinstance(source, StoreFolder) or isinstance(target, StoreFolder) or not same_store(source, target):
+        return _pass_through(files, source, target, advance, check)
     there = {file.path: file.size for file in list_files(target)}
     missing = []
     for file in files:
@@ -92,8 +97,6 @@ def copy_files(
             advance(file.size, 1)
         else:
             missing.append(file)
-    if isinstance(source, StoreFolder) or isinstance(target, StoreFolder) or not same_store(source, target):
-        return _pass_through(missing, source, target, advance, check)
 
     def copy_small(file: StoredFile) -> StoredFile:
         with clear_errors(target):
