@@ -144,9 +144,8 @@ class EnvironmentArtifactRepository(OneFileRepository):
 
     def _download_outside(self, artifact_path: str, location: Location, folder: str) -> str:
         archives = self._outside(location)
-        if archives.has(location):
-            local = self.new_local_path(artifact_path, folder)
-            archives.download(location, local)
+        # A file, which is what clients of the proxy ask for, one after the other: without a list of its folder first.
+        if (local := archives.download_file(location, lambda: self.new_local_path(artifact_path, folder))) is not None:
             return local
         entries = archives.list(location)
         if not entries:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
     INVALID_STATE,
     PERMISSION_DENIED,
     RESOURCE_DOES_NOT_EXIST,
     TEMPORARILY_UNAVAILABLE,
+    ErrorCode,
 )
 
 from registry_tui.contracts.mlflow_routes import Location, Routes
@@ -23,7 +25,14 @@ from registry_tui.mlflow_plugin.store_errors import no_artifact
 _CHUNK = 1 << 20
 #: Seconds between two pieces of a file; the service gives up on a store that does not answer sooner.
 _PATIENCE = httpx.Timeout(120.0, connect=5.0)
-_CODES = {403: PERMISSION_DENIED, 404: RESOURCE_DOES_NOT_EXIST, 409: INVALID_STATE}
+_CODES = {
+    403: PERMISSION_DENIED,
+    404: RESOURCE_DOES_NOT_EXIST,
+    409: INVALID_STATE,
+    422: INVALID_PARAMETER_VALUE,
+}
+#: Of what is not there, and of folders.
+_NO_FILE = tuple(ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE))
 
 
 @dataclass(frozen=True)
@@ -47,27 +56,40 @@ class OutsideArchives:
 
     def has(self, location: Location) -> bool:
         """Whether there is a file."""
-        folder, _, _ = location.key.rpartition("/")
-        if not folder.startswith(f"{self.prefix}/"):
-            return False
-        beside = self.list(replace(location, key=folder))
-        return any(not found.is_dir and found.path == location.key for found in beside)
+        try:
+            with self._answer("content", location, "HEAD"):
+                return True
+        except MlflowException as error:
+            if error.error_code in _NO_FILE:
+                return False
+            raise
+
+    def download_file(self, location: Location, local: Callable[[], str]) -> str | None:
+        """Fetches a file to the path that `local` makes for it; None when there is no file of that name."""
+        try:
+            with self._answer("content", location) as answer:
+                path = local()
+                _write(answer, path)
+                return path
+        except MlflowException as error:
+            if error.error_code in _NO_FILE:
+                return None
+            raise
 
     def download(self, location: Location, local_path: str) -> None:
         """Fetches one file in constant memory."""
-        with self._answer("content", location) as answer, open(local_path, "wb") as file:
-            for piece in answer.iter_bytes(_CHUNK):
-                file.write(piece)
+        with self._answer("content", location) as answer:
+            _write(answer, local_path)
 
     @contextmanager
-    def _answer(self, what: str, location: Location) -> Iterator[httpx.Response]:
+    def _answer(self, what: str, location: Location, method: str = "GET") -> Iterator[httpx.Response]:
         path = location.key.removeprefix(f"{self.prefix}/")
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         try:
             with (
                 httpx.Client(transport=transport, timeout=_PATIENCE) as client,
                 client.stream(
-                    "GET",
+                    method,
                     f"http://registry-tui/api/v1/internal/archives/{self.registry_id}/{what}",
                     params={"path": path},
                 ) as answer,
@@ -81,6 +103,12 @@ class OutsideArchives:
                 "The archive cannot be read just now. `registry-tui status` shows whether the service is well.",
                 error_code=TEMPORARILY_UNAVAILABLE,
             ) from error
+
+
+def _write(answer: httpx.Response, path: str) -> None:
+    with open(path, "wb") as file:
+        for piece in answer.iter_bytes(_CHUNK):
+            file.write(piece)
 
 
 def outside_archives(routes: Routes, location: Location, socket: Path) -> OutsideArchives:

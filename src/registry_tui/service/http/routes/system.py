@@ -124,3 +124,10 @@ def archive_entries(service: ServiceIn, principal: Acting, registry: str, path: 
 def archive_content(service: ServiceIn, principal: Acting, registry: str, path: str) -> StreamingResponse:
     """A file of an environment's own store, for MLflow's server, which has no key there."""
     return content_response(archives.file_for_mlflow(service, principal, registry, path), path)
+
+
+@router.head("/internal/archives/{registry}/content", include_in_schema=False)
+def archive_file(service: ServiceIn, principal: Acting, registry: str, path: str) -> Response:
+    """Whether there is a file of an environment's own store, for MLflow's server."""
+    archives.file_for_mlflow(service, principal, registry, path)
+    return Response()
