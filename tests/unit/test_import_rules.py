@@ -147,3 +147,11 @@ def test_other_versions_keep_their_origin(stage: _Stage, status: VersionStatus) 
     import_models._bring_version(stage.work, stage.model, stage.here(status), 1, stage.there)
     assert stage.mlflow.tags == {} and stage.server.seen == []
     assert len(stage.begun) == (status is not VersionStatus.READY)
+
+
+def test_a_new_model_is_asked_for_with_its_highest_number(stage: _Stage) -> None:
+    there = [{"name": "churn", "version": each} for each in ("2", "11", "x")]
+    import_models._create_model(stage.work, {"name": "churn"}, there)
+    ((path, body),) = stage.mlflow.calls
+    tags = {tag["key"]: tag["value"] for tag in body["tags"]}
+    assert (path, tags[mlflow_tags.NUMBER]) == ("registered-models/create", "11")

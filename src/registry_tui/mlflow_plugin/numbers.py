@@ -62,6 +62,18 @@ def free_number(session: Session, workspace: str, name: str, wanted: int) -> int
     )
 
 
+def require_free_name(session: Session, workspace: str, name: str, highest: int) -> None:
+    """Raises MlflowException when no version of an imported model could come: all up to its highest were issued here.
+
+    The model was deleted or renamed here then.
+    """
+    if (last := highest_version(session, workspace, name)) and highest <= last:
+        raise MlflowException(
+            f"Model '{name}' was deleted or renamed here, with its versions up to {last}; a number is issued once.",
+            error_code=RESOURCE_ALREADY_EXISTS,
+        )
+
+
 def retired_by(session: Session, workspace: str, name: str) -> str | None:
     """The ID of the model whose versions were once known under a name that it gave up, or None."""
     return session.scalar(

@@ -106,6 +106,7 @@ class EnvironmentRegistryStore(OwnedStore):
         registry = self.registry_workspace()
         self._check_new_name(registry, name)
         given = self._given_tags(tags)
+        wanted = given.pop(tags_.NUMBER, None)
         prompts.check_given(given)
         project = self._routes().projects.get(self.asking_workspace())
         ours = {
@@ -117,6 +118,8 @@ class EnvironmentRegistryStore(OwnedStore):
         }
         with self.ManagedSessionMaker(read_only=False) as session:
             leftovers.clear(session, registry, name)
+            if wanted is not None:
+                numbers.require_free_name(session, registry, name, int(wanted))
         stored = given if prompts.is_prompt(given) else {**ours, **given}
         try:
             with prompt_projects.made_by(None if project is None else project.project_id):

@@ -31,7 +31,8 @@ STATUS = PREFIX + "status"
 #: On models: the address of the attached server that it was imported from.
 IMPORTED = PREFIX + "imported"
 
-#: Not stored: the number that a new version gets, as it has it on the server that it is imported from.
+#: Not stored: the number that a new version gets, as it has it on the server that it is imported from. Of a new model
+#: the highest of those that are going to come.
 NUMBER = PREFIX + "number"
 
 #: On model versions.

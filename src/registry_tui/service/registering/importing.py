@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -214,9 +214,12 @@ def problem_of(model: Mapping[str, Any]) -> str | None:
     return None if problem is None else f"its name {problem}"
 
 
-def model_tags(principal: Principal, url: str, model: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a new model that is imported."""
+def model_tags(
+    principal: Principal, url: str, model: Mapping[str, Any], versions: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """The tags of a new model that is imported with some versions."""
     ours = {
+        mlflow_tags.NUMBER: str(max((_number(each) or 0 for each in versions), default=0)),
         mlflow_tags.OWNER: principal.name,
         mlflow_tags.VISIBILITY: Visibility.PRIVATE.value,
         mlflow_tags.IMPORTED: url,

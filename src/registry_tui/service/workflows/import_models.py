@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +113,7 @@ def _bring_model(work: _Import, name: str) -> None:
         return
     came = importing.imported_from(service, registry.workspace, name)
     if came is None:
-        _create_model(work, found)
+        _create_model(work, found, there)
     elif came != work.url:
         work.skip(f"model {name!r}", "a model of this name is here, which was not imported from there", len(there))
         return
@@ -132,12 +132,12 @@ def _bring_model(work: _Import, name: str) -> None:
     _set_aliases(work, model, found)
 
 
-def _create_model(work: _Import, found: Mapping[str, Any]) -> None:
+def _create_model(work: _Import, found: Mapping[str, Any], there: Sequence[Mapping[str, Any]]) -> None:
     principal = work.context.principal
     body = {
         "name": found["name"],
         "description": found.get("description", ""),
-        "tags": _tags(importing.model_tags(principal, work.url, found)),
+        "tags": _tags(importing.model_tags(principal, work.url, found, there)),
     }
     work.context.service.mlflow.call(
         "POST", "registered-models/create", workspace=work.place.workspace, json=body, seen_by=principal.sight
