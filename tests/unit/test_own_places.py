@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +17,15 @@ from registry_tui.service.core import identity, own_stores
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.own_stores import MARK, archives_folder
 from registry_tui.service.database.tables import RegistryRow
-from registry_tui.service.errors import AlreadyThere, InUse, Missing, PartUnavailable, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.places import environments
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.registries.views import to_schema
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.bucket_files import StoreFolder
+from registry_tui.service.stores.directory import Directory
 from support.bare import bare_service
+from support.platforms import PATIENCE
 
 
 class Objects:
@@ -195,3 +198,47 @@ def test_a_registry_is_shown_with_the_place_where_its_archives_lie(service: Serv
     assert shown[own].archives_at == ""
     assert shown[embedded].archives == places[embedded].uri(service)
     assert shown[embedded].archives_at == "http://127.0.0.1:1"
+
+
+def _unopened(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no store be opened any more, as when its profile or its extra is removed."""
+
+    def refuse(_: object) -> Bucket:
+        raise InvalidInput("There is no profile models")
+
+    monkeypatch.setattr(own_stores, "open_store", refuse)
+    service.kept.of(own_stores._Opened).known.clear()
+
+
+def test_a_store_that_cannot_be_opened_has_its_address_still(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = add_registry(service, bring(service, "prod", tmp_path / "models"))
+    before = place.uri(service)
+    _unopened(service, monkeypatch)
+    assert place.uri(service) == before
+    with pytest.raises(InvalidInput, match="no profile models"):
+        place.delete_below(service)
+
+
+def test_an_environment_goes_although_its_store_cannot_be_opened(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bring(service, "prod", tmp_path / "models")
+    _unopened(service, monkeypatch)
+    environments.delete_environment(service, owner(service), made)
+    assert environments.list_environments(service, owner(service)).items == []
+
+
+def test_an_environment_goes_although_its_store_never_answers(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, gone_on = bring(service, "prod", tmp_path / "models"), threading.Event()
+    monkeypatch.setattr(own_stores, "_PATIENCE", 0.05)
+    for name in ("read", "list", "delete"):
+        monkeypatch.setattr(Directory, name, lambda *_, **__: gone_on.wait(PATIENCE))
+    try:
+        environments.delete_environment(service, owner(service), made)
+        assert environments.list_environments(service, owner(service)).items == []
+    finally:
+        gone_on.set()

@@ -6,10 +6,11 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
@@ -39,6 +40,8 @@ from registry_tui.service.stores.opening import open_store
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: Names the environment that a place in a store belongs to: two never share one, also not of two installations.
 MARK = ".registry-tui-environment.json"
 #: The folder of archives in an environment's bucket of the embedded store.
@@ -46,6 +49,10 @@ EMBEDDED_FOLDER = "modelregistry"
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
 #: The folder of an environment's archives; a place in it would be deleted with them.
 _ARCHIVES = re.compile(r"/modelregistry-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
+
+
+#: Seconds that the deletion of an environment waits for its store: a directory whose server is gone may never answer.
+_PATIENCE = 60.0
 
 
 class _Opened:
@@ -69,6 +76,17 @@ def own_store(service: Service, environment_id: str) -> Bucket | None:
         if found is None or found[0] != generation:
             found = opened.known[environment_id] = generation, open_store(store_of(raw))
         return found[1]
+
+
+def own_address(service: Service, environment_id: str) -> str | None:
+    """Where an environment's own store is, for messages, also while it cannot be opened; None without one."""
+    try:
+        bucket = own_store(service, environment_id)
+    except InvalidInput:  # its profile, its file or the extra with its library is gone
+        with service.database.reading() as session:
+            row = session.get(EnvironmentStoreRow, environment_id)
+            return None if row is None else uri_of(store_of(row.store))
+    return None if bucket is None else bucket.uri
 
 
 def store_of(raw: Mapping[str, Any]) -> Store:
@@ -196,11 +214,30 @@ def forget(service: Service, environment_id: str) -> None:
         bucket = own_store(service, environment_id)
     except InvalidInput:  # its profile or file is gone: nothing can be asked there
         bucket = None
-    if bucket is not None:
-        release(bucket, environment_id)
-    opened = service.kept.of(_Opened)
-    with opened.guard:
-        opened.known.pop(environment_id, None)
+    try:
+        if bucket is not None:
+            _patiently(bucket, lambda: release(bucket, environment_id))
+    finally:
+        opened = service.kept.of(_Opened)
+        with opened.guard:
+            opened.known.pop(environment_id, None)
+
+
+def _patiently(bucket: Bucket, ask: Callable[[], T]) -> T:
+    """What `ask` returns. Raises PartUnavailable when that takes too long; the thread that asks stays then."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="own-store", daemon=True).start()
+    try:
+        return answer.result(_PATIENCE)
+    except TimeoutError as error:
+        raise PartUnavailable(f"The store {bucket.uri} does not answer", action="Look at its mount") from error
 
 
 def _is_of(bucket: Bucket, environment_id: str) -> bool:
@@ -213,14 +250,19 @@ def _is_of(bucket: Bucket, environment_id: str) -> bool:
 def keeps_archives(service: Service, environment_id: str) -> bool:
     """Whether archives of an environment lie in its own store; a store that is not there has none to ask about."""
     try:
-        bucket = claimed_store(service, environment_id)
-        return bucket is not None and any(True for _ in bucket.list(f"{_folder_of(environment_id)}/"))
+        bucket = own_store(service, environment_id)
+        return bucket is not None and _patiently(bucket, lambda: _holds_archives(bucket, environment_id))
     except ServiceError as error:
         # It may be gone for good, and an environment must not wait for that.
         logger.warning(
             "whether the store of environment %s keeps archives is unknown: %s", environment_id, error.detail
         )
         return False
+
+
+def _holds_archives(bucket: Bucket, environment_id: str) -> bool:
+    require_there(bucket, environment_id)
+    return any(True for _ in bucket.list(f"{_folder_of(environment_id)}/"))
 
 
 def _names(bucket: Bucket, environment_id: str) -> bool:

@@ -12,7 +12,7 @@ from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.core.own_stores import claimed_store, own_store, require_there
+from registry_tui.service.core.own_stores import claimed_store, own_address, own_store, require_there
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
@@ -59,9 +59,9 @@ class RegistryPlace:
         return self.key
 
     def uri(self, service: Service) -> str:
-        """Where all archives lie; ends with `/`."""
-        own = own_store(service, self.environment_id)
-        return f"s3://{self.bucket}/{self.prefix}/" if own is None else f"{own.uri}{self.prefix}/"
+        """Where all archives lie, also while the environment's own store cannot be opened; ends with `/`."""
+        own = own_address(service, self.environment_id)
+        return f"s3://{self.bucket}/{self.prefix}/" if own is None else f"{own}{self.prefix}/"
 
     def listing(self, service: Service) -> Iterator[StoredObject]:
         """All objects of the registry's archives, their keys below `prefix`."""
