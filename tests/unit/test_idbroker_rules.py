@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -37,6 +38,7 @@ from registry_tui.service.registries import lifecycle, storage_access
 from registry_tui.service.settings import Settings
 from registry_tui.service.stores.base import Stores
 from registry_tui.wording.idbroker import as_lines, parsed, synchronized
+from registry_tui.wording.storage_access import still_granted
 from support.databases import new_database
 
 ROLE = "arn:aws:iam::123456789012:role/data"
@@ -398,6 +400,26 @@ def test_granting_maps_and_synchronizes_in_one_step(service: Service, owner: Pri
     storage_access.revoke(service, registry(service), owner.name)
     assert not users.policies and mappings.get_mappings(service, owner, "lab").mappings == [kept]
     assert registry(service).storage_access == StorageAccess.NOT_GRANTED.value
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_revoking_by_name_succeeds_and_says_what_a_group_still_gives(
+    service: Service, owner: Principal, monkeypatch: pytest.MonkeyPatch, still: bool
+) -> None:
+    ports, mlflow = SimpleNamespace(s3_endpoint="http://127.0.0.1:1"), SimpleNamespace(call=lambda *_, **__: {})
+    service = replace(service, ports=cast(Any, ports), mlflow=cast(Any, mlflow))
+    left = StorageAccess.GRANTED if still else StorageAccess.NOT_GRANTED
+    id_ = registry(service).id
+
+    def revoke(*_: object) -> None:
+        lifecycle.change(service, id_, storage_access=left.value)
+
+    monkeypatch.setattr(storage_access, "revoke", revoke)
+    found = lifecycle.revoke_storage_access(service, owner, id_)
+    assert found.storage_access is left
+    assert ("srv_lab is named no longer" in (still_granted(found) or "")) is still
+    event = events.list_events(service, owner, action="registry.revoke-storage").items[0]
+    assert (event.outcome, "group" in event.detail) == (EventOutcome.SUCCEEDED, still)
 
 
 def test_access_from_before_there_were_mappings_stays(service: Service, owner: Principal, users: Users) -> None:

@@ -25,6 +25,7 @@ from registry_tui.schemas.storage import (
 )
 from registry_tui.wording import words
 from registry_tui.wording.access import access_said
+from registry_tui.wording.storage_access import still_granted
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 
@@ -239,8 +240,10 @@ def delete(
     session.ask(run)
 
 
-def _storage(change: Any, registry: str, as_json: bool) -> None:
-    _print(session.ask(lambda client: change(client, registry)), as_json)
+def _storage(change: Any, registry: str, as_json: bool) -> ModelRegistry:
+    found: ModelRegistry = session.ask(lambda client: change(client, registry))
+    _print(found, as_json)
+    return found
 
 
 @app.command("grant-storage")
@@ -252,7 +255,8 @@ def grant_storage(registry: session.RegistryArgument, as_json: session.JsonOptio
 @app.command("revoke-storage")
 def revoke_storage(registry: session.RegistryArgument, as_json: session.JsonOption = False) -> None:
     """Take that away: nothing can be registered until it is granted again."""
-    _storage(RegistryClient.revoke_storage_access, registry, as_json)
+    if remark := still_granted(_storage(RegistryClient.revoke_storage_access, registry, as_json)):
+        output.note(remark)
 
 
 async def _measured(client: RegistryClient, registry: str, max_age: float | None) -> StorageUsage:

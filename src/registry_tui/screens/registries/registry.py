@@ -308,8 +308,15 @@ class RegistryScreen(FrameScreen):
             self.change(
                 f"{registry}: {'revoke' if granted else 'grant'} storage access",
                 lambda: (client.revoke_storage_access if granted else client.grant_storage_access)(registry),
-                lambda _: self.refresh_data(),
+                lambda found: self._granted(found, revoked=granted),
             )
+
+    def _granted(self, found: ModelRegistry, *, revoked: bool) -> None:
+        from registry_tui.wording.storage_access import still_granted
+
+        if revoked and (remark := still_granted(found)):
+            self.notify(remark, severity="warning", markup=False)
+        self.refresh_data()
 
     def do_copy(self) -> None:
         if self.pane is not None:
