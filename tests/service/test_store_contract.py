@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.stores.azure import AzureContainer
 from registry_tui.service.stores.base import Bucket, Usage
 from registry_tui.service.stores.directory import Directory
+from registry_tui.service.stores.s3_bucket import S3Bucket
 from support.other_stores import STORES, started
 from support.platforms import unique
 
@@ -103,6 +105,25 @@ def test_a_list_has_every_object_once_with_its_size_and_stays_in_its_folder(stor
     assert sorted(each.key for each in store.list(f"{folder}b/")) == [f"{folder}b/a/deep", f"{folder}b/z"]
     assert store.usage(folder) == Usage(7, sum(range(7)))
     assert store.head(keys[3]) == next(each for each in found if each.key == keys[3])
+
+
+def test_parts_of_a_killed_upload_go_where_the_store_keeps_them(store: Bucket, folder: str) -> None:
+    store.put(f"{folder}whole", b"stays")
+    if isinstance(store, S3Bucket):
+        client: Any = store.client
+        asked = {"Bucket": store.bucket, "Prefix": f"{store.prefix}{folder}"}
+        for key in (f"{folder}a", f"{folder}b/c", f"{folder[:-1]}2/beside"):
+            at = {"Bucket": store.bucket, "Key": f"{store.prefix}{key}"}
+            begun = client.create_multipart_upload(**at)["UploadId"]
+            client.upload_part(**at, UploadId=begun, PartNumber=1, Body=b"part")
+        assert len(client.list_multipart_uploads(**asked).get("Uploads", ())) == 2
+        store.abort_uploads(folder)
+        assert not client.list_multipart_uploads(**asked).get("Uploads", ())
+        beside = asked | {"Prefix": f"{store.prefix}{folder[:-1]}2/"}
+        assert len(client.list_multipart_uploads(**beside).get("Uploads", ())) == 1
+        store.abort_uploads(f"{folder[:-1]}2/")
+    store.abort_uploads(folder)
+    assert store.read(f"{folder}whole") == b"stays"
 
 
 def test_more_objects_than_a_page_are_listed_and_deleted(store: Bucket, folder: str) -> None:

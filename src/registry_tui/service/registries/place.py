@@ -16,6 +16,7 @@ from registry_tui.service.core.own_stores import claimed_store, own_address, own
 from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.stores.archives import abort_outside
 from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
@@ -94,6 +95,7 @@ class RegistryPlace:
         own, prefix = claimed_store(service, self.environment_id), f"{self.prefix}/{folder}"
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
+        abort_outside(own, prefix)
         objects = bytes_ = 0
         for batch in batches(own.list(prefix), _BATCH):
             own.delete([each.key for each in batch])

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
 from registry_tui.service.errors import Missing, ServiceError, WrongState
-from registry_tui.service.stores.base import batches
+from registry_tui.service.stores.base import Bucket, batches
 from registry_tui.service.stores.bucket_files import (
     MIB,
     RANGE_BYTES,
@@ -86,8 +86,7 @@ def copy_files(
 
     Raises ServiceError; WrongState when a source file changed.
     """
-    if isinstance(target, Place):
-        _abort_uploads(target)
+    _abort_uploads(target)
     if isinstance(source, StoreFolder) or isinstance(target, StoreFolder) or not same_store(source, target):
         return _pass_through(files, source, target, advance, check)
     there = {file.path: file.size for file in list_files(target)}
@@ -129,9 +128,9 @@ def store_files(
     A file that is there already is stored again, since nothing else tells its sum. Raises ServiceError, what `read`
     raises too; WrongState when it gives another number of bytes than a file has.
     """
+    _abort_uploads(target)
     if isinstance(target, StoreFolder):
         return {file.path: _store_outside(file, read(file), target, advance, check) for file in files}
-    _abort_uploads(target)
     sums = {}
     for file in files:
         sha, size = hashlib.sha256(), 0
@@ -325,8 +324,7 @@ def check_archive(
 
 def delete_archive(archive: Folder, advance: Advance = lambda _bytes, _files: None) -> None:
     """Removes everything below an archive's place, the manifest first. Raises ServiceError."""
-    if isinstance(archive, Place):
-        _abort_uploads(archive)
+    _abort_uploads(archive)
     sizes = {archive.key(file.path): file.size for file in list_files(archive)}
     keys = sorted(sizes, key=lambda key: (key != archive.key(MANIFEST), key))
     for batch in batches(keys, DELETE_BATCH):
@@ -433,8 +431,11 @@ def _complete(target: Place, key: str, upload: str, parts: list[dict[str, Any]])
         )
 
 
-def _abort_uploads(target: Place) -> None:
+def _abort_uploads(target: Folder) -> None:
     """Throws away the parts that a killed copy left below a place."""
+    if isinstance(target, StoreFolder):
+        abort_outside(target.store, target.prefix)
+        return
     with clear_errors(target):
         pages = target.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=target.bucket, Prefix=target.prefix
@@ -444,3 +445,12 @@ def _abort_uploads(target: Place) -> None:
                 target.client.abort_multipart_upload(
                     Bucket=target.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
+
+
+def abort_outside(store: Bucket, folder: str) -> None:
+    """Throws away the parts that killed uploads left in a folder of an own store, which may not permit that."""
+    try:
+        store.abort_uploads(folder)
+    except ServiceError as error:
+        # What has to be done there does not depend on it.
+        logger.warning("parts of unfinished uploads may stay in %s%s: %s", store.uri, folder, error.detail)

@@ -158,6 +158,9 @@ class AzureContainer:
         for batch in batches(keys, _DELETE_BATCH):
             self._delete(batch)
 
+    def abort_uploads(self, folder: str) -> None:
+        """Does nothing: Azure discards blocks that were not committed within a week."""
+
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         found = self.head(source)
         if etag and found.etag != etag:

@@ -102,6 +102,12 @@ class Bucket(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; those that do not exist are left out."""
 
+    def abort_uploads(self, folder: str) -> None:
+        """Throws away the parts that killed uploads left in a folder, where the store keeps them until somebody does.
+
+        Call it only while nothing is being stored there.
+        """
+
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         """Copies an object within the store. Raises Missing, WrongState when the source has another ETag."""
 

@@ -105,6 +105,9 @@ class Directory:
                     if folder == self.root or not _removed(folder):
                         break
 
+    def abort_uploads(self, folder: str) -> None:
+        """Does nothing: what was left is removed when the next file is written."""
+
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         with self._translated(source), self._opened(source) as descriptor:
             self._require(source, os.fstat(descriptor), etag)

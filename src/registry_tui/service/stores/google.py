@@ -152,6 +152,9 @@ class GoogleBucket:
             for _ in pool.map(self._delete, keys):
                 pass
 
+    def abort_uploads(self, folder: str) -> None:
+        """Does nothing: Google ends uploads that were not finished within a week."""
+
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         self._require(source, etag)
         with self._translated(source):

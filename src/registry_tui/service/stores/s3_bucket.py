@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -147,6 +147,19 @@ class S3Bucket:
     def delete(self, keys: Iterable[str]) -> None:
         for batch in batches(keys, _DELETE_BATCH):
             self._delete(batch)
+
+    def abort_uploads(self, folder: str) -> None:
+        with self._translated(folder):
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._key(folder)
+            )
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    # Another process may have ended it meanwhile.
+                    with suppress(self.client.exceptions.NoSuchUpload):
+                        self.client.abort_multipart_upload(
+                            Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
 
     def copy(self, source: str, target: str, *, etag: str = "") -> None:
         found = self.head(source)
