@@ -13,7 +13,7 @@ import pytest
 
 from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.stores.azure import AzureContainer
-from registry_tui.service.stores.base import Bucket, Usage
+from registry_tui.service.stores.base import Bucket, StoredFolder, Usage
 from registry_tui.service.stores.directory import Directory
 from registry_tui.service.stores.s3_bucket import S3Bucket
 from support.other_stores import STORES, started
@@ -105,6 +105,21 @@ def test_a_list_has_every_object_once_with_its_size_and_stays_in_its_folder(stor
     assert sorted(each.key for each in store.list(f"{folder}b/")) == [f"{folder}b/a/deep", f"{folder}b/z"]
     assert store.usage(folder) == Usage(7, sum(range(7)))
     assert store.head(keys[3]) == next(each for each in found if each.key == keys[3])
+
+
+def test_a_folder_is_listed_without_what_lies_in_its_folders(store: Bucket, folder: str) -> None:
+    names = ("a", "a-b/c", "a-b/d/e", "a.txt", "b/a/deep", "b.txt", "é/é", "with space/x")
+    for size, name in enumerate(names):
+        store.put(f"{folder}{name}", b"x" * size)
+    store.put(f"{folder[:-1]}2/beside", b"other")
+    found = {each.key.removeprefix(folder): each for each in store.entries(folder)}
+    assert sorted(found) == sorted(["a", "a-b/", "a.txt", "b/", "b.txt", "é/", "with space/"])
+    listed = {each.key: each for each in store.list(folder)}
+    for name, each in found.items():
+        assert each == (StoredFolder(f"{folder}{name}") if name.endswith("/") else listed[f"{folder}{name}"])
+    assert [each.key for each in store.entries(f"{folder}a-b/d/")] == [f"{folder}a-b/d/e"]
+    assert list(store.entries(f"{folder}none/")) == []
+    assert folder in {each.key for each in store.entries()}
 
 
 def test_parts_of_a_killed_upload_go_where_the_store_keeps_them(store: Bucket, folder: str) -> None:

@@ -66,6 +66,7 @@ def verbs(bucket: Bucket, folder: str) -> dict[str, Callable[[], object]]:
         "head": lambda: bucket.head(f"{folder}there"),
         "list": lambda: list(bucket.list(folder)),
         "copy": lambda: bucket.copy(f"{folder}there", f"{folder}copy"),
+        "list a folder": lambda: list(bucket.entries(folder)),
         "usage": lambda: bucket.usage(folder),
         "delete": lambda: bucket.delete([f"{folder}there"]),
     }
@@ -118,6 +119,16 @@ def test_a_content_that_breaks_off_never_comes_back_short(shaky: Shaky) -> None:
             found = shaky.bucket.read(key, start, size)
         assert shaky.faults.broken_off == 0
         assert found == CONTENT[start:][:size]
+
+
+def test_a_folder_of_many_folders_is_asked_for_with_a_delimiter(shaky: Shaky) -> None:
+    folder = f"{unique('wide')}/"
+    for number in range(3):
+        shaky.sound.put(f"{folder}{number}/deep/model", CONTENT)
+    shaky.faults.asked.clear()
+    assert [each.key for each in shaky.bucket.entries(folder)] == [f"{folder}{number}/" for number in range(3)]
+    assert len(shaky.faults.asked) == 1
+    assert all("delimiter=%2F" in each for each in shaky.faults.asked)
 
 
 def test_a_probe_of_a_store_that_is_gone_says_so(shaky: Shaky) -> None:

@@ -27,6 +27,8 @@ class Faults:
     broken_off: int = 0
     #: Requests that met a fault.
     met: int = 0
+    #: The paths and queries of all requests.
+    asked: list[str] = field(default_factory=list)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     def refuses(self) -> bool:
@@ -55,6 +57,7 @@ def faulty(target: str) -> Iterator[Faults]:
 
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            faults.asked.append(self.path)
             if faults.refuses():
                 self._answer(503, [], b"")
                 return

@@ -31,7 +31,7 @@ from registry_tui.service.errors import (
     PartUnavailable,
     ServiceError,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage, batches, changed_meanwhile
+from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, batches, changed_meanwhile
 from registry_tui.service.stores.pieces import own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -144,15 +144,18 @@ class AzureContainer:
             return _object(obstore.head(self.store, key))
 
     def list(self, folder: str = "") -> Iterator[StoredObject]:
-        try:
-            with self._translated(folder):
-                pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
-                yield from without_folders(_object(found) for page in pages for found in page)
-        except PartUnavailable:
-            # obstore's errors of lists have no type; those of a HEAD say that it is not permitted.
-            with suppress(Missing):
-                self.head(_NO_OBJECT)
-            raise
+        with self._listing(folder):
+            pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
+            yield from without_folders(_object(found) for page in pages for found in page)
+
+    def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
+        with self._listing(folder):
+            found = obstore.list_with_delimiter(self.store, folder or None)
+            below = [f"{each.rstrip('/')}/" for each in found["common_prefixes"]]
+            yield from (StoredFolder(each) for each in below)
+            # An empty object of a folder's name stands for the folder.
+            named = frozenset(below)
+            yield from (_object(each) for each in found["objects"] if each["size"] or f"{each['path']}/" not in named)
 
     def delete(self, keys: Iterable[str]) -> None:
         for batch in batches(keys, _DELETE_BATCH):
@@ -208,6 +211,17 @@ class AzureContainer:
                     obstore.delete(self.store, key)
                 except FileNotFoundError:
                     continue
+
+    @contextmanager
+    def _listing(self, folder: str) -> Iterator[None]:
+        """As `_translated`. obstore's errors of lists have no type; those of a HEAD say that it is not permitted."""
+        try:
+            with self._translated(folder):
+                yield
+        except PartUnavailable:
+            with suppress(Missing):
+                self.head(_NO_OBJECT)
+            raise
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:

@@ -35,6 +35,13 @@ class StoredObject:
     etag: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFolder:
+    """What the objects in a folder have in common: a key that ends with `/`."""
+
+    key: str
+
+
 @dataclass(frozen=True)
 class Usage:
     """The objects below a prefix."""
@@ -98,6 +105,9 @@ class Bucket(Protocol):
 
         In the store's own order: SeaweedFS has `b/z` before `b.txt`.
         """
+
+    def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
+        """The objects in a folder, and the folders there that hold any; what lies in those is not listed."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; those that do not exist are left out."""

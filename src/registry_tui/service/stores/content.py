@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
+from registry_tui.service.stores.base import StoredObject
 from registry_tui.service.stores.bucket_files import (
     MIB,
     Folder,
@@ -75,7 +77,7 @@ def _open_outside(folder: StoreFolder, path: str, range_header: str | None) -> C
     try:
         found = folder.store.head(key)
     except Missing as error:
-        if entries_of(folder.below(path), path, limit=1):
+        if next(folder.store.list(folder.below(path).prefix), None) is not None:
             raise InvalidInput(f"{path!r} is a folder", action="Name a file in it") from error
         raise Missing(f"There is no file {path!r}") from error
     start, length = parse_range(range_header, found.size)
@@ -118,16 +120,10 @@ def entries_of(folder: Folder, path: str, limit: int = _MAX_ENTRIES) -> list[Art
     base = f"{path}/" if path else ""
     entries: list[Artifact] = []
     if isinstance(folder, StoreFolder):
-        folders = set()
-        for found in folder.store.list(folder.prefix):
-            name, below, _ = found.key.removeprefix(folder.prefix).partition("/")
-            if not below:
-                entries.append(Artifact(path=f"{base}{name}", is_folder=False, size=found.size))
-            elif name not in folders:
-                folders.add(name)
-                entries.append(Artifact(path=f"{base}{name}", is_folder=True))
-            if len(entries) >= limit:
-                break
+        for found in islice(folder.store.entries(folder.prefix), limit):
+            name = found.key.removeprefix(folder.prefix).rstrip("/")
+            size = found.size if isinstance(found, StoredObject) else None
+            entries.append(Artifact(path=f"{base}{name}", is_folder=size is None, size=size))
         return entries
     with clear_errors(folder):
         pages = folder.client.get_paginator("list_objects_v2").paginate(

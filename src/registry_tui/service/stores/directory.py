@@ -30,7 +30,7 @@ from registry_tui.service.errors import (
     ServiceError,
     StorageFull,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage, changed_meanwhile
+from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, changed_meanwhile
 from registry_tui.service.stores.pieces import own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -94,6 +94,15 @@ class Directory:
         with self._translated(folder):
             self.root.stat()
             yield from self._below(self._path(folder.rstrip("/")) if folder else self.root, folder)
+
+    def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
+        with self._translated(folder):
+            self.root.stat()
+            for key, path, found in self._in(self._path(folder.rstrip("/")) if folder else self.root, folder):
+                if found is not None:
+                    yield found
+                elif next(self._below(path, key), None) is not None:
+                    yield StoredFolder(key)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -203,6 +212,14 @@ class Directory:
             raise changed_meanwhile(f"{self.uri}{key}")
 
     def _below(self, folder: Path, prefix: str) -> Iterator[StoredObject]:
+        for key, path, found in self._in(folder, prefix):
+            if found is not None:
+                yield found
+            else:
+                yield from self._below(path, key)
+
+    def _in(self, folder: Path, prefix: str) -> Iterator[tuple[str, Path, StoredObject | None]]:
+        """The files of a folder and its folders, which have no object, by key."""
         try:
             with os.scandir(folder) as found:
                 entries = [
@@ -213,10 +230,13 @@ class Directory:
         for name, entry in sorted(entries, key=lambda each: os.fsencode(each[0])):
             if name.endswith("/"):
                 if name != f"{_UNFINISHED}/" or prefix:
-                    yield from self._below(Path(entry.path), f"{prefix}{name}")
+                    yield f"{prefix}{name}", Path(entry.path), None
             elif entry.is_file(follow_symlinks=False):
-                with suppress(FileNotFoundError):  # deleted meanwhile
-                    yield _object(f"{prefix}{name}", entry.stat(follow_symlinks=False))
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
+                yield f"{prefix}{name}", Path(entry.path), _object(f"{prefix}{name}", status)
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:

@@ -34,7 +34,7 @@ from registry_tui.service.errors import (
     PartUnavailable,
     ServiceError,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage, changed_meanwhile
+from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, changed_meanwhile
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -146,6 +146,19 @@ class GoogleBucket:
             ):
                 if not blob.name.endswith("/"):
                     yield self._object(blob)
+
+    def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
+        with self._translated(folder):
+            found = self.client.list_blobs(
+                self.bucket, prefix=f"{self.prefix}{folder}", delimiter="/", timeout=_SECONDS, retry=_RETRY
+            )
+            for page in found.pages:
+                for blob in page:
+                    if not blob.name.endswith("/"):
+                        yield self._object(blob)
+            # The library collects the folders of all pages.
+            for name in sorted(found.prefixes):
+                yield StoredFolder(name.removeprefix(self.prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
         with ThreadPoolExecutor(_DELETERS, thread_name_prefix="google") as pool:

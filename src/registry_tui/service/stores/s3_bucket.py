@@ -31,7 +31,7 @@ from registry_tui.service.errors import (
     ServiceError,
     WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredObject, Usage, batches, changed_meanwhile
+from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, batches, changed_meanwhile
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -139,10 +139,17 @@ class S3Bucket:
         with self._translated(folder):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(folder))
             for page in pages:
-                for entry in page.get("Contents", ()):
-                    if not entry["Key"].endswith("/"):
-                        key = entry["Key"].removeprefix(self.prefix)
-                        yield StoredObject(key, entry["Size"], entry["LastModified"], entry["ETag"])
+                yield from self._objects(page)
+
+    def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
+        with self._translated(folder):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._key(folder), Delimiter="/"
+            )
+            for page in pages:
+                for below in page.get("CommonPrefixes", ()):
+                    yield StoredFolder(below["Prefix"].removeprefix(self.prefix))
+                yield from self._objects(page)
 
     def delete(self, keys: Iterable[str]) -> None:
         for batch in batches(keys, _DELETE_BATCH):
@@ -194,6 +201,12 @@ class S3Bucket:
         return [*_wrong_clock(answer), *problems, *self._keeps_what_is_deleted()]
 
     # -- underneath --------------------------------------------------------------------------------
+
+    def _objects(self, page: Any) -> Iterator[StoredObject]:
+        for entry in page.get("Contents", ()):
+            if not entry["Key"].endswith("/"):
+                key = entry["Key"].removeprefix(self.prefix)
+                yield StoredObject(key, entry["Size"], entry["LastModified"], entry["ETag"])
 
     def _key(self, key: str) -> str:
         return f"{self.prefix}{key}"
