@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast compatibility install install-dev azurite chromium check format bench screenshots lock release clean
+.PHONY: help demo test test-fast compatibility mlflow-next install install-dev azurite chromium check format bench screenshots lock release clean
 SHELL := /bin/bash
 
 PYTHON ?= python3
@@ -34,6 +34,9 @@ test-fast: ## run the tests that need no platform, without the slow ones; under 
 
 compatibility: install-dev ## try MLflow's clients of six generations; MLFLOW_SOURCE=DIR adds MLflow's own client tests
 	$(BIN)/python tests/compatibility/run.py
+
+mlflow-next: install-dev ## run the plugin's contract tests with the newest MLflow, in an environment of its own
+	$(BIN)/python tests/compatibility/mlflow_next.py
 
 install: ## install the platform from the lock file into .venv
 	@requirements/install platform

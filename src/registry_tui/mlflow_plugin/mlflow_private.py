@@ -1,8 +1,8 @@
 """The private names of MLflow that the plugin uses: all of them, here only.
 
-`tests/unit/test_mlflow_private.py` compares `USED` with the installed MLflow and finds uses elsewhere. There is nothing
-to fall back on: without one of these names the server would answer wrongly, so a newer MLflow that lacks one needs
-changes here first.
+`tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
+with the installed MLflow. Without one of these names the server would answer wrongly, so a newer MLflow that lacks one
+needs changes here first: its own name beside the old one, chosen by which of them is there.
 """
 
 from __future__ import annotations
@@ -17,65 +17,11 @@ from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.store.artifact.utils import models
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
-from mlflow.utils.validation import (
-    _validate_model_alias_name,
-    _validate_model_alias_name_reserved,
-    _validate_model_version_tag,
-)
+from mlflow.utils import validation
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.platform.s3 import s3_client as make_client
 from registry_tui.platform.secrets import AccessKey
-
-_STORE = "mlflow.store.model_registry.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
-_TRACKING = "mlflow.store.tracking.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
-_HANDLERS = "mlflow.server.handlers"
-_AUTH = "mlflow.server.auth"
-_VALIDATION = "mlflow.utils.validation"
-
-#: `module:name` or `module:class.name`, with the parameters of a function or method; None for another kind of value.
-USED: dict[str, tuple[str, ...] | None] = {
-    f"{_STORE}._get_query": ("self", "session", "model"),
-    f"{_STORE}._get_workspace_clauses": ("self", "model"),
-    f"{_STORE}._get_active_workspace": (),
-    f"{_STORE}._get_eager_registered_model_query_options": (),
-    f"{_STORE}._get_eager_model_version_query_options": (),
-    f"{_STORE}._get_search_registered_model_filter_query": ("self", "session", "parsed_filters", "dialect"),
-    f"{_STORE}._get_search_model_versions_filter_clauses": ("self", "parsed_filters", "dialect"),
-    f"{_STORE}._get_model_version_from_db": ("self", "session", "name", "version", "conditions", "query_options"),
-    f"{_STORE}._get_registered_model": ("self", "session", "name", "eager"),
-    f"{_STORE}._get_sql_model_version": ("self", "session", "name", "version", "eager"),
-    f"{_TRACKING}._get_deleted_runs": ("self", "older_than"),
-    f"{_TRACKING}._hard_delete_run": ("self", "run_id"),
-    f"{_TRACKING}._hard_delete_logged_model": ("self", "model_id"),
-    f"{_TRACKING}._create_default_experiment": ("self", "session", "workspace_override"),
-    f"{_HANDLERS}:_get_tracking_store": ("backend_store_uri", "default_artifact_root"),
-    f"{_HANDLERS}:_get_model_registry_store": ("registry_store_uri",),
-    f"{_AUTH}:_get_tracking_store": ("backend_store_uri", "default_artifact_root"),
-    f"{_AUTH}:_get_model_registry_store": ("registry_store_uri",),
-    f"{_AUTH}:_authenticate_cached": ("username", "password"),
-    f"{_AUTH}:_can_create_in_workspace": ("username",),
-    f"{_AUTH}:_role_grant_for_resource": ("user_id", "resource_type", "resource_key", "workspace_name"),
-    f"{_AUTH}:_parse_model_uri": ("uri", "scheme"),
-    f"{_AUTH}:_RESOURCE_WORKSPACE_CACHE": None,
-    f"{_VALIDATION}:_validate_model_alias_name": ("model_alias_name",),
-    f"{_VALIDATION}:_validate_model_alias_name_reserved": ("model_alias_name",),
-    f"{_VALIDATION}:_validate_model_version_tag": ("key", "value"),
-    "mlflow.entities.model_registry:RegisteredModel._is_prompt": ("self",),
-    "mlflow.store.artifact.utils.models:_parse_model_uri": ("uri", "scheme"),
-    "mlflow.store.artifact.artifact_repo:ArtifactRepository._download_file": (
-        "self",
-        "remote_file_path",
-        "local_path",
-    ),
-    "mlflow.store.artifact.artifact_repo:ArtifactRepository._create_download_destination": (
-        "self",
-        "src_artifact_path",
-        "dst_local_dir_path",
-    ),
-    "mlflow.store.artifact.s3_artifact_repo:S3ArtifactRepository._get_s3_client": ("self",),
-    "mlflow.server:_UVICORN_LOG_CONFIG": None,
-}
 
 #: Reads a `models:/` URI. Raises MlflowException.
 read_model_uri: Callable[..., Any] = models._parse_model_uri
@@ -289,13 +235,18 @@ def is_prompt(model: Any) -> bool:
 
 def check_alias_name(alias: str) -> None:
     """Raises MlflowException for an alias that MLflow refuses."""
-    _validate_model_alias_name(alias)
-    _validate_model_alias_name_reserved(alias)
+    # MLflow 3.18 has one check for the aliases of all that it registers.
+    if hasattr(validation, "_validate_alias_name"):
+        validation._validate_alias_name(alias)
+        validation._validate_alias_name_reserved(alias)
+    else:
+        validation._validate_model_alias_name(alias)
+        validation._validate_model_alias_name_reserved(alias)
 
 
 def check_version_tag(key: str, value: Any) -> None:
     """Raises MlflowException for a version's tag that MLflow refuses."""
-    _validate_model_version_tag(key, value)
+    validation._validate_model_version_tag(key, value)
 
 
 def uvicorn_log_config() -> str:

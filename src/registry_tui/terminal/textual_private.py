@@ -1,7 +1,8 @@
 """The private names of Textual that the program uses: all of them, here only.
 
-`tests/unit/test_textual_private.py` compares `USED` with the installed Textual and finds uses elsewhere. Where a name
-can be missing, the public behaviour beside it takes over: the program works, but draws or sends more.
+`tests/support/private_names.py` lists them with the reasons, and `tests/unit/test_private_names.py` compares the list
+with the installed Textual. Where a name can be missing, the public behaviour beside it takes over: the program works,
+but draws or sends more.
 """
 
 from __future__ import annotations
@@ -30,33 +31,6 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
 __all__ = ["ChopsUpdate", "CompositorUpdate", "LayoutUpdate"]
-
-#: `module:class.name`, with the parameters of a method; None for an attribute that instances have, () for a property.
-USED: dict[str, tuple[str, ...] | None] = {
-    "textual._compositor:Compositor._get_renders": ("self", "crop"),
-    "textual._compositor:LayoutUpdate.__init__": ("self", "strips", "region"),
-    "textual._compositor:ChopsUpdate.__init__": ("self", "chops", "spans", "chop_ends"),
-    "textual._compositor:CompositorUpdate.render_segments": ("self", "console"),
-    "textual._styles_cache:StylesCache.get_inner_outer": ("cls", "base_background", "background"),
-    "textual.app:App._batch_count": None,
-    "textual.app:App._display": ("self", "screen", "renderable"),
-    "textual.app:App._end_batch": ("self",),
-    "textual.app:App._load_screen_css": ("self", "screen"),
-    "textual.app:App._start_widget": ("self", "parent", "widget"),
-    "textual.app:App._driver": None,
-    "textual.app:App._clipboard": None,
-    "textual.css.stylesheet:Stylesheet._parse_cache": None,
-    "textual.screen:Screen._compositor": None,
-    "textual.screen:Screen._compositor_refresh": ("self",),
-    "textual.screen:Screen._pop_result_callback": ("self",),
-    "textual.screen:Screen._result_callbacks": None,
-    "textual.widget:Widget._closing": None,
-    "textual.widget:Widget._dispatch_message": ("self", "message"),
-    "textual.widget:Widget._pruning": None,
-    "textual.widget:Widget._vertical_scrollbar": None,
-    "textual.widgets:Input._suggestion": None,
-    "textual.widgets:Checkbox._button": (),
-}
 
 
 class PaintingApp(App[None]):

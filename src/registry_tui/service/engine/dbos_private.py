@@ -1,4 +1,4 @@
-"""The private names of DBOS that the engine uses: all of them, here only (`tests/unit/test_dbos_private.py`)."""
+"""The private names of DBOS that the engine uses: all of them, here only (`tests/support/private_names.py`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dbos import DBOS
-
-#: Attributes of a `DBOS` object.
-USED = ("_background_jobs_stop_event", "_recover_pending_workflows")
 
 
 def go_on_with(dbos: type[DBOS], executor: str) -> None:
@@ -24,5 +21,5 @@ def background_stops(instance: DBOS) -> Iterable[threading.Event]:
     Where a newer DBOS lacks one, its threads stay: they cost a query a second each.
     """
     yield from getattr(instance, "background_thread_stop_events", ())
-    if (jobs := getattr(instance, USED[0], None)) is not None:
+    if (jobs := getattr(instance, "_background_jobs_stop_event", None)) is not None:
         yield jobs

@@ -1,0 +1,414 @@
+"""Every name that the code uses of MLflow, Textual, DBOS and others without their promise, and why: the one list.
+
+`tests/unit/test_private_names.py` compares it with the installed packages, and finds uses that are missing here
+(`support/foreign_names.py`). Names that begin with an underscore are meant, and undocumented ones that are patched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+PACKAGES = ("mlflow", "textual", "dbos", "aiohttp")
+
+
+class Kind(Enum):
+    """What a name stands for, when it is neither a function nor a method."""
+
+    CLASS = "a class"
+    VALUE = "a value of the module or class"
+    #: Of an instance, or an attribute of the class.
+    ATTRIBUTE = "an attribute"
+    PROPERTY = "a property"
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A name of another package. `found` is `module:name` or `module:class.name`."""
+
+    found: str
+    #: The module of ours that uses it, below `registry_tui`. No other may.
+    place: str
+    #: The parameters of a function or method that we rely on.
+    shape: tuple[str, ...] | Kind
+    why: str
+    #: Where a newer version has it instead, with its parameters.
+    moved: tuple[str, tuple[str, ...]] | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        return self.found.replace(":", ".").rpartition(".")[2]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name in every version that the code can use."""
+        return (self.name, *([self.moved[0].rpartition(":")[2]] if self.moved else []))
+
+
+# -- MLflow ---------------------------------------------------------------------------------------------
+
+_BORDER = "mlflow_plugin/mlflow_private.py"
+_STORE = "mlflow.store.model_registry.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
+_TRACKING = "mlflow.store.tracking.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
+_HANDLERS = "mlflow.server.handlers"
+_AUTH = "mlflow.server.auth"
+_VALIDATION = "mlflow.utils.validation"
+_ARTIFACTS = "mlflow.store.artifact.artifact_repo:ArtifactRepository"
+_ENTITIES = "mlflow.entities.model_registry"
+
+MLFLOW = (
+    Foreign(
+        f"{_STORE}._get_query", _BORDER, ("self", "session", "model"), "every query of models: rows that may be seen"
+    ),
+    Foreign(f"{_STORE}._get_workspace_clauses", _BORDER, ("self", "model"), "every other query: rows that may be seen"),
+    Foreign(
+        f"{_STORE}._get_active_workspace", _BORDER, (), "models lie in the registry's workspace, not the project's"
+    ),
+    Foreign(
+        f"{_STORE}._get_eager_registered_model_query_options",
+        _BORDER,
+        (),
+        "a change between two queries would lose tags and aliases",
+    ),
+    Foreign(
+        f"{_STORE}._get_eager_model_version_query_options", _BORDER, (), "a change between two queries would lose tags"
+    ),
+    Foreign(
+        f"{_STORE}._get_search_registered_model_filter_query",
+        _BORDER,
+        ("self", "session", "parsed_filters", "dialect"),
+        "our filters of models run in the database",
+    ),
+    Foreign(
+        f"{_STORE}._get_search_model_versions_filter_clauses",
+        _BORDER,
+        ("self", "parsed_filters", "dialect"),
+        "our filters of versions run in the database",
+    ),
+    Foreign(
+        f"{_STORE}._get_model_version_from_db",
+        _BORDER,
+        ("self", "session", "name", "version", "conditions", "query_options"),
+        "a version that is missing says why",
+    ),
+    Foreign(
+        f"{_STORE}._get_registered_model",
+        _BORDER,
+        ("self", "session", "name", "eager"),
+        "a model's row within a session of ours",
+    ),
+    Foreign(
+        f"{_STORE}._get_sql_model_version",
+        _BORDER,
+        ("self", "session", "name", "version", "eager"),
+        "a version's row within a session of ours",
+    ),
+    Foreign(
+        f"{_TRACKING}._get_deleted_runs",
+        _BORDER,
+        ("self", "older_than"),
+        "which runs to purge; MLflow has that only as a command of its own",
+    ),
+    Foreign(f"{_TRACKING}._hard_delete_run", _BORDER, ("self", "run_id"), "purges a run"),
+    Foreign(f"{_TRACKING}._hard_delete_logged_model", _BORDER, ("self", "model_id"), "purges a logged model"),
+    Foreign(
+        f"{_TRACKING}._create_default_experiment",
+        _BORDER,
+        ("self", "session", "workspace_override"),
+        "each project has a *Default*, made in the transaction that notes its ID",
+    ),
+    Foreign(
+        f"{_HANDLERS}:_get_tracking_store",
+        _BORDER,
+        ("backend_store_uri", "default_artifact_root"),
+        "the server's own store, with its connections",
+    ),
+    Foreign(
+        f"{_HANDLERS}:_get_model_registry_store",
+        _BORDER,
+        ("registry_store_uri",),
+        "the server's own store, with its connections",
+    ),
+    Foreign(
+        f"{_AUTH}:_get_tracking_store",
+        _BORDER,
+        ("backend_store_uri", "default_artifact_root"),
+        "notes what the auth app does not find, so that a refusal says it",
+    ),
+    Foreign(
+        f"{_AUTH}:_get_model_registry_store",
+        _BORDER,
+        ("registry_store_uri",),
+        "notes what the auth app does not find, so that a refusal says it",
+    ),
+    Foreign(
+        f"{_AUTH}:_authenticate_cached", _BORDER, ("username", "password"), "lets a person in once for each request"
+    ),
+    Foreign(f"{_AUTH}:_can_create_in_workspace", _BORDER, ("username",), "viewers make nothing"),
+    Foreign(
+        f"{_AUTH}:_role_grant_for_resource",
+        _BORDER,
+        ("user_id", "resource_type", "resource_key", "workspace_name"),
+        "what a person's roles allow",
+    ),
+    Foreign(f"{_AUTH}:_parse_model_uri", _BORDER, ("uri", "scheme"), "spellings that cannot be read are 400, not 500"),
+    Foreign(
+        f"{_AUTH}:_RESOURCE_WORKSPACE_CACHE",
+        _BORDER,
+        Kind.VALUE,
+        "it remembers for an hour that a name does not exist",
+    ),
+    Foreign(
+        f"{_VALIDATION}:_validate_model_alias_name",
+        _BORDER,
+        ("model_alias_name",),
+        "an alias is refused in MLflow's words",
+        moved=(f"{_VALIDATION}:_validate_alias_name", ("alias", "resource_type")),
+    ),
+    Foreign(
+        f"{_VALIDATION}:_validate_model_alias_name_reserved",
+        _BORDER,
+        ("model_alias_name",),
+        "an alias is refused in MLflow's words",
+        moved=(f"{_VALIDATION}:_validate_alias_name_reserved", ("alias",)),
+    ),
+    Foreign(
+        f"{_VALIDATION}:_validate_model_version_tag", _BORDER, ("key", "value"), "a tag is refused in MLflow's words"
+    ),
+    Foreign(f"{_ENTITIES}:RegisteredModel._is_prompt", _BORDER, ("self",), "what MLflow takes for a prompt"),
+    Foreign(
+        "mlflow.store.artifact.utils.models:_parse_model_uri",
+        _BORDER,
+        ("uri", "scheme"),
+        "reads a `models:/` URI as MLflow does",
+    ),
+    Foreign(
+        f"{_ARTIFACTS}._download_file",
+        _BORDER,
+        ("self", "remote_file_path", "local_path"),
+        "what a repository implements; MLflow's own document only shows it",
+    ),
+    Foreign(
+        f"{_ARTIFACTS}._create_download_destination",
+        _BORDER,
+        ("self", "src_artifact_path", "dst_local_dir_path"),
+        "where MLflow puts a file that it downloads",
+    ),
+    Foreign(
+        "mlflow.store.artifact.s3_artifact_repo:S3ArtifactRepository._get_s3_client",
+        _BORDER,
+        ("self",),
+        "a client that asks for its key with each request",
+    ),
+    Foreign("mlflow.server:_UVICORN_LOG_CONFIG", _BORDER, Kind.VALUE, "logs look as those of `mlflow server`"),
+    Foreign(
+        "mlflow.pyfunc:PyFuncModel._model_impl",
+        "serving/row_by_row.py",
+        Kind.ATTRIBUTE,
+        "the model within; without it requests are not joined",
+    ),
+    # Names without an underscore, of undocumented modules, which the plugin replaces in MLflow's process.
+    Foreign(
+        f"{_HANDLERS}:validate_path_is_safe",
+        "mlflow_plugin/artifact_paths.py",
+        ("path",),
+        "MLflow decodes a path until nothing changes",
+    ),
+    Foreign(
+        "mlflow.server.artifact_router:validate_path_is_safe",
+        "mlflow_plugin/artifact_paths.py",
+        ("path",),
+        "MLflow decodes a path until nothing changes",
+    ),
+    Foreign(
+        f"{_AUTH}:validate_path_is_safe",
+        "mlflow_plugin/artifact_paths.py",
+        ("path",),
+        "permissions are checked for the path that is opened",
+    ),
+    Foreign(
+        f"{_HANDLERS}:get_model_name_and_version",
+        "mlflow_plugin/model_uris.py",
+        ("client", "models_uri"),
+        "spellings that cannot be read are 400, not 500",
+    ),
+    Foreign(
+        "mlflow.server.auth.sqlalchemy_store:generate_password_hash",
+        "mlflow_plugin/password_hashes.py",
+        ("password", "method", "salt_length"),
+        "a fast hash for passwords of 256 random bits",
+    ),
+    Foreign(
+        f"{_STORE}.ManagedSessionMaker",
+        "mlflow_plugin/client_faults.py",
+        Kind.ATTRIBUTE,
+        "errors of a session keep their cause",
+    ),
+    Foreign(
+        f"{_TRACKING}.ManagedSessionMaker",
+        "mlflow_plugin/client_faults.py",
+        Kind.ATTRIBUTE,
+        "errors of a session keep their cause",
+    ),
+    Foreign(
+        f"{_ENTITIES}:RegisteredModel.to_proto",
+        "mlflow_plugin/borders.py",
+        ("self",),
+        "our tags do not leave the server",
+    ),
+    Foreign(
+        f"{_ENTITIES}:ModelVersion.to_proto", "mlflow_plugin/borders.py", ("self",), "our tags do not leave the server"
+    ),
+    Foreign(
+        f"{_AUTH}:BEFORE_REQUEST_VALIDATORS",
+        "mlflow_plugin/deleting.py",
+        Kind.VALUE,
+        "whoever may change runs and experiments may delete and restore them",
+    ),
+    Foreign(f"{_AUTH}:validate_can_update_run", "mlflow_plugin/deleting.py", (), "as above"),
+    Foreign(f"{_AUTH}:validate_can_update_experiment", "mlflow_plugin/deleting.py", (), "as above"),
+    Foreign(f"{_AUTH}:validate_can_delete_run", "mlflow_plugin/deleting.py", (), "as above"),
+    Foreign(f"{_AUTH}:validate_can_delete_experiment", "mlflow_plugin/deleting.py", (), "as above"),
+    Foreign(
+        f"{_AUTH}:AFTER_REQUEST_HANDLERS", "mlflow_plugin/grants.py", Kind.VALUE, "MLflow grants nothing by name here"
+    ),
+    Foreign(f"{_AUTH}:set_can_manage_registered_model_permission", "mlflow_plugin/grants.py", ("resp",), "as above"),
+    Foreign(
+        "mlflow.server.assistant.api:assistant_router.routes",
+        "mlflow_plugin/closed_doors.py",
+        Kind.VALUE,
+        "the assistant runs commands of this machine",
+    ),
+    Foreign(
+        "mlflow.store.artifact.artifact_repository_registry:get_registered_artifact_repositories",
+        "mlflow_plugin/closed_doors.py",
+        (),
+        "the server opens artifacts at our own address only",
+    ),
+    Foreign(
+        f"{_HANDLERS}:get_endpoints", "mlflow_plugin/client_faults.py", ("get_handler",), "which message a call takes"
+    ),
+    Foreign(f"{_AUTH}:create_app", "mlflow_plugin/launch.py", ("app",), "the app that `mlflow server` runs"),
+)
+
+# -- Textual --------------------------------------------------------------------------------------------
+
+_PAINTING = "terminal/textual_private.py"
+
+TEXTUAL = (
+    Foreign("textual._compositor:Compositor", _PAINTING, Kind.CLASS, "leaves out widgets of which nothing is seen"),
+    Foreign("textual._compositor:Compositor._get_renders", _PAINTING, ("self", "crop"), "which widgets are drawn"),
+    Foreign("textual._compositor:LayoutUpdate", _PAINTING, Kind.CLASS, "only lines that changed are sent"),
+    Foreign(
+        "textual._compositor:LayoutUpdate.__init__", _PAINTING, ("self", "strips", "region"), "such an update is made"
+    ),
+    Foreign("textual._compositor:ChopsUpdate", _PAINTING, Kind.CLASS, "only lines that changed are sent"),
+    Foreign(
+        "textual._compositor:ChopsUpdate.__init__",
+        _PAINTING,
+        ("self", "chops", "spans", "chop_ends"),
+        "such an update is made",
+    ),
+    Foreign("textual._compositor:CompositorUpdate", _PAINTING, Kind.CLASS, "what an app is asked to show"),
+    Foreign(
+        "textual._compositor:CompositorUpdate.render_segments",
+        "widgets/shown.py",
+        ("self", "console"),
+        "what is written to the terminal",
+    ),
+    Foreign("textual._styles_cache:StylesCache", _PAINTING, Kind.CLASS, "its cache keeps widgets that are gone"),
+    Foreign(
+        "textual._styles_cache:StylesCache.get_inner_outer",
+        _PAINTING,
+        ("cls", "base_background", "background"),
+        "its cache keeps widgets that are gone",
+    ),
+    Foreign("textual.app:App._batch_count", _PAINTING, Kind.ATTRIBUTE, "Textual starts within a batch"),
+    Foreign("textual.app:App._display", _PAINTING, ("self", "screen", "renderable"), "changes what is sent"),
+    Foreign("textual.app:App._end_batch", _PAINTING, ("self",), "draws the first page once"),
+    Foreign("textual.app:App._load_screen_css", _PAINTING, ("self", "screen"), "parses each screen's styles once"),
+    Foreign("textual.app:App._start_widget", _PAINTING, ("self", "parent", "widget"), "starts a scroll bar of ours"),
+    Foreign("textual.app:App._driver", _PAINTING, Kind.ATTRIBUTE, "writes what Textual has no call for"),
+    Foreign("textual.app:App._clipboard", _PAINTING, Kind.ATTRIBUTE, "fields paste what was copied"),
+    Foreign(
+        "textual.css.stylesheet:Stylesheet._parse_cache", _PAINTING, Kind.ATTRIBUTE, "64 sources are too few for us"
+    ),
+    Foreign("textual.screen:Screen._compositor", _PAINTING, Kind.ATTRIBUTE, "a compositor of ours"),
+    Foreign("textual.screen:Screen._compositor_refresh", _PAINTING, ("self",), "draws the first page once"),
+    Foreign(
+        "textual.screen:Screen._pop_result_callback", _PAINTING, ("self",), "the lowest screen has none to be taken"
+    ),
+    Foreign("textual.screen:Screen._result_callbacks", _PAINTING, Kind.ATTRIBUTE, "as above"),
+    Foreign("textual.widget:Widget._closing", _PAINTING, Kind.ATTRIBUTE, "a screen that is left while it begins"),
+    Foreign("textual.widget:Widget._pruning", _PAINTING, Kind.ATTRIBUTE, "a screen that is left while it begins"),
+    Foreign(
+        "textual.widget:Widget._dispatch_message",
+        _PAINTING,
+        ("self", "message"),
+        "such a screen begins with nothing",
+    ),
+    Foreign("textual.widget:Widget._vertical_scrollbar", _PAINTING, Kind.ATTRIBUTE, "a scroll bar of ours"),
+    Foreign("textual.widgets:Input._suggestion", _PAINTING, Kind.ATTRIBUTE, "the completion that a field shows"),
+    Foreign("textual.widgets:Checkbox._button", _PAINTING, Kind.PROPERTY, "the box looks as we say"),
+)
+
+# -- DBOS and others ------------------------------------------------------------------------------------
+
+_ENGINE = "service/engine/dbos_private.py"
+
+OTHERS = (
+    Foreign(
+        "dbos:DBOS._background_jobs_stop_event",
+        _ENGINE,
+        Kind.ATTRIBUTE,
+        "ends its threads; without it they cost a query a second each",
+    ),
+    Foreign(
+        "dbos:DBOS._recover_pending_workflows",
+        _ENGINE,
+        ("executor_ids",),
+        "goes on with the workflows of a process that is gone",
+    ),
+    Foreign(
+        "aiohttp.web:AppRunner._make_server",
+        "gateway/connections.py",
+        ("self",),
+        "the server makes connections of ours",
+    ),
+    Foreign(
+        "aiohttp.web_protocol:RequestHandler._loop",
+        "gateway/connections.py",
+        Kind.ATTRIBUTE,
+        "limits of time run in the connection's loop",
+    ),
+    Foreign(
+        "aiohttp.web_protocol:RequestHandler._request_count",
+        "gateway/connections.py",
+        Kind.ATTRIBUTE,
+        "whether a head is complete, so that a slow one is cut off",
+    ),
+    Foreign(
+        "aiohttp.web_protocol:RequestHandler._waiter",
+        "gateway/connections.py",
+        Kind.ATTRIBUTE,
+        "whether a request is answered, so that a slow head is cut off",
+    ),
+    Foreign(
+        "httpx._client:UseClientDefault", "client/transport.py", Kind.CLASS, "the type of httpx's own default timeout"
+    ),
+    Foreign(
+        "typer._completion_shared:get_completion_script",
+        "cli/misc.py",
+        ("prog_name", "complete_var", "shell"),
+        "`completion` prints the script; without it only that command fails",
+    ),
+    Foreign("flask:Flask.secret_key", "mlflow_plugin/session_key.py", Kind.ATTRIBUTE, "a key that was replaced"),
+    Foreign(
+        "sqlalchemy:Engine.hide_parameters",
+        "mlflow_plugin/launch.py",
+        Kind.ATTRIBUTE,
+        "MLflow's engines show no values in errors",
+    ),
+)
+
+ALL = (*MLFLOW, *TEXTUAL, *OTHERS)
