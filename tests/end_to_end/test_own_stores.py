@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
+from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
+from registry_tui.platform.s3 import s3_client
 from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.places import Environment, EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
@@ -36,6 +39,53 @@ LOAD = """
 import sys, mlflow, numpy
 models = [mlflow.pyfunc.load_model(f"models:/{name}/1") for name in sys.argv[1:]]
 print("RESULT", *(each.predict(numpy.ones((1, 2)))[0] for each in models))
+"""
+
+#: Files of a run by stock MLflow code: written, listed, read, deleted; one is larger than what is sent at once.
+FILES = """
+import mlflow, os, pathlib, sys, tempfile
+from mlflow.tracking import MlflowClient
+client, large = MlflowClient(), os.urandom(20_000_000)
+mlflow.set_experiment("files")
+with mlflow.start_run() as run, tempfile.TemporaryDirectory() as made:
+    here = pathlib.Path(made)
+    (here / "large.bin").write_bytes(large)
+    (here / "empty.txt").write_bytes(b"")
+    (here / "a folder").mkdir()
+    (here / "a folder" / "50% ü+&.txt").write_text("kept")
+    mlflow.log_artifacts(made, "out")
+    mlflow.log_text("again", "out/empty.txt")
+    mlflow.log_text("gone", "old/gone.txt")
+    mlflow.log_text("stays", "older.txt")
+run_id = run.info.run_id
+def names(path=None):
+    return [(each.path, each.is_dir, each.file_size) for each in client.list_artifacts(run_id, path)]
+assert names() == [("old", True, None), ("older.txt", False, 5), ("out", True, None)], names()
+inside = [("out/a folder", True, None), ("out/empty.txt", False, 5), ("out/large.bin", False, 20_000_000)]
+assert names("out") == inside, names("out")
+assert names("out/large.bin") == [] == names("nothing")
+with tempfile.TemporaryDirectory() as made:
+    fetched = pathlib.Path(client.download_artifacts(run_id, "out", made))
+    assert (fetched / "large.bin").read_bytes() == large
+    assert (fetched / "a folder" / "50% ü+&.txt").read_text() == "kept"
+    assert (fetched / "empty.txt").read_text() == "again"
+repository = mlflow.store.artifact.artifact_repository_registry.get_artifact_repository(run.info.artifact_uri)
+repository.delete_artifacts("old")
+assert [name for name, *_ in names()] == ["older.txt", "out"], names()
+for taken in ("out", "older.txt/below.txt"):
+    try:
+        client.log_text(run_id, "x" * 3_000_000, taken)
+    except Exception as error:
+        assert "same name" in str(error), error
+    else:
+        raise AssertionError(taken)
+try:
+    client.download_artifacts(run_id, "old/gone.txt")
+except Exception as error:
+    assert "gone.txt" in str(error), error
+else:
+    raise AssertionError("a deleted file was read")
+print("RESULT", run_id)
 """
 
 
@@ -89,6 +139,10 @@ def prepared(platform: Platform, started: Started, environment: Environment) -> 
     return Place(started, environment, made.resource.id, *projects)
 
 
+async def delete_with_all(client: RegistryClient, project: str) -> None:
+    await client.delete_project(project, force=True)
+
+
 def result(output: str) -> list[str]:
     return next(line for line in output.splitlines() if line.startswith("RESULT")).split()[1:]
 
@@ -131,6 +185,29 @@ def test_a_model_is_registered_loaded_elsewhere_copied_verified_and_deleted(plat
     assert list(place.bucket.list(copy.archive_uri.removeprefix(place.bucket.uri)))
 
 
+def test_a_run_s_files_lie_there_and_are_written_listed_read_and_deleted(platform: Platform, place: Place) -> None:
+    (run,) = result(run_python(FILES, platform.exports(place.project.id)))
+    project = platform.ask(lambda client: client.project(place.project.id))
+    folder = f"artifacts-{place.environment.id}/{project.mlflow_workspace}/"
+    assert project.artifacts_uri == f"{place.bucket.uri}{folder}"
+    assert platform.command("projects", "show", project.id).stdout.count(project.artifacts_uri) == 1
+    stored = {each.key.partition("/artifacts/")[2]: each.size for each in place.bucket.list(folder) if run in each.key}
+    assert stored == {
+        "out/large.bin": 20_000_000,
+        "out/empty.txt": 5,
+        "out/a folder/50% ü+&.txt": 4,
+        "older.txt": 5,
+    }
+    listed = platform.ask(lambda client: client.artifacts(project.id, run, "out"))
+    assert [each.name for each in listed.entries] == ["a folder", "empty.txt", "large.bin"]
+    measured = platform.ask(lambda client: client.artifact_totals(project.id, run))
+    assert (measured.files, measured.bytes) == (4, 20_000_014)
+    embedded = s3_client("s3", platform.ports.s3_endpoint, platform.secrets.object_store_admin).list_objects_v2(
+        Bucket=place.environment.bucket, Prefix=f"workspaces/{project.mlflow_workspace}/"
+    )
+    assert embedded["KeyCount"] == 0
+
+
 def test_a_change_of_a_stored_file_is_found(platform: Platform, place: Place) -> None:
     version = served.register(platform, place.project, add=1).version
     assert version.archive_uri is not None
@@ -159,10 +236,18 @@ def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -
 
 
 def test_credentials_change_without_a_new_environment(platform: Platform, place: Place) -> None:
-    change = StoreChange(store=place.started.store)
+    """Projects keep their artifacts where they are, also when those of new projects lie elsewhere from now on."""
+    change = StoreChange(store=place.started.store, artifacts=False)
     changed = platform.ask(lambda client: client.change_store(place.environment.name, change))
-    assert changed.store is not None and changed.store.uri == place.bucket.uri
-    assert served.register(platform, place.project, add=2).version.status is VersionStatus.READY
+    assert changed.store is not None and changed.store.uri == place.bucket.uri and not changed.store.artifacts
+    made = served.register(platform, place.project, add=2)
+    assert made.version.status is VersionStatus.READY
+    assert platform.ask(lambda client: client.project(place.project.id)).artifacts_uri == place.project.artifacts_uri
+    request = ProjectCreate(name=unique("p"), workspace=place.project.workspace_id)
+    new = platform.ask(lambda client: client.create_project(request))
+    assert new.artifacts_uri == f"s3://{place.environment.bucket}/workspaces/{new.mlflow_workspace}/"
+    assert served.register(platform, new, add=3).version.status is VersionStatus.READY
+    platform.ask(lambda client: client.delete_project(new.id, force=True))
 
 
 def test_its_secret_is_in_the_service_s_database_alone(platform: Platform, place: Place) -> None:
@@ -178,6 +263,9 @@ def test_the_registry_goes_with_its_archives_and_leaves_what_is_not_its_own(plat
     """The last of a store's tests."""
     kept = "somebody-s/own.txt"
     place.bucket.put(kept, b"1")
+    for project in (place.project, place.other):
+        platform.ask(partial(delete_with_all, project=project.id))
+        assert not list(place.bucket.list(project.artifacts_uri.removeprefix(place.bucket.uri)))
     request = RegistryDelete(delete_archives=True)
     begun = platform.ask(lambda client: client.delete_registry(place.registry_id, request))
     served.finish(platform, begun.workflow)

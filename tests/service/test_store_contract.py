@@ -105,6 +105,8 @@ def test_a_list_has_every_object_once_with_its_size_and_stays_in_its_folder(stor
     assert sorted(each.key for each in store.list(f"{folder}b/")) == [f"{folder}b/a/deep", f"{folder}b/z"]
     assert store.usage(folder) == Usage(7, sum(range(7)))
     assert store.head(keys[3]) == next(each for each in found if each.key == keys[3])
+    store.delete([f"{folder}b"])
+    assert store.usage(folder) == Usage(7, sum(range(7))), "a folder is not an object"
 
 
 def test_a_folder_is_listed_without_what_lies_in_its_folders(store: Bucket, folder: str) -> None:

@@ -54,6 +54,7 @@ def _own_store(found: Environment) -> dict[str, object]:
         "archives": found.store.uri,
         "archives' endpoint": found.store.endpoint or None,
         "archives' credentials": found.store.credentials,
+        "run artifacts of new projects": "there too" if found.store.artifacts else "in the embedded store",
     }
     for number, each in enumerate(found.store.notes, 1):
         fields[f"note {number}"] = f"{each.text}\n{each.action}" if each.action else each.text
@@ -88,10 +89,18 @@ def create(
         typer.Option(
             "--bucket",
             metavar="STORE",
-            help="A store of its own for its archives: s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, "
-            "gs://BUCKET/PREFIX, or a directory of the service's machine. It is tried first.",
+            help="A store of its own for archives and run artifacts: s3://BUCKET/PREFIX, "
+            "az://ACCOUNT/CONTAINER/PREFIX, gs://BUCKET/PREFIX, or a directory of the service's machine. "
+            "It is tried first.",
         ),
     ] = None,
+    artifacts: Annotated[
+        bool,
+        typer.Option(
+            "--artifacts/--no-artifacts",
+            help="Whether the run artifacts of its projects lie in that store too, or in the embedded one.",
+        ),
+    ] = True,
     region: stores.RegionOption = "us-east-1",
     endpoint: stores.EndpointOption = "",
     addressing: stores.AddressingOption = Addressing.AUTO,
@@ -108,7 +117,7 @@ def create(
 ) -> None:
     """Make an environment with its bucket.
 
-    With --bucket the archives of its Model Registry lie in that store; run artifacts lie in the embedded one.
+    With --bucket the archives of its Model Registry and the run artifacts of its projects lie in that store.
 
     Example: registry-tui environments create prod --bucket s3://acme-models/registry --region eu-west-1 --profile acme
     """
@@ -129,7 +138,9 @@ def create(
             encryption=encryption,
             kms_key=kms_key,
         )
-    request = session.build(EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz, store=store)
+    request = session.build(
+        EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz, store=store, store_artifacts=artifacts
+    )
     _print(session.ask(lambda client: client.create_environment(request)), as_json)
 
 
@@ -137,6 +148,13 @@ def create(
 def change_store(
     environment: session.EnvironmentArgument,
     bucket: stores.StoreArgument,
+    artifacts: Annotated[
+        bool | None,
+        typer.Option(
+            "--artifacts/--no-artifacts",
+            help="Whether the run artifacts of new projects lie there; the others keep their place.",
+        ),
+    ] = None,
     region: stores.RegionOption = "us-east-1",
     endpoint: stores.EndpointOption = "",
     addressing: stores.AddressingOption = Addressing.AUTO,
@@ -170,7 +188,8 @@ def change_store(
         encryption=encryption,
         kms_key=kms_key,
     )
-    _print(session.ask(lambda client: client.change_store(environment, StoreChange(store=store))), as_json)
+    request = StoreChange(store=store, artifacts=artifacts)
+    _print(session.ask(lambda client: client.change_store(environment, request)), as_json)
 
 
 app.command("check-store")(stores.check_store)

@@ -68,6 +68,7 @@ def _print(found: Project, as_json: bool) -> None:
         "environment": found.environment_name,
         "registers into": found.registry_name or "nothing: its workspace is not synchronized with a Model Registry",
         "MLflow workspace": found.mlflow_workspace if found.attached_url is None else f"shows {found.attached_url}",
+        "run artifacts": found.artifacts_uri or None,
         "created": f"{output.cell(found.created_at)} by {found.creator}",
     }
     output.print_one(found, fields, as_json=as_json)

@@ -42,10 +42,12 @@ class Location:
     bucket: str
     key: str
     writable: bool
+    #: Of artifacts: the folder of the whole project, which `key` begins with.
+    folder: str = ""
     #: Of an archive: the registry's MLflow workspace and the model's ID.
     registry: str | None = None
     model_id: str | None = None
-    #: Of an archive: whether it lies in its environment's own store, which only the service reaches.
+    #: Whether it lies in its environment's own store, which only the service reaches.
     outside: bool = False
 
 
@@ -96,6 +98,8 @@ class ProjectRoute:
     refusal: str = ""
     #: Role (`schemas.places.Role`) by user.
     collaborators: Mapping[str, str] = field(default_factory=dict)
+    #: The folder of its artifacts in the environment's own store; empty where they lie in `bucket`.
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,9 @@ class Routes:
         project = self.projects.get(workspace)
         if project is None:
             raise RouteError(self.refusal_of(workspace))
-        return Location(workspace, project.bucket, _checked_key(["workspaces", workspace, *parts]), writable=True)
+        folder = project.folder or f"workspaces/{workspace}"
+        key = _checked_key([folder, *parts])
+        return Location(workspace, project.bucket, key, writable=True, folder=folder, outside=bool(project.folder))
 
     def _locate_archive(self, workspace: str, parts: list[str]) -> Location:
         name = self.registry_of(workspace)

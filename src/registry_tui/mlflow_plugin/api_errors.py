@@ -76,7 +76,12 @@ class ApiErrors:
             # MLflow answers 500 to other schemes. Without the header, it asks for name and password.
             del headers["authorization"]
         workspace = headers.get(WORKSPACE_HEADER, "").strip()
-        request = Asked(workspace or DEFAULT_WORKSPACE, names_project=bool(workspace))
+        length = headers.get("content-length", "")
+        request = Asked(
+            workspace or DEFAULT_WORKSPACE,
+            names_project=bool(workspace),
+            length=int(length) if length.isdecimal() else None,
+        )
         with answering(request):
             await self._app(scope, receive, _HeldBack(self._replace, request, scope, receive, send).send)
 

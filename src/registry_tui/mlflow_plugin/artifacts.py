@@ -6,23 +6,29 @@ request was let into.
 
 from __future__ import annotations
 
+import asyncio
+import mimetypes
 import os
 import threading
+from collections.abc import AsyncIterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
+from mlflow.store.artifact.artifact_repo import StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import Location, RouteError, Routes, RoutesFile
+from registry_tui.mlflow_plugin import streaming
+from registry_tui.mlflow_plugin.asked import asked
 from registry_tui.mlflow_plugin.mlflow_private import (
     KeyedRepository,
     OneFileRepository,
@@ -30,7 +36,7 @@ from registry_tui.mlflow_plugin.mlflow_private import (
     registry_store,
     s3_client,
 )
-from registry_tui.mlflow_plugin.outside import OutsideArchives, outside_archives
+from registry_tui.mlflow_plugin.outside import OutsideFiles, outside_files
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import AccessKey, SecretsFile
@@ -62,7 +68,7 @@ def bucket_repository(bucket: str) -> S3ArtifactRepository:
     return registry_store().buckets.of(bucket)
 
 
-class EnvironmentArtifactRepository(OneFileRepository):
+class EnvironmentArtifactRepository(OneFileRepository, StreamUploadMixin):  # type: ignore[misc]
     """Artifacts by their path behind MLflow's proxy. Raises MlflowException with a text for people."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
@@ -73,17 +79,63 @@ class EnvironmentArtifactRepository(OneFileRepository):
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         location = self._locate_new(artifact_path, Path(local_file).name)
+        if location.outside:
+            self._upload_outside(location, local_file)
+            return
         with clear_errors(location):
             bucket_repository(location.bucket).log_artifact(local_file, location.key.rpartition("/")[0])
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        new = []
         for folder, _, names in os.walk(local_dir):
             below = Path(folder).relative_to(local_dir).as_posix()
             for name in names:
-                self._locate_new(artifact_path, name if below == "." else f"{below}/{name}")
+                path = name if below == "." else f"{below}/{name}"
+                new.append((self._locate_new(artifact_path, path), Path(folder) / name))
         location = self._locate(artifact_path, write=True)
+        if location.outside:
+            for file_location, file in new:
+                self._upload_outside(file_location, str(file))
+            return
         with clear_errors(location):
             bucket_repository(location.bucket).log_artifacts(local_dir, location.key)
+
+    async def log_artifact_from_async_stream(
+        self, chunks: AsyncIterable[bytes], artifact_file_name: str, artifact_path: str | None = None
+    ) -> None:
+        request, pieces = asked(), aiter(chunks)
+        size = None if request is None else request.length
+        try:
+            location = await asyncio.to_thread(self._locate_new, artifact_path, artifact_file_name)
+            if location.outside:
+                await self._outside(location).upload_stream(location, pieces, size)
+                return
+            file = streaming.ArrivingFile(pieces, asyncio.get_running_loop())
+            await asyncio.to_thread(self._upload, location, file, size)
+        except MlflowException:
+            await streaming.drained(pieces)
+            raise
+
+    def log_artifact_from_stream(
+        self, stream: IO[bytes], artifact_file_name: str, artifact_path: str | None = None
+    ) -> None:
+        location = self._locate_new(artifact_path, artifact_file_name)
+        if location.outside:
+            self._outside(location).upload(location, streaming.pieces_of(stream), None)
+            return
+        with clear_errors(location):
+            client = s3_client(bucket_repository(location.bucket))
+            client.upload_fileobj(stream, location.bucket, location.key, ExtraArgs=_type_of(artifact_file_name))
+
+    def _upload(self, location: Location, file: streaming.ArrivingFile, size: int | None) -> None:
+        with clear_errors(location):
+            client = s3_client(bucket_repository(location.bucket))
+            streaming.send(client, location.bucket, location.key, file, size, _type_of(location.key))
+
+    def _upload_outside(self, location: Location, local_file: str) -> None:
+        with open(local_file, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._outside(location).upload(location, streaming.pieces_of(file), size)
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         location = self._locate(path)
@@ -126,6 +178,9 @@ class EnvironmentArtifactRepository(OneFileRepository):
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         location = self._locate(artifact_path, write=True)
+        if location.outside:
+            self._outside(location).delete(location)
+            return
         with clear_errors(location):
             bucket_repository(location.bucket).delete_artifacts(location.key)
 
@@ -139,8 +194,8 @@ class EnvironmentArtifactRepository(OneFileRepository):
         with clear_errors(location):
             return self._has(location)
 
-    def _outside(self, location: Location) -> OutsideArchives:
-        return outside_archives(load_routes(self._routes), location, self._home.service_socket)
+    def _outside(self, location: Location) -> OutsideFiles:
+        return outside_files(load_routes(self._routes), location, self._home.service_socket)
 
     def _download_outside(self, artifact_path: str, location: Location, folder: str) -> str:
         archives = self._outside(location)
@@ -174,9 +229,11 @@ class EnvironmentArtifactRepository(OneFileRepository):
     def _locate_new(self, folder: str | None, name: str) -> Location:
         """Where a new file goes, its whole key checked. Raises MlflowException when its name is a folder's."""
         location = self._locate(f"{folder or ''}/{name}", write=True)
-        project = f"workspaces/{location.workspace}/"
+        project = f"{location.folder}/"
         if not location.key.startswith(project):
             raise MlflowException("A file belongs into an experiment's folder.", error_code=INVALID_PARAMETER_VALUE)
+        if location.outside:
+            return location  # the service looks itself
         with clear_errors(location):
             if taken := self._in_the_way(location, project):
                 raise MlflowException(
@@ -218,6 +275,15 @@ class EnvironmentArtifactRepository(OneFileRepository):
                 error_code=PERMISSION_DENIED,
             )
         return location
+
+
+def _type_of(name: str) -> dict[str, str]:
+    """The arguments of MLflow's own uploads for a file's name."""
+    type_, encoding = mimetypes.guess_type(name)
+    return {
+        **({"ContentType": type_} if type_ else {}),
+        **({"ContentEncoding": encoding} if encoding else {}),
+    }
 
 
 def _sees(location: Location) -> bool:

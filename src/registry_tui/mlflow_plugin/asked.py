@@ -33,6 +33,8 @@ class Asked:
     not_found: MlflowException | None = None
     #: Whether that resource belongs to a Model Registry.
     in_registry: bool = False
+    #: Bytes of the body, where the request says so.
+    length: int | None = None
 
 
 _asked: ContextVar[Asked | None] = ContextVar("registry_tui_asked", default=None)

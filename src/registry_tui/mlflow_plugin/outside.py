@@ -1,11 +1,12 @@
-"""Archives in environments' own stores: the service reads them, as only it can sign in there."""
+"""Archives and artifacts in environments' own stores: through the service, as only it can sign in there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from mlflow.entities import FileInfo
@@ -25,7 +26,10 @@ from registry_tui.mlflow_plugin.store_errors import no_artifact
 _CHUNK = 1 << 20
 #: Seconds between two pieces of a file; the service gives up on a store that does not answer sooner.
 _PATIENCE = httpx.Timeout(120.0, connect=5.0)
+#: Seconds until a store has put the parts of a large file together.
+_UPLOAD_PATIENCE = httpx.Timeout(600.0, connect=5.0)
 _CODES = {
+    400: INVALID_PARAMETER_VALUE,
     403: PERMISSION_DENIED,
     404: RESOURCE_DOES_NOT_EXIST,
     409: INVALID_STATE,
@@ -36,18 +40,18 @@ _NO_FILE = tuple(ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVA
 
 
 @dataclass(frozen=True)
-class OutsideArchives:
-    """The archives of one registry. Raises MlflowException with a text for people."""
+class OutsideFiles:
+    """Files of one registry or of one project. Raises MlflowException with a text for people."""
 
     socket: Path
-    registry_id: str
-    #: What keys of this registry begin with.
+    #: Where the service answers about them.
+    address: str
+    #: What their keys begin with.
     prefix: str
 
     def list(self, location: Location) -> list[FileInfo]:
         """What lies in a folder, with keys as in `Location`; nothing when there is no such folder."""
-        with self._answer("files", location) as answer:
-            answer.read()
+        with self._answer("GET", "files", location) as answer:
             entries = answer.json()["items"]
         return [
             FileInfo(f"{location.key}/{each['path']}", each["is_folder"], None if each["is_folder"] else each["size"])
@@ -57,7 +61,7 @@ class OutsideArchives:
     def has(self, location: Location) -> bool:
         """Whether there is a file."""
         try:
-            with self._answer("content", location, "HEAD"):
+            with self._answer("HEAD", "content", location):
                 return True
         except MlflowException as error:
             if error.error_code in _NO_FILE:
@@ -67,7 +71,7 @@ class OutsideArchives:
     def download_file(self, location: Location, local: Callable[[], str]) -> str | None:
         """Fetches a file to the path that `local` makes for it; None when there is no file of that name."""
         try:
-            with self._answer("content", location) as answer:
+            with self._answer("GET", "content", location, whole=False) as answer:
                 path = local()
                 _write(answer, path)
                 return path
@@ -78,31 +82,68 @@ class OutsideArchives:
 
     def download(self, location: Location, local_path: str) -> None:
         """Fetches one file in constant memory."""
-        with self._answer("content", location) as answer:
+        with self._answer("GET", "content", location, whole=False) as answer:
             _write(answer, local_path)
 
+    def upload(self, location: Location, body: Iterable[bytes], size: int | None) -> None:
+        """Stores one file in constant memory; `size` is in bytes, where it is known."""
+        with self._answer("PUT", "content", location, content=body, params=_size(size), timeout=_UPLOAD_PATIENCE):
+            pass
+
+    async def upload_stream(self, location: Location, body: AsyncIterable[bytes], size: int | None) -> None:
+        """As `upload`, of pieces that are still arriving; what they raise ends it, and nothing is stored."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
+        params: dict[str, str | int] = {"path": self._path(location), **_size(size)}
+        try:
+            async with httpx.AsyncClient(transport=transport, timeout=_UPLOAD_PATIENCE) as client:
+                answer = await client.put(self._url("content"), params=params, content=body, headers=_BINARY)
+        except httpx.HTTPError as error:
+            raise _away() from error
+        if answer.is_error:
+            raise _refused(location, answer)
+
+    def delete(self, location: Location) -> None:
+        """Deletes a file, or a folder with all below it."""
+        with self._answer("DELETE", "content", location):
+            pass
+
+    def _path(self, location: Location) -> str:
+        return location.key.removeprefix(self.prefix).strip("/")
+
+    def _url(self, what: str) -> str:
+        return f"http://registry-tui/api/v1/internal/{self.address}/{what}"
+
     @contextmanager
-    def _answer(self, what: str, location: Location, method: str = "GET") -> Iterator[httpx.Response]:
-        path = location.key.removeprefix(f"{self.prefix}/")
+    def _answer(
+        self,
+        method: str,
+        what: str,
+        location: Location,
+        *,
+        whole: bool = True,
+        params: Mapping[str, Any] = {},
+        content: Iterable[bytes] | None = None,
+        timeout: httpx.Timeout = _PATIENCE,
+    ) -> Iterator[httpx.Response]:
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         try:
             with (
-                httpx.Client(transport=transport, timeout=_PATIENCE) as client,
+                httpx.Client(transport=transport, timeout=timeout) as client,
                 client.stream(
                     method,
-                    f"http://registry-tui/api/v1/internal/archives/{self.registry_id}/{what}",
-                    params={"path": path},
+                    self._url(what),
+                    params={"path": self._path(location), **params},
+                    content=content,
+                    headers=_BINARY if content is not None else None,
                 ) as answer,
             ):
-                if answer.is_error:
+                if whole or answer.is_error:
                     answer.read()
+                if answer.is_error:
                     raise _refused(location, answer)
                 yield answer
         except httpx.HTTPError as error:
-            raise MlflowException(
-                "The archive cannot be read just now. `registry-tui status` shows whether the service is well.",
-                error_code=TEMPORARILY_UNAVAILABLE,
-            ) from error
+            raise _away() from error
 
 
 def _write(answer: httpx.Response, path: str) -> None:
@@ -111,17 +152,35 @@ def _write(answer: httpx.Response, path: str) -> None:
             file.write(piece)
 
 
-def outside_archives(routes: Routes, location: Location, socket: Path) -> OutsideArchives:
-    """The archives that a location with `outside` is among."""
-    registry = routes.registries[location.registry or ""]
-    return OutsideArchives(socket, registry.registry_id, registry.prefix)
+_BINARY = {"Content-Type": "application/octet-stream"}
+
+
+def outside_files(routes: Routes, location: Location, socket: Path) -> OutsideFiles:
+    """The archives or artifacts that a location with `outside` is among."""
+    if location.registry is None:
+        project = routes.projects[location.workspace]
+        return OutsideFiles(socket, f"artifacts/{project.project_id}", location.folder)
+    registry = routes.registries[location.registry]
+    return OutsideFiles(socket, f"archives/{registry.registry_id}", registry.prefix)
+
+
+def _size(size: int | None) -> dict[str, int]:
+    return {} if size is None else {"size": size}
+
+
+def _away() -> MlflowException:
+    return MlflowException(
+        "The environment's store cannot be reached just now. `registry-tui status` shows whether the service is well.",
+        error_code=TEMPORARILY_UNAVAILABLE,
+    )
 
 
 def _refused(location: Location, answer: httpx.Response) -> MlflowException:
     if answer.status_code == 404:
         return no_artifact(location)
     try:
-        detail = str(answer.json()["detail"])
-    except (ValueError, KeyError):
+        problem = answer.json()
+        detail = ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))
+    except (ValueError, KeyError, AttributeError):
         detail = f"The service answered {answer.status_code}"
     return MlflowException(detail, error_code=_CODES.get(answer.status_code, TEMPORARILY_UNAVAILABLE))

@@ -45,8 +45,10 @@ class EnvironmentCreate(RequestSchema):
     name: str = Field(pattern=NAME_PATTERN, min_length=NAME_MIN, max_length=NAME_MAX)
     cloud: Cloud = Cloud.AWS
     raz_enabled: bool = True
-    #: A store of its own for archives; without one they lie in the embedded store.
+    #: A store of its own for archives and artifacts; without one they lie in the embedded store.
     store: Store | None = Field(default=None, discriminator="kind")
+    #: Whether the artifacts of its projects lie in its own store too, where it has one.
+    store_artifacts: bool = True
 
 
 class Workspace(Schema):
@@ -90,6 +92,8 @@ class Project(Schema):
     registry_name: str | None = None
     #: The MLflow server elsewhere whose experiments the project shows; None for a project of this installation.
     attached_url: str | None = None
+    #: Where its run artifacts lie; empty for a project that shows a server elsewhere.
+    artifacts_uri: str = ""
 
 
 class ProjectCreate(RequestSchema):

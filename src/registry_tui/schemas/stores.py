@@ -198,7 +198,7 @@ class StoreProblem(Schema):
 
 
 class EnvironmentStore(Schema):
-    """The store that an environment brought along: archives of its registry lie there."""
+    """The store that an environment brought along: archives of its registry lie there, and artifacts of projects."""
 
     kind: str
     uri: str
@@ -207,6 +207,8 @@ class EnvironmentStore(Schema):
     credentials: str = ""
     #: What the last probe found that is worth knowing.
     notes: list[StoreProblem] = []
+    #: Whether the artifacts of projects that are made from now on lie there; each project keeps the place of its own.
+    artifacts: bool = False
 
 
 class StoreCheck(RequestSchema):
@@ -230,3 +232,5 @@ class StoreChange(RequestSchema):
     """The same store, reached in another way: other credentials, another endpoint or region."""
 
     store: Store = Field(discriminator="kind")
+    #: Whether the artifacts of projects that are made from now on lie there; as before when it is not given.
+    artifacts: bool | None = None

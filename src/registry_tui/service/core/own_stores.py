@@ -47,8 +47,8 @@ MARK = ".registry-tui-environment.json"
 #: The folder of archives in an environment's bucket of the embedded store.
 EMBEDDED_FOLDER = "modelregistry"
 _STORES: TypeAdapter[Store] = TypeAdapter(Store)
-#: The folder of an environment's archives; a place in it would be deleted with them.
-_ARCHIVES = re.compile(r"/modelregistry-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
+#: Folders of an environment's archives and artifacts; a place in one would be deleted with them.
+_OWN_FOLDERS = re.compile(r"/(modelregistry|artifacts)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)")
 
 
 #: Seconds that the deletion of an environment waits for its store: a directory whose server is gone may never answer.
@@ -102,8 +102,8 @@ def place_of(store: Store) -> str:
 
 
 def is_among_archives(store: Store) -> bool:
-    """Whether a place lies in the folder of an environment's archives, perhaps of another installation."""
-    return _ARCHIVES.search(place_of(store)) is not None
+    """Whether a place lies in a folder of an environment's archives or artifacts, perhaps of another installation."""
+    return _OWN_FOLDERS.search(place_of(store)) is not None
 
 
 def archives_folder(session: Session, environment_id: str) -> str:
@@ -115,9 +115,18 @@ def _folder_of(environment_id: str) -> str:
     return f"modelregistry-{environment_id}"
 
 
-def new_row(environment_id: str, store: Store, notes: list[StoreProblem]) -> EnvironmentStoreRow:
+def artifacts_folder(session: Session, environment_id: str, mlflow_workspace: str) -> str:
+    """The folder of a new project's artifacts in the environment's own store; empty for the embedded one."""
+    row = session.get(EnvironmentStoreRow, environment_id)
+    return f"artifacts-{environment_id}/{mlflow_workspace}" if row is not None and row.artifacts else ""
+
+
+def new_row(
+    environment_id: str, store: Store, notes: list[StoreProblem], *, artifacts: bool = True
+) -> EnvironmentStoreRow:
     """The row of a store that was tried."""
     return EnvironmentStoreRow(
+        artifacts=artifacts,
         environment_id=environment_id,
         place=place_of(store),
         store=store.model_dump(mode="json"),
@@ -136,6 +145,7 @@ def shown(row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
         endpoint=endpoint_of(store),
         credentials=credentials_of(store),
         notes=[StoreProblem.model_validate(each) for each in row.notes],
+        artifacts=row.artifacts,
     )
 
 

@@ -178,6 +178,8 @@ class EnvironmentStoreRow(Base):
     notes: Mapped[list[Any]] = mapped_column(JSON)
     #: Counts changes, so that an open connection is replaced.
     generation: Mapped[int] = mapped_column(default=1)
+    #: Whether the artifacts of projects that are made from now on lie there too.
+    artifacts: Mapped[bool] = mapped_column(default=True)
 
 
 class EnvironmentRoleRow(Base):
@@ -335,6 +337,8 @@ class ProjectRow(Base):
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     state: Mapped[str] = mapped_column(default="creating")
+    #: The folder of its artifacts in the environment's own store; empty where they lie in the embedded one.
+    artifacts_folder: Mapped[str] = mapped_column(default="")
 
     workspace: Mapped[WorkspaceRow] = relationship(back_populates="projects")
     collaborators: Mapped[list[CollaboratorRow]] = relationship(

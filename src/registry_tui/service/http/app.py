@@ -14,6 +14,7 @@ from registry_tui.service.core import idempotency
 from registry_tui.service.core.context import Service
 from registry_tui.service.http import api_page, problems, routes
 from registry_tui.service.http.middleware import RequestMiddleware
+from registry_tui.service.http.routes import mlflow_files
 from registry_tui.service.http.routes.keyed import Turns
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
@@ -55,6 +56,7 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
     problems.install(app)
     for router in routes.routers():
         app.include_router(router, prefix=API)
+    app.include_router(mlflow_files.router, prefix=API)
     for router in routes.routers(routes.FOREIGN):
         app.include_router(router)
 

@@ -23,6 +23,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 
 HEALTH = "/api/v1/health"
+#: Below it, bodies are files that pass through, of any size.
+_FILES = "/api/v1/internal/artifacts/"
 
 #: The ID of the request that this code runs for, for log lines.
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
@@ -64,7 +66,8 @@ class RequestMiddleware:
 
         try:
             refusal = _refusal(scope, headers, request_id)
-            await (refusal or self._app)(scope, self._limited(headers, receive), send_with_id)
+            taken = receive if scope["path"].startswith(_FILES) else self._limited(headers, receive)
+            await (refusal or self._app)(scope, taken, send_with_id)
         except Exception as error:
             if status:  # the answer is under way: all that is left is to cut it off
                 raise

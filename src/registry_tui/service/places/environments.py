@@ -28,7 +28,7 @@ _LOCK = "environments"
 
 
 def create_environment(service: Service, principal: Principal, request: EnvironmentCreate) -> Environment:
-    """Makes an environment with its bucket, and perhaps a store that it brings along for its archives.
+    """Makes an environment with its bucket, and perhaps a store that it brings along for archives and artifacts.
 
     Raises NotPermitted, AlreadyThere, InUse when the store is another environment's, InvalidInput when it cannot be
     used, PartUnavailable.
@@ -65,7 +65,7 @@ def _create(
             )
             if request.store is not None and tried is not None:
                 _require_free(session, request.store)
-                row.store = own_stores.new_row(id_, request.store, tried[1])
+                row.store = own_stores.new_row(id_, request.store, tried[1], artifacts=request.store_artifacts)
             session.add(row)
     except IntegrityError as error:
         raise AlreadyThere(f"There is an environment {request.name!r} already", action="Choose another name") from error
@@ -114,6 +114,8 @@ def change_store(service: Service, principal: Principal, environment: str, reque
                 raise Missing(f"Environment {row.name} was deleted meanwhile")
             new = own_stores.new_row(row.id, request.store, notes)
             kept.place, kept.store, kept.notes, kept.generation = new.place, new.store, new.notes, kept.generation + 1
+            if request.artifacts is not None:
+                kept.artifacts = request.artifacts
     return get_environment(service, principal, row.id)
 
 

@@ -12,7 +12,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
-from registry_tui.service.core import events, idempotency, paging, permissions
+from registry_tui.schemas.stores import uri_of
+from registry_tui.service.core import events, idempotency, own_stores, paging, permissions
+from registry_tui.service.core.artifact_places import delete_in
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import (
     attached_to,
@@ -23,14 +25,16 @@ from registry_tui.service.core.resolve import (
 from registry_tui.service.database.tables import (
     CollaboratorRow,
     DeploymentRow,
+    EnvironmentRow,
     ProjectRow,
     RegistryRow,
     WorkspaceRow,
     new_id,
 )
-from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
+from registry_tui.service.stores.archives import abort_outside
 
 logger = logging.getLogger(__name__)
 
@@ -65,19 +69,21 @@ def create_project(
         service.locks.of(_LOCK),
     ):
         check_name(request.name)
-        _clean_up(service)
+        _clean_up(service, waiting=False)
         with service.database.session() as session:
             seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             workspace = resolve_workspace(session, request.workspace, seen)
             permissions.require_in(session, principal, Action.PROJECT_CREATE, workspace.environment)
             _require_own(session, workspace)
             _require_free(session, workspace, request.name)
+            name = mlflow_workspace or free_mlflow_workspace(session, request.name, id_)
             row = ProjectRow(
                 id=id_,
                 name=request.name,
                 description=request.description,
                 workspace_id=workspace.id,
-                mlflow_workspace=mlflow_workspace or free_mlflow_workspace(session, request.name, id_),
+                mlflow_workspace=name,
+                artifacts_folder=own_stores.artifacts_folder(session, workspace.environment_id, name),
                 creator=principal.name,
                 collaborators=[CollaboratorRow(user=principal.name, role=Role.ADMIN.value)],
             )
@@ -126,7 +132,9 @@ def list_projects(
         select(ProjectRow)
         .where(ProjectRow.state == "ready")
         .options(
-            selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment),
+            selectinload(ProjectRow.workspace)
+            .selectinload(WorkspaceRow.environment)
+            .selectinload(EnvironmentRow.store),
             selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.sync),
             selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.attached_server),
         )
@@ -219,22 +227,43 @@ def to_schema(row: ProjectRow) -> Project:
         registry_id=None if registry is None else registry.id,
         registry_name=None if registry is None else registry.name,
         attached_url=None if server is None else server.url,
+        artifacts_uri="" if server is not None else _artifacts_uri(row),
     )
 
 
-def _clean_up(service: Service) -> None:
+def _clean_up(service: Service, *, waiting: bool = True) -> None:
+    """Without `waiting`, projects are left whose artifacts lie in a store that might not answer."""
     with service.database.reading() as session:
         query = select(ProjectRow).where(ProjectRow.state != "ready")
         query = query.options(selectinload(ProjectRow.workspace).selectinload(WorkspaceRow.environment))
         unfinished = list(session.scalars(query))
     for row in unfinished:
+        outside = row.state == "deleting" and bool(row.artifacts_folder)
+        if outside and not waiting:
+            continue
         _undeploy(service, row.id)
         service.access.remove_project(row.mlflow_workspace)
         if row.state == "deleting" or row.mlflow_workspace != MLFLOW_DEFAULT:
             service.mlflow.delete_workspace(row.mlflow_workspace, cascade=True)
         service.stores.objects.delete_prefix(row.workspace.environment.bucket, f"workspaces/{row.mlflow_workspace}/")
+        if outside and not _artifacts_removed(service, row):
+            continue
         with service.database.session() as session:
             session.delete(session.get_one(ProjectRow, row.id))
+
+
+def _artifacts_removed(service: Service, row: ProjectRow) -> bool:
+    """Removes a project's artifacts from the environment's own store; False while that does not answer."""
+    try:
+        store = own_stores.claimed_store(service, row.workspace.environment_id)
+        if store is not None:
+            abort_outside(store, f"{row.artifacts_folder}/")
+            delete_in(store, f"{row.artifacts_folder}/")
+    except ServiceError as error:
+        # Other projects must not wait for it.
+        logger.warning("the artifacts of project %s are removed later: %s", row.name, error.detail)
+        return False
+    return True
 
 
 def _deployed(service: Service, project_id: str) -> list[str]:
@@ -256,6 +285,13 @@ def _undeploy(service: Service, project_id: str) -> None:
         for row in session.scalars(query).all():
             session.delete(row)
     gateway_link.publish(service)
+
+
+def _artifacts_uri(row: ProjectRow) -> str:
+    environment = row.workspace.environment
+    if row.artifacts_folder and environment.store is not None:
+        return f"{uri_of(own_stores.store_of(environment.store.store))}{row.artifacts_folder}/"
+    return f"s3://{environment.bucket}/workspaces/{row.mlflow_workspace}/"
 
 
 def check_name(name: str) -> None:

@@ -130,6 +130,7 @@ def _project_route(project: ProjectRow, suspended: frozenset[str]) -> ProjectRou
         registry=None if registry is None else registry.mlflow_workspace,
         refusal="" if registry is not None else _refusal(project, workspace, environment),
         collaborators={each.user: each.role for each in project.collaborators if each.user not in suspended},
+        folder=project.artifacts_folder,
     )
 
 

@@ -10,6 +10,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import permissions
+from registry_tui.service.core.artifact_places import delete_in
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.own_stores import claimed_store, own_address, own_store, require_there
@@ -17,11 +18,8 @@ from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.stores.archives import abort_outside
-from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
+from registry_tui.service.stores.base import Bucket, StoredObject, Usage
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
-
-#: Objects deleted in one request.
-_BATCH = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,11 +94,7 @@ class RegistryPlace:
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
         abort_outside(own, prefix)
-        objects = bytes_ = 0
-        for batch in batches(own.list(prefix), _BATCH):
-            own.delete([each.key for each in batch])
-            objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
-        return Usage(objects, bytes_)
+        return delete_in(own, prefix)
 
 
 def enter_registry(

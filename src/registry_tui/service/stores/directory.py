@@ -108,7 +108,8 @@ class Directory:
         for key in keys:
             with self._translated(key):
                 path = self._path(key)
-                with suppress(FileNotFoundError, NotADirectoryError):
+                # A folder is not an object, so there is none with its name.
+                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                     path.unlink()
                 for folder in path.parents:
                     if folder == self.root or not _removed(folder):

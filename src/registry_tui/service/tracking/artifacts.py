@@ -21,10 +21,12 @@ from registry_tui.schemas.tracking import Artifact, ArtifactFolder, ArtifactTota
 from registry_tui.service.adapters.mlflow_answers import as_mlflow_does, pages
 from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.adapters.mlflow_words import quoted
+from registry_tui.service.core.artifact_places import folder_at
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.stores.bucket_files import Place, clear_errors
+from registry_tui.service.stores.bucket_files import StoreFolder as OwnFolder
 from registry_tui.service.stores.content import Content, clean_path
 from registry_tui.service.tracking.folders import Folder, StoreFolder, model_artifacts, run_artifacts
 from registry_tui.service.tracking.project import ProjectPlace, attached_place, enter_project
@@ -180,7 +182,7 @@ def attached_folder(service: Service, source: AttachedSource) -> Folder:
     return run_artifacts(client, source.run_id or "").below(source.path)
 
 
-def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place:
+def run_folder(service: Service, place: ProjectPlace, run: Mapping[str, Any], path: str) -> Place | OwnFolder:
     """Where a folder of a run's own artifacts lies. Raises InvalidInput."""
     return _below(locate(service, place, run["info"].get("artifact_uri", "")), path)
 
@@ -228,8 +230,9 @@ def _where(place: ProjectPlace) -> str:
     return "this installation" if place.attached is None else place.attached.address.url
 
 
-def locate(service: Service, project: ProjectPlace, uri: str) -> Place:
-    """Where an `mlflow-artifacts:/…` folder of a project lies, read with the key that MLflow's server has.
+def locate(service: Service, project: ProjectPlace, uri: str) -> Place | OwnFolder:
+    """Where an `mlflow-artifacts:/…` folder of a project lies, read with the key that MLflow's server has, or the own
+    store of the environment.
 
     The key reads every project's artifacts, so that, as in MLflow's proxy, only those of this project are followed.
     Raises InvalidInput, PartUnavailable.
@@ -242,12 +245,17 @@ def locate(service: Service, project: ProjectPlace, uri: str) -> Place:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
     if location.workspace != project.workspace:
         raise InvalidInput(f"The artifacts at {uri[:200]} are not those of project {project.name}")
-    client = service.stores.objects.s3(service.secrets.object_store_mlflow)
-    return Place(client, location.bucket, f"{location.key.rstrip('/')}/")
+    return folder_at(service, location)
 
 
-def has_model(folder: Place) -> bool:
+def has_model(folder: Place | OwnFolder) -> bool:
     """Whether a folder holds an `MLmodel` file. Raises ServiceError."""
+    if isinstance(folder, OwnFolder):
+        try:
+            folder.store.head(folder.key(MODEL_FILE))
+        except Missing:
+            return False
+        return True
     with clear_errors(folder):
         answer = folder.client.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key(MODEL_FILE), MaxKeys=1)
     return any(entry["Key"] == folder.key(MODEL_FILE) for entry in answer.get("Contents", ()))
@@ -263,5 +271,5 @@ def _logged_model(found: Mapping[str, Any]) -> LoggedModel:
     )
 
 
-def _below(folder: Place, path: str) -> Place:
+def _below(folder: Place | OwnFolder, path: str) -> Place | OwnFolder:
     return folder.below(path) if path else folder

@@ -13,7 +13,8 @@ from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
 from registry_tui.service.adapters.mlflow_answers import OddAnswer, as_mlflow_does, pages
 from registry_tui.service.errors import InvalidInput, Missing, PartUnavailable
-from registry_tui.service.stores.bucket_files import Place, clear_errors
+from registry_tui.service.stores import bucket_files
+from registry_tui.service.stores.bucket_files import clear_errors
 from registry_tui.service.stores.content import CHUNK, Content, entries_of, open_file, parse_range
 
 #: Folders that an attached server is asked for when their files are counted: a request each.
@@ -46,9 +47,9 @@ class Folder(Protocol):
 
 @dataclass(frozen=True)
 class StoreFolder:
-    """A folder in the object store here."""
+    """A folder in the embedded store, or in the own store of an environment."""
 
-    place: Place
+    place: bucket_files.Folder
 
     def below(self, path: str) -> StoreFolder:
         return StoreFolder(self.place.below(path)) if path else self
@@ -58,6 +59,12 @@ class StoreFolder:
 
     def sizes(self, most: int) -> Sizes:
         files: dict[str, int] = {}
+        if isinstance(self.place, bucket_files.StoreFolder):
+            for found in self.place.store.list(self.place.prefix):
+                if len(files) >= most:
+                    return Sizes(files, complete=False)
+                files[found.key.removeprefix(self.place.prefix)] = found.size
+            return Sizes(files, complete=True)
         with clear_errors(self.place):
             pages = self.place.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.place.bucket, Prefix=self.place.prefix

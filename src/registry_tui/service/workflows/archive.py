@@ -17,7 +17,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.core import ml_model, permissions, room
+from registry_tui.service.core import artifact_places, ml_model, permissions, room
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.database.tables import ProjectRow
@@ -28,7 +28,7 @@ from registry_tui.service.models import versions
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.archives import FILES, Advance, Check
-from registry_tui.service.stores.bucket_files import StoredFile, StoreFolder
+from registry_tui.service.stores.bucket_files import StoredFile
 from registry_tui.service.tracking.artifacts import attached_folder
 from registry_tui.service.tracking.folders import Folder
 from registry_tui.service.workflows.advancing import Advancing
@@ -294,12 +294,11 @@ def _source(context: StepContext) -> _Source:
         raise WrongState(f"The model cannot be reached any more: {error}") from error
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    archive, prefix = _archive(context), f"{location.key.rstrip('/')}/"
     registry = enter_registry(service, context.arguments["registry_id"])
-    if isinstance(archive, StoreFolder) and location.outside and location.registry == registry.workspace:
-        # A version that is copied: its archive lies in the environment's own store too.
-        return _Stored(StoreFolder(archive.store, prefix))
-    return _Stored(registry.embedded(service, location.bucket, prefix))
+    if location.outside:
+        # Artifacts in the environment's own store, or a version that is copied.
+        return _Stored(artifact_places.folder_at(service, location))
+    return _Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"))
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:

@@ -9,6 +9,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, Routes, RoutesFile, artifact_path
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import Progress, WorkflowKind
+from registry_tui.service.core import artifact_places
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import PartUnavailable
@@ -56,7 +57,7 @@ def _remove_bytes(context: StepContext, routes: Routes, uri: str) -> int:
     if location.workspace != context.arguments["workspace"] or not location.writable:
         context.log(f"left {uri}, which is not in this project's storage", "warning")
         return 0
-    found = context.service.stores.objects.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")
+    found = artifact_places.delete_at(context.service, location)
     if found.objects:
         context.log(f"removed {uri}: {counted(found.objects, 'object')}, {counted(found.bytes, 'byte')}")
     return found.bytes

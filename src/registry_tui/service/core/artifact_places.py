@@ -1,0 +1,63 @@
+"""Where artifacts of projects lie: in the embedded store, or in the store that an environment brought along."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from registry_tui.contracts.mlflow_routes import Location
+from registry_tui.service.core import own_stores
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import ProjectRow, RegistryRow, WorkspaceRow
+from registry_tui.service.errors import PartUnavailable
+from registry_tui.service.stores.base import Bucket, Usage, batches
+from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
+
+#: Objects deleted in one request.
+_BATCH = 1000
+
+
+def folder_at(service: Service, location: Location) -> Folder:
+    """The folder at a location, reached with the key that MLflow's server has, or as the environment's store wants it.
+
+    Raises PartUnavailable, WrongState where the environment's own store is not there.
+    """
+    prefix = f"{location.key.rstrip('/')}/"
+    if location.outside:
+        return StoreFolder(store_of(service, location), prefix)
+    return Place(service.stores.objects.s3(service.secrets.object_store_mlflow), location.bucket, prefix)
+
+
+def store_of(service: Service, location: Location) -> Bucket:
+    """The environment's own store that a location lies in. Raises PartUnavailable, WrongState, InvalidInput."""
+    with service.database.reading() as session:
+        if location.registry is not None:
+            query = select(RegistryRow.environment_id).where(RegistryRow.mlflow_workspace == location.registry)
+        else:
+            query = (
+                select(WorkspaceRow.environment_id)
+                .join(ProjectRow)
+                .where(ProjectRow.mlflow_workspace == location.workspace)
+            )
+        environment_id = session.scalar(query)
+    store = None if environment_id is None else own_stores.claimed_store(service, environment_id)
+    if store is None:
+        raise PartUnavailable(
+            f"The store of '{location.workspace}' is not known any more", action="`registry-tui restart service`"
+        )
+    return store
+
+
+def delete_at(service: Service, location: Location) -> Usage:
+    """Deletes everything in the folder at a location; returns how much that was. Raises PartUnavailable, WrongState."""
+    if location.outside:
+        return delete_in(store_of(service, location), f"{location.key.rstrip('/')}/")
+    return service.stores.objects.delete_prefix(location.bucket, f"{location.key.rstrip('/')}/")
+
+
+def delete_in(store: Bucket, folder: str) -> Usage:
+    """Deletes everything in a folder (with `/` at its end) of a store; returns how much that was."""
+    objects = bytes_ = 0
+    for batch in batches(store.list(folder), _BATCH):
+        store.delete([each.key for each in batch])
+        objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
+    return Usage(objects, bytes_)

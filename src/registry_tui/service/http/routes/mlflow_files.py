@@ -1,0 +1,123 @@
+"""Artifacts in environments' own stores, for MLflow's server on this machine; not a part of the public API.
+
+Bodies pass in both directions as they come: a file of any size takes a few megabytes of memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.tracking import Artifact
+from registry_tui.service.core.context import Service
+from registry_tui.service.errors import ServiceError
+from registry_tui.service.http.routes.content import content_response
+from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
+from registry_tui.service.tracking import mlflow_files
+
+#: Below the API's prefix. Their bodies are not limited as those of the API's requests are.
+PREFIX = "/internal/artifacts"
+
+router = APIRouter(prefix=PREFIX, include_in_schema=False)
+
+#: Files up to this size are stored by one request.
+_WHOLE = 8 << 20
+#: Uploads under way at the same time; each has a thread, which the API's requests must not lack.
+_AT_ONCE = 24
+
+
+class _Uploads:
+    """Threads for uploads."""
+
+    def __init__(self) -> None:
+        self.limiter = CapacityLimiter(_AT_ONCE)
+
+
+@router.get("/{project}/files")
+def files(service: ServiceIn, principal: Acting, project: str, path: str = "") -> Page[Artifact]:
+    """What lies in a folder; no folder has no entries."""
+    return Page(items=mlflow_files.entries(service, principal, project, path))
+
+
+@router.get("/{project}/content", response_class=StreamingResponse)
+def content(
+    service: ServiceIn,
+    principal: Acting,
+    project: str,
+    path: str,
+    range_: Annotated[str | None, Header(alias="Range")] = None,
+) -> StreamingResponse:
+    """A file, or a part of it."""
+    return content_response(mlflow_files.open_file(service, principal, project, path, range_), path)
+
+
+@router.head("/{project}/content")
+def file(service: ServiceIn, principal: Acting, project: str, path: str) -> Response:
+    """Whether there is a file."""
+    mlflow_files.open_file(service, principal, project, path)
+    return Response()
+
+
+@router.put("/{project}/content", status_code=204)
+async def store(
+    request: Request, service: ServiceIn, principal: Acting, project: str, path: str, size: int | None = None
+) -> Response:
+    """Stores a file; nothing is stored of one whose body breaks off."""
+    chunks = request.stream()
+    try:
+        first = await _first(chunks, _WHOLE)
+        body: bytes | Iterator[bytes] = first if len(first) < _WHOLE else _passing(first, chunks)
+        work = partial(mlflow_files.store_file, service, principal, project, path, body, size)
+        await to_thread.run_sync(work, limiter=_limiter(service))
+    except ClientDisconnect:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
+    except ServiceError:
+        # Who is still sending would not see the answer.
+        async for _ in chunks:
+            pass
+        raise
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.delete("/{project}/content", status_code=204)
+def delete(service: ServiceIn, principal: Acting, project: str, path: str = "") -> None:
+    """Deletes a file, or a folder with all below it."""
+    mlflow_files.delete(service, principal, project, path)
+
+
+def _limiter(service: Service) -> CapacityLimiter:
+    return service.kept.of(_Uploads).limiter
+
+
+async def _first(chunks: AsyncIterator[bytes], size: int) -> bytes:
+    """The first bytes of a body: `size` of them or a little more, or all where it has fewer."""
+    found = bytearray()
+    async for chunk in chunks:
+        found += chunk
+        if len(found) >= size:
+            break
+    return bytes(found)
+
+
+def _passing(first: bytes, chunks: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """The pieces of a body for a thread of any kind; call it in the event loop."""
+    loop = asyncio.get_running_loop()
+
+    async def following() -> bytes | None:
+        return await anext(chunks, None)
+
+    def pieces() -> Iterator[bytes]:
+        yield first
+        while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
+            yield piece
+
+    return pieces()

@@ -1,0 +1,123 @@
+"""Artifacts in environments' own stores, as MLflow's server asks for them: it has no key there.
+
+Its proxy has looked before whether the person may do so in the project; it acts as the installation's owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from registry_tui.contracts import file_paths
+from registry_tui.schemas.base import FieldProblem
+from registry_tui.schemas.tracking import Artifact
+from registry_tui.service.core.artifact_places import delete_in
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.own_stores import claimed_store
+from registry_tui.service.database.tables import ProjectRow
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.stores import content
+from registry_tui.service.stores.bucket_files import StoreFolder
+
+
+def entries(service: Service, principal: Principal, project_id: str, path: str) -> list[Artifact]:
+    """What lies in a folder; no folder has no entries. Raises Missing, NotPermitted, PartUnavailable."""
+    folder = _folder(service, principal, project_id)
+    clean = content.clean_path(path)
+    return content.entries_of(folder.below(clean) if clean else folder, "")
+
+
+def open_file(
+    service: Service, principal: Principal, project_id: str, path: str, range_header: str | None = None
+) -> content.Content:
+    """A file, or a part of it. Raises Missing, InvalidInput for a folder, RangeNotSatisfiable, PartUnavailable."""
+    return content.open_file(_folder(service, principal, project_id), _named(path), range_header)
+
+
+def store_file(
+    service: Service,
+    principal: Principal,
+    project_id: str,
+    path: str,
+    body: bytes | Iterable[bytes],
+    size: int | None = None,
+) -> None:
+    """Stores a file; what its pieces raise ends it, and nothing is stored. `size` is in bytes, where it is known.
+
+    Raises Missing, InvalidInput where a folder has its name, or a file the name of its folder, PartUnavailable.
+    """
+    folder, name = _folder(service, principal, project_id), _named(path)
+    require_free(folder, name)
+    folder.store.put(folder.key(name), body, size=size)
+    require_kept(service, project_id, folder, name)
+
+
+def delete(service: Service, principal: Principal, project_id: str, path: str) -> None:
+    """Deletes a file, or a folder with all below it; what does not exist is left out."""
+    folder = _folder(service, principal, project_id)
+    clean = content.clean_path(path)
+    if clean:
+        folder.store.delete([folder.key(clean)])
+    delete_in(folder.store, (folder.below(clean) if clean else folder).prefix)
+
+
+def require_free(folder: StoreFolder, name: str) -> None:
+    """Raises InvalidInput for a name that is a folder's, or that lies in a folder with a file's name."""
+    if taken := _in_the_way(folder, name):
+        raise InvalidInput(
+            f"'{name}' cannot be stored: {taken}. A file and a folder cannot have the same name",
+            action="Choose another name",
+        )
+
+
+def require_kept(service: Service, project_id: str, folder: StoreFolder, name: str) -> None:
+    """Takes away a file that was stored while its project was deleted, and raises Missing."""
+    with service.database.reading() as session:
+        row = session.get(ProjectRow, project_id)
+        if row is not None and row.state != "deleting":
+            return
+    folder.store.delete([folder.key(name)])
+    raise _no_project(project_id)
+
+
+def _in_the_way(folder: StoreFolder, name: str) -> str | None:
+    if _holds_below(folder, name):
+        return "it is a folder"
+    parent = name.rpartition("/")[0]
+    if not parent or _holds_below(folder, parent):
+        return None  # the first of them was let in, so none of its folders is a file
+    for above in file_paths.folders_of(name):
+        try:
+            folder.store.head(folder.key(above))
+        except Missing:
+            continue
+        return f"'{above}' is a file"
+    return None
+
+
+def _holds_below(folder: StoreFolder, name: str) -> bool:
+    return next(iter(folder.store.list(folder.below(name).prefix)), None) is not None
+
+
+def _named(path: str) -> str:
+    clean = content.clean_path(path)
+    if not clean:
+        raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
+    return clean
+
+
+def _folder(service: Service, principal: Principal, project_id: str) -> StoreFolder:
+    if not principal.administrator:
+        raise NotPermitted("Only MLflow's server asks for artifacts so")
+    with service.database.reading() as session:
+        row = session.get(ProjectRow, project_id)
+        if row is None or row.state == "deleting":
+            raise _no_project(project_id)
+        kept, environment_id = row.artifacts_folder, row.workspace.environment_id
+    store = claimed_store(service, environment_id) if kept else None
+    if store is None:
+        raise WrongState("The project's artifacts lie in the embedded store")
+    return StoreFolder(store, f"{kept}/")
+
+
+def _no_project(project_id: str) -> Missing:
+    return Missing(f"There is no project {project_id}", action="`registry-tui projects list` shows the projects")
