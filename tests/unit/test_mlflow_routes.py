@@ -22,21 +22,31 @@ from registry_tui.platform.secrets import write_private
 
 WINE = ProjectRoute("p1", "wine", "team", "env", "bucket-a", "mr-env")
 LONELY = ProjectRoute("p2", "lonely", "team", "other", "bucket-b", None, "Ask ann to synchronize it.")
-ROUTES = Routes({"wine": WINE, "lonely": LONELY, "default": WINE}, {"mr-env": RegistryRoute("r", "bucket-a", "models")})
+OWN = ProjectRoute("p3", "own", "team", "third", "bucket-c", None, folder="artifacts-e/own")
+ROUTES = Routes(
+    {"wine": WINE, "lonely": LONELY, "default": WINE, "own": OWN}, {"mr-env": RegistryRoute("r", "bucket-a", "models")}
+)
 IDS = ("a1b2-c3d4-e5f6-g7h8", "0000-1111-2222-3333")
+
+
+def artifacts(workspace: str, path: str) -> Location:
+    folder = f"workspaces/{workspace}"
+    return Location(workspace, "bucket-a", f"{folder}/{path}", True, folder=folder)
 
 
 @pytest.mark.parametrize(
     ("path", "location"),
     [
-        ("workspaces/wine/1/ab/artifacts/m", Location("wine", "bucket-a", "workspaces/wine/1/ab/artifacts/m", True)),
-        ("/workspaces//wine/1", Location("wine", "bucket-a", "workspaces/wine/1", True)),
-        ("1/abc", Location("default", "bucket-a", "workspaces/default/1/abc", True)),
+        ("workspaces/wine/1/ab/artifacts/m", artifacts("wine", "1/ab/artifacts/m")),
+        ("/workspaces//wine/1", artifacts("wine", "1")),
+        ("1/abc", artifacts("default", "1/abc")),
+        ("workspaces/own/1/ab/artifacts/m",
+         Location("own", "bucket-c", "artifacts-e/own/1/ab/artifacts/m", True, outside=True, folder="artifacts-e/own")),
         (f"workspaces/wine/registry/{IDS[0]}/{IDS[1]}/files/MLmodel",
          Location("wine", "bucket-a", f"models/{IDS[0]}/{IDS[1]}/files/MLmodel", False, "mr-env", IDS[0])),
         (f"registry/{IDS[0]}/{IDS[1]}",
          Location("default", "bucket-a", f"models/{IDS[0]}/{IDS[1]}", False, "mr-env", IDS[0])),
-        ("workspaces/wine/1/registry/x", Location("wine", "bucket-a", "workspaces/wine/1/registry/x", True)),
+        ("workspaces/wine/1/registry/x", artifacts("wine", "1/registry/x")),
     ],
 )  # fmt: skip
 def test_paths_lead_into_the_projects_bucket(path: str, location: Location) -> None:

@@ -42,13 +42,13 @@ class Location:
     bucket: str
     key: str
     writable: bool
-    #: Of artifacts: the folder of the whole project, which `key` begins with.
-    folder: str = ""
     #: Of an archive: the registry's MLflow workspace and the model's ID.
     registry: str | None = None
     model_id: str | None = None
     #: Whether it lies in its environment's own store, which only the service reaches.
     outside: bool = False
+    #: Of artifacts: the folder of the whole project, which `key` begins with.
+    folder: str = ""
 
 
 def artifact_path(uri: str) -> str:
