@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from registry_tui.contracts.mlflow_routes import Location
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository
-from registry_tui.mlflow_plugin.outside import OutsideArchives
+from registry_tui.mlflow_plugin.outside import OutsideFiles
 
 FILES = {"m/v/files/MLmodel": b"flavors", "m/v/files/data/a.bin": b"aa", "m/v/files/data/b.bin": b""}
 
@@ -76,8 +76,8 @@ def server(tmp_path: Path) -> Iterator[_Server]:
 
 
 @pytest.fixture
-def archives(tmp_path: Path, server: _Server) -> OutsideArchives:
-    return OutsideArchives(tmp_path / "s", "registry", "prefix")
+def archives(tmp_path: Path, server: _Server) -> OutsideFiles:
+    return OutsideFiles(tmp_path / "s", "archives/registry", "prefix")
 
 
 def _at(path: str) -> Location:
@@ -85,7 +85,7 @@ def _at(path: str) -> Location:
 
 
 @pytest.fixture
-def repository(archives: OutsideArchives, monkeypatch: pytest.MonkeyPatch) -> EnvironmentArtifactRepository:
+def repository(archives: OutsideFiles, monkeypatch: pytest.MonkeyPatch) -> EnvironmentArtifactRepository:
     made = EnvironmentArtifactRepository.__new__(EnvironmentArtifactRepository)
     monkeypatch.setattr(made, "_outside", lambda _: archives)
     return made
@@ -111,15 +111,13 @@ def test_what_is_not_there_is_reported_so(repository: EnvironmentArtifactReposit
 
 
 @pytest.mark.parametrize(("path", "there"), [("MLmodel", True), ("data", False), ("x", False), ("data/b.bin", True)])
-def test_whether_a_file_is_there_needs_no_list(
-    archives: OutsideArchives, server: _Server, path: str, there: bool
-) -> None:
+def test_whether_a_file_is_there_needs_no_list(archives: OutsideFiles, server: _Server, path: str, there: bool) -> None:
     assert archives.has(_at(f"m/v/files/{path}")) is there
     assert server.seen == [("HEAD", "content", f"m/v/files/{path}")]
 
 
 def test_a_store_that_does_not_answer_is_no_missing_file(
-    archives: OutsideArchives, repository: EnvironmentArtifactRepository, server: _Server, tmp_path: Path
+    archives: OutsideFiles, repository: EnvironmentArtifactRepository, server: _Server, tmp_path: Path
 ) -> None:
     server.broken = True
     for ask in (archives.has, lambda at: repository._download_outside("m/v/x", at, str(tmp_path / "out"))):
