@@ -68,6 +68,7 @@ def print_one(found: Deployment, as_json: bool) -> None:
         "memory": f"{words.memory(found.memory_used_bytes)} used; {words.memory(found.memory_bytes)} a replica at most",
         "batching": words.batching(found),
         "NaN and infinities": words.not_numbers(found),
+        "model files": found.model_files or None,
         "authentication": "callers need an API key" if found.authentication else "none",
         "endpoint": f"{found.endpoint_url}/invocations",
         "documented call": f"{found.model_url} with accessKey {found.access_key}",

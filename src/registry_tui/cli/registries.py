@@ -25,13 +25,14 @@ from registry_tui.schemas.storage import (
 )
 from registry_tui.wording import words
 from registry_tui.wording.access import access_said
+from registry_tui.wording.nfs import nfs_said, status_with_nfs
 from registry_tui.wording.storage_access import still_granted
 
 app = session.new_app("Model Registries: an environment's shared store of registered models.")
 
 COLUMNS = [
     Column[ModelRegistry]("NAME", lambda each: each.name),
-    Column[ModelRegistry]("STATUS", lambda each: each.status.label),
+    Column[ModelRegistry]("STATUS", lambda each: status_with_nfs(each.status.label, each.nfs)),
     Column[ModelRegistry]("ENVIRONMENT", lambda each: each.environment_name),
     Column[ModelRegistry]("CLOUD", lambda each: each.cloud),
     Column[ModelRegistry]("LOCATION", lambda each: each.location),
@@ -100,6 +101,8 @@ def _print(found: ModelRegistry, as_json: bool) -> None:
     }
     if found.existing_nfs:
         fields["existing NFS"] = f"{found.existing_nfs} (protocol {found.nfs_protocol_version})"
+    if found.nfs:
+        fields["NFS here"] = nfs_said(found.nfs)
     if found.workflow_id:
         fields["workflow"] = found.workflow_id
     output.print_one(found, fields, as_json=as_json)
@@ -151,7 +154,7 @@ def show(registry: session.RegistryArgument, as_json: session.JsonOption = False
 
 
 async def _tried(client: RegistryClient, registry: str) -> ModelRegistry:
-    """A registry whose machine user's access was just tried."""
+    """A registry whose machine user's access and NFS were just tried."""
     await client.storage_access(registry)
     return await client.registry(registry)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -15,8 +16,11 @@ class ArchiveDamaged(Exception):
     """A file is missing, has other bytes than the manifest says, or does not belong to the archive."""
 
 
-def check(folder: Path) -> Path:
-    """Reads every file of the archive in `folder`; returns the model's folder. Raises ArchiveDamaged, OSError."""
+def check(folder: Path, advance: Callable[[], None] = lambda: None) -> Path:
+    """Reads every file of the archive in `folder`; returns the model's folder. Raises ArchiveDamaged, OSError.
+
+    `advance` is called for each piece that was read.
+    """
     try:
         entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         expected = {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
@@ -31,15 +35,16 @@ def check(folder: Path) -> Path:
     if unexpected := sorted(found - expected.keys()):
         raise ArchiveDamaged(f"{unexpected[0]} does not belong to it")
     for path, (size, sum_) in expected.items():
-        if (files / path).stat().st_size != size or sha256(files / path) != sum_:
+        if (files / path).stat().st_size != size or sha256(files / path, advance) != sum_:
             raise ArchiveDamaged(f"{path} has other bytes than its manifest says")
     return files
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, advance: Callable[[], None] = lambda: None) -> str:
     """A file's SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+            advance()
     return digest.hexdigest()

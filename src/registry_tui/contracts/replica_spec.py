@@ -38,6 +38,10 @@ class ReplicaSpec:
     batching: str = "auto"
     #: Whether NaN and infinities are answered as null.
     strict_json: bool = False
+    #: Where the model's files are read from, for people; empty where there is one place for them only.
+    files: str = ""
+    #: Whether that is a folder of an NFS, whose server may not answer.
+    shared: bool = False
     limits: Limits = Limits()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -74,6 +78,11 @@ def calls_file(spec: Path) -> Path:
     return spec.with_suffix(".calls")
 
 
+def files_file(spec: Path) -> Path:
+    """Where stands, for people, where a replica reads its model's files."""
+    return spec.with_suffix(".files")
+
+
 def files_beside(spec: Path) -> tuple[Path, ...]:
-    """Everything that a replica writes beside its spec."""
-    return (reason_file(spec), starts_file(spec), batching_file(spec), calls_file(spec))
+    """Everything that is written beside a replica's spec."""
+    return (reason_file(spec), starts_file(spec), batching_file(spec), calls_file(spec), files_file(spec))

@@ -214,6 +214,9 @@ class Deployment(Schema):
     #: Whether requests share calls now, and why; empty while no replica has decided.
     batching_decision: str = ""
     strict_json: bool = False
+    #: Where replicas read the model's files: from its registry's NFS, or from this machine, and why; empty where the
+    #: registry has no NFS.
+    model_files: str = ""
     authentication: bool
     access_key: str
     #: Where callers `POST` `{"accessKey": …, "request": …}`, and the base of MLflow's protocol (`/invocations`, …).

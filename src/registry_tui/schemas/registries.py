@@ -10,10 +10,14 @@ from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.places import NAME_MAX, NAME_MIN, NAME_PATTERN, Cloud
+from registry_tui.schemas.registry_status import NfsState as NfsState
 from registry_tui.schemas.registry_status import RegistryStatus as RegistryStatus
 
-#: `host:/path`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
-NFS_PATTERN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):/[^\x00-\x1f\x7f]*"
+#: `host:/path`, where the host is a name, an IPv4 address, or an IPv6 address in brackets, and the path does not climb.
+NFS_PATTERN = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):/"
+    r"(?!(?:[^\x00-\x1f\x7f]*/)?\.{1,2}(?:/|$))[^\x00-\x1f\x7f]*"
+)
 
 
 class StorageAccess(StrEnum):
@@ -23,14 +27,35 @@ class StorageAccess(StrEnum):
     NOT_GRANTED = "not granted"
 
 
+class NfsStatus(Schema):
+    """How a registry's existing NFS is on the service's machine, where replicas read the model files that it holds."""
+
+    state: NfsState
+    #: What is wrong, as a sentence; empty where nothing is.
+    detail: str = ""
+    #: Where it is mounted; empty while it is not.
+    folder: str = ""
+    #: What the machine's administrator runs to mount it as the registry wants it; empty where that would not help.
+    mount_command: str = ""
+    #: When it was written and read there last; None: not since the service started.
+    tried_at: datetime | None = None
+
+    @property
+    def mounted(self) -> bool:
+        """Whether replicas can read from there, as far as is known."""
+        return self.state is NfsState.MOUNTED
+
+
 class StorageAccessTried(Schema):
-    """Whether the machine user has access, and when that was tried last with its own key."""
+    """Whether the machine user has access, and when that was tried last with its own key; and the same of the NFS."""
 
     access: StorageAccess
     #: None: not since the service started.
     tried_at: datetime | None = None
     #: Why it could not be tried then; `access` is what was found before.
     problem: str | None = None
+    #: The existing NFS; None for a registry without one.
+    nfs: NfsStatus | None = None
 
 
 class SynchronizeState(StrEnum):
@@ -87,6 +112,8 @@ class ModelRegistry(Schema):
     mlflow_workspace: str
     existing_nfs: str | None = None
     nfs_protocol_version: str | None = None
+    #: How that NFS is on the service's machine; None for a registry without one.
+    nfs: NfsStatus | None = None
     version: str
     #: The workflow that is changing it now, if one is.
     workflow_id: str | None = None

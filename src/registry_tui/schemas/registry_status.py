@@ -1,4 +1,7 @@
-"""The states of a Model Registry; standard library only, so that the first list shows before pydantic is imported."""
+"""The states of a Model Registry and of its NFS.
+
+Standard library only, so that the first list shows before pydantic is imported.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +50,18 @@ _LABELS = {
     RegistryStatus.DEPROVISION_STARTED: "Deleting",
     RegistryStatus.DEPROVISION_FAILED: "Deletion failed",
 }
+
+
+class NfsState(StrEnum):
+    """How a registry's existing NFS is on the service's machine."""
+
+    MOUNTED = "mounted"
+    NOT_MOUNTED = "not mounted"
+    OTHER_VERSION = "mounted with another version"
+    NOT_USABLE = "not usable"
+    SILENT = "does not answer"
+
+    @property
+    def label(self) -> str:
+        """The words people read: NFS not mounted, NFS does not answer, …"""
+        return f"NFS {self.value}"

@@ -9,7 +9,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ logger = logging.getLogger("registry_tui.serving")
 UNUSABLE = 78
 #: sysexits(3): a temporary failure. It is started again.
 STUCK = 75
+#: Seconds without a byte from an NFS after which its server counts as gone.
+SILENT_SECONDS = 60.0
 #: Connections that may wait to be accepted.
 BACKLOG = 512
 #: Seconds after which a trial that hangs is given up: more than it gives itself.
@@ -58,7 +61,9 @@ def main() -> None:
         # As `mlflow models serve` sets it: models may ask whether they serve.
         os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
         os.environ.update(spec.environment)
-        model, folder = load(spec)
+        with _going_on(spec, reason) as advance:
+            folder = check(spec, advance)
+        model = load(spec, folder)
     except (Unusable, OSError, ValueError, TypeError) as error:
         logger.error("%s", error)
         reason.write_text(str(error), encoding="utf-8")
@@ -67,15 +72,50 @@ def main() -> None:
     serve(spec, model, folder, path)
 
 
-def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
-    """The model with the folder it is in, once the archive is as its manifest says. Raises Unusable, OSError."""
+@contextmanager
+def _going_on(spec: ReplicaSpec, reason: Path) -> Iterator[Callable[[], None]]:
+    """Around reading from an NFS, whose server may not answer: the process ends with the reason when nothing comes.
+
+    Yields what is to be called for each piece that came.
+    """
+    last, ended = [time.monotonic()], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            if time.monotonic() - last[0] > SILENT_SECONDS:
+                reason.write_text(
+                    f"The NFS server of {spec.model} does not answer; replicas fetch the files when it stays away",
+                    encoding="utf-8",
+                )
+                logging.shutdown()
+                os._exit(UNUSABLE)
+
+    def advance() -> None:
+        last[0] = time.monotonic()
+
+    if spec.shared:
+        threading.Thread(target=watch, name="nfs", daemon=True).start()
+    try:
+        yield advance
+    finally:
+        ended.set()
+
+
+def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path:
+    """The folder of the model, once the archive is as its manifest says. Raises Unusable, OSError."""
     began = time.monotonic()
     try:
-        folder = archive.check(Path(spec.model))
+        folder = archive.check(Path(spec.model), advance)
     except archive.ArchiveDamaged as error:
         raise Unusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error
-    checked = time.monotonic()
-    logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, checked - began)
+    seconds = time.monotonic() - began
+    logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, seconds)
+    return folder
+
+
+def load(spec: ReplicaSpec, folder: Path) -> PyFuncModel:
+    """The model in a folder. Raises Unusable."""
+    began = time.monotonic()
     try:
         preloading.import_server_modules()
         # An error of importing MLflow is the reason that the replica gives.
@@ -85,8 +125,8 @@ def load(spec: ReplicaSpec) -> tuple[PyFuncModel, Path]:
     except Exception as error:  # a model's own code may raise anything
         logger.exception("The model does not load")
         raise Unusable(f"{spec.model_name} v{spec.version} does not load: {last_line(error)}") from error
-    logger.info("loaded in %.1f s", time.monotonic() - checked)
-    return model, folder
+    logger.info("loaded in %.1f s", time.monotonic() - began)
+    return model
 
 
 def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:

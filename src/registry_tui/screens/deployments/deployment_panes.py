@@ -102,6 +102,7 @@ def settings(found: Deployment, revision: Revision, room: int) -> Content:
                 "NaN, infinities",
                 not_numbers(found),
             ),
+            *([("model files", found.model_files)] if found.model_files else []),
             ("Python environment", revision.python_environment or "–"),
             *(variables or [("variables", "none")]),
             ("access key", found.access_key),

@@ -14,6 +14,7 @@ from registry_tui.terminal.actions import REGISTRIES
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache, Rows
 from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.nfs import status_with_nfs
 from registry_tui.wording.words import CLOUDS, Cell, ago, registry_status
 
 if TYPE_CHECKING:
@@ -33,19 +34,25 @@ STATUSES = (
 
 
 def _status(row: ModelRegistry) -> Cell:
-    return registry_status(row.status, row.status.label)
+    shown = registry_status(row.status, status_with_nfs(row.status.label, row.nfs))
+    return shown if row.nfs is None or row.nfs.mounted or shown.tone != "good" else Cell(shown.text, "warn")
 
 
 def _early_row(item: dict[str, Any]) -> Any:
     """The fields of a registry that the columns show, without pydantic. Raises KeyError or ValueError."""
-    from registry_tui.schemas.registry_status import RegistryStatus
+    from registry_tui.schemas.registry_status import NfsState, RegistryStatus
 
     names = ("id", "name", "environment_name", "cloud", "owner", "location")
     moments = {name: datetime.fromisoformat(item[name]) for name in ("created_at", "updated_at")}
+    nfs = item.get("nfs")
+    if nfs is not None:
+        state = NfsState(nfs["state"])
+        nfs = SimpleNamespace(state=state, mounted=state is NfsState.MOUNTED)
     return SimpleNamespace(
         **{name: str(item[name]) for name in names},
         **moments,
         status=RegistryStatus(item["status"]),
+        nfs=nfs,
         workflow_id=item.get("workflow_id"),
     )
 

@@ -32,6 +32,7 @@ from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.facts import FactList
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.access import access_said
+from registry_tui.wording.nfs import nfs_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
 
@@ -130,13 +131,14 @@ class RegistryScreen(FrameScreen):
             self.ask(self._try_access, "access", again=False)
 
     async def _try_access(self) -> None:
-        """Has the machine user's access tried, unless that was done just now; what is known stays in view meanwhile."""
+        """Has the machine user's access and the NFS tried, unless that was just done; what is known stays in view."""
         tried = await self.client.storage_access(self.place.args["registry"])
         if self.registry is not None:
             known = {
                 "storage_access": tried.access,
                 "storage_access_tried_at": tried.tried_at,
                 "storage_access_problem": tried.problem,
+                "nfs": tried.nfs,
             }
             self.registry = self.registry.model_copy(update=known)
             self._show(self.registry)
@@ -360,6 +362,8 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
     ]
     if registry.existing_nfs:
         fields += [("Existing NFS", registry.existing_nfs), ("NFS protocol", registry.nfs_protocol_version or "–")]
+        if registry.nfs is not None:
+            fields.append(("NFS here", nfs_said(registry.nfs)))
     return fields
 
 

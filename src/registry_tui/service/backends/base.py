@@ -41,6 +41,8 @@ class ReplicaProcess:
     ready: bool
     #: Whether its requests share calls of the model, and why.
     batching: str = ""
+    #: Where it reads its model's files; empty where there is one place for them only.
+    files: str = ""
     #: Why the last calls of its model were not answered.
     trouble: str = ""
 

@@ -16,6 +16,7 @@ from registry_tui.contracts.replica_spec import (
     batching_file,
     calls_file,
     files_beside,
+    files_file,
     reason_file,
     starts_file,
 )
@@ -92,6 +93,7 @@ class LocalReplicas:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             reason_file(path).unlink(missing_ok=True)
             write_private(path, spec.to_json())
+            write_private(files_file(path), spec.files)
             section = supervisor.program(
                 name.program,
                 isolated("registry_tui.serving", str(path), python=python),
@@ -162,6 +164,7 @@ class LocalReplicas:
             uptime_seconds=processes.uptime(pid) if pid else None,
             ready=pid is not None and self.ping(name),
             batching=_text(batching_file(spec)),
+            files=_text(files_file(spec)),
             trouble=self.calls(name).trouble,
         )
 

@@ -14,7 +14,7 @@ from registry_tui.service.backends.base import Backend
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
-from registry_tui.service.deployments import finding, model_files
+from registry_tui.service.deployments import finding, shared_files
 from registry_tui.service.deployments import rules as deployments
 from registry_tui.service.deployments.revisions import settings_of
 from registry_tui.service.publishing import gateway as gateway_link
@@ -64,8 +64,8 @@ def judge(service: Service, local: Backend, row: DeploymentRow) -> bool:
 
 
 def _most_raised(service: Service, row: DeploymentRow, active: RevisionRow) -> int:
-    files = model_files.folder_of(service, row.model_id, active.version_id) / "files"
-    return RAISED_WITH_EXAMPLE if (files / "serving_input_example.json").is_file() else RAISED
+    example = shared_files.has_example(service, row.model_id, active.version_id)
+    return RAISED_WITH_EXAMPLE if example else RAISED
 
 
 def _before(row: DeploymentRow, active: RevisionRow) -> RevisionRow | None:

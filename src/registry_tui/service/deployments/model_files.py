@@ -51,7 +51,7 @@ def fetch(
         except (local.ArchiveDamaged, OSError):
             shutil.rmtree(target, ignore_errors=True)
     manifest = archives.read_manifest(place)
-    _require_possible(manifest)
+    require_possible(manifest)
     progress(manifest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Of one's own: another deployment may fetch the same version at the same time.
@@ -100,7 +100,7 @@ def require_servable(target: Path) -> None:
         raise WrongState(not_servable, action="Deploy a version whose model has a python_function flavor")
 
 
-def _require_possible(manifest: Manifest) -> None:
+def require_possible(manifest: Manifest) -> None:
     """Raises WrongState for a manifest that names files which cannot exist on a disk."""
     action = "Register the model again, as a new version"
     for entry in manifest.files:
@@ -137,11 +137,12 @@ def _fetch_file(
     advance(0, 1)
 
 
-def drop_unused(service: Service) -> None:
-    """Removes local copies of archives that no revision serves or is about to serve."""
+def drop_unused(service: Service) -> set[str]:
+    """Removes local copies of archives that no revision serves or is about to serve; returns the versions that are."""
     live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
     with service.database.reading() as session:
         used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
     for folder in (service.home.serving / "models").glob("*/*"):
         if not folder.name.startswith(".") and folder.name not in used:
             shutil.rmtree(folder, ignore_errors=True)
+    return used

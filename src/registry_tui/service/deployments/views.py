@@ -211,6 +211,7 @@ def to_schema(
         batching=Batching(revision.batching),
         batching_decision=next((process.batching for process in own if process.ready and process.batching), ""),
         strict_json=revision.strict_json,
+        model_files=next((process.files for process in own if process.files), ""),
         authentication=row.authentication,
         access_key=row.access_key,
         model_url=f"{gateway}/model",

@@ -11,6 +11,7 @@ from registry_tui.platform.database_changes import DatabaseChanges
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
@@ -198,6 +199,7 @@ class Background:
     def _clean_up(self) -> None:
         projects.clean_up(self._service)
         environments.clean_up(self._service)
+        shared_files.remove_pending(self._service)
 
     def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
         """Does the work, again and again with growing pauses while a part does not answer or it fails."""

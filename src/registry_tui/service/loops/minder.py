@@ -18,17 +18,20 @@ from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.operations import EventOutcome
+from registry_tui.schemas.registries import NfsStatus
 from registry_tui.service.access import api_keys
 from registry_tui.service.backends.base import ReplicaName
-from registry_tui.service.core import events, identity
+from registry_tui.service.core import events, identity, nfs
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import DeploymentRow, UserRow
-from registry_tui.service.deployments import finding, first_calls
+from registry_tui.service.deployments import finding, first_calls, shared_files
 from registry_tui.service.deployments import rules as deployments
+from registry_tui.service.deployments.revisions import settings_now
 from registry_tui.service.errors import InUse, Missing, ServiceError, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import enter_registry
 
 logger = logging.getLogger(__name__)
@@ -171,8 +174,32 @@ class Minder:
         if time.monotonic() - first < AGAIN_AFTER:
             return
         del self._gave_up[name.program]
+        if self._leaves_nfs(row):
+            return
         self._tell(row, "deployment.replica-gave-up", f"{name.program} ended again and again; it is started once more")
         supervisor.start_part(self._service.home, name.program)
+
+    def _leaves_nfs(self, row: DeploymentRow) -> bool:
+        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout fetches the files."""
+        service = self._service
+        if not shared_files.is_shared(service, row.version_id):
+            return False
+        registry = registries.load(service, row.registry_id)
+        found = None if registry is None or not registry.existing_nfs else nfs.usable_folder(service, registry)
+        if not isinstance(found, NfsStatus):
+            return False
+        why = nfs.why_not(found)
+        try:
+            creator = self._creator(row)
+            settings = settings_now(service, creator, row)
+            deployments.roll_out(service, creator, row, settings, "its model files are fetched to here", fresh=True)
+        except InUse:  # another change is under way
+            return True
+        except ServiceError as error:
+            self._tell(row, "deployment.leave-nfs", f"cannot be served without the NFS ({why}): {error.detail}")
+            return False
+        self._tell(row, "deployment.leave-nfs", f"replicas could not read their model files: {why}")
+        return True
 
     def _tell(self, row: DeploymentRow, action: str, detail: str) -> None:
         logger.warning("deployment %s: %s", row.name, detail)

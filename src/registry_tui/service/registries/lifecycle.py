@@ -25,7 +25,7 @@ from registry_tui.schemas.registries import (
     StorageAccess,
     StorageAccessTried,
 )
-from registry_tui.service.core import events, identity, own_stores, paging, permissions
+from registry_tui.service.core import events, identity, nfs, own_stores, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.core.probing import note_access_again
@@ -118,20 +118,22 @@ def get_registry(service: Service, principal: Principal, registry: str) -> Model
 
 
 def tried_storage_access(service: Service, principal: Principal, registry: str, max_age: float) -> StorageAccessTried:
-    """Whether the machine user has access, tried again when the last try is older, in seconds. Raises Missing.
+    """Whether the machine user has access, and how its NFS is, tried again when the last try is older, in seconds.
 
-    Each try costs the object store an object, so that there is one a second at most.
+    Each try costs the object store an object, so that there is one a second at most. Raises Missing.
     """
     with service.database.reading() as session:
         seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
         row = resolve_registry(session, registry, seen)
     note_access_again(service, row.environment_id, max(max_age, 1.0))
+    shared = nfs.try_again(service, row, max(max_age, 1.0))
     with service.database.reading() as session:
         found = to_schema(service, session, resolve_registry(session, row.id, seen))
     return StorageAccessTried(
         access=found.storage_access,
         tried_at=found.storage_access_tried_at,
         problem=found.storage_access_problem,
+        nfs=shared,
     )
 
 

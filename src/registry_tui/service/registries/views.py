@@ -15,7 +15,7 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
     WorkspaceSync,
 )
-from registry_tui.service.core import own_stores
+from registry_tui.service.core import nfs, own_stores
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.own_stores import EMBEDDED_FOLDER
 from registry_tui.service.core.probing import Tries
@@ -74,6 +74,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,
+        nfs=nfs.look(service, row),
         version=row.version,
         workflow_id=row.workflow_id,
         workspaces=_syncs(session, row),

@@ -16,6 +16,7 @@ from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.service.core.context import Service
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.models import changes as model_changes
@@ -44,6 +45,7 @@ def _remove_archives(context: StepContext) -> Mapping[str, Any]:
             context.log(f"kept {uri}: {why}", "warning")
         else:
             gone = place.delete_below(service, f"{archive}/")
+            shared_files.remove(service, registries.load(service, place.id), [model_id, version_id])
             bytes_, removed = bytes_ + gone.bytes, removed + 1
             context.log(f"removed {uri}: {counted(gone.objects, 'object')}, {counted(gone.bytes, 'byte')}")
         context.progress(Progress(bytes_done=bytes_, files_done=number, files_total=len(chosen)))

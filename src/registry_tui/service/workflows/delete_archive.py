@@ -9,12 +9,14 @@ from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import RegisteredModel
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.deleting import forget
 from registry_tui.service.models.versions import find_version
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives
 from registry_tui.service.workflows.shared import LATER
@@ -66,6 +68,8 @@ def _delete_files(context: StepContext) -> None:
     archives.delete_archive(archive, advance)
     removed = f"{counted(done.files_done, 'file')}, {counted(done.bytes_done, 'byte')}"
     context.log(f"{removed} removed from {archive.uri}; {LATER}")
+    unpacked = [arguments["model_id"], *([arguments["version_id"]] if arguments["version_id"] else [])]
+    shared_files.remove(service, registries.load(service, arguments["registry_id"]), unpacked, context.log)
 
 
 DELETE_ARCHIVE = Definition(

@@ -16,17 +16,17 @@ from registry_tui.contracts.counts import counted
 from registry_tui.contracts.permissions import Action
 from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
-from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.backends.base import Backend, Backends, ReplicaName, ReplicaProcess
-from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
+    fetching,
     input_example,
     machine,
     model_files,
     model_requirements,
     python_environments,
+    shared_files,
 )
 from registry_tui.service.deployments.input_example import last_words
 from registry_tui.service.engine import permits
@@ -34,7 +34,6 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing.gateway import replica_names
-from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.workflows.shared import SETTLE
 
 logger = logging.getLogger(__name__)
@@ -98,28 +97,16 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
     }
 
 
-def _fetch(context: StepContext) -> None:
-    service, row = context.service, _row(context)
-    revision = _revision(context, row)
-    registry = enter_registry(service, row.registry_id)
-    place = registry.archive(service, row.model_id, revision.version_id)
-    done = [0, 0]
-    total: list[int] = [0, 0]
+def _fetch(context: StepContext) -> Mapping[str, Any]:
+    row = _row(context)
+    placed = fetching.fetch(context, row, _revision(context, row))
+    return {"model": str(placed.folder), "files": placed.said, "shared": placed.shared}
 
-    def progress(manifest: Manifest) -> None:
-        total[:] = [manifest.total_bytes, len(manifest.files)]
-        sizes = f"{counted(total[1], 'file')}, {counted(total[0], 'byte')}"
-        context.log(f"fetching {sizes}, of {row.model_name} v{revision.version}")
 
-    def advance(bytes_: int, files: int) -> None:
-        done[0] += bytes_
-        done[1] += files
-        context.progress(Progress(bytes_done=done[0], bytes_total=total[0], files_done=done[1], files_total=total[1]))
-
-    folder = model_files.folder_of(service, row.model_id, revision.version_id)
-    model_files.fetch(service, place, folder, progress=progress, advance=advance, check=context.check_cancelled)
-    context.log("every file has the sum of its manifest")
-    model_files.require_servable(folder)
+def _model(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Path:
+    """Where the archive was put; workflows of before put it in one place."""
+    fetched = model_files.folder_of(context.service, row.model_id, revision.version_id)
+    return Path(context.state.get("model", fetched))
 
 
 def _build(context: StepContext) -> Mapping[str, Any]:
@@ -128,7 +115,7 @@ def _build(context: StepContext) -> Mapping[str, Any]:
     began = time.monotonic()
     _change(context, revision={"build": BuildState.BUILDING.value})
     try:
-        model = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
+        model = _model(context, row, revision) / "files"
         wanted = model_requirements.read_wanted(model)
         made = python_environments.ensure(service, wanted, context.log, context.check_cancelled)
     except ServiceError:
@@ -156,7 +143,7 @@ def _start(context: StepContext) -> None:
     wanted = replica_names(row, revision)
     present = {name for name in local.names(row.id) if local.configured(name)}
     python = python_environments.of_key(service, context.state["environment"])
-    missing = {name: (_spec(service, row, revision, local, name), python) for name in wanted if name not in present}
+    missing = {name: (_spec(context, row, revision, local, name), python) for name in wanted if name not in present}
     try:
         local.start(missing)
     except OSError as error:
@@ -166,19 +153,21 @@ def _start(context: StepContext) -> None:
 
 
 def _spec(
-    service: Service, row: DeploymentRow, revision: RevisionRow, local: Backend, name: ReplicaName
+    context: StepContext, row: DeploymentRow, revision: RevisionRow, local: Backend, name: ReplicaName
 ) -> ReplicaSpec:
-    settings = service.settings
+    settings = context.service.settings
     return ReplicaSpec(
         name=name.program,
         deployment=row.name,
-        model=str(model_files.folder_of(service, row.model_id, revision.version_id)),
+        model=str(_model(context, row, revision)),
         model_name=row.model_name,
         version=revision.version,
         socket=str(local.socket(name)),
         threads=math.ceil(revision.cpu),
         batching=revision.batching,
         strict_json=revision.strict_json,
+        files=context.state.get("files", ""),
+        shared=context.state.get("shared", False),
         limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
         environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
     )
@@ -229,7 +218,7 @@ def _check(context: StepContext) -> None:
     """Asks one new replica for a prediction on the model's own example, which may need more than loading did."""
     service, row = context.service, _row(context)
     revision = _revision(context, row)
-    folder = model_files.folder_of(service, row.model_id, revision.version_id) / "files"
+    folder = _model(context, row, revision) / "files"
     example = Path(folder) / "serving_input_example.json"
     if not example.is_file():
         context.log("the model has no input example to try: its first calls decide whether it stays", "info")
@@ -306,7 +295,7 @@ def _take_old_away(context: StepContext) -> None:
         time.sleep(SETTLE)
         local.remove(gone)
         context.log(f"removed {counted(len(gone), 'earlier replica')}")
-    model_files.drop_unused(service)
+    shared_files.drop_unused(service, model_files.drop_unused(service))
 
 
 def _remove_new(context: StepContext) -> None:

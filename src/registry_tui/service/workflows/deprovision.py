@@ -13,6 +13,7 @@ from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.adapters.mlflow_rest import segment
 from registry_tui.service.database.tables import RegistryRow, WorkspaceRow, WorkspaceSyncRow
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext, StepFunction
 from registry_tui.service.errors import Missing, ServiceError
@@ -122,6 +123,7 @@ def _remove_models(context: StepContext) -> Mapping[str, Any]:
 
 def _remove_archives(context: StepContext) -> None:
     row = _row(context)
+    shared_files.remove(context.service, row, log=context.log)
     registry = enter_registry(context.service, row.id, any_status=True)
     place = registry.uri(context.service)
     if not context.arguments["delete_archives"]:

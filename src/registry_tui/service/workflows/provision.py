@@ -8,7 +8,7 @@ from typing import Any
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus, StorageAccess
-from registry_tui.service.core import room
+from registry_tui.service.core import nfs, room
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.core.own_stores import own_store, problem_of, require_there
 from registry_tui.service.database.tables import RegistryRow
@@ -57,6 +57,12 @@ def _check_environment(context: StepContext) -> None:
             raise problem
         require_there(own, row.environment_id)
         context.log(f"archives lie in {own.uri}{row.prefix}/")
+    if (share := nfs.try_again(context.service, row, 0)) is not None:
+        # A registry works without it: each host fetches the files that it serves.
+        if share.mounted:
+            context.log(f"{row.existing_nfs} is mounted at {share.folder}")
+        else:
+            context.log(f"{share.state.label}: {nfs.why_not(share)}", "warning")
 
 
 def _create_user(context: StepContext) -> None:

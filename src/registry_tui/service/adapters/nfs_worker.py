@@ -1,0 +1,447 @@
+"""`python -m registry_tui.service.adapters.nfs_worker`: one piece of work in a folder of an NFS, in its own process.
+
+A server of NFS that is gone holds whoever asks it, for as long as it is gone. `nfs_folder.py` starts this process, asks
+it by one line of JSON on its standard input, and ends it when it does not go on. Answers are lines of JSON.
+
+Layout, below the NFS: `registry-tui-<registry>/<model>/<version>-<digest>/` holds `files/` and `manifest.json`; folders
+get these names when they are whole. `.unfinished` holds what is being written, and what is being removed.
+
+Everything goes through descriptors of folders and follows no link: others may be able to write there. Only the standard
+library and rules are imported, so that it starts quickly.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from secrets import token_hex
+from typing import Any, BinaryIO
+
+from registry_tui.contracts import file_paths
+from registry_tui.contracts.archive_check import FILES, MANIFEST
+
+UNFINISHED = ".unfinished"
+_REMOVED = "removed-"
+#: Seconds after which nobody writes on what is unfinished: a host that was switched off left it.
+ABANDONED = 900.0
+#: Seconds between signs that a folder is being written, and between lines that say that work goes on.
+_SIGN_EVERY, _TELL_EVERY = 5.0, 0.5
+_CHUNK = 1 << 20
+#: Bytes after which the server has to have what was written: nothing that takes long is left for the end.
+_SYNC_EVERY = 32 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS: Mapping[int, str] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "refused"),
+}
+
+Entry = Mapping[str, Any]
+Users = frozenset[int]
+
+
+class Refused(Exception):
+    """Work that must not be done there; the text says why."""
+
+
+class Damaged(Exception):
+    """What lies there is not what the manifest says."""
+
+
+def main() -> None:
+    """Does the work that one line of standard input describes."""
+    os.umask(0o077)
+    _say({"started": os.getpid()})
+    requests = sys.stdin.buffer
+    request = json.loads(requests.readline())
+    works: Mapping[str, Callable[[Mapping[str, Any], BinaryIO], Mapping[str, Any]]] = {
+        "try": _try,
+        "check": _check,
+        "unpack": _unpack,
+        "remove": _remove,
+    }
+    try:
+        answer = {"answer": works[request["work"]](request, requests)}
+    except Refused as error:
+        answer = {"error": {"kind": "refused", "text": str(error)}}
+    except Damaged as error:
+        answer = {"error": {"kind": "damaged", "text": str(error)}}
+    except OSError as error:
+        kind = _KINDS.get(error.errno or 0, "failed")
+        answer = {"error": {"kind": kind, "text": error.strerror or str(error)}}
+    _say(answer)
+
+
+# -- the pieces of work ------------------------------------------------------------------------------------
+
+
+def _try(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
+    """Writes a file, reads it back and removes it."""
+    name, content = f".registry-tui-{token_hex(16)}", token_hex(16).encode()
+    with _opened(request["folder"]) as (folder, _users):
+        descriptor = os.open(name, _NEW, 0o600, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+                if file.read() != content:
+                    raise OSError(errno.EIO, "What was written there reads otherwise")
+        finally:
+            os.unlink(name, dir_fd=folder)
+        found = os.fstatvfs(folder)
+        return {"free_bytes": found.f_bavail * found.f_frsize}
+
+
+def _check(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
+    """Whether a version is there; every file is read and has its sum. Raises Damaged."""
+    top, model, version = request["path"]
+    with _opened(request["folder"]) as (folder, users):
+        try:
+            with (
+                _entered(folder, top, users) as above,
+                _entered(above, model, users) as of_model,
+                _entered(of_model, version, users) as own,
+            ):
+                _require_whole(own, request["files"], users)
+        except FileNotFoundError:
+            return {"there": False}
+    return {"there": True}
+
+
+def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
+    """Writes a version's files, whose bytes follow on standard input; gives the folder its name when it is whole."""
+    top, model, version = request["path"]
+    files: Sequence[Entry] = request["files"]
+    for entry in files:
+        if problem := file_paths.problem(entry["path"]):
+            raise Refused(f"The manifest names {entry['path'][:200]!r}, whose path {problem}")
+    with _opened(request["folder"]) as (folder, users):
+        free = os.fstatvfs(folder)
+        if free.f_bavail * free.f_frsize < request["needed"]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with (
+            _entered(folder, top, users, make=True) as above,
+            _entered(above, UNFINISHED, users, make=True) as unfinished,
+        ):
+            name = token_hex(16)
+            os.mkdir(name, 0o700, dir_fd=unfinished)
+            try:
+                with _entered(unfinished, name, users) as own:
+                    _sweep(unfinished, os.fstat(own).st_mtime)
+                    _write_all(own, files, content, users)
+                    _write(own, MANIFEST, [request["manifest"].encode()], None)
+                    os.fsync(own)
+                return {"first": _published(above, unfinished, name, (model, version), files, users)}
+            finally:
+                _remove_tree(unfinished, name)
+
+
+def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
+    """Removes all of a registry, of a model, or of a version, whatever its digest. What is gone is no error."""
+    top, *below = request["path"]
+    with suppress(FileNotFoundError), _opened(request["folder"]) as (folder, users):
+        if not below:
+            with _entered(folder, top, users):
+                pass
+            _remove_tree(folder, top)
+            return {}
+        with (
+            _entered(folder, top, users) as above,
+            _entered(above, UNFINISHED, users, make=True) as unfinished,
+        ):
+            with suppress(FileNotFoundError), _entered(above, below[0], users) as of_model:
+                for name in _names(of_model):
+                    if len(below) == 1 or name.startswith(f"{below[1]}-"):
+                        _put_away(of_model, name, unfinished)
+            # A folder in which another host has put a version stays.
+            with suppress(OSError):
+                os.rmdir(below[0], dir_fd=above)
+            for name in _names(unfinished):
+                if name.startswith(_REMOVED):
+                    _remove_tree(unfinished, name)
+    return {}
+
+
+# -- underneath ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[tuple[int, Users]]:
+    """The folder of the NFS, and whose folders in it are ours. Raises Refused where a link leads elsewhere."""
+    if os.path.realpath(folder) != folder:
+        raise Refused(f"{folder} leads elsewhere through a link")
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        yield descriptor, _own_users(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _entered(folder: int, name: str, users: Users, *, make: bool = False) -> Iterator[int]:
+    """A folder of ours in a folder. Raises Refused for a link, and for what another account could change."""
+    if file_paths.problem(name) or "/" in name:
+        raise Refused(f"{name[:200]!r} is not a name of a folder")
+    if make:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=folder)
+    try:
+        descriptor = os.open(name, _FOLDER, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise Refused(f"{name} there is a link or a file, and must be a folder") from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Refused(f"{name} there can be changed by other accounts: run `chmod go-w` on it")
+        if found.st_uid not in users:
+            raise Refused(f"{name} there belongs to another account")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _own_users(folder: int) -> Users:
+    """The accounts under which the server keeps what this process makes: it may map them to another one."""
+    users = {os.getuid()}
+    with suppress(OSError):
+        name = f".registry-tui-{token_hex(16)}"
+        os.close(os.open(name, _NEW, 0o600, dir_fd=folder))
+        try:
+            users.add(os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid)
+        finally:
+            os.unlink(name, dir_fd=folder)
+    return frozenset(users)
+
+
+def _write_all(own: int, files: Sequence[Entry], content: BinaryIO, users: Users) -> None:
+    telling = _Telling(own)
+    os.mkdir(FILES, 0o700, dir_fd=own)
+    with _entered(own, FILES, users) as root:
+        for entry in files:
+            with _below(root, entry["path"], make=True) as (folder, name):
+                digest = _write(folder, name, _pieces(content, entry["size"]), telling)
+            if digest != entry["sha256"]:
+                raise Damaged(f"{entry['path']} came with other bytes than its manifest says")
+        _make_read_only(root)
+
+
+def _pieces(content: BinaryIO, size: int) -> Iterator[bytes]:
+    while size:
+        piece = content.read(min(size, _CHUNK))
+        if not piece:
+            raise Damaged("its bytes ended early")
+        size -= len(piece)
+        yield piece
+
+
+def _write(folder: int, name: str, pieces: Iterator[bytes] | Sequence[bytes], telling: _Telling | None) -> str:
+    """Writes a new file, which the server has on its disk then; returns its SHA-256."""
+    digest, unsynced = hashlib.sha256(), 0
+    with os.fdopen(os.open(name, _NEW, 0o600, dir_fd=folder), "wb", buffering=0) as file:
+        for piece in pieces:
+            digest.update(piece)
+            view = memoryview(piece)
+            while view:
+                view = view[file.write(view) :]
+            unsynced += len(piece)
+            if unsynced >= _SYNC_EVERY:
+                os.fdatasync(file.fileno())
+                unsynced = 0
+            if telling is not None:
+                telling(len(piece))
+        os.fsync(file.fileno())
+        os.fchmod(file.fileno(), 0o400)
+    return digest.hexdigest()
+
+
+class _Telling:
+    """Says that work goes on: by lines, and by the time of the folder that is being written."""
+
+    def __init__(self, own: int | None = None) -> None:
+        self._own = own
+        self._told = self._signed = time.monotonic()
+        self._bytes = 0
+
+    def __call__(self, bytes_: int) -> None:
+        self._bytes += bytes_
+        moment = time.monotonic()
+        if moment - self._told >= _TELL_EVERY:
+            self._told = moment
+            _say({"bytes": self._bytes})
+        if self._own is not None and moment - self._signed >= _SIGN_EVERY:
+            self._signed = moment
+            os.utime(self._own)
+
+
+@contextmanager
+def _below(root: int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """The folder of a file's path below an open one, and the file's name."""
+    *folders, name = path.split("/")
+    opened = [root]
+    try:
+        for each in folders:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(each, 0o700, dir_fd=opened[-1])
+            opened.append(os.open(each, _FOLDER, dir_fd=opened[-1]))
+        yield opened[-1], name
+    finally:
+        for descriptor in opened[1:]:
+            os.close(descriptor)
+
+
+def _make_read_only(folder: int) -> None:
+    """Folders below, and the folder itself, which the server has on its disk then."""
+    for name in _names(folder):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            descriptor = os.open(name, _FOLDER, dir_fd=folder)
+            try:
+                _make_read_only(descriptor)
+            finally:
+                os.close(descriptor)
+    os.fsync(folder)
+    os.fchmod(folder, 0o500)
+
+
+def _published(
+    above: int, unfinished: int, name: str, place: tuple[str, str], files: Sequence[Entry], users: Users
+) -> bool:
+    """Gives a whole folder its name; whether it was the first to have it. One that is damaged is put away."""
+    model, version = place
+    for last in (False, False, True):
+        with _entered(above, model, users, make=True) as of_model:
+            try:
+                os.rename(name, version, src_dir_fd=unfinished, dst_dir_fd=of_model)
+                os.fsync(of_model)
+                return True
+            except FileNotFoundError:
+                # Somebody removed the model's folder, which was empty, or took this one for abandoned.
+                if last or name not in _names(unfinished):
+                    raise
+            except OSError as error:
+                if last or error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+                try:
+                    with _entered(of_model, version, users) as other:
+                        _require_whole(other, files, users)
+                    return False
+                except (Damaged, Refused, FileNotFoundError):
+                    _put_away(of_model, version, unfinished)
+    raise AssertionError("the last try returns or raises")
+
+
+def _require_whole(own: int, files: Sequence[Entry], users: Users) -> None:
+    """Raises Damaged unless exactly these files are there, with their sums, and no link."""
+    telling = _Telling()
+    expected = {entry["path"]: entry for entry in files}
+    with _entered(own, FILES, users) as root:
+        found = set(_paths(root))
+        if wrong := sorted(found ^ expected.keys()):
+            raise Damaged(f"{wrong[0]} is missing there, or does not belong there")
+        for path, entry in expected.items():
+            with _below(root, path) as (folder, name):
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            digest = hashlib.sha256()
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                while piece := file.read(_CHUNK):
+                    digest.update(piece)
+                    telling(len(piece))
+            if digest.hexdigest() != entry["sha256"]:
+                raise Damaged(f"{path} has other bytes than its manifest says")
+    with suppress(FileNotFoundError):
+        descriptor = os.open(MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)
+        with os.fdopen(descriptor, "rb") as file:
+            listed = json.loads(file.read())
+        if {each["path"]: each["sha256"] for each in listed["files"]} == {
+            each["path"]: each["sha256"] for each in files
+        }:
+            return
+    raise Damaged(f"{MANIFEST} is missing or another one")
+
+
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as found:
+        return [each.name for each in found]
+
+
+def _paths(folder: int, prefix: str = "") -> Iterator[str]:
+    """Everything below a folder that is not a folder: files, links, and what else may lie there."""
+    for name in _names(folder):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            descriptor = os.open(name, _FOLDER, dir_fd=folder)
+            try:
+                yield from _paths(descriptor, f"{prefix}{name}/")
+            finally:
+                os.close(descriptor)
+        else:
+            yield f"{prefix}{name}"
+
+
+def _sweep(unfinished: int, moment: float) -> None:
+    """Removes what nobody writes on any more. `moment`: now, by the clock of the server, which sets files' times."""
+    for name in _names(unfinished):
+        with suppress(OSError):
+            age = moment - os.stat(name, dir_fd=unfinished, follow_symlinks=False).st_mtime
+            if name.startswith(_REMOVED):
+                _remove_tree(unfinished, name)
+            elif age > ABANDONED:
+                # Under another name first: whoever still writes there, after a long pause, cannot publish it.
+                _put_away(unfinished, name, unfinished)
+
+
+def _put_away(folder: int, name: str, unfinished: int) -> None:
+    """Takes something out of sight at once, then removes it."""
+    away = f"{_REMOVED}{token_hex(16)}"
+    with suppress(FileNotFoundError):
+        os.rename(name, away, src_dir_fd=folder, dst_dir_fd=unfinished)
+        _remove_tree(unfinished, away)
+
+
+def _remove_tree(folder: int, name: str) -> None:
+    """Removes a folder with all in it, or a file, or a link; what is gone is no error.
+
+    A file that a replica still has open may stay under a name of the NFS client's until it is closed: its folder stays
+    for the next time.
+    """
+    telling = _Telling()
+    try:
+        descriptor = os.open(name, _FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        os.unlink(name, dir_fd=folder)
+        return
+    try:
+        os.fchmod(descriptor, 0o700)
+        for each in _names(descriptor):
+            _remove_tree(descriptor, each)
+            telling(1)
+    finally:
+        os.close(descriptor)
+    try:
+        os.rmdir(name, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _say(line: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""Unpacked model files in a registry's existing NFS: replicas of all hosts read them, so that one host fetches each.
+
+Where the NFS cannot be used, a version is fetched to this machine (`model_files.py`), and the reason is kept with what
+serves it. A file in the home names each version that replicas here read from an NFS, and each removal that is still to
+be done there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import Any
+
+from registry_tui.contracts import archive_check as local
+from registry_tui.contracts.counts import counted
+from registry_tui.platform.secrets import write_private
+from registry_tui.schemas.models import Manifest
+from registry_tui.schemas.registries import NfsStatus
+from registry_tui.service.adapters.nfs_folder import NfsFault, NfsFolder
+from registry_tui.service.core import nfs
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import RegistryRow
+from registry_tui.service.deployments import model_files
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.bucket_files import Folder, StoredFile
+
+logger = logging.getLogger(__name__)
+
+_EXAMPLE = "serving_input_example.json"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where the files of a version are read from. `said`: for people; empty for a registry without an NFS."""
+
+    folder: Path
+    said: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How placing files tells what it does, and is cancelled."""
+
+    log: Callable[[str], None]
+    progress: Callable[[Manifest], None]
+    advance: archives.Advance
+    check: archives.Check
+
+
+def has_example(service: Service, model_id: str, version_id: str) -> bool:
+    """Whether a version that is served has an input example; asks no NFS."""
+    with suppress(OSError, ValueError, KeyError):
+        return bool(json.loads(_note_file(service, version_id).read_text(encoding="utf-8"))["example"])
+    return (model_files.folder_of(service, model_id, version_id) / local.FILES / _EXAMPLE).is_file()
+
+
+def is_shared(service: Service, version_id: str) -> bool:
+    """Whether replicas of this machine may read a version from an NFS."""
+    return _note_file(service, version_id).exists()
+
+
+def place(
+    service: Service, registry: RegistryRow, archive: Folder, model_id: str, version_id: str, watching: Watching
+) -> Placed:
+    """Puts a version's files where replicas read them: into the registry's NFS, else onto this machine.
+
+    Every file has the sum of its manifest then. Raises ServiceError.
+    """
+    if not registry.existing_nfs:
+        return Placed(_fetch(service, archive, model_id, version_id, watching))
+    manifest = archives.read_manifest(archive)
+    model_files.require_possible(manifest)
+    why = ""
+    found = nfs.usable_folder(service, registry)
+    if isinstance(found, NfsStatus):
+        why = nfs.why_not(found)
+    else:
+        try:
+            folder = _share(found, registry.id, archive, manifest, model_id, version_id, watching)
+        except NfsFault as fault:
+            why = _explained(registry, found, fault)
+        else:
+            _note(service, version_id, manifest)
+            return Placed(folder, f"read from {registry.existing_nfs}, mounted at {found.path}", shared=True)
+    watching.log(f"fetching to this machine instead: {why}")
+    fetched = _fetch(service, archive, model_id, version_id, watching)
+    return Placed(fetched, f"fetched to this machine: {why}")
+
+
+def drop_unused(service: Service, used: set[str]) -> None:
+    """Forgets versions that are not served here any more; their files in the NFS stay for other hosts."""
+    for file in _notes(service).glob("*.json"):
+        if file.stem not in used:
+            file.unlink(missing_ok=True)
+
+
+# -- removing ------------------------------------------------------------------------------------------
+
+
+def remove(
+    service: Service,
+    registry: RegistryRow | None,
+    below: Sequence[str] = (),
+    log: Callable[[str], None] = logger.info,
+) -> None:
+    """Removes a registry's unpacked files from its NFS, or those of a model, or of a version.
+
+    What cannot be removed now is removed later by `remove_pending`, and logged.
+    """
+    if registry is None or not registry.existing_nfs:
+        return
+    folder = nfs.pending_removals(service)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = {
+        "id": registry.id,
+        "name": registry.name,
+        "existing_nfs": registry.existing_nfs,
+        "nfs_protocol_version": registry.nfs_protocol_version,
+        "path": [nfs.registry_folder(registry.id), *below],
+    }
+    # Kept first: a kill in the middle leaves the rest to be done.
+    file = folder / f"{token_hex(16)}.json"
+    write_private(file, json.dumps(wanted))
+    why = _removed(service, file)
+    if why is None:
+        log(f"unpacked files removed from {registry.existing_nfs}")
+    else:
+        log(f"unpacked files stay in {registry.existing_nfs} until they can be removed: {why}")
+
+
+def remove_pending(service: Service) -> None:
+    """Removes what could not be removed when it was to be; asks no NFS that is not mounted."""
+    for file in nfs.pending_removals(service).glob("*.json"):
+        if (why := _removed(service, file)) is not None:
+            logger.debug("unpacked files stay for now: %s", why)
+
+
+def _removed(service: Service, file: Path) -> str | None:
+    """Does a removal that is noted; why not, if so."""
+    try:
+        wanted = json.loads(file.read_text(encoding="utf-8"))
+        row = SimpleNamespace(**{name: wanted[name] for name in ("id", "name", "existing_nfs", "nfs_protocol_version")})
+        path = wanted["path"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is damaged and is left out: %s", file, error)
+        file.unlink(missing_ok=True)
+        return None
+    found = nfs.usable_folder(service, row)
+    if isinstance(found, NfsStatus):
+        return nfs.why_not(found)
+    try:
+        found.remove(path)
+    except NfsFault as fault:
+        return str(fault)
+    file.unlink(missing_ok=True)
+    return None
+
+
+# -- underneath ------------------------------------------------------------------------------------------
+
+
+def _fetch(service: Service, archive: Folder, model_id: str, version_id: str, watching: Watching) -> Path:
+    return model_files.fetch(
+        service,
+        archive,
+        model_files.folder_of(service, model_id, version_id),
+        progress=watching.progress,
+        advance=watching.advance,
+        check=watching.check,
+    )
+
+
+def _share(
+    found: NfsFolder,
+    registry_id: str,
+    archive: Folder,
+    manifest: Manifest,
+    model_id: str,
+    version_id: str,
+    watching: Watching,
+) -> Path:
+    """Makes sure that the NFS holds a version; returns its folder there. Raises NfsFault, ServiceError."""
+    files = [entry.model_dump() for entry in manifest.files]
+    path = [nfs.registry_folder(registry_id), model_id, f"{version_id}-{_digest(files)}"]
+    folder = Path(found.path, *path)
+    try:
+        if found.holds(path, files, check=watching.check):
+            watching.log(f"{folder} holds its files already, every file with the sum of its manifest")
+            return folder
+    except NfsFault as fault:
+        if fault.kind != "damaged":
+            raise
+        watching.log(f"{folder} is unpacked again: {fault}")
+    watching.progress(manifest)
+    needed = manifest.total_bytes + model_files.SPARE_BYTES
+    content = _content(archive.below(archives.FILES), manifest, watching)
+    first = found.unpack(path, files, manifest.model_dump_json(), content, needed=needed, check=watching.check)
+    watching.log(f"unpacked to {folder}" if first else f"another host unpacked it to {folder} meanwhile")
+    return folder
+
+
+def _content(files: Folder, manifest: Manifest, watching: Watching) -> Iterator[bytes]:
+    """All bytes of an archive in the order of its manifest."""
+    for entry in manifest.files:
+        for piece in bucket_files.read_pieces(StoredFile(entry.path, entry.size, ""), files):
+            yield piece
+            watching.advance(len(piece), 0)
+        watching.advance(0, 1)
+
+
+def _digest(files: Sequence[dict[str, Any]]) -> str:
+    """What tells the content of one archive from another's."""
+    listed = sorted((each["path"], each["size"], each["sha256"]) for each in files)
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:32]
+
+
+def _explained(registry: RegistryRow, found: NfsFolder, fault: NfsFault) -> str:
+    where = f"{registry.existing_nfs}, mounted at {found.path}"
+    match fault.kind:
+        case "silent":
+            return f"the server of {where}, does not answer"
+        case "full":
+            return f"{where}, has no room; free {counted(model_files.SPARE_BYTES, 'byte')} more than the model has"
+        case "damaged":
+            return f"the files that were unpacked to {where}, are damaged: {fault}"
+        case _:
+            return f"files cannot be unpacked to {where}: {fault}"
+
+
+def _notes(service: Service) -> Path:
+    return service.home.serving / "nfs-versions"
+
+
+def _note_file(service: Service, version_id: str) -> Path:
+    return _notes(service) / f"{version_id}.json"
+
+
+def _note(service: Service, version_id: str, manifest: Manifest) -> None:
+    _notes(service).mkdir(mode=0o700, parents=True, exist_ok=True)
+    example = any(entry.path == _EXAMPLE for entry in manifest.files)
+    write_private(_note_file(service, version_id), json.dumps({"example": example}))

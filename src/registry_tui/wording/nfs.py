@@ -1,0 +1,27 @@
+"""A registry's existing NFS, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import ago
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.registries import NfsStatus
+
+
+def nfs_said(status: NfsStatus) -> str:
+    """How the NFS is on the service's machine; where replicas cannot read from it, why, and what to do."""
+    if status.mounted:
+        tried = "not tried yet" if status.tried_at is None else f"tried {ago(status.tried_at)}"
+        return f"mounted at {safe(status.folder, 200)} ({tried}); replicas read model files there"
+    said = f"{status.state.label}: {safe(status.detail, 400)}" if status.detail else status.state.label
+    if status.mount_command:
+        said += f". Run there: {safe(status.mount_command, 600)}"
+    return f"{said}. Until then each host fetches the model files that it serves"
+
+
+def status_with_nfs(label: str, status: NfsStatus | None) -> str:
+    """A registry's status for lists, with what is wrong with its NFS."""
+    return label if status is None or status.mounted else f"{label}, {status.state.label}"
