@@ -14,7 +14,7 @@ from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import RouteError, Routes, artifact_path
 from registry_tui.mlflow_plugin import spellings
 from registry_tui.schemas.models import Manifest
-from registry_tui.service.deployments.model_files import _require_possible as require_possible_manifest
+from registry_tui.service.deployments.model_files import require_possible as require_possible_manifest
 from registry_tui.service.errors import InvalidInput, WrongState
 from registry_tui.service.stores.bucket_files import Place, StoredFile
 from registry_tui.service.workflows.archive import _require_possible

@@ -23,6 +23,8 @@ ARCHIVE = "an archive's paths"
 OWN = "the person's own folder"
 #: In a directory that an administrator names: every key is checked by `file_paths`, and no link is followed.
 STORE = "a store's directory"
+#: Below the NFS of a registry: every name and path is checked by `file_paths`, and no link is followed.
+NFS = "a registry's NFS"
 #: In a folder that is made for one request, or that MLflow gives; MLflow or `file_paths` checks the path.
 ONE_REQUEST = "a request's own folder"
 
@@ -47,9 +49,11 @@ RULES = {
     "platform/supervisor.py": HOME,
     "screens/base/save.py": NEW,
     "screens/registries/registry_events.py": NEW,
+    "service/adapters/nfs_worker.py": NFS,
     "service/backends/supervisord.py": HOME,
     "service/deployments/model_files.py": ARCHIVE,
     "service/deployments/python_environments.py": HOME,
+    "service/deployments/shared_files.py": HOME,
     "service/running.py": HOME,
     "service/storage/measuring.py": HOME,
     "service/stores/directory.py": STORE,

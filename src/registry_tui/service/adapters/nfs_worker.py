@@ -68,6 +68,8 @@ def main() -> None:
         "remove": _remove,
     }
     try:
+        for name in request.get("path", ()):
+            _require_name(name)
         answer = {"answer": works[request["work"]](request, requests)}
     except Refused as error:
         answer = {"error": {"kind": "refused", "text": str(error)}}
@@ -174,6 +176,11 @@ def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
 # -- underneath ------------------------------------------------------------------------------------------
 
 
+def _require_name(name: str) -> None:
+    if file_paths.problem(name) or "/" in name:
+        raise Refused(f"{name[:200]!r} is not a name of a folder")
+
+
 @contextmanager
 def _opened(folder: str) -> Iterator[tuple[int, Users]]:
     """The folder of the NFS, and whose folders in it are ours. Raises Refused where a link leads elsewhere."""
@@ -189,8 +196,6 @@ def _opened(folder: str) -> Iterator[tuple[int, Users]]:
 @contextmanager
 def _entered(folder: int, name: str, users: Users, *, make: bool = False) -> Iterator[int]:
     """A folder of ours in a folder. Raises Refused for a link, and for what another account could change."""
-    if file_paths.problem(name) or "/" in name:
-        raise Refused(f"{name[:200]!r} is not a name of a folder")
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=folder)

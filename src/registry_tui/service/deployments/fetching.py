@@ -46,7 +46,7 @@ def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Pl
         context.log(f"model files are {placed.said}", "info" if placed.shared else "warning")
         if not placed.shared:
             _record(context, row, placed)
-    model_files.require_servable(placed.folder)
+    shared_files.reading(lambda: model_files.require_servable(placed.folder), shared=placed.shared)
     return placed
 
 

@@ -6,12 +6,19 @@ import http.client
 import json
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 
 from registry_tui.contracts.counts import counted
 from registry_tui.service.backends.base import Backends, ReplicaName
 from registry_tui.service.errors import WrongState
 
 _SEE_LOG = "See its log: `registry-tui deployments logs`"
+
+
+def read(files: Path) -> bytes | None:
+    """The request that MLflow stored among a model's files, if any. Raises OSError."""
+    path = files / "serving_input_example.json"
+    return path.read_bytes() if path.is_file() else None
 
 
 def ask(backends: Backends, name: ReplicaName, example: bytes, seconds: float) -> str | None:

@@ -10,28 +10,32 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from registry_tui.contracts import archive_check as local
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.registries import NfsStatus
-from registry_tui.service.adapters.nfs_folder import NfsFault, NfsFolder
+from registry_tui.service.adapters.nfs_folder import STALL_SECONDS, NfsFault, NfsFolder
 from registry_tui.service.core import nfs
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.deployments import model_files
+from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.bucket_files import Folder, StoredFile
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 _EXAMPLE = "serving_input_example.json"
 
@@ -100,6 +104,32 @@ def drop_unused(service: Service, used: set[str]) -> None:
     for file in _notes(service).glob("*.json"):
         if file.stem not in used:
             file.unlink(missing_ok=True)
+
+
+def reading(work: Callable[[], Answer], *, shared: bool) -> Answer:
+    """Reads small files of a model; where they lie in an NFS, in a thread that nobody waits for longer than a while.
+
+    Raises PartUnavailable when its server does not answer, and what the work raises.
+    """
+    if not shared:
+        return work()
+    results: list[Answer] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="nfs-reading", daemon=True)
+    thread.start()
+    thread.join(STALL_SECONDS)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise PartUnavailable("The NFS with the model files does not answer", action="Mend it, or unmount it")
+    return results[0]
 
 
 # -- removing ------------------------------------------------------------------------------------------

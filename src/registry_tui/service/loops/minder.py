@@ -170,8 +170,9 @@ class Minder:
 
     def _start_again(self, row: DeploymentRow, name: ReplicaName) -> None:
         """A replica that ended again and again gets another chance after a while: the cause may have gone."""
+        known = name.program in self._gave_up
         first = self._gave_up.setdefault(name.program, time.monotonic())
-        if time.monotonic() - first < AGAIN_AFTER:
+        if (not known and self._leaves_nfs(row)) or time.monotonic() - first < AGAIN_AFTER:
             return
         del self._gave_up[name.program]
         if self._leaves_nfs(row):

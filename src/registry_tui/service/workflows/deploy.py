@@ -116,7 +116,8 @@ def _build(context: StepContext) -> Mapping[str, Any]:
     _change(context, revision={"build": BuildState.BUILDING.value})
     try:
         model = _model(context, row, revision) / "files"
-        wanted = model_requirements.read_wanted(model)
+        shared = context.state.get("shared", False)
+        wanted = shared_files.reading(lambda: model_requirements.read_wanted(model), shared=shared)
         made = python_environments.ensure(service, wanted, context.log, context.check_cancelled)
     except ServiceError:
         _change(
@@ -219,12 +220,12 @@ def _check(context: StepContext) -> None:
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     folder = _model(context, row, revision) / "files"
-    example = Path(folder) / "serving_input_example.json"
-    if not example.is_file():
+    example = shared_files.reading(lambda: input_example.read(folder), shared=context.state.get("shared", False))
+    if example is None:
         context.log("the model has no input example to try: its first calls decide whether it stays", "info")
         return
     backends, name = service.backends, replica_names(row, revision)[0]
-    wrong = input_example.ask(backends, name, example.read_bytes(), service.settings.prediction_seconds)
+    wrong = input_example.ask(backends, name, example, service.settings.prediction_seconds)
     if wrong is None:
         context.log("the model's own input example is answered")
     else:
