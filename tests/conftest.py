@@ -79,8 +79,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that need a platform, by the fixtures that they use, and sorts the modules.
 
-    Modules with platforms of their own begin and those without any end: what begins late should be short, so that no
-    worker is left alone with it, and should compute rather than wait.
+    Modules with platforms of their own wait most and take longest, so that they begin, each beside one that computes.
+    The shortest end, so that no worker is left alone with a long one.
     """
     urgency: dict[Path, int] = {}
     for item in items:
@@ -90,7 +90,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         own = 2 if needed - {"platform"} else len(needed)
         urgency[item.path] = max(urgency.get(item.path, 0), own)
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (-urgency[item.path], -tests[item.path], item.path))
+    modules = sorted(tests, key=lambda path: (-urgency[path], -tests[path], path))
+    waiting = [path for path in modules if urgency[path] == 2]
+    computing = modules[len(waiting) :]
+    places = {path: 2 * place for place, path in enumerate(waiting)}
+    places |= {path: 2 * place + 1 for place, path in enumerate(computing)}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -31,6 +31,7 @@ from registry_tui.platform.ports import Ports, load_ports
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import Event
 from registry_tui.schemas.places import Project, ProjectCreate
+from support import forked_commands
 from support.databases import keep_on_postgresql
 
 Answer = TypeVar("Answer")
@@ -102,15 +103,7 @@ class Platform:
         self, *arguments: str, check: bool = True, timeout: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         """Runs `registry-tui …` on this platform."""
-        done = subprocess.run(
-            [sys.executable, "-m", "registry_tui", *arguments],
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-        )
+        done = forked_commands.run(list(arguments), self.environment(), timeout)
         assert not check or done.returncode == 0, f"registry-tui {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done
 
