@@ -6,8 +6,8 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Test processes at a time: three keep two processors busy, as most tests wait for other processes now and then.
-WORKERS ?= 3
+# Test processes at a time: four keep two processors busy, as most tests wait for other processes now and then.
+WORKERS ?= 4
 # A module's tests stay together: they share its platform. The modules' order is that of tests/conftest.py.
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BIN := .venv/bin
