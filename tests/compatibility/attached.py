@@ -1,7 +1,8 @@
 """Attached servers of every MLflow generation: `python tests/compatibility/attached.py [GENERATION…]`.
 
 Runs the tests of `tests/service/test_attached_….py` with a stock server of each, the import with some hundred versions,
-and ends with 1 unless all pass. The generations are those of `generations.py`.
+then `attached_whole.py` with thousands of runs, whose figures it prints; `--whole` runs only that. Ends with 1 unless
+all pass. The generations are those of `generations.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from support.stock_mlflow import PYTHON
 TESTS = [
     str(Path(__file__).parents[1] / f"service/test_attached_{name}.py")
     for name in ("servers", "registering", "importing")
-]
+] + [str(Path(__file__).with_name("attached_whole.py"))]
 #: Versions of the model that is imported.
 VERSIONS = "200"
 
@@ -30,6 +31,7 @@ def main() -> int:
     known = [each.name for each in GENERATIONS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("generations", nargs="*", help=f"some of {', '.join(known)}; all when none is named")
+    parser.add_argument("--whole", action="store_true", help="only the server with thousands of runs")
     arguments = parser.parse_args()
     if unknown := set(arguments.generations) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
@@ -45,7 +47,9 @@ def main() -> int:
             "-p",
             "no:xdist",
             "-q",
-            *TESTS,
+            # Figures are printed.
+            "-s",
+            *(TESTS[-1:] if arguments.whole else TESTS),
         ]
         print(f"== {generation.name}", flush=True)
         if subprocess.run(

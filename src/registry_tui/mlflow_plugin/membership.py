@@ -49,6 +49,10 @@ class Membership:
     def _require_project(self) -> Response | None:
         """Lists and searches would only be empty."""
         current = asked()
+        if current is not None:
+            # The auth app has let the request pass. It may have looked whether a name is free, and found nothing; a
+            # refusal that comes later has its own reason.
+            current.not_found = None
         if (
             current is None
             or not request.path.startswith(_REST)
