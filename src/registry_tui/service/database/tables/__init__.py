@@ -1,0 +1,61 @@
+"""The service's tables, by what they are about; every table is known as soon as one is imported."""
+
+from registry_tui.service.database.tables.base import Base, UtcDateTime, new_id, now
+from registry_tui.service.database.tables.operations import (
+    EventRow,
+    IdempotencyRow,
+    InstallationRow,
+    LogLineRow,
+    WorkflowRow,
+)
+from registry_tui.service.database.tables.people import UserRow, UserSubjectRow, UserTokenRow
+from registry_tui.service.database.tables.places import (
+    AttachedServerRow,
+    CollaboratorRow,
+    EnvironmentRoleRow,
+    EnvironmentRow,
+    EnvironmentStoreRow,
+    GroupMachineUserRow,
+    GroupMemberRow,
+    GroupRow,
+    ProjectRow,
+    RegistryRow,
+    WorkspaceRow,
+    WorkspaceSyncRow,
+)
+from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
+from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow
+
+__all__ = [
+    "ApiKeyRow",
+    "AttachedServerRow",
+    "Base",
+    "CollaboratorRow",
+    "DeploymentRow",
+    "EnvironmentRoleRow",
+    "EnvironmentRow",
+    "EnvironmentStoreRow",
+    "EventRow",
+    "GroupMachineUserRow",
+    "GroupMemberRow",
+    "GroupRow",
+    "IdBrokerRow",
+    "IdempotencyRow",
+    "InstallationRow",
+    "LogLineRow",
+    "ProjectRow",
+    "RangerPolicyRow",
+    "RangerRoleRow",
+    "RangerSourceRow",
+    "RegistryRow",
+    "RevisionRow",
+    "UserRow",
+    "UserSubjectRow",
+    "UserTokenRow",
+    "UtcDateTime",
+    "WorkflowRow",
+    "WorkspaceRow",
+    "WorkspaceSyncRow",
+    "new_id",
+    "now",
+]

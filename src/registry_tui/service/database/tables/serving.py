@@ -1,0 +1,107 @@
+"""Model Deployments, their revisions and the keys of callers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from registry_tui.service.database.tables.base import Base, new_id, now
+from registry_tui.service.database.tables.places import ProjectRow
+
+
+class DeploymentRow(Base):
+    """A version served from a project. A registry is not deleted under the deployments of its versions."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    #: No foreign key: deleting a registry by force leaves what runs running.
+    registry_id: Mapped[str] = mapped_column(index=True)
+    model_id: Mapped[str]
+    model_name: Mapped[str]
+    #: The version that serves, or is to serve first.
+    version: Mapped[int]
+    version_id: Mapped[str]
+    alias: Mapped[str | None]
+    follow_alias: Mapped[bool] = mapped_column(default=False)
+    #: Why it cannot serve the version that the alias names now; empty when it does.
+    follow_problem: Mapped[str] = mapped_column(default="")
+    #: A `schemas.deployments.DeploymentState`, and why.
+    state: Mapped[str] = mapped_column(default="pending")
+    reason: Mapped[str] = mapped_column(default="")
+    #: Number of the revision that serves; 0 before the first one does.
+    revision: Mapped[int] = mapped_column(default=0)
+    authentication: Mapped[bool] = mapped_column(default=True)
+    access_key: Mapped[str] = mapped_column(unique=True)
+    port: Mapped[int | None] = mapped_column(unique=True)
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+    workflow_id: Mapped[str | None]
+
+    project: Mapped[ProjectRow] = relationship()
+    revisions: Mapped[list[RevisionRow]] = relationship(
+        back_populates="deployment", cascade="all, delete-orphan", order_by="RevisionRow.number"
+    )
+
+
+class RevisionRow(Base):
+    """One setting of a deployment."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (UniqueConstraint("deployment_id", "number"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    version: Mapped[int]
+    version_id: Mapped[str]
+    alias: Mapped[str | None]
+    follow_alias: Mapped[bool] = mapped_column(default=False)
+    replicas: Mapped[int]
+    cpu: Mapped[float]
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    #: [{"name", "value", "secret"}]
+    environment: Mapped[list[Any]] = mapped_column(JSON)
+    #: A `schemas.deployments.Batching`.
+    batching: Mapped[str]
+    strict_json: Mapped[bool] = mapped_column(default=False)
+    comment: Mapped[str] = mapped_column(default="")
+    creator: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    #: A `schemas.deployments.RevisionState`.
+    state: Mapped[str] = mapped_column(default="pending")
+    error: Mapped[str] = mapped_column(default="")
+    #: Whether a real call was answered; the first ones decide whether it stays (`first_calls.py`).
+    proven: Mapped[bool] = mapped_column(default=False)
+    #: Revisions share a generation of replicas when their differences need no restart of replicas.
+    generation: Mapped[int]
+    #: A `schemas.deployments.BuildState`, the environment that it led to, and its time.
+    build: Mapped[str] = mapped_column(default="pending")
+    python_environment: Mapped[str] = mapped_column(default="")
+    build_seconds: Mapped[float | None]
+    workflow_id: Mapped[str | None]
+
+    deployment: Mapped[DeploymentRow] = relationship(back_populates="revisions")
+
+
+class ApiKeyRow(Base):
+    """A person's API key; only the SHA-256 of its secret is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    sha256: Mapped[str]
+    user: Mapped[str] = mapped_column(ForeignKey("users.name"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
