@@ -1,4 +1,4 @@
-"""The main flow in an environment with a store of its own: a second SeaweedFS, moto, Azurite, Google's, a directory."""
+"""An environment with a store of its own: a second SeaweedFS, moto, Azurite, Google's, a directory."""
 
 from __future__ import annotations
 
@@ -20,26 +20,8 @@ from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.opening import open_store
 from support import secret_search, served
 from support.other_stores import Started, described
-from support.platforms import Platform, run_python, unique, wait_for
+from support.platforms import Platform, run_python, unique
 from support.team import Machine
-
-REGISTER = """
-import sys, mlflow, numpy
-from sklearn.linear_model import ElasticNet
-mlflow.set_experiment("wines")
-with mlflow.start_run() as run:
-    model = ElasticNet().fit(numpy.arange(8.0).reshape(4, 2), [1.0, 2.0, 3.0, 4.0])
-    info = mlflow.sklearn.log_model(model, name="model", registered_model_name=sys.argv[1])
-version = mlflow.MlflowClient().get_model_version(sys.argv[1], info.registered_model_version)
-assert version.status == "READY", version.status
-copied = mlflow.MlflowClient().copy_model_version(f"models:/{sys.argv[1]}/1", sys.argv[1] + "-copy")
-print("RESULT", mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/1").predict(numpy.ones((1, 2)))[0])
-"""
-LOAD = """
-import sys, mlflow, numpy
-models = [mlflow.pyfunc.load_model(f"models:/{name}/1") for name in sys.argv[1:]]
-print("RESULT", *(each.predict(numpy.ones((1, 2)))[0] for each in models))
-"""
 
 #: Files of a run by stock MLflow code: written, listed, read, deleted; one is larger than what is sent at once.
 FILES = """
@@ -156,35 +138,6 @@ def test_an_environment_shows_where_its_archives_lie_and_nothing_secret(platform
     assert not place.started.secret or place.started.secret not in shown + place.environment.model_dump_json()
 
 
-def test_a_model_is_registered_loaded_elsewhere_copied_verified_and_deleted(platform: Platform, place: Place) -> None:
-    name = unique("Wine")
-    (here,) = result(run_python(REGISTER, platform.exports(place.project.id), name))
-    assert result(run_python(LOAD, platform.exports(place.other.id), name, f"{name}-copy")) == [here, here]
-
-    version = platform.ask(lambda client: client.version(place.registry_id, name, 1))
-    copy = wait_for(
-        lambda: next(
-            each
-            for each in [platform.ask(lambda client: client.version(place.registry_id, f"{name}-copy", 1))]
-            if each.status is VersionStatus.READY
-        ),
-        what="the copy",
-    )
-    assert version.archive_uri is not None and version.archive_uri.startswith(place.bucket.uri)
-    folder = version.archive_uri.removeprefix(place.bucket.uri)
-    stored = {each.key.removeprefix(folder): each.size for each in place.bucket.list(folder)}
-    manifest = platform.ask(lambda client: client.manifest(place.registry_id, name, 1))
-    assert stored.pop("manifest.json") > 0
-    assert stored == {f"files/{each.path}": each.size for each in manifest.files}
-    check = platform.ask(lambda client: client.verify_archive(place.registry_id, name, 1))
-    assert check.sound and check.files == len(manifest.files)
-
-    platform.ask(lambda client: client.delete_version(place.registry_id, name, 1))
-    wait_for(lambda: not list(place.bucket.list(folder)), what="the archive to be deleted")
-    assert copy.archive_uri is not None
-    assert list(place.bucket.list(copy.archive_uri.removeprefix(place.bucket.uri)))
-
-
 def test_a_run_s_files_lie_there_and_are_written_listed_read_and_deleted(platform: Platform, place: Place) -> None:
     (run,) = result(run_python(FILES, platform.exports(place.project.id)))
     project = platform.ask(lambda client: client.project(place.project.id))
@@ -215,15 +168,6 @@ def test_a_change_of_a_stored_file_is_found(platform: Platform, place: Place) ->
     place.bucket.put(path, place.bucket.read(path).replace(b"m", b"n"))
     check = platform.ask(lambda client: client.verify_archive(place.registry_id, version.model_name, version.version))
     assert check.changed == ["MLmodel"]
-
-
-def test_a_deployment_serves_from_there(platform: Platform, place: Place) -> None:
-    made = served.register(platform, place.project, add=5)
-    deployment = served.deploy(platform, made)
-    assert served.answer(deployment, served.split(a=[1.0], b=[2.0])) == [8.0]
-    # Until it is gone, its registry cannot be deleted.
-    begun = platform.ask(lambda client: client.delete_deployment(deployment.id, force=True))
-    platform.ask(lambda client: client.wait_for_workflow(begun.workflow.id))
 
 
 def test_the_place_is_no_other_environment_s(platform: Platform, place: Place) -> None:

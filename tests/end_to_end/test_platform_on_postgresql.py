@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from registry_tui.client import RegistryClient
-from registry_tui.client.errors import NotFound
 from registry_tui.platform.database_urls import Databases, databases_of
 from registry_tui.platform.paths import Home
 from support import secret_search, served
@@ -66,45 +64,6 @@ def printed(platform: Platform, *arguments: str) -> Any:
 
 def healthy(platform: Platform) -> bool:
     return all(part["state"] == "healthy" for part in printed(platform, "status")["parts"])
-
-
-def test_a_platform_begins_on_postgresql_and_does_everything(stopped: Platform, postgres: PostgresServer) -> None:
-    platform, url = stopped, postgres.new_database()
-    platform.command("up", "--database", url)
-    assert databases_of(platform.home) == Databases.on_postgresql(url)
-    project, other = platform.new_project(), platform.new_project()
-    registry = project.registry_name
-    assert registry is not None
-
-    name = unique("Sum")
-    number, status, run_id = result(run_python(REGISTER, platform.exports(project.id), name))
-    assert (number, status) == ("1", "READY")
-    register = ("models", "register", "-p", project.id, "--run", run_id, "--path", "model", "--name", name)
-    again = printed(platform, *register)
-    assert (again["version"], again["status"]) == (2, "READY")
-    for version in ("1", "2"):
-        assert result(run_python(LOAD, platform.exports(other.id), name, version)) == ["3.5"]
-
-    model = served.register(platform, project, add=10)
-    deployment = deploy(platform, model)
-    assert answer(platform, deployment) == [13.0]
-
-    platform.command("down")
-    platform.command(*UP_AGAIN)
-    assert healthy(platform)
-    wait_for(lambda: answer(platform, deployment) == [13.0], what="the deployment to answer after a restart")
-    platform.command("deployments", "delete", deployment, "--yes", "--force")
-    platform.command("models", "delete", name, "1", "--yes", "-r", registry)
-    platform.command("models", "delete", name, "--yes", "-r", registry)
-    with pytest.raises(NotFound):
-        platform.call(RegistryClient.model, registry, name)
-    actions = {(event.action, event.outcome.value) for event in platform.events(resource=again["model_id"])}
-    assert ("model.delete", "succeeded") in actions
-    assert not list(platform.home.root.rglob("*.db")), "rows in files of SQLite"
-    platform.command("down")
-    assert platform.command("status", check=False).returncode != 0
-    refused = platform.command("up", "--database", postgres.new_database(), check=False)
-    assert refused.returncode != 0 and "use another home" in refused.stderr
 
 
 def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres: PostgresServer) -> None:

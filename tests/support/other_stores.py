@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,17 @@ class Started:
     store: Store
     arguments: Sequence[str]
     secret: str = ""
+
+    def below(self, folder: str) -> Started:
+        """The same store, below a folder."""
+        address: Any = self.store.address
+        if isinstance(address, DirectoryAddress):
+            Path(address.path, folder).mkdir()
+            inner: Any = address.model_copy(update={"path": f"{address.path}/{folder}"})
+        else:
+            inner = address.model_copy(update={"prefix": f"{address.prefix}/{folder}"})
+        store: Any = self.store.model_copy(update={"address": inner})
+        return replace(self, store=store, arguments=[f"{self.arguments[0]}/{folder}", *self.arguments[1:]])
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
+from registry_tui.mlflow_plugin.logged_addresses import hide_passwords
 from registry_tui.platform import database_owner, rotation
 from registry_tui.platform.database_urls import databases_of, is_postgresql
 from registry_tui.platform.endings import explained, works
@@ -127,6 +128,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     os.environ.update(server_environment(home, ports, secrets))
     write_auth_config(home)
     databases = databases_of(home)
+    hide_passwords((databases.mlflow, databases.mlflow_auth))
     # Before the administrator's password is set there.
     database_owner.require_own(home, databases.service)
     for url in (databases.mlflow, databases.mlflow_auth):
