@@ -189,6 +189,12 @@ MLFLOW = (
         "what a repository implements; MLflow's own document only shows it",
     ),
     Foreign(
+        f"{_ARTIFACTS}._download_file",
+        "mlflow_plugin/elsewhere/artifacts.py",
+        ("self", "remote_file_path", "local_path"),
+        "the same, for archives of a platform elsewhere",
+    ),
+    Foreign(
         f"{_ARTIFACTS}._create_download_destination",
         _BORDER,
         ("self", "src_artifact_path", "dst_local_dir_path"),
