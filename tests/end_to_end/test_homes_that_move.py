@@ -1,25 +1,48 @@
-"""A platform's home elsewhere: copied beside the original."""
+"""A platform's home elsewhere: copied beside the original, or restored from a backup."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.deployments import Deployment
+from registry_tui.schemas.places import Project
 from support import served
-from support.platforms import Platform, run_python, wait_for
-from support.served import Served, answer, deploy, now, two_versions
+from support.platforms import Platform, clean_environment, run_python, temporary_folder, wait_for
+from support.registered import log_model
+from support.served import Served, answer, deploy, now, register, two_versions
 
 LOAD = """
 import sys, mlflow, pandas
 model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/1")
 print(model.predict(pandas.DataFrame({"a": [1.0], "b": [2.0]})))
 """
+
+#: Backs up or restores, and ends as by `kill -9` at the first step of this name after which something was done.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from registry_tui.platform.paths import Home
+from registry_tui.service.backup import restoring, taking
+from registry_tui.service.stores.directory import Directory
+verb, home, place, passphrase, step = sys.argv[1:]
+work = (taking.take if verb == "backup" else restoring.restore)(Home(Path(home)), Directory(Path(place)), passphrase)
+for each in work:
+    if each.what == step and (each.done or not each.total):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+PASSPHRASE = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +91,103 @@ def test_a_copied_home_starts_beside_the_original(
         assert loads(own_platform, model)
         ports = copy.ports
         assert "copied from" not in copy.command("up").stderr and copy.ports == ports
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """A folder for backups, and a file with a passphrase beside it."""
+    with temporary_folder() as folder:
+        (folder / "backups").mkdir()
+        (folder / "passphrase").write_text(f"{PASSPHRASE}\n")
+        yield folder / "backups"
+
+
+def back_up(platform: Platform, place: Path) -> dict[str, int]:
+    done = platform.command("backup", str(place), "--passphrase-file", str(place.parent / "passphrase"), "--json")
+    return dict(json.loads(done.stdout))
+
+
+def killed(verb: str, platform: Platform, place: Path, step: str) -> None:
+    command = [sys.executable, "-c", KILLED, verb, str(platform.home.root), str(place), PASSPHRASE, step]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@contextmanager
+def traffic(platform: Platform, project: Project) -> Iterator[list[str]]:
+    """Runs that are logged one after the other meanwhile; their IDs."""
+    logged: list[str] = []
+    stop = threading.Event()
+
+    def log() -> None:
+        while not stop.is_set():
+            logged.append(log_model(platform, project).run_id)
+
+    writer = threading.Thread(target=log)
+    writer.start()
+    try:
+        wait_for(lambda: logged or not writer.is_alive(), what="the first run")
+        yield logged
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_running_platform_is_backed_up_and_the_next_backup_copies_only_what_is_new(
+    own_platform: Platform, model: Served, deployment: Deployment, place: Path
+) -> None:
+    for step in ("encrypting databases and secrets", "copying artifacts and archives", "writing the manifest"):
+        killed("backup", own_platform, place, step)
+        assert not list(place.glob("backups/*")), f"killed at {step}, it left a manifest"
+    with traffic(own_platform, model.project) as logged:
+        first = back_up(own_platform, place)
+        assert logged
+    assert first["objects"] > first["new"], "nothing of the backups that were cut off was used"
+    between = back_up(own_platform, place)
+    assert between["objects"] >= first["objects"]
+    unchanged = back_up(own_platform, place)
+    assert unchanged["objects"] == between["objects"] and unchanged["new"] == 0
+    register(own_platform, model.project, model.version.model_name, add=30)
+    third = back_up(own_platform, place)
+    assert third["objects"] > unchanged["objects"] and 0 < third["new"] <= third["objects"] - unchanged["objects"]
+    ids = [each["id"] for each in json.loads(own_platform.command("backups", "list", str(place), "--json").stdout)]
+    assert len(ids) == 4 and ids[0] == third["id"]
+    verified = own_platform.command(
+        "backups", "verify", str(place), "--passphrase-file", str(place.parent / "passphrase")
+    )
+    assert "is whole" in verified.stderr
+    secrets = asdict(own_platform.secrets)
+    words = [
+        word
+        for value in secrets.values()
+        for word in (value.values() if isinstance(value, dict) else [value])
+        if word != own_platform.secrets.mlflow_admin_user
+    ]
+    for path in place.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert not [word for word in words if word.encode() in content], f"a secret is readable in {path}"
+
+
+def test_a_backup_is_restored_elsewhere_whatever_kills_came_between(
+    own_platform: Platform, model: Served, deployment: Deployment, place: Path
+) -> None:
+    taken = back_up(own_platform, place)
+    restore = ("restore", str(place), "--passphrase-file", str(place.parent / "passphrase"), "--json")
+    with elsewhere(own_platform, "restored") as there:
+        for step in ("storing artifacts and archives", "giving machine users their access"):
+            killed("restore", there, place, step)
+            refused = there.command("up", check=False)
+            assert refused.returncode == 1 and "restoration" in refused.stderr
+        restored = json.loads(there.command(*restore).stdout)
+        assert restored["id"] == taken["id"] and restored["stopped"] == [deployment.name]
+        there.up()
+        assert loads(there, model)
+        assert there.ask(lambda client: client.version(model.registry, model.version.model_name, 2)) == model.version
+        there.command("models", "verify", model.version.model_name, "2")
+        fresh = register(there, model.project, model.version.model_name, add=40)
+        assert fresh.version.version > 2, "the machine user stores no archives there"
+        there.command("deployments", "restart", deployment.name)
+        assert answer(now(there, deployment)) == [23.0]
+        again = there.command(*restore, check=False)
+        assert again.returncode == 1 and "not empty" in again.stderr
+    assert loads(own_platform, model)

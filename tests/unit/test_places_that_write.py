@@ -25,11 +25,16 @@ OWN = "the person's own folder"
 STORE = "a store's directory"
 #: Below the NFS of a registry: every name and path is checked by `file_paths`, and no link is followed.
 NFS = "a registry's NFS"
+#: In the home, under the names that a backup may have: a manifest with any other one is refused.
+BACKUP = "a backup's names"
+#: The folder itself that its owner names for backups.
+PLACE = "the folder of backups"
 #: In a folder that is made for one request, or that MLflow gives; MLflow or `file_paths` checks the path.
 ONE_REQUEST = "a request's own folder"
 
 RULES = {
     "cli/artifacts.py": NEW,
+    "cli/backups.py": PLACE,
     "client/saving.py": NEW,
     "client/transport.py": NEW,
     "contracts/new_files.py": NEW,
@@ -42,6 +47,7 @@ RULES = {
     "platform/contexts.py": OWN,
     "platform/lifecycle.py": HOME,
     "platform/locks.py": HOME,
+    "platform/lone_store.py": HOME,
     "platform/paths.py": HOME,
     "platform/relocation.py": HOME,
     "platform/secrets.py": HOME,
@@ -51,6 +57,9 @@ RULES = {
     "screens/registries/registry_events.py": NEW,
     "service/adapters/nfs_worker.py": NFS,
     "service/backends/supervisord.py": HOME,
+    "service/backup/restoring.py": BACKUP,
+    "service/backup/taking.py": HOME,
+    "service/backup/upgrading.py": HOME,
     "service/deployments/model_files.py": ARCHIVE,
     "service/deployments/python_environments.py": HOME,
     "service/deployments/shared_files.py": HOME,

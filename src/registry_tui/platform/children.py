@@ -61,6 +61,8 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 _PERSONAL = (
     *("REGISTRY_TUI_USER", "REGISTRY_TUI_PROJECT", "REGISTRY_TUI_REGISTRY"),
     *("REGISTRY_TUI_CONTEXT", "REGISTRY_TUI_CONTEXTS", "REGISTRY_TUI_TOKEN"),
+    # Secrets of a person that no part needs.
+    "REGISTRY_TUI_BACKUP_PASSPHRASE",
 )
 #: Addresses that are never asked through a proxy.
 _LOCAL = (LOOPBACK, "localhost", "::1")

@@ -7,7 +7,7 @@ import os
 import re
 import resource
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,10 +73,12 @@ def up(
     new_ports: bool = False,
     database: database_choice.Choice | None = None,
     patience: float = PATIENCE,
-) -> Iterator[PartProgress]:
+    unfinished: bool = False,
+) -> Generator[PartProgress, None, None]:
     """Starts what does not run, and tells each change until every part is healthy. Does nothing to what runs.
 
     `database`: where the rows of a new platform are to be, or are; None: as the settings say.
+    `unfinished`: also a home that is being upgraded.
 
     Raises OtherDatabase, UnusableAddress, HomeUnusable, PortTaken, BinaryMissing, PartFailed, Busy, StillRunning.
     """
@@ -84,6 +86,8 @@ def up(
     _require_files()
     _prepare(home)
     with _only_one(home), _words(home):
+        if not unfinished:
+            _require_finished(home)
         secrets = load_secrets(home)
         move = relocation.since_last_start(home)
         supervised, choice = _supervised(home), database_choice.news(home, database)
@@ -219,12 +223,14 @@ def down(home: Home) -> list[str]:
 
 
 @contextmanager
-def stopped(home: Home) -> Iterator[None]:
+def stopped(home: Home, *, unfinished: bool = False) -> Iterator[None]:
     """Around work on the files of a platform that does not run, and that nobody starts meanwhile.
 
-    Raises StillRunning, Busy, HomeUnusable.
+    `unfinished`: also of a home that is being restored or upgraded. Raises StillRunning, Busy, HomeUnusable.
     """
     with _only_one(home), _words(home):
+        if not unfinished:
+            _require_finished(home)
         if _supervised(home) or processes.ours(home):
             raise StillRunning("The platform is running", action="Stop it first: `registry-tui down`")
         yield
@@ -304,6 +310,20 @@ def _failed(home: Home, part: str, what: str) -> PartFailed:
         f"The part {part} {what}. The last lines of its log:\n{log or '(nothing)'}",
         action=f"See `registry-tui logs {part}`, mend the cause, then `registry-tui up` again",
     )
+
+
+def _require_finished(home: Home) -> None:
+    """Raises HomeUnusable for a home that is half restored, or half upgraded."""
+    if home.restoring_file.exists():
+        raise HomeUnusable(
+            f"A restoration into {home.root} was cut off, or still goes on",
+            action="Run `registry-tui restore` again: it begins from the start",
+        )
+    if home.upgrading_file.exists():
+        raise HomeUnusable(
+            f"An upgrade of {home.root} was cut off, or still goes on",
+            action="Run `registry-tui upgrade` again: it first goes back to what was before",
+        )
 
 
 def _require_files() -> None:

@@ -84,6 +84,26 @@ class Home:
         return self.root / "installation-id"
 
     @property
+    def backup_work(self) -> Path:
+        """Copies of databases while a backup is being made."""
+        return self.root / "backup-work"
+
+    @property
+    def restoring_file(self) -> Path:
+        """Which backup is being restored into this home, until it is whole."""
+        return self.root / "restoring.json"
+
+    @property
+    def before_upgrade(self) -> Path:
+        """The databases as they were before the last upgrade."""
+        return self.root / "before-upgrade"
+
+    @property
+    def upgrading_file(self) -> Path:
+        """What an upgrade goes back to when it fails, while it is under way."""
+        return self.root / "upgrading.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

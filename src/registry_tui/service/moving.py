@@ -51,14 +51,14 @@ def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
         raise CannotMove("This platform has its rows in PostgreSQL already", action="See `registry-tui status`")
     source = Databases.in_home(home)
     with lifecycle.stopped(home):
-        if missing := [name for name in _PARTS if not Path(shown(getattr(source, name))).exists()]:
+        if missing := [name for name in MAKERS if not Path(shown(getattr(source, name))).exists()]:
             raise CannotMove(
                 f"This platform has no rows yet ({', '.join(missing)})",
                 action="Begin it there: `registry-tui up --database URL`",
             )
         try:
             _claim(target, _mark_of(source))
-            for name, make in _PARTS.items():
+            for name, make in MAKERS.items():
                 yield Moved(name, tuple(_moved(getattr(source, name), getattr(target, name), make)))
         except Exception as error:
             if (fault := database_fault(error, f"The database {shown(target.service)}")) is None:
@@ -124,7 +124,7 @@ def _comment(connection: psycopg.Connection[tuple[object, ...]], schema: str, te
 
 
 def _urls(databases: Databases) -> list[str]:
-    return [getattr(databases, name) for name in _PARTS]
+    return [getattr(databases, name) for name in MAKERS]
 
 
 def _make_service(url: str) -> None:
@@ -156,7 +156,7 @@ def _make_mlflow_auth(url: str) -> None:
 
 
 #: The databases of a platform, by their names in `Databases`, and what makes the tables of each.
-_PARTS: dict[str, Callable[[str], None]] = {
+MAKERS: dict[str, Callable[[str], None]] = {
     "service": _make_service,
     "workflows": make_tables,
     "mlflow": _make_mlflow,

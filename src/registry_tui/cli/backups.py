@@ -1,0 +1,351 @@
+"""`backup`, `restore`, `backups`, `upgrade`: whole platforms, in and out of a folder or a store."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from registry_tui.cli import output, session, stores
+from registry_tui.contracts.counts import counted
+from registry_tui.platform import extras
+from registry_tui.platform.errors import PlatformError
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.stores import DirectoryStore, Store
+from registry_tui.wording import text
+from registry_tui.wording.words import size
+
+if TYPE_CHECKING:
+    from registry_tui.service.backup.manifest import Manifest
+    from registry_tui.service.backup.taking import Progress, Taken
+    from registry_tui.service.stores.base import Bucket
+
+#: Where a passphrase may be, beside a file; no process that the platform starts gets it.
+PASSPHRASE = "REGISTRY_TUI_BACKUP_PASSPHRASE"
+
+_Result = TypeVar("_Result")
+
+app = session.new_app("Backups of whole platforms.")
+
+_PlaceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLACE", help="A folder, s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or gs://BUCKET/PREFIX."
+    ),
+]
+_PassphraseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help=f"Holds the backup's passphrase; - for standard input. Else {PASSPHRASE} counts, else you are asked.",
+    ),
+]
+
+
+def _with_store(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command with a `place` the options of a store; it gets the store as `store`."""
+    hints = get_type_hints(stores.check_store, include_extras=True)
+    options = [
+        each.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, each in inspect.signature(stores.check_store).parameters.items()
+        if name not in ("store", "as_json")
+    ]
+    own = get_type_hints(command, include_extras=True)
+    parameters = [
+        each.replace(annotation=own[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, each in inspect.signature(command).parameters.items()
+        if name != "store"
+    ]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        named = {option.name: given.pop(option.name) for option in options}
+        place = given["place"]
+        if "://" not in place:
+            place = str(Path(place).expanduser().absolute())
+        command(store=stores.described(place, **named), **given)
+
+    run.__signature__ = inspect.Signature([*parameters, *options])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in (*parameters, *options)}
+    return run
+
+
+@_with_store
+def backup(
+    place: _PlaceArgument,
+    store: Store,
+    passphrase_file: _PassphraseOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Back the platform up, running or stopped: databases, artifacts, archives, secrets and settings.
+
+    Another backup in the same place copies only what is new. Databases and secrets are encrypted with a passphrase,
+    without which nobody can restore them; artifacts and archives are kept as they are. One that is cut off is none; the
+    next one uses what it copied.
+
+    What lies in a store that an environment brought along is not copied, nor are logs, replicas and models'
+    environments. The command needs the home's files: only its owner can use it.
+
+    Example: registry-tui backup /mnt/backups/registry
+    """
+    extras.require("platform")
+    home = Home.resolve()
+    if isinstance(store, DirectoryStore):
+        folder = Path(store.address.path)
+        if folder.is_relative_to(home.root) or home.root.is_relative_to(folder):
+            raise typer.BadParameter(f"{folder} and the home {home.root} lie in each other", param_hint="PLACE")
+    from registry_tui.service.backup import taking
+
+    taking.require_home(home)
+    if isinstance(store, DirectoryStore):
+        Path(store.address.path).mkdir(mode=0o700, exist_ok=True, parents=True)
+    passphrase = _new_passphrase(passphrase_file)
+    with _words():
+        bucket = _opened(store)
+        _require_usable(bucket)
+        taken = _shown(taking.take(home, bucket, passphrase))
+    _tell_taken(taken, bucket, as_json)
+
+
+def _tell_taken(taken: Taken, bucket: Bucket, as_json: bool) -> None:
+    manifest, copied = taken.manifest, taken.copied
+    if as_json:
+        counts = {"new": copied.new, "new_bytes": copied.new_bytes, "gone": copied.gone, "left_out": copied.left_out}
+        print(json.dumps({**_summary(manifest), **counts}))
+        return
+    output.note(
+        f"Backup {manifest.id} is in {bucket.uri}: {counted(len(manifest.objects), 'object')}, "
+        f"{copied.new} of them new there ({size(copied.new_bytes)})"
+    )
+    if copied.gone:
+        output.note(f"{counted(copied.gone, 'object')} went away meanwhile")
+    for name in copied.left_out:
+        output.note(f"Left out, because no restoration could write that name: {name}")
+    for environment, uri in manifest.elsewhere.items():
+        output.note(f"Not in it: what the environment {environment} keeps in its own store, {uri}")
+
+
+@_with_store
+def restore(
+    place: _PlaceArgument,
+    store: Store,
+    backup_id: Annotated[
+        str | None, typer.Option("--backup", metavar="ID", help="Which backup, see `backups list`; else the newest.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database", metavar="URL", help="Bring the rows to PostgreSQL: postgresql://USER@HOST/DATABASE."
+        ),
+    ] = None,
+    passphrase_file: _PassphraseOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Restore a backup into an empty home, on this machine or another one. Everything is read back and compared.
+
+    One that is cut off begins again when the command is repeated; until it is done, nothing starts in that home.
+    Deployments are stopped there. What lies in a store that an environment brought along stays where it is: never run
+    two platforms of one backup that both use such a store.
+
+    Example: registry-tui --data-dir ~/restored restore /mnt/backups/registry
+    """
+    extras.require("platform")
+    from registry_tui.platform.database_choice import Choice
+    from registry_tui.service import moving
+    from registry_tui.service.backup import restoring
+
+    home = Home.resolve()
+    choice = Choice(database) if database else None
+    if choice is not None:
+        _ = choice.databases  # an address that is none is refused before anything is done
+    with _words():
+        passphrase = _passphrase(passphrase_file)
+        manifest, stopped = _shown(restoring.restore(home, _opened(store), passphrase, backup_id))
+    for moved in () if choice is None else moving.bring_rows(home, choice):
+        output.note(f"{moved.part}: {counted(moved.rows, 'row')} in PostgreSQL")
+    if as_json:
+        print(json.dumps({**_summary(manifest), "stopped": stopped}))
+        return
+    output.note(
+        f"{home.root} is the platform of {manifest.host}:{manifest.home} as of {manifest.made_at:%Y-%m-%d %H:%M} UTC"
+    )
+    for name in stopped:
+        output.note(f"The deployment {name} is stopped: `registry-tui deployments restart {name}` starts it")
+    for environment, uri in manifest.elsewhere.items():
+        output.note(
+            f"The environment {environment} goes on to use its own store, {uri}, which only one platform may do"
+        )
+    output.note("Start the platform with `registry-tui up`")
+
+
+@app.command("list")
+@_with_store
+def list_backups(place: _PlaceArgument, store: Store, as_json: session.JsonOption = False) -> None:
+    """The backups in a place, the newest first."""
+    extras.require("platform")
+    from registry_tui.service.backup.place import BackupPlace
+
+    with _words():
+        found = BackupPlace(_opened(store))
+        listed = [found.manifest(id_) for id_ in found.ids()]
+    if as_json:
+        print(json.dumps([_summary(each) for each in listed], indent=1))
+        return
+    heads = ("BACKUP", "PLATFORM", "VERSION", "OBJECTS", "SIZE")
+    rows = [heads] + [
+        (each.id, f"{each.host}:{each.home}", each.version, str(len(each.objects)), size(each.bytes)) for each in listed
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.safe(value).ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command("verify")
+@_with_store
+def verify(
+    place: _PlaceArgument,
+    store: Store,
+    backup_id: Annotated[
+        str | None, typer.Option("--backup", metavar="ID", help="Which backup; else the newest.")
+    ] = None,
+    digests_only: Annotated[
+        bool, typer.Option("--digests-only", help="Without the passphrase: leave encryption and signature out.")
+    ] = False,
+    passphrase_file: _PassphraseOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Read everything that a backup consists of, and compare its digests; decrypt what is encrypted."""
+    extras.require("platform")
+    from registry_tui.service.backup import restoring
+    from registry_tui.service.backup.place import BackupPlace
+
+    with _words():
+        passphrase = None if digests_only else _passphrase(passphrase_file)
+        found = BackupPlace(_opened(store))
+        manifest = _shown(restoring.verify(found, backup_id or found.newest(), passphrase))
+    if as_json:
+        print(json.dumps(_summary(manifest)))
+    else:
+        output.note(
+            f"Backup {manifest.id} is whole: {counted(len(manifest.objects), 'object')}, {size(manifest.bytes)}"
+        )
+
+
+def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False) -> None:
+    """Bring a home of an earlier version to this one: stop, copy the databases, migrate, start, and compare all rows.
+
+    When anything fails, the databases are put back as they were. An upgrade that was cut off goes back when the command
+    is given again, and begins anew. The copies stay in the home until the next upgrade. Make a backup first, too.
+
+    Example: registry-tui upgrade
+    """
+    extras.require("platform")
+    from registry_tui.service.backup import upgrading
+
+    home = Home.resolve()
+    session.confirm(f"Stop the platform of {home.root} and bring it to this version?", yes=yes)
+    work = upgrading.upgrade(home)
+    try:
+        while True:
+            try:
+                step = next(work)
+            except StopIteration as ended:
+                done: upgrading.Upgraded = ended.value
+                break
+            if as_json:
+                print(json.dumps({"step": step.what}), flush=True)
+            else:
+                output.note(step.what)
+    finally:
+        work.close()  # interrupted here, it goes back at once
+    if as_json:
+        print(json.dumps({"done": True, "rows": dict(done.rows), "before": str(done.before)}))
+    else:
+        rows = ", ".join(f"{name}: {counted(count, 'row')}" for name, count in done.rows.items())
+        output.note(f"The platform is up with this version, and has everything that it had ({rows})")
+        output.note(f"The databases of before are in {done.before}")
+
+
+# -- shared ----------------------------------------------------------------------------------------------
+
+
+def _summary(manifest: Manifest) -> dict[str, object]:
+    return {
+        "id": manifest.id,
+        "made_at": manifest.made_at.isoformat(),
+        "host": manifest.host,
+        "home": manifest.home,
+        "version": manifest.version,
+        "objects": len(manifest.objects),
+        "bytes": manifest.bytes,
+        "elsewhere": manifest.elsewhere,
+    }
+
+
+def _shown(work: Generator[Progress, None, _Result]) -> _Result:
+    """Does work and shows how far it is; its result."""
+    status = output.Status()
+    try:
+        while True:
+            try:
+                each = next(work)
+            except StopIteration as ended:
+                result: _Result = ended.value
+                return result
+            of = "" if each.total is None else f" of {each.total}"
+            count = f": {each.done}{of}" if each.done or each.total else ""
+            status.show(f"{each.what}{count}{f', {size(each.bytes)}' if each.bytes else ''}", key=each.what)
+    finally:
+        work.close()
+        status.close()
+
+
+def _opened(store: Store) -> Bucket:
+    from registry_tui.service.stores.opening import open_store
+
+    return open_store(store)
+
+
+def _require_usable(bucket: Bucket) -> None:
+    fatal = [each for each in bucket.probe() if each.fatal]
+    if fatal:
+        raise PlatformError(f"Nothing can be kept in {bucket.uri}: {fatal[0].text}", action=fatal[0].action or None)
+
+
+@contextmanager
+def _words() -> Iterator[None]:
+    """Turns what a store answers into what the command line shows."""
+    from registry_tui.service.errors import ServiceError
+
+    try:
+        yield
+    except ServiceError as error:
+        raise PlatformError(error.detail, action=error.action) from error
+
+
+def _passphrase(file: str | None) -> str:
+    if file is not None:
+        return session.secret_from(file, "--passphrase-file")
+    return os.environ.get(PASSPHRASE) or str(typer.prompt("Passphrase of the backup", hide_input=True, err=True))
+
+
+def _new_passphrase(file: str | None) -> str:
+    """A passphrase that a backup is to have; typed twice. Raises BadParameter for a short one."""
+    from registry_tui.service.backup.sealing import SHORTEST
+
+    if file is None and not os.environ.get(PASSPHRASE):
+        question = "Passphrase for the backup (without it nobody can restore it)"
+        found = str(typer.prompt(question, hide_input=True, confirmation_prompt=True, err=True))
+    else:
+        found = _passphrase(file)
+    if len(found) < SHORTEST:
+        raise typer.BadParameter(f"a passphrase has at least {SHORTEST} letters", param_hint="--passphrase-file")
+    return found

@@ -1,0 +1,222 @@
+"""`registry-tui upgrade`: a home of an earlier version becomes one of this version, or stays what it was.
+
+What was before is copied first, and a file of the home says so until all rows were compared and every part answers:
+whatever ends an upgrade in between, the next one first goes back. No migration touches what is in the object store.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import registry_tui
+from registry_tui.contracts.counts import counted
+from registry_tui.platform import lifecycle
+from registry_tui.platform.children import isolated, known_environment
+from registry_tui.platform.database_urls import databases_of
+from registry_tui.platform.errors import Damaged, PlatformError
+from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import write_private
+from registry_tui.schemas.operations import PartState
+from registry_tui.service import moving
+from registry_tui.service.backup import snapshots
+from registry_tui.service.backup.place import digest_of
+from registry_tui.service.backup.snapshots import CannotBackUp
+from registry_tui.service.database.database import LATEST_REVISION
+
+#: Tables that say how far migrations are.
+_NOT_COMPARED = frozenset({"alembic_version", "alembic_version_auth", "dbos_migrations"})
+#: Files beside the databases that a newer version may write anew.
+_FILES = ("secrets.json", "ports.json", "place.json")
+
+
+class UpgradeFailed(PlatformError):
+    """An upgrade failed, and the home is as it was before."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of an upgrade that begins, for people."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """The rows that were compared, by database, and where the copies of before are."""
+
+    rows: Mapping[str, int]
+    before: Path
+
+
+Counts = dict[str, dict[str, int]]
+
+
+def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded]:
+    """Stops the platform, copies, migrates, starts and compares; goes back when anything fails.
+
+    Raises UpgradeFailed, CannotBackUp, Damaged, Busy, HomeUnusable, OSError.
+    """
+    if not home.service_database.exists() and not home.databases_file.exists():
+        raise CannotBackUp(f"There is no platform in {home.root}", action="Name its home with `--data-dir`")
+    snapshots.require_sqlite(
+        databases_of(home), "Stop the platform, back them up with pg_dump, then `registry-tui up` migrates them"
+    )
+    yield Step("stopping the platform")
+    lifecycle.down(home)
+    with lifecycle.stopped(home, unfinished=True):
+        if home.upgrading_file.exists():
+            yield Step("going back from an upgrade that was cut off")
+            _go_back(home)
+        _require_earlier(home)
+        yield Step("copying the databases")
+        _copy(home)
+    # From here on `up` refuses the home, until it is upgraded or as before.
+    try:
+        with lifecycle.stopped(home, unfinished=True):
+            before = _counts(home)
+            for name, migrate in MIGRATIONS.items():
+                yield Step(f"migrating {name}")
+                migrate(home)
+            yield Step("comparing the rows of all tables")
+            _compare(before, _counts(home))
+        if start:
+            yield Step("starting the platform")
+            # What was cut off goes on at the start, deletions too: rows are not compared again.
+            with closing(lifecycle.up(home, unfinished=True)) as parts:
+                for each in parts:
+                    if each.state is PartState.HEALTHY:
+                        yield Step(f"{each.part}: {each.detail}")
+    except BaseException as error:
+        lifecycle.down(home)
+        with lifecycle.stopped(home, unfinished=True):
+            _go_back(home)
+        if not isinstance(error, Exception):
+            raise
+        raise UpgradeFailed(
+            f"The upgrade failed, and the home is as it was before: {_reason(error)}",
+            action="Start it with the version that it had, or mend the cause and run `registry-tui upgrade` again",
+        ) from error
+    home.upgrading_file.unlink()
+    return Upgraded({name: sum(tables.values()) for name, tables in before.items()}, home.before_upgrade)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, PlatformError) else str(error) or type(error).__name__
+
+
+# -- what was before -------------------------------------------------------------------------------------
+
+
+def _require_earlier(home: Home) -> None:
+    with closing(sqlite3.connect(home.service_database)) as database:
+        found = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    if found is not None and found[0] > LATEST_REVISION:
+        raise UpgradeFailed(
+            f"The home was written by a newer version than {registry_tui.__version__} (its database is {found[0]})",
+            action="Install that version, or a newer one",
+        )
+
+
+def _copy(home: Home) -> None:
+    """Copies what migrations change; the file that says so is written last. Raises CannotBackUp, OSError."""
+    folder = home.before_upgrade
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    with snapshots.one_moment(home) as readers:
+        for name, reader in readers.items():
+            snapshots.copy(reader, folder / name)
+    for name in _FILES:
+        if (home.root / name).exists():
+            write_private(folder / name, (home.root / name).read_text(encoding="utf-8"))
+    digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    write_private(home.upgrading_file, json.dumps({"to": registry_tui.__version__, "files": digests}))
+
+
+def _go_back(home: Home) -> None:
+    """Puts everything back that was copied; may be repeated. Raises Damaged, OSError."""
+    files: Mapping[str, str] = json.loads(home.upgrading_file.read_text(encoding="utf-8"))["files"]
+    databases = snapshots.files_of(home)
+    for name, digest in files.items():
+        if _digest(home.before_upgrade / name) != digest:
+            raise Damaged(
+                f"{home.before_upgrade / name} was changed, so the upgrade cannot go back to it",
+                action="Restore a backup into an empty home: `registry-tui restore`",
+            )
+    for name in files:
+        target = databases.get(name, home.root / name)
+        whole = target.with_name(f".{target.name}.before")
+        shutil.copyfile(home.before_upgrade / name, whole)
+        whole.chmod(0o600)
+        # What is in the log belongs to the file that goes.
+        for beside in ("-wal", "-shm"):
+            target.with_name(f"{target.name}{beside}").unlink(missing_ok=True)
+        whole.replace(target)
+    home.upgrading_file.unlink()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return digest_of(iter(lambda: file.read(1 << 20), b""))[0]
+
+
+# -- migrations ------------------------------------------------------------------------------------------
+
+
+def _migrate_mlflow(home: Home) -> None:
+    """By MLflow's own command, then our tables beside. Raises UpgradeFailed."""
+    url = databases_of(home).mlflow
+    done = subprocess.run(
+        isolated("mlflow", "db", "upgrade", url),
+        env=known_environment({"MLFLOW_DISABLE_TELEMETRY": "true"}),
+        cwd=home.run,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["(nothing)"]
+        raise UpgradeFailed(f"MLflow does not migrate its database: {lines[-1]}")
+    moving.MAKERS["mlflow"](url)
+
+
+MIGRATIONS: dict[str, Callable[[Home], None]] = {
+    "the service's database": lambda home: moving.MAKERS["service"](databases_of(home).service),
+    "the workflows' database": lambda home: moving.MAKERS["workflows"](databases_of(home).workflows),
+    "MLflow's database": _migrate_mlflow,
+    "MLflow's users": lambda home: moving.MAKERS["mlflow_auth"](databases_of(home).mlflow_auth),
+}
+
+
+# -- comparing -------------------------------------------------------------------------------------------
+
+
+def _counts(home: Home) -> Counts:
+    """The rows of each table of each database."""
+    return {name: _rows(path) for name, path in snapshots.files_of(home).items()}
+
+
+def _rows(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path, timeout=30)) as database:
+        tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: int(database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])
+            for table in tables
+            if table not in _NOT_COMPARED and not table.startswith("sqlite_")
+        }
+
+
+def _compare(before: Counts, after: Counts) -> None:
+    """Raises UpgradeFailed where a table that is there still has fewer rows."""
+    for name, tables in before.items():
+        for table, rows in tables.items():
+            if (now := after[name].get(table, rows)) < rows:
+                raise UpgradeFailed(f"The table {table} of {name} had {counted(rows, 'row')}, and now has {now}")
