@@ -85,15 +85,15 @@ class StockServer:
         metrics: Mapping[str, Sequence[float]] = {},
         params: Mapping[str, str] = {},
         tags: Mapping[str, str] = {},
-        started: int = 1_760_000_000_000,
     ) -> str:
-        """The ID of a new finished run, which `started` in milliseconds; each value of a metric is one step of it."""
-        made = {"experiment_id": experiment, "run_name": name, "start_time": started}
+        """The ID of a new finished run; each value of a metric is one step of it."""
+        began = 1_760_000_000_000
+        made = {"experiment_id": experiment, "run_name": name, "start_time": began}
         run = str(self.call("POST", "runs/create", json=made)["run"]["info"]["run_id"])
         logged = {
             "run_id": run,
             "metrics": [
-                {"key": key, "value": value, "timestamp": started + step, "step": step}
+                {"key": key, "value": value, "timestamp": began + step, "step": step}
                 for key, values in metrics.items()
                 for step, value in enumerate(values)
             ],
@@ -101,7 +101,7 @@ class StockServer:
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
         }
         self.call("POST", "runs/log-batch", json=logged)
-        self.call("POST", "runs/update", json={"run_id": run, "status": "FINISHED", "end_time": started + 100_000})
+        self.call("POST", "runs/update", json={"run_id": run, "status": "FINISHED", "end_time": began + 100_000})
         return run
 
 
