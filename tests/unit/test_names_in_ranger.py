@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,13 +21,12 @@ from registry_tui.schemas.ranger import (
 from registry_tui.service.access import groups
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import EnvironmentRow, EventRow, RegistryRow
+from registry_tui.service.database.tables import EventRow
 from registry_tui.service.ranger import forgetting, policies, roles
 from registry_tui.service.ranger.known import known_service
-from registry_tui.service.stores.base import Stores
-from support.bare import bare_service, make_place
+from support.bare_ranger import PLACE, bare_ranger
 
-PLACE, READ = "raz", [PolicyItemAccess(type="read")]
+READ = [PolicyItemAccess(type="read")]
 
 
 class Store:
@@ -47,12 +46,7 @@ def store() -> Store:
 
 @pytest.fixture
 def service(tmp_path: Path, store: Store) -> Iterator[Service]:
-    with bare_service(tmp_path, stores=cast(Any, Stores(objects=cast(Any, store), users=cast(Any, None)))) as made:
-        make_place(made, PLACE)
-        with made.database.session() as session:
-            session.get_one(EnvironmentRow, PLACE).raz_enabled = True
-            session.get_one(RegistryRow, f"{PLACE}-registry").machine_user_workload_name = "srv"
-        policies.ensure(made, PLACE)
+    with bare_ranger(tmp_path, store) as made:
         yield made
 
 

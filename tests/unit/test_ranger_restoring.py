@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -25,17 +25,17 @@ from registry_tui.schemas.ranger import (
 )
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
-from registry_tui.service.database.tables import EnvironmentRow, EventRow, RangerSourceRow, RegistryRow
+from registry_tui.service.database.tables import EnvironmentRow, EventRow, RangerSourceRow
 from registry_tui.service.errors import InvalidInput, PartUnavailable, ServiceError
 from registry_tui.service.ranger import policies, roles, sources, timing
 from registry_tui.service.ranger.definitions import S3
 from registry_tui.service.ranger.known import all_known
 from registry_tui.service.registries import storage_access
-from registry_tui.service.stores.base import Stores
-from support.bare import bare_service, make_place
+from support.bare import make_place
+from support.bare_ranger import PLACE, bare_ranger, make_ranger_place
 from support.platforms import wait_for
 
-PLACE, OTHER = "raz", "other"
+OTHER = "other"
 
 
 class PlayedStore:
@@ -75,12 +75,7 @@ def store() -> PlayedStore:
 @pytest.fixture
 def service(tmp_path: Path, store: PlayedStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setattr(timing, "AGAIN", 0.01)
-    with bare_service(tmp_path, stores=cast(Any, Stores(objects=cast(Any, store), users=cast(Any, None)))) as made:
-        make_place(made, PLACE)
-        with made.database.session() as session:
-            session.get_one(EnvironmentRow, PLACE).raz_enabled = True
-            session.get_one(RegistryRow, f"{PLACE}-registry").machine_user_workload_name = "srv"
-        policies.ensure(made, PLACE)
+    with bare_ranger(tmp_path, store) as made:
         yield made
         store.away, store.silent, store.full, store.last = False, False, "", math.inf
         wait_for(lambda: not timers_left(made), what="all timers to end")
@@ -140,11 +135,7 @@ def delete_source(service: Service) -> None:
 
 def two_places_with_a_role(service: Service) -> RangerRole:
     """A role of nobody, which may read in two environments."""
-    make_place(service, OTHER)
-    with service.database.session() as session:
-        session.get_one(EnvironmentRow, OTHER).raz_enabled = True
-        session.get_one(RegistryRow, f"{OTHER}-registry").machine_user_workload_name = "srv_other"
-    policies.ensure(service, OTHER)
+    make_ranger_place(service, OTHER, "srv_other")
     owner = identity.owner_principal(service)
     role = roles.create_role(service, owner, RangerRole(name="readers"))
     for_role = [PolicyItem(roles=[role.name], accesses=[PolicyItemAccess(type="read")])]

@@ -12,6 +12,7 @@ from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.databases import DatabaseFault
 from registry_tui.service.core.context import Service
 from registry_tui.service.deployments import shared_files
+from registry_tui.service.engine.patience import FIRST_PAUSE, LONGEST_PAUSE
 from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
@@ -26,8 +27,6 @@ from registry_tui.service.registries import storage_access
 
 logger = logging.getLogger(__name__)
 
-#: Seconds of the first and the longest pause before a part that does not answer is asked again.
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
 #: Seconds between looks for outside Rangers that are to be asked.
 SOURCES_EVERY = 0.5
 #: The lock of the process that leads.

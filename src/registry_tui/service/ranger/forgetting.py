@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sqlalchemy import select
 
 from registry_tui.schemas.ranger import PolicyItem, RangerPolicy, RangerRole
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import EnvironmentRow, RangerPolicyRow, RangerRoleRow
+from registry_tui.service.ranger.keeping import changed_document
 from registry_tui.service.ranger.known import all_known
 from registry_tui.service.ranger.roles import every_environment_locked, note_change
-
-Document = TypeVar("Document", RangerPolicy, RangerRole)
 
 _ITEMS = ("policy_items", "deny_policy_items", "allow_exceptions", "deny_exceptions")
 
@@ -25,14 +24,14 @@ def forget(service: Service, kind: Literal["users", "groups"], name: str, actor:
     Nothing is enforced again: the object store knows machine users only, which have left the group. Own policies are
     looked at also where an outside Ranger's count now: they may come back.
     """
-    changed = []
+    changed, moment = [], int(time.time() * 1000)
     with every_environment_locked(service), service.database.session() as session:
         if any(name in known.place.users for known in all_known(service)):
             return []
         for policy_row in session.scalars(select(RangerPolicyRow)):
             policy = RangerPolicy.model_validate(policy_row.document)
             if (kept := _policy_without(policy, kind, name)) != policy:
-                policy_row.document = _document(kept, actor, {"id", "service"})
+                policy_row.document = changed_document(kept, actor, moment)
                 session.get_one(EnvironmentRow, policy_row.environment_id).policy_version += 1
                 changed.append(f"policy {policy.name!r}")
         policies = len(changed)
@@ -40,10 +39,10 @@ def forget(service: Service, kind: Literal["users", "groups"], name: str, actor:
             role = RangerRole.model_validate(role_row.document)
             members = [member for member in getattr(role, kind) if member.name != name]
             if members != getattr(role, kind):
-                role_row.document = _document(role.model_copy(update={kind: members}), actor, {"id"})
+                role_row.document = changed_document(role.model_copy(update={kind: members}), actor, moment)
                 changed.append(f"role {role.name!r}")
         if len(changed) > policies:
-            note_change(session, int(time.time() * 1000))
+            note_change(session, moment)
     return changed
 
 
@@ -62,8 +61,3 @@ def _without(items: Iterable[PolicyItem], kind: str, name: str) -> list[PolicyIt
                 continue
         kept.append(item)
     return kept
-
-
-def _document(changed: Document, actor: str, left_out: set[str]) -> dict[str, object]:
-    noted = {"version": (changed.version or 0) + 1, "update_time": int(time.time() * 1000), "updated_by": actor}
-    return changed.model_copy(update=noted).model_dump(mode="json", by_alias=True, exclude_none=True, exclude=left_out)

@@ -29,6 +29,7 @@ from registry_tui.service.errors import AlreadyThere, Missing, WrongState
 from registry_tui.service.ranger import authorize as decision_point
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.definitions import DEFINITIONS, SERVICES
+from registry_tui.service.ranger.keeping import keep
 from registry_tui.service.ranger.known import Known, all_known, groups_in, known_service
 from registry_tui.service.ranger.shaping import about_the_same, first_policy, merged, prepared, replaced
 from registry_tui.service.ranger.timing import Timers
@@ -264,28 +265,11 @@ def _change(service: Service, environment_id: str, actor: str, change: Callable[
 
 
 def _keep(service: Service, known: Known, after: Sequence[RangerPolicy], actor: str) -> None:
-    before = {policy.id: policy for policy in known.policies}
-    moment = _milliseconds(time.time())
+    environment, moment = known.place.environment_id, _milliseconds(time.time())
     with service.database.session() as session:
-        for id_ in set(before) - {policy.id for policy in after}:
-            session.delete(session.get_one(RangerPolicyRow, id_))
-        session.flush()
-        for policy in after:
-            if policy.id is None:
-                made = {"create_time": moment, "created_by": actor, "update_time": moment, "updated_by": actor}
-                document = _document(policy.model_copy(update=made))
-                session.add(
-                    RangerPolicyRow(environment_id=known.place.environment_id, name=policy.name, document=document)
-                )
-            elif policy != before[policy.id]:
-                row = session.get_one(RangerPolicyRow, policy.id)
-                changed = {"update_time": moment, "updated_by": actor, "version": (policy.version or 0) + 1}
-                row.name, row.document = policy.name, _document(policy.model_copy(update=changed))
-        session.get_one(EnvironmentRow, known.place.environment_id).policy_version += 1
-
-
-def _document(policy: RangerPolicy) -> dict[str, object]:
-    return policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"id", "service"})
+        place = {"environment_id": environment}
+        keep(session, RangerPolicyRow, known.policies, after, actor, moment, place)
+        session.get_one(EnvironmentRow, environment).policy_version += 1
 
 
 def _require_free(known: Known, name: str, id_: int | None) -> None:

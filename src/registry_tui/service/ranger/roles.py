@@ -21,6 +21,7 @@ from registry_tui.service.database.tables import InstallationRow, RangerPolicyRo
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
 from registry_tui.service.ranger import enforcing
 from registry_tui.service.ranger.evaluator import roles_of
+from registry_tui.service.ranger.keeping import keep
 from registry_tui.service.ranger.known import Known, all_known, groups_in, known_service, roles_in
 from registry_tui.service.ranger.policies import restore
 
@@ -196,26 +197,11 @@ def _gives_otherwise(known: Known, before: Sequence[RangerRole], after: Sequence
 
 
 def _keep(service: Service, before: Sequence[RangerRole], after: Sequence[RangerRole], actor: str) -> None:
-    there = {role.id: role for role in before}
     moment = int(time.time() * 1000)
     with service.database.session() as session:
-        for id_ in set(there) - {role.id for role in after}:
-            session.delete(session.get_one(RangerRoleRow, id_))
-        session.flush()
-        for role in after:
-            if role.id is None:
-                made = {"create_time": moment, "created_by": actor, "update_time": moment, "updated_by": actor}
-                session.add(RangerRoleRow(name=role.name, document=_document(role.model_copy(update=made))))
-            elif role != there[role.id]:
-                row = session.get_one(RangerRoleRow, role.id)
-                changed = {"update_time": moment, "updated_by": actor, "version": (role.version or 0) + 1}
-                row.name, row.document = role.name, _document(role.model_copy(update=changed))
+        keep(session, RangerRoleRow, before, after, actor, moment)
         if list(after) != list(before):
             note_change(session, moment)
-
-
-def _document(role: RangerRole) -> dict[str, object]:
-    return role.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"id"})
 
 
 def _prepared(role: RangerRole, there: Sequence[RangerRole], known: Sequence[Known]) -> RangerRole:
