@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from registry_tui.contracts.counts import counted
 
@@ -30,6 +29,9 @@ class Clock:
 
         An answer that was long on its way says little; what several say together is more exact.
         """
+        # Ten modules that the first paint does not need; whoever has an answer has loaded them.
+        from email.utils import parsedate_to_datetime
+
         try:
             there = parsedate_to_datetime(date).timestamp()
         except ValueError:
