@@ -12,7 +12,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.platform.s3 import s3_client
 from registry_tui.schemas.models import VersionStatus
-from registry_tui.schemas.places import Environment, EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
+from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.stores import StoreChange, uri_of
 from registry_tui.service.core.own_stores import MARK
@@ -97,8 +97,9 @@ def place(request: pytest.FixtureRequest, platform: Platform) -> Iterator[Place]
 
 def created(platform: Platform, started: Started) -> Environment:
     """By the command, as an administrator does it; the secret comes on standard input."""
-    name = unique("own")
-    command = ["--data-dir", str(platform.home.root), "environments", "create", name, "--bucket", *started.arguments]
+    name, cloud = unique("own"), "azure" if started.store.kind == "azure" else "aws"
+    options = ["--cloud", cloud, "--bucket", *started.arguments]
+    command = ["--data-dir", str(platform.home.root), "environments", "create", name, *options]
     done = Machine(platform.home.root).command(*command, check=False, typed=started.secret or None)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not started.secret or started.secret not in done.stdout + done.stderr
@@ -106,9 +107,17 @@ def created(platform: Platform, started: Started) -> Environment:
 
 
 def prepared(platform: Platform, started: Started, environment: Environment) -> Place:
-    request = RegistryCreate(environment=environment.id, grant_storage_access=True)
+    # Nobody mounts it here: a registry works without it.
+    azure = environment.cloud is Cloud.AZURE
+    request = RegistryCreate(
+        environment=environment.id,
+        grant_storage_access=True,
+        existing_nfs="10.0.0.4:/exports/nowhere" if azure else None,
+        nfs_protocol_version="4.1" if azure else None,
+    )
     made = platform.ask(lambda client: client.create_registry(request))
     served.finish(platform, made.workflow)
+    assert platform.ask(lambda client: client.registry(made.resource.id)).archives.startswith(uri_of(started.store))
     workspace = platform.ask(
         lambda client: client.create_workspace(WorkspaceCreate(name="team", environment=environment.name))
     )
