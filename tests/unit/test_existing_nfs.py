@@ -129,7 +129,7 @@ def test_a_server_that_does_not_answer_is_said_and_nobody_waits_for_it(
     asleep = [sys.executable, "-c", "import time; print('{\"started\": 1}', flush=True); time.sleep(3600)"]
     plain = NfsFolder.try_it
     monkeypatch.setattr(
-        NfsFolder, "try_it", lambda self: plain(NfsFolder(self.path, asleep, hanging=self.hanging), 0.5)
+        NfsFolder, "try_it", lambda self: plain(NfsFolder(self.path, command=asleep, hanging=self.hanging), 0.5)
     )
     service = mounted(nfs_line(SOURCE, share))
     found = state(service)

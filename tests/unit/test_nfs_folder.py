@@ -46,6 +46,11 @@ def unpack(
     return folder.unpack(path, files, json.dumps({"files": files}), sent, **{"needed": 1, **more})
 
 
+def holds(folder: NfsFolder, path: Sequence[str] = PATH) -> bool:
+    manifest = json.dumps({"files": listed(CONTENT)}).encode()
+    return folder.holds(path, listed(CONTENT), hashlib.sha256(manifest).hexdigest())
+
+
 def patched(code: str) -> list[str]:
     """The worker, in which some code ran first."""
     return [
@@ -64,7 +69,7 @@ def share(tmp_path: Path) -> Path:
 
 def test_a_version_is_unpacked_whole_read_only_and_as_its_manifest_says(share: Path) -> None:
     folder = NfsFolder(str(share))
-    assert not folder.holds(PATH, listed(CONTENT))
+    assert not holds(folder)
     assert unpack(folder)
     own = share.joinpath(*PATH)
     assert archive_check.check(own) == own / "files"
@@ -73,7 +78,7 @@ def test_a_version_is_unpacked_whole_read_only_and_as_its_manifest_says(share: P
     assert files == {f"files/{path}": data for path, data in CONTENT.items()}
     for path in (own / "files", *(own / "files").rglob("*")):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o222, path
-    assert folder.holds(PATH, listed(CONTENT))
+    assert holds(folder)
     assert not unpack(folder), "it is there already"
     assert list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == []
 
@@ -98,7 +103,7 @@ def test_names_of_folders_that_climb_are_refused(share: Path, position: int) -> 
     folder = NfsFolder(str(share))
     works: Sequence[Callable[[], object]] = (
         lambda: unpack(folder, path=path),
-        lambda: folder.holds(path, listed(CONTENT)),
+        lambda: holds(folder, path),
         lambda: folder.remove(path),
     )
     before = _everything(share.parent)
@@ -119,7 +124,7 @@ def test_nothing_is_written_read_or_removed_through_a_planted_link(share: Path, 
     before = _everything(victim)
     folder = NfsFolder(str(share))
     with pytest.raises(NfsFault) as fault:
-        folder.holds(PATH, listed(CONTENT))
+        holds(folder)
     assert fault.value.kind == "refused" and "link" in str(fault.value)
     if depth == 2:
         assert unpack(folder), "the link is put away"
@@ -145,7 +150,7 @@ def test_a_link_among_the_files_is_damage_and_its_removal_leaves_what_it_names(s
     (tmp_path / "kept" / "file").touch()
     (files / "folder").symlink_to(tmp_path / "kept")
     with pytest.raises(NfsFault):
-        folder.holds(PATH, listed(CONTENT))
+        holds(folder)
     folder.remove(PATH[:1])
     assert not (share / PATH[0]).exists()
     assert outside.exists() and (tmp_path / "kept" / "file").exists()
@@ -164,14 +169,28 @@ def test_a_folder_that_others_may_change_is_not_used(share: Path) -> None:
         unpack(NfsFolder(str(share)))
 
 
+def test_a_folder_in_which_others_could_replace_ours_is_not_used(share: Path) -> None:
+    (share / "team").mkdir()
+    folder = NfsFolder(str(share / "team"), str(share))
+    share.chmod(0o777)
+    with pytest.raises(NfsFault, match="chmod"):
+        folder.try_it()
+    share.chmod(0o1777)
+    assert folder.try_it() > 0
+    (share / "team").chmod(0o770)
+    with pytest.raises(NfsFault, match="chmod"):
+        unpack(folder)
+    assert list((share / "team").iterdir()) == []
+
+
 def test_a_folder_of_another_account_is_not_used(share: Path) -> None:
     _made(share / PATH[0], mode=0o700)
-    folder = NfsFolder(str(share), patched("worker._own_users = lambda _folder: frozenset({123456})"))
+    folder = NfsFolder(str(share), command=patched("worker._own_users = lambda _folder: frozenset({123456})"))
     with pytest.raises(NfsFault, match="another account"):
         unpack(folder)
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "added", "manifest"])
+@pytest.mark.parametrize("damage", ["changed", "missing", "added", "manifest", "other manifest"])
 def test_damage_is_found_and_unpacked_again(share: Path, damage: str) -> None:
     folder = NfsFolder(str(share))
     unpack(folder)
@@ -185,13 +204,16 @@ def test_damage_is_found_and_unpacked_again(share: Path, damage: str) -> None:
             (own / "files" / "data.bin").unlink()
         case "added":
             (own / "files" / "extra.py").touch()
-        case _:
+        case "manifest":
             (own / "manifest.json").unlink()
+        case _:
+            (own / "manifest.json").chmod(0o600)
+            (own / "manifest.json").write_text(json.dumps({"files": listed(CONTENT), "more": 1}))
     with pytest.raises(NfsFault) as fault:
-        folder.holds(PATH, listed(CONTENT))
+        holds(folder)
     assert fault.value.kind == "damaged"
     assert unpack(folder)
-    assert folder.holds(PATH, listed(CONTENT))
+    assert holds(folder)
 
 
 def test_wrong_bytes_are_never_published(share: Path) -> None:
@@ -247,7 +269,7 @@ def test_what_a_killed_process_leaves_is_invisible_and_swept_once_it_is_old(shar
     unfinished = share / PATH[0] / nfs_worker.UNFINISHED
     (left,) = unfinished.iterdir()
     assert _published(share) == []
-    assert not folder.holds(PATH, listed(CONTENT))
+    assert not holds(folder)
     # Another host may be at it: it stays while it is young.
     assert unpack(folder, path=[*PATH[:2], "other-1"])
     assert left.exists()
@@ -294,7 +316,7 @@ def test_work_that_stands_still_is_ended_and_says_that_the_server_does_not_answe
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(share: Path) -> None:
-    folder = NfsFolder(str(share), patched("import time\nworker._opened = lambda _folder: time.sleep(3600)"))
+    folder = NfsFolder(str(share), command=patched("import time\nworker._opened = lambda _folder: time.sleep(3600)"))
     with pytest.raises(NfsFault) as fault:
         folder.try_it(1.0)
     assert fault.value.kind == "silent"
@@ -333,7 +355,7 @@ def full(*_):
 os.fsync = full
 """
     with pytest.raises(NfsFault) as fault:
-        unpack(NfsFolder(str(share), patched(code)))
+        unpack(NfsFolder(str(share), command=patched(code)))
     assert fault.value.kind == "full"
     assert _published(share) == [] and list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == []
 
@@ -341,7 +363,7 @@ os.fsync = full
 def test_a_file_that_outgrows_its_limit_is_a_full_disk(share: Path) -> None:
     limited = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *NfsFolder("").command]
     with pytest.raises(NfsFault) as fault:
-        unpack(NfsFolder(str(share), limited))
+        unpack(NfsFolder(str(share), command=limited))
     assert fault.value.kind == "full"
     assert _published(share) == []
 
@@ -361,7 +383,7 @@ def refuse(*_, **__):
 os.mkdir = refuse
 """
     with pytest.raises(NfsFault) as fault:
-        unpack(NfsFolder(str(share), patched(code)))
+        unpack(NfsFolder(str(share), command=patched(code)))
     assert fault.value.kind == "refused"
 
 
@@ -373,7 +395,7 @@ def fail(*_, **__):
 os.fstatvfs = fail
 """
     with pytest.raises(NfsFault, match=os.strerror(error)) as fault:
-        unpack(NfsFolder(str(share), patched(code)))
+        unpack(NfsFolder(str(share), command=patched(code)))
     assert fault.value.kind == "failed"
 
 
@@ -401,7 +423,7 @@ def cut(*_, **__):
 os.rmdir = cut
 """
     with pytest.raises(NfsFault):
-        NfsFolder(str(share), patched(code)).remove(PATH[:2])
+        NfsFolder(str(share), command=patched(code)).remove(PATH[:2])
     assert _published(share) == [], "it is out of sight at once"
     NfsFolder(str(share)).remove(PATH[:2])
     assert list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == []
@@ -418,7 +440,7 @@ def busy(name, **more):
     return rmdir(name, **more)
 os.rmdir = busy
 """
-    NfsFolder(str(share), patched(code)).remove([*PATH[:2], "version"])
+    NfsFolder(str(share), command=patched(code)).remove([*PATH[:2], "version"])
     assert _published(share) == []
     unpack(folder)
     assert list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == [], "the next work takes the rest away"

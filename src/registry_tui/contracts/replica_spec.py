@@ -42,6 +42,8 @@ class ReplicaSpec:
     files: str = ""
     #: Whether that is a folder of an NFS, whose server may not answer.
     shared: bool = False
+    #: The SHA-256 of the archive's manifest there, whose folder others might replace; empty: not compared.
+    manifest_sha256: str = ""
     limits: Limits = Limits()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -105,6 +105,10 @@ def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path
     """The folder of the model, once the archive is as its manifest says. Raises Unusable, OSError."""
     began = time.monotonic()
     try:
+        if spec.manifest_sha256 and archive.sha256(Path(spec.model) / archive.MANIFEST) != spec.manifest_sha256:
+            raise Unusable(
+                f"The archive of {spec.model_name} v{spec.version} was replaced: its manifest is another one"
+            )
         folder = archive.check(Path(spec.model), advance)
     except archive.ArchiveDamaged as error:
         raise Unusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error

@@ -43,6 +43,8 @@ class NfsFolder:
     """A folder in which an NFS is mounted, or a folder of it. Methods raise NfsFault."""
 
     path: str
+    #: Where the NFS is mounted: the folder, or one above it.
+    mount: str = ""
     command: Sequence[str] = field(default_factory=lambda: isolated(MODULE))
     #: Processes that were ended and hang in the kernel: nobody else is sent after them.
     hanging: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -55,12 +57,14 @@ class NfsFolder:
         self,
         path: Sequence[str],
         files: Sequence[Mapping[str, Any]],
+        manifest_sha256: str,
         *,
         seconds: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Whether a version is there, whole and with the sums of these files of a manifest. Raises NfsFault."""
-        return bool(self._ask({"work": "check", "path": path, "files": files}, seconds, check=check)["there"])
+        """Whether a version is there, whole, with the sums of these files, and with that manifest. Raises NfsFault."""
+        request = {"work": "check", "path": path, "files": files, "sum": manifest_sha256}
+        return bool(self._ask(request, seconds, check=check)["there"])
 
     def unpack(
         self,
@@ -103,7 +107,9 @@ class NfsFolder:
         try:
             with _Conversation(process, seconds, self.path, check) as conversation:
                 conversation.started()
-                conversation.send(json.dumps({**request, "folder": self.path}).encode() + b"\n")
+                conversation.send(
+                    json.dumps({**request, "folder": self.path, "mount": self.mount or self.path}).encode() + b"\n"
+                )
                 for piece in content:
                     if not conversation.send(piece):
                         break

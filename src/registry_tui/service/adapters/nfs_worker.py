@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
 
@@ -87,7 +88,7 @@ def main() -> None:
 def _try(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
     """Writes a file, reads it back and removes it."""
     name, content = f".registry-tui-{token_hex(16)}", token_hex(16).encode()
-    with _opened(request["folder"]) as (folder, _users):
+    with _opened(request) as (folder, _users):
         descriptor = os.open(name, _NEW, 0o600, dir_fd=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -106,14 +107,14 @@ def _try(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
 def _check(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
     """Whether a version is there; every file is read and has its sum. Raises Damaged."""
     top, model, version = request["path"]
-    with _opened(request["folder"]) as (folder, users):
+    with _opened(request) as (folder, users):
         try:
             with (
                 _entered(folder, top, users) as above,
                 _entered(above, model, users) as of_model,
                 _entered(of_model, version, users) as own,
             ):
-                _require_whole(own, request["files"], users)
+                _require_whole(own, request["files"], request["sum"], users)
         except FileNotFoundError:
             return {"there": False}
     return {"there": True}
@@ -126,7 +127,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
     for entry in files:
         if problem := file_paths.problem(entry["path"]):
             raise Refused(f"The manifest names {entry['path'][:200]!r}, whose path {problem}")
-    with _opened(request["folder"]) as (folder, users):
+    with _opened(request) as (folder, users):
         free = os.fstatvfs(folder)
         if free.f_bavail * free.f_frsize < request["needed"]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -142,7 +143,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
                     _write_all(own, files, content, users)
                     _write(own, MANIFEST, [request["manifest"].encode()], None)
                     os.fsync(own)
-                return {"first": _published(above, unfinished, name, (model, version), files, users)}
+                return {"first": _published(above, unfinished, name, (model, version), request, users)}
             finally:
                 _remove_tree(unfinished, name)
 
@@ -150,7 +151,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
 def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
     """Removes all of a registry, of a model, or of a version, whatever its digest. What is gone is no error."""
     top, *below = request["path"]
-    with suppress(FileNotFoundError), _opened(request["folder"]) as (folder, users):
+    with suppress(FileNotFoundError), _opened(request) as (folder, users):
         if not below:
             with _entered(folder, top, users):
                 pass
@@ -182,15 +183,33 @@ def _require_name(name: str) -> None:
 
 
 @contextmanager
-def _opened(folder: str) -> Iterator[tuple[int, Users]]:
-    """The folder of the NFS, and whose folders in it are ours. Raises Refused where a link leads elsewhere."""
+def _opened(request: Mapping[str, Any]) -> Iterator[tuple[int, Users]]:
+    """The folder of the NFS, and whose folders in it are ours.
+
+    Raises Refused where a link leads elsewhere, and where others could put another folder in the place of ours.
+    """
+    folder: str = request["folder"]
     if os.path.realpath(folder) != folder:
         raise Refused(f"{folder} leads elsewhere through a link")
+    _require_kept(folder, request["mount"])
     descriptor = os.open(folder, _FOLDER)
     try:
         yield descriptor, _own_users(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_kept(folder: str, mount: str) -> None:
+    """Raises Refused where other accounts may rename what is in a folder, or in one above it up to the mount."""
+    while True:
+        mode = Path(folder).lstat().st_mode
+        if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+            raise Refused(
+                f"other accounts may rename what lies in {folder}, and could replace model files: run `chmod +t` on it"
+            )
+        if folder in (mount, "/"):
+            return
+        folder = str(Path(folder).parent)
 
 
 @contextmanager
@@ -320,10 +339,11 @@ def _make_read_only(folder: int) -> None:
 
 
 def _published(
-    above: int, unfinished: int, name: str, place: tuple[str, str], files: Sequence[Entry], users: Users
+    above: int, unfinished: int, name: str, place: tuple[str, str], request: Mapping[str, Any], users: Users
 ) -> bool:
     """Gives a whole folder its name; whether it was the first to have it. One that is damaged is put away."""
     model, version = place
+    files, sum_ = request["files"], hashlib.sha256(request["manifest"].encode()).hexdigest()
     for last in (False, False, True):
         with _entered(above, model, users, make=True) as of_model:
             try:
@@ -339,14 +359,14 @@ def _published(
                     raise
                 try:
                     with _entered(of_model, version, users) as other:
-                        _require_whole(other, files, users)
+                        _require_whole(other, files, sum_, users)
                     return False
                 except (Damaged, Refused, FileNotFoundError):
                     _put_away(of_model, version, unfinished)
     raise AssertionError("the last try returns or raises")
 
 
-def _require_whole(own: int, files: Sequence[Entry], users: Users) -> None:
+def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) -> None:
     """Raises Damaged unless exactly these files are there, with their sums, and no link."""
     telling = _Telling()
     expected = {entry["path"]: entry for entry in files}
@@ -367,11 +387,8 @@ def _require_whole(own: int, files: Sequence[Entry], users: Users) -> None:
     with suppress(FileNotFoundError):
         descriptor = os.open(MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)
         with os.fdopen(descriptor, "rb") as file:
-            listed = json.loads(file.read())
-        if {each["path"]: each["sha256"] for each in listed["files"]} == {
-            each["path"]: each["sha256"] for each in files
-        }:
-            return
+            if hashlib.sha256(file.read()).hexdigest() == sum_:
+                return
     raise Damaged(f"{MANIFEST} is missing or another one")
 
 

@@ -170,8 +170,8 @@ def _mount_command(source: str, version: str, point: str) -> str:
 def _try(tried: _Tried, found: NfsFound) -> None:
     begun = now()
     folder = tried.folder
-    if folder is None or folder.path != found.folder:
-        folder = NfsFolder(found.folder, hanging=[] if folder is None else folder.hanging)
+    if folder is None or (folder.path, folder.mount) != (found.folder, found.mount.point):
+        folder = NfsFolder(found.folder, found.mount.point, hanging=[] if folder is None else folder.hanging)
     tried.folder, tried.fault = folder, None
     try:
         folder.try_it()

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from registry_tui.contracts import archive_check as local
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.secrets import write_private
-from registry_tui.schemas.models import Manifest
+from registry_tui.schemas.models import Manifest, ManifestEntry
 from registry_tui.schemas.registries import NfsStatus
 from registry_tui.service.adapters.nfs_folder import STALL_SECONDS, NfsFault, NfsFolder
 from registry_tui.service.core import nfs
@@ -47,6 +47,8 @@ class Placed:
     folder: Path
     said: str = ""
     shared: bool = False
+    #: The SHA-256 of its manifest there, when it is shared.
+    manifest_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,12 @@ def place(
         why = nfs.why_not(found)
     else:
         try:
-            folder = _share(found, registry.id, archive, manifest, model_id, version_id, watching)
+            folder, sum_ = _share(found, registry.id, archive, manifest, model_id, version_id, watching)
         except NfsFault as fault:
             why = _explained(registry, found, fault)
         else:
             _note(service, version_id, manifest)
-            return Placed(folder, f"read from {registry.existing_nfs}, mounted at {found.path}", shared=True)
+            return Placed(folder, f"read from {registry.existing_nfs}, mounted at {found.path}", True, sum_)
     watching.log(f"fetching to this machine instead: {why}")
     fetched = _fetch(service, archive, model_id, version_id, watching)
     return Placed(fetched, f"fetched to this machine: {why}")
@@ -167,10 +169,16 @@ def remove(
 
 
 def remove_pending(service: Service) -> None:
-    """Removes what could not be removed when it was to be; asks no NFS that is not mounted."""
+    """Removes what could not be removed when it was to be; asks no NFS that is not mounted, and a silent one once."""
+    failed: set[str] = set()
     for file in nfs.pending_removals(service).glob("*.json"):
-        if (why := _removed(service, file)) is not None:
-            logger.debug("unpacked files stay for now: %s", why)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            source = str(json.loads(file.read_text(encoding="utf-8"))["existing_nfs"])
+            if source in failed:
+                continue
+            if (why := _removed(service, file)) is not None:
+                logger.debug("unpacked files stay for now: %s", why)
+                failed.add(source)
 
 
 def _removed(service: Service, file: Path) -> str | None:
@@ -218,40 +226,41 @@ def _share(
     model_id: str,
     version_id: str,
     watching: Watching,
-) -> Path:
-    """Makes sure that the NFS holds a version; returns its folder there. Raises NfsFault, ServiceError."""
-    files = [entry.model_dump() for entry in manifest.files]
-    path = [nfs.registry_folder(registry_id), model_id, f"{version_id}-{_digest(files)}"]
+) -> tuple[Path, str]:
+    """Makes sure that the NFS holds a version; returns its folder there, and the SHA-256 of its manifest.
+
+    Raises NfsFault, ServiceError.
+    """
+    entries = sorted(manifest.files, key=lambda entry: entry.path)
+    files = [{"path": each.path, "size": each.size, "sha256": each.sha256} for each in entries]
+    # The same bytes on every host, whatever else a manifest may hold.
+    content_of_manifest = json.dumps({"files": files})
+    sum_ = hashlib.sha256(content_of_manifest.encode()).hexdigest()
+    path = [nfs.registry_folder(registry_id), model_id, f"{version_id}-{sum_[:32]}"]
     folder = Path(found.path, *path)
     try:
-        if found.holds(path, files, check=watching.check):
+        if found.holds(path, files, sum_, check=watching.check):
             watching.log(f"{folder} holds its files already, every file with the sum of its manifest")
-            return folder
+            return folder, sum_
     except NfsFault as fault:
         if fault.kind != "damaged":
             raise
         watching.log(f"{folder} is unpacked again: {fault}")
     watching.progress(manifest)
     needed = manifest.total_bytes + model_files.SPARE_BYTES
-    content = _content(archive.below(archives.FILES), manifest, watching)
-    first = found.unpack(path, files, manifest.model_dump_json(), content, needed=needed, check=watching.check)
+    content = _content(archive.below(archives.FILES), entries, watching)
+    first = found.unpack(path, files, content_of_manifest, content, needed=needed, check=watching.check)
     watching.log(f"unpacked to {folder}" if first else f"another host unpacked it to {folder} meanwhile")
-    return folder
+    return folder, sum_
 
 
-def _content(files: Folder, manifest: Manifest, watching: Watching) -> Iterator[bytes]:
-    """All bytes of an archive in the order of its manifest."""
-    for entry in manifest.files:
+def _content(files: Folder, entries: Sequence[ManifestEntry], watching: Watching) -> Iterator[bytes]:
+    """All bytes of an archive in the order of these entries of its manifest."""
+    for entry in entries:
         for piece in bucket_files.read_pieces(StoredFile(entry.path, entry.size, ""), files):
             yield piece
             watching.advance(len(piece), 0)
         watching.advance(0, 1)
-
-
-def _digest(files: Sequence[dict[str, Any]]) -> str:
-    """What tells the content of one archive from another's."""
-    listed = sorted((each["path"], each["size"], each["sha256"]) for each in files)
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:32]
 
 
 def _explained(registry: RegistryRow, found: NfsFolder, fault: NfsFault) -> str:

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
 MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
 AGAIN_AFTER = 30.0
+#: Seconds between looks at replicas that read from an NFS, and between rollouts of one deployment because of it.
+NFS_EVERY, LEAVE_EVERY = 5.0, 300.0
 #: Seconds for which what the database says is kept, unless something was written; and what supervisord says, unless a
 #: replica that runs has ended or was added.
 ROWS_KEPT, PROCESSES_KEPT = 30.0, 3.0
@@ -50,7 +52,7 @@ class Minder:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._local = service.backends.replicas
-        self._due = {"aliases": 0.0, "keys": 0.0, "rows": 0.0, "processes": 0.0}
+        self._due = {"aliases": 0.0, "keys": 0.0, "nfs": 0.0, "rows": 0.0, "processes": 0.0}
         self._rows: Sequence[DeploymentRow] = ()
         self._known: Mapping[str, supervisor.ProcessInfo] = {}
         self._writes: Hashable = None
@@ -58,6 +60,8 @@ class Minder:
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
+        #: When a deployment was rolled out again last because of its registry's NFS.
+        self._left: dict[str, float] = {}
         #: Why a deployment could not go back, as last reported.
         self._said: dict[str, str] = {}
 
@@ -71,6 +75,10 @@ class Minder:
         if moment >= self._due["aliases"]:
             self._due["aliases"] = moment + ALIASES_EVERY
             self._follow_all([row for row in rows if row.id not in going_back])
+        if moment >= self._due["nfs"]:
+            self._due["nfs"] = moment + NFS_EVERY
+            for row in rows:
+                self._leave_nfs(row)
         if moment >= self._due["keys"]:
             self._due["keys"] = moment + KEYS_EVERY
             api_keys.note_uses(self._service)
@@ -170,37 +178,41 @@ class Minder:
 
     def _start_again(self, row: DeploymentRow, name: ReplicaName) -> None:
         """A replica that ended again and again gets another chance after a while: the cause may have gone."""
-        known = name.program in self._gave_up
         first = self._gave_up.setdefault(name.program, time.monotonic())
-        if (not known and self._leaves_nfs(row)) or time.monotonic() - first < AGAIN_AFTER:
+        if time.monotonic() - first < AGAIN_AFTER:
             return
         del self._gave_up[name.program]
-        if self._leaves_nfs(row):
-            return
         self._tell(row, "deployment.replica-gave-up", f"{name.program} ended again and again; it is started once more")
         supervisor.start_part(self._service.home, name.program)
 
-    def _leaves_nfs(self, row: DeploymentRow) -> bool:
-        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout fetches the files."""
+    def _leave_nfs(self, row: DeploymentRow) -> None:
+        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout fetches the files.
+
+        One that reads from an NFS that does not answer does not give up: it ends, starts again and waits.
+        """
         service = self._service
-        if not shared_files.is_shared(service, row.version_id):
-            return False
+        if row.state != DeploymentState.DEPLOYED.value or not shared_files.is_shared(service, row.version_id):
+            return
+        if time.monotonic() - self._left.get(row.id, -LEAVE_EVERY) < LEAVE_EVERY:
+            return
+        if all(process.ready for process in self._local.look(self._local.names(row.id))):
+            return
         registry = registries.load(service, row.registry_id)
         found = None if registry is None or not registry.existing_nfs else nfs.usable_folder(service, registry)
         if not isinstance(found, NfsStatus):
-            return False
+            return
+        self._left[row.id] = time.monotonic()
         why = nfs.why_not(found)
         try:
             creator = self._creator(row)
             settings = settings_now(service, creator, row)
             deployments.roll_out(service, creator, row, settings, "its model files are fetched to here", fresh=True)
         except InUse:  # another change is under way
-            return True
+            return
         except ServiceError as error:
             self._tell(row, "deployment.leave-nfs", f"cannot be served without the NFS ({why}): {error.detail}")
-            return False
+            return
         self._tell(row, "deployment.leave-nfs", f"replicas could not read their model files: {why}")
-        return True
 
     def _tell(self, row: DeploymentRow, action: str, detail: str) -> None:
         logger.warning("deployment %s: %s", row.name, detail)

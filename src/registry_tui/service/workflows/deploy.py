@@ -100,7 +100,12 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
 def _fetch(context: StepContext) -> Mapping[str, Any]:
     row = _row(context)
     placed = fetching.fetch(context, row, _revision(context, row))
-    return {"model": str(placed.folder), "files": placed.said, "shared": placed.shared}
+    return {
+        "model": str(placed.folder),
+        "files": placed.said,
+        "shared": placed.shared,
+        "manifest_sha256": placed.manifest_sha256,
+    }
 
 
 def _model(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Path:
@@ -169,6 +174,7 @@ def _spec(
         strict_json=revision.strict_json,
         files=context.state.get("files", ""),
         shared=context.state.get("shared", False),
+        manifest_sha256=context.state.get("manifest_sha256", ""),
         limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
         environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
     )
