@@ -1,4 +1,4 @@
-"""MLflow servers that benchmarks compare: the stock one, and the platform's with its plugin and logins."""
+"""Stock MLflow servers and processes that benchmarks compare the platform with."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import registry_tui
-from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
-from registry_tui.platform.ports import choose_ports
-from registry_tui.platform.secrets import load_secrets
 
 START_SECONDS = 90
 
@@ -90,24 +87,6 @@ def stock_mlflow(database: Path, folder: Path) -> Iterator[httpx.Client]:
     port, log = free_port(), folder / "stock.log"
     with process(stock_command(database, folder, port), log) as started:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None)
-        wait_until_it_answers(client, started, log)
-        yield client
-
-
-@contextmanager
-def platform_mlflow(home: Home) -> Iterator[httpx.Client]:
-    """The platform's MLflow part alone, asked as its administrator in MLflow's default workspace."""
-    home.create()
-    ports, secrets = choose_ports(home), load_secrets(home)
-    log = home.logs / "mlflow.log"
-    command = [sys.executable, "-m", "registry_tui.mlflow_plugin.launch"]
-    with process(command, log, {ENVIRONMENT_VARIABLE: str(home.root)}) as started:
-        client = httpx.Client(
-            base_url=ports.mlflow_url,
-            auth=(secrets.mlflow_admin_user, secrets.mlflow_admin_password),
-            headers={"X-MLFLOW-WORKSPACE": "default"},
-            timeout=None,
-        )
         wait_until_it_answers(client, started, log)
         yield client
 

@@ -15,8 +15,9 @@ from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlMetric, SqlR
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import curves
+from registry_tui.mlflow_plugin import curves, indexes
 from registry_tui.mlflow_plugin.dialects import by_bytes, insert_unless_there
+from registry_tui.mlflow_plugin.mlflow_private import RegistryStore
 from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.database_urls import Databases
 from registry_tui.platform.postgresql import ensure_schema
@@ -111,3 +112,41 @@ def test_versions_of_before_get_their_project(engines: list[Engine]) -> None:
             tag = SqlModelVersionTag
             found = connection.execute(select(tag.version, tag.value).where(tag.key == tags_.PROJECT)).all()
             assert found == [(1, "p")]
+
+
+class _Store(RegistryStore):
+    """MLflow's store in one workspace, where version 25 is not seen."""
+
+    def registry_workspace(self) -> str:
+        return "newest"
+
+    def row_conditions(self, table: Any) -> list[Any]:
+        return [] if table is not SqlModelVersion else [SqlModelVersion.version != 25]
+
+
+def test_the_newest_version_in_each_stage_is_mlflows(engines: list[Engine]) -> None:
+    choose = random.Random(5)
+    stages = ("None", "Staging", "Production", "Archived", "Deleted_Internal")
+    versions = [(name, number, choose.choice(stages)) for name in ("a", "b", "c") for number in range(1, 26)]
+    names = ["a", "b", "none"]
+    store = object.__new__(_Store)
+    for engine in engines:
+        indexes.make(engine)
+        with Session(engine) as session, session.begin():
+            for workspace in ("newest", "other"):
+                for name in ("a", "b", "c"):
+                    keys = {"workspace": workspace, "name": name}
+                    session.add(SqlRegisteredModel(**keys, creation_time=1, last_updated_time=1))
+                for name, number, stage in versions:
+                    keys = {"workspace": workspace, "name": name}
+                    number += 100 if workspace == "other" else 0
+                    session.add(SqlModelVersion(**keys, version=number, current_stage=stage, creation_time=1))
+        with Session(engine) as session:
+            ours = store._get_latest_versions_for_models(session, names)
+            theirs = super(RegistryStore, store)._get_latest_versions_for_models(session, names)
+            found, wanted = (
+                {name: sorted((each.current_stage, each.version) for each in of) for name, of in each.items()}
+                for each in (ours, theirs)
+            )
+        assert found == wanted and found["none"] == [] and 3 <= len(found["a"]) <= 4
+        assert all(number <= 24 for of in found.values() for _, number in of)

@@ -16,13 +16,13 @@ from support.many_runs import BATCH, START
 MANY = "model-many-versions"
 
 
-def fill_models(path: Path, models: int, versions: int, *, workspace: str) -> None:
-    """Adds public models of one version each, and `MANY` with `versions`, to a registry's MLflow workspace.
+def fill_models(path: Path, models: int, versions: int, *, workspace: str, many: str = MANY) -> None:
+    """Adds public models of one version each, and one named `many` with `versions`, to a registry's MLflow workspace.
 
     Other connections may read meanwhile, and write between batches.
     """
-    names = [f"model-{number:06d}" for number in range(models - 1)] + [MANY]
-    of_versions = [(name, 1) for name in names[:-1]] + [(MANY, number) for number in range(1, versions + 1)]
+    names = [f"model-{number:06d}" for number in range(models - 1)] + [many]
+    of_versions = [(name, 1) for name in names[:-1]] + [(many, number) for number in range(1, versions + 1)]
     with closing(sqlite3.connect(path, timeout=60)) as database:
         database.execute("PRAGMA foreign_keys = ON")
         for first in range(0, len(names), BATCH):

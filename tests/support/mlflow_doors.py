@@ -274,6 +274,7 @@ _TABLE = {
         GET /api/2.0/mlflow/registry-tui/metric-curve
         DELETE,PUT /api/2.0/mlflow/registry-tui/project-roles
         POST /api/2.0/mlflow/registry-tui/purge-runs
+        POST /api/2.0/mlflow/registry-tui/runs
         GET /api/2.0/mlflow/unified-traces
         POST /api/2.0/mlflow/users/create
         POST /api/2.0/mlflow/users/create-ui

@@ -50,6 +50,7 @@ class Foreign:
 _BORDER = "mlflow_plugin/mlflow_private.py"
 _STORE = "mlflow.store.model_registry.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
 _TRACKING = "mlflow.store.tracking.sqlalchemy_workspace_store:WorkspaceAwareSqlAlchemyStore"
+_QUERIES = "mlflow.store.tracking.sqlalchemy_store"
 _HANDLERS = "mlflow.server.handlers"
 _AUTH = "mlflow.server.auth"
 _VALIDATION = "mlflow.utils.validation"
@@ -103,6 +104,38 @@ MLFLOW = (
         ("self", "session", "name", "version", "eager"),
         "a version's row within a session of ours",
     ),
+    Foreign(
+        f"{_STORE}._get_latest_versions_for_models",
+        _BORDER,
+        ("self", "session", "model_names"),
+        "MLflow reads whole rows of all versions of a model for the newest in each stage",
+    ),
+    Foreign(
+        f"{_TRACKING}._filter_experiment_ids",
+        _BORDER,
+        ("self", "session", "experiment_ids", "lifecycle_stage"),
+        "searches of runs find those of the request's workspace",
+    ),
+    Foreign(
+        f"{_TRACKING}._validate_max_results_param",
+        _BORDER,
+        ("self", "max_results", "allow_null"),
+        "searches of runs refuse what MLflow refuses",
+    ),
+    Foreign(f"{_TRACKING}._get_dialect", _BORDER, ("self",), "MLflow's filters of runs are built for a database"),
+    Foreign(
+        f"{_QUERIES}:_get_orderby_clauses",
+        _BORDER,
+        ("order_by_list", "session"),
+        "runs that are read by columns have MLflow's order",
+    ),
+    Foreign(
+        f"{_QUERIES}:_get_sqlalchemy_filter_clauses",
+        _BORDER,
+        ("parsed", "session", "dialect"),
+        "runs that are read by columns are those that MLflow's filters find",
+    ),
+    Foreign(f"{_QUERIES}:_parse_experiment_ids", _BORDER, ("experiment_ids",), "wrong IDs are refused as MLflow does"),
     Foreign(
         f"{_TRACKING}._get_deleted_runs",
         _BORDER,

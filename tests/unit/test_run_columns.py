@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from registry_tui.schemas.tracking import Run
 from registry_tui.screens.tracking.run_columns import SAME, first_columns
 from registry_tui.screens.tracking.run_varying import varying
-from registry_tui.service.tracking.runs import run_fields
+from registry_tui.service.adapters.mlflow_words import fields_of_run
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -79,7 +79,7 @@ def test_a_param_that_varies_is_shown_rather_than_one_that_more_runs_have() -> N
 
 def test_models_of_every_generation_of_clients_are_seen() -> None:
     bare = {"info": {"run_id": "1"}, "data": {}}
-    assert run_fields(bare)["holds_model"] is False
-    assert run_fields(bare | {"outputs": {"model_outputs": [{"model_id": "m-1"}]}})["holds_model"] is True
+    assert fields_of_run(bare)["holds_model"] is False
+    assert fields_of_run(bare | {"outputs": {"model_outputs": [{"model_id": "m-1"}]}})["holds_model"] is True
     noted = {"data": {"tags": [{"key": "mlflow.log-model.history", "value": "[]"}]}}
-    assert run_fields(bare | noted)["holds_model"] is True
+    assert fields_of_run(bare | noted)["holds_model"] is True

@@ -147,11 +147,13 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         curves,
         finding,
         hooks,
+        indexes,
         mlflow_private,
         model_uris,
         password_hashes,
         project_roles,
         purging,
+        run_rows,
         session_key,
     )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
@@ -170,7 +172,9 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)
+    indexes.make(mlflow_private.tracking_store().engine)
     curves.install(mlflow.server.app, mlflow_private.tracking_store().engine)
+    run_rows.install(mlflow.server.app, mlflow_private.tracking_store().engine)
     purging.install(mlflow.server.app)
     project_roles.install(mlflow.server.app, auth)
     finding.install(mlflow.server.app)

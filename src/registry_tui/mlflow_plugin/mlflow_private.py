@@ -8,16 +8,21 @@ needs changes here first: its own name beside the old one, chosen by which of th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
 
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.store.artifact.utils import models
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.store.tracking import sqlalchemy_store as tracking_queries
+from mlflow.store.tracking.dbmodels.models import SqlRun
 from mlflow.utils import validation
+from mlflow.utils.search_utils import SearchUtils
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.platform.s3 import s3_client as make_client
@@ -90,6 +95,26 @@ class RegistryStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
     def _get_eager_model_version_query_options() -> list[Any]:
         return [selectinload(SqlModelVersion.model_version_tags)]
 
+    def _get_latest_versions_for_models(
+        self, session: Session, model_names: list[str]
+    ) -> dict[str, list[SqlModelVersion]]:
+        """The newest version in each stage. MLflow numbers whole rows of all versions by a window function for it."""
+        version = SqlModelVersion
+        mine = self._get_workspace_clauses(version)
+        newest = (
+            select(version.workspace, version.name, func.max(version.version).label("version"))
+            .where(*mine, version.name.in_(model_names), version.current_stage != STAGE_DELETED_INTERNAL)
+            .group_by(version.workspace, version.name, version.current_stage)
+            .subquery()
+        )
+        same = (getattr(version, each) == newest.c[each] for each in ("workspace", "name", "version"))
+        query = select(version).join(newest, and_(*same)).where(*mine)
+        query = query.options(*self._get_eager_model_version_query_options())
+        found: dict[str, list[SqlModelVersion]] = {name: [] for name in model_names}
+        for each in session.scalars(query):
+            found[each.name].append(each)
+        return found
+
     def _get_search_registered_model_filter_query(self, session: Session, parsed_filters: Any, dialect: str) -> Any:
         filters, conditions = self.model_search(parsed_filters)
         return super()._get_search_registered_model_filter_query(session, filters, dialect).where(*conditions)
@@ -146,6 +171,37 @@ def remove_logged_model(tracking: Any, model_id: str) -> None:
 def make_default_experiment(tracking: Any, session: Session, workspace: str) -> None:
     """Inserts the experiment *Default* of a workspace. Raises MlflowException."""
     tracking._create_default_experiment(session, workspace_override=workspace)
+
+
+def found_runs(
+    tracking: Any,
+    session: Session,
+    experiment_ids: list[str],
+    filter_: str,
+    stages: Collection[str],
+    max_results: int,
+    order_by: list[str],
+) -> Select[Any]:
+    """The IDs of the runs that MLflow's `_search_runs` finds, in its order, in experiments of the request's workspace.
+
+    MLflow selects all columns of runs, DISTINCT. Only filters by datasets can find a run twice. Raises MlflowException.
+    """
+    tracking._validate_max_results_param(max_results, allow_null=True)
+    parsed = SearchUtils.parse_search_filter(filter_)
+    selected, order, sorted_by = tracking_queries._get_orderby_clauses(order_by, session)
+    own, others, datasets = tracking_queries._get_sqlalchemy_filter_clauses(parsed, session, tracking._get_dialect())
+    query = select(SqlRun.run_uuid, SqlRun.start_time, *selected).select_from(SqlRun)
+    for each in others:
+        query = query.join(each)
+    for each in datasets:
+        query = query.join(each, SqlRun.run_uuid == each.c.destination_id).distinct()
+    for each in sorted_by:
+        query = query.outerjoin(each)
+    if sorted_by and order[-1] is SqlRun.run_uuid and not datasets:
+        # To order equal ones, SQLite would read all runs by their index of IDs, which takes twice the time.
+        order = [*order[:-1], func.coalesce(SqlRun.run_uuid, "")]
+    within = tracking._filter_experiment_ids(session, tracking_queries._parse_experiment_ids(experiment_ids))
+    return query.where(SqlRun.experiment_id.in_(within), SqlRun.lifecycle_stage.in_(stages), *own).order_by(*order)
 
 
 # -- MLflow's auth app (the module `mlflow.server.auth`) -----------------------------------------------

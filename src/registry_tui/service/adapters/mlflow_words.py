@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from registry_tui.contracts.run_rows import RunRow
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.service.errors import InvalidInput
 
@@ -23,6 +24,8 @@ def offset_token(offset: int) -> str:
     return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
+#: The tag in which clients of MLflow 2 note the models that they logged.
+LOGGED_BY_MLFLOW_2 = "mlflow.log-model.history"
 #: MLflow keeps infinities as the largest floats (`SqlAlchemyStore._sanitize_metric_value`).
 _LARGEST = sys.float_info.max
 
@@ -70,3 +73,41 @@ def moment_or_none(milliseconds: Any) -> datetime | None:
 
 def pairs(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {entry["key"]: entry.get("value", "") for entry in entries}
+
+
+def fields_of_run(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `schemas.tracking.Run` from MLflow's `Run` object."""
+    info, data = found["info"], found.get("data", {})
+    tags = pairs(data.get("tags", ()))
+    return {
+        "id": info["run_id"],
+        "name": info.get("run_name", ""),
+        "experiment_id": info.get("experiment_id", ""),
+        "user": info.get("user_id", ""),
+        "status": info.get("status", ""),
+        "lifecycle_stage": info.get("lifecycle_stage", ""),
+        "started_at": moment_or_none(info.get("start_time")),
+        "ended_at": moment_or_none(info.get("end_time")),
+        "metrics": {entry["key"]: metric_value(entry.get("value", 0.0)) for entry in data.get("metrics", ())},
+        "params": pairs(data.get("params", ())),
+        "tags": tags,
+        "holds_model": bool(found.get("outputs", {}).get("model_outputs")) or LOGGED_BY_MLFLOW_2 in tags,
+    }
+
+
+def fields_of_row(row: RunRow) -> dict[str, Any]:
+    """The fields of `schemas.tracking.Run` from what our route in MLflow's server answers."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "experiment_id": row.experiment_id,
+        "user": row.user,
+        "status": row.status,
+        "lifecycle_stage": row.stage,
+        "started_at": moment_or_none(row.started),
+        "ended_at": moment_or_none(row.ended),
+        "metrics": {key: metric_value(value) for key, value in row.metrics.items()},
+        "params": row.params,
+        "tags": row.tags,
+        "holds_model": row.has_model_outputs or LOGGED_BY_MLFLOW_2 in row.tags,
+    }

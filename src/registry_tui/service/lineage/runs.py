@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_tui.schemas.tracking import DatasetInput, RunDetails
-from registry_tui.service.adapters.mlflow_words import pairs
+from registry_tui.service.adapters.mlflow_words import fields_of_run, pairs
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.lineage import run_versions
 from registry_tui.service.tracking.project import enter_project
-from registry_tui.service.tracking.runs import fetch_run, run_fields
+from registry_tui.service.tracking.runs import fetch_run
 
 
 def get_run(service: Service, principal: Principal, project: str, run: str) -> RunDetails:
@@ -19,7 +19,7 @@ def get_run(service: Service, principal: Principal, project: str, run: str) -> R
     found = fetch_run(service, place, run)
     run_id = found["info"]["run_id"]
     return RunDetails(
-        **run_fields(found),
+        **fields_of_run(found),
         artifact_uri=found["info"].get("artifact_uri", ""),
         datasets=[_dataset(entry) for entry in found.get("inputs", {}).get("dataset_inputs", ())],
         registered_as=run_versions.registered_in(service, principal, place, [run_id]).get(run_id, []),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from registry_tui.contracts import run_rows
+from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.attached_mlflow import Abilities, AttachedMlflow, abilities_of
 from registry_tui.service.adapters.mlflow import Mlflow
 from registry_tui.service.core.context import Service
@@ -14,6 +16,14 @@ from registry_tui.service.tracking.project import Attached, ProjectPlace
 
 #: MLflow's server here is the newest that is supported, and has our plugin.
 OWN = Abilities(reduced_curves=True)
+
+
+@dataclass(frozen=True)
+class FoundRuns:
+    """A page of runs: the fields of each `schemas.tracking.Run`, and the token of the next page."""
+
+    fields: list[dict[str, Any]]
+    next_page_token: str | None
 
 
 class TrackingServer(Protocol):
@@ -28,6 +38,9 @@ class TrackingServer(Protocol):
     ) -> dict[str, Any]:
         """One call. Raises Missing, InvalidInput, NotPermitted, WrongState, PartUnavailable."""
 
+    def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
+        """A page of runs; `asked` are the fields of MLflow's `runs/search`. Raises as `call`."""
+
 
 @dataclass(frozen=True)
 class _Own:
@@ -40,6 +53,11 @@ class _Own:
     ) -> dict[str, Any]:
         return self.mlflow.call(method, path, workspace=self.workspace, params=params, json=json)
 
+    def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
+        answer = self.call("POST", run_rows.PATH, json=asked)
+        rows = (run_rows.RunRow(*row) for row in answer["runs"])
+        return FoundRuns([mlflow_words.fields_of_row(row) for row in rows], answer["next_page_token"])
+
 
 @dataclass(frozen=True)
 class _Elsewhere:
@@ -50,6 +68,13 @@ class _Elsewhere:
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
     ) -> dict[str, Any]:
         return self.client.call(method, path, params=params, json=json)
+
+    def search_runs(self, asked: Mapping[str, Any]) -> FoundRuns:
+        # A server elsewhere reads more runs at once slower than in parts, and a person waits for the first ones.
+        most = min(asked["max_results"], run_rows.SMALL_PAGE)
+        answer = self.call("POST", "runs/search", json={**asked, "max_results": most})
+        fields = [mlflow_words.fields_of_run(run) for run in answer.get("runs", ())]
+        return FoundRuns(fields, answer.get("next_page_token") or None)
 
 
 class Connections:
