@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from registry_tui.service.errors import PartUnavailable
+from registry_tui.service.errors import NotPermitted, PartUnavailable
 from registry_tui.service.stores.azure import open_container
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.google import open_google
@@ -17,6 +17,8 @@ from support.platforms import unique
 from support.team import free_port
 
 MIB = 1 << 20
+#: Answers to HEAD have no body.
+EXPIRED_AT_AWS = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 CONTENT = bytes(range(256)) * 4096
 
 
@@ -40,16 +42,19 @@ def shaky(request: pytest.FixtureRequest) -> Iterator[Shaky]:
     nowhere = f"http://127.0.0.1:{free_port()}"
     if request.param == "seaweedfs":
         with seaweedfs() as s3, faulty(s3.endpoint) as faults:
+            faults.refusal = (400, [], EXPIRED_AT_AWS)
             endpoints = (faults.url, s3.endpoint, nowhere)
             yield shaken([replace(s3, endpoint=each).open("shaky") for each in endpoints], faults)
     elif request.param == "azurite":
         with azurite() as azure, faulty(azure.endpoint) as faults:
+            faults.refusal = (403, [("x-ms-error-code", "AuthenticationFailed")], b"")
             account = azure.endpoint.rpartition("/")[2]
             endpoints = (faults.url, azure.endpoint, f"{nowhere}/{account}")
             accounts = [replace(azure, endpoint=each) for each in endpoints]
             yield shaken([open_container(each.address("shaky"), each.credentials) for each in accounts], faults)
     else:
         with google() as cloud, faulty(cloud.endpoint) as faults:
+            faults.refusal = (401, [("Content-Type", "application/json")], b'{"error": {"message": "expired"}}')
             endpoints = (faults.url, cloud.endpoint, nowhere)
             clouds = [replace(cloud, endpoint=each) for each in endpoints]
             yield shaken([open_google(each.address("shaky"), each.credentials) for each in clouds], faults)
@@ -106,6 +111,21 @@ def test_a_store_that_stays_unavailable_is_an_error_to_wait_for(shaky: Shaky, ve
 def test_a_store_that_is_gone_is_an_error_to_wait_for(shaky: Shaky, verb: str) -> None:
     with pytest.raises(PartUnavailable):
         verbs(shaky.gone, "gone/")[verb]()
+
+
+@pytest.mark.parametrize("verb", verbs(object(), ""))  # type: ignore[arg-type]
+def test_credentials_that_expired_are_named_and_nothing_changes(shaky: Shaky, verb: str) -> None:
+    folder = f"{unique('expired')}/"
+    shaky.sound.put(f"{folder}there", CONTENT)
+    shaky.faults.expired = True
+    try:
+        with pytest.raises(NotPermitted) as refused:
+            verbs(shaky.bucket, folder)[verb]()
+    finally:
+        shaky.faults.expired = False
+    assert refused.value.action
+    assert [each.key for each in shaky.sound.list(folder)] == [f"{folder}there"]
+    verbs(shaky.bucket, folder)[verb]()
 
 
 def test_a_content_that_breaks_off_never_comes_back_short(shaky: Shaky) -> None:

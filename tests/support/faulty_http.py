@@ -23,6 +23,9 @@ class Faults:
     #: Requests that are answered 503 and do not arrive; all of them while `down`.
     unavailable: int = 0
     down: bool = False
+    #: Whether the credentials have expired; what is answered then: status, headers, body.
+    expired: bool = False
+    refusal: tuple[int, list[tuple[str, str]], bytes] = (403, [], b"")
     #: Answers to GET whose second half does not come.
     broken_off: int = 0
     #: Requests that met a fault.
@@ -60,6 +63,9 @@ def faulty(target: str) -> Iterator[Faults]:
             faults.asked.append(self.path)
             if faults.refuses():
                 self._answer(503, [], b"")
+                return
+            if faults.expired:
+                self._answer(*faults.refusal)
                 return
             connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=60)
             try:

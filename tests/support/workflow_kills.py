@@ -76,10 +76,18 @@ def kill_at_every_point(platform: Platform, folder: Path, case: Case) -> None:
 @contextmanager
 def killing_service(platform: Platform, case: Case, passed: Path) -> Iterator[None]:
     """In place of the platform's service: one that kills itself at every point of the case, once."""
-    supervisor.stop_part(platform.home, "service")
-    command = [sys.executable, "-m", "support.killing_service", case.kind.value, str(passed)]
+    arguments = [case.kind.value, str(passed)]
     if case.ends_at and case.outcome is WorkflowStatus.CANCELLED:
-        command.append(case.ends_at)
+        arguments.append(case.ends_at)
+    with replaced_service(platform, "support.killing_service", *arguments):
+        yield
+
+
+@contextmanager
+def replaced_service(platform: Platform, module: str, *arguments: str) -> Iterator[None]:
+    """In place of the platform's service: a module of tests that runs one."""
+    supervisor.stop_part(platform.home, "service")
+    command = [sys.executable, "-m", module, *arguments]
     variables = {**platform.environment(), "PYTHONPATH": str(TESTS), PART_VARIABLE: "service"}
     with (platform.home.logs / "service.log").open("ab") as log:
         process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -9,9 +9,11 @@ from registry_tui.service.core import own_stores
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import ProjectRow, RegistryRow, WorkspaceRow
 from registry_tui.service.errors import PartUnavailable
-from registry_tui.service.stores.base import Bucket, Usage, batches
+from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 
+#: Times that what is deleted is listed at most.
+_LISTS = 4
 #: Objects deleted in one request.
 _BATCH = 1000
 
@@ -56,8 +58,15 @@ def delete_at(service: Service, location: Location) -> Usage:
 
 def delete_in(store: Bucket, folder: str) -> Usage:
     """Deletes everything in a folder (with `/` at its end) of a store; returns how much that was."""
-    objects = bytes_ = 0
-    for batch in batches(store.list(folder), _BATCH):
-        store.delete([each.key for each in batch])
-        objects, bytes_ = objects + len(batch), bytes_ + sum(each.size for each in batch)
-    return Usage(objects, bytes_)
+    gone: set[str] = set()
+    bytes_ = 0
+    # A list may lag: what was stored last appears in a later one, what was deleted last goes from a later one.
+    for _ in range(_LISTS):
+        batch: list[StoredObject] = []
+        for batch in batches(store.list(folder), _BATCH):
+            store.delete([each.key for each in batch])
+            bytes_ += sum(each.size for each in batch if each.key not in gone)
+            gone.update(each.key for each in batch)
+        if not batch:
+            break
+    return Usage(len(gone), bytes_)

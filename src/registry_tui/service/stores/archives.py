@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,7 @@ from registry_tui.service.stores.bucket_files import (
     StoredFile,
     StoreFolder,
     clear_errors,
+    files_there,
     in_parallel,
     list_files,
     read_pieces,
@@ -274,6 +275,17 @@ def write_manifest(archive: Folder, manifest: Manifest) -> None:
         )
 
 
+def source_files(place: Folder) -> list[StoredFile]:
+    """Every file of a folder that is copied; of an archive in an own store all that its manifest names."""
+    if not isinstance(place, StoreFolder) or not place.prefix.endswith(f"/{FILES}/"):
+        return list_files(place)
+    try:
+        manifest = read_manifest(StoreFolder(place.store, place.prefix.removesuffix(f"{FILES}/")))
+    except (Missing, WrongState):
+        return list_files(place)
+    return files_there(place, [entry.path for entry in manifest.files])
+
+
 def read_manifest(archive: Folder) -> Manifest:
     """An archive's manifest. Raises Missing, WrongState when it is damaged, other ServiceErrors."""
     try:
@@ -310,7 +322,7 @@ def check_archive(
     """
     manifest = read_manifest(archive)
     wanted = {entry.path: entry for entry in manifest.files}
-    files = list_files(archive.below(FILES))
+    files = files_there(archive.below(FILES), wanted)
     found = hash_files(files, archive.below(FILES), advance=progress(files), check=check)
     return ArchiveCheck(
         checked_at=datetime.now(UTC),
@@ -322,14 +334,31 @@ def check_archive(
     )
 
 
-def delete_archive(archive: Folder, advance: Advance = lambda _bytes, _files: None) -> None:
-    """Removes everything below an archive's place, the manifest first. Raises ServiceError."""
+def delete_archive(
+    archive: Folder, advance: Advance = lambda _bytes, _files: None, *, stored: Iterable[StoredFile] = ()
+) -> None:
+    """Removes everything below an archive's place, the manifest first. Raises ServiceError.
+
+    `stored`: files below `files/` that may have been stored; an own store's list may lag behind that.
+    """
     _abort_uploads(archive)
     sizes = {archive.key(file.path): file.size for file in list_files(archive)}
+    if isinstance(archive, StoreFolder):
+        named = {f"{FILES}/{file.path}": file.size for file in stored} | _named(archive)
+        sizes = {archive.key(path): size for path, size in named.items()} | sizes
     keys = sorted(sizes, key=lambda key: (key != archive.key(MANIFEST), key))
     for batch in batches(keys, DELETE_BATCH):
         _delete(archive, batch)
         advance(sum(sizes[key] for key in batch), len(batch))
+
+
+def _named(archive: StoreFolder) -> dict[str, int]:
+    """What an archive consists of by its manifest, with sizes in bytes; nothing where that cannot be read."""
+    try:
+        manifest = read_manifest(archive)
+    except (Missing, WrongState):
+        return {}
+    return {MANIFEST: 0, **{f"{FILES}/{entry.path}": entry.size for entry in manifest.files}}
 
 
 def _delete(archive: Folder, keys: Sequence[str]) -> None:

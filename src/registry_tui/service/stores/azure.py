@@ -144,12 +144,12 @@ class AzureContainer:
             return _object(obstore.head(self.store, key))
 
     def list(self, folder: str = "") -> Iterator[StoredObject]:
-        with self._listing(folder):
+        with self._untyped(folder):
             pages = obstore.list(self.store, folder or None, chunk_size=_LIST_PAGE)
             yield from without_folders(_object(found) for page in pages for found in page)
 
     def entries(self, folder: str = "") -> Iterator[StoredObject | StoredFolder]:
-        with self._listing(folder):
+        with self._untyped(folder):
             found = obstore.list_with_delimiter(self.store, folder or None)
             below = [f"{each.rstrip('/')}/" for each in found["common_prefixes"]]
             yield from (StoredFolder(each) for each in below)
@@ -199,7 +199,7 @@ class AzureContainer:
     # -- underneath --------------------------------------------------------------------------------
 
     def _delete(self, keys: Sequence[str]) -> None:
-        with self._translated(keys[0]):
+        with self._untyped(keys[0]):
             try:
                 obstore.delete(self.store, keys)
                 return
@@ -213,8 +213,8 @@ class AzureContainer:
                     continue
 
     @contextmanager
-    def _listing(self, folder: str) -> Iterator[None]:
-        """As `_translated`. obstore's errors of lists have no type; those of a HEAD say that it is not permitted."""
+    def _untyped(self, folder: str) -> Iterator[None]:
+        """As `_translated`, for lists and batches, whose errors have no type: a HEAD says what is not permitted."""
         try:
             with self._translated(folder):
                 yield

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from registry_tui.service.errors import (
     InvalidInput,
+    Missing,
     NotPermitted,
     PartUnavailable,
     ServiceError,
@@ -107,6 +108,29 @@ def list_files(place: Folder) -> list[StoredFile]:
             if len(files) > MAX_FILES:
                 raise _too_many(place)
     return sorted(files, key=lambda file: file.path)
+
+
+def files_there(place: Folder, wanted: Iterable[str]) -> list[StoredFile]:
+    """As `list_files`; where a store's list differs from the wanted paths, each file is asked for by its name.
+
+    A list may lag behind what was stored and deleted. Raises ServiceError.
+    """
+    listed = {file.path: file for file in list_files(place)}
+    if not isinstance(place, StoreFolder):
+        return list(listed.values())
+    asked = sorted(listed.keys() ^ set(wanted))
+    found = dict(zip(asked, in_parallel(lambda path: _asked_for(place, path), asked, READERS, READERS), strict=True))
+    there = {path: file for path, file in (listed | found).items() if file is not None}
+    return [there[path] for path in sorted(there)]
+
+
+def _asked_for(place: StoreFolder, path: str) -> StoredFile | None:
+    """A file, if it is there."""
+    try:
+        found = place.store.head(place.key(path))
+    except Missing:
+        return None
+    return StoredFile(path, found.size, found.etag)
 
 
 def _too_many(place: Folder) -> InvalidInput:

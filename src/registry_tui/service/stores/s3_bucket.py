@@ -132,7 +132,12 @@ class S3Bucket:
 
     def head(self, key: str) -> StoredObject:
         with self._translated(key):
-            found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+            try:
+                found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+            except ClientError as error:
+                if _code(error) == "400":  # of expired credentials, say: an answer to a list names the reason
+                    self._reached()
+                raise
             return StoredObject(key, found["ContentLength"], found["LastModified"], found["ETag"])
 
     def list(self, folder: str = "") -> Iterator[StoredObject]:

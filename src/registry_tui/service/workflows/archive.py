@@ -88,7 +88,7 @@ class _Stored:
         return self.place.uri
 
     def files(self) -> list[StoredFile]:
-        return bucket_files.list_files(self.place)
+        return archives.source_files(self.place)
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
         return bucket_files.read_pieces(file, self.place)
@@ -198,7 +198,7 @@ def _copy(context: StepContext) -> Mapping[str, Any]:
 
 def _remove_copies(context: StepContext) -> None:
     try:
-        archives.delete_archive(_archive(context))
+        archives.delete_archive(_archive(context), stored=_files(context) if "files" in context.state else ())
     except (NotPermitted, WrongState, Missing) as error:
         context.log(f"What was copied could not be removed: {error.detail}", "warning")
 
@@ -206,9 +206,10 @@ def _remove_copies(context: StepContext) -> None:
 def _verify(context: StepContext) -> None:
     archive = _archive(context)
     files = _files(context)
-    stored = bucket_files.list_files(archive.below(FILES))
+    stored = bucket_files.files_there(archive.below(FILES), [file.path for file in files])
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
         raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
+    _require_listed(archive.below(FILES), files)
     entries = archives.hash_files(
         stored, archive.below(FILES), advance=Advancing(context, files), check=context.check_cancelled
     )
@@ -229,6 +230,14 @@ def _verify(context: StepContext) -> None:
     with room.storing(context.service, archive):
         archives.write_manifest(archive, manifest)
     context.log(f"{counted(len(entries), 'file')} read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
+
+
+def _require_listed(place: bucket_files.Folder, files: Sequence[StoredFile]) -> None:
+    """Whoever loads the version lists its files. Raises PartUnavailable while a list does not show all of them."""
+    if not isinstance(place, bucket_files.StoreFolder):
+        return
+    if not {file.path for file in bucket_files.list_files(place)}.issuperset(file.path for file in files):
+        raise PartUnavailable(f"The list of {place.uri} does not show all that was stored", action="Wait for the store")
 
 
 def _publish(context: StepContext) -> None:

@@ -53,9 +53,10 @@ def _check_environment(context: StepContext) -> None:
     context.log(f"environment {row.environment.name}, bucket {row.environment.bucket}")
     own = own_store(context.service, row.environment_id)
     if own is not None:
-        if (problem := problem_of(own)) is not None:
+        problem = problem_of(own)
+        require_there(own, row.environment_id)  # a store that is away now is waited for
+        if problem is not None:
             raise problem
-        require_there(own, row.environment_id)
         context.log(f"archives lie in {own.uri}{row.prefix}/")
     if (share := nfs.try_again(context.service, row, 0)) is not None:
         # A registry works without it: each host fetches the files that it serves.
