@@ -24,6 +24,8 @@ from registry_tui.schemas.stores import (
     StoreChange,
 )
 from registry_tui.service.core.own_stores import MARK
+from registry_tui.service.errors import NotPermitted
+from registry_tui.service.stores.opening import open_store
 from support import served
 from support.other_stores import BUCKET, S3Server, seaweedfs
 from support.platforms import Platform, unique
@@ -117,10 +119,13 @@ def test_credentials_that_end_are_named_and_new_ones_finish_the_work(
 
     user = unique("storer")
     server.iam().create_user(UserName=user)
-    everything = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-    server.iam().put_user_policy(UserName=user, PolicyName="all", PolicyDocument=policy)
+    needed = platform.command("environments", "store-access", f"s3://{BUCKET}/ending").stdout
+    server.iam().put_user_policy(UserName=user, PolicyName="needed", PolicyDocument=needed)
     first = new_key()
+    elsewhere = open_store(S3Store(address=S3Address(bucket=BUCKET, endpoint=server.endpoint), credentials=first))
+    for act in (lambda: elsewhere.put("x", b"1"), lambda: list(elsewhere.list()), lambda: elsewhere.read("ending2/x")):
+        with pytest.raises(NotPermitted):
+            act()
     environment = make(platform, store(first))
     registry = RegistryCreate(environment=environment.id, grant_storage_access=True)
     made = platform.ask(lambda client: client.create_registry(registry))
@@ -133,6 +138,9 @@ def test_credentials_that_end_are_named_and_new_ones_finish_the_work(
     wanted = ProjectCreate(name=unique("p"), workspace=team.id)
     project = platform.ask(lambda client: client.create_project(wanted))
     version = served.register(platform, project, add=1).version
+    shown = platform.ask(lambda client: client.registry(made.resource.id)).archives_access
+    assert first.access_key_id in shown and first.secret_access_key not in shown
+    assert "one key for the environment" in platform.command("registries", "show", made.resource.name).stdout
 
     server.iam().delete_access_key(UserName=user, AccessKeyId=first.access_key_id)
     with pytest.raises(RegistryError, match="does not know the access key"):

@@ -11,6 +11,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.registries import StorageAccessTried
+from registry_tui.schemas.store_access import access_held
 from registry_tui.schemas.stores import Addressing, Encryption, StoreChange
 from registry_tui.wording.access import access_said
 
@@ -54,6 +55,7 @@ def _own_store(found: Environment) -> dict[str, object]:
         "archives": found.store.uri,
         "archives' endpoint": found.store.endpoint or None,
         "archives' credentials": found.store.credentials,
+        "access there": access_held(found.store),
         "run artifacts of new projects": "there too" if found.store.artifacts else "in the embedded store",
     }
     for number, each in enumerate(found.store.notes, 1):
@@ -193,6 +195,7 @@ def change_store(
 
 
 app.command("check-store")(stores.check_store)
+app.command("store-access")(stores.store_access)
 
 app.add_typer(environment_roles.app, name="roles")
 

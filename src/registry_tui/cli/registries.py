@@ -95,6 +95,7 @@ def _print(found: ModelRegistry, as_json: bool) -> None:
         "machine user CRN": found.machine_user_crn,
         "storage access": _access(found),
         "storage": found.archives.rstrip("/") + (f" at {found.archives_at}" if found.archives_at else ""),
+        **({"access there": found.archives_access} if found.archives_access else {}),
         "MLflow workspace": found.mlflow_workspace,
         "version": found.version,
         "models": found.model_count,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from registry_tui.cli import output, session
+from registry_tui.schemas.store_access import access_needed
 from registry_tui.schemas.stores import (
     Addressing,
     AzureAddress,
@@ -105,6 +106,32 @@ def check_store(
     _print(report, store, as_json)
     if not report.usable:
         raise typer.Exit(1)
+
+
+def store_access(store: StoreArgument) -> None:
+    """Print what the credentials of an environment's own store have to be allowed, and nothing more.
+
+    For S3 it is an IAM policy: give it to a user, make a key of that user, and give the key to `environments create` or
+    `change-store`. Nothing is asked of the store.
+
+    Example: registry-tui environments store-access s3://acme-models/registry
+    """
+    place = described(
+        store,
+        region="us-east-1",
+        endpoint="",
+        addressing=Addressing.AUTO,
+        profile="",
+        access_key_id="",
+        tenant_id="",
+        client_id="",
+        sas=False,
+        secret_file=None,
+        ca_bundle="",
+        encryption=Encryption.BUCKET,
+        kms_key="",
+    )
+    output.write(f"{access_needed(place)}\n")
 
 
 def described(

@@ -108,6 +108,8 @@ class ModelRegistry(Schema):
     #: Where its archives lie, ending with `/`, and the endpoint there, when its environment brought a store along.
     archives_uri: str = ""
     archives_endpoint: str = ""
+    #: Who has access there, in words.
+    archives_access: str = ""
     #: The MLflow workspace that holds its registered models.
     mlflow_workspace: str
     existing_nfs: str | None = None

@@ -354,6 +354,7 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
         ("Storage access", _access(registry)),
         ("Storage", registry.archives),
         ("Endpoint", registry.archives_at or "–"),
+        *([("Access there", registry.archives_access)] if registry.archives_access else []),
         ("Location", registry.location),
         ("MLflow workspace", registry.mlflow_workspace),
         ("Registered models", "–" if registry.model_count is None else str(registry.model_count)),

@@ -15,6 +15,7 @@ from registry_tui.schemas.registries import (
     SynchronizeState,
     WorkspaceSync,
 )
+from registry_tui.schemas.store_access import access_held
 from registry_tui.service.core import nfs, own_stores
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.own_stores import EMBEDDED_FOLDER
@@ -71,6 +72,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         prefix=row.prefix,
         archives_uri="" if own is None else f"{own.uri}{row.prefix}/",
         archives_endpoint="" if own is None else own.endpoint,
+        archives_access="" if own is None else access_held(own),
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,

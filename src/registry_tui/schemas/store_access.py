@@ -1,0 +1,48 @@
+"""How access to an environment's own store is held, and the least that its credentials have to be allowed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, Store, uri_of
+
+#: What the service does with objects there, and with parts of uploads that were cut off.
+_ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+#: Lists of objects and of unfinished uploads; SeaweedFS knows the action of the latter by no name of its own.
+_ON_BUCKET = ("s3:List*",)
+
+
+def access_held(store: EnvironmentStore) -> str:
+    """Who has access to a store that an environment brought along, in words."""
+    if store.kind == "directory":
+        held = "by the service's account, which reads and writes the directory"
+    else:
+        held = f"by one key for the environment's one registry, which the administrator gives: {store.credentials}"
+    return f"{held}; people and projects have none and ask the service; granting and revoking do not count there"
+
+
+def s3_policy(uri: str) -> dict[str, Any]:
+    """The IAM policy that opens a place in S3, `s3://BUCKET/PREFIX/`, and nothing else."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    here = f"arn:aws:s3:::{bucket}"
+    listing: dict[str, Any] = {"Effect": "Allow", "Action": list(_ON_BUCKET), "Resource": [here]}
+    if prefix:
+        listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*"]}}
+    objects = {"Effect": "Allow", "Action": list(_ON_OBJECTS), "Resource": [f"{here}/{prefix}*"]}
+    return {"Version": "2012-10-17", "Statement": [objects, listing]}
+
+
+def access_needed(store: Store) -> str:
+    """What its credentials have to be allowed, and nothing more: an IAM policy, or a role in words."""
+    if isinstance(store, S3Store):
+        return json.dumps(s3_policy(uri_of(store)), indent=2)
+    if isinstance(store, AzureStore):
+        return (
+            f"The role Storage Blob Data Contributor on the container {store.address.container} of the storage account "
+            f"{store.address.account}, for a service principal or a managed identity; an account key opens the whole "
+            "account"
+        )
+    if isinstance(store, GoogleStore):
+        return f"The role Storage Object User (roles/storage.objectUser) on the bucket {store.address.bucket}"
+    return f"The service's account reads and writes {store.address.path}, and nobody else: chmod 700"

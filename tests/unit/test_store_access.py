@@ -1,0 +1,57 @@
+"""What credentials of an environment's own store have to be allowed, and how access there is held, in words."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from registry_tui.schemas.store_access import access_held, access_needed
+from registry_tui.schemas.stores import (
+    AzureAddress,
+    AzureStore,
+    DirectoryAddress,
+    DirectoryStore,
+    EnvironmentStore,
+    GoogleAddress,
+    GoogleStore,
+    S3Address,
+    S3Store,
+)
+
+
+def test_the_policy_of_a_place_in_s3_names_its_objects_and_lists_below_its_prefix_only() -> None:
+    objects, listing = json.loads(access_needed(S3Store(address=S3Address(bucket="acme", prefix="a/b"))))["Statement"]
+    assert objects["Resource"] == ["arn:aws:s3:::acme/a/b/*"]
+    assert listing["Resource"] == ["arn:aws:s3:::acme"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["a/b/*"]}}
+
+
+def test_the_policy_of_a_whole_bucket_has_no_condition() -> None:
+    objects, listing = json.loads(access_needed(S3Store(address=S3Address(bucket="acme"))))["Statement"]
+    assert objects["Resource"] == ["arn:aws:s3:::acme/*"]
+    assert "Condition" not in listing
+
+
+def test_other_stores_say_which_role_or_account() -> None:
+    azure = AzureStore(address=AzureAddress(account="acme", container="models"))
+    assert "container models of the storage account acme" in access_needed(azure)
+    assert "bucket acme" in access_needed(GoogleStore(address=GoogleAddress(bucket="acme")))
+    assert "/mnt/models" in access_needed(DirectoryStore(address=DirectoryAddress(path="/mnt/models")))
+
+
+@pytest.mark.parametrize(
+    ("store", "held"),
+    [
+        (
+            EnvironmentStore(kind="s3", uri="s3://a/", credentials="the access key AKIA"),
+            "one key .* the access key AKIA;",
+        ),
+        (EnvironmentStore(kind="directory", uri="file:///a/"), "the service's account"),
+    ],
+)
+def test_who_has_access_is_said_plainly(store: EnvironmentStore, held: str) -> None:
+    said = access_held(store)
+    assert re.search(held, said)
+    assert "granting and revoking do not count there" in said
