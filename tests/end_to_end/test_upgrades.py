@@ -18,13 +18,17 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.platform import lifecycle
+from registry_tui.platform import lifecycle, lone_store
 from registry_tui.platform.errors import Damaged, HomeUnusable, PartFailed
 from registry_tui.platform.paths import Home
+from registry_tui.platform.secrets import load_secrets
 from registry_tui.service import moving
-from registry_tui.service.backup import snapshots, upgrading
+from registry_tui.service.backup import restoring, snapshots, taking, upgrading
+from registry_tui.service.backup.place import BackupPlace
 from registry_tui.service.backup.upgrading import UpgradeFailed
 from registry_tui.service.database.database import LATEST_REVISION
+from registry_tui.service.stores.directory import Directory
+from registry_tui.service.stores.seaweedfs import ObjectStore
 from support.platforms import Platform, clean_environment, run_python, temporary_folder
 
 EARLIER = Path(__file__).parents[1] / "support" / "homes" / "database-0011.tar.xz"
@@ -136,6 +140,25 @@ def test_copies_that_were_changed_are_not_gone_back_to(home: Home, monkeypatch: 
     with pytest.raises(Damaged, match="was changed"):
         work.close()
     assert home.upgrading_file.exists()
+
+
+def test_an_earlier_home_is_backed_up_while_it_is_stopped_and_restored(home: Home) -> None:
+    place = home.root.with_name("backups")
+    place.mkdir()
+    bucket, platform = Directory(place), Platform(home)
+    for _ in taking.take(home, bucket, "correct horse battery"):
+        pass
+    assert BackupPlace(bucket).manifest(BackupPlace(bucket).newest()).revision == "0011"
+    there = Home(home.root.with_name("there"))
+    for _ in restoring.restore(there, bucket, "correct horse battery"):
+        pass
+    assert revision(there) == LATEST_REVISION
+    name = "mlflow.db"
+    assert contents(there)[name] == contents(home)[name]
+    assert load_secrets(there) == platform.secrets
+    with lone_store.running(there) as (ports, secrets):
+        found = ObjectStore(ports, secrets).listing("local-bb0b8a6b", "")
+        assert {each.key.split("/")[0] for each in found} == {"modelregistry", "workspaces"}
 
 
 def test_an_upgrade_that_is_left_goes_back_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from registry_tui.platform import object_store, supervisor
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.errors import PartFailed
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, PART_VARIABLE, Home
-from registry_tui.platform.ports import Ports, choose_ports
+from registry_tui.platform.ports import Ports, choose_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
 from registry_tui.schemas.operations import PartState
 
@@ -24,13 +24,14 @@ _PATIENCE, _STOP_SECONDS = 120.0, 20.0
 def running(home: Home, ports: Ports | None = None) -> Iterator[tuple[Ports, Secrets]]:
     """Runs the object store of a home while the block runs; nothing else of the home may run.
 
-    Raises PartFailed, BinaryMissing, OSError.
+    Raises PartFailed, PortTaken, BinaryMissing, OSError.
     """
     from registry_tui.platform.probes import Probe  # httpx: see there
 
     home.create()
     object_store.find_weed()
     ports, secrets = ports or choose_ports(home), load_secrets(home)
+    require_free(ports)
     with (home.logs / f"{_PART}.log").open("ab") as log:
         store = subprocess.Popen(
             isolated(supervisor.PARTS[_PART]),

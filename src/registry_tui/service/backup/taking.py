@@ -6,12 +6,14 @@ what is added meanwhile is more than is needed. Nothing in the store is a backup
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
+import sqlite3
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,9 +21,6 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Lock
 from typing import TypeVar
-
-from sqlalchemy import create_engine, select
-from sqlalchemy.orm import Session
 
 import registry_tui
 from registry_tui.contracts import file_paths
@@ -39,10 +38,7 @@ from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
 from registry_tui.service.backup.place import CHUNK, BackupPlace, digest_of, same
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer
 from registry_tui.service.backup.snapshots import CannotBackUp
-from registry_tui.service.core import identity
 from registry_tui.service.core.own_stores import store_of
-from registry_tui.service.database.database import LATEST_REVISION
-from registry_tui.service.database.tables import EnvironmentRow, EnvironmentStoreRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.stores.base import Bucket, StoredObject
 from registry_tui.service.stores.s3_bucket import S3Bucket
@@ -121,28 +117,28 @@ def _take(home: Home, place: BackupPlace, passphrase: str) -> Generator[Progress
     with _work_folder(home) as folder, _object_store(home) as store:
         yield Progress("copying the databases")
         files = _snapshot(home, folder)
-        platform, buckets, elsewhere = _facts(folder / "service.db")
-        known = _known(place, platform)
+        facts = _facts(folder / "service.db")
+        known = _known(place, facts.platform)
         sealed = []
         for done, (name, path) in enumerate(files.items()):
             yield Progress("encrypting databases and secrets", done, len(files))
             sealed.append(_sealed(place, sealer, name, path, content))
         copied, kept = Copied(), list[Kept]()
-        yield from _copy_objects(place, store, buckets, known, content, copied, kept)
+        yield from _copy_objects(place, store, facts.buckets, known, content, copied, kept)
     manifest = Manifest(
         format=manifests.FORMAT,
         id=id_,
         made_at=made_at,
-        platform=platform,
+        platform=facts.platform,
         home=str(home.root),
         host=socket.gethostname(),
         version=registry_tui.__version__,
-        revision=LATEST_REVISION,
+        revision=facts.revision,
         derivation=derivation,
         check=sealer.check(),
         sealed=sealed,
         objects=sorted(kept, key=lambda each: (each.bucket, each.key)),
-        elsewhere=elsewhere,
+        elsewhere=facts.elsewhere,
     )
     yield Progress("writing the manifest")
     place.finish(id_, manifests.written(manifest, sealer))
@@ -206,17 +202,34 @@ def _files(home: Home) -> dict[str, bytes]:
     return found
 
 
-def _facts(database: Path) -> tuple[str, list[str], dict[str, str]]:
-    """The installation's account ID, its buckets, and the stores that environments brought along."""
-    engine = create_engine(f"sqlite:///{database}", hide_parameters=True)
-    try:
-        with Session(engine) as session:
-            environments = {row.id: row for row in session.scalars(select(EnvironmentRow))}
-            stores = session.scalars(select(EnvironmentStoreRow))
-            elsewhere = {environments[row.environment_id].name: uri_of(store_of(row.store)) for row in stores}
-            return identity.account_id(session), sorted({row.bucket for row in environments.values()}), elsewhere
-    finally:
-        engine.dispose()
+@dataclass(frozen=True)
+class _Facts:
+    """What the service's rows say; of any version, so that a home may be backed up before it is upgraded."""
+
+    platform: str
+    revision: str
+    buckets: list[str]
+    #: The stores that environments brought along.
+    elsewhere: dict[str, str]
+
+
+def _facts(database: Path) -> _Facts:
+    with closing(sqlite3.connect(database)) as rows:
+        tables = {name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        facts = dict(rows.execute("SELECT key, value FROM installation"))
+        (revision,) = rows.execute("SELECT version_num FROM alembic_version").fetchone()
+        environments = list(rows.execute("SELECT id, name, bucket FROM environments"))
+        stores = (
+            dict(rows.execute("SELECT environment_id, store FROM environment_stores"))
+            if "environment_stores" in tables
+            else {}
+        )
+    return _Facts(
+        platform=facts.get("account_id", ""),
+        revision=revision,
+        buckets=sorted({bucket for _, _, bucket in environments}),
+        elsewhere={name: uri_of(store_of(json.loads(stores[id_]))) for id_, name, _ in environments if id_ in stores},
+    )
 
 
 def _sealed(place: BackupPlace, sealer: Sealer, name: str, path: Path, content: dict[str, int]) -> Sealed:
