@@ -22,7 +22,7 @@ import pytest
 from registry_tui.contracts import archive_check
 from registry_tui.service.adapters import nfs_worker
 from registry_tui.service.adapters.nfs_folder import MODULE, NfsFault, NfsFolder
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 CONTENT = {"MLmodel": b"flavors: {}\n", "code/deep/model.py": b"", "data.bin": bytes(range(256)) * 5000}
 PATH = ["registry-tui-r", "model", "version-digest"]
@@ -239,7 +239,7 @@ def test_two_hosts_unpack_at_once_and_one_is_first(share: Path) -> None:
 
     def pieces() -> Iterator[bytes]:
         yield CONTENT["MLmodel"]
-        both.wait(60)
+        both.wait(PATIENCE)
         yield CONTENT["data.bin"]
 
     threads = [
@@ -248,7 +248,7 @@ def test_two_hosts_unpack_at_once_and_one_is_first(share: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(PATIENCE)
     assert sorted(first) == [False, True]
     archive_check.check(share.joinpath(*PATH))
     assert list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == []
@@ -472,7 +472,7 @@ def _published(share: Path) -> list[Path]:
 def _child() -> psutil.Process:
     """The worker that this process has started last."""
     workers = [each for each in psutil.Process().children() if MODULE in each.cmdline()]
-    return max(workers, key=lambda each: each.pid)
+    return max(workers, key=lambda each: each.create_time())
 
 
 def test_a_signal_to_the_service_does_not_stay_with_the_worker(share: Path) -> None:

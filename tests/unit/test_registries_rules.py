@@ -129,6 +129,10 @@ NFS, VERSION = "existing_nfs", "nfs_protocol_version"
         ("blue", {NFS: "h:/line\nbreak", VERSION: "3"}, {NFS}),
         ("blue", {NFS: "h:/\x1b[31mred", VERSION: "3"}, {NFS}),
         ("blue", {NFS: "h:/nul\x00", VERSION: "3"}, {NFS}),
+        ("blue", {NFS: "h:/exports/../etc", VERSION: "3"}, {NFS}),
+        ("blue", {NFS: "h:/..", VERSION: "3"}, {NFS}),
+        ("blue", {NFS: "h:/a/./b", VERSION: "3"}, {NFS}),
+        ("blue", {NFS: "h:/a..b/.c/...", VERSION: "3"}, set()),
     ],
 )
 def test_nfs_belongs_to_azure(
