@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,8 @@ def on_postgresql(postgres: PostgresServer) -> Iterator[Platform]:
     with temporary_folder() as folder:
         begun = Platform(Home(folder / "h"))
         try:
-            url = postgres.new_database()
+            # It sorts as English readers do, not as SQLite.
+            url = postgres.new_database("TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
             begun.command("up", "--database", url)
             assert databases_of(begun.home) == Databases.on_postgresql(url)
             yield begun
@@ -166,6 +168,51 @@ async def test_a_model_is_registered_loaded_elsewhere_deployed_and_deleted(place
         )
     assert (gone, kept) == (404, 200)
     assert stored(place, copy)
+
+
+def test_stock_clients_get_the_same_order_on_both(platforms: Mapping[str, Platform]) -> None:
+    names = ["Zoe", "ann", "bob-1", "bob1", "bob_1", "\u00c9mile", "Ann", "bob 2"]
+    found = {kind: orders(platform, names) for kind, platform in platforms.items()}
+    assert found["postgresql"] == found["sqlite"]
+    assert found["sqlite"]["models"] == sorted(names)
+
+
+def orders(platform: Platform, names: list[str]) -> dict[str, list[str]]:
+    """How MLflow's server sorts models, experiments and runs of these names, page for page."""
+    project, place = platform.new_project(), unique("x")
+    with mlflow_client(platform.ask(lambda client: client.credentials(project.id))) as http:
+
+        def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer: dict[str, Any] = http.post(f"/api/2.0/mlflow/{path}", json=body).raise_for_status().json()
+            return answer
+
+        for name in names:
+            http.post("/api/2.0/mlflow/registered-models/create", json={"name": f"{place}{name}"}).raise_for_status()
+            experiment = post("experiments/create", {"name": f"{place}{name}"})["experiment_id"]
+        for name in names:
+            made = post("runs/create", {"experiment_id": experiment, "run_name": name})["run"]["info"]["run_id"]
+            post("runs/log-parameter", {"run_id": made, "key": "owner", "value": name})
+
+        def pages(path: str, asked: dict[str, Any], get: bool = False) -> list[Any]:
+            rows: list[Any] = []
+            token = ""
+            while True:
+                body = {**asked, "max_results": 3, **({"page_token": token} if token else {})}
+                answer = http.get(f"/api/2.0/mlflow/{path}", params=body).json() if get else post(path, body)
+                rows += next((value for key, value in answer.items() if key != "next_page_token"), [])
+                if not (token := answer.get("next_page_token", "")):
+                    return rows
+
+        ours = f"name LIKE '{place}%'"
+        by_param = {"experiment_ids": [experiment], "order_by": ["params.owner ASC"]}
+        by_name = {"experiment_ids": [experiment], "order_by": ["attributes.run_name DESC"]}
+        found = {
+            "models": pages("registered-models/search", {"filter": ours}, get=True),
+            "experiments": pages("experiments/search", {"filter": ours, "order_by": ["name ASC"]}),
+        }
+        runs = {"params": pages("runs/search", by_param), "runs": pages("runs/search", by_name)}
+    named = {kind: [row["name"].removeprefix(place) for row in rows] for kind, rows in found.items()}
+    return named | {kind: [row["info"]["run_name"] for row in rows] for kind, rows in runs.items()}
 
 
 def test_a_platform_on_postgresql_begins_again_with_everything_and_nowhere_else(

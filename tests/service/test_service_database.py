@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, Table, select
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from registry_tui.platform.collations import STATEMENTS
 from registry_tui.platform.database_urls import Databases
 from registry_tui.service.database import dialects
 from registry_tui.service.database.database import Database
@@ -160,4 +161,4 @@ def test_texts_are_sorted_by_their_bytes(database: Database) -> None:
         assert later.all() == sorted(name for name in names if name > "a")
     if database.engine.dialect.name == "postgresql":
         with database.engine.begin() as connection:
-            assert connection.exec_driver_sql(dialects.COLLATED).all() == []
+            assert connection.exec_driver_sql(STATEMENTS).all() == []

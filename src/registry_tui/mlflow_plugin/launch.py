@@ -114,6 +114,20 @@ def prepare_database(url: str) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
+def sort_as_sqlite(*urls: str) -> bool:
+    """Has MLflow's lists, pages and filters go by the bytes of texts on PostgreSQL too.
+
+    Returns whether tables were changed: connections from before must not be used again. Raises psycopg.Error.
+    """
+    if not any(map(is_postgresql, urls)):
+        return False
+    # The driver is loaded where it is used.
+    from registry_tui.platform.postgresql import compare_by_bytes
+
+    changed = [compare_by_bytes(url) for url in urls]
+    return any(changed)
+
+
 def hide_values(engine: Any) -> None:
     """Keeps the values of statements, password hashes among them, out of the texts of a SQLAlchemy engine's errors."""
     engine.hide_parameters = True
@@ -186,6 +200,9 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     membership.install(mlflow.server.app)
     defaults = DefaultExperiments(mlflow_private.tracking_store(), routes)
     defaults.make_all()
+    if sort_as_sqlite(databases.mlflow, databases.mlflow_auth):
+        for store in (*stores, auth.store):
+            store.engine.dispose()
     addresses = ProjectAddresses(ExperimentZero(app, defaults), routes)
     return ApiErrors(addresses, membership.explain, routes.hosts), ports
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import errors, sql
@@ -12,6 +12,7 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
+from registry_tui.platform import collations
 from registry_tui.platform.database_urls import for_psycopg, schema_of
 from registry_tui.platform.databases import without_nul
 from registry_tui.platform.postgresql_answers import takes_logins
@@ -82,3 +83,12 @@ def ensure_schema(url: str, patience: float = PATIENCE) -> None:
     with connect(for_psycopg(url), patience) as connection:
         if connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone() == (None,):
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def compare_by_bytes(url: str) -> bool:
+    """Has all texts of an address's schema compared by their bytes; returns whether any were not. Raises psycopg.Error.
+
+    Connections that were open before must not be used again: what they have prepared no longer fits.
+    """
+    with connect(for_psycopg(url)) as connection:
+        return collations.compare_by_bytes(cast("Any", connection.execute))

@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 
 from registry_tui.platform import database_choice, lifecycle
 from registry_tui.platform.database_choice import Choice
-from registry_tui.platform.database_urls import Databases, for_psycopg, schema_of, shown
+from registry_tui.platform.database_urls import Databases, for_psycopg, is_postgresql, schema_of, shown
 from registry_tui.platform.databases import database_fault
 from registry_tui.platform.paths import Home
-from registry_tui.platform.postgresql import connect, ensure_schema
+from registry_tui.platform.postgresql import compare_by_bytes, connect, ensure_schema
 from registry_tui.service.database.copying import CannotMove, Copied, copy_all
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import InstallationRow
@@ -144,6 +144,7 @@ def _make_mlflow(url: str) -> None:
     for module in (numbers, prompt_projects, default_experiment):
         module.create_table(engine)
     engine.dispose()
+    _sort_by_bytes(url)
 
 
 def _make_mlflow_auth(url: str) -> None:
@@ -153,6 +154,13 @@ def _make_mlflow_auth(url: str) -> None:
     store = SqlAlchemyStore()
     store.init_db(url)
     store.engine.dispose()
+    _sort_by_bytes(url)
+
+
+def _sort_by_bytes(url: str) -> None:
+    """While the tables are empty; MLflow's server does the same when it starts."""
+    if is_postgresql(url):
+        compare_by_bytes(url)
 
 
 #: The databases of a platform, by their names in `Databases`, and what makes the tables of each.

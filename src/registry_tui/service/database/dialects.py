@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError
 
+from registry_tui.platform.collations import compare_by_bytes
 from registry_tui.platform.database_urls import is_postgresql, schema_of
 
 #: Milliseconds that a SQLite connection waits for another's lock.
@@ -24,15 +25,6 @@ _READS = "registry_tui_reads"
 
 #: PostgreSQL's locks of applications have two numbers: ours, and one for each schema.
 _LOCK = 0x7267_7475
-
-#: A column of a schema that compares texts by the rules of a language, or of the database, which may be one's.
-COLLATED = """
-    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
-    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_collation o ON o.oid = a.attcollation
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0
-      AND NOT a.attisdropped AND o.collname <> 'C'
-    ORDER BY c.relname, a.attnum
-"""
 
 
 def open_engine(url: str) -> Engine:
@@ -89,7 +81,8 @@ def migrating(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         with connection.begin():
             yield
-            _compare_by_bytes(connection)
+            # Pages and names are compared by the program too, which knows no language's rules.
+            compare_by_bytes(connection.exec_driver_sql)
         return
     raw = connection.connection.cursor()
     raw.execute("PRAGMA foreign_keys = OFF")
@@ -102,13 +95,6 @@ def migrating(connection: Connection) -> Iterator[None]:
     finally:
         raw.execute("PRAGMA foreign_keys = ON")
         raw.close()
-
-
-def _compare_by_bytes(connection: Connection) -> None:
-    """Pages and names are compared by the program too, which knows no language's rules."""
-    quoted = connection.dialect.identifier_preparer.quote
-    for table, column, kind in connection.exec_driver_sql(COLLATED).all():
-        connection.exec_driver_sql(f'ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)} TYPE {kind} COLLATE "C"')
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
