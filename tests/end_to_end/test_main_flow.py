@@ -12,6 +12,7 @@ import pytest
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.client.errors import NotFound
+from registry_tui.platform.collations import STATEMENTS
 from registry_tui.platform.database_urls import Databases, databases_of
 from registry_tui.platform.paths import Home
 from registry_tui.platform.s3 import s3_client
@@ -28,6 +29,7 @@ from support.platforms import Platform, run_python, temporary_folder, unique, wa
 from support.postgres import PostgresServer
 from support.program import Driver
 from support.registered import mlflow_client
+from support.rows import ask
 
 REGISTER = """
 import sys, mlflow
@@ -69,8 +71,7 @@ def on_postgresql(postgres: PostgresServer) -> Iterator[Platform]:
     with temporary_folder() as folder:
         begun = Platform(Home(folder / "h"))
         try:
-            # It sorts as English readers do, not as SQLite.
-            url = postgres.new_database("TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
+            url = postgres.new_database()
             begun.command("up", "--database", url)
             assert databases_of(begun.home) == Databases.on_postgresql(url)
             yield begun
@@ -175,6 +176,9 @@ def test_stock_clients_get_the_same_order_on_both(platforms: Mapping[str, Platfo
     found = {kind: orders(platform, names) for kind, platform in platforms.items()}
     assert found["postgresql"] == found["sqlite"]
     assert found["sqlite"]["models"] == sorted(names)
+    # The server here knows no language to sort by; no column leaves that to the database.
+    databases = databases_of(platforms["postgresql"].home)
+    assert [ask(url, STATEMENTS) for url in (databases.mlflow, databases.mlflow_auth)] == [[], []]
 
 
 def orders(platform: Platform, names: list[str]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,38 @@ def test_a_role_that_changes_in_one_counts_at_the_next_request_to_the_other(pair
     state = first.patch(f"/users/{user}", json={"state": "suspended"})
     assert state.is_success, state.text
     assert second.get("/projects", headers=mine).status_code in (401, 403)
+
+
+def test_changes_of_either_reach_those_who_follow_the_other(
+    pair: Pair, project: Project, postgres: PostgresServer
+) -> None:
+    first, second = pair.clients
+    for client, other in ((first, second), (second, first)):
+        with other.stream("GET", "/stream") as answer:
+            lines = answer.iter_lines()
+            until(lines, "event: resync")
+            name = unique("told")
+            make_project(name, client).raise_for_status()
+            assert '"action":"project.create"' in until(lines, name)
+            begun = client.post(f"/registries/{project.registry_id}/synchronize", json={}).raise_for_status().json()
+            until(lines, f'"workflow":{{"id":"{begun["workflow"]["id"]}"')
+            assert pair.finished(begun["workflow"]["id"])["status"] == "succeeded"
+            # What it misses while it is cut off, it cannot know.
+            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            until(lines, "event: resync")
+            name = unique("told")
+            make_project(name, client).raise_for_status()
+            until(lines, name)
+
+
+def until(lines: Iterator[str], text: str) -> str:
+    """The next line of a stream that has a text."""
+    late = time.monotonic() + PATIENCE
+    for line in lines:
+        if text in line:
+            return line
+        assert time.monotonic() < late, f"the stream does not tell of {text}"
+    raise AssertionError("the stream ended")
 
 
 def test_versions_that_both_register_get_a_number_each(pair: Pair, project: Project) -> None:

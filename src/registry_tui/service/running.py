@@ -38,6 +38,7 @@ from registry_tui.service.http.app import create_app
 from registry_tui.service.http.middleware import RequestIdFilter
 from registry_tui.service.listening import listener as network
 from registry_tui.service.loops.background import Background
+from registry_tui.service.loops.others import Others
 from registry_tui.service.loops.stream import Hub
 from registry_tui.service.settings import load_settings
 from registry_tui.service.workflows.catalog import DEFINITIONS
@@ -135,6 +136,10 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
         background = Background(service, process)
         hub = Hub()
         service.database.committed.append(hub.committed)
+        if service.database.shared:
+            others = Others(service.database, hub)
+            service.database.announcing.append(others.announce)
+            others.start()
         app = create_app(service, background, hub)
         where = network.chosen(service) if process == SERVICE else None
         outside = None if where is None else network.Listener(service, where)

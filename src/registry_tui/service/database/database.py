@@ -33,6 +33,8 @@ class Database:
         self.committed: list[Callable[[Sequence[object]], None]] = []
         #: Called with a session and the rows that it has made, at the end of its transaction.
         self.committing: list[Callable[[Session, Sequence[object]], None]] = []
+        #: Called with a session and all rows that it has written, at the very end of its transaction.
+        self.announcing: list[Callable[[Session, Sequence[object]], None]] = []
 
     @classmethod
     def at(cls, path: Path) -> Database:
@@ -54,14 +56,18 @@ class Database:
             written.update((id(row), row) for row in (*session.new, *session.dirty))
 
         with Session(self.engine, expire_on_commit=False) as session:
-            if self.committed or self.committing:
+            if self.committed or self.committing or self.announcing:
                 event.listen(session, "after_flush", flushed)
             with session.begin():
                 yield session
-                if self.committing:
+                if self.committing or self.announcing:
                     session.flush()
                 for take_part in self.committing if made else ():
                     take_part(session, made)
+                if self.announcing:
+                    session.flush()
+                for announce in self.announcing if written else ():
+                    announce(session, list(written.values()))
         self.writes = next(self._count)
         if written:
             for tell in self.committed:

@@ -1,4 +1,4 @@
-"""The stream of changes: what the service's own writes tell to those who follow it, in this process.
+"""The stream of changes: what the service's writes tell to those who follow it.
 
 Changes are taken from the database's sessions once they are committed, so that no function has to think of it.
 Each follower has a bounded queue. One that reads too slowly, or comes back after more than is kept, gets `resync`: it
@@ -90,6 +90,15 @@ class Hub:
 
     def _resync(self) -> Change:
         return Change(id=f"{self._life}-{self._count}", kind=ChangeKind.RESYNC)
+
+    def begin_again(self) -> None:
+        """Has all who follow, and who come back, ask for everything again: changes were missed."""
+        with self._guard:
+            self._count += 1
+            self._kept.clear()
+            for follower in self._followers:
+                follower.queue.clear()
+                self._give(follower, self._resync())
 
     def close(self) -> None:
         """Ends every stream, so that the server can stop."""

@@ -1,0 +1,97 @@
+"""What other processes of the service commit, for those who follow this one's stream: PostgreSQL's LISTEN and NOTIFY.
+
+A transaction that writes what the stream tells of notifies a channel of the schema, which is delivered with its commit
+and in the order of commits. The other processes read those rows then. A process that was cut off from the server does
+not know what it missed: its followers have to ask for everything again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from registry_tui.platform.database_urls import for_psycopg, schema_of
+from registry_tui.service.database.database import Database
+from registry_tui.service.database.tables import EventRow, WorkflowRow
+from registry_tui.service.loops.stream import Hub
+
+if TYPE_CHECKING:
+    import psycopg
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks whether the hub is closed, and before a lost connection is made again.
+_EVERY = 1.0
+#: Rows of one notification: PostgreSQL takes 8,000 bytes.
+_ROWS = 100
+_KINDS: dict[str, type[EventRow | WorkflowRow]] = {"event": EventRow, "workflow": WorkflowRow}
+
+
+class Others:
+    """Announces this process's changes, and publishes those of others in its hub."""
+
+    def __init__(self, database: Database, hub: Hub) -> None:
+        self._database = database
+        self._hub = hub
+        self._life = uuid.uuid4().hex
+        self._channel = schema_of(database.url)
+
+    def announce(self, session: Session, rows: Sequence[object]) -> None:
+        """Notifies the others of rows that a session has written, when it commits."""
+        for kind, table in _KINDS.items():
+            ids = [str(row.id) for row in rows if isinstance(row, table)]
+            for some in (ids[start : start + _ROWS] for start in range(0, len(ids), _ROWS)):
+                text = " ".join([self._life, kind, *some])
+                session.execute(select(func.pg_notify(self._channel, text)))
+
+    def start(self) -> None:
+        """Listens from now on, until the hub is closed. Raises psycopg.Error."""
+        connection = self._listening()
+        threading.Thread(target=self._follow, args=(connection,), name="changes of others", daemon=True).start()
+
+    def _listening(self) -> psycopg.Connection[Any]:
+        # The driver is loaded where it is used.
+        from psycopg import sql
+
+        from registry_tui.platform.postgresql import connect
+
+        connection = connect(for_psycopg(self._database.url))
+        connection.autocommit = True
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+        return connection
+
+    def _follow(self, connection: psycopg.Connection[Any] | None) -> None:
+        import psycopg
+
+        while not self._hub.closed.is_set():
+            try:
+                if connection is None:
+                    connection = self._listening()
+                    self._hub.begin_again()
+                for notification in connection.notifies(timeout=_EVERY):
+                    self._tell(notification.payload)
+            except (psycopg.Error, SQLAlchemyError) as error:
+                logger.warning("changes of other processes are not told: %s; trying again", type(error).__name__)
+                if connection is not None:
+                    with suppress(psycopg.Error):
+                        connection.close()
+                connection = None
+                self._hub.closed.wait(_EVERY)
+        if connection is not None:
+            connection.close()
+
+    def _tell(self, payload: str) -> None:
+        life, kind, *ids = payload.split(" ")
+        if life == self._life or (table := _KINDS.get(kind)) is None:
+            return
+        with self._database.reading() as session:
+            known = [int(each) for each in ids] if table is EventRow else ids
+            self._hub.committed(session.scalars(select(table).where(table.id.in_(known)).order_by(table.id)).all())
