@@ -4,15 +4,18 @@
 
 Both sides work on one embedded object store in a temporary home, in turns. The archive is more than the copy: every
 stored file is read back for its SHA-256, and a manifest is written. "bare" calls `client.copy` for each object, one
-after the other; for several files "bare, N at a time" does so with as many threads as the archive uses.
+after the other; for several files "bare, N at a time" does so with as many threads as the archive uses. "the disk
+alone" reads as many bytes from one file and writes them into another, until they are on the disk: the limit of any
+store.
 
-The store gives deleted objects' room back late: (2 or 3 sides × rounds + 1) × bytes must be free below TMPDIR.
+The store gives deleted objects' room back late: (2 or 3 sides × rounds + 3) × bytes must be free below TMPDIR.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -124,6 +127,14 @@ def bare_copy(source: Place, target: Place, threads: int) -> None:
             list(pool.map(one, files))
 
 
+def disk_copy(source: Path, target: Path) -> None:
+    """A file's bytes in another one, on the disk."""
+    with source.open("rb") as given, target.open("wb") as taken:
+        shutil.copyfileobj(given, taken, PIECE)
+        taken.flush()
+        os.fsync(taken.fileno())
+
+
 def archive(source: Place, target: Place) -> None:
     """What the workflow does: list, copy, read back, write the manifest."""
     files = bucket_files.list_files(source)
@@ -170,6 +181,10 @@ def main() -> int:
         if several:
             sides[f"bare, {archives.COPIERS} at a time"] = lambda to: bare_copy(source, to, archives.COPIERS)
         sides["archive (copied, read back)"] = lambda to: archive(source, to)
+        one, other = Path(folder) / "one", Path(folder) / "other"
+        with one.open("wb") as file:
+            shutil.copyfileobj(RandomFile(options.bytes), file, PIECE)
+        sides["the disk alone"] = lambda _to: disk_copy(one, other)
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         memory: dict[str, float] = dict.fromkeys(sides, 0.0)
         before = 0.0
