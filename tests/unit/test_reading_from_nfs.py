@@ -1,0 +1,70 @@
+"""Replicas and rollouts that read model files from an NFS: nobody waits for a server that is gone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from registry_tui.contracts.replica_spec import ReplicaSpec
+from registry_tui.service.deployments import shared_files
+from registry_tui.service.errors import PartUnavailable
+from registry_tui.serving.__main__ import UNUSABLE, Unusable, check
+from support.platforms import PATIENCE
+
+SILENT = """
+import sys, time
+from pathlib import Path
+from registry_tui.contracts.replica_spec import ReplicaSpec
+import registry_tui.serving.__main__ as serving
+serving.SILENT_SECONDS = 0.5
+spec = ReplicaSpec(name="r", deployment="d", model="/mnt/gone", model_name="m", version=1, socket="s", shared=True)
+with serving._going_on(spec, Path(sys.argv[1])):
+    time.sleep(3600)
+"""
+
+
+def archive(folder: Path, content: bytes) -> ReplicaSpec:
+    """An archive with one file, and the spec of a replica that reads it."""
+    (folder / "files").mkdir(exist_ok=True)
+    (folder / "files" / "MLmodel").write_bytes(content)
+    entry = {"path": "MLmodel", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = json.dumps({"files": [entry]})
+    (folder / "manifest.json").write_text(manifest)
+    sum_ = hashlib.sha256(manifest.encode()).hexdigest()
+    return ReplicaSpec(
+        name="r", deployment="d", model=str(folder), model_name="m", version=1, socket="s", manifest_sha256=sum_
+    )
+
+
+def test_a_replica_ends_with_the_reason_when_nothing_comes_from_an_nfs(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SILENT, str(tmp_path / "reason")], timeout=PATIENCE, check=False)
+    assert done.returncode == UNUSABLE
+    assert "NFS server of /mnt/gone does not answer" in (tmp_path / "reason").read_text()
+
+
+def test_a_replica_loads_nothing_whose_manifest_and_files_were_replaced_together(tmp_path: Path) -> None:
+    spec = archive(tmp_path, b"flavors: {}\n")
+    assert check(spec) == tmp_path / "files"
+    other = archive(tmp_path, b"flavors: {evil: {}}\n")
+    assert check(replace(other, manifest_sha256="")) == tmp_path / "files", "its own sums agree"
+    with pytest.raises(Unusable, match="replaced"):
+        check(spec)
+
+
+def test_a_rollout_does_not_wait_for_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_files, "STALL_SECONDS", 0.2)
+    held = threading.Event()
+    with pytest.raises(PartUnavailable, match="does not answer"):
+        shared_files.reading(held.wait, shared=True)
+    held.set()
+    monkeypatch.undo()
+    assert shared_files.reading(lambda: "read", shared=True) == shared_files.reading(lambda: "read", shared=False)
+    with pytest.raises(ZeroDivisionError):
+        shared_files.reading(lambda: 1 // 0, shared=True)
