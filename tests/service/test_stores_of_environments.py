@@ -106,6 +106,33 @@ def test_another_store_cannot_take_the_place_of_the_first(platform: Platform, se
         platform.ask(lambda client: client.change_store("local", StoreChange(store=directory(other))))
 
 
+def test_the_store_of_an_environment_is_tried_as_it_is_used(platform: Platform, tmp_path: Path) -> None:
+    environment = make(platform, directory(tmp_path))
+    platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment.name)))
+    assert environment.store.checked_at is not None and environment.store.usable
+    found: Any = platform.ask(lambda client: client.check_environment_store(environment.name))
+    assert found.store.usable and found.store.checked_at > environment.store.checked_at
+    mark = (tmp_path / MARK).read_text(encoding="utf-8")
+    (tmp_path / MARK).unlink()
+    try:
+        told = platform.command("environments", "check-store", environment.name, check=False)
+        assert told.returncode == 1
+        assert MARK in told.stdout
+    finally:
+        (tmp_path / MARK).write_text(mark, encoding="utf-8")
+    # It is kept, with its age, where the environment and its registry are shown.
+    registry: Any = platform.ask(lambda client: client.registry(f"registry-{environment.name}"))
+    assert registry.store is not None and not registry.store.usable
+    assert registry.store.checked_at is not None and registry.store.credentials.startswith("none: ")
+    # A change tries it too.
+    change = StoreChange(store=directory(tmp_path))
+    changed: Any = platform.ask(lambda client: client.change_store(environment.name, change))
+    assert changed.store.usable and changed.store.checked_at > registry.store.checked_at
+    assert platform.command("environments", "check-store", environment.name).returncode == 0
+    with pytest.raises(RegistryError, match="no store of its own"):
+        platform.ask(lambda client: client.check_environment_store("local"))
+
+
 def test_credentials_that_end_are_named_and_new_ones_finish_the_work(
     request: pytest.FixtureRequest, platform: Platform, server: S3Server
 ) -> None:

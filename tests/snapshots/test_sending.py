@@ -21,6 +21,7 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.base import Problem
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
+from registry_tui.schemas.stores import EnvironmentStore, StoreSettings
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.save import Save
@@ -38,6 +39,7 @@ from registry_tui.screens.people.person import NewToken
 from registry_tui.screens.places.collaborators import SetCollaborator
 from registry_tui.screens.places.create_place import CreateEnvironment, CreateProject, CreateWorkspace
 from registry_tui.screens.places.import_models import ImportModels
+from registry_tui.screens.places.store_forms import ChangeStore
 from registry_tui.screens.ranger.policy_form import PolicyForm
 from registry_tui.screens.ranger.source_form import SourceForm
 from registry_tui.screens.registries.create_registry import CreateRegistry
@@ -122,6 +124,19 @@ def refusal(request: httpx.Request, status: int, code: str, detail: str) -> http
 async def create_environment(see: Driver) -> Form[Any]:
     form = CreateEnvironment()
     await opened(see, form, name="berlin")
+    return form
+
+
+async def change_store(see: Driver) -> Form[Any]:
+    (environment,) = (await see.app.client.environments(page_size=1000)).items[:1]
+    known = EnvironmentStore(
+        kind="s3",
+        uri="s3://acme-models/registry/",
+        credentials="the access key AK",
+        settings=StoreSettings(access_key_id="AK"),
+    )
+    form = ChangeStore(environment.model_copy(update={"store": known}))
+    await opened(see, form, secret="a new one")
     return form
 
 
@@ -327,6 +342,7 @@ async def give_roles(see: Driver) -> Form[Any]:
 #: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
+    ChangeStore: change_store,
     CreateWorkspace: create_workspace,
     CreateProject: create_project,
     ImportModels: import_models,

@@ -36,6 +36,7 @@ _ROWS = """
     change_user
     changes follow
     check_access authorize
+    check_environment_store
     check_store
     clean_up_storage
     collaborators list_collaborators

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import httpx
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Select
 
 from support.program import Driver
 
@@ -469,6 +469,15 @@ async def create_environment(see: Driver) -> None:
     await see.shows("Create environment")
 
 
+async def store_of_environment(see: Driver) -> None:
+    await create_environment(see)
+    values = {"name": "prod", "store": "s3://acme-models/registry", "access-key-id": "AKIAACME", "secret": "shown?"}
+    for name, value in values.items():
+        see.screen.query_one(f"#{name}", Input).value = value
+    see.screen.query_one("#s3-way", Select).value = "key"
+    await see.shows("Access key ID", "Secret key", "Try the store")
+
+
 async def actions(see: Driver) -> None:
     see.go("registries")
     await see.rows("registries")
@@ -565,6 +574,7 @@ SCENES: dict[str, Scene] = {
     "keys": keys,
     "new-key": new_key,
     "create-environment": create_environment,
+    "store-of-environment": store_of_environment,
     "manage-access": manage_access,
     "actions": actions,
     "command": command,

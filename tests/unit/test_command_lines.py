@@ -49,6 +49,22 @@ from registry_tui.schemas.ranger import (
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
 from registry_tui.schemas.storage import StorageCleanUp
+from registry_tui.schemas.stores import (
+    Addressing,
+    AzureAddress,
+    AzureCredentials,
+    AzureStore,
+    DirectoryAddress,
+    DirectoryStore,
+    Encryption,
+    GoogleAddress,
+    GoogleCredentials,
+    GoogleStore,
+    S3Address,
+    S3Credentials,
+    S3Store,
+    StoreChange,
+)
 from registry_tui.schemas.tracking import (
     ExperimentCreate,
     ExperimentsChosen,
@@ -82,6 +98,44 @@ POLICY = RangerPolicy(
 SAME: dict[str, Ask] = {
     "an environment": lambda c: c.create_environment(
         EnvironmentCreate(name="lab", cloud=Cloud.AZURE, raz_enabled=False)
+    ),
+    "an environment with a directory": lambda c: c.create_environment(
+        EnvironmentCreate(
+            name="lab", store=DirectoryStore(address=DirectoryAddress(path="/mnt/a b")), store_artifacts=False
+        )
+    ),
+    "an environment with a bucket": lambda c: c.create_environment(
+        EnvironmentCreate(
+            name="lab",
+            store=S3Store(
+                address=S3Address(
+                    bucket="acme",
+                    prefix="a/b",
+                    endpoint="https://s3.acme.example:9000/x",
+                    region="eu-west-1",
+                    addressing=Addressing.PATH,
+                    ca_bundle="/etc/acme.pem",
+                    encryption=Encryption.KMS,
+                    kms_key="arn:aws:kms:eu-west-1:1:key/2",
+                ),
+                credentials=S3Credentials(profile="-acme"),
+            ),
+        )
+    ),
+    "a managed identity of a store": lambda c: c.change_store(
+        "lab",
+        StoreChange(
+            store=AzureStore(
+                address=AzureAddress(account="acme", container="models", prefix="x"),
+                credentials=AzureCredentials(client_id="7"),
+            )
+        ),
+    ),
+    "a machine's account of a store": lambda c: c.change_store(
+        "lab",
+        StoreChange(
+            store=GoogleStore(address=GoogleAddress(bucket="acme", endpoint="http://127.0.0.1:1")), artifacts=False
+        ),
     ),
     "a workspace": lambda c: c.create_workspace(WorkspaceCreate(name="team", environment="local")),
     "an MLflow server": lambda c: c.attach_server(
@@ -235,6 +289,40 @@ ASKING: dict[str, tuple[Ask, str]] = {
             )
         ),
         "attach --environment e --user u --password-file mlflow.secret --certificate mlflow.pem lab https://m",
+    ),
+    "an environment with a key": (
+        lambda c: c.create_environment(
+            EnvironmentCreate(
+                name="lab",
+                store=S3Store(
+                    address=S3Address(bucket="acme"),
+                    credentials=S3Credentials(access_key_id="AK", secret_access_key=NASTY),
+                ),
+            )
+        ),
+        "environments create --cloud aws --bucket s3://acme --access-key-id AK --secret-file store.secret lab",
+    ),
+    "a SAS of a store": (
+        lambda c: c.change_store(
+            "lab",
+            StoreChange(
+                store=AzureStore(
+                    address=AzureAddress(account="acme", container="models"), credentials=AzureCredentials(sas=NASTY)
+                )
+            ),
+        ),
+        "environments change-store --sas --secret-file store.secret lab az://acme/models",
+    ),
+    "a service account of a store": (
+        lambda c: c.change_store(
+            "lab",
+            StoreChange(
+                store=GoogleStore(
+                    address=GoogleAddress(bucket="acme"), credentials=GoogleCredentials(service_account=NASTY)
+                )
+            ),
+        ),
+        "environments change-store --secret-file store.secret lab gs://acme",
     ),
     "an MLflow server with a token": (
         lambda c: c.attach_server(AttachedServerCreate(name="lab", environment="e", url="https://m", secret=NASTY)),

@@ -318,7 +318,8 @@ def test_every_route_that_changes_something_takes_a_key(app: FastAPI) -> None:
     runs = {f"{project}/runs/{what}" for what in ("search", "registered", "group")}
     mappings = {f"/api/v1/environments2/getIdBrokerMappings{what}" for what in ("", "SyncStatus")}
     refused = {f"/service/public/v2/api/{what}" for what in ("servicedef", "service", "zones", "zones-v2")}
-    assert read_only == {*runs, *mappings, *refused, "/authz/v1/authorize", "/api/v1/stores/check"}
+    stores = {"/api/v1/stores/check", "/api/v1/environments/{environment}/store/check"}
+    assert read_only == {*runs, *mappings, *refused, "/authz/v1/authorize", *stores}
     from registry_tui.service.http.routes import FOREIGN, routers
 
     for router in (*routers(), *routers(FOREIGN)):

@@ -14,6 +14,7 @@ from registry_tui.schemas.registries import StorageAccessTried
 from registry_tui.schemas.store_access import access_held
 from registry_tui.schemas.stores import Addressing, Encryption, StoreChange
 from registry_tui.wording.access import access_said
+from registry_tui.wording.stores import checked_said
 
 app = session.new_app("Environments: a cloud account's corner, with its object store and workspaces.")
 
@@ -57,10 +58,9 @@ def _own_store(found: Environment) -> dict[str, object]:
         "archives' credentials": found.store.credentials,
         "access there": access_held(found.store),
         "run artifacts of new projects": "there too" if found.store.artifacts else "in the embedded store",
+        "archives' store": checked_said(found.store).partition(": ")[0],
     }
-    for number, each in enumerate(found.store.notes, 1):
-        fields[f"note {number}"] = f"{each.text}\n{each.action}" if each.action else each.text
-    return fields
+    return fields | stores.found_there(found.store.notes)
 
 
 @app.command("list")

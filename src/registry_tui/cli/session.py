@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from registry_tui.cli import output
 from registry_tui.client.client import RegistryClient
@@ -23,7 +23,7 @@ from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.wording import words
 
 Answer = TypeVar("Answer")
-Request = TypeVar("Request", bound=BaseModel)
+Made = TypeVar("Made")
 
 
 def new_app(help_text: str) -> typer.Typer:
@@ -54,10 +54,10 @@ def ask(question: Callable[[RegistryClient], Coroutine[Any, Any, Answer]]) -> An
     return asyncio.run(answer())
 
 
-def build(schema: type[Request], **fields: Any) -> Request:
-    """A request from a command's options. A wrong value is wrong usage, reported in the schema's words."""
+def build(make: Callable[..., Made], **fields: Any) -> Made:
+    """What a schema makes of a command's options. A wrong value is wrong usage, reported in the schema's words."""
     try:
-        return schema(**fields)
+        return make(**fields)
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise typer.BadParameter("; ".join(problems)) from error

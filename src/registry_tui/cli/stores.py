@@ -1,31 +1,24 @@
-"""Options that say where a store is and how to sign in there, and `environments check-store`."""
+"""Options that say where a store is and how to sign in there, and trying one."""
 
 from __future__ import annotations
 
-from typing import Annotated
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from registry_tui.cli import output, session
 from registry_tui.schemas.store_access import access_needed
+from registry_tui.schemas.store_addresses import NotAnAddress, store_at
 from registry_tui.schemas.stores import (
     Addressing,
-    AzureAddress,
-    AzureCredentials,
-    AzureStore,
-    DirectoryAddress,
-    DirectoryStore,
     Encryption,
-    GoogleAddress,
-    GoogleCredentials,
-    GoogleStore,
-    S3Address,
-    S3Credentials,
-    S3Store,
+    EnvironmentStore,
     Store,
     StoreCheck,
+    StoreProblem,
     StoreReport,
+    StoreSettings,
 )
 
 StoreArgument = Annotated[
@@ -68,7 +61,13 @@ KmsOption = Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of 
 
 
 def check_store(
-    store: StoreArgument,
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE|ENVIRONMENT",
+            help="A store's address, as for change-store; or an environment, whose own store is tried as it is used.",
+        ),
+    ],
     region: RegionOption = "us-east-1",
     endpoint: EndpointOption = "",
     addressing: AddressingOption = Addressing.AUTO,
@@ -83,28 +82,35 @@ def check_store(
     kms_key: KmsOption = "",
     as_json: session.JsonOption = False,
 ) -> None:
-    """Try a store with an object of its own, before an environment uses it; ends with 1 when it cannot be used.
+    """Try a store with an object of its own, before or while it is used; ends with 1 when it cannot be used.
 
     Example: registry-tui environments check-store s3://acme-models/registry --region eu-west-1 --profile acme
     """
-    found = described(
-        store,
-        region=region,
-        endpoint=endpoint,
-        addressing=addressing,
-        profile=profile,
-        access_key_id=access_key_id,
-        tenant_id=tenant_id,
-        client_id=client_id,
-        sas=sas,
-        secret_file=secret_file,
-        ca_bundle=ca_bundle,
-        encryption=encryption,
-        kms_key=kms_key,
-    )
-    report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
-    _print(report, store, as_json)
-    if not report.usable:
+    if "/" not in store and ":" not in store:
+        own = session.ask(lambda client: client.check_environment_store(store)).store
+        assert own is not None, "the service refuses an environment without a store of its own"
+        _print(own, own.uri, own.notes, as_json)
+        usable = own.usable
+    else:
+        found = described(
+            store,
+            region=region,
+            endpoint=endpoint,
+            addressing=addressing,
+            profile=profile,
+            access_key_id=access_key_id,
+            tenant_id=tenant_id,
+            client_id=client_id,
+            sas=sas,
+            secret_file=secret_file,
+            ca_bundle=ca_bundle,
+            encryption=encryption,
+            kms_key=kms_key,
+        )
+        report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
+        _print(report, report.uri or store, report.problems, as_json)
+        usable = report.usable
+    if not usable:
         raise typer.Exit(1)
 
 
@@ -134,75 +140,27 @@ def store_access(store: StoreArgument) -> None:
     output.write(f"{access_needed(place)}\n")
 
 
-def described(
-    store: str,
-    *,
-    region: str,
-    endpoint: str,
-    addressing: Addressing,
-    profile: str,
-    access_key_id: str,
-    tenant_id: str,
-    client_id: str,
-    sas: bool,
-    secret_file: str | None,
-    ca_bundle: str,
-    encryption: Encryption,
-    kms_key: str,
-) -> Store:
+def _print(report: StoreReport | EnvironmentStore, uri: str, problems: Sequence[StoreProblem], as_json: bool) -> None:
+    fields: dict[str, object] = {"store": uri, "can be used": "yes" if report.usable else "no"}
+    output.print_one(report, fields | found_there(problems), as_json=as_json)
+
+
+def found_there(problems: Sequence[StoreProblem]) -> dict[str, object]:
+    """The rows of what a trial found."""
+    return {
+        f"{'problem' if each.fatal else 'note'} {number}": f"{each.text}\n{each.action}" if each.action else each.text
+        for number, each in enumerate(problems, 1)
+    }
+
+
+def described(store: str, *, secret_file: str | None, **settings: Any) -> Store:
     """The store that an address and these options mean; its secret is read from a file or from standard input."""
-    scheme, bucket, prefix = _parts(store)
     secret = "" if secret_file is None else _secret(secret_file)
-    if scheme == "s3":
-        return S3Store(
-            address=session.build(
-                S3Address,
-                bucket=bucket,
-                prefix=prefix,
-                endpoint=endpoint,
-                region=region,
-                addressing=addressing,
-                ca_bundle=ca_bundle,
-                encryption=encryption,
-                kms_key=kms_key,
-            ),
-            credentials=session.build(
-                S3Credentials, profile=profile, access_key_id=access_key_id, secret_access_key=secret
-            ),
-        )
-    if scheme == "az":
-        container, _, below = prefix.partition("/")
-        kind = "sas" if sas else "client_secret" if tenant_id else "account_key"
-        return AzureStore(
-            address=session.build(
-                AzureAddress,
-                account=bucket,
-                container=container,
-                prefix=below,
-                endpoint=endpoint,
-                ca_bundle=ca_bundle,
-            ),
-            credentials=session.build(AzureCredentials, tenant_id=tenant_id, client_id=client_id, **{kind: secret}),
-        )
-    if scheme == "gs":
-        return GoogleStore(
-            address=session.build(GoogleAddress, bucket=bucket, prefix=prefix, endpoint=endpoint, ca_bundle=ca_bundle),
-            credentials=session.build(GoogleCredentials, service_account=secret),
-        )
-    return DirectoryStore(address=session.build(DirectoryAddress, path=prefix))
-
-
-def _parts(store: str) -> tuple[str, str, str]:
-    """Scheme, host and path of a store's address; the path of a directory is whole."""
-    if store.startswith("/"):
-        return "file", "", store
-    address = urlsplit(store)
-    if address.scheme not in ("s3", "az", "gs", "file") or address.query or address.fragment:
-        raise typer.BadParameter(
-            f"{store!r} is not s3://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX, gs://BUCKET/PREFIX or /A/DIRECTORY",
-            param_hint="STORE",
-        )
-    return address.scheme, address.netloc, address.path if address.scheme == "file" else address.path.strip("/")
+    known = session.build(StoreSettings, **settings)
+    try:
+        return session.build(store_at, address=store, settings=known, secret=secret)
+    except NotAnAddress as error:
+        raise typer.BadParameter(str(error), param_hint="STORE") from error
 
 
 def _secret(file: str) -> str:
@@ -210,11 +168,3 @@ def _secret(file: str) -> str:
     if not secret:
         raise typer.BadParameter("it holds no secret", param_hint="--secret-file")
     return secret
-
-
-def _print(report: StoreReport, store: str, as_json: bool) -> None:
-    fields: dict[str, object] = {"store": report.uri or store, "can be used": "yes" if report.usable else "no"}
-    for number, each in enumerate(report.problems, 1):
-        name = f"problem {number}" if each.fatal else f"note {number}"
-        fields[name] = f"{each.text}\n{each.action}" if each.action else each.text
-    output.print_one(report, fields, as_json=as_json)

@@ -53,6 +53,12 @@ class Places(Transport):
     async def delete_environment(self, environment: str) -> None:
         await self._send("DELETE", f"/environments/{segment(environment)}")
 
+    async def check_environment_store(self, environment: str) -> Environment:
+        """Tries an environment's own store; what was found is in the answer's store."""
+        path = f"/environments/{segment(environment)}/store/check"
+        answer = await self._send("POST", path, timeout=_STORE_PATIENCE, reads=True)
+        return Environment.model_validate_json(answer.content)
+
     async def check_store(self, request: StoreCheck) -> StoreReport:
         """Tries a store; what is missing there is in the answer."""
         answer = await self._send("POST", "/stores/check", body=request, timeout=_STORE_PATIENCE, reads=True)

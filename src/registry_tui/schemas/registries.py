@@ -12,6 +12,7 @@ from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.places import NAME_MAX, NAME_MIN, NAME_PATTERN, Cloud
 from registry_tui.schemas.registry_status import NfsState as NfsState
 from registry_tui.schemas.registry_status import RegistryStatus as RegistryStatus
+from registry_tui.schemas.stores import EnvironmentStore
 
 #: `host:/path`, where the host is a name, an IPv4 address, or an IPv6 address in brackets, and the path does not climb.
 NFS_PATTERN = (
@@ -110,6 +111,8 @@ class ModelRegistry(Schema):
     archives_endpoint: str = ""
     #: Who has access there, in words.
     archives_access: str = ""
+    #: That store: how the service signs in there, and what was found when it was tried last.
+    store: EnvironmentStore | None = None
     #: The MLflow workspace that holds its registered models.
     mlflow_workspace: str
     existing_nfs: str | None = None

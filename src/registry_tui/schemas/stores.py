@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -197,6 +198,23 @@ class StoreProblem(Schema):
     fatal: bool = True
 
 
+class StoreSettings(Schema):
+    """What is set of a store beside its address and its secret: the options of the command line."""
+
+    endpoint: str = ""
+    region: str = "us-east-1"
+    addressing: Addressing = Addressing.AUTO
+    profile: str = ""
+    access_key_id: str = ""
+    tenant_id: str = ""
+    client_id: str = ""
+    #: Azure: whether the secret is a SAS.
+    sas: bool = False
+    ca_bundle: str = ""
+    encryption: Encryption = Encryption.BUCKET
+    kms_key: str = ""
+
+
 class EnvironmentStore(Schema):
     """The store that an environment brought along: archives of its registry lie there, and artifacts of projects."""
 
@@ -205,10 +223,19 @@ class EnvironmentStore(Schema):
     endpoint: str = ""
     #: How the service signs in, in words.
     credentials: str = ""
-    #: What the last probe found that is worth knowing.
+    #: What the last probe found: what is worth knowing, and when it could not be used then, why.
     notes: list[StoreProblem] = []
     #: Whether the artifacts of projects that are made from now on lie there; each project keeps the place of its own.
     artifacts: bool = False
+    #: When it was tried last; None: not since the service started.
+    checked_at: datetime | None = None
+    #: How it is reached, without anything secret.
+    settings: StoreSettings = StoreSettings()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it could be used when it was tried last."""
+        return not any(each.fatal for each in self.notes)
 
 
 class StoreCheck(RequestSchema):

@@ -391,6 +391,24 @@ ENVIRONMENTS = (
     MANAGE_ACCESS,
     replace(ROLES_OF, help="Who has which roles in the selected environment", menu=""),
     Action(
+        "change_store",
+        "e",
+        "store",
+        "Reach the store of the selected environment in another way: other credentials, another endpoint",
+        False,
+        "Change how its store is reached",
+        meaning="edit",
+    ),
+    Action(
+        "try_store",
+        "r",
+        "try store",
+        "Try the store of the selected environment: what is missing there, in words",
+        False,
+        "Try its store",
+        meaning="again",
+    ),
+    Action(
         "delete",
         "ctrl+d",
         "delete",
@@ -539,6 +557,7 @@ OPEN_FORMS = frozenset(
         "check",
         "source",
         "import_models",
+        "change_store",
     }
 )
 

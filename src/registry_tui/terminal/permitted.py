@@ -44,7 +44,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "model": _needs(_P.DEPLOYMENT_CHANGE, "deploy"),
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
     "environments": {
-        **_needs(_P.ENVIRONMENT_CREATE, "create"),
+        **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store"),
         **_needs(_P.WORKSPACE_CREATE, "create_workspace"),
         **_needs(_P.ROLES_GRANT, "roles"),
     },

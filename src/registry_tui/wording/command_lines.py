@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_tui.client.outgoing import Outgoing
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
-from registry_tui.wording import attached_commands
+from registry_tui.wording import attached_commands, store_commands
 from registry_tui.wording.command_parts import YES, Body, Line, Make, Names, NoCommand, Options, line, simple
 from registry_tui.wording.people_commands import COMMANDS as OF_PEOPLE
 
@@ -128,16 +128,6 @@ def _variables(variables: Sequence[Mapping[str, Any]]) -> Options:
 
 def _switch(name: str, value: bool | None, usual: bool | None = None) -> Options:
     return [] if value is None or value is usual else [(f"--{'' if value else 'no-'}{name}", True)]
-
-
-def _create_environment(names: Names, query: Body, body: Body) -> list[Line]:
-    return [
-        line(
-            "environments create",
-            [body["name"]],
-            [("--cloud", body["cloud"]), *_switch("raz", body["raz_enabled"], usual=True)],
-        )
-    ]
 
 
 def _create_registry(names: Names, query: Body, body: Body) -> list[Line]:
@@ -264,6 +254,8 @@ def remark(request: Outgoing) -> str:
         words.append("put the password into the file ranger.secret first")
     if request.parts == ("attached-servers",):
         words.append(attached_commands.remark(body))
+    if request.parts == ("environments",) or request.parts[-1:] == ("store",):
+        words.append(store_commands.remark(body))
     if given is not None and request.method == "PATCH":
         words.append("a variable that is taken away needs --unset-env NAME")
     return "; ".join(filter(None, words))
@@ -371,7 +363,7 @@ _MODEL = "registries/*/models/*"
 _VERSION = f"{_MODEL}/versions/*"
 #: Method and address below `/api/v1`, with the command that does the same.
 _COMMANDS: tuple[tuple[str, str, Make], ...] = (
-    ("POST", "environments", _create_environment),
+    *store_commands.COMMANDS,
     ("DELETE", "environments/*", simple("environments delete", YES)),
     ("POST", "workspaces", _create_in("workspaces create", "--environment", "environment")),
     ("DELETE", "workspaces/*", simple("workspaces delete", YES)),

@@ -86,6 +86,14 @@ class Lines(TextArea):
         self.insert("\n")
 
 
+class Told(Static):
+    """A text below the fields, which give way when its height changes."""
+
+    def on_resize(self) -> None:
+        if isinstance(self.screen, Form):
+            self.screen.fit()
+
+
 def value_of(widget: Widget) -> object:
     """What somebody typed, ticked or chose in a field; None for what cannot have the keys."""
     if isinstance(widget, TextArea):
@@ -113,6 +121,8 @@ class Form(Dialog[Result]):
     WORK = "The request"
     #: How people learn what became of it.
     AFTERWARDS = "a message says how it ends"
+    #: The word for what goes on until the answer is there.
+    SENDING = "Sending"
     #: Whether the form asks the service; others end with their box.
     SENDS: ClassVar[bool] = True
     #: Whether the form says beside its fields what is wrong there.
@@ -142,10 +152,10 @@ class Form(Dialog[Result]):
             with VerticalScroll(classes="fields", can_focus=False):
                 yield from self.compose_fields()
             yield from self.compose_progress()
-            sending = Static("", id="sending", classes="hint", markup=False)
+            sending = Told("", id="sending", classes="hint", markup=False)
             sending.display = False
             yield sending
-            yield Static("", id="problem", classes="problem", markup=False)
+            yield Told("", id="problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self.OK, id="ok", variant="primary", compact=True)
@@ -191,6 +201,10 @@ class Form(Dialog[Result]):
     def send(self) -> Coroutine[Any, Any, Result]:
         """Asks the service; what it answers closes the form."""
         raise NotImplementedError
+
+    def work(self) -> Coroutine[Any, Any, Result]:
+        """What is sent now: `send`, unless the form asks something else too."""
+        return self.send()
 
     # -- underneath ---------------------------------------------------------------------------------
 
@@ -252,6 +266,10 @@ class Form(Dialog[Result]):
             self.complain(why)
             self._about_input = True
             return
+        self.begin()
+
+    def begin(self) -> None:
+        """Sends what `work` returns; nothing else is taken until the answer is there."""
         self.busy = True
         self.tell(None)
         if self.SENDS:
@@ -268,7 +286,7 @@ class Form(Dialog[Result]):
         self._intent = self._intent or Intent()
         try:
             with self._intent:
-                result = await self.send()
+                result = await self.work()
         except Exception as error:
             self._failed_sending(error)
         else:
@@ -318,7 +336,7 @@ class Form(Dialog[Result]):
         self.set_focus(None)
         self.query_one(".fields").disabled = True
         ok = self.query_one("#ok", Button)
-        ok.disabled, ok.label = True, "Sending …"
+        ok.disabled, ok.label = True, f"{self.SENDING} …"
         self.query_one("#cancel", Button).label = "Leave"
         self._waiting = self.set_interval(1.0, self._tell_waiting, name="sending")
 
@@ -327,7 +345,7 @@ class Form(Dialog[Result]):
         waited = f"{time.monotonic() - self._since:.0f} s"
         if not line.display:
             self.fit()
-        line.update(f"sending … {waited}\nesc leaves, it goes on: {self.AFTERWARDS}")
+        line.update(f"{self.SENDING.lower()} … {waited}\nesc leaves, it goes on: {self.AFTERWARDS}")
         line.display = True
 
     def answer_came(self) -> None:

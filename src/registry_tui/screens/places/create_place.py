@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
 from registry_tui.screens.base.form import Form, Lines, Tick, row
 from registry_tui.screens.base.names import name_problem
+from registry_tui.screens.places.store_fields import StoreFields
+from registry_tui.screens.places.store_forms import StoreForm
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.places import Environment
+
+
+def name_row() -> Widget:
+    """The row for the name of what is made."""
+    return row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
 
 
 class _Named(Form[str]):
     """A form with a name."""
-
-    def name_row(self) -> Widget:
-        return row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
 
     @property
     def typed_name(self) -> str:
@@ -28,26 +36,40 @@ class _Named(Form[str]):
         self.query_one("#name").focus()
 
 
-class CreateEnvironment(_Named):
-    """Makes an environment."""
+class CreateEnvironment(StoreForm):
+    """Makes an environment, perhaps with a store that it brings along."""
 
     TITLE_TEXT = "Create environment"
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield self.name_row()
+        yield name_row()
         clouds = (("AWS", "aws"), ("Azure", "azure"))
         yield row("Cloud", Select(clouds, value="aws", allow_blank=False, compact=True, id="cloud"))
         yield row("RAZ", Tick("fine-grained storage access", True, id="raz"))
+        yield StoreFields()
 
-    async def send(self) -> str:
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    @property
+    def typed_name(self) -> str:
+        """The environment's name."""
+        return self.query_one("#name", Input).value.strip()
+
+    def problem_of(self) -> str | None:
+        return name_problem(self.typed_name) or self.store_fields.problem()
+
+    async def send(self) -> Environment:
         from registry_tui.schemas.places import Cloud, EnvironmentCreate
 
         request = EnvironmentCreate(
             name=self.typed_name,
             cloud=Cloud(str(self.query_one("#cloud", Select).value)),
             raz_enabled=self.query_one("#raz", Tick).value,
+            store=await self.store_fields.store(),
+            store_artifacts=self.store_fields.artifacts,
         )
-        return (await self.program.client.create_environment(request)).name
+        return await self.program.client.create_environment(request)
 
 
 class CreateWorkspace(_Named):
@@ -61,7 +83,7 @@ class CreateWorkspace(_Named):
         return f"Create workspace in {self.environment}"
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield self.name_row()
+        yield name_row()
 
     async def send(self) -> str:
         from registry_tui.schemas.places import WorkspaceCreate
@@ -81,7 +103,7 @@ class CreateProject(_Named):
         self.workspaces = list(workspaces)
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield self.name_row()
+        yield name_row()
         yield row("Workspace", Select(self.workspaces, compact=True, id="workspace", prompt="choose"))
         yield row("Description", Lines(id="description"))
 

@@ -18,14 +18,18 @@ from registry_tui.terminal.actions import ENVIRONMENTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable
+from registry_tui.wording.stores import checked_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago
 
 if TYPE_CHECKING:
     from registry_tui.schemas.places import Environment, Workspace
+    from registry_tui.schemas.stores import EnvironmentStore
 
 #: Actions that need an environment with a Model Registry.
 _OF_REGISTRY = ("open", "synchronize")
+#: Actions that need an environment with a store of its own.
+_OF_STORE = ("change_store", "try_store")
 
 
 def _synchronized(row: Workspace) -> Cell:
@@ -68,6 +72,7 @@ class EnvironmentsScreen(ListScreen):
 
     def compose_content(self) -> Iterable[Widget]:
         yield from super().compose_content()
+        yield Static("", id="own-store", markup=False)
         yield Static("", id="of", classes="heading", markup=False)
         yield VirtualTable(self.WORKSPACES, id="workspaces")
 
@@ -99,6 +104,7 @@ class EnvironmentsScreen(ListScreen):
 
     def row_changed(self, row: Environment | None) -> None:
         heading = self.query_one("#of", Static)
+        self._show_store(None if row is None else row.store)
         if row is None:
             heading.update("")
             return
@@ -116,6 +122,16 @@ class EnvironmentsScreen(ListScreen):
         seen: dict[str, PageCache[Workspace]] = self.place.state.setdefault("workspaces", {})
         self.workspaces.set_source(seen.setdefault(row.id, PageCache(fetch, lambda each: str(each.id))))
         self.workspaces.reload()
+
+    def _show_store(self, store: EnvironmentStore | None) -> None:
+        """The store that the selected environment brought along, above its workspaces."""
+        line = self.query_one("#own-store", Static)
+        line.display = store is not None
+        if store is not None:
+            where = f" at {safe(store.endpoint, 100)}" if store.endpoint else ""
+            text = f"Store {safe(store.uri, 200)}{where}, with {safe(store.credentials, 100)}"
+            line.update(f"{text}\n{checked_said(store)}")
+            line.set_class(not store.usable, "-bad")
 
     @on(VirtualTable.Highlighted, "#workspaces")
     def _workspace_chosen(self) -> None:
@@ -142,6 +158,8 @@ class EnvironmentsScreen(ListScreen):
     def row_why_not(self, action: str, row: Environment | None) -> str | None:
         if action in _OF_REGISTRY and row is not None and row.registry_id is None:
             return "the environment has no Model Registry yet: 1, then n creates one"
+        if action in _OF_STORE and row is not None and row.store is None:
+            return "the environment has no store of its own: its archives lie in the embedded one"
         return None
 
     @property
@@ -179,7 +197,41 @@ class EnvironmentsScreen(ListScreen):
     def do_create(self) -> None:
         from registry_tui.screens.places.create_place import CreateEnvironment
 
-        self.app.push_screen(CreateEnvironment(), self._made)
+        self.app.push_screen(CreateEnvironment(), self._environment_made)
+
+    def _environment_made(self, environment: Any) -> None:
+        if environment is not None:
+            from registry_tui.screens.places.store_forms import made_said
+
+            self._made(environment.name)
+            if environment.store is not None and environment.store.notes:
+                self.app.notify(made_said(environment), markup=False)
+
+    def do_change_store(self) -> None:
+        from registry_tui.screens.places.store_forms import ChangeStore
+
+        self.app.push_screen(ChangeStore(self.current), self._store_changed)
+
+    def _store_changed(self, environment: Any) -> None:
+        if environment is not None:
+            self.flash(f"the store of {environment.name} is reached in another way")
+            self.refresh_data()
+
+    def do_try_store(self) -> None:
+        environment = self.current
+        self.change(
+            f"{environment.name}: try the store",
+            lambda: self.client.check_environment_store(environment.id),
+            self._store_tried,
+        )
+
+    def _store_tried(self, environment: Environment) -> None:
+        from registry_tui.screens.base.viewer import View
+        from registry_tui.wording.stores import store_lines
+
+        self.refresh_data()
+        assert environment.store is not None
+        self.app.push_screen(View(f"Store of {environment.name}", "\n".join(store_lines(environment.store))))
 
     def do_create_workspace(self) -> None:
         from registry_tui.screens.places.create_place import CreateWorkspace

@@ -33,6 +33,7 @@ from registry_tui.widgets.facts import FactList
 from registry_tui.widgets.pages import Pages
 from registry_tui.wording.access import access_said
 from registry_tui.wording.nfs import nfs_said
+from registry_tui.wording.stores import checked_said
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import CLOUDS, both, registry_status
 
@@ -355,6 +356,7 @@ def _details(registry: ModelRegistry) -> list[tuple[str, str]]:
         ("Storage", registry.archives),
         ("Endpoint", registry.archives_at or "–"),
         *([("Access there", registry.archives_access)] if registry.archives_access else []),
+        *([] if registry.store is None else [("Store", checked_said(registry.store))]),
         ("Location", registry.location),
         ("MLflow workspace", registry.mlflow_workspace),
         ("Registered models", "–" if registry.model_count is None else str(registry.model_count)),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
+from registry_tui.schemas.store_addresses import settings_of
 from registry_tui.schemas.stores import (
     DirectoryStore,
     EnvironmentStore,
@@ -146,6 +147,7 @@ def shown(row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
         credentials=credentials_of(store),
         notes=[StoreProblem.model_validate(each) for each in row.notes],
         artifacts=row.artifacts,
+        settings=settings_of(store),
     )
 
 

@@ -1,12 +1,16 @@
-"""Trying a store before an environment uses it."""
+"""Trying stores: one before an environment uses it, and one that an environment has."""
 
 from __future__ import annotations
 
 from registry_tui.contracts.permissions import Action
+from registry_tui.schemas.places import Environment
 from registry_tui.schemas.stores import StoreCheck, StoreProblem, StoreReport
-from registry_tui.service.core import permissions
-from registry_tui.service.core.context import Principal
-from registry_tui.service.errors import InvalidInput
+from registry_tui.service.core import own_stores, permissions, store_checks
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.resolve import resolve_environment
+from registry_tui.service.database.tables import EnvironmentStoreRow
+from registry_tui.service.errors import InvalidInput, ServiceError, WrongState
+from registry_tui.service.places.environments import get_environment
 from registry_tui.service.stores.opening import open_store
 
 
@@ -16,5 +20,44 @@ def check_store(principal: Principal, request: StoreCheck) -> StoreReport:
     try:
         bucket = open_store(request.store)
     except InvalidInput as error:
-        return StoreReport(uri="", problems=[StoreProblem(text=error.detail, action=error.action or "")])
+        return StoreReport(uri="", problems=[_as_problem(error)])
     return StoreReport(uri=bucket.uri, problems=list(bucket.probe()))
+
+
+def check_environment_store(service: Service, principal: Principal, environment: str) -> Environment:
+    """Tries an environment's own store with the credentials that it has; what was found is in the answer.
+
+    Raises Missing, NotPermitted, WrongState for an environment without a store of its own.
+    """
+    with service.database.reading() as session:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        row = resolve_environment(session, environment, seen)
+    permissions.require(principal, Action.ENVIRONMENT_CREATE)
+    with service.database.reading() as session:
+        kept = session.get(EnvironmentStoreRow, row.id)
+        if kept is None:
+            raise WrongState(
+                f"Environment {row.name} has no store of its own: its archives lie in the embedded one",
+                action="Ask for the platform's status: it says how the embedded store is",
+            )
+        generation = kept.generation
+    store_checks.note(service, row.id, generation, _found(service, row.id))
+    return get_environment(service, principal, row.id)
+
+
+def _found(service: Service, environment_id: str) -> list[StoreProblem]:
+    """What a trial of an environment's store finds, its mark included."""
+    try:
+        bucket = own_stores.own_store(service, environment_id)
+        if bucket is None:
+            return []
+        problems = list(bucket.probe())
+        if not any(each.fatal for each in problems):
+            own_stores.require_there(bucket, environment_id)
+    except ServiceError as error:
+        return [_as_problem(error)]
+    return problems
+
+
+def _as_problem(error: ServiceError) -> StoreProblem:
+    return StoreProblem(text=error.detail, action=error.action or "")

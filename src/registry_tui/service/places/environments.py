@@ -13,7 +13,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.stores import Store, StoreChange, StoreProblem, uri_of
-from registry_tui.service.core import events, idempotency, identity, own_stores, paging, permissions
+from registry_tui.service.core import events, idempotency, identity, own_stores, paging, permissions, store_checks
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, EnvironmentStoreRow, WorkspaceRow, new_id
@@ -80,6 +80,8 @@ def _create(
     ranger.ensure(service, id_)
     with service.database.session() as session:
         session.get_one(EnvironmentRow, id_).state = "ready"
+    if tried is not None:
+        store_checks.note(service, id_, 1, tried[1])
 
 
 def change_store(service: Service, principal: Principal, environment: str, request: StoreChange) -> Environment:
@@ -113,9 +115,11 @@ def change_store(service: Service, principal: Principal, environment: str, reque
             if kept is None:  # the trial takes its time
                 raise Missing(f"Environment {row.name} was deleted meanwhile")
             new = own_stores.new_row(row.id, request.store, notes)
-            kept.place, kept.store, kept.notes, kept.generation = new.place, new.store, new.notes, kept.generation + 1
+            generation = kept.generation + 1
+            kept.place, kept.store, kept.notes, kept.generation = new.place, new.store, new.notes, generation
             if request.artifacts is not None:
                 kept.artifacts = request.artifacts
+        store_checks.note(service, row.id, generation, notes)
     return get_environment(service, principal, row.id)
 
 
@@ -202,6 +206,7 @@ def _clean_up(service: Service) -> None:
         except ServiceError as error:
             # It may be gone for good, and an environment must not wait for that.
             logger.warning("the store of environment %s keeps its mark: %s", row.name, error.detail)
+        store_checks.forget(service, row.id)
         service.stores.objects.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
@@ -257,5 +262,5 @@ def _schema(service: Service, row: EnvironmentRow, workspaces: Mapping[str, int]
         registry_id=None if registry is None else registry.id,
         registry_name=None if registry is None else registry.name,
         workspace_count=workspaces.get(row.id, 0),
-        store=own_stores.shown(row.store),
+        store=store_checks.shown(service, row.store),
     )

@@ -16,7 +16,7 @@ from registry_tui.schemas.registries import (
     WorkspaceSync,
 )
 from registry_tui.schemas.store_access import access_held
-from registry_tui.service.core import nfs, own_stores
+from registry_tui.service.core import nfs, store_checks
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.own_stores import EMBEDDED_FOLDER
 from registry_tui.service.core.probing import Tries
@@ -46,7 +46,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
     """A registry as people see it, without the number of its models."""
     environment = row.environment
     tried = service.kept.of(Tries).last(environment.id)
-    own = None if row.prefix == EMBEDDED_FOLDER else own_stores.shown(environment.store)
+    own = None if row.prefix == EMBEDDED_FOLDER else store_checks.shown(service, environment.store)
     return ModelRegistry(
         id=row.id,
         name=row.name,
@@ -73,6 +73,7 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         archives_uri="" if own is None else f"{own.uri}{row.prefix}/",
         archives_endpoint="" if own is None else own.endpoint,
         archives_access="" if own is None else access_held(own),
+        store=own,
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,

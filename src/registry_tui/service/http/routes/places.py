@@ -57,6 +57,12 @@ def change_store(service: ServiceIn, principal: Acting, environment: str, reques
     return environments.change_store(service, principal, environment, request)
 
 
+@router.post("/environments/{environment}/store/check", tags=["environments"], openapi_extra=READS_ONLY)
+def check_environment_store(service: ServiceIn, principal: Acting, environment: str) -> Environment:
+    """Tries an environment's own store, and says in its notes what was found; for administrators."""
+    return checking_stores.check_environment_store(service, principal, environment)
+
+
 @router.post("/stores/check", tags=["environments"], openapi_extra=READS_ONLY)
 def check_store(principal: Acting, request: StoreCheck) -> StoreReport:
     """Tries a store with an object of its own, and says in words what is missing; for administrators."""

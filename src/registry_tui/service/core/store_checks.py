@@ -1,0 +1,59 @@
+"""What was found when an environment's own store was tried last; kept until the service ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from registry_tui.schemas.stores import EnvironmentStore, StoreProblem
+from registry_tui.service.core import own_stores
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import EnvironmentStoreRow
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one trial found, of the store as it was reached then."""
+
+    generation: int
+    problems: tuple[StoreProblem, ...]
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class _Checks:
+    """The last trial of each environment's store."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.known: dict[str, Check] = {}
+
+
+def note(service: Service, environment_id: str, generation: int, problems: Sequence[StoreProblem]) -> None:
+    """Keeps what a trial found, unless one of a later change of the store is known."""
+    checks = service.kept.of(_Checks)
+    with checks.guard:
+        known = checks.known.get(environment_id)
+        if known is None or known.generation <= generation:
+            checks.known[environment_id] = Check(generation, tuple(problems))
+
+
+def forget(service: Service, environment_id: str) -> None:
+    """Lets go of what is known about the store of an environment that is gone."""
+    checks = service.kept.of(_Checks)
+    with checks.guard:
+        checks.known.pop(environment_id, None)
+
+
+def shown(service: Service, row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
+    """A store as people see it, with what was found last."""
+    found = own_stores.shown(row)
+    if row is None or found is None:
+        return None
+    checks = service.kept.of(_Checks)
+    with checks.guard:
+        known = checks.known.get(row.environment_id)
+    if known is None or known.generation != row.generation:
+        return found
+    return found.model_copy(update={"notes": list(known.problems), "checked_at": known.at})

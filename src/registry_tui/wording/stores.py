@@ -1,0 +1,53 @@
+"""Stores that environments bring along, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from registry_tui.schemas.store_access import access_held
+from registry_tui.wording.text import safe
+from registry_tui.wording.words import ago
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.stores import EnvironmentStore, StoreProblem, StoreReport
+
+#: What each kind is called.
+KINDS = {"s3": "S3", "azure": "Azure Blob", "google": "Google Cloud Storage", "directory": "directory"}
+
+
+def checked_said(store: EnvironmentStore) -> str:
+    """What the last trial of a store found, and how old that is."""
+    when = "not tried since the service started" if store.checked_at is None else f"tried {ago(store.checked_at)}"
+    said = "can be used" if store.usable else "cannot be used"
+    found = "; ".join(safe(each.text, 300) for each in store.notes)
+    return f"{said} ({when}): {found}" if found else f"{said} ({when})"
+
+
+def store_lines(store: EnvironmentStore) -> list[str]:
+    """A store whole: what it is and where, how the service signs in, and what was found there."""
+    where = f" at {safe(store.endpoint, 200)}" if store.endpoint else ""
+    return [
+        f"{KINDS.get(store.kind, store.kind)}: {safe(store.uri, 300)}{where}",
+        f"Access: {safe(access_held(store), 400)}",
+        f"Run artifacts of new projects: {'there too' if store.artifacts else 'in the embedded store'}",
+        "",
+        checked_said(store).partition(": ")[0],
+        *problem_lines(store.notes),
+    ]
+
+
+def report_lines(report: StoreReport) -> list[str]:
+    """What a trial found of a store that is not in use yet."""
+    head = f"{safe(report.uri, 300) or 'The store'} {'can be used' if report.usable else 'cannot be used'}"
+    return [head, *problem_lines(report.problems)]
+
+
+def problem_lines(problems: Sequence[StoreProblem]) -> list[str]:
+    """Each thing that was found, with what to do about it; what is only worth knowing is marked as a note."""
+    lines = []
+    for each in problems:
+        lines.append(f"- {'' if each.fatal else 'note: '}{safe(each.text, 400)}")
+        if each.action:
+            lines.append(f"  {safe(each.action, 400)}")
+    return lines
