@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_tui.contracts import web_pages
-from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, WORKSPACE_HEADER, Asked, answering
+from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, REACHED_HEADER, WORKSPACE_HEADER, Asked, answering
 
 #: For answers without a code. Only names that MLflow 2.14 knows: its client fails at any other.
 _CODES = {
@@ -81,6 +81,7 @@ class ApiErrors:
             workspace or DEFAULT_WORKSPACE,
             names_project=bool(workspace),
             length=int(length) if length.isdecimal() else None,
+            elsewhere=REACHED_HEADER in headers,
         )
         with answering(request):
             await self._app(scope, receive, _HeldBack(self._replace, request, scope, receive, send).send)

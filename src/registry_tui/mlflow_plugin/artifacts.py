@@ -18,9 +18,15 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 from mlflow.entities import FileInfo
+from mlflow.entities.multipart_upload import (
+    CreateMultipartUploadResponse,
+    MultipartUploadCredential,
+    MultipartUploadPart,
+)
+from mlflow.entities.presigned_download import PresignedDownloadUrlResponse
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED, TEMPORARILY_UNAVAILABLE
-from mlflow.store.artifact.artifact_repo import StreamUploadMixin
+from mlflow.store.artifact.artifact_repo import MultipartDownloadMixin, MultipartUploadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 from mlflow.utils.file_utils import create_tmp_dir
 from mlflow.utils.workspace_context import get_request_workspace
@@ -33,6 +39,8 @@ from registry_tui.mlflow_plugin.mlflow_private import (
     KeyedRepository,
     OneFileRepository,
     download_key,
+    no_parts_download,
+    no_parts_upload,
     registry_store,
     s3_client,
 )
@@ -68,7 +76,12 @@ def bucket_repository(bucket: str) -> S3ArtifactRepository:
     return registry_store().buckets.of(bucket)
 
 
-class EnvironmentArtifactRepository(OneFileRepository, StreamUploadMixin):  # type: ignore[misc]
+class EnvironmentArtifactRepository(
+    OneFileRepository,
+    StreamUploadMixin,  # type: ignore[misc]
+    MultipartUploadMixin,  # type: ignore[misc]
+    MultipartDownloadMixin,  # type: ignore[misc]
+):
     """Artifacts by their path behind MLflow's proxy. Raises MlflowException with a text for people."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
@@ -184,6 +197,37 @@ class EnvironmentArtifactRepository(OneFileRepository, StreamUploadMixin):  # ty
         with clear_errors(location):
             bucket_repository(location.bucket).delete_artifacts(location.key)
 
+    def create_multipart_upload(
+        self, local_file: str, num_parts: int = 1, artifact_path: str | None = None
+    ) -> CreateMultipartUploadResponse:
+        location = self._locate_new(artifact_path, Path(local_file).name)
+        begun = self._outside(location).begin_upload(location, num_parts, elsewhere=_is_elsewhere())
+        if begun is None:
+            raise no_parts_upload()
+        upload, urls = begun
+        return CreateMultipartUploadResponse(
+            upload, [MultipartUploadCredential(url, number, {}) for number, url in enumerate(urls, 1)]
+        )
+
+    def complete_multipart_upload(
+        self, local_file: str, upload_id: str, parts: list[MultipartUploadPart], artifact_path: str | None = None
+    ) -> None:
+        location = self._locate_new(artifact_path, Path(local_file).name)
+        self._outside(location).complete_upload(
+            location, upload_id, [(part.part_number, part.etag or "") for part in parts]
+        )
+
+    def abort_multipart_upload(self, local_file: str, upload_id: str, artifact_path: str | None = None) -> None:
+        location = self._locate(f"{artifact_path or ''}/{Path(local_file).name}", write=True)
+        self._outside(location).abort_upload(location, upload_id)
+
+    def get_download_presigned_url(self, artifact_path: str, expiration: int = 300) -> PresignedDownloadUrlResponse:
+        location = self._locate_seen(artifact_path)
+        found = self._outside(location).signed(location, expiration, elsewhere=_is_elsewhere())
+        if found is None:
+            raise no_parts_download()
+        return PresignedDownloadUrlResponse(found[0], {}, found[1])
+
     def has_file(self, path: str) -> bool:
         """Whether there is a file at a path."""
         location = self._locate(path)
@@ -275,6 +319,11 @@ class EnvironmentArtifactRepository(OneFileRepository, StreamUploadMixin):  # ty
                 error_code=PERMISSION_DENIED,
             )
         return location
+
+
+def _is_elsewhere() -> bool:
+    request = asked()
+    return request is not None and request.elsewhere
 
 
 def _type_of(name: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from starlette.types import Message, Receive
 
 #: The header that names the MLflow workspace (`mlflow.utils.workspace_utils`).
 WORKSPACE_HEADER = "x-mlflow-workspace"
+#: With which the network's listener passes on at which address it was reached.
+REACHED_HEADER = "x-registry-reached"
 #: The workspace of calls that name none.
 DEFAULT_WORKSPACE = "default"
 
@@ -35,6 +37,8 @@ class Asked:
     in_registry: bool = False
     #: Bytes of the body, where the request says so.
     length: int | None = None
+    #: Whether it came over the network, from where addresses of this machine are not reached.
+    elsewhere: bool = False
 
 
 _asked: ContextVar[Asked | None] = ContextVar("registry_tui_asked", default=None)

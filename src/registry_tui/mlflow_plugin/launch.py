@@ -150,7 +150,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
 
     # MLflow reads its environment while it is imported.
     import mlflow.server
-    from mlflow.server import artifact_router, auth, handlers
+    from mlflow.server import artifact_router, auth, handlers, server_info_api
     from mlflow.server.auth import sqlalchemy_store as auth_store
 
     from registry_tui.contracts.mlflow_routes import RoutesFile
@@ -168,6 +168,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         project_roles,
         purging,
         run_rows,
+        server_info,
         session_key,
     )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
@@ -177,6 +178,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
 
     handlers.initialize_backend_stores(databases.mlflow, REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/")
     artifact_paths.install(handlers, artifact_router, auth)
+    server_info.install(handlers, server_info_api)
     password_hashes.install(auth_store)
     app = artifact_paths.ArtifactAddresses(auth.create_app())
     let_service_in(home, auth.store)

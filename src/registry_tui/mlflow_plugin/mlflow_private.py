@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
 
+from mlflow import exceptions
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -279,6 +280,16 @@ def download_key(repository: S3ArtifactRepository, key: str, local_path: str) ->
 def s3_client(repository: S3ArtifactRepository) -> Any:
     """The S3 client that a repository works with."""
     return repository._get_s3_client()
+
+
+def no_parts_upload() -> MlflowException:
+    """The error at which clients send a file through the server instead of in parts to its store."""
+    return exceptions._UnsupportedMultipartUploadException()
+
+
+def no_parts_download() -> MlflowException:
+    """The error at which clients read a file through the server instead of in parts from its store."""
+    return exceptions._UnsupportedMultipartDownloadException()
 
 
 # -- rules and settings ------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,14 @@ _CODES = {
     409: INVALID_STATE,
     422: INVALID_PARAMETER_VALUE,
 }
+_BINARY: Mapping[str, str] = {"Content-Type": "application/octet-stream"}
 #: Of what is not there, and of folders.
 _NO_FILE = tuple(ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE))
 
 
 @dataclass(frozen=True)
 class OutsideFiles:
-    """Files of one registry or of one project. Raises MlflowException with a text for people."""
+    """Files of one registry or of one project, as the service reaches them. Raises MlflowException for people."""
 
     socket: Path
     #: Where the service answers about them.
@@ -107,6 +110,43 @@ class OutsideFiles:
         with self._answer("DELETE", "content", location):
             pass
 
+    def begin_upload(self, location: Location, parts: int, *, elsewhere: bool) -> tuple[str, Sequence[str]] | None:
+        """Begins an upload in parts: its ID, and an address a part; None where the client must send it here."""
+        params = {"parts": parts, "elsewhere": elsewhere}
+        with self._answer("POST", "uploads", location, params=params, missing=HTTPStatus.NOT_IMPLEMENTED) as answer:
+            if answer.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                return None
+            begun = answer.json()
+            return begun["id"], begun["urls"]
+
+    def complete_upload(self, location: Location, upload: str, parts: Sequence[tuple[int, str]]) -> None:
+        """Puts the parts of an upload together, each named by its number and ETag."""
+        body = json.dumps([{"number": number, "etag": etag} for number, etag in parts]).encode()
+        with self._answer(
+            "PUT",
+            "uploads",
+            location,
+            params={"upload": upload},
+            content=[body],
+            headers={"Content-Type": "application/json"},
+            timeout=_UPLOAD_PATIENCE,
+        ):
+            pass
+
+    def abort_upload(self, location: Location, upload: str) -> None:
+        """Throws away the parts of an upload."""
+        with self._answer("DELETE", "uploads", location, params={"upload": upload}):
+            pass
+
+    def signed(self, location: Location, seconds: int, *, elsewhere: bool) -> tuple[str, int] | None:
+        """An address that reads one file for so many seconds, and its size; None where it must be read here."""
+        params = {"seconds": seconds, "elsewhere": elsewhere}
+        with self._answer("GET", "signed", location, params=params, missing=HTTPStatus.NOT_IMPLEMENTED) as answer:
+            if answer.status_code == HTTPStatus.NOT_IMPLEMENTED:
+                return None
+            found = answer.json()
+            return found["url"], found["size"]
+
     def _path(self, location: Location) -> str:
         return location.key.removeprefix(self.prefix).strip("/")
 
@@ -123,8 +163,11 @@ class OutsideFiles:
         whole: bool = True,
         params: Mapping[str, Any] = {},
         content: Iterable[bytes] | None = None,
+        headers: Mapping[str, str] = _BINARY,
         timeout: httpx.Timeout = _PATIENCE,
+        missing: int | None = None,
     ) -> Iterator[httpx.Response]:
+        """`missing` is the status of an answer that is no error for the caller."""
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         try:
             with (
@@ -134,12 +177,12 @@ class OutsideFiles:
                     self._url(what),
                     params={"path": self._path(location), **params},
                     content=content,
-                    headers=_BINARY if content is not None else None,
+                    headers=headers if content is not None else None,
                 ) as answer,
             ):
                 if whole or answer.is_error:
                     answer.read()
-                if answer.is_error:
+                if answer.is_error and answer.status_code != missing:
                     raise _refused(location, answer)
                 yield answer
         except httpx.HTTPError as error:
@@ -152,11 +195,8 @@ def _write(answer: httpx.Response, path: str) -> None:
             file.write(piece)
 
 
-_BINARY = {"Content-Type": "application/octet-stream"}
-
-
 def outside_files(routes: Routes, location: Location, socket: Path) -> OutsideFiles:
-    """The archives or artifacts that a location with `outside` is among."""
+    """The archives or artifacts that a location is among."""
     if location.registry is None:
         project = routes.projects[location.workspace]
         return OutsideFiles(socket, f"artifacts/{project.project_id}", location.folder)

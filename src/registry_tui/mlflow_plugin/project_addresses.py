@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes
 import anyio.to_thread
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST
-from mlflow.server.handlers import build_server_info_payload
+from mlflow.server import handlers
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -52,7 +52,7 @@ class ProjectAddresses:
             await RedirectResponse(page, HTTPStatus.TEMPORARY_REDIRECT)(scope, receive, send)
             return
         if inner["path"] == _PAGE_ASKS:
-            payload: Mapping[str, Any] = await anyio.to_thread.run_sync(build_server_info_payload)
+            payload: Mapping[str, Any] = await anyio.to_thread.run_sync(handlers.build_server_info_payload)
             await JSONResponse({**payload, "workspaces_enabled": False})(inner, receive, send)
             return
         await self._app(inner, receive, send)

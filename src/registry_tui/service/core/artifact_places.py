@@ -11,6 +11,7 @@ from registry_tui.service.database.tables import ProjectRow, RegistryRow, Worksp
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batches
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
+from registry_tui.service.stores.s3_bucket import S3Bucket
 
 #: Times that what is deleted is listed at most.
 _LISTS = 4
@@ -27,6 +28,11 @@ def folder_at(service: Service, location: Location) -> Folder:
     if location.outside:
         return StoreFolder(store_of(service, location), prefix)
     return Place(service.stores.objects.s3(service.secrets.object_store_mlflow), location.bucket, prefix)
+
+
+def embedded_bucket(service: Service, bucket: str) -> Bucket:
+    """A bucket of the embedded store, with the key that MLflow's server has."""
+    return S3Bucket(service.stores.objects.s3(service.secrets.object_store_mlflow), bucket)
 
 
 def store_of(service: Service, location: Location) -> Bucket:

@@ -180,6 +180,7 @@ class Front:
         if below_mlflow:
             mlflow_page.require_slash(request)
             headers["Authorization"] = await self._mlflow_credentials(principal)
+            headers[reached.HEADER] = reached_at
             return await self._answered(request, self._upstreams.mlflow, headers)
         if path.startswith(_SERVICE):
             _require_own_name(request, principal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from registry_tui.platform import endings
@@ -24,6 +25,7 @@ from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.ranger import sources
 from registry_tui.service.registering import archiving
 from registry_tui.service.registries import storage_access
+from registry_tui.service.tracking import artifact_uploads
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ _LEADER = "leader"
 SECRETS_EVERY = 0.5
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
+#: Seconds between two looks for uploads in parts that nobody completed.
+UPLOADS_EVERY = 3600.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
 
@@ -51,6 +55,7 @@ class Background:
         self._service = service
         self._process = process
         self._begun = False
+        self._uploads_at = 0.0
         self._stopping = threading.Event()
         self._pending = threading.Event()
         self._launched = threading.Event()
@@ -199,6 +204,9 @@ class Background:
         projects.clean_up(self._service)
         environments.clean_up(self._service)
         shared_files.remove_pending(self._service)
+        if time.monotonic() >= self._uploads_at:
+            self._uploads_at = time.monotonic() + UPLOADS_EVERY
+            artifact_uploads.abort_abandoned(self._service)
 
     def _until_done(self, what: str, work: Callable[[], None], *, told: bool = True) -> None:
         """Does the work, again and again with growing pauses while a part does not answer or it fails."""

@@ -7,13 +7,16 @@ from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion, Ve
 from registry_tui.schemas.operations import Accepted, WorkflowKind
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core import events
+from registry_tui.service.core.artifact_places import embedded_bucket
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.own_stores import claimed_store
 from registry_tui.service.errors import NotPermitted, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives, content
-from registry_tui.service.stores.bucket_files import Folder
+from registry_tui.service.stores.bucket_files import Folder, StoreFolder
+from registry_tui.service.tracking import artifact_uploads
 
 #: Characters kept of what was wrong with an archive.
 _MAX_DAMAGE = 1000
@@ -109,6 +112,17 @@ def file_for_mlflow(service: Service, principal: Principal, registry: str, path:
     """A file of archives that MLflow's server cannot reach. Raises Missing, NotPermitted, InvalidInput."""
     folder, _, name = content.clean_path(path).rpartition("/")
     return content.open_file(_for_mlflow(service, principal, registry, folder), name)
+
+
+def address_for_mlflow(
+    service: Service, principal: Principal, registry: str, path: str, seconds: int, *, elsewhere: bool
+) -> tuple[str, int] | None:
+    """A signed address of an archive's file and its size; None where there is none to give. Raises Missing."""
+    if not principal.administrator:
+        raise NotPermitted("Only MLflow's server asks for archives by their ID")
+    place = enter_registry(service, registry)
+    store = claimed_store(service, place.environment_id) or embedded_bucket(service, place.bucket)
+    return artifact_uploads.address_of(StoreFolder(store, f"{place.prefix}/"), path, seconds, elsewhere=elsewhere)
 
 
 def _for_mlflow(service: Service, principal: Principal, registry: str, path: str) -> Folder:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import httpx
 import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -30,8 +36,18 @@ from registry_tui.service.errors import (
     NotPermitted,
     PartUnavailable,
     ServiceError,
+    WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, batches, changed_meanwhile
+from registry_tui.service.stores.base import (
+    BegunUpload,
+    Method,
+    SentPart,
+    StoredFolder,
+    StoredObject,
+    Usage,
+    batches,
+    changed_meanwhile,
+)
 from registry_tui.service.stores.pieces import own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -44,6 +60,9 @@ _BLOCK_BYTES, _BLOCKS_AT_ONCE = 8 << 20, 4
 #: Azure's limit on the requests of one batch.
 _DELETE_BATCH = 256
 _LIST_PAGE = 1000
+#: Seconds for putting the blocks of a blob together.
+_COMMIT_SECONDS = 120
+_UPLOAD = re.compile(r"[0-9a-f]{32}")
 #: Put by a probe, and never put.
 _PROBE, _NO_OBJECT = ".registry-tui-probe/azure", ".registry-tui-probe/none"
 
@@ -78,7 +97,13 @@ def open_container(address: AzureAddress, credentials: AzureCredentials) -> Azur
             action="Mend the endpoint, the account key (base64) or the SAS",
         ) from error
     uri = f"az://{address.account}/{address.container}/{prefix}"
-    return AzureContainer(store, f"{uri}/" if prefix else uri, signs=not credentials.sas)
+    return AzureContainer(
+        store,
+        f"{uri}/" if prefix else uri,
+        signs=not credentials.sas,
+        endpoint=address.endpoint,
+        ca_bundle=address.ca_bundle,
+    )
 
 
 def _config(address: AzureAddress, credentials: AzureCredentials) -> AzureConfig:
@@ -110,6 +135,9 @@ class AzureContainer:
     uri: str
     #: Whether its credentials can sign: a SAS cannot sign another.
     signs: bool
+    #: Where the account answers, empty for its public address; and the file with the authorities trusted there.
+    endpoint: str = ""
+    ca_bundle: str = ""
 
     def put(self, key: str, body: bytes | Iterable[bytes], *, size: int | None = None) -> None:
         if isinstance(body, bytes):
@@ -181,6 +209,46 @@ class AzureContainer:
         with self._translated(key):
             return obstore.sign(self.store, method, key, timedelta(seconds=seconds))
 
+    @property
+    def reached_at(self) -> str:
+        return self.endpoint
+
+    def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
+        # A signature is for the blob; the block is named beside it.
+        signed = self.signed_url("PUT", key, seconds)
+        if signed is None:
+            return None
+        upload = token_hex(16)
+        blocks = (quote(_block(upload, number), safe="") for number in range(1, parts + 1))
+        return BegunUpload(upload, [f"{signed}&comp=block&blockid={block}" for block in blocks])
+
+    def complete_upload(self, key: str, upload: str, parts: Sequence[SentPart]) -> None:
+        signed = self.signed_url("PUT", key, _COMMIT_SECONDS)
+        if signed is None or not _UPLOAD.fullmatch(upload):
+            raise Missing(f"There is no such upload of {self.uri}{key}", action="Begin it again")
+        listed = "".join(f"<Uncommitted>{_block(upload, each.number)}</Uncommitted>" for each in parts)
+        body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'
+        try:
+            with httpx.Client(
+                verify=_trusted(self.ca_bundle) if self.ca_bundle else True, trust_env=False, timeout=_COMMIT_SECONDS
+            ) as client:
+                answer = client.put(f"{signed}&comp=blocklist", content=body.encode())
+        except httpx.HTTPError as error:
+            raise PartUnavailable(
+                f"Azure does not answer at {self.uri}{key}",
+                action="Check the endpoint, and that this machine reaches it",
+            ) from error
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            raise WrongState(f"Not all parts of {self.uri}{key} were stored", action="Send the file again")
+        if answer.is_error:
+            raise PartUnavailable(f"Azure did not store {self.uri}{key} (HTTP {answer.status_code})")
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Azure throws away by itself, after a week, what was not put together."""
+
+    def abort_older(self, folder: str, before: datetime) -> int:
+        return 0
+
     def usage(self, folder: str = "") -> Usage:
         return Usage.of(self.list(folder))
 
@@ -251,6 +319,15 @@ class AzureContainer:
                 f"Azure did not do that at {self.uri}{key}: {_first_line(error)}",
                 action="Check the endpoint, and that this machine reaches it",
             ) from error
+
+
+def _block(upload: str, number: int) -> str:
+    """A block's name: all of a blob have the same length."""
+    return base64.b64encode(f"{upload}-{number:05}".encode()).decode()
+
+
+def _trusted(bundle: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=bundle)
 
 
 def without_folders(found: Iterable[StoredObject]) -> Iterator[StoredObject]:

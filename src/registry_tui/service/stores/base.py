@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.stores import StoreProblem
@@ -129,6 +129,46 @@ class Bucket(Protocol):
 
     def probe(self) -> Sequence[StoreProblem]:
         """Tries all that is needed with an object of its own; returns what is missing, in words. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part of an upload that a client sent to its signed address, with the ETag that the store answered."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class BegunUpload:
+    """An upload in parts: its ID, and one signed address a part, for PUT, in their order."""
+
+    id: str
+    urls: Sequence[str]
+
+
+@runtime_checkable
+class SignsParts(Protocol):
+    """Of a bucket to whose store clients can send parts of an object by themselves. Methods raise as `Bucket`'s.
+
+    An upload's ID is good for its own object only.
+    """
+
+    @property
+    def reached_at(self) -> str:
+        """The address that signed addresses begin with; empty for the cloud's own."""
+
+    def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
+        """Begins an upload whose addresses are good for so long; None where these credentials cannot sign them."""
+
+    def complete_upload(self, key: str, upload: str, parts: Sequence[SentPart]) -> None:
+        """Puts the parts together. Raises Missing for an unknown upload, WrongState for parts that do not fit."""
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Throws away the parts of an upload; one that is gone is left out."""
+
+    def abort_older(self, folder: str, before: datetime) -> int:
+        """Throws away uploads below a folder that were begun before a time; returns how many."""
 
 
 class Objects(Protocol):

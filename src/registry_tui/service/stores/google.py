@@ -5,13 +5,16 @@ obstore would do as well, but speaks the XML API, which no server that tests cou
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 from google.api_core import exceptions
@@ -33,8 +36,17 @@ from registry_tui.service.errors import (
     NotPermitted,
     PartUnavailable,
     ServiceError,
+    WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, changed_meanwhile
+from registry_tui.service.stores.base import (
+    BegunUpload,
+    Method,
+    SentPart,
+    StoredFolder,
+    StoredObject,
+    Usage,
+    changed_meanwhile,
+)
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -46,6 +58,9 @@ _DELETERS = 8
 #: Seconds for a request; and of repetitions, which are for what passes in a moment: workflows wait for longer by
 #: themselves.
 _SECONDS = 60
+#: Objects of parts, below the prefix; and how many objects Google puts together at once.
+_PARTS, _COMPOSED = ".registry-tui-parts/", 32
+_UPLOAD = re.compile(r"[0-9a-f]{32}")
 _RETRY = DEFAULT_RETRY.with_delay(0.1, 1, 2).with_timeout(3)
 
 
@@ -196,6 +211,49 @@ class GoogleBucket:
             )
             return found
 
+    @property
+    def reached_at(self) -> str:
+        return self.endpoint
+
+    def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
+        # Each part is an object of its own until they are composed: only the XML API knows uploads in parts.
+        upload = token_hex(16)
+        urls = []
+        for number in range(1, parts + 1):
+            url = self.signed_url("PUT", f"{_parts_folder(key, upload)}{number:05}", seconds)
+            if url is None:
+                return None
+            urls.append(url)
+        return BegunUpload(upload, urls)
+
+    def complete_upload(self, key: str, upload: str, parts: Sequence[SentPart]) -> None:
+        folder = _parts_folder(key, upload)
+        stored = {each.key.removeprefix(folder) for each in self.list(folder)} if _UPLOAD.fullmatch(upload) else set()
+        if not stored:
+            raise Missing(f"There is no such upload of {self.uri}{key}", action="Begin it again")
+        names = [f"{each.number:05}" for each in parts]
+        if not names or not stored.issuperset(names):
+            raise WrongState(f"Not all parts of {self.uri}{key} were stored", action="Send the file again")
+        level = 0
+        while len(names) > _COMPOSED:
+            joined = []
+            for first in range(0, len(names), _COMPOSED):
+                joined.append(f"joined-{level}-{first:05}")
+                self._compose(f"{folder}{joined[-1]}", [f"{folder}{name}" for name in names[first : first + _COMPOSED]])
+            names, level = joined, level + 1
+        self._compose(key, [f"{folder}{name}" for name in names])
+        self.abort_upload(key, upload)
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        if _UPLOAD.fullmatch(upload):
+            self.delete([each.key for each in self.list(_parts_folder(key, upload))])
+
+    def abort_older(self, folder: str, before: datetime) -> int:
+        """Looks at all uploads: parts do not lie in the folder of their object."""
+        old = [each.key for each in self.list(_PARTS) if each.modified < before]
+        self.delete(old)
+        return len({key.rpartition("/")[0] for key in old})
+
     def usage(self, folder: str = "") -> Usage:
         return Usage.of(self.list(folder))
 
@@ -209,6 +267,10 @@ class GoogleBucket:
         return [*try_verbs(self), *self._keeps_what_is_deleted()]
 
     # -- underneath --------------------------------------------------------------------------------
+
+    def _compose(self, target: str, sources: Sequence[str]) -> None:
+        with self._translated(target):
+            self._blob(target).compose([self._blob(each) for each in sources], timeout=_SECONDS, retry=_RETRY)
 
     def _blob(self, key: str) -> Any:
         return self.client.bucket(self.bucket).blob(f"{self.prefix}{key}")
@@ -287,6 +349,11 @@ class GoogleBucket:
                 f"The store at {self.endpoint or 'Google'} does not answer",
                 action="Check the endpoint, and that this machine reaches it",
             ) from error
+
+
+def _parts_folder(key: str, upload: str) -> str:
+    """Where the parts of an upload lie: named by their object too, so that an ID is good for no other."""
+    return f"{_PARTS}{hashlib.sha256(key.encode()).hexdigest()[:32]}-{upload}/"
 
 
 def _generation(etag: str) -> int | None:

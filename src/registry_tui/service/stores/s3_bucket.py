@@ -31,7 +31,16 @@ from registry_tui.service.errors import (
     ServiceError,
     WrongState,
 )
-from registry_tui.service.stores.base import Method, StoredFolder, StoredObject, Usage, batches, changed_meanwhile
+from registry_tui.service.stores.base import (
+    BegunUpload,
+    Method,
+    SentPart,
+    StoredFolder,
+    StoredObject,
+    Usage,
+    batches,
+    changed_meanwhile,
+)
 from registry_tui.service.stores.pieces import PiecesFile, own_errors
 from registry_tui.service.stores.probing import try_verbs
 
@@ -50,6 +59,10 @@ _CLOCK_TOLERANCE = 300
 _WORDS: Mapping[str, tuple[type[ServiceError], str, str]] = {
     "NoSuchBucket": (Missing, "There is no bucket {bucket}", "Make the bucket, or mend its name"),
     "NoSuchKey": (Missing, "There is no object {place}", ""),
+    "NoSuchUpload": (Missing, "There is no such upload of {place}", "Begin it again"),
+    "InvalidPart": (WrongState, "A part of {place} was not stored as it is named", "Send the file again"),
+    "InvalidPartOrder": (WrongState, "The parts of {place} are not in their order", "Send the file again"),
+    "EntityTooSmall": (WrongState, "A part of {place} is smaller than 5 MiB", "Send larger parts"),
     "InvalidAccessKeyId": (NotPermitted, "The store does not know the access key", "Give a key that it knows"),
     "SignatureDoesNotMatch": (
         NotPermitted,
@@ -193,6 +206,52 @@ class S3Bucket:
             arguments |= self.put_options
         with self._translated(key):
             return self.client.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds)
+
+    @property
+    def reached_at(self) -> str:
+        return str(self.client.meta.endpoint_url)
+
+    def begin_upload(self, key: str, parts: int, seconds: int) -> BegunUpload | None:
+        place: dict[str, Any] = {"Bucket": self.bucket, "Key": self._key(key)}
+        with self._translated(key):
+            upload = self.client.create_multipart_upload(**place, **self.put_options)["UploadId"]
+            return BegunUpload(
+                upload,
+                [
+                    self.client.generate_presigned_url(
+                        "upload_part",
+                        Params={**place, "UploadId": upload, "PartNumber": number},
+                        ExpiresIn=seconds,
+                    )
+                    for number in range(1, parts + 1)
+                ],
+            )
+
+    def complete_upload(self, key: str, upload: str, parts: Sequence[SentPart]) -> None:
+        with self._translated(key):
+            self.client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=self._key(key),
+                UploadId=upload,
+                MultipartUpload={"Parts": [{"PartNumber": each.number, "ETag": each.etag} for each in parts]},
+            )
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        with suppress(Missing), self._translated(key):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self._key(key), UploadId=upload)
+
+    def abort_older(self, folder: str, before: datetime) -> int:
+        aborted = 0
+        with self._translated(folder):
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._key(folder)
+            )
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] < before:
+                        self.abort_upload(upload["Key"].removeprefix(self.prefix), upload["UploadId"])
+                        aborted += 1
+        return aborted
 
     def usage(self, folder: str = "") -> Usage:
         return Usage.of(self.list(folder))

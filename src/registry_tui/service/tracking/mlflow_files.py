@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from registry_tui.contracts import file_paths
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.tracking import Artifact
-from registry_tui.service.core.artifact_places import delete_in
+from registry_tui.service.core.artifact_places import delete_in, embedded_bucket
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.own_stores import claimed_store
 from registry_tui.service.database.tables import ProjectRow
@@ -21,7 +21,7 @@ from registry_tui.service.stores.bucket_files import StoreFolder
 
 def entries(service: Service, principal: Principal, project_id: str, path: str) -> list[Artifact]:
     """What lies in a folder; no folder has no entries. Raises Missing, NotPermitted, PartUnavailable."""
-    folder = _folder(service, principal, project_id)
+    folder = folder_of(service, principal, project_id)
     clean = content.clean_path(path)
     return content.entries_of(folder.below(clean) if clean else folder, "")
 
@@ -30,7 +30,7 @@ def open_file(
     service: Service, principal: Principal, project_id: str, path: str, range_header: str | None = None
 ) -> content.Content:
     """A file, or a part of it. Raises Missing, InvalidInput for a folder, RangeNotSatisfiable, PartUnavailable."""
-    return content.open_file(_folder(service, principal, project_id), _named(path), range_header)
+    return content.open_file(folder_of(service, principal, project_id), named(path), range_header)
 
 
 def store_file(
@@ -45,7 +45,7 @@ def store_file(
 
     Raises Missing, InvalidInput where a folder has its name, or a file the name of its folder, PartUnavailable.
     """
-    folder, name = _folder(service, principal, project_id), _named(path)
+    folder, name = folder_of(service, principal, project_id), named(path)
     require_free(folder, name)
     folder.store.put(folder.key(name), body, size=size)
     require_kept(service, project_id, folder, name)
@@ -53,7 +53,7 @@ def store_file(
 
 def delete(service: Service, principal: Principal, project_id: str, path: str) -> None:
     """Deletes a file, or a folder with all below it; what does not exist is left out."""
-    folder = _folder(service, principal, project_id)
+    folder = folder_of(service, principal, project_id)
     clean = content.clean_path(path)
     if clean:
         folder.store.delete([folder.key(clean)])
@@ -98,25 +98,27 @@ def _holds_below(folder: StoreFolder, name: str) -> bool:
     return next(iter(folder.store.list(folder.below(name).prefix)), None) is not None
 
 
-def _named(path: str) -> str:
+def named(path: str) -> str:
+    """A file's path below a project. Raises InvalidInput when it is missing or leaves the project."""
     clean = content.clean_path(path)
     if not clean:
         raise InvalidInput("A file's path is missing", errors=[FieldProblem(field="path", message="must not be empty")])
     return clean
 
 
-def _folder(service: Service, principal: Principal, project_id: str) -> StoreFolder:
+def folder_of(service: Service, principal: Principal, project_id: str) -> StoreFolder:
+    """The folder of a project's artifacts, in whichever store. Raises Missing, NotPermitted, PartUnavailable."""
     if not principal.administrator:
         raise NotPermitted("Only MLflow's server asks for artifacts so")
     with service.database.reading() as session:
         row = session.get(ProjectRow, project_id)
         if row is None or row.state == "deleting":
             raise _no_project(project_id)
-        kept, environment_id = row.artifacts_folder, row.workspace.environment_id
-    store = claimed_store(service, environment_id) if kept else None
+        kept, environment, workspace = row.artifacts_folder, row.workspace.environment, row.mlflow_workspace
+    store = claimed_store(service, environment.id) if kept else embedded_bucket(service, environment.bucket)
     if store is None:
-        raise WrongState("The project's artifacts lie in the embedded store")
-    return StoreFolder(store, f"{kept}/")
+        raise WrongState("The environment's own store is not known any more")
+    return StoreFolder(store, f"{kept or f'workspaces/{workspace}'}/")
 
 
 def _no_project(project_id: str) -> Missing:

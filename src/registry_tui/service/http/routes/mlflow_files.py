@@ -16,13 +16,14 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from registry_tui.schemas.base import Page
+from registry_tui.schemas.base import Page, Schema
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core.context import Service
 from registry_tui.service.errors import ServiceError
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn
-from registry_tui.service.tracking import mlflow_files
+from registry_tui.service.stores.base import SentPart
+from registry_tui.service.tracking import artifact_uploads, mlflow_files
 
 #: Below the API's prefix. Their bodies are not limited as those of the API's requests are.
 PREFIX = "/internal/artifacts"
@@ -92,6 +93,60 @@ async def store(
 def delete(service: ServiceIn, principal: Acting, project: str, path: str = "") -> None:
     """Deletes a file, or a folder with all below it."""
     mlflow_files.delete(service, principal, project, path)
+
+
+class _Part(Schema):
+    number: int
+    etag: str = ""
+
+
+class _Begun(Schema):
+    id: str
+    urls: list[str]
+
+
+class Signed(Schema):
+    """A signed address of a file, and its size in bytes."""
+
+    url: str
+    size: int
+
+
+def not_signed() -> Response:
+    """The answer where the client has to go through the proxy."""
+    return Response(status_code=HTTPStatus.NOT_IMPLEMENTED)
+
+
+@router.post("/{project}/uploads", response_model=None)
+def begin(
+    service: ServiceIn, principal: Acting, project: str, path: str, parts: int, elsewhere: bool = False
+) -> _Begun | Response:
+    """Begins an upload in parts."""
+    begun = artifact_uploads.begin(service, principal, project, path, parts, elsewhere=elsewhere)
+    return not_signed() if begun is None else _Begun(id=begun.id, urls=list(begun.urls))
+
+
+@router.put("/{project}/uploads", status_code=204)
+def complete(service: ServiceIn, principal: Acting, project: str, path: str, upload: str, parts: list[_Part]) -> None:
+    """Puts the parts of an upload together."""
+    sent = [SentPart(part.number, part.etag) for part in parts]
+    artifact_uploads.complete(service, principal, project, path, upload, sent)
+
+
+@router.delete("/{project}/uploads", status_code=204)
+def abort(service: ServiceIn, principal: Acting, project: str, path: str, upload: str) -> None:
+    """Throws away the parts of an upload."""
+    artifact_uploads.abort(service, principal, project, path, upload)
+
+
+@router.get("/{project}/signed", response_model=None)
+def signed(
+    service: ServiceIn, principal: Acting, project: str, path: str, seconds: int, elsewhere: bool = False
+) -> Signed | Response:
+    """A signed address of a file."""
+    folder = mlflow_files.folder_of(service, principal, project)
+    found = artifact_uploads.address_of(folder, path, seconds, elsewhere=elsewhere)
+    return not_signed() if found is None else Signed(url=found[0], size=found[1])
 
 
 def _limiter(service: Service) -> CapacityLimiter:

@@ -24,6 +24,7 @@ from registry_tui.service.errors import ServiceError
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, ServiceIn, principal_of_request
 from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.http.routes.mlflow_files import Signed, not_signed
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub, lines
 from registry_tui.service.models import archives
@@ -124,6 +125,15 @@ def archive_entries(service: ServiceIn, principal: Acting, registry: str, path: 
 def archive_content(service: ServiceIn, principal: Acting, registry: str, path: str) -> StreamingResponse:
     """A file of an environment's own store, for MLflow's server, which has no key there."""
     return content_response(archives.file_for_mlflow(service, principal, registry, path), path)
+
+
+@router.get("/internal/archives/{registry}/signed", include_in_schema=False, response_model=None)
+def archive_address(
+    service: ServiceIn, principal: Acting, registry: str, path: str, seconds: int, elsewhere: bool = False
+) -> Signed | Response:
+    """A signed address of a file of an archive, for MLflow's server."""
+    found = archives.address_for_mlflow(service, principal, registry, path, seconds, elsewhere=elsewhere)
+    return not_signed() if found is None else Signed(url=found[0], size=found[1])
 
 
 @router.head("/internal/archives/{registry}/content", include_in_schema=False)

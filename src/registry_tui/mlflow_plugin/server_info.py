@@ -1,0 +1,33 @@
+"""What MLflow's server says of itself to clients before they sign in.
+
+It offers no transfers in parts by itself, unlike a stock server in front of such a store: a client that was offered them
+does not fall back when it cannot reach the store, and the server cannot know whether it can. Clients that are asked
+to by `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` and `MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD` have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from mlflow.utils.server_info import SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED, SERVER_INFO_MULTIPART_UPLOADS_ENABLED
+
+_NOT_OFFERED = (SERVER_INFO_MULTIPART_UPLOADS_ENABLED, SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED)
+
+
+def install(*modules: ModuleType) -> None:
+    """Has MLflow's modules answer so."""
+    for module in modules:
+        if not hasattr(module, "build_server_info_payload"):
+            raise RuntimeError(f"{module.__name__} of this MLflow says otherwise what its server can")
+        vars(module)["build_server_info_payload"] = _without_parts(module.build_server_info_payload)
+
+
+def _without_parts(stock: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    @wraps(stock)
+    def payload() -> dict[str, Any]:
+        return {**stock(), **dict.fromkeys(_NOT_OFFERED, False)}
+
+    return payload
