@@ -200,7 +200,7 @@ class EnvironmentArtifactRepository(
     def create_multipart_upload(
         self, local_file: str, num_parts: int = 1, artifact_path: str | None = None
     ) -> CreateMultipartUploadResponse:
-        location = self._locate_new(artifact_path, Path(local_file).name)
+        location = self._locate_new(artifact_path, _sent_name(local_file))
         begun = self._outside(location).begin_upload(location, num_parts, elsewhere=_is_elsewhere())
         if begun is None:
             raise no_parts_upload()
@@ -212,13 +212,13 @@ class EnvironmentArtifactRepository(
     def complete_multipart_upload(
         self, local_file: str, upload_id: str, parts: list[MultipartUploadPart], artifact_path: str | None = None
     ) -> None:
-        location = self._locate_new(artifact_path, Path(local_file).name)
+        location = self._locate_new(artifact_path, _sent_name(local_file))
         self._outside(location).complete_upload(
             location, upload_id, [(part.part_number, part.etag or "") for part in parts]
         )
 
     def abort_multipart_upload(self, local_file: str, upload_id: str, artifact_path: str | None = None) -> None:
-        location = self._locate(f"{artifact_path or ''}/{Path(local_file).name}", write=True)
+        location = self._locate(f"{artifact_path or ''}/{_sent_name(local_file)}", write=True)
         self._outside(location).abort_upload(location, upload_id)
 
     def get_download_presigned_url(self, artifact_path: str, expiration: int = 300) -> PresignedDownloadUrlResponse:
@@ -319,6 +319,14 @@ class EnvironmentArtifactRepository(
                 error_code=PERMISSION_DENIED,
             )
         return location
+
+
+def _sent_name(local_file: str) -> str:
+    """The name of a file that a client wants to send in parts, by its path there. Raises MlflowException."""
+    name = local_file.rpartition("/")[2]
+    if found := file_paths.problem(name):
+        raise MlflowException(f"The file's name {found}: {name[-100:]!r}", error_code=INVALID_PARAMETER_VALUE)
+    return name
 
 
 def _is_elsewhere() -> bool:

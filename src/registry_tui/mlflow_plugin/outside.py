@@ -15,8 +15,8 @@ from mlflow.entities import FileInfo
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
-    INVALID_STATE,
     PERMISSION_DENIED,
+    RESOURCE_CONFLICT,
     RESOURCE_DOES_NOT_EXIST,
     TEMPORARILY_UNAVAILABLE,
     ErrorCode,
@@ -34,7 +34,7 @@ _CODES = {
     400: INVALID_PARAMETER_VALUE,
     403: PERMISSION_DENIED,
     404: RESOURCE_DOES_NOT_EXIST,
-    409: INVALID_STATE,
+    409: RESOURCE_CONFLICT,
     422: INVALID_PARAMETER_VALUE,
 }
 _BINARY: Mapping[str, str] = {"Content-Type": "application/octet-stream"}

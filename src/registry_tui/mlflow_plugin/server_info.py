@@ -1,6 +1,6 @@
 """What MLflow's server says of itself to clients before they sign in.
 
-It offers no transfers in parts by itself, unlike a stock server in front of such a store: a client that was offered them
+It offers no transfers in parts by itself, unlike a stock server on such a store: a client that was offered them
 does not fall back when it cannot reach the store, and the server cannot know whether it can. Clients that are asked
 to by `MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD` and `MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD` have them.
 """

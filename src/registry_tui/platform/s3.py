@@ -56,6 +56,8 @@ def s3_client(
             max_pool_connections=connections,
             proxies={},
             s3={"addressing_style": "path"},
+            # Signed addresses too; the default for those is the version before.
+            signature_version="s3v4" if service == "s3" else None,
             # SeaweedFS checks what clients send; the newer default adds trailers to every upload.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
