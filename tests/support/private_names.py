@@ -241,6 +241,18 @@ MLFLOW = (
     ),
     Foreign("mlflow.server:_UVICORN_LOG_CONFIG", _BORDER, Kind.VALUE, "logs look as those of `mlflow server`"),
     Foreign(
+        "mlflow.exceptions:_UnsupportedMultipartUploadException",
+        _BORDER,
+        Kind.CLASS,
+        "clients send a file through the server at this error",
+    ),
+    Foreign(
+        "mlflow.exceptions:_UnsupportedMultipartDownloadException",
+        _BORDER,
+        Kind.CLASS,
+        "clients read a file through the server at this error",
+    ),
+    Foreign(
         "mlflow.pyfunc:PyFuncModel._model_impl",
         "serving/row_by_row.py",
         Kind.ATTRIBUTE,
@@ -264,6 +276,18 @@ MLFLOW = (
         "mlflow_plugin/artifact_paths.py",
         ("path",),
         "permissions are checked for the path that is opened",
+    ),
+    Foreign(
+        f"{_HANDLERS}:build_server_info_payload",
+        "mlflow_plugin/server_info.py",
+        (),
+        "transfers in parts are not offered, but given to who asks",
+    ),
+    Foreign(
+        "mlflow.server.server_info_api:build_server_info_payload",
+        "mlflow_plugin/server_info.py",
+        (),
+        "transfers in parts are not offered, but given to who asks",
     ),
     Foreign(
         f"{_HANDLERS}:get_model_name_and_version",
