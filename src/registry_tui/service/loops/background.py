@@ -37,8 +37,8 @@ _LEADER = "leader"
 SECRETS_EVERY = 0.5
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
-#: Seconds between two looks for uploads in parts that nobody completed.
-UPLOADS_EVERY = 3600.0
+#: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
+UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
 
@@ -55,7 +55,8 @@ class Background:
         self._service = service
         self._process = process
         self._begun = False
-        self._uploads_at = 0.0
+        # Not at the start, which must not wait for a store elsewhere.
+        self._uploads_at = time.monotonic() + UPLOADS_AFTER
         self._stopping = threading.Event()
         self._pending = threading.Event()
         self._launched = threading.Event()
