@@ -119,8 +119,11 @@ def main() -> int:
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
             target.execute("DROP TABLE IF EXISTS sqlite_stat1")
-            # The stock server has no workspaces.
-            target.execute("UPDATE experiments SET workspace = 'default' WHERE experiment_id = ?", (experiment,))
+            # The stock server has no workspaces, and starts only when nothing is in one.
+            target.execute(
+                "UPDATE experiments SET workspace = 'default', name = name || '-' || experiment_id "
+                "WHERE workspace != 'default'"
+            )
             target.commit()
         with stock_mlflow(copy, folder) as client:
             stock = sort(client, experiment, ORDERS[0], None if asked.full else asked.bound)
