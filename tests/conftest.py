@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needed = PLATFORMS.intersection(getattr(item, "fixturenames", ()))
         if needed:
             item.add_marker("platform")
-        own = 2 if needed - {"platform"} else len(needed)
+        own = 2 if needed - {"platform"} or item.get_closest_marker("long") else len(needed)
         urgency[item.path] = max(urgency.get(item.path, 0), own)
     tests = Counter(item.path for item in items)
     modules = sorted(tests, key=lambda path: (-urgency[path], -tests[path], path))

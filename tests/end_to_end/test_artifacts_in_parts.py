@@ -13,7 +13,7 @@ from registry_tui.schemas.places import Environment, EnvironmentCreate, Project,
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.opening import open_store
 from support.other_stores import described
-from support.platforms import Platform, run_python, unique
+from support.platforms import PATIENCE, Platform, run_python, unique
 
 #: Prints through what a file went up and down: addresses of the store, or the server.
 TRANSFER = """
@@ -88,7 +88,7 @@ def asking(platform: Platform, project: Project) -> httpx.Client:
     return httpx.Client(
         base_url=exports["MLFLOW_TRACKING_URI"],
         auth=(exports["MLFLOW_TRACKING_USERNAME"], exports["MLFLOW_TRACKING_PASSWORD"]),
-        timeout=120,
+        timeout=PATIENCE,
         trust_env=False,
     )
 

@@ -24,6 +24,8 @@ from support.platforms import Platform, clean_environment, run_python, temporary
 from support.registered import log_model
 from support.served import Served, answer, deploy, now, register, two_versions
 
+pytestmark = pytest.mark.long
+
 LOAD = """
 import sys, mlflow, pandas
 model = mlflow.pyfunc.load_model(f"models:/{sys.argv[1]}/1")

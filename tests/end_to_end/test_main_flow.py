@@ -31,6 +31,8 @@ from support.program import Driver
 from support.registered import mlflow_client
 from support.rows import ask
 
+pytestmark = pytest.mark.long
+
 REGISTER = """
 import sys, mlflow
 class Sum(mlflow.pyfunc.PythonModel):

@@ -20,6 +20,8 @@ from support.platforms import Platform, run_python, temporary_folder, unique, wa
 from support.postgres import PostgresServer
 from support.rows import ask, tables
 
+pytestmark = pytest.mark.long
+
 REGISTER = """
 import sys, mlflow
 mlflow.set_experiment("sums")

@@ -30,6 +30,8 @@ from support.terminal import terminal
 from support.two_machines import Link, two_machines
 from support.wrong_clock import clock_off
 
+pytestmark = pytest.mark.long
+
 PROGRAM = [sys.executable, "-m", "registry_tui"]
 
 TRAIN = """

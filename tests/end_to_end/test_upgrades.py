@@ -31,6 +31,8 @@ from registry_tui.service.stores.directory import Directory
 from registry_tui.service.stores.seaweedfs import ObjectStore
 from support.platforms import Platform, clean_environment, run_python, temporary_folder
 
+pytestmark = pytest.mark.long
+
 EARLIER = Path(__file__).parents[1] / "support" / "homes" / "database-0011.tar.xz"
 #: Upgrades, and ends as by `kill -9` when a step begins.
 KILLED = """

@@ -29,6 +29,8 @@ from support.postgres import PostgresServer
 from support.registered import log_model
 from support.rows import ask
 
+pytestmark = pytest.mark.long
+
 BOTH = ("service", "service-2")
 
 
@@ -163,11 +165,18 @@ def test_changes_of_either_reach_those_who_follow_the_other(
             until(lines, f'"workflow":{{"id":"{begun["workflow"]["id"]}"')
             assert pair.finished(begun["workflow"]["id"])["status"] == "succeeded"
             # What it misses while it is cut off, it cannot know.
-            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            cut_off_listeners(postgres, len(pair.clients))
             until(lines, "event: resync")
             name = unique("told")
             make_project(name, client).raise_for_status()
             until(lines, name)
+
+
+def cut_off_listeners(postgres: PostgresServer, services: int) -> None:
+    """Ends the connections on which services learn from each other; waits until all have new ones."""
+    before = postgres.listeners()
+    postgres.end_listeners()
+    wait_for(lambda: len(postgres.listeners() - before) == services, what="the services to listen again")
 
 
 def until(lines: Iterator[str], text: str) -> str:

@@ -74,6 +74,16 @@ class PostgresServer:
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
 
+    def end_listeners(self) -> None:
+        """Ends the connections that wait for notifications."""
+        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+
+    def listeners(self) -> set[int]:
+        """The server's processes whose connections wait for notifications."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            query = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND state = 'idle'"
+            return {int(process) for (process,) in connection.execute(query).fetchall()}
+
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Executes a statement as the server's administrator."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:

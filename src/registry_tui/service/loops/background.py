@@ -37,10 +37,10 @@ _LEADER = "leader"
 SECRETS_EVERY = 0.5
 #: Seconds between looks for what was cut off.
 CLEAN_UP_EVERY = 30.0
-#: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
-UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
+#: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
+UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
