@@ -16,7 +16,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,9 +24,10 @@ from pydantic import ValidationError
 
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
-from registry_tui.service.errors import Missing, ServiceError, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.stores.base import Bucket, batches
 from registry_tui.service.stores.bucket_files import (
+    MAX_FILES,
     MIB,
     RANGE_BYTES,
     READERS,
@@ -55,6 +56,8 @@ PART_BYTES = 5 * MIB
 MAX_PARTS = 10_000
 #: Copies under way at the same time.
 COPIERS = 4
+#: Bytes of the largest manifest; it is read whole.
+MAX_MANIFEST_BYTES = 64 * MIB
 #: S3's limit on the keys of one DeleteObjects.
 DELETE_BATCH = 1000
 
@@ -261,8 +264,13 @@ def hash_files(
 
 
 def write_manifest(archive: Folder, manifest: Manifest) -> None:
-    """Stores an archive's manifest. Raises ServiceError."""
+    """Stores an archive's manifest. Raises ServiceError; InvalidInput for one that is too large to be read again."""
     body = manifest.model_dump_json(indent=1).encode()
+    if len(body) > MAX_MANIFEST_BYTES:
+        raise InvalidInput(
+            f"The manifest would have {counted(len(body), 'byte')}, more than {MAX_MANIFEST_BYTES}",
+            action="Log the model again with fewer files or shorter paths, and register a new version",
+        )
     if isinstance(archive, StoreFolder):
         archive.store.put(archive.key(MANIFEST), body)
         return
@@ -275,39 +283,56 @@ def write_manifest(archive: Folder, manifest: Manifest) -> None:
         )
 
 
-def source_files(place: Folder) -> list[StoredFile]:
-    """Every file of a folder that is copied; of an archive in an own store all that its manifest names."""
-    if not isinstance(place, StoreFolder) or not place.prefix.endswith(f"/{FILES}/"):
+def source_files(place: Folder, *, archived: bool, check: Check = lambda: None) -> list[StoredFile]:
+    """Every file of a folder that is copied; of an archive in an own store all that its manifest names.
+
+    `archived`: whether the folder lies in an archive. Elsewhere a `manifest.json` is somebody's own file, and names
+    nothing.
+    """
+    if not archived or not isinstance(place, StoreFolder) or not place.prefix.endswith(f"/{FILES}/"):
         return list_files(place)
     try:
         manifest = read_manifest(StoreFolder(place.store, place.prefix.removesuffix(f"{FILES}/")))
     except (Missing, WrongState):
         return list_files(place)
-    return files_there(place, [entry.path for entry in manifest.files])
+    return files_there(place, [entry.path for entry in manifest.files], check=check)
 
 
 def read_manifest(archive: Folder) -> Manifest:
-    """An archive's manifest. Raises Missing, WrongState when it is damaged, other ServiceErrors."""
+    """An archive's manifest. Raises Missing, WrongState when it is damaged or too large, other ServiceErrors."""
     try:
         body = _manifest_bytes(archive)
     except Missing as error:
         raise Missing(f"There is no archive at {archive.uri}", action="Register the model again") from error
+    action = "Register the model again, as a new version"
     try:
-        return Manifest.model_validate_json(body)
+        manifest = Manifest.model_validate_json(body)
     except ValidationError as error:
-        raise WrongState(
-            f"The manifest at {archive.uri} is damaged", action="Register the model again, as a new version"
-        ) from error
+        raise WrongState(f"The manifest at {archive.uri} is damaged", action=action) from error
+    if len(manifest.files) > MAX_FILES:
+        raise WrongState(f"The manifest at {archive.uri} names more than {MAX_FILES:,} files", action=action)
+    return manifest
 
 
 def _manifest_bytes(archive: Folder) -> bytes:
     if isinstance(archive, StoreFolder):
-        return archive.store.read(archive.key(MANIFEST))
-    with clear_errors(archive):
-        try:
-            return bytes(archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))["Body"].read())
-        except archive.client.exceptions.NoSuchKey as error:
-            raise Missing("There is no manifest") from error
+        size = archive.store.head(archive.key(MANIFEST)).size
+        body = archive.store.read(archive.key(MANIFEST), 0, MAX_MANIFEST_BYTES) if size <= MAX_MANIFEST_BYTES else b""
+    else:
+        with clear_errors(archive):
+            try:
+                found = archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))
+            except archive.client.exceptions.NoSuchKey as error:
+                raise Missing("There is no manifest") from error
+            size = found["ContentLength"]
+            with closing(found["Body"]) as stream:
+                body = bytes(stream.read()) if size <= MAX_MANIFEST_BYTES else b""
+    if size > MAX_MANIFEST_BYTES:
+        raise WrongState(
+            f"The manifest at {archive.uri} has more than {MAX_MANIFEST_BYTES >> 20} MiB",
+            action="Register the model again, as a new version",
+        )
+    return body
 
 
 def check_archive(
@@ -322,7 +347,7 @@ def check_archive(
     """
     manifest = read_manifest(archive)
     wanted = {entry.path: entry for entry in manifest.files}
-    files = files_there(archive.below(FILES), wanted)
+    files = files_there(archive.below(FILES), wanted, check=check)
     found = hash_files(files, archive.below(FILES), advance=progress(files), check=check)
     return ArchiveCheck(
         checked_at=datetime.now(UTC),

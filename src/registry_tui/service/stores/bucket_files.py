@@ -110,16 +110,20 @@ def list_files(place: Folder) -> list[StoredFile]:
     return sorted(files, key=lambda file: file.path)
 
 
-def files_there(place: Folder, wanted: Iterable[str]) -> list[StoredFile]:
+def files_there(place: Folder, wanted: Iterable[str], *, check: Callable[[], None] = lambda: None) -> list[StoredFile]:
     """As `list_files`; where a store's list differs from the wanted paths, each file is asked for by its name.
 
-    A list may lag behind what was stored and deleted. Raises ServiceError.
+    A list may lag behind what was stored and deleted. Raises ServiceError, and what `check` raises between requests.
     """
     listed = {file.path: file for file in list_files(place)}
     if not isinstance(place, StoreFolder):
         return list(listed.values())
     asked = sorted(listed.keys() ^ set(wanted))
-    found = dict(zip(asked, in_parallel(lambda path: _asked_for(place, path), asked, READERS, READERS), strict=True))
+    found: dict[str, StoredFile | None] = {}
+    answers = in_parallel(lambda path: _asked_for(place, path), asked, READERS, READERS)
+    for path, answer in zip(asked, answers, strict=True):
+        check()
+        found[path] = answer
     there = {path: file for path, file in (listed | found).items() if file is not None}
     return [there[path] for path in sorted(there)]
 

@@ -65,8 +65,8 @@ class _Source(Protocol):
     def where(self) -> str:
         """The folder, for people."""
 
-    def files(self) -> list[StoredFile]:
-        """Every file in it and below, by path."""
+    def files(self, check: Check) -> list[StoredFile]:
+        """Every file in it and below, by path; raises what `check` raises between requests."""
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
         """A file's bytes, piece by piece."""
@@ -82,13 +82,15 @@ class _Stored:
     """A folder in the object store."""
 
     place: bucket_files.Folder
+    #: Whether it is an archive of a Model Registry.
+    archived: bool
 
     @property
     def where(self) -> str:
         return self.place.uri
 
-    def files(self) -> list[StoredFile]:
-        return archives.source_files(self.place)
+    def files(self, check: Check) -> list[StoredFile]:
+        return archives.source_files(self.place, archived=self.archived, check=check)
 
     def read(self, file: StoredFile) -> Iterator[bytes]:
         return bucket_files.read_pieces(file, self.place)
@@ -107,7 +109,8 @@ class _Remote:
     folder: Folder
     where: str
 
-    def files(self) -> list[StoredFile]:
+    def files(self, check: Check) -> list[StoredFile]:
+        check()
         found = self.folder.sizes(bucket_files.MAX_FILES)
         if not found.complete:
             raise InvalidInput(
@@ -143,7 +146,7 @@ def _begin(context: StepContext) -> None:
 
 def _list(context: StepContext) -> Mapping[str, Any]:
     source, archive = _source(context), _archive(context)
-    files = source.files()
+    files = source.files(context.check_cancelled)
     _require_possible(files, archive.below(FILES))
     described = next((file for file in files if file.path == MODEL_FILE), None)
     if described is None:
@@ -206,7 +209,9 @@ def _remove_copies(context: StepContext) -> None:
 def _verify(context: StepContext) -> None:
     archive = _archive(context)
     files = _files(context)
-    stored = bucket_files.files_there(archive.below(FILES), [file.path for file in files])
+    stored = bucket_files.files_there(
+        archive.below(FILES), [file.path for file in files], check=context.check_cancelled
+    )
     if {file.path: file.size for file in stored} != {file.path: file.size for file in files}:
         raise WrongState("What was stored are not the files that were listed", action="Retry the workflow")
     _require_listed(archive.below(FILES), files)
@@ -304,10 +309,11 @@ def _source(context: StepContext) -> _Source:
     except (OSError, ValueError) as error:
         raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
     registry = enter_registry(service, context.arguments["registry_id"])
+    # Archives are sources too: a version that is copied.
+    archived = location.registry is not None
     if location.outside:
-        # Artifacts in the environment's own store, or a version that is copied.
-        return _Stored(artifact_places.folder_at(service, location))
-    return _Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"))
+        return _Stored(artifact_places.folder_at(service, location), archived)
+    return _Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"), archived)
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:
