@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 from sqlalchemy import select
 
 from registry_tui.contracts.mlflow_routes import Location
@@ -13,10 +15,12 @@ from registry_tui.service.stores.base import Bucket, StoredObject, Usage, batche
 from registry_tui.service.stores.bucket_files import Folder, Place, StoreFolder
 from registry_tui.service.stores.s3_bucket import S3Bucket
 
-#: Times that what is deleted is listed at most.
-_LISTS = 4
+#: Seconds before each list of what is deleted. A list that shows nothing is the last one.
+_PAUSES = (0.0, 0.2, 0.6, 1.8)
 #: Objects deleted in one request.
 _BATCH = 1000
+#: Of so many objects that were deleted last, at least, none is counted twice.
+_REMEMBERED = 20_000
 
 
 def folder_at(service: Service, location: Location) -> Folder:
@@ -63,16 +67,25 @@ def delete_at(service: Service, location: Location) -> Usage:
 
 
 def delete_in(store: Bucket, folder: str) -> Usage:
-    """Deletes everything in a folder (with `/` at its end) of a store; returns how much that was."""
-    gone: set[str] = set()
-    bytes_ = 0
-    # A list may lag: what was stored last appears in a later one, what was deleted last goes from a later one.
-    for _ in range(_LISTS):
+    """Deletes everything in a folder (with `/` at its end) of a store; returns how much that was.
+
+    A list may lag: what was stored last appears in a later one, what was deleted last goes from a later one. Lists
+    follow until one is empty, after pauses that grow.
+    """
+    objects = bytes_ = 0
+    # Keys that a list which lags may show again. Not all of them: a folder may hold millions.
+    last: set[str] = set()
+    before: set[str] = set()
+    for pause in _PAUSES:
+        sleep(pause)
         batch: list[StoredObject] = []
         for batch in batches(store.list(folder), _BATCH):
             store.delete([each.key for each in batch])
-            bytes_ += sum(each.size for each in batch if each.key not in gone)
-            gone.update(each.key for each in batch)
+            new = [each for each in batch if each.key not in last and each.key not in before]
+            objects, bytes_ = objects + len(new), bytes_ + sum(each.size for each in new)
+            last.update(each.key for each in new)
+            if len(last) >= _REMEMBERED:
+                last, before = set(), last
         if not batch:
             break
-    return Usage(len(gone), bytes_)
+    return Usage(objects, bytes_)
