@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -251,6 +252,32 @@ async def test_what_is_wrong_is_said_without_the_secret(answers: Mapping[str, An
             assert words in problem and SECRET not in problem, problem
         form.query_one("#store", Input).value = ""
         assert form.problem_of() is None, "the embedded store needs nothing"
+
+
+async def test_nothing_of_a_file_that_is_no_key_is_shown(answers: Mapping[str, Answer], tmp_path: Path) -> None:
+    file = tmp_path / "private.json"
+    file.write_text("SECRETBEGIN" + "x" * 20_000 + "SECRETEND", encoding="utf-8")
+    service = Stores(answers)
+    app = RegistryApp(lambda: RegistryClient(transport=service), start_platform=False)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        see = Driver(app, pilot)
+        await see.rows("registries")
+        await scenes.create_environment(see)
+        form: CreateEnvironment = see.screen
+        form.query_one("#name", Input).value = "prod"
+        form.query_one("#store", Input).value = "gs://acme-models/registry"
+        form.query_one("#gs-way", Select).value = "key"
+        form.query_one("#key-file", Input).value = str(file)
+        await see.until(lambda: not form.query_one("#ok", Button).disabled, "what is typed")
+        for button in ("#try", "#ok"):
+            form.query_one(button, Button).press()
+            await see.shows("is not the key of a service account", "at most 16384 characters")
+            assert "SECRET" not in see.text + _notified(see)
+            form.query_one("#key-file", Input).value = str(tmp_path / "missing")
+            form.query_one(button, Button).press()
+            await see.shows("cannot be read")
+            form.query_one("#key-file", Input).value = str(file)
+        assert not service.asked
 
 
 def _notified(see: Driver) -> str:

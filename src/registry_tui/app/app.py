@@ -399,6 +399,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
         """Shows what failed, what to do, and the request's ID."""
         from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
+        from registry_tui.wording.mistakes import unexpected
         from registry_tui.wording.text import safe
 
         if isinstance(error, NotSignedIn | UntrustedCertificate):
@@ -411,7 +412,7 @@ class RegistryApp(Notifying, Reloading, Playing, Changes, Copying, Suspending, P
             lines = [error.message, error.action or "", f"request {error.request_id}" if error.request_id else ""]
         else:
             self.log.error(error)
-            lines = [f"{type(error).__name__}: {error}", "This is a defect of the program; please report it."]
+            lines = [unexpected(error), "This is a defect of the program; please report it."]
         self.notify("\n".join(safe(line, 500) for line in lines if line), severity="error", markup=False, timeout=10)
 
 

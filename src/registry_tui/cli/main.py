@@ -184,6 +184,7 @@ def run() -> None:
         fail(f"{error.filename or 'The system'}: {error.strerror or error}")
     except Exception as error:
         from registry_tui.client.errors import RegistryError
+        from registry_tui.wording.mistakes import unexpected
 
         if isinstance(error, ModuleNotFoundError) and (missing := missing_of(error)):
             fail(missing.message, missing.action)
@@ -193,7 +194,7 @@ def run() -> None:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         fail(
-            f"something unexpected went wrong: {type(error).__name__}: {error}",
+            f"something unexpected went wrong: {unexpected(error)}",
             f"This is a fault of registry-tui: report it with what {DEBUG_VARIABLE}=1 makes the same command show",
         )
 

@@ -19,6 +19,7 @@ from registry_tui.screens.base.changes import SAFE_AGAIN
 from registry_tui.screens.base.dialogs import Dialog, title
 from registry_tui.terminal.textual_private import BoxedTick
 from registry_tui.widgets.awaited import NOT_LOADED_HERE, say_waiting
+from registry_tui.wording.mistakes import unexpected
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -391,7 +392,7 @@ class Form(Dialog[Result]):
 
         say_waiting(self, NOT_LOADED_HERE)
         if not isinstance(error, RegistryError):
-            self.complain(f"{type(error).__name__}: {error}")
+            self.complain(unexpected(error))
             return
         lines = [error.message, error.action or ""]
         if self.busy and self.SENDS and may_be_done(error):

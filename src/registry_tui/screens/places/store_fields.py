@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from registry_tui.screens.base.form import Tick, row
+from registry_tui.wording.mistakes import mistakes
 from registry_tui.wording.text import safe
 
 if TYPE_CHECKING:
@@ -221,28 +222,31 @@ class StoreFields(Vertical):
         except NotAnAddress as error:
             return safe(str(error), 300)
         except ValidationError as error:
-            # The messages without what was typed, which may be a secret.
-            first = error.errors(include_input=False, include_url=False)[0]
-            name = "" if not first["loc"] else f"{str(first['loc'][-1]).replace('_', ' ')}: "
-            return f"{name}{first['msg'].removeprefix('Value error, ')}"
+            return mistakes(error)[0]
         return None
 
     def _secret(self) -> str:
         return self.query_one("#secret", Input).value.strip() if "secret" in self._shown() else ""
 
     async def store(self) -> Store | None:
-        """The store that is meant; None for the embedded one. Raises RegistryError for a key file that is not there."""
+        """The store that is meant; None for the embedded one. Raises RegistryError for a key file that is none."""
         if not self.address:
             return None
         if "key-file" not in self._shown():
             return self._store(self._secret())
+        from pydantic import ValidationError
+
         from registry_tui.client import RegistryError
 
-        file = self._entered("key-file")
+        file, action = self._entered("key-file"), "Type where it is here"
         try:
             return self._store(await asyncio.to_thread(_read, file))
         except (OSError, UnicodeDecodeError) as error:
-            raise RegistryError(f"The key file {file} cannot be read", action="Type where it is here") from error
+            raise RegistryError(f"The key file {file} cannot be read", action=action) from error
+        except ValidationError as error:
+            # Not as the cause: its text holds parts of the file.
+            detail = f"The key file {file} is not the key of a service account: {mistakes(error)[0]}"
+            raise RegistryError(detail, action=action) from None
 
     def _store(self, secret: str) -> Store:
         from registry_tui.schemas.store_addresses import store_at
