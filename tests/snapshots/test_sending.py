@@ -21,7 +21,7 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.base import Problem
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
-from registry_tui.schemas.stores import EnvironmentStore, StoreSettings
+from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.save import Save
@@ -133,6 +133,7 @@ async def change_store(see: Driver) -> Form[Any]:
         kind="s3",
         uri="s3://acme-models/registry/",
         credentials="the access key AK",
+        signs_in=SignsIn.KEY,
         settings=StoreSettings(access_key_id="AK"),
     )
     form = ChangeStore(environment.model_copy(update={"store": known}))

@@ -30,6 +30,8 @@ STORE = {
     "uri": "s3://acme-models/registry/",
     "endpoint": "https://s3.acme.example",
     "credentials": "the access key AKIAACME",
+    "signs_in": "key",
+    "artifacts": True,
     "notes": [NOTE],
     "checked_at": "2026-11-29T02:00:00Z",
     "settings": {"region": "eu-west-1", "endpoint": "https://s3.acme.example", "access_key_id": "AKIAACME"},
@@ -186,6 +188,7 @@ async def test_a_store_is_shown_tried_and_reached_in_another_way(answers: Mappin
         address, body = service.asked[-1]
         assert address == f"PUT environments/{service.first['id']}/store"
         assert body["store"]["address"]["endpoint"] == "https://s3.acme.example"
+        assert body["artifacts"] is None, "nobody changed that here; somebody else may have meanwhile"
         assert body["store"]["credentials"]["secret_access_key"] == SECRET
 
         # The second environment's archives lie in the embedded store.

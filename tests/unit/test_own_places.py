@@ -13,9 +13,10 @@ import pytest
 
 from registry_tui.schemas.places import EnvironmentCreate
 from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore, StoreChange
-from registry_tui.service.core import identity, own_stores
+from registry_tui.service.core import identity, own_stores, store_checks
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.own_stores import MARK, archives_folder
+from registry_tui.service.core.store_checks import _Checks
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.places import environments
@@ -242,3 +243,13 @@ def test_an_environment_goes_although_its_store_never_answers(
         assert environments.list_environments(service, owner(service)).items == []
     finally:
         gone_on.set()
+
+
+def test_a_trial_that_ends_after_its_environment_went_leaves_nothing(service: Service, tmp_path: Path) -> None:
+    made, known = bring(service, "prod", tmp_path / "store"), service.kept.of(_Checks).known
+    assert set(known) == {made}
+    environments.delete_environment(service, owner(service), made)
+    assert not known
+    # A trial that began before the deletion ends now.
+    store_checks.note(service, made, 1, [])
+    assert not known

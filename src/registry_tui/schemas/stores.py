@@ -31,6 +31,17 @@ class Encryption(StrEnum):
     KMS = "kms"
 
 
+class SignsIn(StrEnum):
+    """The ways to sign in at a store; `nowhere` for a directory."""
+
+    NOWHERE = "nowhere"
+    MACHINE = "machine"
+    PROFILE = "profile"
+    KEY = "key"
+    SAS = "sas"
+    PRINCIPAL = "principal"
+
+
 class S3Address(RequestSchema):
     """A bucket of AWS or of any store that speaks S3, perhaps only what is below a prefix."""
 
@@ -189,6 +200,23 @@ def credentials_of(store: Store) -> str:
     return "a service account's key" if store.credentials.service_account else "this machine's account"
 
 
+def signs_in(store: Store) -> SignsIn:
+    """Which of the ways to sign in a store uses."""
+    if isinstance(store, DirectoryStore):
+        return SignsIn.NOWHERE
+    if isinstance(store, GoogleStore):
+        return SignsIn.KEY if store.credentials.service_account else SignsIn.MACHINE
+    if isinstance(store, S3Store):
+        if store.credentials.profile:
+            return SignsIn.PROFILE
+        return SignsIn.KEY if store.credentials.access_key_id else SignsIn.MACHINE
+    if store.credentials.tenant_id:
+        return SignsIn.PRINCIPAL
+    if store.credentials.account_key:
+        return SignsIn.KEY
+    return SignsIn.SAS if store.credentials.sas else SignsIn.MACHINE
+
+
 class StoreProblem(Schema):
     """One thing that is wrong with a store, and what to do about it."""
 
@@ -223,6 +251,8 @@ class EnvironmentStore(Schema):
     endpoint: str = ""
     #: How the service signs in, in words.
     credentials: str = ""
+    #: Which way that is; None from a service that does not say it.
+    signs_in: SignsIn | None = None
     #: What the last probe found: what is worth knowing, and when it could not be used then, why.
     notes: list[StoreProblem] = []
     #: Whether the artifacts of projects that are made from now on lie there; each project keeps the place of its own.

@@ -78,7 +78,7 @@ class StoreFields(Vertical):
         yield text("endpoint", "Endpoint", known.endpoint if known else "")
         for kind, ways in _WAYS.items():
             options = [(words, way) for way, words, _ in ways]
-            now = self._way_of(kind, known) or ways[0][0]
+            now = self._way_of(kind) or ways[0][0]
             select = Select(options, value=now, allow_blank=False, compact=True, id=f"{kind}-way")
             yield self._named(f"{kind}-way", row("Sign in with", select))
         yield text("profile", "Profile", known.profile if known else "", "in the AWS configuration of that account")
@@ -107,18 +107,11 @@ class StoreFields(Vertical):
     def _choice(self, name: str, label: str, options: Sequence[tuple[str, str]], value: str) -> Widget:
         return self._named(name, row(label, Select(options, value=value, allow_blank=False, compact=True, id=name)))
 
-    def _way_of(self, kind: str, known: StoreSettings | None) -> str | None:
+    def _way_of(self, kind: str) -> str | None:
         """The way to sign in that is in use; None where another kind of store is."""
-        if known is None or self.known is None or kind not in _KINDS_OF.get(self.known.kind, ()):
+        if self.known is None or self.known.signs_in is None or kind not in _KINDS_OF.get(self.known.kind, ()):
             return None
-        if known.sas:
-            return "sas"
-        if kind == "az" and known.tenant_id:
-            return "principal"
-        if known.profile:
-            return "profile"
-        # The words say that there is a key without showing it; of these, only the machine's own has none.
-        return "machine" if "machine's" in self.known.credentials else "key"
+        return self.known.signs_in.value
 
     @staticmethod
     def _sets_more(known: StoreSettings | None) -> bool:
@@ -192,6 +185,12 @@ class StoreFields(Vertical):
         return self.query_one(f"#{field}", Input).value.strip()
 
     # -- what is meant --------------------------------------------------------------------------------
+
+    @property
+    def changed_artifacts(self) -> bool | None:
+        """Where artifacts lie from now on; None while nobody changed that here: somebody else may have meanwhile."""
+        as_before = self.known is not None and self.known.artifacts is self.artifacts
+        return None if as_before else self.artifacts
 
     @property
     def artifacts(self) -> bool:

@@ -126,7 +126,7 @@ class ChangeStore(StoreForm):
 
         store = await self.store_fields.store()
         assert store is not None
-        request = StoreChange(store=store, artifacts=self.store_fields.artifacts)
+        request = StoreChange(store=store, artifacts=self.store_fields.changed_artifacts)
         return await self.program.client.change_store(self.environment.id, request)
 
 

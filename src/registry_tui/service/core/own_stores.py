@@ -23,6 +23,7 @@ from registry_tui.schemas.stores import (
     StoreProblem,
     credentials_of,
     endpoint_of,
+    signs_in,
     uri_of,
 )
 from registry_tui.service.core.context import Service
@@ -145,6 +146,7 @@ def shown(row: EnvironmentStoreRow | None) -> EnvironmentStore | None:
         uri=uri_of(store),
         endpoint=endpoint_of(store),
         credentials=credentials_of(store),
+        signs_in=signs_in(store),
         notes=[StoreProblem.model_validate(each) for each in row.notes],
         artifacts=row.artifacts,
         settings=settings_of(store),

@@ -31,12 +31,17 @@ class _Checks:
 
 
 def note(service: Service, environment_id: str, generation: int, problems: Sequence[StoreProblem]) -> None:
-    """Keeps what a trial found, unless one of a later change of the store is known."""
+    """Keeps what a trial found, unless one of a later change of the store is known, or the environment is gone."""
     checks = service.kept.of(_Checks)
     with checks.guard:
         known = checks.known.get(environment_id)
         if known is None or known.generation <= generation:
             checks.known[environment_id] = Check(generation, tuple(problems))
+    with service.database.reading() as session:
+        there = session.get(EnvironmentStoreRow, environment_id) is not None
+    # The environment may have gone while its store was tried: looked at afterwards, so that one of the two forgets it.
+    if not there:
+        forget(service, environment_id)
 
 
 def forget(service: Service, environment_id: str) -> None:

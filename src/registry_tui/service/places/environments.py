@@ -206,10 +206,11 @@ def _clean_up(service: Service) -> None:
         except ServiceError as error:
             # It may be gone for good, and an environment must not wait for that.
             logger.warning("the store of environment %s keeps its mark: %s", row.name, error.detail)
-        store_checks.forget(service, row.id)
         service.stores.objects.delete_bucket(row.bucket)
         with service.database.session() as session:
             session.delete(session.get_one(EnvironmentRow, row.id))
+        # Afterwards: a trial that ends in between finds the row gone, or is forgotten here.
+        store_checks.forget(service, row.id)
 
 
 def _require_free(session: Session, store: Store, but: str = "") -> None:
