@@ -15,11 +15,14 @@ from typing import Any
 
 import anyio.to_thread
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_tui.contracts import web_pages
+from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread, in_time, taken_in_time
+from registry_tui.contracts.counts import counted
 from registry_tui.mlflow_plugin.asked import DEFAULT_WORKSPACE, REACHED_HEADER, WORKSPACE_HEADER, Asked, answering
 
 #: For answers without a code. Only names that MLflow 2.14 knows: its client fails at any other.
@@ -46,24 +49,49 @@ _DECODED = ("host", "origin")
 _MODEL_GATEWAY = "/gateway/"
 
 
+class Stalled(MlflowException):  # type: ignore[misc]
+    """No more of a request's body comes."""
+
+    def __init__(self, seconds: float) -> None:
+        passed = counted(seconds, "second")
+        super().__init__(
+            f"No more of the request's body came for {passed}. Send it again over a better connection.",
+            error_code=BAD_REQUEST,
+        )
+
+    def get_http_status_code(self) -> int:
+        """408, for which MLflow has no code."""
+        return HTTPStatus.REQUEST_TIMEOUT
+
+
 class ApiErrors:
     """The outermost part of MLflow's server.
+
+    It waits for so many `seconds` for the next piece of a body, and `unread` for a client to take one of an answer.
 
     `explain` returns the error that a 403 stands for, or None when it is a plain refusal. It runs in a thread.
     `hosts` returns names under which this machine is known besides its own.
     """
 
     def __init__(
-        self, app: ASGIApp, explain: Callable[[Asked], MlflowException | None], hosts: Callable[[], Collection[str]]
+        self,
+        app: ASGIApp,
+        explain: Callable[[Asked], MlflowException | None],
+        hosts: Callable[[], Collection[str]],
+        seconds: float = PIECE_SECONDS,
+        unread: float = UNREAD_SECONDS,
     ) -> None:
         self._app = app
         self._explain = explain
         self._hosts = hosts
+        self._seconds = seconds
+        self._unread = unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        send = taken_in_time(send, self._unread)
         headers = MutableHeaders(scope=scope)
         if (unreadable := _unreadable(headers)) is not None:
             message = f"The header {unreadable} is not UTF-8 text."
@@ -83,11 +111,25 @@ class ApiErrors:
             length=int(length) if length.isdecimal() else None,
             elsewhere=REACHED_HEADER in headers,
         )
+        held_back = _HeldBack(self._replace, request, scope, receive, send)
+
+        def stalled() -> Exception:
+            request.stalled = Stalled(self._seconds)
+            return request.stalled
+
         with answering(request):
-            await self._app(scope, receive, _HeldBack(self._replace, request, scope, receive, send).send)
+            try:
+                await self._app(scope, in_time(receive, self._seconds, stalled), held_back.send)
+            except Stalled as error:
+                if not held_back.answered:
+                    await error_response(error)(scope, receive, send)
+            except Unread:
+                pass  # uvicorn breaks off an answer that is not finished
 
     async def _replace(self, request: Asked, scope: Scope, start: Message, body: bytes) -> Response | None:
         """The answer in place of an error that MLflow gave, or None when its own will do."""
+        if request.stalled is not None:  # MLflow answers 500 where its code reads the body itself
+            return error_response(request.stalled)
         status = start["status"]
         if status == HTTPStatus.FORBIDDEN:
             better = await anyio.to_thread.run_sync(self._explain, request)
@@ -113,13 +155,17 @@ class _HeldBack:
         self._send = send
         self._start: Message | None = None
         self._body = bytearray()
+        #: Whether the answer was begun.
+        self.answered = False
 
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the app inside."""
         if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
+            self.answered = True
             self._start = {**message, "headers": list(message.get("headers", []))}
             return
         if self._start is None:
+            self.answered = True
             await self._send(message)
             return
         self._body += message.get("body", b"")
@@ -137,7 +183,9 @@ class _HeldBack:
 
 def error_response(error: MlflowException) -> Response:
     """The answer that MLflow gives to an error of its own."""
-    return Response(error.serialize_as_json(), error.get_http_status_code(), media_type="application/json")
+    # The rest of a body that stands still would keep the connection.
+    headers = {"Connection": "close"} if isinstance(error, Stalled) else None
+    return Response(error.serialize_as_json(), error.get_http_status_code(), headers, media_type="application/json")
 
 
 def _json_error(status: int, message: str, fields: dict[str, Any] | None = None) -> Response:

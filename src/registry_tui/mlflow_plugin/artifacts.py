@@ -35,6 +35,7 @@ from registry_tui.contracts import file_paths
 from registry_tui.contracts.mlflow_routes import Location, RouteError, Routes, RoutesFile
 from registry_tui.mlflow_plugin import streaming
 from registry_tui.mlflow_plugin.asked import asked
+from registry_tui.mlflow_plugin.identity import current_user
 from registry_tui.mlflow_plugin.mlflow_private import (
     KeyedRepository,
     OneFileRepository,
@@ -46,6 +47,7 @@ from registry_tui.mlflow_plugin.mlflow_private import (
 )
 from registry_tui.mlflow_plugin.outside import OutsideFiles, outside_files
 from registry_tui.mlflow_plugin.store_errors import clear_errors, no_artifact
+from registry_tui.mlflow_plugin.uploads import Uploads
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import AccessKey, SecretsFile
 
@@ -118,13 +120,16 @@ class EnvironmentArtifactRepository(
     ) -> None:
         request, pieces = asked(), aiter(chunks)
         size = None if request is None else request.length
+        uploads: Uploads = registry_store().uploads
         try:
-            location = await asyncio.to_thread(self._locate_new, artifact_path, artifact_file_name)
-            if location.outside:
-                await self._outside(location).upload_stream(location, pieces, size)
-                return
-            file = streaming.ArrivingFile(pieces, asyncio.get_running_loop())
-            await asyncio.to_thread(self._upload, location, file, size)
+            async with uploads.place(current_user() or ""):
+                location = await uploads.aside(self._locate_new, artifact_path, artifact_file_name)
+                if location.outside:
+                    await self._outside(location).upload_stream(location, pieces, size)
+                    return
+                file = streaming.ArrivingFile(pieces, asyncio.get_running_loop())
+                await file.begin()
+                await uploads.aside(self._upload, location, file, size)
         except MlflowException:
             await streaming.drained(pieces)
             raise

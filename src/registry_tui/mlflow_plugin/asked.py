@@ -39,6 +39,8 @@ class Asked:
     length: int | None = None
     #: Whether it came over the network, from where addresses of this machine are not reached.
     elsewhere: bool = False
+    #: Why the rest of the body is not waited for.
+    stalled: MlflowException | None = None
 
 
 _asked: ContextVar[Asked | None] = ContextVar("registry_tui_asked", default=None)

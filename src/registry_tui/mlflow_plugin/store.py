@@ -45,6 +45,7 @@ from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.pending import FAILED, PENDING, READY, Waiting, refuse_unstored
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
 from registry_tui.mlflow_plugin.sources import Source, origin_of, resolve_source
+from registry_tui.mlflow_plugin.uploads import Uploads
 from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
@@ -71,6 +72,7 @@ class EnvironmentRegistryStore(OwnedStore):
         self._routes_file = RoutesFile(home.routes_file)
         self._artifacts = EnvironmentArtifactRepository(ARTIFACTS_DESTINATION)
         self.buckets = Buckets()
+        self.uploads = Uploads()
         self._waiting = Waiting()
 
     # -- which registry -----------------------------------------------------------------------

@@ -25,6 +25,11 @@ class ArrivingFile:
         #: What the pieces raised: libraries wrap it.
         self.failure: BaseException | None = None
 
+    async def begin(self) -> None:
+        """Takes the first part in the event loop: a small file needs no thread while it arrives."""
+        while not self._ended and len(self._left) < _PART_BYTES:
+            self._take(await self._next())
+
     def read(self, size: int = -1) -> bytes:
         """As many bytes as are asked for, fewer only at the end."""
         while not self._ended and (size < 0 or len(self._left) < size):
@@ -33,13 +38,16 @@ class ArrivingFile:
             except BaseException as error:
                 self.failure = error
                 raise
-            if piece is None:
-                self._ended = True
-            else:
-                self._left += piece
+            self._take(piece)
         taken = bytes(self._left) if size < 0 else bytes(self._left[:size])
         del self._left[: len(taken)]
         return taken
+
+    def _take(self, piece: bytes | None) -> None:
+        if piece is None:
+            self._ended = True
+        else:
+            self._left += piece
 
     async def _next(self) -> bytes | None:
         return await anext(self._pieces, None)

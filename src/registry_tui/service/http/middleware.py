@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.api_keys import redacted
+from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread, in_time, taken_in_time
 from registry_tui.service.core import reached
-from registry_tui.service.http.problems import RequestTooLarge, foreign_page, unexpected, wrong_type
+from registry_tui.service.http.problems import BodyStalled, RequestTooLarge, foreign_page, unexpected, wrong_type
 
 logger = logging.getLogger("registry_tui.access")
 
@@ -35,9 +36,21 @@ class RequestMiddleware:
     foresaw into problems.
     """
 
-    def __init__(self, app: ASGIApp, *, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_request_bytes: int,
+        piece_seconds: float = PIECE_SECONDS + 30.0,
+        unread_seconds: float = UNREAD_SECONDS,
+    ) -> None:
+        """`piece_seconds` without a byte end a request: the listener and MLflow's server give up on a client sooner.
+
+        `unread_seconds` in which a client takes nothing end an answer.
+        """
         self._app = app
         self._max = max_request_bytes
+        self._seconds, self._unread = piece_seconds, unread_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,6 +66,7 @@ class RequestMiddleware:
         reached_at = reached.address.set(headers.get(reached.HEADER, ""))
         began = time.monotonic()
         status = 0
+        passed = taken_in_time(send, self._unread)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -62,12 +76,15 @@ class RequestMiddleware:
                 answer["X-Request-ID"] = request_id
                 answer["X-Content-Type-Options"] = "nosniff"
                 answer.setdefault("Cache-Control", "no-store")
-            await send(message)
+            await passed(message)
 
         try:
             refusal = _refusal(scope, headers, request_id)
-            taken = receive if scope["path"].startswith(_FILES) else self._limited(headers, receive)
+            pieces = in_time(receive, self._seconds, lambda: BodyStalled(self._seconds))
+            taken = pieces if scope["path"].startswith(_FILES) else self._limited(headers, pieces)
             await (refusal or self._app)(scope, taken, send_with_id)
+        except Unread:
+            pass  # uvicorn breaks off an answer that is not finished
         except Exception as error:
             if status:  # the answer is under way: all that is left is to cut it off
                 raise

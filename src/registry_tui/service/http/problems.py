@@ -32,6 +32,7 @@ _TITLES = {
     400: ("bad-request", "The request cannot be read"),
     404: ("no-such-page", "No such page"),
     405: ("method-not-allowed", "Method not allowed"),
+    408: ("body-timeout", "The rest of the request does not come"),
     413: ("too-large", "The request is too large"),
     422: ("invalid-input", "The request is not valid"),
 }
@@ -42,6 +43,14 @@ class RequestTooLarge(HTTPException):
 
     def __init__(self, limit: int) -> None:
         super().__init__(413, f"The request's body is larger than {counted(limit, 'byte')}")
+
+
+class BodyStalled(HTTPException):
+    """No more of the body comes."""
+
+    def __init__(self, seconds: float) -> None:
+        detail = f"No more of the request's body came for {counted(seconds, 'second')}"
+        super().__init__(408, detail, {"Connection": "close"})
 
 
 def problem_response(

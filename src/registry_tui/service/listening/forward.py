@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from registry_tui.contracts.bodies import PIECE_SECONDS
 from registry_tui.contracts.counts import counted
 from registry_tui.gateway.access import Refusal
 from registry_tui.platform.paths import Home
@@ -18,7 +19,7 @@ from registry_tui.platform.ports import Ports
 from registry_tui.service.core import events
 
 #: Seconds for a connection to a part, and for the next bytes of a caller's body.
-CONNECT_SECONDS, BODY_SECONDS = 5.0, 60.0
+CONNECT_SECONDS, BODY_SECONDS = 5.0, PIECE_SECONDS
 #: Seconds that an idle connection to a part is kept: MLflow's server ends its own after 5.
 KEPT_SECONDS = 4.0
 #: Headers about one connection (RFC 9110, 7.6.1), and those that only this process may send to the parts.

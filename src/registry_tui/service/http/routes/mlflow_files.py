@@ -16,6 +16,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from registry_tui.contracts.bodies import UPLOADS
 from registry_tui.schemas.base import Page, Schema
 from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core.context import Service
@@ -32,15 +33,13 @@ router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 #: Files up to this size are stored by one request.
 _WHOLE = 8 << 20
-#: Uploads under way at the same time; each has a thread, which the API's requests must not lack.
-_AT_ONCE = 24
 
 
 class _Uploads:
-    """Threads for uploads."""
+    """Threads for as many uploads as MLflow's server has under way, which the API's requests must not lack."""
 
     def __init__(self) -> None:
-        self.limiter = CapacityLimiter(_AT_ONCE)
+        self.limiter = CapacityLimiter(UPLOADS)
 
 
 @router.get("/{project}/files")
