@@ -15,6 +15,7 @@ from registry_tui.schemas.models import (
     ModelVersion,
     RegisteredModel,
     RegisterModel,
+    VersionsPage,
     VersionStatus,
     VersionUpdate,
 )
@@ -131,8 +132,8 @@ def list_versions(
     ] = None,
     status: VersionStatus | None = None,
     order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
-) -> Page[ModelVersion]:
-    """A model's versions, newest first by default."""
+) -> VersionsPage:
+    """A model with its versions, newest first by default."""
     return versions.list_versions(
         service,
         principal,
