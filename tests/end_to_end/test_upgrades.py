@@ -41,7 +41,25 @@ from pathlib import Path
 from registry_tui.platform.paths import Home
 from registry_tui.service.backup import upgrading
 for each in upgrading.upgrade(Home(Path(sys.argv[1]))):
-    if each.what == sys.argv[2]:
+    print(each.what, flush=True)
+    if each.what.startswith(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+#: Migrates the service's database alone, and ends as by `kill -9` when a part answers.
+KILLED_WHILE_STARTING = """
+import os, signal, sys
+from pathlib import Path
+from registry_tui.platform import lifecycle
+from registry_tui.platform.paths import Home
+from registry_tui.schemas.operations import PartState
+from registry_tui.service.backup import upgrading
+def up(home, **_):
+    yield lifecycle.PartProgress("gateway", PartState.HEALTHY, "answers")
+lifecycle.up = up
+name = "the service's database"
+upgrading.MIGRATIONS = {name: upgrading.MIGRATIONS[name]}
+for each in upgrading.upgrade(Home(Path(sys.argv[1]))):
+    if each.what == "gateway: answers":
         os.kill(os.getpid(), signal.SIGKILL)
 """
 LOAD = """
@@ -92,9 +110,13 @@ def test_a_migration_that_fails_leaves_the_home_as_it_was(home: Home, monkeypatc
     monkeypatch.setitem(
         upgrading.MIGRATIONS, "the service's database", lambda home: fail(f"sqlite:///{home.service_database}")
     )
-    with pytest.raises(UpgradeFailed, match=r"as it was before: half of it is done"):
+    with pytest.raises(UpgradeFailed, match=r"as it was before: half of it is done") as failed:
         list(upgrading.upgrade(home))
     assert contents(home) == before and not home.upgrading_file.exists()
+    (aside,) = home.root.glob("after-upgrade-*")
+    assert str(aside) in str(failed.value.action)
+    with closing(sqlite3.connect(aside / "service.db")) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (LATEST_REVISION,)
 
 
 def test_a_migration_that_loses_rows_and_a_part_that_does_not_start_leave_the_home_as_it_was(
@@ -121,6 +143,44 @@ def test_a_migration_that_loses_rows_and_a_part_that_does_not_start_leave_the_ho
     with pytest.raises(UpgradeFailed, match=r"The table events of service\.db had"):
         list(upgrading.upgrade(home))
     assert contents(home) == before and revision(home) == "0011"
+
+
+def killed(script: str, home: Home, *arguments: str) -> str:
+    """What a script wrote that ended as by `kill -9`."""
+    command = [sys.executable, "-c", script, str(home.root), *arguments]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stdout
+
+
+def test_what_people_did_after_an_upgrade_that_was_killed_while_the_platform_started_is_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_the_service(monkeypatch)
+    killed(KILLED_WHILE_STARTING, home)
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("CREATE TABLE since (x)")
+    after = contents(home)
+
+    def fail(home: Home, **_: object) -> Iterator[lifecycle.PartProgress]:
+        yield from ()
+        raise PartFailed("The part service does not start")
+
+    def start(home: Home, **_: object) -> Iterator[lifecycle.PartProgress]:
+        assert contents(home) == after
+        yield from ()
+
+    monkeypatch.setattr(lifecycle, "up", fail)
+    with pytest.raises(UpgradeFailed, match="databases are of this version"):
+        list(upgrading.upgrade(home))
+    monkeypatch.setattr(lifecycle, "up", start)
+    steps = [each.what for each in upgrading.upgrade(home)]
+    assert steps == ["going on with an upgrade that was cut off when the platform started"]
+    assert contents(home) == after and not home.upgrading_file.exists()
+    # Of another version: what is there is what it begins with.
+    upgrading._note(home, {"to": "0.0.1", "stage": "starting", "rows": {}, "files": {}})
+    list(upgrading.upgrade(home))
+    assert contents(home) == after == contents_of_copies(home)
 
 
 def test_a_home_of_a_newer_version_is_refused(home: Home) -> None:
@@ -178,15 +238,15 @@ def test_an_earlier_home_is_upgraded_whatever_kills_came_between(home: Home) -> 
     before = contents(home)
     platform = Platform(home)
     try:
-        for step in ("migrating MLflow's database", "starting the platform"):
-            command = [sys.executable, "-c", KILLED, str(home.root), step]
-            done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
-            assert done.returncode == -signal.SIGKILL, done.stderr
+        outputs = []
+        for step in ("migrating MLflow's database", "starting the platform", "gateway: "):
+            outputs.append(killed(KILLED, home, step))
             assert revision(home) == LATEST_REVISION
             with pytest.raises(HomeUnusable, match="upgrade"):
                 list(lifecycle.up(home))
+        assert "going back from an upgrade that was cut off" in outputs[-1]
         upgraded = platform.command("upgrade", "--yes")
-        assert "going back from an upgrade that was cut off" in upgraded.stderr
+        assert "going on with an upgrade that was cut off" in upgraded.stderr
         assert contents_of_copies(home) == before
         assert run_python(LOAD, platform.exports("default")).strip()
         assert platform.ask(lambda client: client.user("ada")).name == "ada"

@@ -242,8 +242,9 @@ def verify(
 def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False) -> None:
     """Bring a home of an earlier version to this one: stop, copy the databases, migrate, start, and compare all rows.
 
-    When anything fails, the databases are put back as they were. An upgrade that was cut off goes back when the command
-    is given again, and begins anew. The copies stay in the home until the next upgrade. Make a backup first, too.
+    When anything fails, the databases are put back as they were, and what the upgrade made is moved aside. One that was
+    cut off goes back when the command is given again, and begins anew; once all rows were compared, it goes on to start
+    the platform. The copies stay in the home until the next upgrade. Make a backup first, too.
 
     Example: registry-tui upgrade
     """

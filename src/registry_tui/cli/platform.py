@@ -18,7 +18,7 @@ import typer
 
 from registry_tui.cli import listening
 from registry_tui.contracts import clocks
-from registry_tui.platform import contexts, extras
+from registry_tui.platform import contexts, extras, unfinished
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.listening import Listening
 from registry_tui.platform.paths import Home
@@ -189,6 +189,8 @@ def status(as_json: JsonOption = False) -> None:
         print(f"home: {found.home}")
         if difference:
             print(clocks.sentence(difference))
+        if contexts.chosen() is None and (problem := unfinished.problem(Home.resolve())) is not None:
+            print(f"{problem.message}. {problem.action}")
     if not found.healthy:
         raise typer.Exit(1)
 

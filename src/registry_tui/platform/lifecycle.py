@@ -35,6 +35,7 @@ from registry_tui.platform.locks import Locked, only_one
 from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
+from registry_tui.platform.unfinished import require_finished
 from registry_tui.schemas.operations import PartState
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def up(
     _prepare(home)
     with _only_one(home), _words(home):
         if not unfinished:
-            _require_finished(home)
+            require_finished(home)
         secrets = load_secrets(home)
         move = relocation.since_last_start(home)
         supervised, choice = _supervised(home), database_choice.news(home, database)
@@ -230,7 +231,7 @@ def stopped(home: Home, *, unfinished: bool = False) -> Iterator[None]:
     """
     with _only_one(home), _words(home):
         if not unfinished:
-            _require_finished(home)
+            require_finished(home)
         if _supervised(home) or processes.ours(home):
             raise StillRunning("The platform is running", action="Stop it first: `registry-tui down`")
         yield
@@ -310,20 +311,6 @@ def _failed(home: Home, part: str, what: str) -> PartFailed:
         f"The part {part} {what}. The last lines of its log:\n{log or '(nothing)'}",
         action=f"See `registry-tui logs {part}`, mend the cause, then `registry-tui up` again",
     )
-
-
-def _require_finished(home: Home) -> None:
-    """Raises HomeUnusable for a home that is half restored, or half upgraded."""
-    if home.restoring_file.exists():
-        raise HomeUnusable(
-            f"A restoration into {home.root} was cut off, or still goes on",
-            action="Run `registry-tui restore` again: it begins from the start",
-        )
-    if home.upgrading_file.exists():
-        raise HomeUnusable(
-            f"An upgrade of {home.root} was cut off, or still goes on",
-            action="Run `registry-tui upgrade` again: it first goes back to what was before",
-        )
 
 
 def _require_files() -> None:

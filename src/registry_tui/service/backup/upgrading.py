@@ -1,7 +1,8 @@
 """`registry-tui upgrade`: a home of an earlier version becomes one of this version, or stays what it was.
 
-What was before is copied first, and a file of the home says so until all rows were compared and every part answers:
-whatever ends an upgrade in between, the next one first goes back. No migration touches what is in the object store.
+What was before is copied first, and a file of the home says so until all rows were compared and every part answers.
+What ends before the rows were compared is gone back from by the next upgrade; after that, the next one goes on to start
+the platform. Going back moves aside what it replaces. No migration touches what is in the object store.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import registry_tui
 from registry_tui.contracts.counts import counted
@@ -56,6 +59,8 @@ class Upgraded:
 
 
 Counts = dict[str, dict[str, int]]
+#: What `upgrading.json` has once all rows were compared: people may have worked with the platform since.
+_STARTING = "starting"
 
 
 def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded]:
@@ -68,6 +73,12 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
     snapshots.require_sqlite(
         databases_of(home), "Stop the platform, back them up with pg_dump, then `registry-tui up` migrates them"
     )
+    if _is_compared(home):
+        if start and _is_of_this_version(home):
+            return (yield from _go_on(home))
+        # All of it is of the version that it was brought to, which is the one before now.
+        lifecycle.down(home)
+        home.upgrading_file.unlink()
     yield Step("stopping the platform")
     lifecycle.down(home)
     with lifecycle.stopped(home, unfinished=True):
@@ -88,23 +99,45 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
             _compare(before, _counts(home))
         if start:
             yield Step("starting the platform")
-            # What was cut off goes on at the start, deletions too: rows are not compared again.
-            with closing(lifecycle.up(home, unfinished=True)) as parts:
-                for each in parts:
-                    if each.state is PartState.HEALTHY:
-                        yield Step(f"{each.part}: {each.detail}")
+            _note(home, {**_noted(home), "stage": _STARTING, "rows": _sums(before)})
+            yield from _start(home)
     except BaseException as error:
         lifecycle.down(home)
         with lifecycle.stopped(home, unfinished=True):
-            _go_back(home)
+            aside = _go_back(home)
         if not isinstance(error, Exception):
             raise
         raise UpgradeFailed(
             f"The upgrade failed, and the home is as it was before: {_reason(error)}",
-            action="Start it with the version that it had, or mend the cause and run `registry-tui upgrade` again",
+            action="Start it with the version that it had, or mend the cause and run `registry-tui upgrade` again. "
+            f"What the upgrade made is in {aside}",
         ) from error
     home.upgrading_file.unlink()
-    return Upgraded({name: sum(tables.values()) for name, tables in before.items()}, home.before_upgrade)
+    return Upgraded(_sums(before), home.before_upgrade)
+
+
+def _start(home: Home) -> Generator[Step]:
+    # What was cut off goes on at the start, deletions too: rows are not compared again.
+    with closing(lifecycle.up(home, unfinished=True)) as parts:
+        for each in parts:
+            if each.state is PartState.HEALTHY:
+                yield Step(f"{each.part}: {each.detail}")
+
+
+def _go_on(home: Home) -> Generator[Step, None, Upgraded]:
+    """Ends an upgrade that was cut off once all rows were compared. Raises UpgradeFailed, Busy, HomeUnusable."""
+    rows: dict[str, int] = _noted(home)["rows"]
+    yield Step("going on with an upgrade that was cut off when the platform started")
+    try:
+        yield from _start(home)
+    except Exception as error:
+        raise UpgradeFailed(
+            f"The databases are of this version, and the platform does not start: {_reason(error)}",
+            action="Mend the cause and run `registry-tui upgrade` again: it goes on from here. "
+            f"The databases of before are in {home.before_upgrade}",
+        ) from error
+    home.upgrading_file.unlink()
+    return Upgraded(rows, home.before_upgrade)
 
 
 def _reason(error: Exception) -> str:
@@ -114,12 +147,36 @@ def _reason(error: Exception) -> str:
 # -- what was before -------------------------------------------------------------------------------------
 
 
-def _require_earlier(home: Home) -> None:
+def _noted(home: Home) -> dict[str, Any]:
+    """What `upgrading.json` has. Raises OSError, ValueError."""
+    found: dict[str, Any] = json.loads(home.upgrading_file.read_text(encoding="utf-8"))
+    return found
+
+
+def _note(home: Home, found: Mapping[str, Any]) -> None:
+    write_private(home.upgrading_file, json.dumps(found))
+
+
+def _is_compared(home: Home) -> bool:
+    """Whether an upgrade was cut off after all rows had been compared."""
+    return home.upgrading_file.exists() and _noted(home).get("stage") == _STARTING
+
+
+def _is_of_this_version(home: Home) -> bool:
+    return _noted(home)["to"] == registry_tui.__version__ and _revision(home) == LATEST_REVISION
+
+
+def _revision(home: Home) -> str | None:
     with closing(sqlite3.connect(home.service_database)) as database:
         found = database.execute("SELECT version_num FROM alembic_version").fetchone()
-    if found is not None and found[0] > LATEST_REVISION:
+    return None if found is None else str(found[0])
+
+
+def _require_earlier(home: Home) -> None:
+    found = _revision(home)
+    if found is not None and found > LATEST_REVISION:
         raise UpgradeFailed(
-            f"The home was written by a newer version than {registry_tui.__version__} (its database is {found[0]})",
+            f"The home was written by a newer version than {registry_tui.__version__} (its database is {found})",
             action="Install that version, or a newer one",
         )
 
@@ -137,12 +194,15 @@ def _copy(home: Home) -> None:
         if (home.root / name).exists():
             write_private(folder / name, (home.root / name).read_text(encoding="utf-8"))
     digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-    write_private(home.upgrading_file, json.dumps({"to": registry_tui.__version__, "files": digests}))
+    _note(home, {"to": registry_tui.__version__, "files": digests})
 
 
-def _go_back(home: Home) -> None:
-    """Puts everything back that was copied; may be repeated. Raises Damaged, OSError."""
-    files: Mapping[str, str] = json.loads(home.upgrading_file.read_text(encoding="utf-8"))["files"]
+def _go_back(home: Home) -> Path:
+    """Puts everything back that was copied; may be repeated. Returns where what it replaced is.
+
+    Raises Damaged, OSError.
+    """
+    files: Mapping[str, str] = _noted(home)["files"]
     databases = snapshots.files_of(home)
     for name, digest in files.items():
         if _digest(home.before_upgrade / name) != digest:
@@ -150,16 +210,25 @@ def _go_back(home: Home) -> None:
                 f"{home.before_upgrade / name} was changed, so the upgrade cannot go back to it",
                 action="Restore a backup into an empty home: `registry-tui restore`",
             )
+    # Of its own each time: what was moved there is not replaced when this is repeated.
+    aside = home.root / f"after-upgrade-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    aside.mkdir(mode=0o700)
     for name in files:
         target = databases.get(name, home.root / name)
         whole = target.with_name(f".{target.name}.before")
         shutil.copyfile(home.before_upgrade / name, whole)
         whole.chmod(0o600)
-        # What is in the log belongs to the file that goes.
-        for beside in ("-wal", "-shm"):
-            target.with_name(f"{target.name}{beside}").unlink(missing_ok=True)
+        if name not in databases:
+            with suppress(FileNotFoundError):
+                shutil.copy2(target, aside / name)
+        else:
+            # What is in the log belongs to the file that goes.
+            for beside in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    target.with_name(f"{target.name}{beside}").rename(aside / f"{name}{beside}")
         whole.replace(target)
     home.upgrading_file.unlink()
+    return aside
 
 
 def _digest(path: Path) -> str:
@@ -212,6 +281,10 @@ def _rows(path: Path) -> dict[str, int]:
             for table in tables
             if table not in _NOT_COMPARED and not table.startswith("sqlite_")
         }
+
+
+def _sums(counts: Counts) -> dict[str, int]:
+    return {name: sum(tables.values()) for name, tables in counts.items()}
 
 
 def _compare(before: Counts, after: Counts) -> None:
