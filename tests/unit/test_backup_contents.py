@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from registry_tui.cli.main import app
 from registry_tui.platform.database_choice import Choice, keep
 from registry_tui.platform.paths import Home
 from registry_tui.service.backup import manifest as manifests
@@ -199,6 +201,20 @@ def test_only_what_has_a_manifest_is_a_backup(place: BackupPlace) -> None:
             place.packed(wrong)
 
 
+def test_a_list_names_backups_that_cannot_be_read_beside_those_that_can(place: BackupPlace, tmp_path: Path) -> None:
+    sound = finished(place, objects=[kept("a")])
+    cut, later = "20261201T000000Z-0123abcd", manifest(id="20261202T000000Z-0123abcd", format=manifests.FORMAT + 1)
+    place.bucket.put(f"backups/{cut}.json.gz", manifests.written(sound, SEALER)[:-20])
+    place.finish(later.id, manifests.written(later, SEALER))
+    done = CliRunner().invoke(app, ["backups", "list", str(tmp_path / "place")])
+    assert done.exit_code == 0, done.output
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert list(lines) == [later.id, cut, sound.id]
+    assert "does not know" in lines[later.id] and "cut off" in lines[cut] and "m:/h" in lines[sound.id]
+    listed = json.loads(CliRunner().invoke(app, ["backups", "list", str(tmp_path / "place"), "--json"]).stdout)
+    assert ["damaged" in each for each in listed] == [True, True, False]
+
+
 def test_a_backup_that_was_damaged_is_found_without_its_passphrase(place: BackupPlace) -> None:
     made = manifest(objects=[kept("a")])
     place.finish(made.id, manifests.written(made, Sealer(PASSPHRASE, made.derivation)))
@@ -208,6 +224,21 @@ def test_a_backup_that_was_damaged_is_found_without_its_passphrase(place: Backup
     assert list(restoring.verify(place, made.id, None))
     with pytest.raises(DamagedBackup):
         list(restoring.verify(place, made.id, PASSPHRASE))  # what is sealed is one letter
+
+
+def test_only_a_backup_of_the_same_passphrase_that_nobody_changed_spares_reading_objects(place: BackupPlace) -> None:
+    older = finished(place, objects=[kept("older")])
+    newer = manifest(id="20261201T000000Z-0123abcd", objects=[kept("newer")])
+    packed = manifests.written(newer, Sealer(PASSPHRASE, newer.derivation))
+    text = gzip.decompress(packed)
+    forged = gzip.compress(text.replace(DIGEST.encode(), hashlib.sha256(b"y").hexdigest().encode()))
+    place.finish(newer.id, forged)
+    known = taking._known(place, older.platform, PASSPHRASE)
+    assert [(key, each.sha256) for (_, key), each in known.items()] == [("older", DIGEST)]
+    place.bucket.put(f"backups/{newer.id}.json.gz", packed)
+    assert {key for _, key in taking._known(place, older.platform, PASSPHRASE)} == {"newer"}
+    assert taking._known(place, "another platform", PASSPHRASE) == {}
+    assert taking._known(place, older.platform, "another passphrase") == {}
 
 
 # -- databases -------------------------------------------------------------------------------------------

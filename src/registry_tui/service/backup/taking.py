@@ -35,8 +35,8 @@ from registry_tui.schemas.stores import uri_of
 from registry_tui.service.backup import manifest as manifests
 from registry_tui.service.backup import snapshots
 from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
-from registry_tui.service.backup.place import CHUNK, BackupPlace, digest_of, same
-from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer
+from registry_tui.service.backup.place import CHUNK, BackupPlace, digest_of, key_of, same
+from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
 from registry_tui.service.backup.snapshots import CannotBackUp
 from registry_tui.service.core.own_stores import store_of
 from registry_tui.service.errors import Missing, WrongState
@@ -118,7 +118,7 @@ def _take(home: Home, place: BackupPlace, passphrase: str) -> Generator[Progress
         yield Progress("copying the databases")
         files = _snapshot(home, folder)
         facts = _facts(folder / "service.db")
-        known = _known(place, facts.platform)
+        known = _known(place, facts.platform, passphrase)
         sealed = []
         for done, (name, path) in enumerate(files.items()):
             yield Progress("encrypting databases and secrets", done, len(files))
@@ -261,12 +261,17 @@ def _pieces(path: Path) -> Iterator[bytes]:
 # -- objects ---------------------------------------------------------------------------------------------
 
 
-def _known(place: BackupPlace, platform: str) -> dict[tuple[str, str], Kept]:
-    """The objects of the newest backup of this platform that can be read."""
+def _known(place: BackupPlace, platform: str, passphrase: str) -> dict[tuple[str, str], Kept]:
+    """The objects of the newest backup of this platform that whoever knows the passphrase has made.
+
+    What others wrote there says of an object what they like, and this backup would be signed with it.
+    """
     for id_ in place.ids():
-        with suppress(DamagedBackup):
-            found = place.manifest(id_)
-            if found.platform == platform:
+        with suppress(DamagedBackup, WrongPassphrase):
+            packed = place.packed(id_)
+            # Deriving keys takes long, which another platform's are not worth.
+            if manifests.read(packed, key_of(id_)).platform == platform:
+                found, _ = manifests.proven(packed, key_of(id_), passphrase)
                 return {(each.bucket, each.key): each for each in found.objects}
     return {}
 
