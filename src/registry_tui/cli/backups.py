@@ -24,6 +24,7 @@ from registry_tui.wording.words import size
 
 if TYPE_CHECKING:
     from registry_tui.service.backup.manifest import Manifest
+    from registry_tui.service.backup.place import BackupPlace
     from registry_tui.service.backup.taking import Progress, Taken
     from registry_tui.service.stores.base import Bucket
 
@@ -189,20 +190,24 @@ def restore(
 @app.command("list")
 @_with_store
 def list_backups(place: _PlaceArgument, store: Store, as_json: session.JsonOption = False) -> None:
-    """The backups in a place, the newest first."""
+    """The backups in a place, the newest first; those that cannot be read with the reason."""
     extras.require("platform")
     from registry_tui.service.backup.place import BackupPlace
 
     with _words():
         found = BackupPlace(_opened(store))
-        listed = [found.manifest(id_) for id_ in found.ids()]
+        listed = [_summary_of(found, id_) for id_ in found.ids()]
     if as_json:
-        print(json.dumps([_summary(each) for each in listed], indent=1))
+        print(json.dumps(listed, indent=1))
         return
     heads = ("BACKUP", "PLATFORM", "VERSION", "OBJECTS", "SIZE")
-    rows = [heads] + [
-        (each.id, f"{each.host}:{each.home}", each.version, str(len(each.objects)), size(each.bytes)) for each in listed
-    ]
+    rows = [heads]
+    for each in listed:
+        if "damaged" in each:
+            rows.append((str(each["id"]), str(each["damaged"]), "", "", ""))
+        else:
+            platform, bytes_ = f"{each['host']}:{each['home']}", int(str(each["bytes"]))
+            rows.append((str(each["id"]), platform, str(each["version"]), str(each["objects"]), size(bytes_)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(text.safe(value).ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
@@ -289,6 +294,16 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "bytes": manifest.bytes,
         "elsewhere": manifest.elsewhere,
     }
+
+
+def _summary_of(place: BackupPlace, id_: str) -> dict[str, object]:
+    """One line of a list: of a manifest that is not kept, since each holds all of its objects."""
+    from registry_tui.service.backup.sealing import DamagedBackup
+
+    try:
+        return _summary(place.manifest(id_))
+    except DamagedBackup as error:
+        return {"id": id_, "damaged": error.message}
 
 
 def _shown(work: Generator[Progress, None, _Result]) -> _Result:
