@@ -76,7 +76,9 @@ def prepared_app(service: Service, hub: Hub | None = None) -> FastAPI:
 
 @cache
 def _routes() -> list[BaseRoute]:
-    nothing = cast(Any, SimpleNamespace(database=SimpleNamespace(committing=[]), settings=Settings()))
+    nothing = cast(
+        Any, SimpleNamespace(database=SimpleNamespace(committing=[]), settings=Settings(), home=Home(Path()))
+    )
     return list(create_app(nothing, nothing).router.routes)
 
 

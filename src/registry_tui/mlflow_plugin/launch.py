@@ -24,6 +24,7 @@ from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, SecretsFile, load_secrets, write_private
+from registry_tui.platform.unfinished import Doors
 
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
@@ -175,6 +176,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
     from registry_tui.mlflow_plugin.project_addresses import ProjectAddresses
+    from registry_tui.mlflow_plugin.shut_doors import ShutDoors
 
     handlers.initialize_backend_stores(databases.mlflow, REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/")
     artifact_paths.install(handlers, artifact_router, auth)
@@ -206,7 +208,8 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         for store in (*stores, auth.store):
             store.engine.dispose()
     addresses = ProjectAddresses(ExperimentZero(app, defaults), routes)
-    return ApiErrors(addresses, membership.explain, routes.hosts), ports
+    inside = ShutDoors(addresses, Doors(home), secrets.mlflow_admin_user)
+    return ApiErrors(inside, membership.explain, routes.hosts), ports
 
 
 def main() -> None:

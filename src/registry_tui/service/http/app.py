@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, JSONResponse
 
 import registry_tui
+from registry_tui.platform.unfinished import Doors
 from registry_tui.schemas.base import Problem
 from registry_tui.service.core import idempotency
 from registry_tui.service.core.context import Service
@@ -52,7 +53,9 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
     app.state.hub = hub or Hub()
     app.state.turns = Turns()
     service.database.committing.append(idempotency.note)
-    app.add_middleware(RequestMiddleware, max_request_bytes=service.settings.max_request_bytes)
+    app.add_middleware(
+        RequestMiddleware, max_request_bytes=service.settings.max_request_bytes, doors=Doors(service.home)
+    )
     problems.install(app)
     for router in routes.routers():
         app.include_router(router, prefix=API)

@@ -15,8 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.api_keys import redacted
 from registry_tui.contracts.bodies import PIECE_SECONDS, UNREAD_SECONDS, Unread, in_time, taken_in_time
+from registry_tui.platform.unfinished import Doors
 from registry_tui.service.core import reached
-from registry_tui.service.http.problems import BodyStalled, RequestTooLarge, foreign_page, unexpected, wrong_type
+from registry_tui.service.http.problems import (
+    BodyStalled,
+    RequestTooLarge,
+    foreign_page,
+    not_yet,
+    unexpected,
+    wrong_type,
+)
 
 logger = logging.getLogger("registry_tui.access")
 
@@ -26,14 +34,16 @@ _USER = re.compile(r"[A-Za-z0-9._@+-]{1,64}")
 HEALTH = "/api/v1/health"
 #: Below it, bodies are files that pass through, of any size.
 _FILES = "/api/v1/internal/artifacts/"
+#: What the platform's other parts ask, which let nobody in while the doors are shut.
+_OF_PARTS = (HEALTH, "/api/v1/internal/")
 
 #: The ID of the request that this code runs for, for log lines.
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
 
 
 class RequestMiddleware:
-    """Takes `X-Request-ID` or makes one, refuses foreign web pages, limits the body, logs the access, turns what nobody
-    foresaw into problems.
+    """Takes `X-Request-ID` or makes one, refuses foreign web pages, and people while `doors` are shut, limits the
+    body, logs the access, turns what nobody foresaw into problems.
     """
 
     def __init__(
@@ -41,6 +51,7 @@ class RequestMiddleware:
         app: ASGIApp,
         *,
         max_request_bytes: int,
+        doors: Doors,
         piece_seconds: float = PIECE_SECONDS + 30.0,
         unread_seconds: float = UNREAD_SECONDS,
     ) -> None:
@@ -49,6 +60,7 @@ class RequestMiddleware:
         `unread_seconds` in which a client takes nothing end an answer.
         """
         self._app = app
+        self._doors = doors
         self._max = max_request_bytes
         self._seconds, self._unread = piece_seconds, unread_seconds
 
@@ -79,7 +91,7 @@ class RequestMiddleware:
             await passed(message)
 
         try:
-            refusal = _refusal(scope, headers, request_id)
+            refusal = _refusal(scope, headers, request_id) or self._shut(scope["path"], request_id)
             pieces = in_time(receive, self._seconds, lambda: BodyStalled(self._seconds))
             taken = pieces if scope["path"].startswith(_FILES) else self._limited(headers, pieces)
             await (refusal or self._app)(scope, taken, send_with_id)
@@ -104,6 +116,11 @@ class RequestMiddleware:
             )
             current_request_id.reset(token)
             reached.address.reset(reached_at)
+
+    def _shut(self, path: str, request_id: str) -> Response | None:
+        """The answer to people while an upgrade may still go back."""
+        problem = None if path.startswith(_OF_PARTS) else self._doors.problem()
+        return None if problem is None else not_yet(problem, path, request_id)
 
     def _limited(self, headers: Headers, receive: Receive) -> Receive:
         """Counts what arrives, since a body may come without a length."""

@@ -16,6 +16,7 @@ from registry_tui.contracts import web_pages
 from registry_tui.contracts.api_keys import redacted
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import database_fault
+from registry_tui.platform.errors import PlatformError
 from registry_tui.schemas.base import FieldProblem, Problem
 from registry_tui.schemas.places import NAME_PATTERN
 from registry_tui.service.core import events
@@ -120,6 +121,20 @@ def foreign_page(detail: str, instance: str, request_id: str) -> Response:
         action=web_pages.ACTION,
         instance=instance,
         request_id=request_id,
+    )
+
+
+def not_yet(problem: PlatformError, instance: str, request_id: str) -> Response:
+    """The answer to people whom nobody lets in yet."""
+    return problem_response(
+        status=503,
+        code="part-unavailable",
+        title="The platform lets nobody in yet",
+        detail=problem.message,
+        action=problem.action,
+        instance=instance,
+        request_id=request_id,
+        headers={"Retry-After": "5"},
     )
 
 
