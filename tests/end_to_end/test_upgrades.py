@@ -22,9 +22,11 @@ from registry_tui.platform import lifecycle, lone_store
 from registry_tui.platform.errors import Damaged, HomeUnusable, PartFailed
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
+from registry_tui.platform.space import Space
 from registry_tui.service import moving
 from registry_tui.service.backup import restoring, snapshots, taking, upgrading
 from registry_tui.service.backup.place import BackupPlace
+from registry_tui.service.backup.snapshots import CannotBackUp
 from registry_tui.service.backup.upgrading import UpgradeFailed
 from registry_tui.service.database.database import LATEST_REVISION
 from registry_tui.service.stores.directory import Directory
@@ -62,6 +64,7 @@ for each in upgrading.upgrade(Home(Path(sys.argv[1]))):
     if each.what == "gateway: answers":
         os.kill(os.getpid(), signal.SIGKILL)
 """
+LISTENING = '{"host": "0.0.0.0", "port": 8443}'
 LOAD = """
 import mlflow
 print(mlflow.pyfunc.load_model("models:/ElasticnetWineModel@champion").metadata.run_id)
@@ -86,6 +89,12 @@ def contents(home: Home) -> dict[str, list[str]]:
     return found
 
 
+def listens(home: Home) -> None:
+    """Makes it a home whose platform listened for other machines, and was killed."""
+    home.create_run()
+    home.listening_file.write_text(LISTENING)
+
+
 def revision(home: Home) -> str:
     with closing(sqlite3.connect(home.service_database)) as database:
         return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
@@ -98,6 +107,7 @@ def only_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_migration_that_fails_leaves_the_home_as_it_was(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(home)
+    listens(home)
     assert revision(home) == "0011" < LATEST_REVISION
     only_the_service(monkeypatch)
 
@@ -113,6 +123,7 @@ def test_a_migration_that_fails_leaves_the_home_as_it_was(home: Home, monkeypatc
     with pytest.raises(UpgradeFailed, match=r"as it was before: half of it is done") as failed:
         list(upgrading.upgrade(home))
     assert contents(home) == before and not home.upgrading_file.exists()
+    assert home.listening_file.read_text() == LISTENING
     (aside,) = home.root.glob("after-upgrade-*")
     assert str(aside) in str(failed.value.action)
     with closing(sqlite3.connect(aside / "service.db")) as database:
@@ -157,7 +168,9 @@ def test_what_people_did_after_an_upgrade_that_was_killed_while_the_platform_sta
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only_the_service(monkeypatch)
+    listens(home)
     killed(KILLED_WHILE_STARTING, home)
+    lifecycle.down(home)
     with closing(sqlite3.connect(home.service_database)) as database, database:
         database.execute("CREATE TABLE since (x)")
     after = contents(home)
@@ -167,7 +180,7 @@ def test_what_people_did_after_an_upgrade_that_was_killed_while_the_platform_sta
         raise PartFailed("The part service does not start")
 
     def start(home: Home, **_: object) -> Iterator[lifecycle.PartProgress]:
-        assert contents(home) == after
+        assert contents(home) == after and home.listening_file.read_text() == LISTENING
         yield from ()
 
     monkeypatch.setattr(lifecycle, "up", fail)
@@ -181,6 +194,33 @@ def test_what_people_did_after_an_upgrade_that_was_killed_while_the_platform_sta
     upgrading._note(home, {"to": "0.0.1", "stage": "starting", "rows": {}, "files": {}})
     list(upgrading.upgrade(home))
     assert contents(home) == after == contents_of_copies(home)
+
+
+def test_what_cannot_be_upgraded_is_not_stopped(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Home] = []
+    monkeypatch.setattr(lifecycle, "down", stopped.append)
+    with monkeypatch.context() as full:
+        full.setattr(upgrading.space, "space_of", lambda folder: Space(folder, free=0, total=1 << 40))
+        with pytest.raises(CannotBackUp, match="copied first"):
+            list(upgrading.upgrade(home))
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(UpgradeFailed, match="newer version"):
+        list(upgrading.upgrade(home))
+    assert not stopped
+
+
+def test_a_platform_that_was_stopped_for_an_upgrade_that_cannot_begin_is_said_to_be_stopped(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "down", lambda home: ["service"])
+
+    def fail(*_: object) -> None:
+        raise CannotBackUp("There is no room")
+
+    monkeypatch.setattr(snapshots, "copy", fail)
+    with pytest.raises(CannotBackUp, match=r"There is no room\. The platform is stopped now"):
+        list(upgrading.upgrade(home))
 
 
 def test_a_home_of_a_newer_version_is_refused(home: Home) -> None:

@@ -11,7 +11,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import Any
 
 import registry_tui
 from registry_tui.contracts.counts import counted
-from registry_tui.platform import lifecycle
+from registry_tui.platform import lifecycle, space
 from registry_tui.platform.children import isolated, known_environment
 from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.errors import Damaged, PlatformError
@@ -32,6 +32,7 @@ from registry_tui.service.backup import snapshots
 from registry_tui.service.backup.place import digest_of
 from registry_tui.service.backup.snapshots import CannotBackUp
 from registry_tui.service.database.database import LATEST_REVISION
+from registry_tui.wording.words import size
 
 #: Tables that say how far migrations are.
 _NOT_COMPARED = frozenset({"alembic_version", "alembic_version_auth", "dbos_migrations"})
@@ -77,17 +78,30 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
         if start and _is_of_this_version(home):
             return (yield from _go_on(home))
         # All of it is of the version that it was brought to, which is the one before now.
+        listening = _listening(home)
         lifecycle.down(home)
+        _listen_again(home, listening)
         home.upgrading_file.unlink()
-    yield Step("stopping the platform")
-    lifecycle.down(home)
-    with lifecycle.stopped(home, unfinished=True):
-        if home.upgrading_file.exists():
-            yield Step("going back from an upgrade that was cut off")
-            _go_back(home)
+    if not home.upgrading_file.exists():
         _require_earlier(home)
-        yield Step("copying the databases")
-        _copy(home)
+        _require_room(home)
+    listening = _listening(home)
+    yield Step("stopping the platform")
+    ran = lifecycle.down(home)
+    try:
+        with lifecycle.stopped(home, unfinished=True):
+            if home.upgrading_file.exists():
+                yield Step("going back from an upgrade that was cut off")
+                _go_back(home)
+            _require_earlier(home)
+            yield Step("copying the databases")
+            _copy(home, listening)
+    except BaseException as error:
+        _listen_again(home, listening)
+        if ran and isinstance(error, PlatformError):
+            error.message += ". The platform is stopped now"
+            error.args = (error.message,)
+        raise
     # From here on `up` refuses the home, until it is upgraded or as before.
     try:
         with lifecycle.stopped(home, unfinished=True):
@@ -100,11 +114,13 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
         if start:
             yield Step("starting the platform")
             _note(home, {**_noted(home), "stage": _STARTING, "rows": _sums(before)})
+            _listen_again(home, listening)
             yield from _start(home)
     except BaseException as error:
         lifecycle.down(home)
         with lifecycle.stopped(home, unfinished=True):
             aside = _go_back(home)
+            _listen_again(home, listening)
         if not isinstance(error, Exception):
             raise
         raise UpgradeFailed(
@@ -128,6 +144,7 @@ def _go_on(home: Home) -> Generator[Step, None, Upgraded]:
     """Ends an upgrade that was cut off once all rows were compared. Raises UpgradeFailed, Busy, HomeUnusable."""
     rows: dict[str, int] = _noted(home)["rows"]
     yield Step("going on with an upgrade that was cut off when the platform started")
+    _listen_again(home, _listening(home))
     try:
         yield from _start(home)
     except Exception as error:
@@ -181,7 +198,44 @@ def _require_earlier(home: Home) -> None:
         )
 
 
-def _copy(home: Home) -> None:
+def _require_room(home: Home) -> None:
+    """Raises CannotBackUp where the databases cannot be copied."""
+    needed = _bytes(
+        path.with_name(f"{path.name}{beside}") for path in snapshots.files_of(home).values() for beside in ("", "-wal")
+    )
+    disk = space.space_of(home.root)
+    if disk.free + _bytes(home.before_upgrade.glob("*")) - needed < space.LEAST:
+        raise CannotBackUp(
+            f"The databases have {size(needed)} and are copied first, and {size(disk.free)} are free on the disk of "
+            f"{home.root}",
+            action="Free some space, and run `registry-tui upgrade` again",
+        )
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # a log that was just done with
+            total += path.stat().st_size
+    return total
+
+
+def _listening(home: Home) -> str | None:
+    """Where the platform listens for other machines, as its file says it, or did before it was stopped."""
+    with suppress(FileNotFoundError):
+        return home.listening_file.read_text(encoding="utf-8")
+    kept: str | None = _noted(home).get("listening") if home.upgrading_file.exists() else None
+    return kept
+
+
+def _listen_again(home: Home, listening: str | None) -> None:
+    """Stopping a platform ends that it listens for other machines: it does so again at its next start."""
+    if listening is not None:
+        home.create_run()
+        write_private(home.listening_file, listening)
+
+
+def _copy(home: Home, listening: str | None) -> None:
     """Copies what migrations change; the file that says so is written last. Raises CannotBackUp, OSError."""
     folder = home.before_upgrade
     if folder.exists():
@@ -194,7 +248,7 @@ def _copy(home: Home) -> None:
         if (home.root / name).exists():
             write_private(folder / name, (home.root / name).read_text(encoding="utf-8"))
     digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-    _note(home, {"to": registry_tui.__version__, "files": digests})
+    _note(home, {"to": registry_tui.__version__, "files": digests, "listening": listening})
 
 
 def _go_back(home: Home) -> Path:
