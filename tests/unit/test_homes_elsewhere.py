@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -61,6 +62,34 @@ def test_a_copy_is_known_while_the_original_is_there_and_a_move_when_it_is_not(h
     assert there is not None and not there.copied and there.before == home
 
 
+def test_a_home_from_a_folder_that_this_user_may_not_read_counts_as_a_copy(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.listening_file.write_text(json.dumps({"address": "0.0.0.0:8443"}))
+    copy = copy_of(home)
+    system = Path.stat, Path.read_bytes
+
+    def refuse(path: Path) -> None:
+        if path.is_relative_to(home.root):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def stat(path: Path, **given: bool) -> os.stat_result:
+        refuse(path)
+        return system[0](path, **given)
+
+    def read_bytes(path: Path) -> bytes:
+        refuse(path)
+        return system[1](path)
+
+    # The administrator of the machine, who may run this, may read every folder.
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    found = relocation.since_last_start(copy)
+    assert found is not None and found.copied
+    assert relocation.same_ports(copy, found)
+    assert relocation.settle(copy, found) and not copy.listening_file.exists()
+
+
 def test_a_home_of_a_version_that_noted_no_place_is_known_by_mlflows_settings(home: Home) -> None:
     home.place_file.unlink()
     found = relocation.since_last_start(copy_of(home))
@@ -85,6 +114,28 @@ def test_a_copy_whose_rows_are_in_postgresql_is_refused_and_a_moved_home_is_not(
     with pytest.raises(HomeUnusable, match="both would change the same"):
         relocation.since_last_start(copy_of(home))
     assert relocation.since_last_start(moved(home)) is not None
+
+
+def settled(home: Home) -> list[str]:
+    """What changes in a home that was copied or moved."""
+    found = relocation.since_last_start(home)
+    assert found is not None
+    return relocation.settle(home, found)
+
+
+def test_a_copy_whose_environments_brought_stores_along_is_refused_and_a_moved_home_is_not(home: Home) -> None:
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("CREATE TABLE environments (id, name)")
+        database.execute("INSERT INTO environments VALUES ('1', 'embedded'), ('2', 'outside')")
+    assert settled(copy_of(home, "of-an-earlier-version")) == []
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("CREATE TABLE environment_stores (environment_id, store)")
+    assert settled(copy_of(home, "without-stores")) == []
+    with closing(sqlite3.connect(home.service_database)) as database, database:
+        database.execute("INSERT INTO environment_stores VALUES ('2', '{}')")
+    with pytest.raises(HomeUnusable, match=r"the same objects .* \(outside\)"):
+        settled(copy_of(home))
+    assert settled(moved(home)) == []
 
 
 def test_replicas_of_a_copied_home_start_in_the_copy(home: Home) -> None:

@@ -22,7 +22,10 @@ from registry_tui.platform.secrets import write_private
 
 @dataclass(frozen=True)
 class Move:
-    """Where a home was at its last start, and whether a home is there still: then this one is a copy of it."""
+    """Where a home was at its last start, and whether a home is there still: then this one is a copy of it.
+
+    Where this user may not look, one may be there.
+    """
 
     before: Home
     copied: bool
@@ -37,7 +40,8 @@ def since_last_start(home: Home) -> Move | None:
     if recorded is None or recorded == home.root:
         return None
     before = Home(recorded)
-    if not before.ports_file.exists():
+    there, readable = _look(before)
+    if not there:
         if left := processes.ours(before):
             raise StillRunning(
                 f"The home was moved away from {recorded} while its platform was running there "
@@ -45,7 +49,7 @@ def since_last_start(home: Home) -> Move | None:
                 action=f"Move it back, run `registry-tui --data-dir {recorded} down`, and move it then",
             )
         return Move(before, copied=False)
-    if before.root.samefile(home.root):
+    if readable and before.root.samefile(home.root):
         return None
     if home.databases_file.exists():
         raise HomeUnusable(
@@ -56,8 +60,17 @@ def since_last_start(home: Home) -> Move | None:
 
 
 def settle(home: Home, move: Move) -> list[str]:
-    """Makes a home fit its place; it does not run. Returns what that changes, for people. Raises Damaged, OSError."""
+    """Makes a home fit its place; it does not run. Returns what that changes, for people.
+
+    Raises Damaged, HomeUnusable, OSError.
+    """
     _require_whole(home)
+    if move.copied and (brought := _stores_brought_along(home)):
+        raise HomeUnusable(
+            f"This home is a copy of {move.before.root}, and both would change the same objects in the stores that "
+            f"environments brought along ({', '.join(brought)})",
+            action="Move the home in place of copying it, or begin a platform of its own with `registry-tui up`",
+        )
     changed = []
     if move.copied and home.listening_file.exists() and _same(home.listening_file, move.before.listening_file):
         home.listening_file.unlink()
@@ -75,6 +88,17 @@ def record(home: Home) -> None:
     """Notes where the home is. Raises OSError."""
     if _noted(home) != home.root:
         write_private(home.place_file, json.dumps({"path": str(home.root)}))
+
+
+def _look(home: Home) -> tuple[bool, bool]:
+    """Whether a home is there, or may be, and whether this user may look."""
+    try:
+        home.ports_file.stat()
+        return True, True
+    except (FileNotFoundError, NotADirectoryError):
+        return False, True
+    except PermissionError:
+        return True, False
 
 
 # -- underneath ------------------------------------------------------------------------------------------
@@ -107,10 +131,25 @@ def _noted(home: Home) -> Path | None:
         ) from error
 
 
+def _stores_brought_along(home: Home) -> list[str]:
+    """The environments of a stopped home that keep their objects in stores outside it."""
+    if not home.service_database.exists():
+        return []
+    # A database that is torn or of an earlier version is looked at elsewhere.
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(home.service_database)) as database:
+        query = "SELECT e.name FROM environments e JOIN environment_stores s ON s.environment_id = e.id ORDER BY e.name"
+        return [str(name) for (name,) in database.execute(query)]
+    return []
+
+
 def _same(path: Path, other: Path) -> bool:
-    with suppress(FileNotFoundError):
+    """Whether a file and the original's are the same, or may be."""
+    try:
         return path.read_bytes() == other.read_bytes()
-    return False
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
 
 
 def _require_whole(home: Home) -> None:
