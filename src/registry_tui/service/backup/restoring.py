@@ -24,7 +24,8 @@ from registry_tui.platform import lifecycle, lone_store, processes
 from registry_tui.platform.errors import Busy, HomeUnusable, PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import choose_ports
-from registry_tui.schemas.deployments import DeploymentState
+from registry_tui.schemas.deployments import DeploymentState, RevisionState
+from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
 from registry_tui.service import running
 from registry_tui.service.backup import manifest as manifests
 from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
@@ -35,7 +36,8 @@ from registry_tui.service.backup.taking import Progress, at_once, object_pieces
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.machine_keys import machine_key
 from registry_tui.service.database.database import LATEST_REVISION, Database
-from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, RegistryRow
+from registry_tui.service.database.tables import DeploymentRow, EnvironmentRow, RegistryRow, WorkflowRow, now
+from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.idbroker import synchronizing
 from registry_tui.service.stores.base import Bucket
 from registry_tui.service.stores.s3_bucket import S3Bucket
@@ -43,7 +45,14 @@ from registry_tui.service.stores.s3_bucket import S3Bucket
 logger = logging.getLogger(__name__)
 
 #: States of deployments that have replicas, or are about to.
-_SERVING = (DeploymentState.DEPLOYED.value, DeploymentState.DEPLOYING.value, DeploymentState.STOPPING.value)
+_SERVING = (
+    DeploymentState.PENDING.value,
+    DeploymentState.DEPLOYING.value,
+    DeploymentState.DEPLOYED.value,
+    DeploymentState.STOPPING.value,
+)
+_CUT_OFF = "the platform was restored from a backup that was made meanwhile"
+_START_AGAIN = "Start the deployment again: `registry-tui deployments restart`"
 
 
 class CannotRestore(PlatformError):
@@ -115,10 +124,32 @@ def _require_empty(home: Home) -> None:
     if home.restoring_file.exists() or not home.root.exists():
         return
     if not home.root.is_dir() or any(home.root.iterdir()):
-        raise CannotRestore(
-            f"{home.root} is not empty",
-            action="Name a folder that is empty or does not exist: `registry-tui --data-dir FOLDER restore …`",
-        )
+        raise _not_empty(home)
+
+
+def _require_restorable(home: Home, descriptor: int) -> None:
+    """Looks again, behind the lock: others may have restored into the home meanwhile, and started it.
+
+    Raises Busy, CannotRestore.
+    """
+    mine = os.fstat(descriptor)
+    try:
+        found = home.restoring_file.stat()
+    except FileNotFoundError:
+        found = None
+    if found is None or not os.path.samestat(found, mine):
+        raise Busy(f"Another command has just restored into {home.root}", action="Look with `registry-tui status`")
+    # What an earlier restoration noted lets this one remove what that one left.
+    if mine.st_size == 0 and any(path != home.restoring_file for path in home.root.iterdir()):
+        home.restoring_file.unlink()
+        raise _not_empty(home)
+
+
+def _not_empty(home: Home) -> CannotRestore:
+    return CannotRestore(
+        f"{home.root} is not empty",
+        action="Name a folder that is empty or does not exist: `registry-tui --data-dir FOLDER restore …`",
+    )
 
 
 def _require_known(manifest: Manifest) -> None:
@@ -143,6 +174,7 @@ def _being_restored(home: Home, source: str, id_: str) -> Iterator[None]:
             if error.errno != errno.EWOULDBLOCK:
                 raise
             raise Busy(f"Another command restores into {home.root}", action="Wait for its end") from error
+        _require_restorable(home, descriptor)
         processes.end(processes.ours(home), home)
         for path in home.root.iterdir():
             if path != home.restoring_file:
@@ -188,11 +220,27 @@ def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _stop_deployments(database: Database) -> list[str]:
-    """Their replicas and models' environments are in no backup; the names of those that served."""
+    """Their replicas and models' environments are in no backup; the names of those that served.
+
+    Rollouts that were under way end, too: behind the steps that were done already, they would count as deployed.
+    """
     with database.session() as session:
         rows = session.scalars(select(DeploymentRow).where(DeploymentRow.state.in_(_SERVING))).all()
+        rollouts = session.scalars(
+            select(WorkflowRow).where(WorkflowRow.status.in_(ACTIVE), WorkflowRow.kind == WorkflowKind.DEPLOY.value)
+        ).all()
+        for work in rollouts:
+            work.status, work.error, work.action = WorkflowStatus.FAILED.value, _CUT_OFF, _START_AGAIN
+            work.lock = work.step = None
+            work.finished_at = work.updated_at = now()
+        ended = {work.id for work in rollouts}
         for row in rows:
             row.state = DeploymentState.STOPPED.value
+            if row.workflow_id in ended:
+                row.workflow_id = None
+            for revision in row.revisions:
+                if revision.workflow_id in ended and revision.state == RevisionState.PENDING.value:
+                    revision.state, revision.error = RevisionState.FAILED.value, _CUT_OFF
         return sorted(row.name for row in rows)
 
 

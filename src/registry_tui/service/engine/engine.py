@@ -333,19 +333,9 @@ class Engine:
             self._running += 1
         try:
             row = patiently(lambda: self._row(workflow_id), self.stopping)
-            cancel = self.cancel_event(workflow_id)
-            if row.cancel_requested:
-                cancel.set()
-            runner = Runner(
-                self.service,
-                self.definition(WorkflowKind(row.kind)),
-                row,
-                cancel=cancel,
-                stopping=self.stopping,
-                patience=self._patience,
-                observers=self._observers,
-            )
-            runner.run(abandon)
+            # One that ended is known to DBOS as begun where a restoration ended it, or a kill came just then.
+            if row.finished_at is None:
+                self._work(row, abandon)
             with self._guard:
                 self._cancels.pop(workflow_id, None)
         except Exception:
@@ -359,6 +349,21 @@ class Engine:
                 self._running -= 1
                 self._idle.notify_all()
         patiently(self._rest, self.stopping)
+
+    def _work(self, row: WorkflowRow, abandon: str | None) -> None:
+        cancel = self.cancel_event(row.id)
+        if row.cancel_requested:
+            cancel.set()
+        runner = Runner(
+            self.service,
+            self.definition(WorkflowKind(row.kind)),
+            row,
+            cancel=cancel,
+            stopping=self.stopping,
+            patience=self._patience,
+            observers=self._observers,
+        )
+        runner.run(abandon)
 
     def _row(self, workflow_id: str) -> WorkflowRow:
         with self.service.database.reading() as session:
