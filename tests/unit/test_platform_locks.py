@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.platform import locks
 from registry_tui.platform.errors import Busy
 from registry_tui.platform.lifecycle import _only_one
 from registry_tui.platform.locks import Locked, only_one
@@ -51,3 +52,18 @@ def test_a_lock_is_free_once_its_process_was_killed(tmp_path: Path) -> None:
         threading.Timer(0.2, process.kill).start()
         with only_one(path, 300, "busy"):
             assert process.wait(300) != 0
+
+
+def test_what_waits_for_the_backup_of_a_stopped_platform_is_told_so_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    home.run.mkdir(parents=True)
+    monkeypatch.setattr(locks, "_SOON", 0.0)
+    with holder(home.run / "lifecycle.lock") as lifecycle, holder(home.backup_lock) as backup:
+        with pytest.raises(Busy, match="backup of this platform"), _only_one(home, 300):
+            raise AssertionError("the lock was held twice")
+        backup.communicate()
+        with pytest.raises(Busy, match="starting or stopping"), _only_one(home, 0.1):
+            raise AssertionError("the lock was held twice")
+        lifecycle.communicate()

@@ -31,7 +31,7 @@ from registry_tui.platform.errors import (
     StillRunning,
     SupervisorUnavailable,
 )
-from registry_tui.platform.locks import Locked, only_one
+from registry_tui.platform.locks import Locked, is_held, only_one
 from registry_tui.platform.paths import GATEWAYS, Home
 from registry_tui.platform.ports import Ports, choose_ports, load_ports, require_free
 from registry_tui.platform.secrets import Secrets, load_secrets
@@ -374,8 +374,11 @@ def _only_one(home: Home, patience: float = PATIENCE + _STOP_SECONDS) -> Iterato
     with _words(home):
         home.create_run()
     busy = "Another command has been starting or stopping this platform for minutes"
+    backup = "A backup of this platform is being made, which began while it was stopped"
     try:
-        with only_one(home.run / "lifecycle.lock", patience, busy):
+        with only_one(
+            home.run / "lifecycle.lock", patience, busy, lambda: backup if is_held(home.backup_lock) else None
+        ):
             yield
     except Locked as error:
-        raise Busy(busy, action="Wait for it, or look with `registry-tui status`") from error
+        raise Busy(str(error.strerror), action="Wait for it, or look with `registry-tui status`") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 #: Seconds between two attempts.
 _PAUSE = 0.02
+#: Seconds of waiting that need no explanation.
+_SOON = 3.0
 
 
 class Locked(TimeoutError):
@@ -18,19 +20,36 @@ class Locked(TimeoutError):
 
 
 @contextmanager
-def only_one(path: Path, patience: float, busy: str) -> Iterator[None]:
+def only_one(
+    path: Path, patience: float, busy: str, lasting: Callable[[], str | None] = lambda: None
+) -> Iterator[None]:
     """Holds a file's lock while the block runs, after waiting for another process for `patience` seconds.
 
-    Raises Locked with the text `busy` after them, and OSError when the file cannot be made.
+    `lasting` says why waiting does not help, if so; it is asked after a few seconds.
+
+    Raises Locked with the text `busy` after them, or with that of `lasting`, and OSError when the file cannot be made.
     """
     with path.open("w") as lock:
-        until = time.monotonic() + patience
+        began = time.monotonic()
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Locked(errno.ETIMEDOUT, busy) from None
+                waited = time.monotonic() - began
+                if waited > patience or (waited > _SOON and lasting()):
+                    raise Locked(errno.ETIMEDOUT, lasting() or busy) from None
                 time.sleep(_PAUSE)
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds a file's lock. Raises OSError."""
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -89,6 +89,11 @@ class Home:
         return self.root / "backup-work"
 
     @property
+    def backup_lock(self) -> Path:
+        """Held while a backup is being made."""
+        return self.run / "backup.lock"
+
+    @property
     def restoring_file(self) -> Path:
         """Which backup is being restored into this home, until it is whole."""
         return self.root / "restoring.json"
