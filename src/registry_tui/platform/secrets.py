@@ -11,6 +11,7 @@ import secrets
 import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from registry_tui.platform.errors import Damaged
 from registry_tui.platform.paths import Home
@@ -62,6 +63,8 @@ class Secrets:
 
 #: What earlier versions kept: the object store now makes these keys at each start.
 _GONE = ("jwt_signing", "jwt_signing_read", "jwt_filer_signing", "jwt_filer_signing_read")
+#: All secrets by name.
+_NAMES = frozenset(each.name for each in fields(Secrets))
 _ACCESS_KEYS = ("object_store_admin", "object_store_mlflow")
 
 
@@ -125,6 +128,22 @@ class SecretsFile:
         if (stamp := (found.st_mtime_ns, found.st_ino)) != self._stamp:
             self._secrets, self._stamp = load_secrets(self._home), stamp
         return self._secrets
+
+
+class FollowedSecrets(Secrets):
+    """The secrets of another process's platform, which may replace them: each value is read as it is then.
+
+    Reading a value raises OSError, Damaged.
+    """
+
+    def __init__(self, home: Home) -> None:
+        super().__init__()
+        self._file = SecretsFile(home)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _NAMES:
+            return getattr(self._file.current(), name)
+        return super().__getattribute__(name)
 
 
 def _damaged(path: Path) -> Damaged:

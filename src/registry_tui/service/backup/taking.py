@@ -30,7 +30,7 @@ from registry_tui.platform.errors import StillRunning
 from registry_tui.platform.locks import Locked, only_one
 from registry_tui.platform.paths import Home
 from registry_tui.platform.ports import load_ports
-from registry_tui.platform.secrets import load_secrets
+from registry_tui.platform.secrets import FollowedSecrets
 from registry_tui.schemas.stores import uri_of
 from registry_tui.service.backup import manifest as manifests
 from registry_tui.service.backup import snapshots
@@ -93,7 +93,7 @@ def take(home: Home, target: Bucket, passphrase: str) -> Generator[Progress, Non
     busy = "Another backup of this platform is being made"
     home.create_run()
     try:
-        with only_one(home.run / "backup.lock", 0.0, busy):
+        with only_one(home.backup_lock, 0.0, busy):
             return (yield from _take(home, BackupPlace(target), passphrase))
     except Locked as error:
         raise CannotBackUp(busy, action="Wait for its end") from error
@@ -171,7 +171,8 @@ def _object_store(home: Home) -> Iterator[ObjectStore]:
         pass
     known = load_ports(home)
     assert known is not None, "a platform runs without ports"
-    yield ObjectStore(known, load_secrets(home))
+    # A rotation of secrets soon ends those of now.
+    yield ObjectStore(known, FollowedSecrets(home))
 
 
 def _snapshot(home: Home, folder: Path) -> dict[str, Path]:
