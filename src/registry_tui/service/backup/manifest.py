@@ -10,11 +10,13 @@ from datetime import datetime
 from pydantic import Field, ValidationError, field_validator
 
 from registry_tui.contracts import file_paths
+from registry_tui.contracts.counts import counted
 from registry_tui.schemas.base import Schema
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
+from registry_tui.service.backup.snapshots import CannotBackUp
 
 FORMAT = 1
-#: Bytes of a manifest, unpacked: about a million objects.
+#: Bytes of a manifest, unpacked: about three million objects.
 _MOST = 1 << 30
 _DIGEST = r"^[0-9a-f]{64}$"
 
@@ -87,9 +89,15 @@ class Manifest(Schema):
 
 
 def written(manifest: Manifest, sealer: Sealer) -> bytes:
-    """A manifest as it is kept: signed, so that a changed one is found, and packed."""
+    """A manifest as it is kept: signed, so that a changed one is found, and packed. Raises CannotBackUp."""
     text = manifest.model_dump_json().encode()
-    return gzip.compress(b"%s\n%s" % (sealer.signature("manifest", text).encode(), text), mtime=0)
+    whole = b"%s\n%s" % (sealer.signature("manifest", text).encode(), text)
+    if len(whole) > _MOST:
+        raise CannotBackUp(
+            f"A backup cannot hold {counted(len(manifest.objects), 'object')}: no restoration could read their list",
+            action="Delete archives, runs or projects that nobody needs",
+        )
+    return gzip.compress(whole, mtime=0)
 
 
 def read(packed: bytes, key: str) -> Manifest:
@@ -111,7 +119,8 @@ def proven(packed: bytes, key: str, passphrase: str) -> tuple[Manifest, Sealer]:
 def _read(packed: bytes, key: str) -> tuple[Manifest, str, bytes]:
     try:
         unpacking = zlib.decompressobj(wbits=31)
-        whole = unpacking.decompress(packed, _MOST)
+        # One more: only behind the last one is it known to be the last.
+        whole = unpacking.decompress(packed, _MOST + 1)
         if not unpacking.eof:
             raise ValueError("it is cut off, or too long")
         signature, _, text = whole.partition(b"\n")
