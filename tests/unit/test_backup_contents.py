@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import pytest
 from hypothesis import given
@@ -20,15 +22,22 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from registry_tui.cli.backups import PASSPHRASE as PASSPHRASE_VARIABLE
 from registry_tui.cli.main import app
+from registry_tui.platform import lifecycle
 from registry_tui.platform.database_choice import Choice, keep
-from registry_tui.platform.paths import Home
+from registry_tui.platform.errors import Busy, HomeUnusable, PlatformError, StillRunning
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.ports import choose_ports
+from registry_tui.platform.secrets import Secrets, load_secrets, save_secrets
+from registry_tui.service import moving
 from registry_tui.service.backup import manifest as manifests
 from registry_tui.service.backup import restoring, sealing, snapshots, taking
 from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
 from registry_tui.service.backup.place import BackupPlace, NoSuchBackup
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
 from registry_tui.service.backup.snapshots import CannotBackUp
+from registry_tui.service.database.copying import CannotMove
 from registry_tui.service.database.database import LATEST_REVISION
 from registry_tui.service.stores.directory import Directory
 
@@ -142,6 +151,16 @@ def test_a_manifest_of_a_later_format_says_so() -> None:
     made = manifest(format=manifests.FORMAT + 1)
     with pytest.raises(DamagedBackup, match="does not know"):
         manifests.read(manifests.written(made, SEALER), "k")
+
+
+def test_a_manifest_that_nothing_could_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = manifest(objects=[kept("modelregistry/a/b")])
+    longest = len(gzip.decompress(manifests.written(made, SEALER)))
+    monkeypatch.setattr(manifests, "_MOST", longest)
+    assert manifests.read(manifests.written(made, SEALER), "k") == made
+    monkeypatch.setattr(manifests, "_MOST", longest - 1)
+    with pytest.raises(CannotBackUp, match="cannot hold 1 object"):
+        manifests.written(made, SEALER)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +314,25 @@ def test_a_home_without_a_platform_or_with_its_rows_in_postgresql_is_refused(tmp
     assert "secret" not in str(refused.value)
 
 
+def test_the_backup_of_a_running_platform_goes_on_when_its_secrets_are_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, after = Home(tmp_path / "h"), Secrets()
+    home.create()
+    choose_ports(home)
+    before = load_secrets(home)
+
+    def runs(_: Home) -> NoReturn:
+        raise StillRunning("The platform is running")
+
+    monkeypatch.setattr(lifecycle, "stopped", runs)
+    with taking._object_store(home) as store:
+        signs_with = store._newest(before.object_store_admin)
+        assert signs_with() == before.object_store_admin
+        save_secrets(home, after)
+        assert signs_with() == after.object_store_admin
+
+
 # -- the home that is restored into ----------------------------------------------------------------------
 
 
@@ -319,6 +357,41 @@ def test_a_home_that_holds_something_is_not_restored_into(
         list(restoring.restore(Home(tmp_path / "h"), place.bucket, PASSPHRASE))
 
 
+def test_a_home_that_was_filled_while_its_manifest_was_read_is_not_restored_into(
+    tmp_path: Path, place: BackupPlace
+) -> None:
+    home = Home(tmp_path / "h")
+    finished(place)
+    # By another restoration, which is done.
+    home.root.mkdir()
+    home.restoring_file.write_text("{}")
+    work = restoring.restore(home, place.bucket, PASSPHRASE)
+    assert next(work).what == "reading the manifest"
+    home.secrets_file.write_text("of the other one")
+    home.restoring_file.unlink()
+    with pytest.raises(restoring.CannotRestore, match="not empty"):
+        next(work)
+    assert home.secrets_file.exists() and not home.restoring_file.exists()
+
+
+def test_a_restoration_that_waits_for_the_file_of_one_that_ends_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    home.restoring_file.write_text("{}")
+    home.secrets_file.write_text("of the other one")
+    lock = fcntl.flock
+
+    def end_first(file: TextIO, operation: int) -> None:
+        home.restoring_file.unlink()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", end_first)
+    with pytest.raises(Busy, match="just restored"), restoring._being_restored(home, "file:///b", "1"):
+        pass
+    assert home.secrets_file.exists()
+
+
 def test_a_backup_of_a_newer_version_or_without_a_database_is_refused_before_anything_is_made(
     tmp_path: Path, place: BackupPlace
 ) -> None:
@@ -335,6 +408,44 @@ def test_a_backup_of_a_newer_version_or_without_a_database_is_refused_before_any
     assert not home.root.exists()
 
 
+def test_a_database_that_cannot_take_the_rows_is_refused_before_anything_is_restored(
+    tmp_path: Path, place: BackupPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(place)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "h"))
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # where nobody listens
+        url = f"postgresql://registry@127.0.0.1:{taken.getsockname()[1]}/registry"
+        refused = CliRunner().invoke(app, ["restore", str(tmp_path / "place"), "--database", url])
+    assert isinstance(refused.exception, CannotMove)
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_restoration_whose_rows_cannot_be_moved_says_that_the_home_is_whole(
+    tmp_path: Path, place: BackupPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = finished(place)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "h"))
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+
+    def restored(*_: object) -> Generator[taking.Progress, None, tuple[Manifest, list[str]]]:
+        yield from ()
+        return made, []
+
+    def fail(*_: object) -> NoReturn:
+        raise CannotMove("The server is away", action="Start it")
+
+    monkeypatch.setattr(restoring, "restore", restored)
+    monkeypatch.setattr(moving, "require_place", lambda choice: None)
+    monkeypatch.setattr(moving, "bring_rows", fail)
+    url = "postgresql://registry@127.0.0.1/registry"
+    refused = CliRunner().invoke(app, ["restore", str(tmp_path / "place"), "--database", url])
+    assert isinstance(refused.exception, PlatformError)
+    assert "is restored" in refused.exception.message and "The server is away" in refused.exception.message
+    assert "registry-tui database move" in str(refused.exception.action)
+
+
 def test_a_restoration_that_failed_leaves_a_home_that_does_not_start_and_begins_again(
     tmp_path: Path, place: BackupPlace
 ) -> None:
@@ -347,8 +458,5 @@ def test_a_restoration_that_failed_leaves_a_home_that_does_not_start_and_begins_
     with pytest.raises(DamagedBackup, match="missing"):
         list(restoring.restore(home, place.bucket, PASSPHRASE))
     assert not home.secrets_file.exists(), "what the first one left is there still"
-    from registry_tui.platform import lifecycle
-    from registry_tui.platform.errors import HomeUnusable
-
     with pytest.raises(HomeUnusable, match="restoration"):
         list(lifecycle.up(home))

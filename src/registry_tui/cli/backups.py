@@ -166,12 +166,19 @@ def restore(
     home = Home.resolve()
     choice = Choice(database) if database else None
     if choice is not None:
-        _ = choice.databases  # an address that is none is refused before anything is done
+        # What could not take the rows is refused before anything is done.
+        moving.require_place(choice)
     with _words():
         passphrase = _passphrase(passphrase_file)
         manifest, stopped = _shown(restoring.restore(home, _opened(store), passphrase, backup_id))
-    for moved in () if choice is None else moving.bring_rows(home, choice):
-        output.note(f"{moved.part}: {counted(moved.rows, 'row')} in PostgreSQL")
+    try:
+        for moved in () if choice is None else moving.bring_rows(home, choice):
+            output.note(f"{moved.part}: {counted(moved.rows, 'row')} in PostgreSQL")
+    except PlatformError as error:
+        raise PlatformError(
+            f"The backup is restored into {home.root}, with its rows in SQLite: {error.message}",
+            action=f"{error.action or 'Mend the cause'}; then go on with `registry-tui database move URL`",
+        ) from error
     if as_json:
         print(json.dumps({**_summary(manifest), "stopped": stopped}))
         return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import psycopg
 from psycopg import sql
@@ -70,6 +71,39 @@ def bring_rows(home: Home, choice: Choice) -> Generator[Moved, None, None]:
             _release(target)
 
 
+def require_place(choice: Choice) -> None:
+    """Looks whether rows can be brought to a database, and changes nothing. Raises CannotMove, UnusableAddress."""
+    target = choice.databases
+    try:
+        for url in _urls(target):
+            with connect(for_psycopg(url), _PATIENCE) as connection:
+                comment, tables = _schema(connection, url)
+                # What a move left that was cut off goes when the next one of the same platform begins.
+                if tables and not (comment or "").startswith(_MOVING):
+                    raise _taken(url)
+    except Exception as error:
+        if (fault := database_fault(error, f"The database {shown(target.service)}")) is None:
+            raise
+        raise CannotMove(fault.detail, action=fault.action) from error
+
+
+def _schema(connection: psycopg.Connection[tuple[object, ...]], url: str) -> tuple[str | None, int]:
+    """The comment of an address's schema, and its tables and indexes."""
+    found = connection.execute(
+        "SELECT obj_description(oid, 'pg_namespace'), "
+        "(SELECT count(*) FROM pg_class WHERE relnamespace = n.oid) FROM pg_namespace n WHERE nspname = %s",
+        (schema_of(url),),
+    ).fetchone()
+    return (None, 0) if found is None else (cast("str | None", found[0]), cast(int, found[1]))
+
+
+def _taken(url: str) -> CannotMove:
+    return CannotMove(
+        f"The schema {schema_of(url)} of {shown(url)} has tables already",
+        action="Name an empty database, or one that no other platform has its rows in",
+    )
+
+
 def _moved(source: str, target: str, make: Callable[[str], None]) -> list[Copied]:
     make(target)
     engines = [create_engine(url, hide_parameters=True) for url in (source, target)]
@@ -95,18 +129,11 @@ def _claim(target: Databases, mark: str) -> None:
     for url in _urls(target):
         schema = schema_of(url)
         with connect(for_psycopg(url), _PATIENCE) as connection:
-            found = connection.execute(
-                "SELECT obj_description(oid, 'pg_namespace'), "
-                "(SELECT count(*) FROM pg_class WHERE relnamespace = n.oid) FROM pg_namespace n WHERE nspname = %s",
-                (schema,),
-            ).fetchone()
-            if found is not None and found[0] == mark:
+            comment, tables = _schema(connection, url)
+            if comment == mark:
                 connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
-            elif found is not None and found[1]:
-                raise CannotMove(
-                    f"The schema {schema} of {shown(url)} has tables already",
-                    action="Name an empty database, or one that no other platform has its rows in",
-                )
+            elif tables:
+                raise _taken(url)
     for url in _urls(target):
         ensure_schema(url)
         with connect(for_psycopg(url), _PATIENCE) as connection:
