@@ -88,6 +88,9 @@ def test_a_home_from_a_folder_that_this_user_may_not_read_counts_as_a_copy(
     assert found is not None and found.copied
     assert relocation.same_ports(copy, found)
     assert relocation.settle(copy, found) and not copy.listening_file.exists()
+    keep(copy, Choice("postgresql://registry@db.example/registry"))
+    with pytest.raises(HomeUnusable, match=r"may be a copy .* may not read"):
+        relocation.since_last_start(copy)
 
 
 def test_a_home_of_a_version_that_noted_no_place_is_known_by_mlflows_settings(home: Home) -> None:

@@ -24,11 +24,12 @@ from registry_tui.platform.secrets import write_private
 class Move:
     """Where a home was at its last start, and whether a home is there still: then this one is a copy of it.
 
-    Where this user may not look, one may be there.
+    Where this user may not look (not `readable`), one may be there.
     """
 
     before: Home
     copied: bool
+    readable: bool = True
 
     def __str__(self) -> str:
         return f"{'copied' if self.copied else 'moved'} from {self.before.root}"
@@ -51,12 +52,10 @@ def since_last_start(home: Home) -> Move | None:
         return Move(before, copied=False)
     if readable and before.root.samefile(home.root):
         return None
+    move = Move(before, copied=True, readable=readable)
     if home.databases_file.exists():
-        raise HomeUnusable(
-            f"This home is a copy of {recorded}, and its rows are in PostgreSQL, where both would change the same ones",
-            action="Move the home in place of copying it, or begin a platform with a home and a database of its own",
-        )
-    return Move(before, copied=True)
+        raise _shared(move, "its rows are in PostgreSQL, where both would change the same ones")
+    return move
 
 
 def settle(home: Home, move: Move) -> list[str]:
@@ -66,10 +65,9 @@ def settle(home: Home, move: Move) -> list[str]:
     """
     _require_whole(home)
     if move.copied and (brought := _stores_brought_along(home)):
-        raise HomeUnusable(
-            f"This home is a copy of {move.before.root}, and both would change the same objects in the stores that "
-            f"environments brought along ({', '.join(brought)})",
-            action="Move the home in place of copying it, or begin a platform of its own with `registry-tui up`",
+        names = ", ".join(brought)
+        raise _shared(
+            move, f"both would change the same objects in the stores that environments brought along ({names})"
         )
     changed = []
     if move.copied and home.listening_file.exists() and _same(home.listening_file, move.before.listening_file):
@@ -88,6 +86,18 @@ def record(home: Home) -> None:
     """Notes where the home is. Raises OSError."""
     if _noted(home) != home.root:
         write_private(home.place_file, json.dumps({"path": str(home.root)}))
+
+
+def _shared(move: Move, what: str) -> HomeUnusable:
+    if not move.readable:
+        return HomeUnusable(
+            f"This home may be a copy of {move.before.root}, which this user may not read, and {what}",
+            action="Let this user look there, so that `registry-tui up` sees whether it is still there",
+        )
+    return HomeUnusable(
+        f"This home is a copy of {move.before.root}, and {what}",
+        action="Move the home in place of copying it, or begin a platform with a home and a database of its own",
+    )
 
 
 def _look(home: Home) -> tuple[bool, bool]:
