@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.platform import lifecycle, lone_store
+from registry_tui.platform import lifecycle, lone_store, space
 from registry_tui.platform.errors import Damaged, HomeUnusable, PartFailed
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import load_secrets
@@ -200,7 +200,7 @@ def test_what_cannot_be_upgraded_is_not_stopped(home: Home, monkeypatch: pytest.
     stopped: list[Home] = []
     monkeypatch.setattr(lifecycle, "down", stopped.append)
     with monkeypatch.context() as full:
-        full.setattr(upgrading.space, "space_of", lambda folder: Space(folder, free=0, total=1 << 40))
+        full.setattr(space, "space_of", lambda folder: Space(folder, free=0, total=1 << 40))
         with pytest.raises(CannotBackUp, match="copied first"):
             list(upgrading.upgrade(home))
     with closing(sqlite3.connect(home.service_database)) as database, database:

@@ -11,7 +11,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +78,8 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
         if start and _is_of_this_version(home):
             return (yield from _go_on(home))
         # All of it is of the version that it was brought to, which is the one before now.
+        _require_earlier(home)
+        _require_room(home)
         listening = _listening(home)
         lifecycle.down(home)
         _listen_again(home, listening)
@@ -111,10 +113,10 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
                 migrate(home)
             yield Step("comparing the rows of all tables")
             _compare(before, _counts(home))
+        _listen_again(home, listening)
         if start:
             yield Step("starting the platform")
             _note(home, {**_noted(home), "stage": _STARTING, "rows": _sums(before)})
-            _listen_again(home, listening)
             yield from _start(home)
     except BaseException as error:
         lifecycle.down(home)
@@ -132,7 +134,7 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
     return Upgraded(_sums(before), home.before_upgrade)
 
 
-def _start(home: Home) -> Generator[Step]:
+def _start(home: Home) -> Iterator[Step]:
     # What was cut off goes on at the start, deletions too: rows are not compared again.
     with closing(lifecycle.up(home, unfinished=True)) as parts:
         for each in parts:
