@@ -68,9 +68,9 @@ def has_example(service: Service, model_id: str, version_id: str) -> bool:
     return (model_files.folder_of(service, model_id, version_id) / local.FILES / _EXAMPLE).is_file()
 
 
-def is_shared(service: Service, version_id: str) -> bool:
-    """Whether replicas of this machine may read a version from an NFS."""
-    return _note_file(service, version_id).exists()
+def noted(service: Service) -> set[str]:
+    """The versions that replicas of this machine may read from an NFS."""
+    return {file.stem for file in _notes(service).glob("*.json")}
 
 
 def place(

@@ -18,6 +18,7 @@ from registry_tui.service.engine.steps import Interrupted
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
+from registry_tui.service.loops.nfs_minder import LOOK_EVERY, NfsMinder
 from registry_tui.service.operations import rotating
 from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
@@ -44,7 +45,7 @@ UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Four threads, six where other processes may work too, from `start` to `stop`.
+    """Five threads, seven where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -67,6 +68,7 @@ class Background:
         self.waiting_for = "the service's start"
         self.ready = threading.Event()
         self.minder = Minder(service)
+        self._nfs = NfsMinder(service)
 
     def start(self) -> None:
         """Starts the threads."""
@@ -74,6 +76,7 @@ class Background:
             ("start", self._start),
             ("pending-versions", self._archive_pending),
             ("minder", self._mind),
+            ("nfs", self._mind_nfs),
             ("sources", self._ask_sources),
         ]
         if self._service.database.shared:
@@ -272,3 +275,9 @@ class Background:
         while not self._stopping.wait(MEMORY_EVERY):
             if self._service.workflows.launched and self._leads_now():
                 said = guarded_look(self.minder, said)
+
+    def _mind_nfs(self) -> None:
+        said = ""
+        while not self._stopping.wait(LOOK_EVERY):
+            if self._service.workflows.launched and self._leads_now():
+                said = guarded_look(self._nfs, said)

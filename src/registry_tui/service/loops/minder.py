@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
@@ -17,21 +17,17 @@ from registry_tui.platform.database_urls import databases_of
 from registry_tui.platform.errors import SupervisorUnavailable
 from registry_tui.schemas.deployments import GIB, DeploymentState, RevisionState
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
-from registry_tui.schemas.operations import EventOutcome
-from registry_tui.schemas.registries import NfsStatus
 from registry_tui.service.access import api_keys
 from registry_tui.service.backends.base import ReplicaName
-from registry_tui.service.core import events, identity, nfs
-from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import DeploymentRow, UserRow
-from registry_tui.service.deployments import finding, first_calls, shared_files
+from registry_tui.service.core.context import Service
+from registry_tui.service.database.tables import DeploymentRow
+from registry_tui.service.deployments import first_calls
 from registry_tui.service.deployments import rules as deployments
-from registry_tui.service.deployments.revisions import settings_now
 from registry_tui.service.errors import InUse, Missing, ServiceError, WrongState
+from registry_tui.service.loops.minding import creator_of, report
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.publishing import gateway as gateway_link
-from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import enter_registry
 
 logger = logging.getLogger(__name__)
@@ -39,8 +35,6 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at memory, at aliases, and at keys; and before a replica that gave up is started again.
 MEMORY_EVERY, ALIASES_EVERY, KEYS_EVERY = 0.5, 3.0, 30.0
 AGAIN_AFTER = 30.0
-#: Seconds between looks at replicas that read from an NFS, and between rollouts of one deployment because of it.
-NFS_EVERY, LEAVE_EVERY = 5.0, 300.0
 #: Seconds for which what the database says is kept, unless something was written; and what supervisord says, unless a
 #: replica that runs has ended or was added.
 ROWS_KEPT, PROCESSES_KEPT = 30.0, 3.0
@@ -52,7 +46,7 @@ class Minder:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._local = service.backends.replicas
-        self._due = {"aliases": 0.0, "keys": 0.0, "nfs": 0.0, "rows": 0.0, "processes": 0.0}
+        self._due = {"aliases": 0.0, "keys": 0.0, "rows": 0.0, "processes": 0.0}
         self._rows: Sequence[DeploymentRow] = ()
         self._known: Mapping[str, supervisor.ProcessInfo] = {}
         self._writes: Hashable = None
@@ -60,8 +54,6 @@ class Minder:
         self._gave_up: dict[str, float] = {}
         #: Versions that an alias named when rolling to them failed: not tried again until it moves.
         self._failed: dict[str, int] = {}
-        #: When a deployment was rolled out again last because of its registry's NFS.
-        self._left: dict[str, float] = {}
         #: Why a deployment could not go back, as last reported.
         self._said: dict[str, str] = {}
 
@@ -75,10 +67,6 @@ class Minder:
         if moment >= self._due["aliases"]:
             self._due["aliases"] = moment + ALIASES_EVERY
             self._follow_all([row for row in rows if row.id not in going_back])
-        if moment >= self._due["nfs"]:
-            self._due["nfs"] = moment + NFS_EVERY
-            for row in rows:
-                self._leave_nfs(row)
         if moment >= self._due["keys"]:
             self._due["keys"] = moment + KEYS_EVERY
             api_keys.note_uses(self._service)
@@ -159,7 +147,7 @@ class Minder:
         except ServiceError as error:
             if self._said.get(row.id) != error.detail:
                 self._said[row.id] = error.detail
-                self._tell(row, "deployment.roll-back", f"cannot go back from failing calls: {error.detail}")
+                report(self._service, row, "deployment.roll-back", f"cannot go back from failing calls: {error.detail}")
         return False
 
     def _limit(self, row: DeploymentRow, name: ReplicaName, pid: int, limit: int) -> None:
@@ -170,7 +158,7 @@ class Minder:
             f"{name.program} used {used / GIB:.2f} GiB of the {limit / GIB:.2f} GiB that it may use, and was restarted"
         )
         self._local.kill(name, pid, why)
-        self._tell(row, "deployment.replica-over-memory", why)
+        report(self._service, row, "deployment.replica-over-memory", why)
         with self._service.database.session() as session:
             present = session.get(DeploymentRow, row.id)
             if present is not None:
@@ -182,48 +170,13 @@ class Minder:
         if time.monotonic() - first < AGAIN_AFTER:
             return
         del self._gave_up[name.program]
-        self._tell(row, "deployment.replica-gave-up", f"{name.program} ended again and again; it is started once more")
-        supervisor.start_part(self._service.home, name.program)
-
-    def _leave_nfs(self, row: DeploymentRow) -> None:
-        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout fetches the files.
-
-        One that reads from an NFS that does not answer does not give up: it ends, starts again and waits.
-        """
-        service = self._service
-        if row.state != DeploymentState.DEPLOYED.value or not shared_files.is_shared(service, row.version_id):
-            return
-        if time.monotonic() - self._left.get(row.id, -LEAVE_EVERY) < LEAVE_EVERY:
-            return
-        if all(process.ready for process in self._local.look(self._local.names(row.id))):
-            return
-        registry = registries.load(service, row.registry_id)
-        found = None if registry is None or not registry.existing_nfs else nfs.usable_folder(service, registry)
-        if not isinstance(found, NfsStatus):
-            return
-        self._left[row.id] = time.monotonic()
-        why = nfs.why_not(found)
-        try:
-            creator = self._creator(row)
-            settings = settings_now(service, creator, row)
-            deployments.roll_out(service, creator, row, settings, "its model files are fetched to here", fresh=True)
-        except InUse:  # another change is under way
-            return
-        except ServiceError as error:
-            self._tell(row, "deployment.leave-nfs", f"cannot be served without the NFS ({why}): {error.detail}")
-            return
-        self._tell(row, "deployment.leave-nfs", f"replicas could not read their model files: {why}")
-
-    def _tell(self, row: DeploymentRow, action: str, detail: str) -> None:
-        logger.warning("deployment %s: %s", row.name, detail)
-        events.record(
+        report(
             self._service,
-            identity.owner_principal(self._service),
-            action=action,
-            resource=finding.resource_of(row),
-            outcome=EventOutcome.FAILED,
-            detail=detail,
+            row,
+            "deployment.replica-gave-up",
+            f"{name.program} ended again and again; it is started once more",
         )
+        supervisor.start_part(self._service.home, name.program)
 
     # -- aliases ---------------------------------------------------------------------------------------
 
@@ -265,7 +218,7 @@ class Minder:
         ):
             return True
         try:
-            deployments.alias_moved(service, self._creator(row), row, named.version)
+            deployments.alias_moved(service, creator_of(service, row), row, named.version)
             # One rollout a move: when it fails, the next move tries again.
             self._failed[row.id] = named.version
         except InUse:
@@ -273,10 +226,20 @@ class Minder:
         except WrongState as error:
             if "workflow" not in error.detail:
                 self._failed[row.id] = named.version
-                self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+                report(
+                    self._service,
+                    row,
+                    "deployment.follow",
+                    f"cannot follow {row.alias} to version {number}: {error.detail}",
+                )
         except ServiceError as error:
             self._failed[row.id] = named.version
-            self._tell(row, "deployment.follow", f"cannot follow {row.alias} to version {number}: {error.detail}")
+            report(
+                self._service,
+                row,
+                "deployment.follow",
+                f"cannot follow {row.alias} to version {number}: {error.detail}",
+            )
         return self._failed.get(row.id) == named.version
 
     def _note(self, row: DeploymentRow, problem: str) -> None:
@@ -288,16 +251,7 @@ class Minder:
             if present is not None:
                 present.follow_problem = problem
         if problem:
-            self._tell(row, "deployment.follow", problem)
-
-    def _creator(self, row: DeploymentRow) -> Principal:
-        """The person who deployed it, under a new request ID: an alias gives nobody more permissions."""
-        with self._service.database.reading() as session:
-            user = session.get(UserRow, row.creator)
-        owner = identity.owner_principal(self._service)
-        if user is None or user.name == owner.name:
-            return owner
-        return Principal(user.name, user.crn, str(uuid.uuid4()))
+            report(self._service, row, "deployment.follow", problem)
 
 
 def _problem(row: DeploymentRow, model: RegisteredModel | None, named: ModelVersion | None) -> str:
@@ -321,7 +275,14 @@ def _still(row: DeploymentRow) -> str:
     return f"version {row.version} goes on serving"
 
 
-def guarded_look(minder: Minder, said: str) -> str:
+class Looking(Protocol):
+    """Whoever looks after deployments."""
+
+    def look(self) -> None:
+        """Looks once. Raises ServiceError, SupervisorUnavailable."""
+
+
+def guarded_look(minder: Looking, said: str) -> str:
     """Looks once; an error is logged when it differs from `said`, the last one logged. Returns the error's text."""
     try:
         minder.look()
