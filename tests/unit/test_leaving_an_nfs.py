@@ -8,7 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from registry_tui.contracts.replica_spec import ReplicaSpec
+from registry_tui.platform import supervisor
+from registry_tui.platform.paths import Home
 from registry_tui.service.adapters.nfs_folder import NfsFolder
+from registry_tui.service.backends.base import ReplicaName
+from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import nfs
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.kept import Kept
@@ -97,6 +102,12 @@ def test_who_cannot_read_an_nfs_that_is_not_mounted_leaves_it_and_not_again_soon
     assert len(stage.reports) == 1 and "is not mounted" in stage.reports[0]
 
 
+def test_who_reads_local_files_stays_whatever_ends_its_replicas_and_however_its_nfs_is(stage: Stage) -> None:
+    stage.deployed("fetched", shared=False)
+    stage.minder.look()
+    assert stage.rolled_out == [] and stage.reports == []
+
+
 def test_a_silent_server_is_tried_once_a_look_for_all_that_read_from_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,3 +151,17 @@ def test_a_rollout_that_was_not_accepted_is_tried_again_before_one_that_was(
     clock[0] += 2
     stage.minder.look()
     assert stage.rolled_out == ["waits", "waits"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_where_a_replica_reads_is_what_its_own_spec_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    monkeypatch.setattr(supervisor, "processes", lambda _home: {})
+    local, name = LocalReplicas(Home(tmp_path)), ReplicaName("deployment", 1, 0)
+    assert not local.look([name])[0].shared, "it has no spec"
+    path = local.spec(name)
+    path.parent.mkdir(parents=True)
+    spec = ReplicaSpec("r", "deployment", "/mnt/model", "m", 1, "s", shared=shared)
+    path.write_text(spec.to_json())
+    assert local.look([name])[0].shared == shared

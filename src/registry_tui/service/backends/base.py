@@ -43,6 +43,8 @@ class ReplicaProcess:
     batching: str = ""
     #: Where it reads its model's files; empty where there is one place for them only.
     files: str = ""
+    #: Whether that is a folder of an NFS.
+    shared: bool = False
     #: Why the last calls of its model were not answered.
     trouble: str = ""
 

@@ -165,6 +165,7 @@ class LocalReplicas:
             ready=pid is not None and self.ping(name),
             batching=_text(batching_file(spec)),
             files=_text(files_file(spec)),
+            shared=_reads_nfs(spec),
             trouble=self.calls(name).trouble,
         )
 
@@ -257,6 +258,13 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _reads_nfs(spec: Path) -> bool:
+    try:
+        return ReplicaSpec.load(spec).shared
+    except (OSError, ValueError, TypeError):  # it was taken away meanwhile
+        return False
 
 
 def _unavailable(error: SupervisorUnavailable) -> PartUnavailable:

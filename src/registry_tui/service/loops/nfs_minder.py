@@ -64,7 +64,9 @@ class NfsMinder:
         """
         if time.monotonic() < self._next.get(row.id, 0.0):
             return
-        if all(process.ready for process in self._local.look(self._local.names(row.id))):
+        # What was noted of a version says nothing about one replica: its rollout may have fetched the files.
+        processes = self._local.look(self._local.names(row.id))
+        if not any(process.shared and not process.ready for process in processes):
             return
         registry = registries.load(self._service, row.registry_id)
         if registry is None or not registry.existing_nfs:
