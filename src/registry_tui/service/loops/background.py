@@ -45,7 +45,7 @@ UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Five threads, seven where other processes may work too, from `start` to `stop`.
+    """Six threads, eight where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -77,6 +77,7 @@ class Background:
             ("pending-versions", self._archive_pending),
             ("minder", self._mind),
             ("nfs", self._mind_nfs),
+            ("nfs-removals", self._remove_from_nfs),
             ("sources", self._ask_sources),
         ]
         if self._service.database.shared:
@@ -207,7 +208,6 @@ class Background:
     def _clean_up(self) -> None:
         projects.clean_up(self._service)
         environments.clean_up(self._service)
-        shared_files.remove_pending(self._service)
         if time.monotonic() >= self._uploads_at:
             self._uploads_at = time.monotonic() + UPLOADS_EVERY
             artifact_uploads.abort_abandoned(self._service)
@@ -281,3 +281,12 @@ class Background:
         while not self._stopping.wait(LOOK_EVERY):
             if self._service.workflows.launched and self._leads_now():
                 said = guarded_look(self._nfs, said)
+
+    def _remove_from_nfs(self) -> None:
+        """Removes what could not be removed from an NFS earlier: perhaps for hours, for which nothing else waits."""
+        while not self._stopping.wait(CLEAN_UP_EVERY):
+            try:
+                if self._service.workflows.launched and self._leads_now():
+                    shared_files.remove_pending(self._service)
+            except Exception:
+                logger.exception("removing unpacked files from an NFS")
