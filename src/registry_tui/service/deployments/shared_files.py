@@ -11,13 +11,12 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from types import SimpleNamespace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from registry_tui.contracts import archive_check as local
 from registry_tui.contracts.counts import counted
@@ -158,49 +157,81 @@ def remove(
         "nfs_protocol_version": registry.nfs_protocol_version,
         "path": [nfs.registry_folder(registry.id), *below],
     }
-    # Kept first: a kill in the middle leaves the rest to be done.
-    file = folder / f"{token_hex(16)}.json"
-    write_private(file, json.dumps(wanted))
-    why = _removed(service, file)
-    if why is None:
+    # Kept first: a kill in the middle leaves the rest to be done. A step that is tried again notes it once.
+    content = json.dumps(wanted, sort_keys=True)
+    file = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.json"
+    write_private(file, content)
+    kept = _removed(service, wanted)
+    if kept is None:
+        file.unlink(missing_ok=True)
         log(f"unpacked files removed from {registry.existing_nfs}")
     else:
-        log(f"unpacked files stay in {registry.existing_nfs} until they can be removed: {why}")
+        log(f"unpacked files stay in {registry.existing_nfs} until they can be removed: {kept.why}")
 
 
 def remove_pending(service: Service) -> None:
-    """Removes what could not be removed when it was to be; asks no NFS that is not mounted, and a silent one once."""
-    failed: set[str] = set()
-    for file in nfs.pending_removals(service).glob("*.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            source = str(json.loads(file.read_text(encoding="utf-8"))["existing_nfs"])
-            if source in failed:
-                continue
-            if (why := _removed(service, file)) is not None:
-                logger.debug("unpacked files stay for now: %s", why)
-                failed.add(source)
+    """Removes what could not be removed when it was to be; asks a server that cannot be used once.
+
+    Why something stays is logged when it changes.
+    """
+    away: set[tuple[str, str]] = set()
+    reported = service.kept.of(_Reported).texts
+    for file in sorted(nfs.pending_removals(service).glob("*.json")):
+        wanted = _wanted(file)
+        if wanted is None or (source := (wanted["existing_nfs"], wanted["nfs_protocol_version"])) in away:
+            continue
+        kept = _removed(service, wanted)
+        if kept is None:
+            file.unlink(missing_ok=True)
+            reported.pop(file.name, None)
+            continue
+        if kept.away:
+            away.add(source)
+        if reported.get(file.name) != kept.why:
+            reported[file.name] = kept.why
+            logger.warning("unpacked files of %s stay in %s: %s", wanted["name"], wanted["existing_nfs"], kept.why)
 
 
-def _removed(service: Service, file: Path) -> str | None:
-    """Does a removal that is noted; why not, if so."""
+class _Reported:
+    """Why removals are still to be done, as last logged."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Why files stay for now. `away`: their NFS cannot be used, so that nothing else can be removed there either."""
+
+    why: str
+    away: bool
+
+
+def _wanted(file: Path) -> dict[str, Any] | None:
+    """A removal that is noted; None when it is done meanwhile, or damaged."""
     try:
-        wanted = json.loads(file.read_text(encoding="utf-8"))
-        row = SimpleNamespace(**{name: wanted[name] for name in ("id", "name", "existing_nfs", "nfs_protocol_version")})
-        path = wanted["path"]
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            **{name: found[name] for name in ("id", "name", "existing_nfs", "nfs_protocol_version")},
+            "path": [str(part) for part in found["path"]],
+        }
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s is damaged and is left out: %s", file, error)
         file.unlink(missing_ok=True)
         return None
-    found = nfs.usable_folder(service, row)
+
+
+def _removed(service: Service, wanted: Mapping[str, Any]) -> _Kept | None:
+    """Does a removal; why not, if so."""
+    found = nfs.usable_folder(service, SimpleNamespace(**wanted))
     if isinstance(found, NfsStatus):
-        return nfs.why_not(found)
+        return _Kept(nfs.why_not(found), away=True)
     try:
-        found.remove(path)
+        found.remove(wanted["path"])
     except NfsFault as fault:
-        return str(fault)
-    file.unlink(missing_ok=True)
+        return _Kept(str(fault), away=fault.kind == "silent")
     return None
 
 
