@@ -84,7 +84,7 @@ def _going_on(spec: ReplicaSpec, reason: Path) -> Iterator[Callable[[], None]]:
         while not ended.wait(1.0):
             if time.monotonic() - last[0] > SILENT_SECONDS:
                 reason.write_text(
-                    f"The NFS server of {spec.model} does not answer; replicas fetch the files when it stays away",
+                    f"The NFS server of {spec.model} does not answer",
                     encoding="utf-8",
                 )
                 logging.shutdown()

@@ -15,10 +15,10 @@ from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import enter_registry
 
 
-def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Placed:
+def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, without: str = "") -> Placed:
     """Puts the files of a revision's version into its registry's NFS, else onto this machine; says which, and why.
 
-    Raises ServiceError, also when replicas could not load the model.
+    `without`: why the NFS is left out. Raises ServiceError, also when replicas could not load the model.
     """
     service = context.service
     registry = registries.load(service, row.registry_id)
@@ -40,13 +40,16 @@ def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow) -> Pl
         context.progress(Progress(bytes_done=done[0], bytes_total=total[0], files_done=done[1], files_total=total[1]))
 
     watching = Watching(context.log, progress, advance, context.check_cancelled)
-    placed = shared_files.place(service, registry, archive, row.model_id, revision.version_id, watching)
+    placed = shared_files.place(service, registry, archive, row.model_id, revision.version_id, watching, without)
     context.log("every file has the sum of its manifest")
     if registry.existing_nfs:
         context.log(f"model files are {placed.said}", "info" if placed.shared else "warning")
         if not placed.shared:
             _record(context, row, placed)
-    shared_files.reading(lambda: model_files.require_servable(placed.folder), shared=placed.shared)
+    try:
+        shared_files.reading(lambda: model_files.require_servable(placed.folder), shared=placed.shared)
+    except shared_files.NfsSilent as silent:
+        return fetch(context, row, revision, silent.detail)
     return placed
 
 

@@ -67,27 +67,45 @@ def has_example(service: Service, model_id: str, version_id: str) -> bool:
     return (model_files.folder_of(service, model_id, version_id) / local.FILES / _EXAMPLE).is_file()
 
 
+class NfsSilent(PartUnavailable):
+    """The server of an NFS does not answer while a model is read from it."""
+
+
+def why_away(service: Service, registry: RegistryRow | None) -> str:
+    """Why a registry's NFS cannot be used now; empty where it can."""
+    if registry is None or not registry.existing_nfs:
+        return ""
+    found = nfs.usable_folder(service, registry)
+    return nfs.why_not(found) if isinstance(found, NfsStatus) else ""
+
+
 def noted(service: Service) -> set[str]:
     """The versions that replicas of this machine may read from an NFS."""
     return {file.stem for file in _notes(service).glob("*.json")}
 
 
 def place(
-    service: Service, registry: RegistryRow, archive: Folder, model_id: str, version_id: str, watching: Watching
+    service: Service,
+    registry: RegistryRow,
+    archive: Folder,
+    model_id: str,
+    version_id: str,
+    watching: Watching,
+    without: str = "",
 ) -> Placed:
     """Puts a version's files where replicas read them: into the registry's NFS, else onto this machine.
 
-    Every file has the sum of its manifest then. Raises ServiceError.
+    `without`: why the NFS is left out. Every file has the sum of its manifest then. Raises ServiceError.
     """
     if not registry.existing_nfs:
         return Placed(_fetch(service, archive, model_id, version_id, watching))
     manifest = archives.read_manifest(archive)
     model_files.require_possible(manifest)
-    why = ""
-    found = nfs.usable_folder(service, registry)
+    why = without
+    found = None if without else nfs.usable_folder(service, registry)
     if isinstance(found, NfsStatus):
         why = nfs.why_not(found)
-    else:
+    elif found is not None:
         try:
             folder, sum_ = _share(found, registry.id, archive, manifest, model_id, version_id, watching)
         except NfsFault as fault:
@@ -110,7 +128,7 @@ def drop_unused(service: Service, used: set[str]) -> None:
 def reading(work: Callable[[], Answer], *, shared: bool) -> Answer:
     """Reads small files of a model; where they lie in an NFS, in a thread that nobody waits for longer than a while.
 
-    Raises PartUnavailable when its server does not answer, and what the work raises.
+    Raises NfsSilent, and what the work raises.
     """
     if not shared:
         return work()
@@ -129,7 +147,7 @@ def reading(work: Callable[[], Answer], *, shared: bool) -> Answer:
     if errors:
         raise errors[0]
     if not results:
-        raise PartUnavailable("The NFS with the model files does not answer", action="Mend it, or unmount it")
+        raise NfsSilent("The NFS with the model files does not answer", action="Mend it, or unmount it")
     return results[0]
 
 

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing.gateway import replica_names
+from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.workflows.shared import SETTLE
 
 logger = logging.getLogger(__name__)
@@ -98,8 +100,13 @@ def _begin(context: StepContext) -> Mapping[str, Any]:
 
 
 def _fetch(context: StepContext) -> Mapping[str, Any]:
+    return _placed(context)
+
+
+def _placed(context: StepContext, without_nfs: str = "") -> Mapping[str, Any]:
+    """Fetches the files; `without_nfs`: why not into the registry's NFS, which an earlier step used."""
     row = _row(context)
-    placed = fetching.fetch(context, row, _revision(context, row))
+    placed = fetching.fetch(context, row, _revision(context, row), without_nfs)
     return {
         "model": str(placed.folder),
         "files": placed.said,
@@ -122,7 +129,12 @@ def _build(context: StepContext) -> Mapping[str, Any]:
     try:
         model = _model(context, row, revision) / "files"
         shared = context.state.get("shared", False)
-        wanted = shared_files.reading(lambda: model_requirements.read_wanted(model), shared=shared)
+        placed: Mapping[str, Any] = {}
+        try:
+            wanted = shared_files.reading(lambda: model_requirements.read_wanted(model), shared=shared)
+        except shared_files.NfsSilent as silent:
+            placed = _placed(context, silent.detail)
+            wanted = model_requirements.read_wanted(Path(placed["model"]) / "files")
         made = python_environments.ensure(service, wanted, context.log, context.check_cancelled)
     except ServiceError:
         _change(
@@ -138,11 +150,32 @@ def _build(context: StepContext) -> Mapping[str, Any]:
             "build_seconds": round(time.monotonic() - began, 3),
         },
     )
-    return {"environment": made.key}
+    return {**placed, "environment": made.key}
 
 
-def _start(context: StepContext) -> None:
-    """Starts the replicas that are missing, and waits until all answer. Raises WrongState when one cannot serve."""
+def _start(context: StepContext) -> Mapping[str, Any]:
+    """Starts the replicas that are missing, and waits until all answer; where their NFS has gone, from fetched files.
+
+    Raises WrongState when one cannot serve.
+    """
+    try:
+        _start_missing(context)
+        return {}
+    except WrongState as error:
+        row, local = _row(context), context.service.backends.replicas
+        registry = registries.load(context.service, row.registry_id)
+        why = shared_files.why_away(context.service, registry) if context.state.get("shared", False) else ""
+        if not why:
+            raise
+        context.log(error.detail, "warning")
+        names = replica_names(row, _revision(context, row))
+        local.remove([process.name for process in local.look(names) if not process.ready])
+        placed = _placed(context, why)
+    _start_missing(replace(context, state={**context.state, **placed}))
+    return placed
+
+
+def _start_missing(context: StepContext) -> None:
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     local = service.backends.replicas
@@ -226,7 +259,12 @@ def _check(context: StepContext) -> None:
     service, row = context.service, _row(context)
     revision = _revision(context, row)
     folder = _model(context, row, revision) / "files"
-    example = shared_files.reading(lambda: input_example.read(folder), shared=context.state.get("shared", False))
+    try:
+        example = shared_files.reading(lambda: input_example.read(folder), shared=context.state.get("shared", False))
+    except shared_files.NfsSilent as silent:
+        # The replicas have loaded the model.
+        context.log(f"the model's input example is not tried: {silent.detail}", "warning")
+        return
     if example is None:
         context.log("the model has no input example to try: its first calls decide whether it stays", "info")
         return
