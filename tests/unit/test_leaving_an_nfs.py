@@ -68,7 +68,7 @@ class Stage:
 
     def deployed(self, name: str, *, ready: bool = False, **more: Any) -> None:
         (self.notes / f"version-of-{name}.json").write_text("{}")
-        self.replicas[name] = SimpleNamespace(ready=ready, **{"shared": True, **more})
+        self.replicas[name] = SimpleNamespace(ready=ready, **{"shared": True, "unread": False, **more})
 
     def row(self, name: str) -> SimpleNamespace:
         return SimpleNamespace(id=name, name=name, registry_id=f"registry-of-{name}", revisions=[])
@@ -128,6 +128,16 @@ def test_a_replica_that_ends_again_and_again_has_a_sound_server_tried_rarely(sta
     for _ in range(3):
         stage.minder.look()
     assert stage.rolled_out == [] and len(stage.tries) == 1
+
+
+def test_files_that_vanished_from_a_sound_nfs_are_put_in_place_again_and_not_again_soon(stage: Stage) -> None:
+    stage.mount()
+    stage.deployed("unread", unread=True, reason="manifest.json is missing")
+    stage.deployed("fetched", shared=False, unread=True, reason="manifest.json is missing")
+    for _ in range(2):
+        stage.minder.look()
+    assert stage.rolled_out == ["unread"]
+    assert len(stage.reports) == 1 and "manifest.json is missing" in stage.reports[0]
 
 
 @pytest.mark.parametrize("refusal", [InUse("another change is under way"), WrongState("the machine is full")])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_tui.contracts.replica_spec import ReplicaSpec
+from registry_tui.contracts.replica_spec import ReplicaSpec, reason_file, unread_file
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.__main__ import UNUSABLE, Unusable, check
@@ -47,6 +47,24 @@ def test_a_replica_ends_with_the_reason_when_nothing_comes_from_an_nfs(tmp_path:
     done = subprocess.run([sys.executable, "-c", SILENT, str(tmp_path / "reason")], timeout=PATIENCE, check=False)
     assert done.returncode == UNUSABLE
     assert "NFS server of /mnt/gone does not answer" in (tmp_path / "reason").read_text()
+
+
+@pytest.mark.parametrize("wrong", ["missing", "damaged", "model"])
+def test_a_replica_notes_that_it_could_not_read_its_files_unless_they_are_as_they_should_be(
+    tmp_path: Path, wrong: str
+) -> None:
+    spec = archive(tmp_path, b"flavors: {}\n")
+    path = tmp_path / "spec.json"
+    path.write_text(spec.to_json())
+    match wrong:
+        case "missing":
+            (tmp_path / "manifest.json").unlink()
+        case "damaged":
+            (tmp_path / "files" / "MLmodel").write_bytes(b"x")
+    code = "import registry_tui.serving.__main__ as serving; serving.main()"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=PATIENCE, check=False)
+    assert done.returncode == UNUSABLE and reason_file(path).read_text()
+    assert unread_file(path).exists() == (wrong != "model")
 
 
 def test_a_replica_loads_nothing_whose_manifest_and_files_were_replaced_together(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def reason_file(spec: Path) -> Path:
     return spec.with_suffix(".reason")
 
 
+def unread_file(spec: Path) -> Path:
+    """Exists while a replica could not read its model's files, or found them damaged."""
+    return spec.with_suffix(".unread")
+
+
 def starts_file(spec: Path) -> Path:
     """Where a replica writes a line for each of its starts: seconds since 1970 and PID."""
     return spec.with_suffix(".starts")
@@ -87,4 +92,11 @@ def files_file(spec: Path) -> Path:
 
 def files_beside(spec: Path) -> tuple[Path, ...]:
     """Everything that is written beside a replica's spec."""
-    return (reason_file(spec), starts_file(spec), batching_file(spec), calls_file(spec), files_file(spec))
+    return (
+        reason_file(spec),
+        unread_file(spec),
+        starts_file(spec),
+        batching_file(spec),
+        calls_file(spec),
+        files_file(spec),
+    )

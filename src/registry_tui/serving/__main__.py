@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts import archive_check as archive
 from registry_tui.contracts.counts import counted
-from registry_tui.contracts.replica_spec import Limits, ReplicaSpec, batching_file, calls_file, reason_file, starts_file
+from registry_tui.contracts.replica_spec import (
+    Limits,
+    ReplicaSpec,
+    batching_file,
+    calls_file,
+    reason_file,
+    starts_file,
+    unread_file,
+)
 from registry_tui.serving import preloading
 from registry_tui.serving.calls import CallRecord, last_line
 
@@ -45,6 +53,10 @@ class Unusable(Exception):
     """The model cannot be served; the message says why."""
 
 
+class FilesUnusable(Unusable):
+    """The model's files are not those of its archive."""
+
+
 def main() -> None:
     """Serves the replica that the spec at `sys.argv[1]` describes, until SIGTERM."""
     os.umask(0o077)
@@ -66,9 +78,12 @@ def main() -> None:
         model = load(spec, folder)
     except (Unusable, OSError, ValueError, TypeError) as error:
         logger.error("%s", error)
+        if isinstance(error, (FilesUnusable, OSError)):
+            unread_file(path).touch()
         reason.write_text(str(error), encoding="utf-8")
         sys.exit(UNUSABLE)
     reason.unlink(missing_ok=True)
+    unread_file(path).unlink(missing_ok=True)
     serve(spec, model, folder, path)
 
 
@@ -106,12 +121,12 @@ def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path
     began = time.monotonic()
     try:
         if spec.manifest_sha256 and archive.sha256(Path(spec.model) / archive.MANIFEST) != spec.manifest_sha256:
-            raise Unusable(
+            raise FilesUnusable(
                 f"The archive of {spec.model_name} v{spec.version} was replaced: its manifest is another one"
             )
         folder = archive.check(Path(spec.model), advance)
     except archive.ArchiveDamaged as error:
-        raise Unusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error
+        raise FilesUnusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error
     seconds = time.monotonic() - began
     logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, seconds)
     return folder

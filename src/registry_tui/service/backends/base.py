@@ -45,6 +45,8 @@ class ReplicaProcess:
     files: str = ""
     #: Whether that is a folder of an NFS.
     shared: bool = False
+    #: Whether it could not read them, or found them damaged.
+    unread: bool = False
     #: Why the last calls of its model were not answered.
     trouble: str = ""
 

@@ -19,6 +19,7 @@ from registry_tui.contracts.replica_spec import (
     files_file,
     reason_file,
     starts_file,
+    unread_file,
 )
 from registry_tui.platform import processes, supervisor
 from registry_tui.platform.children import isolated
@@ -92,6 +93,7 @@ class LocalReplicas:
             for folder in (path.parent, self.log(name).parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             reason_file(path).unlink(missing_ok=True)
+            unread_file(path).unlink(missing_ok=True)
             write_private(path, spec.to_json())
             write_private(files_file(path), spec.files)
             section = supervisor.program(
@@ -166,6 +168,7 @@ class LocalReplicas:
             batching=_text(batching_file(spec)),
             files=_text(files_file(spec)),
             shared=_reads_nfs(spec),
+            unread=unread_file(spec).exists(),
             trouble=self.calls(name).trouble,
         )
 

@@ -58,7 +58,7 @@ class NfsMinder:
             return session.scalars(query.options(selectinload(DeploymentRow.revisions))).all()
 
     def _leave(self, row: DeploymentRow, found: Found) -> None:
-        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout fetches the files.
+        """Rolls a deployment out again whose replicas cannot read its registry's NFS: the rollout places them anew.
 
         One that reads from an NFS that does not answer does not give up: it ends, starts again and waits.
         """
@@ -66,15 +66,19 @@ class NfsMinder:
             return
         # What was noted of a version says nothing about one replica: its rollout may have fetched the files.
         processes = self._local.look(self._local.names(row.id))
-        if not any(process.shared and not process.ready for process in processes):
+        waiting = [process for process in processes if process.shared and not process.ready]
+        if not waiting:
             return
         registry = registries.load(self._service, row.registry_id)
         if registry is None or not registry.existing_nfs:
             return
         status = self._tried(registry, found)
-        if status.mounted:
+        unread = next((process for process in waiting if process.unread), None)
+        if status.mounted and unread is None:
             return
-        accepted = self._roll_out(row, nfs.why_not(status))
+        # In an NFS that can be used, the rollout unpacks again what is missing there or damaged.
+        why = nfs.why_not(status) if unread is None or not status.mounted else unread.reason
+        accepted = self._roll_out(row, why)
         self._next[row.id] = time.monotonic() + (LEAVE_EVERY if accepted else AGAIN_AFTER)
 
     def _tried(self, registry: RegistryRow, found: Found) -> NfsStatus:
@@ -95,11 +99,11 @@ class NfsMinder:
         try:
             creator = creator_of(service, row)
             settings = settings_now(service, creator, row)
-            deployments.roll_out(service, creator, row, settings, "its model files are fetched to here", fresh=True)
+            deployments.roll_out(service, creator, row, settings, "its model files are put in place again", fresh=True)
         except InUse:  # another change is under way
             return False
         except ServiceError as error:
-            said = f"cannot be served without the NFS ({why}): {error.detail}"
+            said = f"its model files cannot be put in place again ({why}): {error.detail}"
             if self._said.get(row.id) != said:
                 self._said[row.id] = said
                 report(service, row, "deployment.leave-nfs", said)
