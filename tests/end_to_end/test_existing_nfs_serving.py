@@ -102,7 +102,7 @@ def test_a_registry_whose_nfs_is_not_mounted_says_so_everywhere_and_how_to_mount
 ) -> None:
     nfs.unmount()
     found = own_platform.ask(lambda client: client.registry(nfs.registry_id))
-    command = f"mount -t nfs -o vers=4.1 {SOURCE} /mnt/{found.name}"
+    command = f"mkdir -p /mnt/{found.name} && mount -t nfs -o vers=4.1 {SOURCE} /mnt/{found.name}"
     assert found.nfs is not None and (found.nfs.state, found.nfs.mount_command) == (NfsState.NOT_MOUNTED, command)
     listed = own_platform.command("registries", "list").stdout
     assert "Available, NFS not mounted" in next(line for line in listed.splitlines() if found.name in line)

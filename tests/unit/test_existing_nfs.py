@@ -20,7 +20,7 @@ from support.mount_tables import mount_table, nfs_line, replace_table
 
 SOURCE = "10.0.0.4:/exports/models"
 REGISTRY = SimpleNamespace(id="r", name="registry-east", existing_nfs=SOURCE, nfs_protocol_version="4.1")
-MOUNT = f"mount -t nfs -o vers=4.1 {SOURCE} /mnt/registry-east"
+MOUNT = f"mkdir -p /mnt/registry-east && mount -t nfs -o vers=4.1 {SOURCE} /mnt/registry-east"
 
 Mounted = Callable[..., Service]
 
@@ -82,7 +82,19 @@ def test_another_version_of_the_protocol_is_not_the_one(mounted: Mounted, share:
     found = state(mounted(nfs_line(SOURCE, share, version)))
     assert found.state is NfsState.OTHER_VERSION
     assert f"with version {version} of the protocol, not with 4.1" in found.detail
-    assert found.mount_command == f"umount {share} && mount -t nfs -o vers=4.1 {SOURCE} {share}"
+    assert found.mount_command == f"umount {share} && mkdir -p {share} && mount -t nfs -o vers=4.1 {SOURCE} {share}"
+
+
+def test_a_larger_export_of_another_version_stays_mounted(mounted: Mounted, share: Path) -> None:
+    found = state(mounted(nfs_line("10.0.0.4:/exports", share, "3")))
+    assert found.state is NfsState.OTHER_VERSION and found.mount_command == MOUNT
+    assert "mounted apart" in found.detail
+
+
+def test_a_long_command_is_shown_whole(mounted: Mounted) -> None:
+    row = SimpleNamespace(**{**vars(REGISTRY), "existing_nfs": "10.0.0.4:/" + "a" * 1000})
+    found = state(mounted(), row)
+    assert found.mount_command in nfs_said(found)
 
 
 def test_of_several_mounts_the_one_of_the_right_version_that_can_be_written_counts(

@@ -10,6 +10,9 @@ from registry_tui.wording.words import ago
 if TYPE_CHECKING:
     from registry_tui.schemas.registries import NfsStatus
 
+#: Characters of a command: more than any has, since one that is cut names another place.
+_COMMAND = 1 << 16
+
 
 def nfs_said(status: NfsStatus) -> str:
     """How the NFS is on the service's machine; where replicas cannot read from it, why, and what to do."""
@@ -18,7 +21,7 @@ def nfs_said(status: NfsStatus) -> str:
         return f"mounted at {safe(status.folder, 200)} ({tried}); replicas read model files there"
     said = f"{status.state.label}: {safe(status.detail, 400)}" if status.detail else status.state.label
     if status.mount_command:
-        said += f". Run there: {safe(status.mount_command, 600)}"
+        said += f". Run there: {safe(status.mount_command, _COMMAND)}"
     return f"{said}. Until then each host fetches the model files that it serves"
 
 

@@ -149,13 +149,14 @@ def _found(shares: Shares, row: WithNfs) -> NfsFound | NfsStatus:
     if known:
         mount = known[0].mount
         has = f"version {mount.nfs_version}" if mount.nfs_version else "an unknown version"
-        again = _mount_command(mount.source, version, mount.point)
-        return NfsStatus(
-            state=NfsState.OTHER_VERSION,
-            detail=f"{source} is mounted at {mount.point} with {has} of the protocol, not with {version}",
-            folder=known[0].folder,
-            mount_command=f"umount {shlex.quote(mount.point)} && {again}",
-        )
+        detail = f"{source} is mounted at {mount.point} with {has} of the protocol, not with {version}"
+        if known[0].folder == mount.point:
+            command = f"umount {shlex.quote(mount.point)} && {_mount_command(mount.source, version, mount.point)}"
+        else:
+            # Others may use the rest of what is mounted there.
+            detail = f"{detail}; its folder can be mounted apart, with that version"
+            command = _mount_command(source, version, f"{_MOUNT_BELOW}/{row.name}")
+        return NfsStatus(state=NfsState.OTHER_VERSION, detail=detail, folder=known[0].folder, mount_command=command)
     detail = f"{source} is not mounted on this machine"
     if (below := mounts.hidden(source)) is not None:
         detail = f"{source} is mounted at {below}, below another mount that hides it"
@@ -164,7 +165,7 @@ def _found(shares: Shares, row: WithNfs) -> NfsFound | NfsStatus:
 
 
 def _mount_command(source: str, version: str, point: str) -> str:
-    return f"mount -t nfs -o vers={version} {shlex.quote(source)} {shlex.quote(point)}"
+    return f"mkdir -p {shlex.quote(point)} && mount -t nfs -o vers={version} {shlex.quote(source)} {shlex.quote(point)}"
 
 
 def _try(tried: _Tried, found: NfsFound) -> None:
