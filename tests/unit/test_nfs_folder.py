@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from registry_tui.contracts import archive_check
-from registry_tui.service.adapters import nfs_worker
+from registry_tui.service.adapters import nfs_tree, nfs_worker
 from registry_tui.service.adapters.nfs_folder import MODULE, NfsFault, NfsFolder
 from support.platforms import PATIENCE, wait_for
 
@@ -234,6 +234,52 @@ def test_an_error_of_the_reader_leaves_nothing(share: Path) -> None:
     assert _published(share) == []
 
 
+def test_what_is_cancelled_removes_what_it_has_written_however_long_that_takes(share: Path) -> None:
+    code = """
+import time
+from registry_tui.service.adapters import nfs_tree
+unlink, nfs_tree._TELL_EVERY = os.unlink, 0.05
+def slow(*arguments, **more):
+    time.sleep(0.1)
+    unlink(*arguments, **more)
+os.unlink = slow
+"""
+    content = {f"part-{number}": b"x" for number in range(40)}
+
+    def broken() -> Iterator[bytes]:
+        yield from content.values()
+        wait_for(lambda: len(list(share.rglob("part-*"))) == len(content), what="files that are written")
+        raise ZeroDivisionError
+
+    more = {**content, "last": b"y"}
+    with pytest.raises(ZeroDivisionError):
+        unpack(NfsFolder(str(share), command=patched(code)), more, pieces=broken())
+    wait_for(lambda: list((share / PATH[0] / nfs_worker.UNFINISHED).iterdir()) == [], what="the partial folder to go")
+    assert _published(share) == []
+
+
+@pytest.mark.parametrize("work", ["full", "remove a model"])
+def test_what_was_left_behind_is_swept_before_room_is_looked_for_and_by_removals(share: Path, work: str) -> None:
+    folder = NfsFolder(str(share))
+    unpack(folder)
+    old, young = (share / PATH[0] / nfs_worker.UNFINISHED / name for name in ("old", "young"))
+    probes = [share / f"{nfs_tree.PROBE}{name}" for name in ("old", "young")]
+    for left in (old, young):
+        (left / "files").mkdir(parents=True)
+    for probe in probes:
+        probe.touch()
+    for left in (old, probes[0]):
+        os.utime(left, (time.time() - 2 * nfs_tree.ABANDONED,) * 2)
+    if work == "full":
+        with pytest.raises(NfsFault) as fault:
+            unpack(folder, path=[*PATH[:2], "other-1"], needed=1 << 60)
+        assert fault.value.kind == "full"
+    else:
+        folder.remove(PATH[:2])
+    assert (old.exists(), young.exists()) == (False, True)
+    assert [probe.exists() for probe in probes] == [False, True]
+
+
 def test_two_hosts_unpack_at_once_and_one_is_first(share: Path) -> None:
     both, first = threading.Barrier(2), []
 
@@ -273,7 +319,7 @@ def test_what_a_killed_process_leaves_is_invisible_and_swept_once_it_is_old(shar
     # Another host may be at it: it stays while it is young.
     assert unpack(folder, path=[*PATH[:2], "other-1"])
     assert left.exists()
-    os.utime(left, (time.time() - 2 * nfs_worker.ABANDONED,) * 2)
+    os.utime(left, (time.time() - 2 * nfs_tree.ABANDONED,) * 2)
     assert unpack(folder)
     assert list(unfinished.iterdir()) == []
 
@@ -287,7 +333,7 @@ def test_work_that_was_stopped_for_so_long_that_it_was_swept_publishes_nothing(s
         child = _child()
         child.suspend()
         (partial,) = (share / PATH[0] / nfs_worker.UNFINISHED).iterdir()
-        os.utime(partial, (time.time() - 2 * nfs_worker.ABANDONED,) * 2)
+        os.utime(partial, (time.time() - 2 * nfs_tree.ABANDONED,) * 2)
         assert unpack(NfsFolder(str(share)), path=[*PATH[:2], "other-1"])
         assert not partial.exists()
         child.resume()

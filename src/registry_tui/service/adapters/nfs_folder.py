@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -104,19 +105,42 @@ class NfsFolder:
         process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env=known_environment()
         )
+        conversation = _Conversation(process, seconds, self.path, check)
+        clears_up = False
         try:
-            with _Conversation(process, seconds, self.path, check) as conversation:
-                conversation.started()
-                conversation.send(
-                    json.dumps({**request, "folder": self.path, "mount": self.mount or self.path}).encode() + b"\n"
-                )
-                for piece in content:
-                    if not conversation.send(piece):
-                        break
-                return conversation.answer()
+            conversation.started()
+            conversation.send(
+                json.dumps({**request, "folder": self.path, "mount": self.mount or self.path}).encode() + b"\n"
+            )
+            for piece in content:
+                if not conversation.send(piece):
+                    break
+            return conversation.answer()
+        except NfsFault:
+            raise
+        except BaseException:
+            # Cancelled, or the bytes did not come: the process removes what it has written. Nobody waits for that.
+            clears_up = request["work"] == "unpack"
+            raise
         finally:
-            if not _ended(process):
-                self.hanging.append(process)
+            conversation.hang_up()
+            if clears_up:
+                threading.Thread(
+                    target=self._see_off, args=(process, conversation), name="nfs-clearing-up", daemon=True
+                ).start()
+            else:
+                self._end(process, conversation)
+
+    def _see_off(self, process: subprocess.Popen[bytes], conversation: _Conversation) -> None:
+        """Lets a process clear up for as long as it goes on."""
+        with suppress(NfsFault):
+            conversation.wait_for_the_end()
+        self._end(process, conversation)
+
+    def _end(self, process: subprocess.Popen[bytes], conversation: _Conversation) -> None:
+        conversation.close()
+        if not _ended(process):
+            self.hanging.append(process)
 
 
 class _Conversation:
@@ -133,14 +157,24 @@ class _Conversation:
         self._open = True
         os.set_blocking(self._in, False)
 
-    def __enter__(self) -> _Conversation:
-        return self
+    def hang_up(self) -> None:
+        """Sends nothing any more."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
 
-    def __exit__(self, *_: object) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with suppress(OSError):
-                pipe.close()
+    def wait_for_the_end(self) -> None:
+        """Waits until the process has said all. Raises NfsFault when it does not go on."""
+        self._check = lambda: None
+        while self._open:
+            self._wait(writing=False)
+
+    def close(self) -> None:
+        """Closes both pipes."""
+        self.hang_up()
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdout.close()
 
     def started(self) -> None:
         """Waits for the process to start: a machine may be busy. Raises NfsFault."""

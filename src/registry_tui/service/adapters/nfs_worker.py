@@ -18,7 +18,6 @@ import json
 import os
 import stat
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,17 +26,24 @@ from typing import Any, BinaryIO
 
 from registry_tui.contracts import file_paths
 from registry_tui.contracts.archive_check import FILES, MANIFEST
+from registry_tui.service.adapters.nfs_tree import (
+    FOLDER,
+    PROBE,
+    Telling,
+    entries,
+    names,
+    paths,
+    put_away,
+    remove_tree,
+    say,
+    sweep,
+    sweep_probes,
+)
 
 UNFINISHED = ".unfinished"
-_REMOVED = "removed-"
-#: Seconds after which nobody writes on what is unfinished: a host that was switched off left it.
-ABANDONED = 900.0
-#: Seconds between signs that a folder is being written, and between lines that say that work goes on.
-_SIGN_EVERY, _TELL_EVERY = 5.0, 0.5
 _CHUNK = 1 << 20
 #: Bytes after which the server has to have what was written: nothing that takes long is left for the end.
 _SYNC_EVERY = 32 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS: Mapping[int, str] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
@@ -59,7 +65,7 @@ class Damaged(Exception):
 def main() -> None:
     """Does the work that one line of standard input describes."""
     os.umask(0o077)
-    _say({"started": os.getpid()})
+    say({"started": os.getpid()})
     requests = sys.stdin.buffer
     request = json.loads(requests.readline())
     works: Mapping[str, Callable[[Mapping[str, Any], BinaryIO], Mapping[str, Any]]] = {
@@ -79,7 +85,7 @@ def main() -> None:
     except OSError as error:
         kind = _KINDS.get(error.errno or 0, "failed")
         answer = {"error": {"kind": kind, "text": error.strerror or str(error)}}
-    _say(answer)
+    say(answer)
 
 
 # -- the pieces of work ------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ def main() -> None:
 
 def _try(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
     """Writes a file, reads it back and removes it."""
-    name, content = f".registry-tui-{token_hex(16)}", token_hex(16).encode()
+    name, content = f"{PROBE}{token_hex(16)}", token_hex(16).encode()
     with _opened(request) as (folder, _users):
         descriptor = os.open(name, _NEW, 0o600, dir_fd=folder)
         try:
@@ -128,6 +134,8 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
         if problem := file_paths.problem(entry["path"]):
             raise Refused(f"The manifest names {entry['path'][:200]!r}, whose path {problem}")
     with _opened(request) as (folder, users):
+        # What was left behind may have taken the room.
+        _sweep(folder, top, users)
         free = os.fstatvfs(folder)
         if free.f_bavail * free.f_frsize < request["needed"]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -139,13 +147,12 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
             os.mkdir(name, 0o700, dir_fd=unfinished)
             try:
                 with _entered(unfinished, name, users) as own:
-                    _sweep(unfinished, os.fstat(own).st_mtime)
                     _write_all(own, files, content, users)
                     _write(own, MANIFEST, [request["manifest"].encode()], None)
                     os.fsync(own)
                 return {"first": _published(above, unfinished, name, (model, version), request, users)}
             finally:
-                _remove_tree(unfinished, name)
+                remove_tree(unfinished, name)
 
 
 def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
@@ -155,22 +162,20 @@ def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
         if not below:
             with _entered(folder, top, users):
                 pass
-            _remove_tree(folder, top)
+            remove_tree(folder, top)
             return {}
         with (
             _entered(folder, top, users) as above,
             _entered(above, UNFINISHED, users, make=True) as unfinished,
         ):
             with suppress(FileNotFoundError), _entered(above, below[0], users) as of_model:
-                for name in _names(of_model):
+                for name in names(of_model):
                     if len(below) == 1 or name.startswith(f"{below[1]}-"):
-                        _put_away(of_model, name, unfinished)
+                        put_away(of_model, name, unfinished)
             # A folder in which another host has put a version stays.
             with suppress(OSError):
                 os.rmdir(below[0], dir_fd=above)
-            for name in _names(unfinished):
-                if name.startswith(_REMOVED):
-                    _remove_tree(unfinished, name)
+            sweep_probes(folder, sweep(unfinished))
     return {}
 
 
@@ -192,7 +197,7 @@ def _opened(request: Mapping[str, Any]) -> Iterator[tuple[int, Users]]:
     if os.path.realpath(folder) != folder:
         raise Refused(f"{folder} leads elsewhere through a link")
     _require_kept(folder, request["mount"])
-    descriptor = os.open(folder, _FOLDER)
+    descriptor = os.open(folder, FOLDER)
     try:
         yield descriptor, _own_users(descriptor)
     finally:
@@ -219,7 +224,7 @@ def _entered(folder: int, name: str, users: Users, *, make: bool = False) -> Ite
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=folder)
     try:
-        descriptor = os.open(name, _FOLDER, dir_fd=folder)
+        descriptor = os.open(name, FOLDER, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise Refused(f"{name} there is a link or a file, and must be a folder") from error
@@ -239,7 +244,7 @@ def _own_users(folder: int) -> Users:
     """The accounts under which the server keeps what this process makes: it may map them to another one."""
     users = {os.getuid()}
     with suppress(OSError):
-        name = f".registry-tui-{token_hex(16)}"
+        name = f"{PROBE}{token_hex(16)}"
         os.close(os.open(name, _NEW, 0o600, dir_fd=folder))
         try:
             users.add(os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid)
@@ -248,8 +253,18 @@ def _own_users(folder: int) -> Users:
     return frozenset(users)
 
 
+def _sweep(folder: int, top: str, users: Users) -> None:
+    """Removes what others left there in the middle of their work on a registry."""
+    with (
+        suppress(FileNotFoundError),
+        _entered(folder, top, users) as above,
+        _entered(above, UNFINISHED, users) as unfinished,
+    ):
+        sweep_probes(folder, sweep(unfinished))
+
+
 def _write_all(own: int, files: Sequence[Entry], content: BinaryIO, users: Users) -> None:
-    telling = _Telling(own)
+    telling = Telling(own)
     os.mkdir(FILES, 0o700, dir_fd=own)
     with _entered(own, FILES, users) as root:
         for entry in files:
@@ -269,7 +284,7 @@ def _pieces(content: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _write(folder: int, name: str, pieces: Iterator[bytes] | Sequence[bytes], telling: _Telling | None) -> str:
+def _write(folder: int, name: str, pieces: Iterator[bytes] | Sequence[bytes], telling: Telling | None) -> str:
     """Writes a new file, which the server has on its disk then; returns its SHA-256."""
     digest, unsynced = hashlib.sha256(), 0
     with os.fdopen(os.open(name, _NEW, 0o600, dir_fd=folder), "wb", buffering=0) as file:
@@ -289,25 +304,6 @@ def _write(folder: int, name: str, pieces: Iterator[bytes] | Sequence[bytes], te
     return digest.hexdigest()
 
 
-class _Telling:
-    """Says that work goes on: by lines, and by the time of the folder that is being written."""
-
-    def __init__(self, own: int | None = None) -> None:
-        self._own = own
-        self._told = self._signed = time.monotonic()
-        self._bytes = 0
-
-    def __call__(self, bytes_: int) -> None:
-        self._bytes += bytes_
-        moment = time.monotonic()
-        if moment - self._told >= _TELL_EVERY:
-            self._told = moment
-            _say({"bytes": self._bytes})
-        if self._own is not None and moment - self._signed >= _SIGN_EVERY:
-            self._signed = moment
-            os.utime(self._own)
-
-
 @contextmanager
 def _below(root: int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
     """The folder of a file's path below an open one, and the file's name."""
@@ -318,7 +314,7 @@ def _below(root: int, path: str, *, make: bool = False) -> Iterator[tuple[int, s
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(each, 0o700, dir_fd=opened[-1])
-            opened.append(os.open(each, _FOLDER, dir_fd=opened[-1]))
+            opened.append(os.open(each, FOLDER, dir_fd=opened[-1]))
         yield opened[-1], name
     finally:
         for descriptor in opened[1:]:
@@ -327,9 +323,9 @@ def _below(root: int, path: str, *, make: bool = False) -> Iterator[tuple[int, s
 
 def _make_read_only(folder: int) -> None:
     """Folders below, and the folder itself, which the server has on its disk then."""
-    for name in _names(folder):
-        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            descriptor = os.open(name, _FOLDER, dir_fd=folder)
+    for name, is_folder in entries(folder):
+        if is_folder:
+            descriptor = os.open(name, FOLDER, dir_fd=folder)
             try:
                 _make_read_only(descriptor)
             finally:
@@ -352,7 +348,7 @@ def _published(
                 return True
             except FileNotFoundError:
                 # Somebody removed the model's folder, which was empty, or took this one for abandoned.
-                if last or name not in _names(unfinished):
+                if last or name not in names(unfinished):
                     raise
             except OSError as error:
                 if last or error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
@@ -362,16 +358,16 @@ def _published(
                         _require_whole(other, files, sum_, users)
                     return False
                 except (Damaged, Refused, FileNotFoundError):
-                    _put_away(of_model, version, unfinished)
+                    put_away(of_model, version, unfinished)
     raise AssertionError("the last try returns or raises")
 
 
 def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) -> None:
     """Raises Damaged unless exactly these files are there, with their sums, and no link."""
-    telling = _Telling()
+    telling = Telling()
     expected = {entry["path"]: entry for entry in files}
     with _entered(own, FILES, users) as root:
-        found = set(_paths(root))
+        found = set(paths(root))
         if wrong := sorted(found ^ expected.keys()):
             raise Damaged(f"{wrong[0]} is missing there, or does not belong there")
         for path, entry in expected.items():
@@ -390,79 +386,6 @@ def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) ->
             if hashlib.sha256(file.read()).hexdigest() == sum_:
                 return
     raise Damaged(f"{MANIFEST} is missing or another one")
-
-
-def _names(folder: int) -> list[str]:
-    with os.scandir(folder) as found:
-        return [each.name for each in found]
-
-
-def _paths(folder: int, prefix: str = "") -> Iterator[str]:
-    """Everything below a folder that is not a folder: files, links, and what else may lie there."""
-    for name in _names(folder):
-        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            descriptor = os.open(name, _FOLDER, dir_fd=folder)
-            try:
-                yield from _paths(descriptor, f"{prefix}{name}/")
-            finally:
-                os.close(descriptor)
-        else:
-            yield f"{prefix}{name}"
-
-
-def _sweep(unfinished: int, moment: float) -> None:
-    """Removes what nobody writes on any more. `moment`: now, by the clock of the server, which sets files' times."""
-    for name in _names(unfinished):
-        with suppress(OSError):
-            age = moment - os.stat(name, dir_fd=unfinished, follow_symlinks=False).st_mtime
-            if name.startswith(_REMOVED):
-                _remove_tree(unfinished, name)
-            elif age > ABANDONED:
-                # Under another name first: whoever still writes there, after a long pause, cannot publish it.
-                _put_away(unfinished, name, unfinished)
-
-
-def _put_away(folder: int, name: str, unfinished: int) -> None:
-    """Takes something out of sight at once, then removes it."""
-    away = f"{_REMOVED}{token_hex(16)}"
-    with suppress(FileNotFoundError):
-        os.rename(name, away, src_dir_fd=folder, dst_dir_fd=unfinished)
-        _remove_tree(unfinished, away)
-
-
-def _remove_tree(folder: int, name: str) -> None:
-    """Removes a folder with all in it, or a file, or a link; what is gone is no error.
-
-    A file that a replica still has open may stay under a name of the NFS client's until it is closed: its folder stays
-    for the next time.
-    """
-    telling = _Telling()
-    try:
-        descriptor = os.open(name, _FOLDER, dir_fd=folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-            raise
-        os.unlink(name, dir_fd=folder)
-        return
-    try:
-        os.fchmod(descriptor, 0o700)
-        for each in _names(descriptor):
-            _remove_tree(descriptor, each)
-            telling(1)
-    finally:
-        os.close(descriptor)
-    try:
-        os.rmdir(name, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-            raise
-
-
-def _say(line: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""What lies in folders of an NFS, by their descriptors: names and paths, and how it is removed. Follows no link.
+
+Only the standard library is imported: the process that works there starts quickly.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from secrets import token_hex
+from typing import Any
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: How names of files begin that are made for a moment, to try the server.
+PROBE = ".registry-tui-"
+#: Seconds after which nobody writes on what is unfinished: a host that was switched off left it.
+ABANDONED = 900.0
+_REMOVED = "removed-"
+#: Seconds between signs that a folder is being written, and between lines that say that work goes on.
+_SIGN_EVERY, _TELL_EVERY = 5.0, 0.5
+
+
+def say(line: Mapping[str, Any]) -> None:
+    """Writes a line of JSON to whoever has started this process."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+class Telling:
+    """Says that work goes on: by lines, and by the time of the folder that is being written.
+
+    `alone`: the work goes on when nobody reads the lines any more.
+    """
+
+    def __init__(self, own: int | None = None, *, alone: bool = False) -> None:
+        self._own, self._alone = own, alone
+        self._told = self._signed = time.monotonic()
+        self._bytes = 0
+
+    def __call__(self, bytes_: int) -> None:
+        self._bytes += bytes_
+        moment = time.monotonic()
+        if moment - self._told >= _TELL_EVERY:
+            self._told = moment
+            try:
+                say({"bytes": self._bytes})
+            except BrokenPipeError:
+                if not self._alone:
+                    raise
+        if self._own is not None and moment - self._signed >= _SIGN_EVERY:
+            self._signed = moment
+            os.utime(self._own)
+
+
+def entries(folder: int) -> list[tuple[str, bool]]:
+    """The names in a folder, and whether each is a folder."""
+    with os.scandir(folder) as found:
+        return [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+
+
+def names(folder: int) -> list[str]:
+    """The names in a folder."""
+    with os.scandir(folder) as found:
+        return [each.name for each in found]
+
+
+def paths(folder: int, prefix: str = "") -> Iterator[str]:
+    """Everything below a folder that is not a folder: files, links, and what else may lie there."""
+    for name, is_folder in entries(folder):
+        if is_folder:
+            descriptor = os.open(name, FOLDER, dir_fd=folder)
+            try:
+                yield from paths(descriptor, f"{prefix}{name}/")
+            finally:
+                os.close(descriptor)
+        else:
+            yield f"{prefix}{name}"
+
+
+def sweep(unfinished: int) -> float:
+    """Removes what nobody writes on any more; returns the time by the clock of the server, which sets files' times."""
+    os.utime(unfinished)
+    moment = os.fstat(unfinished).st_mtime
+    for name in names(unfinished):
+        with suppress(OSError):
+            age = moment - os.stat(name, dir_fd=unfinished, follow_symlinks=False).st_mtime
+            if name.startswith(_REMOVED):
+                remove_tree(unfinished, name)
+            elif age > ABANDONED:
+                # Under another name first: whoever still writes there, after a long pause, cannot publish it.
+                put_away(unfinished, name, unfinished)
+    return moment
+
+
+def sweep_probes(folder: int, moment: float) -> None:
+    """Removes files that were made to try the server, and whose process was ended. `moment`: now, as `sweep` has it."""
+    for name in names(folder):
+        if name.startswith(PROBE):
+            with suppress(OSError):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode) and moment - found.st_mtime > ABANDONED:
+                    os.unlink(name, dir_fd=folder)
+
+
+def put_away(folder: int, name: str, unfinished: int) -> None:
+    """Takes something out of sight at once, then removes it."""
+    away = f"{_REMOVED}{token_hex(16)}"
+    with suppress(FileNotFoundError):
+        os.rename(name, away, src_dir_fd=folder, dst_dir_fd=unfinished)
+        remove_tree(unfinished, away)
+
+
+def remove_tree(folder: int, name: str, telling: Telling | None = None) -> None:
+    """Removes a folder with all in it, or a file, or a link; what is gone is no error.
+
+    A file that a replica still has open may stay under a name of the NFS client's until it is closed: its folder stays
+    for the next time.
+    """
+    telling = Telling(alone=True) if telling is None else telling
+    try:
+        descriptor = os.open(name, FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        os.unlink(name, dir_fd=folder)
+        return
+    try:
+        os.fchmod(descriptor, 0o700)
+        for each in names(descriptor):
+            remove_tree(descriptor, each, telling)
+            telling(1)
+    finally:
+        os.close(descriptor)
+    try:
+        os.rmdir(name, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
