@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from registry_tui.contracts import archive_check
 from registry_tui.contracts.replica_spec import ReplicaSpec, reason_file, unread_file
+from registry_tui.service.adapters import nfs_tree, nfs_worker
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.__main__ import UNUSABLE, Unusable, check
@@ -86,3 +89,47 @@ def test_a_rollout_does_not_wait_for_a_server_that_is_gone(monkeypatch: pytest.M
     assert shared_files.reading(lambda: "read", shared=True) == shared_files.reading(lambda: "read", shared=False)
     with pytest.raises(ZeroDivisionError):
         shared_files.reading(lambda: 1 // 0, shared=True)
+
+
+def test_every_name_counts_as_going_on_also_of_empty_files(tmp_path: Path) -> None:
+    paths = [f"folder/deep/file-{number}" for number in range(50)]
+    sum_ = hashlib.sha256(b"").hexdigest()
+    for path in paths:
+        (tmp_path / "files" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "files" / path).touch()
+    entries = [{"path": path, "size": 0, "sha256": sum_} for path in paths]
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": entries}))
+    advanced: list[None] = []
+    archive_check.check(tmp_path, lambda: advanced.append(None))
+    assert len(advanced) >= 2 * len(paths)
+
+
+class Told(nfs_tree.Telling):
+    """Counts how often it is called."""
+
+    calls = 0
+
+    def __call__(self, bytes_: int) -> None:
+        self.calls += 1
+
+
+def test_the_worker_says_for_every_name_that_it_goes_on_and_asks_for_no_names_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deep").mkdir()
+    for number in range(50):
+        (tmp_path / "deep" / str(number)).touch()
+    (tmp_path / "link").symlink_to(tmp_path / "deep")
+    monkeypatch.setattr(os, "stat", lambda *_, **__: pytest.fail("the server was asked"))
+    descriptor = os.open(tmp_path, nfs_tree.FOLDER)
+    try:
+        telling = Told()
+        assert set(nfs_tree.paths(descriptor, telling)) == {"link", *(f"deep/{number}" for number in range(50))}
+        assert telling.calls == 52
+        telling = Told()
+        nfs_worker._make_read_only(descriptor, telling)
+        assert telling.calls == 52
+    finally:
+        os.close(descriptor)
+        for folder in (tmp_path, tmp_path / "deep"):
+            folder.chmod(0o700)

@@ -59,7 +59,7 @@ class Telling:
 
 
 def entries(folder: int) -> list[tuple[str, bool]]:
-    """The names in a folder, and whether each is a folder."""
+    """The names in a folder, and whether each is a folder: as the list has it, without a request for each."""
     with os.scandir(folder) as found:
         return [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
 
@@ -70,13 +70,14 @@ def names(folder: int) -> list[str]:
         return [each.name for each in found]
 
 
-def paths(folder: int, prefix: str = "") -> Iterator[str]:
+def paths(folder: int, telling: Telling, prefix: str = "") -> Iterator[str]:
     """Everything below a folder that is not a folder: files, links, and what else may lie there."""
     for name, is_folder in entries(folder):
+        telling(0)
         if is_folder:
             descriptor = os.open(name, FOLDER, dir_fd=folder)
             try:
-                yield from paths(descriptor, f"{prefix}{name}/")
+                yield from paths(descriptor, telling, f"{prefix}{name}/")
             finally:
                 os.close(descriptor)
         else:

@@ -272,7 +272,7 @@ def _write_all(own: int, files: Sequence[Entry], content: BinaryIO, users: Users
                 digest = _write(folder, name, _pieces(content, entry["size"]), telling)
             if digest != entry["sha256"]:
                 raise Damaged(f"{entry['path']} came with other bytes than its manifest says")
-        _make_read_only(root)
+        _make_read_only(root, telling)
 
 
 def _pieces(content: BinaryIO, size: int) -> Iterator[bytes]:
@@ -321,13 +321,14 @@ def _below(root: int, path: str, *, make: bool = False) -> Iterator[tuple[int, s
             os.close(descriptor)
 
 
-def _make_read_only(folder: int) -> None:
+def _make_read_only(folder: int, telling: Telling) -> None:
     """Folders below, and the folder itself, which the server has on its disk then."""
     for name, is_folder in entries(folder):
+        telling(0)
         if is_folder:
             descriptor = os.open(name, FOLDER, dir_fd=folder)
             try:
-                _make_read_only(descriptor)
+                _make_read_only(descriptor, telling)
             finally:
                 os.close(descriptor)
     os.fsync(folder)
@@ -367,7 +368,7 @@ def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) ->
     telling = Telling()
     expected = {entry["path"]: entry for entry in files}
     with _entered(own, FILES, users) as root:
-        found = set(paths(root))
+        found = set(paths(root, telling))
         if wrong := sorted(found ^ expected.keys()):
             raise Damaged(f"{wrong[0]} is missing there, or does not belong there")
         for path, entry in expected.items():
@@ -378,6 +379,7 @@ def _require_whole(own: int, files: Sequence[Entry], sum_: str, users: Users) ->
                 while piece := file.read(_CHUNK):
                     digest.update(piece)
                     telling(len(piece))
+            telling(0)
             if digest.hexdigest() != entry["sha256"]:
                 raise Damaged(f"{path} has other bytes than its manifest says")
     with suppress(FileNotFoundError):
