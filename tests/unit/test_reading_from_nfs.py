@@ -8,14 +8,18 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from registry_tui.contracts import archive_check
 from registry_tui.contracts.replica_spec import ReplicaSpec, reason_file, unread_file
 from registry_tui.service.adapters import nfs_tree, nfs_worker
+from registry_tui.service.core.context import Service
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.errors import PartUnavailable
 from registry_tui.serving.__main__ import UNUSABLE, Unusable, check
@@ -133,3 +137,24 @@ def test_the_worker_says_for_every_name_that_it_goes_on_and_asks_for_no_names_ki
         os.close(descriptor)
         for folder in (tmp_path, tmp_path / "deep"):
             folder.chmod(0o700)
+
+
+def test_what_a_rollout_notes_and_fetches_while_others_are_dropped_stays(tmp_path: Path) -> None:
+    notes, models = tmp_path / "nfs-versions", tmp_path / "models" / "model"
+
+    def place(version: str) -> None:
+        (models / version).mkdir(parents=True)
+        notes.mkdir(exist_ok=True)
+        (notes / f"{version}.json").write_text("{}")
+
+    def used(_query: object) -> list[str]:
+        place("begun-meanwhile")
+        return ["used"]
+
+    for version in ("used", "unused"):
+        place(version)
+    database = SimpleNamespace(reading=lambda: nullcontext(SimpleNamespace(scalars=used)))
+    service = cast(Service, SimpleNamespace(home=SimpleNamespace(serving=tmp_path), database=database))
+    shared_files.drop_unused(service)
+    assert {path.name for path in models.iterdir()} == {"used", "begun-meanwhile"}
+    assert shared_files.noted(service) == {"used", "begun-meanwhile"}

@@ -139,10 +139,12 @@ def _fetch_file(
 
 def drop_unused(service: Service) -> set[str]:
     """Removes local copies of archives that no revision serves or is about to serve; returns the versions that are."""
+    # Listed first: what a rollout fetches meanwhile stays, since its revision is in the database before.
+    folders = list((service.home.serving / "models").glob("*/*"))
     live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
     with service.database.reading() as session:
         used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
-    for folder in (service.home.serving / "models").glob("*/*"):
+    for folder in folders:
         if not folder.name.startswith(".") and folder.name not in used:
             shutil.rmtree(folder, ignore_errors=True)
     return used

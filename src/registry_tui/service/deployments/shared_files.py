@@ -118,9 +118,15 @@ def place(
     return Placed(fetched, f"fetched to this machine: {why}")
 
 
-def drop_unused(service: Service, used: set[str]) -> None:
-    """Forgets versions that are not served here any more; their files in the NFS stay for other hosts."""
-    for file in _notes(service).glob("*.json"):
+def drop_unused(service: Service) -> None:
+    """Drops what was fetched and noted of versions that are not served here any more.
+
+    Their files in the NFS stay for other hosts.
+    """
+    # Listed before it is read what is used: what a rollout notes meanwhile stays.
+    files = list(_notes(service).glob("*.json"))
+    used = model_files.drop_unused(service)
+    for file in files:
         if file.stem not in used:
             file.unlink(missing_ok=True)
 

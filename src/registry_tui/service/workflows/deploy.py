@@ -340,7 +340,7 @@ def _take_old_away(context: StepContext) -> None:
         time.sleep(SETTLE)
         local.remove(gone)
         context.log(f"removed {counted(len(gone), 'earlier replica')}")
-    shared_files.drop_unused(service, model_files.drop_unused(service))
+    shared_files.drop_unused(service)
 
 
 def _remove_new(context: StepContext) -> None:

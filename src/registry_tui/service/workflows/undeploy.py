@@ -8,7 +8,7 @@ from contextlib import suppress
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
 from registry_tui.service.database.tables import DeploymentRow
-from registry_tui.service.deployments import model_files, shared_files
+from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.errors import Missing
@@ -31,7 +31,7 @@ def _remove(context: StepContext) -> None:
             session.delete(row)
     gateway_link.publish(service)
     shutil.rmtree(service.home.serving / "deployments" / context.resource.id, ignore_errors=True)
-    shared_files.drop_unused(service, model_files.drop_unused(service))
+    shared_files.drop_unused(service)
 
 
 def _failed(context: StepContext) -> None:
