@@ -20,6 +20,9 @@ FILES = {
     "MLmodel": b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\nmodel_uuid: x\n",
     "data/weights.bin": bytes(range(256)) * 4096,
     "data/ümläut +%.txt": b"",
+    # Folders whose only entry has their own name, as a package in a project's folder has.
+    "code/churn/churn/__init__.py": b"pass\n",
+    "a/a": b"a",
 }
 READ = """
 import sys

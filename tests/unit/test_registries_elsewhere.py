@@ -25,7 +25,14 @@ from registry_tui.platform.contexts import Context
 from support.little_platform import ARCHIVE, LittlePlatform, little_platform
 
 LAB = Address("models.lab:8443", "lab")
-FILES = {"MLmodel": b"flavors: {}\n", "data/weights.bin": bytes(range(256)) * 900, "data/ümläut +%.txt": b""}
+FILES = {
+    "MLmodel": b"flavors: {}\n",
+    "data/weights.bin": bytes(range(256)) * 900,
+    "data/ümläut +%.txt": b"",
+    # Folders whose only entry has their own name, as a package in a project's folder has.
+    "code/churn/churn/__init__.py": b"pass\n",
+    "a/a": b"a",
+}
 
 
 @pytest.fixture

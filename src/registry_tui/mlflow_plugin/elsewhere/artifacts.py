@@ -41,9 +41,6 @@ class ArchiveRepository(ArtifactRepository):  # type: ignore[misc]
             _check(name)
             size = None if entry.get("is_dir") else int(entry.get("file_size", 0))
             found.append(FileInfo(posixpath.join(path or "", name), bool(entry.get("is_dir")), size))
-        if len(found) == 1 and path and found[0].path == posixpath.join(path, posixpath.basename(path)):
-            # The listing of a file is the file itself.
-            return []
         return sorted(found, key=lambda each: str(each.path))
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
