@@ -263,8 +263,11 @@ def test_what_mlflow_refuses_is_refused_in_its_words(stores: list[Any], wrong: d
         assert ours.value.error_code == ErrorCode.Name(INVALID_PARAMETER_VALUE)
 
 
-def test_runs_with_very_many_values_come_in_smaller_pages(stores: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, number in {"SMALL_PAGE": 4, "_BATCH": 2, "MOST_VALUES": 10}.items():
+@pytest.mark.parametrize("bound", ["MOST_VALUES", "MOST_CHARACTERS"])
+def test_runs_with_very_many_or_long_values_come_in_smaller_pages(
+    stores: list[Any], monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    for name, number in {"SMALL_PAGE": 4, "_BATCH": 2, bound: 10}.items():
         monkeypatch.setattr(run_rows, name, number)
     asked: dict[str, Any] = {"filter_": "", "order_by": [], "view": ViewType.ALL, "max_results": 1000}
     for store in stores:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 #: The route, below `/api/2.0/mlflow/`.
 PATH = "registry-tui/runs"
 #: Runs in one answer at most. Beyond `SMALL_PAGE` runs, an answer ends where it has more than `MOST_VALUES` metrics,
-#: params and tags, so that experiments with thousands of metrics take no more memory than others.
+#: params and tags, or more than `MOST_CHARACTERS` in their keys and texts, so that experiments with thousands of
+#: metrics or with long params take no more memory than others.
 MOST_RUNS = 10_000
 SMALL_PAGE = 1000
 MOST_VALUES = 300_000
+MOST_CHARACTERS = 32_000_000
 
 
 class RunRow(NamedTuple):

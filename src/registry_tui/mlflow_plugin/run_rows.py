@@ -27,7 +27,15 @@ from sqlalchemy import Connection, Engine, inspect, select, type_coerce
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.types import NullType
 
-from registry_tui.contracts.run_rows import MOST_RUNS, MOST_VALUES, PATH, SMALL_PAGE, RunRow, RunRows
+from registry_tui.contracts.run_rows import (
+    MOST_CHARACTERS,
+    MOST_RUNS,
+    MOST_VALUES,
+    PATH,
+    SMALL_PAGE,
+    RunRow,
+    RunRows,
+)
 from registry_tui.mlflow_plugin import mlflow_private
 from registry_tui.mlflow_plugin.identity import is_administrator
 
@@ -176,14 +184,15 @@ def search(
         ids = [row[0] for row in session.connection().execute(query.offset(start).limit(max_results + 1)).all()]
         more = len(ids) > max_results
         rows: list[RunRow] = []
-        asked = values = 0
+        asked = values = characters = 0
         wanted = iter(ids[:max_results])
         while batch := list(islice(wanted, _BATCH)):
-            if asked >= SMALL_PAGE and values > MOST_VALUES:
+            if asked >= SMALL_PAGE and (values > MOST_VALUES or characters > MOST_CHARACTERS):
                 more = True
                 break
             found = list(_rows(session.connection(), batch))
             values += sum(len(row.metrics) + len(row.params) + len(row.tags) for row in found)
+            characters += sum(map(_characters, found))
             asked += len(batch)
             rows += found
     return RunRows(rows, SearchUtils.create_page_token(start + asked) if more else None)
@@ -222,6 +231,12 @@ def _rows(database: Connection, ids: Sequence[str]) -> Iterator[RunRow]:
                 tags[id_],
                 id_ in with_models,
             )
+
+
+def _characters(row: RunRow) -> int:
+    """How long the keys and texts of a run are."""
+    texts = sum(len(key) + len(value) for each in (row.params, row.tags) for key, value in each.items())
+    return texts + sum(map(len, row.metrics))
 
 
 def _texts_of(database: Connection, table: Any, ids: Sequence[str]) -> defaultdict[str, dict[str, str]]:

@@ -142,7 +142,7 @@ class RunSearch(RequestSchema):
     #: thousand in order. A page may then be short although there are more.
     top_level: bool = False
     #: Beyond 1000, a page may be shorter although there are more: attached servers answer with 1000 at once, and runs
-    #: with very many metrics, params and tags come in smaller pages.
+    #: with very many or very long metrics, params and tags come in smaller pages.
     page_size: int = Field(default=DEFAULT_PAGE_SIZE, ge=1, le=10_000)
     page_token: str | None = None
 
