@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: A statement for each table of the current schema with columns that follow the rules of a language, or of the
+#: Name and statement for each table of the current schema with columns that follow the rules of a language, or of the
 #: database, which may be one's.
 STATEMENTS = """
-    SELECT 'ALTER TABLE ' || quote_ident(c.relname) || ' ' || string_agg(
+    SELECT c.relname, 'ALTER TABLE ' || quote_ident(c.relname) || ' ' || string_agg(
         'ALTER COLUMN ' || quote_ident(a.attname) || ' TYPE ' || format_type(a.atttypid, a.atttypmod) || ' COLLATE "C"',
         ', ' ORDER BY a.attnum)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_collation o ON o.oid = a.attcollation
@@ -23,7 +23,12 @@ def compare_by_bytes(execute: Callable[[str], Any]) -> bool:
 
     `execute` carries out a statement, and returns what has `fetchall`. Raises the driver's errors.
     """
-    statements = [str(row[0]) for row in execute(STATEMENTS).fetchall()]
-    for statement in statements:
+    found = statements(execute)
+    for statement in found.values():
         execute(statement)
-    return bool(statements)
+    return bool(found)
+
+
+def statements(execute: Callable[[str], Any]) -> dict[str, str]:
+    """What changes the tables of the current schema, by their names; `execute` as above. Raises the driver's errors."""
+    return {str(name): str(statement) for name, statement in execute(STATEMENTS).fetchall()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -17,9 +18,13 @@ from registry_tui.platform.database_urls import for_psycopg, schema_of
 from registry_tui.platform.databases import without_nul
 from registry_tui.platform.postgresql_answers import takes_logins
 
+_logger = logging.getLogger(__name__)
+
 #: Seconds that a new connection waits for a server that starts again, or for another one that takes over.
 PATIENCE = 20.0
 _PAUSE = 0.2
+#: How long a table is waited for once another one was held by somebody: who dumps a database holds all of them.
+_SHORT_WAIT = "1s"
 #: Seconds that one attempt waits for each of the servers that an address names.
 CONNECT_TIMEOUT = 10
 
@@ -86,9 +91,25 @@ def ensure_schema(url: str, patience: float = PATIENCE) -> None:
 
 
 def compare_by_bytes(url: str) -> bool:
-    """Has all texts of an address's schema compared by their bytes; returns whether any were not. Raises psycopg.Error.
+    """Has all texts of an address's schema compared by their bytes; returns whether tables were changed.
 
-    Connections that were open before must not be used again: what they have prepared no longer fits.
+    A table that cannot be changed (a view shows its column, somebody holds it) stays as it is, and the log says why:
+    only the order of its texts differs then. Connections that were open before must not be used again where tables
+    were changed: what they have prepared no longer fits. Raises psycopg.Error.
     """
+    changed = False
     with connect(for_psycopg(url)) as connection:
-        return collations.compare_by_bytes(cast("Any", connection.execute))
+        # A transaction for each table, so that one that cannot be changed keeps no other from it.
+        connection.autocommit = True
+        for table, statement in collations.statements(cast("Any", connection.execute)).items():
+            try:
+                connection.execute(statement.encode())
+                changed = True
+            except psycopg.Error as error:
+                if connection.broken:
+                    raise
+                why = " ".join(str(error).split())
+                _logger.warning("texts of the table %s are still sorted by the database's language: %s", table, why)
+                if isinstance(error, errors.LockNotAvailable):
+                    connection.execute(sql.SQL("SET lock_timeout = {}").format(_SHORT_WAIT))
+    return changed
