@@ -8,6 +8,7 @@ not know what it missed: its followers have to ask for everything again.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ _EVERY = 1.0
 #: Rows of one notification: PostgreSQL takes 8,000 bytes.
 _ROWS = 100
 _KINDS: dict[str, type[EventRow | WorkflowRow]] = {"event": EventRow, "workflow": WorkflowRow}
+#: What `announce` sends. Every role of the server may notify every channel, of anything.
+_NOTIFICATION = re.compile(r"(?P<life>[0-9a-f]{32}) (event( [0-9]{1,18})+|workflow( [^ ]+)+)")
 
 
 class Others:
@@ -43,6 +46,8 @@ class Others:
         self._hub = hub
         self._life = uuid.uuid4().hex
         self._channel = schema_of(database.url)
+        #: Whether a change was not understood, which the log says once.
+        self._puzzled = False
 
     def announce(self, session: Session, rows: Sequence[object]) -> None:
         """Notifies the others of rows that a session has written, when it commits."""
@@ -77,7 +82,7 @@ class Others:
                     connection = self._listening()
                     self._hub.begin_again()
                 for notification in connection.notifies(timeout=_EVERY):
-                    self._tell(notification.payload)
+                    self._hear(notification.payload)
             except (psycopg.Error, SQLAlchemyError) as error:
                 logger.warning("changes of other processes are not told: %s; trying again", type(error).__name__)
                 if connection is not None:
@@ -88,10 +93,26 @@ class Others:
         if connection is not None:
             connection.close()
 
+    def _hear(self, payload: str) -> None:
+        """Publishes what a notification names; what is not understood must not end the following of others."""
+        import psycopg
+
+        try:
+            self._tell(payload)
+        except (psycopg.Error, SQLAlchemyError):
+            raise
+        except Exception as error:
+            # A row of a newer process, say.
+            if not self._puzzled:
+                logger.warning("a change of another process is not understood: %s", type(error).__name__)
+            self._puzzled = True
+            self._hub.begin_again()
+
     def _tell(self, payload: str) -> None:
-        life, kind, *ids = payload.split(" ")
-        if life == self._life or (table := _KINDS.get(kind)) is None:
+        if (found := _NOTIFICATION.fullmatch(payload)) is None or found["life"] == self._life:
             return
+        _, kind, *ids = payload.split(" ")
+        table = _KINDS[kind]
         with self._database.reading() as session:
             known = [int(each) for each in ids] if table is EventRow else ids
             self._hub.committed(session.scalars(select(table).where(table.id.in_(known)).order_by(table.id)).all())
