@@ -43,6 +43,47 @@ def test_other_records_are_as_they_were(caplog: pytest.LogCaptureFixture) -> Non
     assert record.args == ("text",)
 
 
+def test_a_password_in_the_query_is_hidden_too(caplog: pytest.LogCaptureFixture) -> None:
+    address = "postgresql://mlflow@db/mlflow?password=s3cret%2Fpw-9&sslmode=require"
+    hide_passwords([address])
+    log = logging.getLogger("of this test")
+    log.warning("cannot open %s", address)
+    log.warning("cannot open postgresql+psycopg://mlflow@db/mlflow?sslmode=require&password=s3cret%2Fpw-9")
+    log.warning("connect(password=s3cret/pw-9)")
+    assert "cannot open postgresql://mlflow@db/mlflow" in caplog.text
+    assert "sslmode=require&password=…" in caplog.text and "connect(password=…)" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("password", ["mlflow", "x7", "registry_tui"])
+def test_a_password_that_is_a_part_of_many_words_is_hidden_in_addresses_only(
+    caplog: pytest.LogCaptureFixture, password: str
+) -> None:
+    hide_passwords([f"postgresql://mlflow:{password}@db/mlflow"])
+    log = logging.getLogger("of this test")
+    log.warning("registry_tui and mlflow.server: x7 requests")
+    log.warning("postgresql+psycopg://mlflow:%s@db/mlflow?a=b failed", password)
+    log.warning("given: {'password': '%s'} password=%s", password, password)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "registry_tui and mlflow.server: x7 requests",
+        "postgresql+psycopg://mlflow:…@db/mlflow?a=b failed",
+        "given: {'password': '…'} password=…",
+    ]
+
+
+def test_an_argument_that_cannot_be_written_does_not_end_what_logs_it() -> None:
+    class Detached:
+        def __str__(self) -> str:
+            raise AttributeError("detached")
+
+    hide_passwords([ADDRESS])
+    log = logging.getLogger("of this test, and heard by nobody")
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    log.warning("the row %s", Detached())
+
+
 def test_without_a_password_nothing_is_changed() -> None:
     before = logging.getLogRecordFactory()
     hide_passwords(["sqlite:////srv/mlflow.db", "postgresql+psycopg://ann@/acme"])

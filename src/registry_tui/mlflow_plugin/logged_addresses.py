@@ -3,46 +3,81 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from registry_tui.platform.database_urls import is_postgresql, shown
+
+#: Characters of a password that is hidden wherever a text has it. A shorter one, as `mlflow`, is a part of many words:
+#: to hide it everywhere would make logs unreadable, and show what it is.
+_LONG = 9
+#: Settings of an address's query that are passwords: of the user, and of the file with the client's key.
+_IN_QUERY = ("password", "sslpassword")
+
+_Replacement = Callable[[str], str]
 
 
 def hide_passwords(addresses: Iterable[str]) -> None:
     """Has every log record of this process, with its traceback, name these databases as people may see them."""
-    instead: dict[str, str] = {}
-    for address in addresses:
-        if is_postgresql(address) and (password := urlsplit(address).password):
-            # The whole address first: it holds the password, as it is written there and perhaps otherwise.
-            instead |= {address: shown(address), password: "…", unquote(password): "…"}
-    if not instead:
+    replacements = [each for address in addresses for each in _replacements(address)]
+    if not replacements:
         return
     make = logging.getLogRecordFactory()
 
     def made(*arguments: Any, **named: Any) -> logging.LogRecord:
         record = make(*arguments, **named)
-        _hide(record, instead)
+        _hide(record, replacements)
         return record
 
     logging.setLogRecordFactory(made)
 
 
-def _hide(record: logging.LogRecord, instead: Mapping[str, str]) -> None:
+def _replacements(address: str) -> list[_Replacement]:
+    """What makes a text fit to be shown; nothing for an address without a password."""
+    if not is_postgresql(address):
+        return []
+    parts = urlsplit(address)
+    query = dict(parse_qsl(parts.query))
+    written = [parts.password or "", *(query.get(name, "") for name in _IN_QUERY)]
+    # As they are, and as addresses have them.
+    passwords = {form: None for each in written if each for form in (each, unquote(each), quote(each, safe=""))}
+    if not passwords:
+        return []
+    # The whole address first: it holds the passwords, perhaps written otherwise.
+    return [_whole(address), *(_hiding(password, address) for password in sorted(passwords, key=len, reverse=True))]
+
+
+def _whole(address: str) -> _Replacement:
+    instead = shown(address)
+    return lambda text: text.replace(address, instead)
+
+
+def _hiding(password: str, address: str) -> _Replacement:
+    """Hides a password where it is recognized as one: everywhere, unless it is short or a name that logs have."""
+    if len(password) >= _LONG and password not in shown(address) and password not in __name__:
+        return lambda text: text.replace(password, "…")
+    escaped = re.escape(password)
+    placed = re.compile(rf"(:){escaped}(?=@)|(password['\"]?[=:] ?['\"]?){escaped}(?![\w%-])")
+    return lambda text: placed.sub(lambda found: f"{found[1] or found[2]}…", text)
+
+
+def _hide(record: logging.LogRecord, replacements: Sequence[_Replacement]) -> None:
     try:
         message = record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return  # arguments that do not fit; whoever writes the record says so
-    if (clean := _replaced(message, instead)) != message:
+    except Exception:
+        # Arguments that do not fit, or raise: whoever writes the record says so, and only then.
+        return
+    if (clean := _replaced(message, replacements)) != message:
         record.msg, record.args = clean, ()
     if record.exc_info:
         traceback = logging.Formatter().formatException(record.exc_info)
-        if (clean := _replaced(traceback, instead)) != traceback:
+        if (clean := _replaced(traceback, replacements)) != traceback:
             record.exc_text = clean
 
 
-def _replaced(text: str, instead: Mapping[str, str]) -> str:
-    for each, other in instead.items():
-        text = text.replace(each, other)
+def _replaced(text: str, replacements: Iterable[_Replacement]) -> str:
+    for replace in replacements:
+        text = replace(text)
     return text
