@@ -30,6 +30,14 @@ class LittlePlatform:
     models: list[dict[str, Any]] = field(default_factory=list)
     authorizations: set[str | None] = field(default_factory=set)
     refuses_versions: bool = False
+    #: Makes versions, and answers with this status; 0: ends the connection without an answer.
+    loses_answers: int | None = None
+    #: Then makes none.
+    forgets_versions: bool = False
+    #: How often models were asked for.
+    asked: int = 0
+    #: Files are not taken before it is set.
+    open: threading.Event = field(default_factory=threading.Event)
     #: Characters that are lost at the end of each file.
     loses: int = 0
 
@@ -54,14 +62,24 @@ class LittlePlatform:
             self.models.append(sent)
             return 200, {"registered_model": sent}
         if path == "registered-models/get":
+            self.asked += 1
             if sent["name"] not in [model["name"] for model in self.models]:
                 return _error(404, "RESOURCE_DOES_NOT_EXIST")
             return 200, {"registered_model": {"name": sent["name"]}}
         if path == "model-versions/create":
             if self.refuses_versions:
                 return _error(400, "INVALID_PARAMETER_VALUE")
-            self.versions.append(sent)
-            return 200, {"model_version": {**sent, "version": str(len(self.versions)), "status": "READY"}}
+            made = {**sent, "version": str(len(self.versions) + 1), "status": "READY"}
+            if not self.forgets_versions:
+                self.versions.append(made)
+            if self.loses_answers is not None:
+                return _error(self.loses_answers, "INTERNAL_ERROR")
+            return 200, {"model_version": made}
+        if path == "model-versions/get":
+            return 200, {"model_version": self.versions[int(sent["version"]) - 1]}
+        if path == "model-versions/search":
+            found = [each for each in self.versions if sent["filter"] == f"run_id = '{each['run_id']}'"]
+            return 200, {"model_versions": found}
         if path == "model-versions/get-download-uri":
             return 200, {"artifact_uri": f"mlflow-artifacts:/{ARCHIVE}"}
         return _error(404, "ENDPOINT_NOT_FOUND")
@@ -84,6 +102,7 @@ class LittlePlatform:
 def little_platform() -> Iterator[LittlePlatform]:
     """Serves one, at a port of its own."""
     platform = LittlePlatform()
+    platform.open.set()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -99,6 +118,7 @@ def little_platform() -> Iterator[LittlePlatform]:
             elif path.startswith(f"{_ARTIFACTS}/"):
                 name = unquote(path.removeprefix(f"{_ARTIFACTS}/"))
                 if self.command == "PUT":
+                    platform.open.wait()
                     platform.files[name] = body[: len(body) - platform.loses] if platform.loses else body
                     self.send(200, b"{}")
                 else:
@@ -108,6 +128,9 @@ def little_platform() -> Iterator[LittlePlatform]:
                 self.send(status, json.dumps(found).encode())
 
         def send(self, status: int, content: bytes) -> None:
+            if not status:
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

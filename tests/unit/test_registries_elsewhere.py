@@ -198,6 +198,28 @@ def test_copies_and_prompts_have_no_files_to_send(platform: LittlePlatform) -> N
     store_of(platform).create_model_version(
         "churn", "prompt", tags=[ModelVersionTag("mlflow.prompt.is_prompt", "true")]
     )
+@pytest.mark.parametrize("status", [0, 500])
+def test_a_version_whose_answer_is_lost_is_found_and_keeps_its_run(
+    platform: LittlePlatform, model: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    platform.loses_answers = status
+    made = store_of(platform).create_model_version("churn", str(model), local_model_path=str(model))
+    assert (made.version, made.run_id) == ("1", "run0")
+    assert len(platform.versions) == 1 and platform.runs["run0"]["status"] == "FINISHED"
+
+
+@pytest.mark.parametrize("status", [0, 500])
+def test_a_run_stays_where_nobody_knows_whether_its_version_will_be_made(
+    platform: LittlePlatform, model: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    platform.loses_answers, platform.forgets_versions = status, True
+    with pytest.raises(MlflowException):
+        store_of(platform).create_model_version("churn", str(model), local_model_path=str(model))
+    assert platform.runs["run0"]["status"] == "FINISHED"
+
+
     assert [version["source"] for version in platform.versions] == ["models:/other/3", "prompt"]
     assert platform.runs == {}
 

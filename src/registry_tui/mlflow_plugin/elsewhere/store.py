@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow.entities.model_registry import ModelVersion, ModelVersionTag, RegisteredModel, RegisteredModelTag
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.rest_store import RestStore
 
@@ -64,9 +64,14 @@ class RegistryStore(RestStore):  # type: ignore[misc]
         given += [ModelVersionTag(key, value) for key, value in facts.items()]
         try:
             return super().create_model_version(name, sent.source, sent.run_id, given, run_link, description)
-        except MlflowException:
+        except MlflowException as error:
+            refused = isinstance(error, RestException) and error.get_http_status_code() < 500
             with suppress(MlflowException):
-                uploading.withdraw(self._address, sent.run_id)
+                if refused:
+                    uploading.withdraw(self._address, sent.run_id)
+                # The platform may have made the version, or still make it, and needs the run and its files.
+                elif found := self.search_model_versions(f"run_id = '{sent.run_id}'", max_results=1):
+                    return found[0]
             raise
 
     def get_model_version_download_uri(self, name: str, version: str | int) -> str:
