@@ -269,9 +269,10 @@ def test_a_server_sends_the_files_of_the_run_that_is_named_and_no_others(
     run, other = (server.create_run(experiment).info for _ in range(2))
     folder = tmp_path / "destination" / run.artifact_uri.removeprefix("mlflow-artifacts:/")
     folder.mkdir(parents=True)
-    model.rename(folder / "model")
+    # A name that seems to be encoded.
+    model.rename(folder / r"model 50%\b")
     store = store_of(platform)
-    store.create_model_version("churn", f"{run.artifact_uri}/model", run.run_id, [], "", "")
+    store.create_model_version("churn", rf"{run.artifact_uri}/model 50%\b", run.run_id, [], "", "")
     sent = {path.partition("/artifacts/model/")[2]: content for path, content in platform.files.items()}
     assert sent == FILES
     refused = [
@@ -289,6 +290,10 @@ def test_a_server_sends_the_files_of_the_run_that_is_named_and_no_others(
     assert len(platform.versions) == 1
 
 
+        (f"{other.artifact_uri}/%2e%2e/%2E%2E/{run.run_id}/artifacts/model", other.run_id),
+        (f"{other.artifact_uri}/x/%252e%252e/%252e./../{run.run_id}/artifacts/model", other.run_id),
+        (f"{other.artifact_uri}/..%2f..%2f{run.run_id}%2fartifacts%2fmodel", other.run_id),
+        (rf"{other.artifact_uri}/..\..\{run.run_id}\artifacts\model", other.run_id),
 def test_the_light_installation_is_enough() -> None:
     code = (
         "import registry_tui.mlflow_plugin.entry_points as e, sys; e.open_store('registry-tui://h:1/lab');"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -64,7 +65,14 @@ def _inside(client: Any, source: str, run_id: str | None, model_id: str | None) 
 
 
 def _is_within(source: str, root: str) -> bool:
-    if ".." in source.split("/") or "%" in source or "\\" in source:
+    if any(map(_climbs, source.split("/"))):
         return False
     inner, outer = (each.removeprefix("file://").rstrip("/") for each in (source, root))
     return f"{inner}/".startswith(f"{outer}/")
+
+
+def _climbs(part: str) -> bool:
+    """Whether a part of an address may lead to another folder than one below: stores decode it, some more than once."""
+    while (decoded := unquote(part)) != part:
+        part = decoded
+    return "/" in part or not {".", ".."}.isdisjoint(re.split(r"\\", part))
