@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from registry_tui.mlflow_plugin import entry_points
 from registry_tui.mlflow_plugin.addresses import REGISTRY_STORE, TRACKING_URI_AT_START
-from registry_tui.mlflow_plugin.elsewhere import uploading
+from registry_tui.mlflow_plugin.elsewhere import calls, uploading
 from registry_tui.mlflow_plugin.elsewhere.address import Address, UnusableAddress, access, parse
 from registry_tui.mlflow_plugin.elsewhere.store import RegistryStore
 from registry_tui.platform import contexts
@@ -112,6 +112,20 @@ def test_of_two_people_at_one_place_the_current_context_counts(signed_out: dict[
     assert access(LAB, signed_out).token == "rt_2"
 
 
+def test_contexts_that_cannot_be_read_are_an_error_of_mlflow(
+    signed_out: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts.keep(Context("lab", "https://models.lab:8443", "ada", "rt_1"), signed_out)
+    for name in ("MLFLOW_TRACKING_URI", TRACKING_URI_AT_START):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(contexts.FOLDER_VARIABLE, signed_out[contexts.FOLDER_VARIABLE])
+    file = contexts.folder(signed_out) / "contexts.json"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(MlflowException, match=r"registry-tui login.*cannot be read"):
+        calls.host_credentials(LAB)
+
+
 def test_variables_count_for_their_own_place_only(signed_out: dict[str, str]) -> None:
     theirs = {**signed_out, "MLFLOW_TRACKING_URI": "https://mlflow.example.com", "MLFLOW_TRACKING_TOKEN": "theirs"}
     with pytest.raises(UnusableAddress, match="registry-tui login"):
@@ -184,20 +198,6 @@ def test_a_version_that_is_refused_leaves_no_run(platform: LittlePlatform, model
     assert platform.runs["run0"]["status"] == "DELETED"
 
 
-def test_nothing_is_sent_for_a_missing_model_or_without_an_mlmodel(platform: LittlePlatform, model: Path) -> None:
-    with pytest.raises(MlflowException, match="RESOURCE_DOES_NOT_EXIST"):
-        store_of(platform).create_model_version("missing", str(model), local_model_path=str(model))
-    (model / "MLmodel").unlink()
-    with pytest.raises(MlflowException, match="no file MLmodel"):
-        store_of(platform).create_model_version("churn", str(model), local_model_path=str(model))
-    assert platform.files == {} and platform.runs == {}
-
-
-def test_copies_and_prompts_have_no_files_to_send(platform: LittlePlatform) -> None:
-    store_of(platform).create_model_version("churn", "models:/other/3")
-    store_of(platform).create_model_version(
-        "churn", "prompt", tags=[ModelVersionTag("mlflow.prompt.is_prompt", "true")]
-    )
 @pytest.mark.parametrize("status", [0, 500])
 def test_a_version_whose_answer_is_lost_is_found_and_keeps_its_run(
     platform: LittlePlatform, model: Path, monkeypatch: pytest.MonkeyPatch, status: int
@@ -220,6 +220,20 @@ def test_a_run_stays_where_nobody_knows_whether_its_version_will_be_made(
     assert platform.runs["run0"]["status"] == "FINISHED"
 
 
+def test_nothing_is_sent_for_a_missing_model_or_without_an_mlmodel(platform: LittlePlatform, model: Path) -> None:
+    with pytest.raises(MlflowException, match="RESOURCE_DOES_NOT_EXIST"):
+        store_of(platform).create_model_version("missing", str(model), local_model_path=str(model))
+    (model / "MLmodel").unlink()
+    with pytest.raises(MlflowException, match="no file MLmodel"):
+        store_of(platform).create_model_version("churn", str(model), local_model_path=str(model))
+    assert platform.files == {} and platform.runs == {}
+
+
+def test_copies_and_prompts_have_no_files_to_send(platform: LittlePlatform) -> None:
+    store_of(platform).create_model_version("churn", "models:/other/3")
+    store_of(platform).create_model_version(
+        "churn", "prompt", tags=[ModelVersionTag("mlflow.prompt.is_prompt", "true")]
+    )
     assert [version["source"] for version in platform.versions] == ["models:/other/3", "prompt"]
     assert platform.runs == {}
 
@@ -276,6 +290,10 @@ def test_a_server_sends_the_files_of_the_run_that_is_named_and_no_others(
     sent = {path.partition("/artifacts/model/")[2]: content for path, content in platform.files.items()}
     assert sent == FILES
     refused = [
+        (f"{other.artifact_uri}/%2e%2e/%2E%2E/{run.run_id}/artifacts/model", other.run_id),
+        (f"{other.artifact_uri}/x/%252e%252e/%252e./../{run.run_id}/artifacts/model", other.run_id),
+        (f"{other.artifact_uri}/..%2f..%2f{run.run_id}%2fartifacts%2fmodel", other.run_id),
+        (rf"{other.artifact_uri}/..\..\{run.run_id}\artifacts\model", other.run_id),
         (f"{run.artifact_uri}/model", other.run_id),
         (f"{run.artifact_uri}/model", ""),
         (f"{other.artifact_uri}/../../{run.run_id}/artifacts/model", other.run_id),
@@ -290,10 +308,6 @@ def test_a_server_sends_the_files_of_the_run_that_is_named_and_no_others(
     assert len(platform.versions) == 1
 
 
-        (f"{other.artifact_uri}/%2e%2e/%2E%2E/{run.run_id}/artifacts/model", other.run_id),
-        (f"{other.artifact_uri}/x/%252e%252e/%252e./../{run.run_id}/artifacts/model", other.run_id),
-        (f"{other.artifact_uri}/..%2f..%2f{run.run_id}%2fartifacts%2fmodel", other.run_id),
-        (rf"{other.artifact_uri}/..\..\{run.run_id}\artifacts\model", other.run_id),
 def test_the_light_installation_is_enough() -> None:
     code = (
         "import registry_tui.mlflow_plugin.entry_points as e, sys; e.open_store('registry-tui://h:1/lab');"

@@ -31,6 +31,8 @@ def host_credentials(address: Address) -> MlflowHostCreds:
         found = access(address)
     except (UnusableAddress, PlatformError) as error:
         raise invalid(str(error)) from error
+    except OSError as error:
+        raise invalid(f"What `registry-tui login` has kept cannot be read: {error}") from error
     return MlflowHostCreds(
         host=found.url,
         username=found.username,
