@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
+from sqlalchemy import Engine, create_engine, event
 
+from registry_tui.mlflow_plugin import launch
 from registry_tui.platform import postgresql
 from registry_tui.platform.collations import statements
 from registry_tui.platform.database_urls import Databases, for_psycopg
@@ -31,6 +35,13 @@ def databases(postgres: PostgresServer) -> Databases:
 @pytest.fixture
 def address(databases: Databases) -> str:
     return databases.mlflow
+
+
+@pytest.fixture
+def engine(address: str) -> Iterator[Engine]:
+    made = create_engine(address, hide_parameters=True)
+    yield made
+    made.dispose()
 
 
 def _execute(address: str, statement: str) -> None:
@@ -66,3 +77,18 @@ def test_tables_that_somebody_holds_are_changed_later(
         assert _left(address) == {"params", "runs"}
     assert "table params" in caplog.text and "table runs" in caplog.text and "lock timeout" in caplog.text
     assert compare_by_bytes(address) and _left(address) == set()
+
+
+def test_indexes_are_made_on_columns_that_stay_as_they_are(databases: Databases, engine: Engine) -> None:
+    made = []
+
+    def executing(*given: object) -> None:
+        if "CREATE INDEX" in str(given[2]):
+            made.append(_left(databases.mlflow))
+
+    event.listen(engine, "before_cursor_execute", executing)
+    launch.prepare_tables(databases, engine)
+    assert made == [set(), set()]
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'registry_tui_%%'")
+        assert found.scalar() == len(made)

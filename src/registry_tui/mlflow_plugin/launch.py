@@ -13,18 +13,21 @@ import os
 import sqlite3
 import uuid
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.garbage import lasting
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION, REGISTRY_STORE
 from registry_tui.mlflow_plugin.logged_addresses import hide_passwords
 from registry_tui.platform import database_owner, rotation
-from registry_tui.platform.database_urls import databases_of, is_postgresql
+from registry_tui.platform.database_urls import Databases, databases_of, is_postgresql
 from registry_tui.platform.endings import explained, works
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
 from registry_tui.platform.ports import LOOPBACK, Ports, choose_ports
 from registry_tui.platform.secrets import Secrets, SecretsFile, load_secrets, write_private
 from registry_tui.platform.unfinished import Doors
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 #: Variables of the caller that must not reach the server: a person's `registry-tui env` exports, another cloud's keys.
 _FOREIGN_PREFIXES = ("MLFLOW_", "_MLFLOW_", "AWS_")
@@ -115,11 +118,23 @@ def prepare_database(url: str) -> None:
         database.execute("PRAGMA journal_mode=WAL")
 
 
-def sort_as_sqlite(*urls: str) -> bool:
-    """Has MLflow's lists, pages and filters go by the bytes of texts on PostgreSQL too.
+def prepare_tables(databases: Databases, tracking: Engine, *others: Engine) -> None:
+    """Has MLflow's lists, pages and filters go by the bytes of texts on PostgreSQL too, and makes our indexes.
 
-    Returns whether tables were changed: connections from before must not be used again. Raises psycopg.Error.
+    Raises SQLAlchemyError, psycopg.Error.
     """
+    # SQLAlchemy is loaded with MLflow.
+    from registry_tui.mlflow_plugin import indexes
+
+    # Indexes are made on columns as they stay: changing a column makes its indexes again.
+    if _sort_as_sqlite(databases.mlflow, databases.mlflow_auth):
+        for engine in (tracking, *others):
+            engine.dispose()
+    indexes.make(tracking)
+
+
+def _sort_as_sqlite(*urls: str) -> bool:
+    """Returns whether tables were changed: connections from before must not be used again. Raises psycopg.Error."""
     if not any(map(is_postgresql, urls)):
         return False
     # The driver is loaded where it is used.
@@ -162,7 +177,6 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         curves,
         finding,
         hooks,
-        indexes,
         mlflow_private,
         model_uris,
         password_hashes,
@@ -190,7 +204,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     client_faults.ClientFaults(handlers).install(mlflow.server.app, *stores)
     hooks.install(mlflow.server.app, auth)
     model_uris.install(auth, handlers)
-    indexes.make(mlflow_private.tracking_store().engine)
+    prepare_tables(databases, *(store.engine for store in (*stores, auth.store)))
     curves.install(mlflow.server.app, mlflow_private.tracking_store().engine)
     run_rows.install(mlflow.server.app, mlflow_private.tracking_store().engine)
     purging.install(mlflow.server.app)
@@ -204,9 +218,6 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     membership.install(mlflow.server.app)
     defaults = DefaultExperiments(mlflow_private.tracking_store(), routes)
     defaults.make_all()
-    if sort_as_sqlite(databases.mlflow, databases.mlflow_auth):
-        for store in (*stores, auth.store):
-            store.engine.dispose()
     addresses = ProjectAddresses(ExperimentZero(app, defaults), routes)
     inside = ShutDoors(addresses, Doors(home), secrets.mlflow_admin_user)
     return ApiErrors(inside, membership.explain, routes.hosts), ports
