@@ -43,6 +43,7 @@ RULES = {
     "gateway/load.py": HOME,
     "mlflow_plugin/elsewhere/calls.py": ONE_REQUEST,
     "mlflow_plugin/elsewhere/store.py": ONE_REQUEST,
+    "mlflow_plugin/elsewhere/turns.py": OWN,
     "mlflow_plugin/outside.py": ONE_REQUEST,
     "platform/contexts.py": OWN,
     "platform/lifecycle.py": HOME,

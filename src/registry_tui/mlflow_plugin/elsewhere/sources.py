@@ -19,6 +19,11 @@ _BACKEND, _DESTINATION = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_D
 _PROXIED = "mlflow-artifacts"
 
 
+def in_server() -> bool:
+    """Whether this is a process of an MLflow server, which acts for its users."""
+    return _BACKEND in os.environ
+
+
 def fetch(source: str, run_id: str | None, model_id: str | None, into: Path) -> Path:
     """Downloads a model, and returns its folder.
 

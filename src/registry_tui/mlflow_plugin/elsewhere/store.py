@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.rest_store import RestStore
 
-from registry_tui.mlflow_plugin.elsewhere import calls, sources, uploading
+from registry_tui.mlflow_plugin.elsewhere import calls, sources, turns, uploading
 from registry_tui.mlflow_plugin.elsewhere.address import Address
 
 #: MLflow's mark of a prompt, which has no files.
@@ -52,18 +53,44 @@ class RegistryStore(RestStore):  # type: ignore[misc]
         given = [ModelVersionTag(tag.key, tag.value) for tag in tags or ()]
         if _is_copy(source) or _is_prompt(given):
             return super().create_model_version(name, source, run_id or None, given, run_link, description)
+        asked = time.time()
         # Before the files are sent: it may be missing, or not be this account's.
         self.get_registered_model(name)
+        named = (name, source, run_id or None, given, run_link, description, local_model_path, model_id or None)
+        if not sources.in_server():
+            return self._send(*named)
+        request = (str(self._address), *named[:3], [(tag.key, tag.value) for tag in given], *named[4:])
+        with turns.turn(asked, *request) as turn:
+            if turn.version is not None:
+                # It may have been deleted meanwhile.
+                with suppress(MlflowException):
+                    return self.get_model_version(name, turn.version)
+            made = self._send(*named)
+            turn.made(str(made.version))
+            return made
+
+    def _send(
+        self,
+        name: str,
+        source: str,
+        run_id: str | None,
+        given: list[ModelVersionTag],
+        run_link: str | None,
+        description: str | None,
+        local_model_path: str | None,
+        model_id: str | None,
+    ) -> ModelVersion:
+        """Sends the files of a model, and makes a version of them."""
         facts = {uploading.SOURCE_TAG: source, **({uploading.RUN_TAG: run_id} if run_id else {})}
         with tempfile.TemporaryDirectory(prefix="registry-tui-") as folder:
             if local_model_path:
                 model = Path(local_model_path)
             else:
-                model = sources.fetch(source, run_id or None, model_id or None, Path(folder))
+                model = sources.fetch(source, run_id, model_id, Path(folder))
             sent = uploading.upload(self._address, model, facts, name)
-        given += [ModelVersionTag(key, value) for key, value in facts.items()]
+        tags = [*given, *(ModelVersionTag(key, value) for key, value in facts.items())]
         try:
-            return super().create_model_version(name, sent.source, sent.run_id, given, run_link, description)
+            return super().create_model_version(name, sent.source, sent.run_id, tags, run_link, description)
         except MlflowException as error:
             refused = isinstance(error, RestException) and error.get_http_status_code() < 500
             with suppress(MlflowException):

@@ -1,0 +1,116 @@
+"""One transfer at a time for each registration at a stock server, also where its client sends the request again.
+
+A client waits two minutes for an answer (`MLFLOW_HTTP_REQUEST_TIMEOUT`), then sends its request again, several times
+and to any of the server's processes, while the files of a large model are on their way. Those requests wait, and get
+the version of the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from registry_tui.mlflow_plugin.elsewhere import calls
+
+if sys.platform != "win32":
+    import fcntl
+
+#: Seconds of a transfer during which clients may have given up: the same request that comes within so many seconds
+#: after its end is taken for theirs (MLflow's longest pause between two attempts, and the attempt before it).
+LONG, KEPT = 110.0, 300.0
+
+
+class Turn:
+    """What the same request has made that came before."""
+
+    def __init__(self, file: IO[str] | None, asked: float) -> None:
+        self._file = file
+        self._began = time.time()
+        #: The number of its version; None: the request is another one, or has to be carried out again.
+        self.version = None if file is None else _kept(file, asked)
+
+    def made(self, version: str) -> None:
+        """Keeps the version for the same request that waits or comes again."""
+        if self._file is None:
+            return
+        now = time.time()
+        # The version is made: a full disk must not make its answer an error.
+        with suppress(OSError):
+            self._file.seek(0)
+            self._file.truncate()
+            json.dump({"version": version, "ended": now, "took": now - self._began}, self._file)
+            self._file.flush()
+
+
+@contextmanager
+def turn(asked: float, *request: object) -> Iterator[Turn]:
+    """Waits until no process of this account carries out the same request; `asked` (Unix time) is when this one came.
+
+    Raises MlflowException, OSError.
+    """
+    if sys.platform == "win32":
+        yield Turn(None, asked)
+        return
+    folder = _folder()
+    _clear(folder)
+    name = hashlib.sha256(json.dumps(request, default=str).encode()).hexdigest()
+    with _locked(folder / f"{name}.json") as file:
+        yield Turn(file, asked)
+
+
+def _kept(file: IO[str], asked: float) -> str | None:
+    file.seek(0)
+    try:
+        kept = json.load(file)
+        version, ended, took = str(kept["version"]), float(kept["ended"]), float(kept["took"])
+    except (ValueError, TypeError, KeyError):
+        # New, or its process ended while it wrote.
+        return None
+    waited = ended >= asked
+    return version if waited or (took >= LONG and 0 <= time.time() - ended <= KEPT) else None
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"registry-tui-turns-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise calls.invalid(f"{folder} must be a folder of the server's account alone: remove it")
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[IO[str]]:
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Somebody may have removed it before it was locked.
+            if _is_at(path, file):
+                yield file
+                return
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _clear(folder: Path) -> None:
+    """Removes what nobody needs any more."""
+    for path in folder.glob("*.json"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT:
+                with path.open("a+", encoding="utf-8") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
