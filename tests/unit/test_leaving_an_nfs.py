@@ -11,7 +11,7 @@ import pytest
 from registry_tui.contracts.replica_spec import ReplicaSpec
 from registry_tui.platform import supervisor
 from registry_tui.platform.paths import Home
-from registry_tui.service.adapters.nfs_folder import NfsFolder
+from registry_tui.service.adapters.nfs_folder import NfsFault, NfsFolder
 from registry_tui.service.backends.base import ReplicaName
 from registry_tui.service.backends.supervisord import LocalReplicas
 from registry_tui.service.core import nfs
@@ -60,11 +60,11 @@ class Stage:
 
         monkeypatch.setattr(NfsFolder, "try_it", tried)
         monkeypatch.setattr(NfsMinder, "_deployed", lambda _self, noted: [self.row(name) for name in self.replicas])
-        monkeypatch.setattr(nfs_minder.registries, "load", self.registry)
+        monkeypatch.setattr(f"{nfs_minder.__name__}.registries.load", self.registry)
         monkeypatch.setattr(nfs_minder, "settings_now", lambda *_: None)
         monkeypatch.setattr(nfs_minder, "creator_of", lambda *_: None)
         monkeypatch.setattr(nfs_minder, "report", lambda *arguments: self.reports.append(arguments[-1]))
-        monkeypatch.setattr(nfs_minder.deployments, "roll_out", self.roll_out)
+        monkeypatch.setattr(f"{nfs_minder.__name__}.deployments.roll_out", self.roll_out)
 
     def deployed(self, name: str, *, ready: bool = False, **more: Any) -> None:
         (self.notes / f"version-of-{name}.json").write_text("{}")
@@ -112,7 +112,7 @@ def test_a_silent_server_is_tried_once_a_look_for_all_that_read_from_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        NfsFolder, "_ask", lambda _self, *_, **__: (_ for _ in ()).throw(nfs.NfsFault("silent", "does not answer"))
+        NfsFolder, "_ask", lambda _self, *_, **__: (_ for _ in ()).throw(NfsFault("silent", "does not answer"))
     )
     stage.mount()
     for name in ("a", "b", "c"):

@@ -104,8 +104,8 @@ def test_a_note_that_is_damaged_is_left_out(service: Service) -> None:
 def test_the_start_waits_for_no_removal_from_an_nfs_and_a_thread_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     removed = threading.Event()
-    monkeypatch.setattr(background.projects, "clean_up", lambda _service: done.append("projects"))
-    monkeypatch.setattr(background.environments, "clean_up", lambda _service: done.append("environments"))
+    monkeypatch.setattr(f"{background.__name__}.projects.clean_up", lambda _service: done.append("projects"))
+    monkeypatch.setattr(f"{background.__name__}.environments.clean_up", lambda _service: done.append("environments"))
     monkeypatch.setattr(shared_files, "remove_pending", lambda _service: removed.set())
     work = Background.__new__(Background)
     locks = SimpleNamespace(keep=lambda _name: True)

@@ -74,9 +74,9 @@ class Rollout:
         monkeypatch.setattr(deploy, "_change", lambda *_, **__: None)
         monkeypatch.setattr(deploy, "_spec", lambda context, *_: context.state["model"])
         monkeypatch.setattr(deploy, "replica_names", lambda *_: ["r-0", "r-1"])
-        monkeypatch.setattr(deploy.python_environments, "of_key", lambda *_: "python")
-        monkeypatch.setattr(deploy.registries, "load", lambda *_: None)
-        monkeypatch.setattr(deploy.fetching, "fetch", self.fetch)
+        monkeypatch.setattr(f"{deploy.__name__}.python_environments.of_key", lambda *_: "python")
+        monkeypatch.setattr(f"{deploy.__name__}.registries.load", lambda *_: None)
+        monkeypatch.setattr(f"{deploy.__name__}.fetching.fetch", self.fetch)
 
     def fetch(self, _context: object, _row: object, _revision: object, without: str = "") -> Placed:
         self.without.append(without)
@@ -110,8 +110,8 @@ def test_replicas_that_cannot_serve_for_another_reason_fail_the_rollout(
 
 def test_what_is_built_is_read_from_fetched_files(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(deploy.model_requirements, "read_wanted", read.append)
-    monkeypatch.setattr(deploy.python_environments, "ensure", lambda *_: SimpleNamespace(key="e2"))
+    monkeypatch.setattr(f"{deploy.__name__}.model_requirements.read_wanted", read.append)
+    monkeypatch.setattr(f"{deploy.__name__}.python_environments.ensure", lambda *_: SimpleNamespace(key="e2"))
 
     def silent(_work: object, *, shared: bool) -> None:
         assert shared

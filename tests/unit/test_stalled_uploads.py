@@ -28,7 +28,8 @@ from registry_tui.mlflow_plugin import artifacts
 from registry_tui.mlflow_plugin.api_errors import ApiErrors
 from registry_tui.mlflow_plugin.artifacts import EnvironmentArtifactRepository
 from registry_tui.mlflow_plugin.uploads import Uploads
-from registry_tui.platform.paths import ENVIRONMENT_VARIABLE
+from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.platform.unfinished import Doors
 from registry_tui.service.core.kept import Kept
 from registry_tui.service.http import problems
 from registry_tui.service.http.middleware import RequestMiddleware
@@ -43,6 +44,8 @@ STOPS = (1, 9)
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 #: Seconds that pass in no test.
 ENDLESS = 3600.0
+#: No upgrade is under way in a home that is not there.
+OPEN = Doors(Home(Path("/nonexistent")))
 
 
 class _Client:
@@ -198,7 +201,7 @@ async def test_the_service_ends_what_stands_still_on_the_way_to_an_own_store(
     found = _Stored()
     url = "/api/v1/internal/artifacts/p/content"
     with service(monkeypatch, found) as app:
-        limited = RequestMiddleware(app, max_request_bytes=PIECE, piece_seconds=0.1)
+        limited = RequestMiddleware(app, max_request_bytes=PIECE, doors=OPEN, piece_seconds=0.1)
         async with asking(limited) as client, asyncio.timeout(PATIENCE):
             headers = {"Content-Type": "application/octet-stream"}
             stopped = _Client(pieces).body()
@@ -216,7 +219,7 @@ async def test_the_service_ends_other_requests_whose_bodies_stand_still(monkeypa
         await asyncio.Event().wait()
 
     with service(monkeypatch, _Stored()) as app:
-        limited = RequestMiddleware(app, max_request_bytes=PIECE, piece_seconds=0.1)
+        limited = RequestMiddleware(app, max_request_bytes=PIECE, doors=OPEN, piece_seconds=0.1)
         async with asking(limited) as client, asyncio.timeout(PATIENCE):
             headers = {"Content-Type": "application/json"}
             refused = await client.post("/api/v1/things", content=half(), headers=headers)
@@ -312,7 +315,7 @@ def _mlflows(app: Any) -> Any:
 
 
 def _services(app: Any) -> Any:
-    return RequestMiddleware(app, max_request_bytes=PIECE, unread_seconds=0.1)
+    return RequestMiddleware(app, max_request_bytes=PIECE, doors=OPEN, unread_seconds=0.1)
 
 
 @pytest.mark.parametrize("server", [_mlflows, _services])
