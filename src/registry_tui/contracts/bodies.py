@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from registry_tui.contracts.counts import counted
+
 #: Seconds that may pass without a byte of a body. A client that goes on slowly is not ended.
 PIECE_SECONDS = 60.0
 #: Seconds in which a client takes a piece of an answer, and the most bytes of such a piece. What the system buffers
@@ -63,6 +65,6 @@ def taken_in_time(send: _Send, seconds: float) -> _Send:
             async with asyncio.timeout(seconds):
                 await send(message)
         except TimeoutError:
-            raise Unread(f"the client took nothing of the answer for {seconds:g} seconds") from None
+            raise Unread(f"the client took nothing of the answer for {counted(seconds, 'second')}") from None
 
     return next_message
