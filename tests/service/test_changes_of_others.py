@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,9 @@ from registry_tui.service.loops.others import Others
 from registry_tui.service.loops.stream import Hub
 from support.platforms import wait_for
 from support.postgres import PostgresServer
+
+#: A process of the service that nobody runs.
+SENDER = "5d2f0c1b6e7a4f3c9b8a7d6e5f4c3b2a"
 
 
 class _Heard(Hub):
@@ -67,7 +69,7 @@ def _add(database: Database, name: str, outcome: str = "succeeded") -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    ["", "hello", "x event y", f"{uuid.uuid4().hex} event y", f"{uuid.uuid4().hex} event", f"{uuid.uuid4().hex} x 1"],
+    ["", "hello", "x event y", f"{SENDER} event y", f"{SENDER} event", f"{SENDER} x 1"],
 )
 def test_notifications_that_are_none_of_ours_are_ignored(database: Database, hub: _Heard, payload: str) -> None:
     _notify(database, payload)
