@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -51,38 +49,10 @@ _PassphraseOption = Annotated[
 ]
 
 
-def _with_store(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command with a `place` the options of a store; it gets the store as `store`."""
-    hints = get_type_hints(stores.check_store, include_extras=True)
-    options = [
-        each.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, each in inspect.signature(stores.check_store).parameters.items()
-        if name not in ("store", "as_json")
-    ]
-    own = get_type_hints(command, include_extras=True)
-    parameters = [
-        each.replace(annotation=own[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, each in inspect.signature(command).parameters.items()
-        if name != "store"
-    ]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        named = {option.name: given.pop(option.name) for option in options}
-        place = given["place"]
-        if "://" not in place:
-            place = str(Path(place).expanduser().absolute())
-        command(store=stores.described(place, **named), **given)
-
-    run.__signature__ = inspect.Signature([*parameters, *options])  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in (*parameters, *options)}
-    return run
-
-
-@_with_store
+@stores.with_options
 def backup(
     place: _PlaceArgument,
-    store: Store,
+    reached: stores.Reached,
     passphrase_file: _PassphraseOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -98,6 +68,7 @@ def backup(
     Example: registry-tui backup /mnt/backups/registry
     """
     extras.require("platform")
+    store = _store(place, reached)
     home = Home.resolve()
     if isinstance(store, DirectoryStore):
         folder = Path(store.address.path)
@@ -134,10 +105,10 @@ def _tell_taken(taken: Taken, bucket: Bucket, as_json: bool) -> None:
         output.note(f"Not in it: what the environment {environment} keeps in its own store, {uri}")
 
 
-@_with_store
+@stores.with_options
 def restore(
     place: _PlaceArgument,
-    store: Store,
+    reached: stores.Reached,
     backup_id: Annotated[
         str | None, typer.Option("--backup", metavar="ID", help="Which backup, see `backups list`; else the newest.")
     ] = None,
@@ -159,6 +130,7 @@ def restore(
     Example: registry-tui --data-dir ~/restored restore /mnt/backups/registry
     """
     extras.require("platform")
+    store = _store(place, reached)
     from registry_tui.platform.database_choice import Choice
     from registry_tui.service import moving
     from registry_tui.service.backup import restoring
@@ -195,10 +167,11 @@ def restore(
 
 
 @app.command("list")
-@_with_store
-def list_backups(place: _PlaceArgument, store: Store, as_json: session.JsonOption = False) -> None:
+@stores.with_options
+def list_backups(place: _PlaceArgument, reached: stores.Reached, as_json: session.JsonOption = False) -> None:
     """The backups in a place, the newest first; those that cannot be read with the reason."""
     extras.require("platform")
+    store = _store(place, reached)
     from registry_tui.service.backup.place import BackupPlace
 
     with _words():
@@ -221,10 +194,10 @@ def list_backups(place: _PlaceArgument, store: Store, as_json: session.JsonOptio
 
 
 @app.command("verify")
-@_with_store
+@stores.with_options
 def verify(
     place: _PlaceArgument,
-    store: Store,
+    reached: stores.Reached,
     backup_id: Annotated[
         str | None, typer.Option("--backup", metavar="ID", help="Which backup; else the newest.")
     ] = None,
@@ -236,6 +209,7 @@ def verify(
 ) -> None:
     """Read everything that a backup consists of, and compare its digests; decrypt what is encrypted."""
     extras.require("platform")
+    store = _store(place, reached)
     from registry_tui.service.backup import restoring
     from registry_tui.service.backup.place import BackupPlace
 
@@ -329,6 +303,11 @@ def _shown(work: Generator[Progress, None, _Result]) -> _Result:
     finally:
         work.close()
         status.close()
+
+
+def _store(place: str, reached: stores.Reached) -> Store:
+    """A backup's place; a folder is one of this machine, from where the command runs."""
+    return reached(place if "://" in place else str(Path(place).expanduser().absolute()))
 
 
 def _opened(store: Store) -> Bucket:

@@ -12,7 +12,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.registries import StorageAccessTried
 from registry_tui.schemas.store_access import access_held
-from registry_tui.schemas.stores import Addressing, Encryption, StoreChange
+from registry_tui.schemas.stores import StoreChange
 from registry_tui.wording.access import access_said
 from registry_tui.wording.stores import checked_said
 
@@ -82,8 +82,10 @@ def show(environment: session.EnvironmentArgument, as_json: session.JsonOption =
 
 
 @app.command()
+@stores.with_options
 def create(
     name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
+    reached: stores.Reached,
     cloud: Annotated[Cloud, typer.Option(help="Which cloud it is a corner of.")] = Cloud.AWS,
     raz: Annotated[bool, typer.Option("--raz/--no-raz", help="Whether it is RAZ-enabled.")] = True,
     bucket: Annotated[
@@ -103,18 +105,6 @@ def create(
             help="Whether the run artifacts of its projects lie in that store too, or in the embedded one.",
         ),
     ] = True,
-    region: stores.RegionOption = "us-east-1",
-    endpoint: stores.EndpointOption = "",
-    addressing: stores.AddressingOption = Addressing.AUTO,
-    profile: stores.ProfileOption = "",
-    access_key_id: stores.AccessKeyOption = "",
-    tenant_id: stores.TenantOption = "",
-    client_id: stores.ClientOption = "",
-    sas: stores.SasOption = False,
-    secret_file: stores.SecretOption = None,
-    ca_bundle: stores.BundleOption = "",
-    encryption: stores.EncryptionOption = Encryption.BUCKET,
-    kms_key: stores.KmsOption = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Make an environment with its bucket.
@@ -125,21 +115,7 @@ def create(
     """
     store = None
     if bucket is not None:
-        store = stores.described(
-            bucket,
-            region=region,
-            endpoint=endpoint,
-            addressing=addressing,
-            profile=profile,
-            access_key_id=access_key_id,
-            tenant_id=tenant_id,
-            client_id=client_id,
-            sas=sas,
-            secret_file=secret_file,
-            ca_bundle=ca_bundle,
-            encryption=encryption,
-            kms_key=kms_key,
-        )
+        store = reached(bucket)
     request = session.build(
         EnvironmentCreate, name=name, cloud=cloud, raz_enabled=raz, store=store, store_artifacts=artifacts
     )
@@ -147,9 +123,11 @@ def create(
 
 
 @app.command("change-store")
+@stores.with_options
 def change_store(
     environment: session.EnvironmentArgument,
     bucket: stores.StoreArgument,
+    reached: stores.Reached,
     artifacts: Annotated[
         bool | None,
         typer.Option(
@@ -157,40 +135,13 @@ def change_store(
             help="Whether the run artifacts of new projects lie there; the others keep their place.",
         ),
     ] = None,
-    region: stores.RegionOption = "us-east-1",
-    endpoint: stores.EndpointOption = "",
-    addressing: stores.AddressingOption = Addressing.AUTO,
-    profile: stores.ProfileOption = "",
-    access_key_id: stores.AccessKeyOption = "",
-    tenant_id: stores.TenantOption = "",
-    client_id: stores.ClientOption = "",
-    sas: stores.SasOption = False,
-    secret_file: stores.SecretOption = None,
-    ca_bundle: stores.BundleOption = "",
-    encryption: stores.EncryptionOption = Encryption.BUCKET,
-    kms_key: stores.KmsOption = "",
     as_json: session.JsonOption = False,
 ) -> None:
     """Reach an environment's own store with other credentials, or at another address; it is tried first.
 
     Example: registry-tui environments change-store prod s3://acme-models/registry --region eu-west-1 --profile new
     """
-    store = stores.described(
-        bucket,
-        region=region,
-        endpoint=endpoint,
-        addressing=addressing,
-        profile=profile,
-        access_key_id=access_key_id,
-        tenant_id=tenant_id,
-        client_id=client_id,
-        sas=sas,
-        secret_file=secret_file,
-        ca_bundle=ca_bundle,
-        encryption=encryption,
-        kms_key=kms_key,
-    )
-    request = StoreChange(store=store, artifacts=artifacts)
+    request = StoreChange(store=reached(bucket), artifacts=artifacts)
     _print(session.ask(lambda client: client.change_store(environment, request)), as_json)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -60,14 +62,13 @@ EncryptionOption = Annotated[Encryption, typer.Option("--encryption", help="S3: 
 KmsOption = Annotated[str, typer.Option("--kms-key", help="S3: the ID or ARN of the KMS key.")]
 
 
-def check_store(
-    store: Annotated[
-        str,
-        typer.Argument(
-            metavar="STORE|ENVIRONMENT",
-            help="A store's address, as for change-store; or an environment, whose own store is tried as it is used.",
-        ),
-    ],
+#: Makes a store of an address, with the options that a command got.
+Reached = Callable[[str], Store]
+
+
+def described(
+    store: str,
+    *,
     region: RegionOption = "us-east-1",
     endpoint: EndpointOption = "",
     addressing: AddressingOption = Addressing.AUTO,
@@ -80,6 +81,60 @@ def check_store(
     ca_bundle: BundleOption = "",
     encryption: EncryptionOption = Encryption.BUCKET,
     kms_key: KmsOption = "",
+) -> Store:
+    """The store that an address and these options mean; its secret is read from a file or from standard input."""
+    secret = "" if secret_file is None else _secret(secret_file)
+    known = session.build(
+        StoreSettings,
+        region=region,
+        endpoint=endpoint,
+        addressing=addressing,
+        profile=profile,
+        access_key_id=access_key_id,
+        tenant_id=tenant_id,
+        client_id=client_id,
+        sas=sas,
+        ca_bundle=ca_bundle,
+        encryption=encryption,
+        kms_key=kms_key,
+    )
+    try:
+        return session.build(store_at, address=store, settings=known, secret=secret)
+    except NotAnAddress as error:
+        raise typer.BadParameter(str(error), param_hint="STORE") from error
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of a store, before `--json`; its parameter `reached` makes a store of an address."""
+    of_store = inspect.signature(described).parameters.values()
+    hints = get_type_hints(described, include_extras=True) | get_type_hints(command, include_extras=True)
+    options = [each for each in of_store if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    parameters: list[inspect.Parameter] = []
+    for each in inspect.signature(command).parameters.values():
+        parameters += options if each.name == "as_json" else []
+        parameters += [each] if each.name != "reached" else []
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {option.name: given.pop(option.name) for option in options}
+        command(**given, reached=functools.partial(described, **chosen))
+
+    typed = [each.replace(annotation=hints[each.name], kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    run.__signature__ = inspect.Signature(typed)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in typed}
+    return run
+
+
+@with_options
+def check_store(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE|ENVIRONMENT",
+            help="A store's address, as for change-store; or an environment, whose own store is tried as it is used.",
+        ),
+    ],
+    reached: Reached,
     as_json: session.JsonOption = False,
 ) -> None:
     """Try a store with an object of its own, before or while it is used; ends with 1 when it cannot be used.
@@ -92,21 +147,7 @@ def check_store(
         _print(own, own.uri, own.notes, as_json)
         usable = own.usable
     else:
-        found = described(
-            store,
-            region=region,
-            endpoint=endpoint,
-            addressing=addressing,
-            profile=profile,
-            access_key_id=access_key_id,
-            tenant_id=tenant_id,
-            client_id=client_id,
-            sas=sas,
-            secret_file=secret_file,
-            ca_bundle=ca_bundle,
-            encryption=encryption,
-            kms_key=kms_key,
-        )
+        found = reached(store)
         report = session.ask(lambda client: client.check_store(StoreCheck(store=found)))
         _print(report, report.uri or store, report.problems, as_json)
         usable = report.usable
@@ -122,22 +163,7 @@ def store_access(store: StoreArgument) -> None:
 
     Example: registry-tui environments store-access s3://acme-models/registry
     """
-    place = described(
-        store,
-        region="us-east-1",
-        endpoint="",
-        addressing=Addressing.AUTO,
-        profile="",
-        access_key_id="",
-        tenant_id="",
-        client_id="",
-        sas=False,
-        secret_file=None,
-        ca_bundle="",
-        encryption=Encryption.BUCKET,
-        kms_key="",
-    )
-    output.write(f"{access_needed(place)}\n")
+    output.write(f"{access_needed(described(store))}\n")
 
 
 def _print(report: StoreReport | EnvironmentStore, uri: str, problems: Sequence[StoreProblem], as_json: bool) -> None:
@@ -151,16 +177,6 @@ def found_there(problems: Sequence[StoreProblem]) -> dict[str, object]:
         f"{'problem' if each.fatal else 'note'} {number}": f"{each.text}\n{each.action}" if each.action else each.text
         for number, each in enumerate(problems, 1)
     }
-
-
-def described(store: str, *, secret_file: str | None, **settings: Any) -> Store:
-    """The store that an address and these options mean; its secret is read from a file or from standard input."""
-    secret = "" if secret_file is None else _secret(secret_file)
-    known = session.build(StoreSettings, **settings)
-    try:
-        return session.build(store_at, address=store, settings=known, secret=secret)
-    except NotAnAddress as error:
-        raise typer.BadParameter(str(error), param_hint="STORE") from error
 
 
 def _secret(file: str) -> str:
