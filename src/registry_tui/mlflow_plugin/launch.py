@@ -124,8 +124,9 @@ def prepare_tables(databases: Databases, tracking: Engine, *others: Engine) -> N
     Raises SQLAlchemyError, psycopg.Error.
     """
     # SQLAlchemy is loaded with MLflow.
-    from registry_tui.mlflow_plugin import indexes
+    from registry_tui.mlflow_plugin import default_experiment, indexes
 
+    default_experiment.create_table(tracking)
     # Indexes are made on columns as they stay: changing a column makes its indexes again.
     if _sort_as_sqlite(databases.mlflow, databases.mlflow_auth):
         for engine in (tracking, *others):
