@@ -76,5 +76,7 @@ def test_mlflow_lets_only_the_service_in_until_an_upgrade_is_done(tmp_path: Path
     for user in ("ada", ""):
         refused = asked(app, "/api/2.0/mlflow/runs/search", user)
         assert refused.status_code == 503 and refused.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+    # The service tries there whether the password of a person fits.
+    assert asked(app, "/api/2.0/mlflow/users/current", "ada").text == "in"
     home.upgrading_file.unlink()
     assert asked(app, "/api/2.0/mlflow/runs/search", "ada").text == "in"
