@@ -15,7 +15,6 @@ from registry_tui.schemas.models import (
     ModelVersion,
     RegisteredModel,
     RegisterModel,
-    VersionsPage,
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
@@ -69,10 +68,10 @@ class Models(Transport):
         status: str | None = None,
         order_by: str | None = None,
         **page: Any,
-    ) -> VersionsPage:
+    ) -> Page[ModelVersion]:
         """Newest first, unless `order_by` says otherwise; `search` finds numbers, notes, creators, aliases and tags."""
         params = {"search": search, "status": status, "order_by": order_by, **page}
-        return await self._ask(VersionsPage, "GET", f"{self._model(registry, model)}/versions", params=params)
+        return await self._ask(Page[ModelVersion], "GET", f"{self._model(registry, model)}/versions", params=params)
 
     async def version(self, registry: str, model: str, version: int) -> ModelVersion:
         return await self._ask(ModelVersion, "GET", self._version(registry, model, version))

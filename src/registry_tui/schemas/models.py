@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from registry_tui.schemas.base import Page, RequestSchema, Schema
+from registry_tui.schemas.base import RequestSchema, Schema
 
 
 class Visibility(StrEnum):
@@ -91,12 +91,6 @@ class ModelVersion(Schema):
     servable: bool = True
     not_servable_reason: str | None = None
     workflow_id: str | None = None
-
-
-class VersionsPage(Page[ModelVersion]):
-    """Versions of a model, and the model as it was seen for them: whoever opens it need not ask for it again."""
-
-    model: RegisteredModel | None = None
 
 
 class RegisterModel(RequestSchema):

@@ -24,7 +24,7 @@ from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
-    from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionsPage
+    from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.tracking import RunDetails
 
 
@@ -74,8 +74,6 @@ class ModelScreen(PanelListScreen):
         self.described: dict[int, DeploymentSuggestion] = {}
         #: The deployments of each version.
         self.deployed: dict[int, list[Deployment]] = {}
-        #: The first page of versions, which came with the model, and what was asked for it.
-        self._first: tuple[dict[str, Any], VersionsPage] | None = None
         #: The version of which more is being asked.
         self._asked_about: int | None = None
 
@@ -92,7 +90,7 @@ class ModelScreen(PanelListScreen):
         return (("Registered Models", models), (name, None))
 
     async def prepare(self) -> None:
-        self.model = await self._model_now()
+        self.model = await self.client.model(self.place.args["registry"], self.place.args["model"])
         self.query_one("#facts", Static).update(_facts(self.model))
         found = await self.client.deployments(registry=self.model.registry_id, model=self.model.id, page_size=200)
         self.deployed = {}
@@ -102,18 +100,6 @@ class ModelScreen(PanelListScreen):
             columns = list(self.table.columns)
             columns.insert(3, Column("deployed", "Deployed", self._deployed, 2, max_width=24))
             self.table.set_columns(columns)
-
-    async def _model_now(self) -> RegisteredModel:
-        """The model; when the page opens, from the answer that brings the first versions too."""
-        registry, name = self.place.args["registry"], self.place.args["model"]
-        self._first = None
-        if self.table.source is None and "source" not in self.place.state:
-            asked = _asked(self.filters, self.order, None, False)
-            page = await self.client.versions(registry, name, **asked)
-            if page.model is not None:
-                self._first = (asked, page)
-                return page.model
-        return await self.client.model(registry, name)
 
     def _deployed(self, row: ModelVersion) -> Cell:
         """Which deployments serve a version."""
@@ -131,13 +117,12 @@ class ModelScreen(PanelListScreen):
 
     def fetch_for(self, filters: dict[str, str], order: str | None) -> Fetch[Any]:
         client, registry, model = self.client, self.place.args["registry"], self.place.args["model"]
+        asked = {name: value or None for name, value in filters.items()}
 
         async def fetch(token: str | None, backwards: bool) -> Any:
-            asked = _asked(filters, order, token, backwards)
-            first, self._first = self._first, None
-            if first is not None and first[0] == asked:
-                return first[1]
-            return await client.versions(registry, model, **asked)
+            return await client.versions(
+                registry, model, **asked, order_by=turned(order or "-version", backwards), page_token=token
+            )
 
         return fetch
 
@@ -320,12 +305,6 @@ class ModelScreen(PanelListScreen):
         self.flash(f"version {row.version} is being deleted")
         self.program.look_now()
         self.refresh_data()
-
-
-def _asked(filters: dict[str, str], order: str | None, token: str | None, backwards: bool) -> dict[str, Any]:
-    """The arguments of a question for a page of versions."""
-    wanted = {name: value or None for name, value in filters.items()}
-    return {**wanted, "order_by": turned(order or "-version", backwards), "page_token": token}
 
 
 def _facts(model: RegisteredModel) -> Content:

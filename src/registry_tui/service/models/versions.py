@@ -10,15 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry_tui.schemas import mlflow_tags
-from registry_tui.schemas.base import DEFAULT_PAGE_SIZE
-from registry_tui.schemas.models import (
-    ModelVersion,
-    Origin,
-    RegisteredModel,
-    VersionsPage,
-    VersionStatus,
-    VersionUpdate,
-)
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, VersionUpdate
 from registry_tui.schemas.operations import Workflow
 from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted, unquotable
@@ -62,8 +55,8 @@ def list_versions(
     order_by: str | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
-) -> VersionsPage:
-    """A model with its versions, newest first unless `order_by` says otherwise.
+) -> Page[ModelVersion]:
+    """A model's versions, newest first unless `order_by` says otherwise.
 
     `search` finds a number, and in any case parts of notes, creators, aliases and tags; MLflow's server does that, so
     that no more than the page is read.
@@ -89,8 +82,7 @@ def list_versions(
     answer = service.mlflow.call("GET", "model-versions/search", workspace=place.workspace, params=params)
     listed = answer.get("model_versions", ())
     more = bool(answer.get("next_page_token"))
-    return VersionsPage(
-        model=found,
+    return Page(
         items=[to_version(found, each) for each in listed if each["name"] == found.name],
         next_page_token=paging.encode_token(scope, start + len(listed)) if more else None,
     )

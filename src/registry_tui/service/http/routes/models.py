@@ -15,7 +15,6 @@ from registry_tui.schemas.models import (
     ModelVersion,
     RegisteredModel,
     RegisterModel,
-    VersionsPage,
     VersionStatus,
     VersionUpdate,
 )
@@ -132,8 +131,8 @@ def list_versions(
     ] = None,
     status: VersionStatus | None = None,
     order_by: Annotated[str | None, Query(description="version, created_at or updated_at; with - descending")] = None,
-) -> VersionsPage:
-    """A model with its versions, newest first by default."""
+) -> Page[ModelVersion]:
+    """A model's versions, newest first by default."""
     return versions.list_versions(
         service,
         principal,
