@@ -7,7 +7,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ from registry_tui.schemas.stores import (
     uri_of,
 )
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.deadlines import within
 from registry_tui.service.database.tables import EnvironmentStoreRow
 from registry_tui.service.errors import (
     AlreadyThere,
@@ -239,17 +239,8 @@ def forget(service: Service, environment_id: str) -> None:
 
 def _patiently(bucket: Bucket, ask: Callable[[], T]) -> T:
     """What `ask` returns. Raises PartUnavailable when that takes too long; the thread that asks stays then."""
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="own-store", daemon=True).start()
     try:
-        return answer.result(_PATIENCE)
+        return within(_PATIENCE, ask, "own-store")
     except TimeoutError as error:
         raise PartUnavailable(f"The store {bucket.uri} does not answer", action="Look at its mount") from error
 

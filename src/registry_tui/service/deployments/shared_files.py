@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from registry_tui.schemas.registries import NfsStatus
 from registry_tui.service.adapters.nfs_folder import STALL_SECONDS, NfsFault, NfsFolder
 from registry_tui.service.core import nfs
 from registry_tui.service.core.context import Service
+from registry_tui.service.core.deadlines import TooLate, within
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.deployments import model_files
 from registry_tui.service.errors import PartUnavailable
@@ -138,23 +138,10 @@ def reading(work: Callable[[], Answer], *, shared: bool) -> Answer:
     """
     if not shared:
         return work()
-    results: list[Answer] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="nfs-reading", daemon=True)
-    thread.start()
-    thread.join(STALL_SECONDS)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise NfsSilent("The NFS with the model files does not answer", action="Mend it, or unmount it")
-    return results[0]
+    try:
+        return within(STALL_SECONDS, work, "nfs-reading")
+    except TooLate as error:
+        raise NfsSilent("The NFS with the model files does not answer", action="Mend it, or unmount it") from error
 
 
 # -- removing ------------------------------------------------------------------------------------------

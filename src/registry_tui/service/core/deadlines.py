@@ -1,0 +1,30 @@
+"""Work that may hang, e.g. on a mount whose server is away: nobody waits longer than a deadline."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class TooLate(TimeoutError):
+    """The work had not ended at its deadline; its thread stays until it ends."""
+
+
+def within(seconds: float, work: Callable[[], T], name: str) -> T:
+    """Does the work in a thread of this name. Raises TooLate, and what the work raises."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    if not wait((answer,), seconds).done:
+        raise TooLate
+    return answer.result()
