@@ -33,7 +33,7 @@ from support import served
 from support.other_stores import described
 from support.platforms import Platform, unique, wait_for
 from support.registered import ML_MODEL, LoggedRun, log_model, mlflow_client
-from support.workflow_kills import replaced_service
+from support.replaced_service import replaced_service
 
 #: Ways in which requests fail, each once, in this order.
 READING, WRITING, KILLED = ("down", "lost"), ("down", "half", "lost"), ("kill",)

@@ -11,12 +11,12 @@ from textual.widgets import Button, Input, Static
 
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
-from registry_tui.schemas.base import Problem
 from registry_tui.screens.base.several_names import Names
 from registry_tui.screens.places.import_models import ImportModels
 from support import scenes
 from support.program import Driver
 from support.recorded import Answer, Replay
+from support.refusals import refusal
 
 URL = "https://mlflow.example.com/team"
 WORKFLOW = "import-1"
@@ -185,16 +185,3 @@ async def test_a_project_of_this_installation_offers_no_import(answers: Mapping[
 
 def _notified(see: Driver) -> str:
     return "\n".join(each.message for each in see.app._notifications).lower()
-
-
-def refusal(request: httpx.Request, status: int, code: str, detail: str) -> httpx.Response:
-    problem = Problem(
-        type=f"/problems/{code}",
-        title=detail,
-        status=status,
-        detail=detail,
-        instance=request.url.path,
-        code=code,
-        request_id=request.headers["X-Request-ID"],
-    )
-    return httpx.Response(status, content=problem.model_dump_json(), headers={"Content-Type": "application/json"})

@@ -19,7 +19,6 @@ from textual.widgets import Button, Checkbox, Input, Select, Static, TextArea
 from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
-from registry_tui.schemas.base import Problem
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
@@ -49,6 +48,7 @@ from registry_tui.screens.tracking.changing_runs import EditRuns
 from support import scenes
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
+from support.refusals import refusal
 
 pytestmark = pytest.mark.slow
 
@@ -103,19 +103,6 @@ class Held(Replay):
 
 def _target(request: httpx.Request) -> str:
     return request.url.raw_path.decode()
-
-
-def refusal(request: httpx.Request, status: int, code: str, detail: str) -> httpx.Response:
-    problem = Problem(
-        type=f"/problems/{code}",
-        title=detail,
-        status=status,
-        detail=detail,
-        instance=request.url.path,
-        code=code,
-        request_id=request.headers["X-Request-ID"],
-    )
-    return httpx.Response(status, content=problem.model_dump_json(), headers={"Content-Type": "application/json"})
 
 
 # -- each form, filled -------------------------------------------------------------------------------------

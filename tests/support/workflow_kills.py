@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from registry_tui.client.errors import ServiceUnavailable
-from registry_tui.platform import supervisor
-from registry_tui.platform.paths import PART_VARIABLE
 from registry_tui.schemas.operations import Event, EventOutcome, Workflow, WorkflowStatus
 from registry_tui.service.engine.steps import Definition
 from registry_tui.service.workflows.catalog import DEFINITIONS
 from support.platforms import Platform, wait_for
+from support.replaced_service import replaced_service
 from support.workflow_cases import Case
-
-TESTS = Path(__file__).resolve().parent.parent
 
 
 def points(definition: Definition, case: Case) -> list[str]:
@@ -81,27 +75,6 @@ def killing_service(platform: Platform, case: Case, passed: Path) -> Iterator[No
         arguments.append(case.ends_at)
     with replaced_service(platform, "support.killing_service", *arguments):
         yield
-
-
-@contextmanager
-def replaced_service(platform: Platform, module: str, *arguments: str) -> Iterator[None]:
-    """In place of the platform's service: a module of tests that runs one."""
-    supervisor.stop_part(platform.home, "service")
-    command = [sys.executable, "-m", module, *arguments]
-    variables = {**platform.environment(), "PYTHONPATH": str(TESTS), PART_VARIABLE: "service"}
-    with (platform.home.logs / "service.log").open("ab") as log:
-        process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def up() -> bool:
-        assert process.poll() is None
-        return bool(platform.ask(lambda client: client.whoami()).name)
-
-    try:
-        wait_for(up, what="the service")
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(300)
 
 
 def finished(platform: Platform, case: Case) -> Workflow | None:
