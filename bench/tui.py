@@ -238,7 +238,7 @@ def measure(platform: Platform, before: Path, asked: argparse.Namespace) -> int:
         for runs in asked.runs
     }
     fill_models(database, asked.models, asked.models, workspace=registry.mlflow_workspace)
-    # MLflow looks at its database's growth from time to time; starting it anew looks now.
+    # MLflow analyses a database that has grown only from time to time, and at each start.
     platform.command("restart", "mlflow")
     for runs, experiment in experiments.items():
         ours, *earlier = work_in_runs(sides, project.name, experiment, runs)

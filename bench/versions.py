@@ -30,7 +30,7 @@ def measure(platform: Platform, versions: int, repeat: int) -> int:
     registry = platform.ask(lambda client: client.registry("registry-local"))
     for name, number in ((MANY, versions), (FEW, PAGE)):
         fill_models(platform.home.mlflow_database, 1, number, workspace=registry.mlflow_workspace, many=name)
-    # MLflow looks at its database's growth from time to time; starting it anew looks now.
+    # MLflow analyses a database that has grown only from time to time, and at each start.
     platform.command("restart", "mlflow")
     transport = httpx.HTTPTransport(uds=str(platform.home.service_socket))
     below = f"/api/v1/registries/{registry.id}/models"

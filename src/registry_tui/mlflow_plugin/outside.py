@@ -72,7 +72,7 @@ class OutsideFiles:
             raise
 
     def download_file(self, location: Location, local: Callable[[], str]) -> str | None:
-        """Fetches a file to the path that `local` makes for it; None when there is no file of that name."""
+        """Fetches a file to the path that `local` makes for it; None when no file has that name."""
         try:
             with self._answer("GET", "content", location, whole=False) as answer:
                 path = local()
@@ -167,7 +167,7 @@ class OutsideFiles:
         timeout: httpx.Timeout = _PATIENCE,
         missing: int | None = None,
     ) -> Iterator[httpx.Response]:
-        """`missing` is the status of an answer that is no error for the caller."""
+        """Asks the service. With the status `missing` the caller gets the answer, and no error is raised."""
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         try:
             with (

@@ -22,7 +22,7 @@ _MLFLOW = "/mlflow"
 
 
 class UnusableAddress(ValueError):
-    """The address cannot be used, or there are no credentials for it; the text says what to do."""
+    """The address or its credentials cannot be used; the text says what to do."""
 
 
 @dataclass(frozen=True)

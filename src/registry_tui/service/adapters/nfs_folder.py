@@ -86,7 +86,7 @@ class NfsFolder:
         return bool(self._ask(request, seconds, content=content, check=check)["first"])
 
     def remove(self, path: Sequence[str], *, seconds: float = STALL_SECONDS) -> None:
-        """Removes all of a registry, of a model or of a version; what is not there is no error."""
+        """Removes all of a registry, of a model or of a version, as far as it is there."""
         self._ask({"work": "remove", "path": path}, seconds)
 
     # -- underneath --------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def _unpack(request: Mapping[str, Any], content: BinaryIO) -> Mapping[str, Any]:
 
 
 def _remove(request: Mapping[str, Any], _: BinaryIO) -> Mapping[str, Any]:
-    """Removes all of a registry, of a model, or of a version, whatever its digest. What is gone is no error."""
+    """Removes all of a registry, of a model, or of a version, whatever its digest, as far as it is there."""
     top, *below = request["path"]
     with suppress(FileNotFoundError), _opened(request) as (folder, users):
         if not below:

@@ -126,9 +126,11 @@ def _read(packed: bytes, key: str) -> tuple[Manifest, str, bytes]:
         signature, _, text = whole.partition(b"\n")
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
-        raise DamagedBackup(f"{key} is no manifest: {error.errors()[0]['msg']}", action="Use another backup") from error
+        raise DamagedBackup(
+            f"{key} is not a manifest: {error.errors()[0]['msg']}", action="Use another backup"
+        ) from error
     except (ValueError, zlib.error) as error:
-        raise DamagedBackup(f"{key} is no manifest: {error}", action="Use another backup") from error
+        raise DamagedBackup(f"{key} is not a manifest: {error}", action="Use another backup") from error
     if manifest.format != FORMAT:
         raise DamagedBackup(
             f"{key} has the format {manifest.format}, which this version does not know",
