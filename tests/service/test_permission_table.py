@@ -67,7 +67,7 @@ def answer_to(
         value = filled(NAMES.get((operation, name), f"{{{name}}}"), names)
         path = path.replace(f"{{{name}}}", value.replace("/", "%2F"))
     if query := QUERIES.get(operation):
-        path = f"{path}?{query}"
+        path = f"{path}?{query.format_map(names)}"
     headers = {"Authorization": f"Bearer {stage.tokens.get(kind, 'rt_none_none')}"}
     body = filled(BODIES.get(operation), names)
     with http.stream(method, path, json=body, headers=headers) as answer:

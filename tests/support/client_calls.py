@@ -90,11 +90,13 @@ _ROWS = """
     idbroker_sync_status get_idbroker_mappings_sync_status
     issuer get_issuer
     keys list_keys
+    lineage get_lineage
     manifest get_manifest
     metric_curve
     metric_history
     model get_model
     models list_models
+    neighbours list_neighbours
     new_device_code
     policies list_policies_of_service service
     policies list_ranger_policies
@@ -198,6 +200,7 @@ NOT_OURS = frozenset(
 #: Values of parameters that are no names of the stage.
 _VALUES: Mapping[str, Any] = {
     "metric": "loss",
+    "direction": "dependents",
     "to": "nobody-at-all",
     "resource": "path:nowhere/at/all",
     "permissions": ["read"],

@@ -123,6 +123,8 @@ QUERIES = {
     "metric_curve": "metric=loss",
     "delete_user": "to=nobody-at-all",
     "search": "q=table",
+    "get_lineage": "node={node}",
+    "list_neighbours": "node={node}&direction=dependents",
     "delete_ranger_policy_by_name": "servicename=table-none&policyname=table",
 }
 #: Which of the names in the table's addresses are other than usual.
@@ -232,6 +234,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "project_name": project.name,
         "registry": made.resource.id,
         "model": model,
+        "node": f"model:{made.resource.id}/{model}",
         "version": "1",
         "alias": "champion",
         "experiment": experiment.id,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import deployment_tables as tables
-from registry_tui.cli import output, session
+from registry_tui.cli import lineage, output, session
 from registry_tui.cli.deployment_options import (
     BatchingOption,
     DeploymentArgument,
@@ -355,3 +355,6 @@ def test_(
             )
 
     session.ask(run)
+
+
+app.command("lineage")(lineage.of_deployment)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import environment_roles, output, session, stores
+from registry_tui.cli import environment_roles, lineage, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
@@ -157,3 +157,6 @@ def delete(environment: session.EnvironmentArgument, yes: session.YesOption = Fa
     session.confirm(f"Delete the environment {environment} and its bucket?", yes=yes)
     session.ask(lambda client: client.delete_environment(environment))
     output.note(f"Environment {environment} is deleted")
+
+
+app.command("lineage")(lineage.of_environment)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import item_changes, output, session
+from registry_tui.cli import item_changes, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound
@@ -148,3 +148,6 @@ async def _ids_and_default(client: RegistryClient, project: str, named: list[str
         except NotFound:
             found.append(name)
     return found, (await client.experiment(project, "0")).id
+
+
+app.command("lineage")(lineage.of_experiment)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.contracts.api_keys import id_of
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate
@@ -75,3 +75,6 @@ def revoke(
     session.confirm(f"Revoke the API key {id_of(key)}? Calls with it are refused from now on.", yes=yes)
     found = session.ask(lambda client: client.revoke_key(key))
     output.note(f"The API key {found.name} is revoked")
+
+
+app.command("lineage")(lineage.of_key)

@@ -45,6 +45,7 @@ COMMANDS = {
     "runs": "runs:app",
     "models": "models:app",
     "deployments": "deployments:app",
+    "datasets": "lineage:datasets",
     "keys": "keys:app",
     "users": "users:app",
     "groups": "groups:app",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import archives, output, session
+from registry_tui.cli import archives, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
@@ -354,3 +354,4 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
 
 for command in (archives.manifest, archives.verify, archives.diff, archives.download):
     app.command()(command)
+app.command("lineage")(lineage.of_model)

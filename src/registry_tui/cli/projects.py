@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.platform.children import without_proxy
@@ -199,3 +199,6 @@ def env(
 def _fish_quote(value: str) -> str:
     """In fish, single quotes keep everything but the backslash and themselves (fish's documentation, Quotes)."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+app.command("lineage")(lineage.of_project)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry_tui.cli import output, session
+from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
@@ -370,3 +370,6 @@ def clean_up(
             output.note(f"Started: registry-tui workflows wait {accepted.workflow.id}")
 
     session.ask(run)
+
+
+app.command("lineage")(lineage.of_registry)

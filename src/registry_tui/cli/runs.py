@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import artifacts, changing_runs, output, session
+from registry_tui.cli import artifacts, changing_runs, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
@@ -199,3 +199,6 @@ def metrics(
 
 
 changing_runs.add_to(app)
+
+
+app.command("lineage")(lineage.of_run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from registry_tui.client.attached import Attached
 from registry_tui.client.deployments import Deployments
 from registry_tui.client.idbroker import IdBroker
+from registry_tui.client.lineage import Lineage
 from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
 from registry_tui.client.people import People
@@ -28,6 +29,7 @@ class RegistryClient(
     Tracking,
     Models,
     Deployments,
+    Lineage,
     Search,
     Operations,
     Following,

@@ -45,7 +45,9 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
         "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
-        "suggest_deployment"
+        "suggest_deployment "
+        # Of a model; of other things by the rule that shows them.
+        "get_lineage list_neighbours"
     ),
     Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
     Action.DEPLOYMENT_READ: (

@@ -1,1 +1,1 @@
-"""Lineage: which versions came from which runs."""
+"""Lineage: what things came from, and what depends on them."""

@@ -23,6 +23,7 @@ MODULES = (
     "tracking",
     "models",
     "deployments",
+    "lineage",
     "search",
     "events",
     "workflows",

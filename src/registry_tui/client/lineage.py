@@ -1,0 +1,25 @@
+"""Calls about lineage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.lineage import DEPTH, EACH, Direction, LineageNode, LineageTree
+
+
+class Lineage(Transport):
+    """Calls about what things came from and what depends on them."""
+
+    async def lineage(
+        self, node: str, *, depth: int = DEPTH, each: int = EACH, direction: Direction | None = None
+    ) -> LineageTree:
+        """`node` as `contracts.lineage_refs.reference` makes it; both ways unless a direction is given."""
+        params = {"node": node, "depth": depth, "each": each, "direction": direction}
+        return await self._ask(LineageTree, "GET", "/lineage", params=params)
+
+    async def neighbours(self, node: str, direction: Direction, **page: Any) -> Page[LineageNode]:
+        """What is directly before or behind a node."""
+        params = {"node": node, "direction": direction, **page}
+        return await self._ask(Page[LineageNode], "GET", "/lineage/neighbours", params=params)

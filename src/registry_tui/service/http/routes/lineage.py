@@ -1,0 +1,56 @@
+"""Lineage: what a thing came from and what depends on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.lineage import (
+    DEPTH,
+    EACH,
+    MAX_DEPTH,
+    MAX_EACH,
+    Direction,
+    LineageNode,
+    LineageTree,
+)
+from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.lineage import graph
+
+router = new_router("lineage")
+
+NodeIn = Annotated[
+    str,
+    Query(
+        max_length=4000,
+        description="A kind and names or IDs, percent-encoded: `model:REGISTRY/MODEL`, `version:REGISTRY/MODEL/3`, "
+        "`alias:REGISTRY/MODEL/ALIAS`, `run:PROJECT/RUN`, `dataset:PROJECT/NAME/DIGEST`, `deployment:NAME`, `key:ID`, "
+        "`experiment:PROJECT/EXPERIMENT`, `project:NAME`, `registry:NAME`, `environment:NAME`",
+    ),
+]
+
+
+@router.get("/lineage")
+def get_lineage(
+    service: ServiceIn,
+    principal: Acting,
+    node: NodeIn,
+    depth: Annotated[int, Query(ge=1, le=MAX_DEPTH, description="Levels each way")] = DEPTH,
+    each: Annotated[int, Query(ge=1, le=MAX_EACH, description="Children that are listed of a node")] = EACH,
+    direction: Annotated[Direction | None, Query(description="Default: both")] = None,
+) -> LineageTree:
+    """A tree of what a thing came from and what depends on it; what you may not see is counted."""
+    return graph.get_tree(service, principal, node, depth=depth, each=each, direction=direction)
+
+
+@router.get("/lineage/neighbours")
+def list_neighbours(
+    service: ServiceIn, principal: Acting, page: PageIn, node: NodeIn, direction: Direction
+) -> Page[LineageNode]:
+    """What a thing came from, or what depends on it, directly; a page at a time."""
+    return graph.list_neighbours(
+        service, principal, node, direction, page_size=page.page_size, page_token=page.page_token
+    )

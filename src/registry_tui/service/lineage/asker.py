@@ -1,0 +1,108 @@
+"""Who asks for a lineage, and what was read for them already: a question reads each model and project once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+
+from sqlalchemy import select
+
+from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import parts_of, reference
+from registry_tui.schemas.lineage import LineageNode, NodeKind
+from registry_tui.schemas.models import RegisteredModel
+from registry_tui.service.core import permissions
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.database.tables import ProjectRow
+from registry_tui.service.errors import Missing, NotPermitted, ServiceError, WrongState
+from registry_tui.service.models.registered import find_model
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.tracking.project import ProjectPlace, enter_project
+
+
+class Asker:
+    """A question of one person."""
+
+    def __init__(self, service: Service, principal: Principal) -> None:
+        self.service, self.principal = service, principal
+        self._registries: dict[str, RegistryPlace | None] = {}
+        self._models: dict[tuple[str, str], RegisteredModel | None] = {}
+        self._projects: dict[str, ProjectPlace | None] = {}
+
+    def registry(self, name_or_id: str) -> RegistryPlace | None:
+        """A registry that the person may read and that answers now; None for others."""
+        if name_or_id not in self._registries:
+            self._registries[name_or_id] = None
+            with suppress(Missing, NotPermitted, WrongState):
+                self._registries[name_or_id] = enter_registry(self.service, name_or_id, reader=self.principal)
+        return self._registries[name_or_id]
+
+    def model(self, registry: str, name: str) -> RegisteredModel | None:
+        """A model that the person may see; None for others. Raises PartUnavailable."""
+        if (registry, name) not in self._models:
+            place = self.registry(registry)
+            found = None
+            if place is not None:
+                with suppress(Missing):
+                    found = find_model(self.service, self.principal, place, name)
+            self._models[registry, name] = found
+        return self._models[registry, name]
+
+    def project(self, name_or_id: str) -> ProjectPlace | None:
+        """A project that the person may read; None for others."""
+        if name_or_id not in self._projects:
+            self._projects[name_or_id] = None
+            with suppress(ServiceError):
+                self._projects[name_or_id] = enter_project(self.service, self.principal, name_or_id)
+        return self._projects[name_or_id]
+
+    @cached_property
+    def own_projects(self) -> frozenset[str] | None:
+        """The IDs of the projects that the person works in; None means all."""
+        if self.principal.administrator:
+            return None
+        with self.service.database.reading() as session:
+            return frozenset(session.scalars(permissions.own_projects(self.principal)))
+
+    def works_in(self, project_id: str) -> bool:
+        """Whether the person may read what belongs to a project."""
+        return self.own_projects is None or project_id in self.own_projects
+
+    @cached_property
+    def all_projects(self) -> Mapping[str, str]:
+        """The names of all projects by ID, to tell those that are gone from those that are not the person's."""
+        with self.service.database.reading() as session:
+            rows = session.execute(select(ProjectRow.id, ProjectRow.name).where(ProjectRow.state == "ready")).all()
+        return dict(row.tuple() for row in rows)
+
+
+#: Finds the children of several nodes of one kind at once, by their refs: from the place `start` on, and one more than
+#: `limit`, so that it shows whether there are more.
+Source = Callable[[Asker, Sequence[LineageNode], int, int], dict[str, list[LineageNode]]]
+
+
+def parts(node: LineageNode) -> dict[str, str]:
+    """What the reference of a node names."""
+    return parts_of(node.ref)[1]
+
+
+def node(
+    kind: NodeKind, name: str, *names: str, relation: str = "", detail: str = "", gone: bool = False
+) -> LineageNode:
+    """A node; `names` are the parts of its reference. What is gone has no reference."""
+    ref = reference(kind.value, *names) if names and not gone else ""
+    return LineageNode(kind=kind, ref=ref, name=name, relation=relation, detail=detail, gone=gone)
+
+
+def hidden(count: int, noun: str, relation: str) -> list[LineageNode]:
+    """A node for so many things that the person may not see, or none."""
+    if not count:
+        return []
+    name = f"{counted(count, noun)} that you may not see"
+    return [LineageNode(kind=NodeKind.HIDDEN, ref="", name=name, relation=relation, count=count)]
+
+
+def from_to(found: Sequence[LineageNode], start: int, limit: int) -> list[LineageNode]:
+    """The part of a short list that is asked for, with one more."""
+    return list(found[start : start + limit + 1])
