@@ -52,6 +52,8 @@ BODIES: dict[str, Any] = {
     "RolesChange": {"roles": ["MLAdmin"]},
     "UserChange": {"full_name": "changed"},
     "UserTokenCreate": {"name": "changed"},
+    "ExceptionChange": {"reason": "changed"},
+    "RulesChange": {"text": "rules: []"},
     "VersionUpdate": {"notes": "changed"},
 }
 #: Calls of the client that make what they name.
@@ -69,6 +71,8 @@ SEARCHED_IN = {
     (f"{RANGER}/policy", "policyname"),
     (f"{RANGER}/service/{{ranger_service}}/policy/{{policy}}", "zoneName"),
     ("/registries", "environment"),
+    ("/registries/{registry}/models/{model}/versions/{version}/rules", "alias"),
+    ("/registries/{registry}/models/{model}/versions/{version}/rules", "purpose"),
     ("/registries/{registry}/storage/archives", "model"),
     ("/registries/{registry}/storage/models", "model"),
 }
@@ -94,6 +98,7 @@ class Places:
             "model": version.model_name,
             "version": version.version,
             "alias": "champion",
+            "rule": "some-rule",
             "project": self.served.project.id,
             "user": "somebody",
             "environment": self.environment.id,

@@ -37,6 +37,7 @@ _ROWS = """
     changes follow
     check_access authorize
     check_environment_store
+    check_rules
     check_store
     clean_up_storage
     collaborators list_collaborators
@@ -54,6 +55,7 @@ _ROWS = """
     delete_alias
     delete_deployment
     delete_environment
+    delete_exception
     delete_experiments
     delete_group
     delete_idbroker_mappings
@@ -80,6 +82,7 @@ _ROWS = """
     event_choices
     event_logs
     events list_events
+    exceptions list_exceptions
     experiment get_experiment
     experiments list_experiments
     grant_storage_access
@@ -133,15 +136,19 @@ _ROWS = """
     revoke_token
     roll_back_deployment roll_back
     rotate_secrets
+    rules get_rules
+    rules_history list_rules
     run get_run
     search
     search_runs
     set_alias
     set_collaborator
+    set_exception
     set_group_roles
     set_idbroker_mappings
     set_issuer
     set_ranger_source
+    set_rules
     set_user_roles
     sign_in
     sign_in_ways

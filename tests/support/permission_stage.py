@@ -86,6 +86,9 @@ BODIES: dict[str, Any] = {
     "test_deployment": {"body": "{}"},
     "put_user": {},
     "change_user": {},
+    # Refused after the question who asks: other rules than these were never set, and none has the name.
+    "set_rules": {"text": "rules: []", "instead_of": 999},
+    "set_exception": {"reason": "table"},
     "put_group": {},
     "sign_in": {"id_token": "a.b.c"},
     "sign_in_with_device_code": {"device_code": "a"},
@@ -237,6 +240,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "node": f"model:{made.resource.id}/{model}",
         "version": "1",
         "alias": "champion",
+        "rule": "none",
         "experiment": experiment.id,
         "experiment_name": experiment.name,
         "spare_experiment": spare.id,

@@ -324,7 +324,7 @@ async def test_every_route_that_takes_something_away_is_tried(service: Service) 
     taking = {path for path, operations in paths.items() if _is_keyed(operations.get("delete", {}))}
     #: These are in `service/test_requests_sent_twice.py`, where MLflow is real.
     elsewhere = {path for path in taking if "/models/" in path}
-    assert len(elsewhere) == 3
+    assert len(elsewhere) == 4
     #: A workflow deletes it; below.
     by_workflow = {"/api/v1/deployments/{deployment}"}
     #: Repeated, it does the same and answers the same.

@@ -44,6 +44,7 @@ COMMANDS = {
     "experiments": "experiments:app",
     "runs": "runs:app",
     "models": "models:app",
+    "rules": "rules:app",
     "deployments": "deployments:app",
     "datasets": "lineage:datasets",
     "keys": "keys:app",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import archives, lineage, output, session
+from registry_tui.cli import archives, lineage, output, rules, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
@@ -352,6 +352,6 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
     output.note(f"{model} has no alias {name} any more")
 
 
-for command in (archives.manifest, archives.verify, archives.diff, archives.download):
+for command in (archives.manifest, archives.verify, archives.diff, archives.download, rules.check):
     app.command()(command)
 app.command("lineage")(lineage.of_model)

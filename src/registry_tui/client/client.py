@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_tui.client.admission import Admission
 from registry_tui.client.attached import Attached
 from registry_tui.client.deployments import Deployments
 from registry_tui.client.idbroker import IdBroker
@@ -28,6 +29,7 @@ class RegistryClient(
     IdBroker,
     Tracking,
     Models,
+    Admission,
     Deployments,
     Lineage,
     Search,

@@ -111,6 +111,8 @@ class RegistryRoute:
     prefix: str
     #: Whether they lie in the environment's own store, which only the service reaches.
     outside: bool = False
+    #: Whether the service is asked before an alias names another version: its environment has rules about that.
+    alias_rules: bool = False
 
 
 @dataclass(frozen=True)

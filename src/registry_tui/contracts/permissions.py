@@ -72,6 +72,7 @@ class Action(StrEnum):
     STORAGE_CLEAN_UP = "storage.clean-up"
     MODEL_READ = "model.read"
     MODEL_CHANGE = "model.change"
+    RULES_CHANGE = "rules.change"
     PROJECT_CREATE = "project.create"
     PROJECT_READ = "project.read"
     PROJECT_DELETE = "project.delete"
@@ -168,6 +169,12 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.STORAGE_CLEAN_UP, Scope.ENVIRONMENT, "clean up the storage of Model Registries", _ML_ADMIN),
         Rule(Action.MODEL_READ, Scope.ENVIRONMENT, "read registered models", _MODELS),
         Rule(Action.MODEL_CHANGE, Scope.ENVIRONMENT, "change the model", _ways(_H.MODEL_OWNER)),
+        Rule(
+            Action.RULES_CHANGE,
+            Scope.ENVIRONMENT,
+            "set admission rules, and see and make exceptions from them",
+            _ENVIRONMENT_ADMIN,
+        ),
         Rule(Action.PROJECT_CREATE, Scope.ENVIRONMENT, "create projects", _ways((_H.ENVIRONMENT_USER, _H.ML_USER))),
         Rule(Action.PROJECT_READ, Scope.PROJECT, "see the project", _VIEWER),
         Rule(Action.PROJECT_DELETE, Scope.PROJECT, "delete the project", _OWNER),

@@ -16,7 +16,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.ENVIRONMENT_CREATE: "create_environment check_store check_environment_store change_store",
     Action.ENVIRONMENT_SEE: (
         "list_environments get_environment list_workspaces get_workspace list_registries get_registry "
-        "list_attached_servers get_attached_server get_storage_access"
+        "list_attached_servers get_attached_server get_storage_access get_rules list_rules"
     ),
     Action.ENVIRONMENT_DELETE: "delete_environment",
     Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",
@@ -45,11 +45,12 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
         "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
-        "suggest_deployment "
+        "suggest_deployment check_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours"
     ),
     Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
+    Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
     Action.DEPLOYMENT_READ: (
         "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log"
     ),

@@ -101,7 +101,7 @@ class OutsideFiles:
             async with httpx.AsyncClient(transport=transport, timeout=_UPLOAD_PATIENCE) as client:
                 answer = await client.put(self._url("content"), params=params, content=body, headers=_BINARY)
         except httpx.HTTPError as error:
-            raise _away() from error
+            raise away() from error
         if answer.is_error:
             raise _refused(location, answer)
 
@@ -186,7 +186,7 @@ class OutsideFiles:
                     raise _refused(location, answer)
                 yield answer
         except httpx.HTTPError as error:
-            raise _away() from error
+            raise away() from error
 
 
 def _write(answer: httpx.Response, path: str) -> None:
@@ -208,7 +208,7 @@ def _size(size: int | None) -> dict[str, int]:
     return {} if size is None else {"size": size}
 
 
-def _away() -> MlflowException:
+def away() -> MlflowException:
     return MlflowException(
         "The environment's store cannot be reached just now. `registry-tui status` shows whether the service is well.",
         error_code=TEMPORARILY_UNAVAILABLE,

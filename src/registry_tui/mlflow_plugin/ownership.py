@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DEN
 from sqlalchemy.orm import Session
 
 from registry_tui.mlflow_plugin import prompt_projects, prompts
+from registry_tui.mlflow_plugin.admission import require_alias
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
 from registry_tui.mlflow_plugin.pending import refuse_failed
@@ -44,8 +45,10 @@ class OwnedStore(SeenStore):
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         check_alias(alias)
-        self._require_owner(name, "change its aliases")
+        tags = self._require_owner(name, "change its aliases")
         self._refuse_failed(name, version, f"get the alias '{alias}'")
+        if not (is_administrator() or prompts.is_prompt(tags)):
+            self._require_admitted(name, version, alias)
         super().set_registered_model_alias(name, alias, version)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
@@ -68,6 +71,12 @@ class OwnedStore(SeenStore):
         self._refuse_reserved([key])
         prompts.check_tag_change(key, self._require_creator(name, version, "change its tags"), None)
         super().delete_model_version_tag(name, version, key)
+
+    def _require_admitted(self, name: str, version: str, alias: str) -> None:
+        """The service has asked its rules before it calls here itself."""
+        registry = self._routes().registries.get(self.registry_workspace())
+        if registry is not None and registry.alias_rules:
+            require_alias(self._service_socket(), registry.registry_id, name, version, alias)
 
     def _refuse_failed(self, name: str, version: str, doing: str) -> None:
         with self.ManagedSessionMaker() as session:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel, RegisteredModelTag
@@ -87,6 +88,9 @@ class EnvironmentRegistryStore(OwnedStore):
 
     def _routes(self) -> Routes:
         return load_routes(self._routes_file)
+
+    def _service_socket(self) -> Path:
+        return self._home.service_socket
 
     def _asking_project(self) -> ProjectRoute:
         asking, routes = self.asking_workspace(), self._routes()

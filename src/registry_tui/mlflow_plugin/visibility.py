@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities.model_registry import RegisteredModel
@@ -140,6 +141,9 @@ class SeenStore(RegistryStore):
     """MLflow's store without the models that a request may not see. Methods raise MlflowException."""
 
     def _routes(self) -> Routes:
+        raise NotImplementedError
+
+    def _service_socket(self) -> Path:
         raise NotImplementedError
 
     def row_conditions(self, table: Any) -> list[Any]:

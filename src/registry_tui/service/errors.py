@@ -14,7 +14,8 @@ ServiceError
  ├─ AlreadyThere      409
  ├─ InUse             409
  ├─ WrongState        409
- │   └─ AlreadyRevoked   a token or API key
+ │   ├─ AlreadyRevoked   a token or API key
+ │   └─ NotAdmitted      a version that rules of its environment refuse
  ├─ StillUnderWay     409   the same request, with the same idempotency key, has not been answered yet
  ├─ KeyReused         422   another request was sent with this idempotency key
  ├─ PartUnavailable   503   a part of the platform does not answer; workflows try again
@@ -106,6 +107,10 @@ class WrongState(ServiceError):
 
 class AlreadyRevoked(WrongState):
     """A token or an API key is revoked once."""
+
+
+class NotAdmitted(WrongState):
+    code, title = "not-admitted", "The environment's rules refuse it"
 
 
 class StillUnderWay(ServiceError):

@@ -60,6 +60,7 @@ _SHOWN = {
     "greater_than_sign": ">",
     "less_than_sign": "<",
     "dollar_sign": "$",
+    "percent_sign": "%",
     "backslash": "\\",
 }
 

@@ -322,6 +322,7 @@ MODEL = (
     Action("edit", "e", "edit", "Edit notes and tags of the version"),
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
+    Action("rules", "percent_sign", "rules", "What the environment's admission rules say of the version", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
     Action("diff", "equals_sign", "diff", "What differs between the two marked versions", False, meaning="compare"),
     Action("download", "d", "download", "Save the whole archive, with its sums checked", footer=False),
@@ -408,6 +409,7 @@ ENVIRONMENTS = (
         "Try its store",
         meaning="again",
     ),
+    Action("rules", "percent_sign", "rules", "The admission rules of the selected environment", footer=False),
     Action(
         "delete",
         "ctrl+d",
@@ -544,6 +546,7 @@ OPEN_FORMS = frozenset(
     | {
         "synchronize",
         "verify",
+        "rules",
         "clean_up",
         "grant",
         "manage_access",

@@ -78,6 +78,7 @@ VERBS: Mapping[str, str] = {
     "register": "Register a model",
     "alias": "Set or remove an alias",
     "verify": "Verify the archive",
+    "rules": "Admission rules: what they say, or the rules themselves",
     "deploy": "Deploy",
     "test": "Try a deployment",
     "send": "Send the request",

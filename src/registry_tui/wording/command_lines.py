@@ -194,6 +194,20 @@ def _set_alias(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("models alias set", [*names[1:], query["version"]], [("--registry", names[0])])]
 
 
+def _set_rules(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [("--comment", body["comment"]), ("--instead-of", body["instead_of"])]
+    return [line("rules set", [names[0], body["text"]], options)]
+
+
+def _set_exception(names: Names, query: Body, body: Body) -> list[Line]:
+    options: Options = [("--reason", body["reason"]), ("--until", body["expires_at"]), ("--registry", names[0])]
+    return [line("rules exceptions set", names[1:], options)]
+
+
+def _delete_exception(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("rules exceptions delete", names[1:], [("--registry", names[0]), ("--yes", True)])]
+
+
 def _of_model(words: str) -> Make:
     """A command about a model or a version, whose registry is an option."""
     return lambda names, query, body: [line(words, names[1:], [("--registry", names[0])])]
@@ -417,6 +431,9 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("DELETE", _VERSION, _delete_models),
     ("POST", f"{_VERSION}/verify", _of_model("models verify")),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
+    ("PUT", "environments/*/rules", _set_rules),
+    ("PUT", f"{_VERSION}/exceptions/*", _set_exception),
+    ("DELETE", f"{_VERSION}/exceptions/*", _delete_exception),
     ("POST", "deployments", _create_deployment),
     ("PATCH", "deployments/*", _update_deployment),
     ("POST", "deployments/*/stop", simple("deployments stop")),

@@ -285,6 +285,17 @@ class ModelScreen(PanelListScreen):
         self.program.look_now()
         self.refresh_data()
 
+    def do_rules(self) -> None:
+        self.opening(self._rules(self.current), "rules")
+
+    async def _rules(self, row: ModelVersion) -> None:
+        from registry_tui.screens.base.viewer import View
+        from registry_tui.wording.admission import check_lines, check_summary
+
+        found = await self.client.check_rules(row.registry_id, row.model_id, row.version)
+        text = "\n".join(check_lines(found))
+        self.app.push_screen(View(f"rules for {row.model_name} v{row.version}", text, note=check_summary(found)))
+
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
+from registry_tui.schemas.admission import Purpose
 from registry_tui.schemas.deployments import (
     Deployment,
     DeploymentCreate,
@@ -19,7 +21,9 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     RevisionState,
 )
+from registry_tui.schemas.models import ModelVersion
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
+from registry_tui.service.admission import rules as admission
 from registry_tui.service.core import events, permissions
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.idempotency import SHOWN
@@ -38,6 +42,7 @@ from registry_tui.service.deployments.revisions import (
     wrong_field,
 )
 from registry_tui.service.errors import AlreadyThere, Missing, WrongState
+from registry_tui.service.models import registered as models
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.registries.place import enter_registry
 
@@ -58,6 +63,7 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
     if request.follow_alias and request.alias is None:
         raise wrong_field("follow_alias", "name the alias to follow")
     version = version_to_serve(service, principal, registry, request.model, request.version, request.alias)
+    _require_admitted(service, principal, version)
     settings = Settings(
         version=version,
         alias=request.alias,
@@ -152,6 +158,7 @@ def update_deployment(
         follow = request.follow_alias
     if follow and alias is None:
         raise wrong_field("follow_alias", "name the alias to follow")
+    _require_admitted(service, principal, version, row)
     environment = now_.environment
     if request.environment is not None:
         environment = checked_environment(request.environment, environment)
@@ -176,7 +183,9 @@ def restart_deployment(service: Service, principal: Principal, deployment: str) 
     Raises Missing, NotPermitted, WrongState, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
-    return roll_out(service, principal, row, settings_now(service, principal, row), "restart", fresh=True)
+    settings = settings_now(service, principal, row)
+    _require_admitted(service, principal, settings.version, row)
+    return roll_out(service, principal, row, settings, "restart", fresh=True)
 
 
 def roll_back(
@@ -201,6 +210,7 @@ def roll_back(
             raise Missing(f"{row.name} has no revision {revision}", action="See its history")
         target = known[revision]
     settings = settings_of(service, principal, row, target)
+    _require_admitted(service, principal, settings.version, row)
     replicas = settings.replicas if revision is not None else settings_now(service, principal, row).replicas
     wanted = Settings(**{**vars(settings), "alias": None, "follow_alias": False, "replicas": replicas})
     return roll_out(service, principal, row, wanted, f"rolled back to revision {target.number}")
@@ -296,8 +306,25 @@ def alias_moved(service: Service, principal: Principal, row: DeploymentRow, numb
     """Rolls a deployment to the version that the alias it follows names now. Raises ServiceError."""
     settings = settings_now(service, principal, row)
     version = version_to_serve(service, principal, row.registry_id, row.model_id, number, None)
+    _require_admitted(service, principal, version, row)
     wanted = Settings(**{**vars(settings), "version": version})
     return roll_out(service, principal, row, wanted, f"alias {row.alias} moved to version {number}")
+
+
+def _require_admitted(
+    service: Service, principal: Principal, version: ModelVersion, row: DeploymentRow | None = None
+) -> None:
+    """Raises NotAdmitted, PartUnavailable unless the environment's rules let a version be deployed.
+
+    The version that a deployment serves goes on, whatever rules came since; one that was stopped is asked about again.
+    """
+    if row is not None and row.state == DeploymentState.DEPLOYED.value and row.version_id == version.id:
+        return
+    place = enter_registry(service, version.registry_id)
+    # A rollout goes on when its deployer cannot see the model any more.
+    anybody = replace(principal, administrator=True)
+    model = models.find_model(service, anybody, place, version.model_id)
+    admission.require(service, principal, place, model, version, Purpose.DEPLOY)
 
 
 def _noting(row: DeploymentRow) -> Callable[[Session, str], None]:

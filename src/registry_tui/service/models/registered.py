@@ -6,7 +6,7 @@ MLflow's server keeps them in the registry's own MLflow workspace; our facts abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,13 +104,23 @@ def update_model(
 
 
 def set_alias(
-    service: Service, principal: Principal, registry: str, model: str, alias: str, version: int
+    service: Service,
+    principal: Principal,
+    registry: str,
+    model: str,
+    alias: str,
+    version: int,
+    permit: Callable[[RegistryPlace, RegisteredModel], None],
 ) -> RegisteredModel:
-    """Lets an alias name a version. Raises Missing, NotPermitted, InvalidInput, PartUnavailable."""
+    """Lets an alias name a version, unless `permit` raises.
+
+    Raises Missing, NotPermitted, InvalidInput, PartUnavailable. Everybody else calls `admission.aliases.set_alias`.
+    """
     place = enter_registry(service, registry, reader=principal)
     with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
         if problem := names.alias_problem(alias):
             raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
+        permit(place, found)
         try:
             service.mlflow.call(
                 "POST",

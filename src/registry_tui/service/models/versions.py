@@ -198,7 +198,12 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
 
 def resource_of(place: RegistryPlace, version: ModelVersion) -> Resource:
     """A version as events and workflows name it."""
-    return Resource("version", version.id, f"{version.model_name} v{version.version}", place.id)
+    return named_resource(place.id, version.id, version.model_name, version.version)
+
+
+def named_resource(registry_id: str, version_id: str, model: str, version: int) -> Resource:
+    """As `resource_of`, of a version that is only known by name."""
+    return Resource("version", version_id, f"{model} v{version}", registry_id)
 
 
 def _aliases(model: RegisteredModel, number: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Routes
@@ -13,6 +13,7 @@ from registry_tui.schemas.registries import RegistryStatus
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import (
+    AdmissionRulesRow,
     EnvironmentRow,
     EnvironmentStoreRow,
     ProjectRow,
@@ -51,12 +52,17 @@ def publish(service: Service) -> None:
         ).all()
         registries = session.scalars(select(RegistryRow)).all()
         outside = set(session.scalars(select(EnvironmentStoreRow.environment_id)))
+        ruled = _with_alias_rules(session)
         suspended = identity.suspended(session)
         routes = Routes(
             projects={project.mlflow_workspace: _project_route(project, suspended) for project in projects},
             registries={
                 registry.mlflow_workspace: RegistryRoute(
-                    registry.id, registry.environment.bucket, registry.prefix, registry.environment_id in outside
+                    registry.id,
+                    registry.environment.bucket,
+                    registry.prefix,
+                    registry.environment_id in outside,
+                    registry.environment_id in ruled,
                 )
                 for registry in registries
                 if RegistryStatus(registry.status).live
@@ -115,6 +121,20 @@ def _project_ids(session: Session, environment_id: str) -> list[str]:
         .where(WorkspaceRow.environment_id == environment_id, ProjectRow.state == "ready")
     )
     return list(session.scalars(query))
+
+
+def _with_alias_rules(session: Session) -> frozenset[str]:
+    """The environments that have rules about aliases now."""
+    newest = (
+        select(AdmissionRulesRow.environment_id, func.max(AdmissionRulesRow.number).label("number"))
+        .group_by(AdmissionRulesRow.environment_id)
+        .subquery()
+    )
+    query = select(AdmissionRulesRow.environment_id, AdmissionRulesRow.rules).join(
+        newest,
+        (newest.c.environment_id == AdmissionRulesRow.environment_id) & (newest.c.number == AdmissionRulesRow.number),
+    )
+    return frozenset(id_ for id_, rules in session.execute(query) if any("alias" in each["for"] for each in rules))
 
 
 def _project_route(project: ProjectRow, suspended: frozenset[str]) -> ProjectRoute:

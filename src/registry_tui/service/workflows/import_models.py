@@ -17,6 +17,7 @@ from registry_tui.schemas.operations import Progress, WorkflowKind, WorkflowStat
 from registry_tui.service.adapters.attached_mlflow import AttachedMlflow
 from registry_tui.service.adapters.mlflow_answers import OddAnswer, as_mlflow_does
 from registry_tui.service.adapters.mlflow_words import pairs, quoted, unquotable
+from registry_tui.service.admission import rules
 from registry_tui.service.database.tables import WorkflowRow
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
@@ -241,6 +242,7 @@ def _set_aliases(work: _Import, model: RegisteredModel, found: Mapping[str, Any]
         if problem is None:
             try:
                 models.require_owner(context.principal, model, "change its aliases")
+                rules.require_by_number(context.service, context.principal, registry, model, number, alias)
                 body = {"name": model.name, "alias": alias, "version": str(number)}
                 context.service.mlflow.call("POST", "registered-models/alias", workspace=registry.workspace, json=body)
             except _OF_ONE as error:

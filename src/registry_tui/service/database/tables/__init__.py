@@ -1,5 +1,6 @@
 """The service's tables, by what they are about; every table is known as soon as one is imported."""
 
+from registry_tui.service.database.tables.admission import AdmissionExceptionRow, AdmissionRulesRow
 from registry_tui.service.database.tables.base import Base, UtcDateTime, new_id, now
 from registry_tui.service.database.tables.operations import (
     EventRow,
@@ -27,6 +28,8 @@ from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolic
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow
 
 __all__ = [
+    "AdmissionExceptionRow",
+    "AdmissionRulesRow",
     "ApiKeyRow",
     "AttachedServerRow",
     "Base",

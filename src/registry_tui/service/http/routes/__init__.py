@@ -22,6 +22,7 @@ MODULES = (
     "ranger_source",
     "tracking",
     "models",
+    "admission",
     "deployments",
     "lineage",
     "search",

@@ -19,6 +19,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
+from registry_tui.service.admission import aliases
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
@@ -33,7 +34,7 @@ router = new_router("models")
 
 _MODELS = "/registries/{registry}/models"
 _MODEL = f"{_MODELS}/{{model}}"
-_VERSION = f"{_MODEL}/versions/{{version}}"
+VERSION = f"{_MODEL}/versions/{{version}}"
 
 VersionIn = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -110,7 +111,7 @@ def set_alias(
     version: Annotated[int, Query(ge=1, le=2**31 - 1)],
 ) -> RegisteredModel:
     """Lets an alias name a version; for the model's owner."""
-    return models.set_alias(service, principal, registry, model, alias, version)
+    return aliases.set_alias(service, principal, registry, model, alias, version)
 
 
 @router.delete(f"{_MODEL}/aliases/{{alias}}")
@@ -146,13 +147,13 @@ def list_versions(
     )
 
 
-@router.get(_VERSION)
+@router.get(VERSION)
 def get_version(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> ModelVersion:
     """One version with its origin and archive."""
     return versions.get_version(service, principal, registry, model, version)
 
 
-@router.patch(_VERSION)
+@router.patch(VERSION)
 def update_version(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: VersionUpdate
 ) -> ModelVersion:
@@ -160,7 +161,7 @@ def update_version(
     return versions.update_version(service, principal, registry, model, version, request)
 
 
-@router.delete(_VERSION, status_code=204)
+@router.delete(VERSION, status_code=204)
 def delete_version(
     service: ServiceIn,
     principal: Acting,
@@ -173,13 +174,13 @@ def delete_version(
     deleting.delete_version(service, principal, registry, model, version, keep_archive=keep_archive)
 
 
-@router.get(f"{_VERSION}/manifest")
+@router.get(f"{VERSION}/manifest")
 def get_manifest(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> Manifest:
     """Every file of the archive with its size and SHA-256."""
     return version_archives.manifest(service, principal, registry, model, version)
 
 
-@router.post(f"{_VERSION}/verify")
+@router.post(f"{VERSION}/verify")
 def verify_archive(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> ArchiveCheck:
@@ -187,7 +188,7 @@ def verify_archive(
     return version_archives.verify_archive(service, principal, registry, model, version)
 
 
-@router.post(f"{_VERSION}/verification", status_code=202)
+@router.post(f"{VERSION}/verification", status_code=202)
 def begin_verification(
     service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
 ) -> Accepted[ModelVersion]:
@@ -195,7 +196,7 @@ def begin_verification(
     return version_archives.begin_verification(service, principal, registry, model, version)
 
 
-@router.get(f"{_VERSION}/content", response_class=StreamingResponse)
+@router.get(f"{VERSION}/content", response_class=StreamingResponse)
 def read_archive(
     service: ServiceIn,
     principal: Acting,

@@ -1,0 +1,56 @@
+"""Calls about admission rules, what they say of a version, and exceptions from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.client.transport import Transport, segment
+from registry_tui.schemas.admission import (
+    EnvironmentRules,
+    ExceptionChange,
+    Purpose,
+    RuleException,
+    RulesChange,
+    RulesCheck,
+)
+from registry_tui.schemas.base import Page
+
+
+class Admission(Transport):
+    """Calls about admission rules, what they say of a version, and exceptions from them."""
+
+    async def rules(self, environment: str, number: int | None = None) -> EnvironmentRules:
+        """An environment's rules, or those that were set as the `number`th."""
+        path = f"/environments/{segment(environment)}/rules"
+        return await self._ask(EnvironmentRules, "GET", path, params={"number": number})
+
+    async def rules_history(self, environment: str, **page: Any) -> Page[EnvironmentRules]:
+        path = f"/environments/{segment(environment)}/rules/history"
+        return await self._ask(Page[EnvironmentRules], "GET", path, params=page)
+
+    async def set_rules(self, environment: str, request: RulesChange) -> EnvironmentRules:
+        return await self._ask(EnvironmentRules, "PUT", f"/environments/{segment(environment)}/rules", body=request)
+
+    async def check_rules(
+        self, registry: str, model: str, version: int, *, purpose: Purpose | None = None, alias: str | None = None
+    ) -> RulesCheck:
+        """What all rules that apply to the model say of a version, or those for one purpose."""
+        params = {"purpose": purpose, "alias": alias}
+        return await self._ask(RulesCheck, "GET", f"{self._of(registry, model, version)}/rules", params=params)
+
+    async def set_exception(
+        self, registry: str, model: str, version: int, rule: str, request: ExceptionChange
+    ) -> RuleException:
+        """Lets a version through one rule; a second time it gives another reason."""
+        path = f"{self._of(registry, model, version)}/exceptions/{segment(rule)}"
+        return await self._ask(RuleException, "PUT", path, body=request)
+
+    async def delete_exception(self, registry: str, model: str, version: int, rule: str) -> None:
+        await self._send("DELETE", f"{self._of(registry, model, version)}/exceptions/{segment(rule)}")
+
+    async def exceptions(self, registry: str, **page: Any) -> Page[RuleException]:
+        path = f"/registries/{segment(registry)}/exceptions"
+        return await self._ask(Page[RuleException], "GET", path, params=page)
+
+    def _of(self, registry: str, model: str, version: int) -> str:
+        return f"/registries/{segment(registry)}/models/{segment(model)}/versions/{version}"

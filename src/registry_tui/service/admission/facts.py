@@ -1,0 +1,95 @@
+"""The facts of a version that rules ask for, each read once and only when one does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from registry_tui.contracts import file_paths
+from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
+from registry_tui.service.adapters.mlflow_words import metric_value
+from registry_tui.service.admission import packages
+from registry_tui.service.admission.packages import Wanted
+from registry_tui.service.core import ml_model
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.errors import Missing, WrongState
+from registry_tui.service.models import versions
+from registry_tui.service.registries.place import RegistryPlace
+from registry_tui.service.stores import bucket_files
+from registry_tui.service.stores.archives import FILES
+from registry_tui.service.tracking.project import enter_project
+from registry_tui.service.tracking.runs import fetch_run
+
+#: Bytes of the largest requirements file that is read.
+_MAX_FILE = 4 << 20
+
+
+class VersionFacts:
+    """What is known about one version. Reading a fact raises PartUnavailable when a part does not answer."""
+
+    def __init__(
+        self,
+        service: Service,
+        principal: Principal,
+        place: RegistryPlace,
+        model: RegisteredModel,
+        version: ModelVersion,
+    ) -> None:
+        self.service = service
+        self.place = place
+        self.model = model
+        self.version = version
+        # Rules concern the version; whoever asks may lack rights in the project that it comes from.
+        self._anybody = replace(principal, administrator=True)
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """The values of its `MLmodel` file; empty while it has no archive."""
+        content = self.file(ml_model.MODEL_FILE)
+        return {} if content is None else ml_model.read(content)
+
+    @cached_property
+    def requirements(self) -> list[Wanted] | None:
+        """The packages that it asks for; None where it does not say so."""
+        return packages.read(self.file)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float] | None:
+        """The last values of its run's metrics; None where the run is gone or none was named."""
+        origin = self.version.origin
+        if origin.run_id is None or origin.project_id is None:
+            return None
+        try:
+            place = enter_project(self.service, self._anybody, origin.project_id)
+            run = fetch_run(self.service, place, origin.run_id)
+        except Missing:
+            return None
+        return {each["key"]: metric_value(each.get("value", 0.0)) for each in run.get("data", {}).get("metrics", ())}
+
+    def named_by(self, alias: str) -> VersionFacts | None:
+        """The facts of the version that an alias of the same model names now."""
+        number = self.model.aliases.get(alias)
+        if number is None:
+            return None
+        try:
+            found = versions.find_version(self.service, self.place, self.model, number)
+        except Missing:  # deleted in this moment
+            return None
+        return VersionFacts(self.service, self._anybody, self.place, self.model, found)
+
+    def file(self, path: str) -> bytes | None:
+        """A small file of its archive; None where there is none."""
+        if self.version.status is not VersionStatus.READY or file_paths.problem(path):
+            return None
+        archive = self.place.archive(self.service, self.version.model_id, self.version.id).below(FILES)
+        there = bucket_files.files_there(archive, [path])
+        if not there:
+            return None
+        if there[0].size > _MAX_FILE:
+            raise WrongState(
+                f"{path} of {self.version.model_name} v{self.version.version} is too large to be checked",
+                action="Log the model again with a smaller one, and register that as a new version",
+            )
+        return bucket_files.read_whole(archive, path)

@@ -1,0 +1,147 @@
+"""What each kind of rule asks of a version. A new kind is a class in `schemas/admission.py` and a function here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from registry_tui.schemas.admission import (
+    AdmissionRule,
+    BetterMetricRule,
+    InputExampleRule,
+    MetricRule,
+    ModelSignatureRule,
+    NoPackagesRule,
+)
+from registry_tui.service.admission import packages
+from registry_tui.service.admission.facts import VersionFacts
+
+_LOG_AGAIN = "Log the model again with it (`mlflow.<flavor>.log_model(…)`), and register that as a new version"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one rule says: the fact in words, and the next step where it refuses."""
+
+    met: bool
+    reason: str
+    next_step: str = ""
+
+
+def _model_signature(rule: ModelSignatureRule, facts: VersionFacts) -> Answer:
+    if isinstance(facts.description.get("signature"), dict):
+        return Answer(True, "the model has a signature")
+    return Answer(False, "the model has no signature", f"{_LOG_AGAIN}: give `signature` or `input_example`")
+
+
+def _input_example(rule: InputExampleRule, facts: VersionFacts) -> Answer:
+    if isinstance(facts.description.get("saved_input_example_info"), dict):
+        return Answer(True, "the model has an input example")
+    return Answer(False, "the model has no input example", f"{_LOG_AGAIN}: give `input_example`")
+
+
+def _metric(rule: MetricRule, facts: VersionFacts) -> Answer:
+    value = _value_of(facts, rule.metric)
+    bounds = " and ".join(
+        f"{word} {bound:g}"
+        for word, bound in (("at least", rule.at_least), ("at most", rule.at_most))
+        if bound is not None
+    )
+    if isinstance(value, Answer):
+        return value
+    within = (rule.at_least is None or value >= rule.at_least) and (rule.at_most is None or value <= rule.at_most)
+    if within:  # NaN is within nothing
+        return Answer(True, f"metric {rule.metric} is {value:g}, {bounds}")
+    return Answer(
+        False, f"metric {rule.metric} is {value:g}, and has to be {bounds}", "Register a version of a better run"
+    )
+
+
+def _better_metric(rule: BetterMetricRule, facts: VersionFacts) -> Answer:
+    other = facts.named_by(rule.than)
+    if other is None:
+        return Answer(True, f"no version of the model has the alias {rule.than} yet")
+    if other.version.id == facts.version.id:
+        return Answer(True, f"it has the alias {rule.than} itself")
+    value, theirs = _value_of(facts, rule.metric), _value_of(other, rule.metric)
+    if isinstance(value, Answer):
+        return value
+    against = f"v{other.version.version} ({rule.than})"
+    if isinstance(theirs, Answer):
+        return Answer(
+            False,
+            f"{against} cannot be compared with: {theirs.reason}",
+            f"Ask an EnvironmentAdmin for an exception, or move the alias {rule.than} first",
+        )
+    gain = theirs - value if rule.lower_is_better else value - theirs
+    said = f"metric {rule.metric} is {value:g}, that of {against} is {theirs:g}"
+    enough = gain >= rule.by if rule.by else gain > 0
+    if enough:
+        return Answer(True, said)
+    wanted = "lower" if rule.lower_is_better else "higher"
+    wanted = f"{wanted} by {rule.by:g} at least" if rule.by else wanted
+    return Answer(False, f"{said}, and it has to be {wanted}", "Register a version of a better run")
+
+
+def _no_packages(rule: NoPackagesRule, facts: VersionFacts) -> Answer:
+    wanted = facts.requirements
+    if wanted is None:
+        return Answer(
+            False,
+            "the model does not say which packages it requires",
+            "Log it again with MLflow's log_model, which writes requirements.txt, and register that as a new version",
+        )
+    for denied in rule.packages:
+        if (why := packages.allowed(wanted, denied)) is not None:
+            return Answer(
+                False,
+                f"its requirement {why}",
+                "Pin another version of the package (`pip_requirements` of log_model), and register that",
+            )
+    return Answer(True, "its requirements allow no package of the list")
+
+
+def _value_of(facts: VersionFacts, metric: str) -> float | Answer:
+    metrics = facts.metrics
+    if metrics is None:
+        return Answer(
+            False,
+            "the run that the version comes from is not known any more, so that its metrics are not known",
+            "Register a version of a run that is there",
+        )
+    if metric not in metrics:
+        return Answer(False, f"its run has no metric {metric}", f"Log it: `mlflow.log_metric({metric!r}, …)`")
+    value = metrics[metric]
+    if math.isnan(value):
+        return Answer(False, f"metric {metric} is not a number", "Register a version of a run in which it is one")
+    return value
+
+
+#: By the rule's class.
+_ANSWERS: Mapping[type[Any], Callable[[Any, VersionFacts], Answer]] = {
+    ModelSignatureRule: _model_signature,
+    InputExampleRule: _input_example,
+    MetricRule: _metric,
+    BetterMetricRule: _better_metric,
+    NoPackagesRule: _no_packages,
+}
+
+
+def answer(rule: AdmissionRule, facts: VersionFacts) -> Answer:
+    """What a rule says of a version. Raises PartUnavailable, WrongState when a fact cannot be had."""
+    return _ANSWERS[type(rule)](rule, facts)
+
+
+def problem(rule: AdmissionRule) -> str | None:
+    """Why a rule cannot be kept although it has all fields; None for a sound one."""
+    if isinstance(rule, NoPackagesRule):
+        for each in rule.packages:
+            try:
+                Requirement(each)
+            except InvalidRequirement:
+                return f"{each!r} is not a requirement such as `numpy<2`"
+    return None
