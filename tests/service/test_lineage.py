@@ -187,6 +187,32 @@ def test_the_deleted_stay_named(line: Line) -> None:
     assert [(node.name, node.gone) for node in gone] == [(name, True)]
 
 
+def test_what_breaks_if_it_is_deleted_is_said_with_counts_and_names(line: Line) -> None:
+    version, name = line.second.version, line.deployment.name
+
+    def told(ref: str) -> tuple[list[str], str]:
+        found = line.platform.ask(lambda client: client.dependents(ref))
+        return found.lines, found.refused
+
+    serves = f"1 deployment serves it: {name}"
+    refused = "It is not deleted while it is deployed: stop the deployment first"
+    assert told(line.ref("version", "2")) == ([serves, "alias champion"], refused)
+    assert told(line.ref("version", "1")) == ([], "")
+    with pytest.raises(ServiceProblem, match="It is deployed"):
+        line.platform.call(RegistryClient.delete_version, version.registry_id, version.model_name, 2)
+    assert told(line.ref("model")) == (["2 versions of it", "alias champion", serves], refused)
+    assert told(line.ref("alias", "champion"))[0] == [f"1 deployment follows it: {name}"]
+    registered = f"1 version was registered from it and stays: {version.model_name} v2"
+    from_run = [registered, f"1 deployment serves what came from it: {name}"]
+    assert told(line.ref("run", line.second.project.id, line.run))[0] == from_run
+    assert f"1 deployment is in it: {name}" in told(line.ref("project", line.second.project.id))[0]
+    assert any("may call it" in each for each in told(line.ref("deployment", name))[0])
+    assert any(name in each or "more" in each for each in told(line.ref("key", line.key.id))[0])
+    assert told(line.ref("environment", "local"))[1] == "It is not deleted before it is empty"
+    assert any(each.endswith(" in it") for each in told(line.ref("registry", version.registry_id))[0])
+    assert any("API key" in each for each in told(f"user:{line.key.owner}")[0])
+
+
 def test_what_is_no_reference_is_refused_with_examples(line: Line) -> None:
     for wrong in ("WineModel", "model:only-one", "version:a/b/three", "nothing:x"):
         with pytest.raises(ServiceProblem, match="names nothing that has a lineage"):

@@ -70,6 +70,7 @@ _ROWS = """
     delete_user
     delete_version
     delete_workspace
+    dependents get_dependents
     deployment get_deployment
     deployment_example get_example
     deployments list_deployments

@@ -127,6 +127,7 @@ QUERIES = {
     "delete_user": "to=nobody-at-all",
     "search": "q=table",
     "get_lineage": "node={node}",
+    "get_dependents": "node={node}",
     "list_neighbours": "node={node}&direction=dependents",
     "delete_ranger_policy_by_name": "servicename=table-none&policyname=table",
 }

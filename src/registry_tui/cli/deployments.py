@@ -26,6 +26,7 @@ from registry_tui.cli.deployment_options import (
 )
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.deployments import (
     Batching,
     Deployment,
@@ -264,7 +265,8 @@ def delete(
 ) -> None:
     """Delete a stopped deployment with its history; the files of its logs stay in the home, under logs/deployments."""
     found = session.ask(lambda client: client.deployment(deployment))
-    session.confirm(f"Delete the deployment {found.name} of {found.model_name} v{found.version}?", yes=yes)
+    question = f"Delete the deployment {found.name} of {found.model_name} v{found.version}?"
+    session.confirm_deletion(question, reference("deployment", found.id), yes=yes)
 
     async def run(client: RegistryClient) -> None:
         accepted = await client.delete_deployment(found.id, force=force)

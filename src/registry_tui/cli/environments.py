@@ -9,6 +9,7 @@ import typer
 from registry_tui.cli import environment_roles, lineage, output, session, stores
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.places import Cloud, Environment, EnvironmentCreate
 from registry_tui.schemas.registries import StorageAccessTried
 from registry_tui.schemas.store_access import access_held
@@ -154,7 +155,8 @@ app.add_typer(environment_roles.app, name="roles")
 @app.command()
 def delete(environment: session.EnvironmentArgument, yes: session.YesOption = False) -> None:
     """Delete an environment that holds nothing, and its bucket."""
-    session.confirm(f"Delete the environment {environment} and its bucket?", yes=yes)
+    about = reference("environment", environment)
+    session.confirm_deletion(f"Delete the environment {environment} and its bucket?", about, yes=yes)
     session.ask(lambda client: client.delete_environment(environment))
     output.note(f"Environment {environment} is deleted")
 

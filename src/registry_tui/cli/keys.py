@@ -10,6 +10,7 @@ import typer
 from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.contracts.api_keys import id_of
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.deployments import ApiKey, ApiKeyCreate
 
 app = session.new_app("API keys: what callers of deployments show.")
@@ -72,7 +73,8 @@ def revoke(
     yes: session.YesOption = False,
 ) -> None:
     """Make an API key useless at once."""
-    session.confirm(f"Revoke the API key {id_of(key)}? Calls with it are refused from now on.", yes=yes)
+    question = f"Revoke the API key {id_of(key)}? Calls with it are refused from now on."
+    session.confirm_deletion(question, reference("key", id_of(key)), yes=yes)
     found = session.ask(lambda client: client.revoke_key(key))
     output.note(f"The API key {found.name} is revoked")
 

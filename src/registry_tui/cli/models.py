@@ -11,6 +11,7 @@ from registry_tui.cli import archives, lineage, output, rules, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import (
     ModelUpdate,
@@ -309,7 +310,12 @@ def delete(
 ) -> None:
     """Delete a model with all its versions, or one version. Its number is not given out again."""
     what = f"the model {model} with all its versions" if number is None else f"version {number} of {model}"
-    session.confirm(f"Delete {what}{'' if keep_archives else ' and what is archived'}?", yes=yes)
+
+    async def about(client: RegistryClient) -> str:
+        found = await session.registry_for_model(client, registry, model)
+        return reference("model", found, model) if number is None else reference("version", found, model, str(number))
+
+    session.confirm_deletion(f"Delete {what}{'' if keep_archives else ' and what is archived'}?", about, yes=yes)
 
     async def run(client: RegistryClient) -> None:
         found = await session.registry_for_model(client, registry, model)

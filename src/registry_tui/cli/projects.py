@@ -14,6 +14,7 @@ import typer
 from registry_tui.cli import lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.platform.children import without_proxy
 from registry_tui.schemas.places import Collaborator, CollaboratorChange, Project, ProjectCreate, Role
 
@@ -127,7 +128,8 @@ def delete(
     yes: session.YesOption = False,
 ) -> None:
     """Delete a project, its experiments and its run artifacts. Registered versions and their archives stay."""
-    session.confirm(f"Delete the project {project}{' with its experiments and artifacts' if force else ''}?", yes=yes)
+    question = f"Delete the project {project}{' with its experiments and artifacts' if force else ''}?"
+    session.confirm_deletion(question, reference("project", project), yes=yes)
     session.ask(lambda client: client.delete_project(project, force=force))
     output.note(f"Project {project} is deleted")
 

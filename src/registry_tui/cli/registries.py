@@ -13,6 +13,7 @@ from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, RegistryDelete, WorkspaceSync
 from registry_tui.schemas.storage import (
@@ -226,7 +227,8 @@ def delete(
 
     found = session.ask(describe)
     held = "" if found.model_count is None else f" with {counted(found.model_count, 'registered model')}"
-    session.confirm(f"Delete the Model Registry {found.name}{held}?", yes=yes)
+    question = f"Delete the Model Registry {found.name}{held}?"
+    session.confirm_deletion(question, reference("registry", found.id), yes=yes)
     go_too = archives
     if go_too is None and not yes:
         question = f"Delete its stored archives in {found.archives.rstrip('/')} too?"

@@ -18,6 +18,7 @@ from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, NotFound, RegistryError
 from registry_tui.contracts import clocks
 from registry_tui.platform.errors import PlatformError
+from registry_tui.schemas.lineage import Dependents
 from registry_tui.schemas.models import Tag
 from registry_tui.schemas.operations import Workflow, WorkflowStatus
 from registry_tui.wording import words
@@ -272,6 +273,25 @@ async def registry_for_model(client: RegistryClient, registry: str | None, model
 
 
 # -- asking and waiting -------------------------------------------------------------------------------
+
+
+def confirm_deletion(question: str, about: Callable[[RegistryClient], Awaitable[str]] | str, *, yes: bool) -> None:
+    """As `confirm`, and says before what depends on what goes: `about` is its reference, or finds that."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return confirm(question, yes=yes)
+
+    async def look(client: RegistryClient) -> Dependents:
+        return await client.dependents(about if isinstance(about, str) else await about(client))
+
+    status = output.Status()
+    status.show("looking what depends on it …")
+    try:
+        found = ask(look)
+    finally:
+        status.close()
+    for line in (*found.lines, *([found.refused] if found.refused else [])):
+        output.note(f"  {line}")
+    return confirm(question, yes=yes)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -76,7 +76,8 @@ def create(
 @app.command()
 def suspend(user: UserArgument, yes: session.YesOption = False) -> None:
     """Refuse a user at every door from now on; nothing of theirs is deleted."""
-    session.confirm(f"Suspend {user}? Every call with their tokens, keys and passwords is refused.", yes=yes)
+    question = f"Suspend {user}? Every call with their tokens, keys and passwords is refused."
+    session.confirm_deletion(question, f"user:{user}", yes=yes)
     session.ask(lambda client: client.change_user(user, UserChange(state=UserState.SUSPENDED)))
     output.note(f"{user} is suspended")
 
@@ -93,7 +94,8 @@ def delete(
 
     Example: registry-tui users delete bob --to ada
     """
-    session.confirm(f"Delete {user}, and give what they own to {to}? This cannot be undone.", yes=yes)
+    question = f"Delete {user}, and give what they own to {to}? This cannot be undone."
+    session.confirm_deletion(question, f"user:{user}", yes=yes)
     session.ask(lambda client: client.delete_user(user, to))
     output.note(f"{user} is deleted; {to} owns what was theirs")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.lineage import DEPTH, EACH, Direction, LineageNode, LineageTree
+from registry_tui.schemas.lineage import DEPTH, EACH, Dependents, Direction, LineageNode, LineageTree
 
 
 class Lineage(Transport):
@@ -23,3 +23,7 @@ class Lineage(Transport):
         """What is directly before or behind a node."""
         params = {"node": node, "direction": direction, **page}
         return await self._ask(Page[LineageNode], "GET", "/lineage/neighbours", params=params)
+
+    async def dependents(self, node: str) -> Dependents:
+        """What breaks if it is deleted; also of `user:NAME`."""
+        return await self._ask(Dependents, "GET", "/lineage/dependents", params={"node": node})

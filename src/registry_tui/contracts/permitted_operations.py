@@ -47,7 +47,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
         "suggest_deployment check_rules "
         # Of a model; of other things by the rule that shows them.
-        "get_lineage list_neighbours"
+        "get_lineage list_neighbours get_dependents"
     ),
     Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",

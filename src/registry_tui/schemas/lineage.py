@@ -64,3 +64,10 @@ class LineageTree(Schema):
     more_dependents: str | None = None
     #: Whether nodes were left out because the tree would be too large.
     cut: bool = False
+
+
+class Dependents(Schema):
+    """What breaks when something is deleted, in sentences; `refused` says why the deletion would be refused now."""
+
+    lines: list[str]
+    refused: str = ""

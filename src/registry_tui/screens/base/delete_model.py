@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.dialogs import Confirm
 
 if TYPE_CHECKING:
@@ -28,4 +29,6 @@ def confirm_delete_model(screen: FrameScreen, model: RegisteredModel) -> None:
             client = screen.client
             screen.change(f"{model.name}: delete", lambda: client.delete_model(model.registry_id, model.id), deleted)
 
-    screen.app.push_screen(Confirm("Delete registered model", lines, "Delete", model.name, danger=True), answered)
+    about = reference("model", model.registry_id, model.name)
+    question = Confirm("Delete registered model", lines, "Delete", model.name, danger=True, about=about)
+    screen.app.push_screen(question, answered)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.frame import FrameScreen
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class DeploymentActions(FrameScreen):
     def _confirmed(self, title: str, lines: tuple[str, ...], ok: str, then: Callable[[], None]) -> None:
         from registry_tui.screens.base.dialogs import Confirm
 
-        self.app.push_screen(Confirm(title, lines, ok, danger=True), lambda yes: then() if yes else None)
+        about = None if self.deployment is None else reference("deployment", self.deployment.id)
+        question = Confirm(title, lines, ok, danger=True, about=about)
+        self.app.push_screen(question, lambda yes: then() if yes else None)
 
     def do_stop(self) -> None:
         found = self.deployment

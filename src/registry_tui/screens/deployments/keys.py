@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.base.named_for_days import NamedForDays
@@ -78,7 +79,8 @@ class KeysScreen(ListScreen):
         found: ApiKey = self.current
         lines = (f"Calls with the key {found.name} ({found.id}) are refused from now on.",)
         self.app.push_screen(
-            Confirm("Revoke API key", lines, "Revoke", danger=True), lambda yes: self._revoke(found, yes)
+            Confirm("Revoke API key", lines, "Revoke", danger=True, about=reference("key", found.id)),
+            lambda yes: self._revoke(found, yes),
         )
 
     def _revoke(self, found: ApiKey, confirmed: bool | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.content import Content
 from textual.widgets import Static
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
@@ -301,7 +302,9 @@ class ModelScreen(PanelListScreen):
 
         row: ModelVersion = self.current
         lines = (f"Version {row.version} of {row.model_name} goes, with its archive.", "Its number is not used again.")
-        self.app.push_screen(Confirm("Delete version", lines, "Delete", danger=True), lambda ok: self._delete(row, ok))
+        about = reference("version", row.registry_id, row.model_name, str(row.version))
+        question = Confirm("Delete version", lines, "Delete", danger=True, about=about)
+        self.app.push_screen(question, lambda ok: self._delete(row, ok))
 
     def _delete(self, row: ModelVersion, confirmed: bool | None) -> None:
         if confirmed:

@@ -139,7 +139,8 @@ def lock_person(screen: PeopleList, person: User) -> None:
         f"{name} is refused at every door from now on: tokens, API keys, MLflow.",
         "Nothing of theirs is deleted; ! lets them in again.",
     )
-    screen.app.push_screen(Confirm("Suspend user", lines, "Suspend", danger=True), lambda ok: change() if ok else None)
+    question = Confirm("Suspend user", lines, "Suspend", danger=True, about=f"user:{name}")
+    screen.app.push_screen(question, lambda ok: change() if ok else None)
 
 
 def delete_person(screen: PeopleList, person: User) -> None:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.registries.manage_access import manage_access
@@ -299,4 +300,6 @@ class EnvironmentsScreen(ListScreen):
                 self.change(f"{name}: delete", delete, deleted)
 
         kind = "environment" if workspace is None else "workspace"
-        self.app.push_screen(Confirm(f"Delete {kind}", lines, "Delete", name, danger=True), answered)
+        about = None if workspace is not None else reference("environment", environment.id)
+        question = Confirm(f"Delete {kind}", lines, "Delete", name, danger=True, about=about)
+        self.app.push_screen(question, answered)

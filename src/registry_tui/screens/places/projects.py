@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.frame import FrameScreen
@@ -130,7 +131,9 @@ def confirm_delete_project(screen: FrameScreen, project: Project, then: Callable
             words = f"{project.name}: delete"
             screen.change(words, lambda: client.delete_project(project.id, force=True), deleted)
 
-    screen.app.push_screen(Confirm("Delete project", lines, "Delete", project.name, danger=True), answered)
+    about = reference("project", project.id)
+    question = Confirm("Delete project", lines, "Delete", project.name, danger=True, about=about)
+    screen.app.push_screen(question, answered)
 
 
 def show_credentials(screen: FrameScreen, project: Project) -> None:

@@ -31,7 +31,8 @@ def deployment_node(row: DeploymentRow, relation: str, detail: str = "") -> Line
     return node(NodeKind.DEPLOYMENT, row.name, row.id, relation=relation, detail=detail)
 
 
-def _or_hidden(asker: Asker, found: Sequence[tuple[DeploymentRow, LineageNode]], relation: str) -> list[LineageNode]:
+def or_hidden(asker: Asker, found: Sequence[tuple[DeploymentRow, LineageNode]], relation: str) -> list[LineageNode]:
+    """The nodes of deployments that the person may read, and one for the others."""
     own = [each for row, each in found if asker.works_in(row.project_id)]
     return own + hidden(len(found) - len(own), "deployment", relation)
 
@@ -72,7 +73,7 @@ def deployments_of_versions(
                 else:
                     detail = f"revision {revision.number} {revision.state}; now v{row.version}"
                     before.append((row, deployment_node(row, "revision of", detail)))
-            below = _or_hidden(asker, now_, "served by") + _or_hidden(asker, before, "revision of")
+            below = or_hidden(asker, now_, "served by") + or_hidden(asker, before, "revision of")
             found[each.ref] = from_to(below, start, limit)
     return found
 
@@ -98,7 +99,7 @@ def followers_of_alias(
                 .order_by(DeploymentRow.name, DeploymentRow.id)
                 .limit(_MOST)
             ).all()
-            below = _or_hidden(asker, [(row, deployment_node(row, "followed by")) for row in rows], "followed by")
+            below = or_hidden(asker, [(row, deployment_node(row, "followed by")) for row in rows], "followed by")
             found[each.ref] = from_to(below, start, limit)
     return found
 

@@ -18,6 +18,9 @@ from registry_tui.service.models import registered as models
 from registry_tui.service.models.versions import find_version, resource_of
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
+#: States of a deployment in which its version may be deleted.
+NOT_DEPLOYED = ("stopped", "failed")
+
 
 def forget(service: Service, registry_workspace: str, model: str, version: int | None) -> None:
     """Takes a version, or a whole model, out of MLflow; does nothing when it is gone. Raises PartUnavailable."""
@@ -120,7 +123,7 @@ def _require_not_deployed(service: Service, model: RegisteredModel, version: Mod
     query = select(DeploymentRow).where(
         DeploymentRow.registry_id == model.registry_id,
         DeploymentRow.model_id == model.id,
-        DeploymentRow.state.not_in(("stopped", "failed")),
+        DeploymentRow.state.not_in(NOT_DEPLOYED),
     )
     if version is not None:
         query = query.where(DeploymentRow.version == version.version)

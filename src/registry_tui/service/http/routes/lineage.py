@@ -12,13 +12,14 @@ from registry_tui.schemas.lineage import (
     EACH,
     MAX_DEPTH,
     MAX_EACH,
+    Dependents,
     Direction,
     LineageNode,
     LineageTree,
 )
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
-from registry_tui.service.lineage import graph
+from registry_tui.service.lineage import dependents, graph
 
 router = new_router("lineage")
 
@@ -54,3 +55,9 @@ def list_neighbours(
     return graph.list_neighbours(
         service, principal, node, direction, page_size=page.page_size, page_token=page.page_token
     )
+
+
+@router.get("/lineage/dependents")
+def get_dependents(service: ServiceIn, principal: Acting, node: NodeIn) -> Dependents:
+    """What breaks if a thing is deleted, in sentences with counts and the first names; also of `user:NAME`."""
+    return dependents.get_dependents(service, principal, node)
