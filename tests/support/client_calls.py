@@ -6,6 +6,7 @@ import inspect
 from collections import ChainMap
 from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -142,6 +143,7 @@ _ROWS = """
     run get_run
     search
     search_runs
+    served_at
     set_alias
     set_collaborator
     set_exception
@@ -208,6 +210,7 @@ NOT_OURS = frozenset(
 #: Values of parameters that are no names of the stage.
 _VALUES: Mapping[str, Any] = {
     "metric": "loss",
+    "time": datetime(2026, 1, 1, tzinfo=UTC),
     "direction": "dependents",
     "to": "nobody-at-all",
     "resource": "path:nowhere/at/all",

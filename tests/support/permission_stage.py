@@ -126,6 +126,7 @@ QUERIES = {
     "metric_curve": "metric=loss",
     "delete_user": "to=nobody-at-all",
     "search": "q=table",
+    "served_at": "time=2026-01-01T00:00:00Z",
     "get_lineage": "node={node}",
     "get_dependents": "node={node}",
     "list_neighbours": "node={node}&direction=dependents",

@@ -34,10 +34,11 @@ from registry_tui.schemas.deployments import (
     DeploymentUpdate,
     EnvironmentVariable,
     ReplicaStatus,
+    ServedAt,
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
-from registry_tui.wording import text
+from registry_tui.wording import served, text
 
 app = session.new_app("Deployments: versions of registered models served as endpoints.")
 
@@ -287,6 +288,31 @@ def history(deployment: DeploymentArgument, as_json: session.JsonOption = False)
         output.print_json(found)
     else:
         output.Table(tables.REVISIONS).print(found)
+
+
+@app.command()
+def at(
+    deployment: DeploymentArgument,
+    time: Annotated[str, typer.Argument(help="Local time, or with a zone: 2026-11-20 14:03, 2026-11-20T14:03:00Z.")],
+    as_json: session.JsonOption = False,
+) -> None:
+    """Say which version served then, who let it, and what ran before and after; also of a deleted deployment.
+
+    Example: registry-tui deployments at wine-api "2026-11-20 14:03"
+    """
+    when = session.moment(time)
+
+    async def run(client: RegistryClient) -> ServedAt:
+        moment = await session.by_the_service(client, when)
+        assert moment is not None
+        return await client.served_at(deployment, moment)
+
+    found = session.ask(run)
+    if as_json:
+        output.print_json(found)
+    else:
+        output.write("".join(f"{text.safe(line, 1000)}\n" for line in served.sentences(found)))
+        output.flush()
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from registry_tui.client.transport import Transport, segment
@@ -19,6 +20,7 @@ from registry_tui.schemas.deployments import (
     ReplicaLogFile,
     ReplicaStatus,
     Revision,
+    ServedAt,
     TestAnswer,
     TestRequest,
 )
@@ -78,6 +80,11 @@ class Deployments(Transport):
     async def revisions(self, deployment: str) -> list[Revision]:
         """Newest first."""
         return await self._ask(list[Revision], "GET", f"/deployments/{segment(deployment)}/revisions")
+
+    async def served_at(self, deployment: str, time: datetime) -> ServedAt:
+        """What it served then; also of a deployment that was deleted."""
+        path = f"/deployments/{segment(deployment)}/at"
+        return await self._ask(ServedAt, "GET", path, params={"time": time.isoformat()})
 
     async def replica_logs(self, deployment: str) -> list[ReplicaLogFile]:
         """The logs that there are, also of replicas that are gone."""

@@ -52,7 +52,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
     Action.DEPLOYMENT_READ: (
-        "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log"
+        "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log served_at"
     ),
     Action.DEPLOYMENT_TEST: "get_example test_deployment",
     Action.DEPLOYMENT_CHANGE: (

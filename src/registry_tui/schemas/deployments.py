@@ -236,6 +236,53 @@ class Deployment(Schema):
         return next((each for each in history if each.number == self.revision), history[0])
 
 
+class ServedState(StrEnum):
+    """What a deployment did at a time."""
+
+    NOT_YET = "not deployed yet"
+    SERVING = "serving"
+    ROLLING_OUT = "rolling out"
+    STOPPED = "not serving"
+    DELETED = "deleted"
+
+
+class Served(Schema):
+    """A version that a deployment served, or was to serve, for a while; names stay when what they name is deleted."""
+
+    revision: int
+    model_name: str
+    version: int
+    alias: str | None = None
+    #: Who deployed it, and who moved the alias to it, where that was done here.
+    let_by: str
+    alias_moved_by: str | None = None
+    comment: str = ""
+    #: When it was asked for, when callers reached it, and when they did so no more.
+    asked_at: datetime
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    #: Why it ended, and who ended it.
+    end: str = ""
+    ended_by: str = ""
+
+
+class ServedAt(Schema):
+    """What a deployment served at a time; during a rollout `rolling_out` is what was to follow."""
+
+    deployment_id: str
+    deployment_name: str
+    project_name: str
+    time: datetime
+    state: ServedState
+    serving: Served | None = None
+    rolling_out: Served | None = None
+    before: Served | None = None
+    after: Served | None = None
+    deleted_at: datetime | None = None
+    #: Empty where it went with its project.
+    deleted_by: str = ""
+
+
 class DeploymentSuggestion(Schema):
     """The Deploy form's suggestions, from the version."""
 

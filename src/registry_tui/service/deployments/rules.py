@@ -24,7 +24,7 @@ from registry_tui.schemas.deployments import (
 from registry_tui.schemas.models import ModelVersion
 from registry_tui.schemas.operations import Accepted, Workflow, WorkflowKind
 from registry_tui.service.admission import rules as admission
-from registry_tui.service.core import events, permissions
+from registry_tui.service.core import events, permissions, served
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.idempotency import SHOWN
 from registry_tui.service.database.tables import DeploymentRow, ProjectRow, RevisionRow, new_id, now
@@ -104,7 +104,9 @@ def create_deployment(service: Service, principal: Principal, request: Deploymen
         row.workflow_id = workflow_id
         session.add(row)
         session.flush()
-        session.add(revision_row(row, settings, 1, 1, principal, workflow_id, request.comment))
+        first = revision_row(row, settings, 1, 1, principal, workflow_id, request.comment)
+        session.add(first)
+        served.asked(session, row, first)
 
     try:
         workflow = service.workflows.start(
@@ -196,11 +198,11 @@ def roll_back(
     Raises Missing, NotPermitted, WrongState when there is none, PartUnavailable.
     """
     row = find_for(service, principal, deployment, Action.DEPLOYMENT_CHANGE)
-    served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
+    have_served = [each for each in row.revisions if each.state == RevisionState.REPLACED.value]
     if revision is None:
         now_ = gateway_link.active_revision(row) or row.revisions[-1]
         # A restart or another number of replicas is not a step back.
-        before = [each for each in served if each.number < row.revision and not serves_the_same(each, now_)]
+        before = [each for each in have_served if each.number < row.revision and not serves_the_same(each, now_)]
         if not before:
             raise WrongState(f"{row.name} has served nothing else before", action="See its history")
         target = before[-1]
@@ -256,6 +258,7 @@ def roll_out(
         # One generation of replicas is on trial once; what a deployment goes back to by itself is not.
         new.proven = instead_of is not None or (active is not None and same and active.proven)
         session.add(new)
+        served.asked(session, present, new)
 
     workflow = service.workflows.start(
         principal,

@@ -117,7 +117,8 @@ def set_alias(
     Raises Missing, NotPermitted, InvalidInput, PartUnavailable. Everybody else calls `admission.aliases.set_alias`.
     """
     place = enter_registry(service, registry, reader=principal)
-    with changing(service, principal, place, model, "model.set-alias", "change its aliases") as found:
+    detail = alias_detail(alias, version)
+    with changing(service, principal, place, model, "model.set-alias", "change its aliases", detail) as found:
         if problem := names.alias_problem(alias):
             raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
         permit(place, found)
@@ -136,7 +137,7 @@ def set_alias(
 def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
     """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
-    with changing(service, principal, place, model, "model.delete-alias", "change its aliases") as found:
+    with changing(service, principal, place, model, "model.delete-alias", "change its aliases", alias) as found:
         if alias not in found.aliases:
             raise Missing(f"Model {found.name} has no alias {alias!r}")
         idempotency.takes_elsewhere(service, f"{found.id} {alias} {found.aliases[alias]}")
@@ -151,13 +152,14 @@ def delete_alias(service: Service, principal: Principal, registry: str, model: s
 
 @contextmanager
 def changing(
-    service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str
+    service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str, detail: str = ""
 ) -> Iterator[RegisteredModel]:
     """Records an event about the block, which gets the model when the principal owns it.
 
     Raises Missing, NotPermitted with `doing` ("only its owner may …").
     """
     with events.recording(service, principal, action, Resource("model", model, model, place.id)) as event:
+        event.detail = detail
         found = find_model(service, principal, place, model)
         event.resource = Resource("model", found.id, found.name, place.id)
         require_owner(principal, found, doing)
@@ -165,6 +167,11 @@ def changing(
             yield found
         finally:
             changed(service, place.id)
+
+
+def alias_detail(alias: str, version: int) -> str:
+    """What the event about a moved alias says; the history of deployments finds it by this."""
+    return f"{alias}: version {version}"
 
 
 def require_owner(principal: Principal, model: RegisteredModel, doing: str, also: str | None = None) -> None:

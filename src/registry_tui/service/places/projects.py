@@ -13,7 +13,7 @@ from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
 from registry_tui.schemas.places import Project, ProjectCreate, Role
 from registry_tui.schemas.stores import uri_of
-from registry_tui.service.core import events, idempotency, own_stores, paging, permissions
+from registry_tui.service.core import events, idempotency, own_stores, paging, permissions, served
 from registry_tui.service.core.artifact_places import delete_in
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import (
@@ -284,6 +284,7 @@ def _undeploy(service: Service, project_id: str) -> None:
     with service.database.session() as session:
         for row in session.scalars(query).all():
             session.delete(row)
+            served.deleted(session, row.id, "")
     gateway_link.publish(service)
 
 

@@ -19,6 +19,7 @@ from registry_tui.contracts.replica_spec import Limits, ReplicaSpec
 from registry_tui.schemas.deployments import BuildState, DeploymentState, RevisionState
 from registry_tui.schemas.operations import Progress, WorkflowKind
 from registry_tui.service.backends.base import Backend, Backends, ReplicaName, ReplicaProcess
+from registry_tui.service.core import served
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow, now
 from registry_tui.service.deployments import (
     fetching,
@@ -291,6 +292,7 @@ def _switch(context: StepContext) -> None:
         present.revision, present.version, present.version_id = revision.number, revision.version, revision.version_id
         present.alias, present.follow_alias = revision.alias, revision.follow_alias
         present.updated_at = now()
+        served.began(session, row.id, revision.number)
     gateway_link.publish(context.service)
     context.log(f"callers reach {row.model_name} v{revision.version}")
 
@@ -311,6 +313,7 @@ def _switch_back(context: StepContext) -> None:
                 present.version, present.version_id = each.version, each.version_id
                 present.alias, present.follow_alias = each.alias, each.follow_alias
         present.revision = 0 if old is None else old.number
+        served.went_back(session, row.id, revision.number, None if old is None else old.number)
     gateway_link.publish(context.service)
 
 
@@ -398,6 +401,8 @@ def _end(context: StepContext, state: RevisionState, why: str) -> None:
             workflow_id=None,
             revision={"state": state.value, "error": why},
         )
+        with context.service.database.session() as session:
+            served.came_to_nothing(session, row.id, revision.number, why)
         gateway_link.publish(context.service)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.deployments import DeploymentState
 from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service.core import served
 from registry_tui.service.engine import permits
 from registry_tui.service.engine.steps import Definition, Step, StepContext
 from registry_tui.service.publishing import gateway as gateway_link
@@ -13,6 +14,8 @@ from registry_tui.service.workflows.shared import end_replicas, not_stopped, set
 
 def _stopped(context: StepContext) -> None:
     set_state(context, DeploymentState.STOPPED)
+    with context.service.database.session() as session:
+        served.stopped(session, context.resource.id, context.principal.name)
     gateway_link.publish(context.service)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas.operations import WorkflowKind
+from registry_tui.service.core import served
 from registry_tui.service.database.tables import DeploymentRow
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.engine import permits
@@ -29,6 +30,7 @@ def _remove(context: StepContext) -> None:
         row = session.get(DeploymentRow, context.resource.id)
         if row is not None:
             session.delete(row)
+            served.deleted(session, context.resource.id, context.principal.name)
     gateway_link.publish(service)
     shutil.rmtree(service.home.serving / "deployments" / context.resource.id, ignore_errors=True)
     shared_files.drop_unused(service)

@@ -25,7 +25,7 @@ from registry_tui.service.database.tables.places import (
     WorkspaceSyncRow,
 )
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
-from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow
+from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
 
 __all__ = [
     "AdmissionExceptionRow",
@@ -52,6 +52,7 @@ __all__ = [
     "RangerSourceRow",
     "RegistryRow",
     "RevisionRow",
+    "ServedRow",
     "UserRow",
     "UserSubjectRow",
     "UserTokenRow",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from registry_tui.service.database.tables.base import Base, new_id, now
@@ -90,6 +90,38 @@ class RevisionRow(Base):
     workflow_id: Mapped[str | None]
 
     deployment: Mapped[DeploymentRow] = relationship(back_populates="revisions")
+
+
+class ServedRow(Base):
+    """What a deployment served from when to when, and who let it: kept with its names when they are deleted."""
+
+    __tablename__ = "served_periods"
+    __table_args__ = (Index(None, "deployment_id", "asked_at"), Index(None, "deployment_name"))
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    #: No foreign keys: it outlives all of these.
+    deployment_id: Mapped[str]
+    deployment_name: Mapped[str]
+    project_id: Mapped[str]
+    project_name: Mapped[str]
+    registry_id: Mapped[str]
+    model_name: Mapped[str]
+    version: Mapped[int]
+    revision: Mapped[int]
+    alias: Mapped[str | None]
+    #: Who deployed it, by name; it stays when that person goes.
+    let_by: Mapped[str]
+    comment: Mapped[str] = mapped_column(default="")
+    #: When the rollout was asked for, when callers reached it, and when they did so no more.
+    asked_at: Mapped[datetime] = mapped_column(default=now)
+    began_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    #: Why it ended, and who ended it.
+    end: Mapped[str] = mapped_column(default="")
+    ended_by: Mapped[str] = mapped_column(default="")
+    #: When the deployment was deleted, and by whom.
+    deleted_at: Mapped[datetime | None]
+    deleted_by: Mapped[str] = mapped_column(default="")
 
 
 class ApiKeyRow(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
@@ -19,13 +20,14 @@ from registry_tui.schemas.deployments import (
     ReplicaLogFile,
     ReplicaStatus,
     Revision,
+    ServedAt,
     TestAnswer,
     TestRequest,
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.service.access import api_keys
+from registry_tui.service.deployments import history, trying
 from registry_tui.service.deployments import rules as deployments
-from registry_tui.service.deployments import trying
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
@@ -123,6 +125,17 @@ def list_replicas(service: ServiceIn, principal: Acting, deployment: str) -> lis
 def list_revisions(service: ServiceIn, principal: Acting, deployment: str) -> list[Revision]:
     """The history with its builds, newest first."""
     return deployment_views.revisions(service, principal, deployment)
+
+
+@router.get(f"{_ONE}/at")
+def served_at(
+    service: ServiceIn,
+    principal: Acting,
+    deployment: str,
+    time: Annotated[datetime, Query(description="RFC 3339; without a zone UTC")],
+) -> ServedAt:
+    """Which version served at a time, who let it, what ran before and after; also of deleted deployments, by name."""
+    return history.served_at(service, principal, deployment, time)
 
 
 @router.get(f"{_ONE}/logs")
