@@ -29,7 +29,7 @@ TABS = ["down", "tab"] * 6
 READ = ["question_mark", "escape", "y", "end", "escape"]
 WALKS = {
     "run": [*TABS, *READ],
-    "compare": ["down", "x", "tab", "down", "L", "plus", "left", *READ],
+    "compare": ["down", "x", "tab", "down", "asterisk", "plus", "left", *READ],
     "deployment": [*TABS, *READ],
     "workflow": ["down", "tab", "down", *READ],
     # The form of a policy, and the one of its first condition.

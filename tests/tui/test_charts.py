@@ -107,8 +107,8 @@ async def every_key(driver: Driver, lines: int, points: int) -> None:
     await changes(driver, "shift+left")
     await changes(driver, "0")
     await driver.until(lambda: chart(driver).cursor is None, "no cursor")
-    await changes(driver, "L", "log")
-    await changes(driver, "L")
+    await changes(driver, "asterisk", "log")
+    await changes(driver, "asterisk")
     await changes(driver, "z", "smoothing 0.6")
     for _ in range(3):
         await changes(driver, "z")
@@ -127,7 +127,7 @@ async def test_every_key_of_the_chart_of_a_run(open_program: Open, run: tuple[Pr
         await driver.until(lambda: "loss" in drawn(driver), "the curve")
         await every_key(driver, 1, POINTS)
         await driver.until(lambda: "(1 NaN or infinite)" in drawn(driver), "what is not drawn")
-        await changes(driver, "L", "(1 ≤ 0 not shown)")
+        await changes(driver, "asterisk", "(1 ≤ 0 not shown)")
 
 
 async def test_every_key_of_the_chart_of_compared_runs(open_program: Open, runs: Runs) -> None:

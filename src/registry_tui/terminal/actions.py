@@ -79,6 +79,9 @@ CREDENTIALS = Action(
     "Environment",
 )
 KEYS_PAGE = Action("keys", "K", "API keys", "API keys: make, list, revoke")
+LINEAGE = Action(
+    "lineage", "L", "lineage", "What it came from, and what depends on it, as a tree", footer=False, menu="Lineage"
+)
 REGISTER = Action("register", "R", "register model", "Register the selected model folder in the Model Registry")
 
 MANAGE_ACCESS = Action(
@@ -268,7 +271,7 @@ CHART = (
     Action("pan_left", "shift+left", "earlier part", "Curves: the part of x before, when zoomed", footer=False),
     Action("pan_right", "shift+right", "later part", "Curves: the part of x behind, when zoomed", footer=False),
     Action("whole", "0", "whole curve", "Curves: all of x again, without the cursor", footer=False),
-    Action("log", "L", "log scale", "Curves: logarithmic values, or as they are", footer=False),
+    Action("log", "asterisk", "log scale", "Curves: logarithmic values, or as they are", footer=False),
     Action("smooth", "z", "smoothing", "Curves: the next smoothing, by a moving average; then none", footer=False),
 )
 COMPARE = (
@@ -301,6 +304,7 @@ RUN = (
     Action("registered", "m", "registered model", "The model that was registered from this run", meaning="model"),
     *CHART,
     Action("copy", "c", "copy", "Copy the run's ID, or the selected artifact's path", footer=False),
+    LINEAGE,
     VIEW,
     Action("export", "ctrl+s", "export", "Save the metrics, params, tags or datasets in view as CSV or JSON", False),
 )
@@ -311,6 +315,7 @@ MODELS = (
     Action("delete", "ctrl+d", "delete", "Delete the model with its versions", footer=False, danger=True),
     ORDER,
     COPY,
+    LINEAGE,
     VIEW,
     EXPORT,
 )
@@ -331,6 +336,7 @@ MODEL = (
     Action("project", "P", "from project", "The project it came from", footer=False),
     Action("delete", "ctrl+d", "delete", "Delete the version", footer=False, danger=True),
     Action("copy", "c", "copy", "Copy the version's URI, models:/name/version", footer=False),
+    LINEAGE,
     VIEW,
     EXPORT,
 )
@@ -348,6 +354,7 @@ DEPLOYMENTS: tuple[Action, ...] = (
     *ON_DEPLOYMENT,
     KEYS_PAGE,
     COPY,
+    LINEAGE,
     VIEW,
     EXPORT,
 )
@@ -371,6 +378,7 @@ DEPLOYMENT = (
     Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
     Action("model", "m", "model", "The registered model whose version serves", footer=False),
     replace(KEYS_PAGE, footer=False),
+    LINEAGE,
     VIEW,
 )
 KEYS = (
@@ -378,6 +386,7 @@ KEYS = (
     MENU,
     Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once", meaning="delete", danger=True),
     COPY,
+    LINEAGE,
     VIEW,
     EXPORT,
 )

@@ -98,6 +98,7 @@ VERBS: Mapping[str, str] = {
     "clean_up": "Remove unused archives",
     "activity": "Progress of the change under way",
     "model": "Go to the registered model",
+    "lineage": "What it came from, and what depends on it",
     "deployments": "Go to the project's Model Deployments",
     "run": "Go to the run it came from",
     "experiment": "Go to the experiment it came from",

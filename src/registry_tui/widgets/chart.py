@@ -62,7 +62,7 @@ class LineChart(Awaiting, Widget, can_focus=True):
         Binding("shift+left", "pan(-0.5)", "Pan left", show=False),
         Binding("shift+right", "pan(0.5)", "Pan right", show=False),
         Binding("0", "reset", "Whole chart", show=False),
-        Binding("L", "log", "Log scale", show=False),
+        Binding("asterisk", "log", "Log scale", show=False),
         Binding("z", "smooth", "Smoothing", show=False),
     ]
 

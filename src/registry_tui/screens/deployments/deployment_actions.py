@@ -61,6 +61,13 @@ class DeploymentActions(FrameScreen):
         )
         self._confirmed("Stop", lines, "Stop", lambda: self._begin("stops", self.client.stop_deployment))
 
+    def do_lineage(self) -> None:
+        from registry_tui.screens.base.lineage import show_lineage
+
+        found = self.deployment
+        if found is not None:
+            show_lineage(self, found.name, reference("deployment", found.id))
+
     def do_restart(self) -> None:
         self._begin("restarts, new replicas before old ones go", self.client.restart_deployment)
 

@@ -65,6 +65,11 @@ class KeysScreen(ListScreen):
             return "it is revoked already"
         return None
 
+    def do_lineage(self) -> None:
+        from registry_tui.screens.base.lineage import show_lineage
+
+        show_lineage(self, self.current.name, reference("key", self.current.id))
+
     def do_create(self) -> None:
         self.app.push_screen(NewKey(), self._made)
 

@@ -226,6 +226,13 @@ class ModelScreen(PanelListScreen):
         args = {**self.place.args, "one": str(one), "other": str(other)}
         self.program.open(Place("diff", args))
 
+    def do_lineage(self) -> None:
+        from registry_tui.screens.base.lineage import show_lineage
+
+        row: ModelVersion = self.current
+        ref = reference("version", row.registry_id, row.model_name, str(row.version))
+        show_lineage(self, self.named(row), ref)
+
     def do_download(self) -> None:
         from registry_tui.client.saving import archive_files
         from registry_tui.screens.base.download import DownloadForm

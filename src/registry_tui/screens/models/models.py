@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen, turned
@@ -115,6 +116,12 @@ class ModelsScreen(ListScreen):
     def _registry_chosen(self, registry: str | None) -> None:
         if registry is not None:
             self.program.jump(Place("models", {"registry": registry}))
+
+    def do_lineage(self) -> None:
+        from registry_tui.screens.base.lineage import show_lineage
+
+        row = self.current
+        show_lineage(self, row.name, reference("model", row.registry_id, row.name))
 
     def do_delete(self) -> None:
         from registry_tui.screens.base.delete_model import confirm_delete_model

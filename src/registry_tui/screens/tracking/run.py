@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
+from registry_tui.contracts.lineage_refs import reference
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.tracking.run_artifacts import RunArtifacts, download_form
@@ -183,6 +184,13 @@ class RunScreen(CurveScreen):
             if self.model_path is None:
                 return "select a model folder under Artifacts first"
         return super().why_not(action)
+
+    def do_lineage(self) -> None:
+        from registry_tui.screens.base.lineage import show_lineage
+
+        assert self.run is not None
+        name = self.run.name or self.run.id
+        show_lineage(self, name, reference("run", self.place.args["project"], self.run.id))
 
     def do_tab_next(self) -> None:
         self._turn(1)
