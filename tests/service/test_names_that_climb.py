@@ -16,6 +16,7 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
 from registry_tui.schemas.people import GroupChange, UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Environment, EnvironmentCreate, Role, WorkspaceCreate
+from registry_tui.schemas.webhooks import WebhookCreate
 from support import served
 from support.client_questions import MARKED, arguments, questions, sent_parts
 from support.climbing import ENCODED, RAW, REFUSED
@@ -55,6 +56,9 @@ BODIES: dict[str, Any] = {
     "ExceptionChange": {"reason": "changed"},
     "RulesChange": {"text": "rules: []"},
     "VersionUpdate": {"notes": "changed"},
+    "WebhookChange": {"events": ["version.*"]},
+    "WebhookCreate": {"name": "changed", "environment": "none", "url": "http://localhost:1/"},
+    "WebhookReplay": {"delivery": "changed"},
 }
 #: Calls of the client that make what they name.
 MAKES = {("set_alias", "alias"), ("set_collaborator", "user"), ("put_user", "user"), ("put_group", "group")}
@@ -88,6 +92,7 @@ class Places:
     key: str
     workflow: str
     token: str
+    webhook: str
 
     @property
     def names(self) -> dict[str, Any]:
@@ -113,6 +118,7 @@ class Places:
             "to": "nobody-at-all",
             "workflow": self.workflow,
             "event": 1,
+            "webhook": self.webhook,
             "metric": "loss",
             "path": "model/MLmodel",
             "name": "s3",
@@ -144,7 +150,9 @@ def places(platform: Platform) -> Iterator[Places]:
         token = (await client.create_token("somebody", UserTokenCreate(name=unique("token")))).user_token.id
         workflow = made.version.workflow_id
         assert workflow is not None
-        return Places(made, deployment, environment, key, workflow, token)
+        told = WebhookCreate(name=unique("w"), environment=environment.name, url="http://localhost:1/")
+        webhook = (await client.create_webhook(told)).webhook.id
+        return Places(made, deployment, environment, key, workflow, token, webhook)
 
     yield platform.ask(make)
     served.take_away([(platform, deployment.id)])
@@ -169,6 +177,7 @@ async def state(client: RegistryClient, places: Places) -> dict[str, Any]:
         "roles": [each.model_dump() for each in (await client.environment_roles(places.environment.id)).items],
         "somebody": (await client.user("somebody")).model_dump(),
         "environment": (await client.environment(places.environment.id)).model_dump(),
+        "webhook": (await client.webhook(places.webhook)).model_dump(),
         "workspace": (await client.workspace(f"{places.environment.name}/team")).model_dump(),
         "registry": (await client.registry(version.registry_id)).model_dump(include={"status", "storage_access"}),
         "hostile": sorted(name for name in (*users, *(each.name for each in models)) if name in (*REFUSED, *ENCODED)),

@@ -379,6 +379,18 @@ def mappings(place: Place, verb: str) -> Call:
     return Call(f"/environments2/{call}", body, lambda: len(changes_of(place, action, made["id"])))
 
 
+def webhook(place: Place) -> Call:
+    name = unique("w")
+    count = lambda: [each["name"] for each in place.items("/webhooks")].count(name)  # noqa: E731
+    return Call("/webhooks", {"name": name, "environment": "local", "url": "http://localhost:1/"}, count)
+
+
+def webhook_changed(place: Place, verb: str, body: Any = None) -> Call:
+    made = webhook(place)
+    id_ = place.send(made.path, made.body).raise_for_status().json()["webhook"]["id"]
+    return Call(f"/webhooks/{id_}/{verb}", body, lambda: len(changes_of(place, f"webhook.{verb}", id_)))
+
+
 def changes_of(place: Place, action: str, resource: str) -> Items:
     return [each for each in place.items("/events", action=action) if each["resource_id"] == resource]
 
@@ -412,6 +424,12 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/projects/{project}/runs/restore": lambda place: changed_run(place, "restore"),
     "/projects/{project}/runs/purge": purge,
     "/keys": key,
+    "/webhooks": webhook,
+    "/webhooks/{webhook}/pause": lambda place: webhook_changed(place, "pause"),
+    "/webhooks/{webhook}/resume": lambda place: webhook_changed(place, "resume"),
+    "/webhooks/{webhook}/rotate-secret": lambda place: webhook_changed(place, "rotate-secret"),
+    "/webhooks/{webhook}/test": lambda place: webhook_changed(place, "test"),
+    "/webhooks/{webhook}/replay": lambda place: webhook_changed(place, "replay", {"since": "2026-01-01T00:00:00Z"}),
     "/users/{user}/tokens": token,
     "/sign-in/id-token": sign_in,
     "/sign-in/device-code": device_code,

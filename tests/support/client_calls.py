@@ -185,6 +185,17 @@ _ROWS = """
     workflows list_workflows
     workspace get_workspace
     workspaces list_workspaces
+    change_webhook
+    create_webhook
+    delete_webhook
+    pause_webhook
+    replay_webhook
+    resume_webhook
+    rotate_webhook_secret
+    test_webhook
+    webhook get_webhook
+    webhook_deliveries list_webhook_deliveries
+    webhooks list_webhooks
 """
 #: Operations that the client does not call: Ranger's stock clients and plugins, probes and scrapers do.
 NOT_OURS = frozenset(

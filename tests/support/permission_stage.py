@@ -25,6 +25,7 @@ from registry_tui.schemas.people import (
 from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, Role, WorkspaceCreate
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
+from registry_tui.schemas.webhooks import WebhookCreate
 from support import served
 from support.little_mlflow import ATTACHABLE, serving
 from support.platforms import Platform, unique, wait_for
@@ -47,6 +48,8 @@ _PROJECT = {Role.VIEWER: Holder.VIEWER, Role.CONTRIBUTOR: Holder.CONTRIBUTOR, Ro
 #: Who is walked last, so that what the others may not do is still there.
 ORDER = ("unknown token", "suspended", *(name for name in PEOPLE if name != "suspended"), "administrator")
 
+#: Nobody listens there: the messages wait.
+WEBHOOK = "http://localhost:1/"
 ONE = {"run_ids": ["{run}"]}
 EXPERIMENTS = {"experiment_ids": ["{experiment}"]}
 POLICY = {"name": "table", "service": "{ranger_service}", "resources": {}}
@@ -96,6 +99,10 @@ BODIES: dict[str, Any] = {
     "set_issuer": {"url": "http://login.example.com", "client_id": "table"},
     "create_token": {"name": "table"},
     "create_key": {"name": "table"},
+    # Refused for its host, after the question who asks.
+    "create_webhook": {"name": "table", "environment": "{environment}", "url": "https://elsewhere.example.com/"},
+    "change_webhook": {"url": "https://elsewhere.example.com/"},
+    "replay_webhook": {"delivery": "none"},
     "get_idbroker_mappings": {"environmentName": "{environment_name}"},
     "get_idbroker_mappings_sync_status": {"environmentName": "{environment_name}"},
     "sync_idbroker_mappings": {"environmentName": "{environment_name}"},
@@ -144,6 +151,8 @@ NAMES = {
     ("set_user_roles", "user"): "{guest}",
     ("remove_group_member", "user"): "{guest}",
     ("add_group_member", "user"): "{guest}",
+    # Each person has one to delete.
+    ("delete_webhook", "webhook"): "{me}",
 }
 #: Lists that hold something when the person may see it, and where it stands.
 LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
@@ -153,6 +162,7 @@ LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "list_projects": lambda names: names["project"],
     "list_deployments": lambda names: names["deployment"],
     "list_attached_servers": lambda names: names["attached"],
+    "list_webhooks": lambda names: names["webhook"],
 }
 #: What everybody does with what is their own.
 OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users"}
@@ -163,7 +173,9 @@ LAST = (
     *("delete_ranger_policy", "revoke_storage_access", "delete_deployment"),
     *("roll_back", "restart_deployment", "stop_deployment"),
 )
-HIDDEN = re.compile(r"There is no (environment|workspace|Model Registry|project|deployment|user|group|event|API key) ")
+HIDDEN = re.compile(
+    r"There is no (environment|workspace|Model Registry|project|deployment|user|group|event|API key|webhook) "
+)
 
 
 @dataclass(frozen=True)
@@ -230,6 +242,8 @@ def staged(platform: Platform) -> Iterator[Stage]:
     experiment = platform.ask(lambda client: client.experiment(project.id, experiment_id))
     spare = platform.ask(lambda client: client.create_experiment(project.id, ExperimentCreate(name=unique("spare"))))
     platform.call(RegistryClient.change_user, users["suspended"], UserChange(state=UserState.SUSPENDED))
+    told = WebhookCreate(name=unique("w"), environment=environment.id, url=WEBHOOK)
+    webhook = platform.ask(lambda client: client.create_webhook(told))
     names = {
         "environment": environment.id,
         "environment_name": environment.name,
@@ -261,19 +275,32 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "workflow": purge.workflow.id,
         "event": str(event.id),
         "name": "none",
+        "webhook": webhook.webhook.id,
         "definition": "999",
         "role": "999",
         "zone": "999",
         "ranger_service": ranger.name,
         "policy": str(policy.id),
     }
-    yield Stage(platform, names, tokens, users)
+    stage = Stage(platform, names, tokens, users)
+    make_webhooks(stage)
+    yield stage
     served.take_away([(platform, deployment.id)])
+
+
+def make_webhooks(stage: Stage) -> None:
+    """A webhook of each person's name, where there is none."""
+    environment = stage.names["environment"]
+    there = {each.name for each in stage.platform.ask(lambda client: client.webhooks(environment=environment)).items}
+    for name in set(stage.users.values()) - there:
+        made = WebhookCreate(name=name, environment=environment, url=WEBHOOK)
+        stage.platform.call(RegistryClient.create_webhook, made)
 
 
 def bring_back(stage: Stage) -> None:
     """Brings back what an earlier walk took away."""
     platform = stage.platform
+    make_webhooks(stage)
     platform.call(RegistryClient.put_group, stage.names["spare_group"], GroupChange())
     platform.call(RegistryClient.grant_storage_access, stage.names["registry"])
 

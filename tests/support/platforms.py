@@ -141,6 +141,10 @@ class Platform:
     def up(self) -> None:
         """Starts what does not run, and waits until every part is healthy; another worker may be at it."""
         keep_on_postgresql(self.home)
+        if not self.home.config_file.exists():
+            self.home.create()
+            # Where tests receive what webhooks send.
+            self.home.config_file.write_text('[service]\nwebhook_private_hosts = ["localhost"]\n')
         for last in (False, False, False, True):
             try:
                 for _ in lifecycle.up(self.home):

@@ -36,6 +36,7 @@ from registry_tui.service.database.tables import (
     RangerSourceRow,
     RegistryRow,
     RevisionRow,
+    WebhookRow,
     WorkflowRow,
     WorkspaceRow,
     now,
@@ -187,9 +188,16 @@ def a_role_by_name(service: Service, owner: Principal) -> str:
     return "/service/public/v2/api/roles/name/tasters"
 
 
+def a_webhook(service: Service, owner: Principal) -> str:
+    with service.database.session() as session:
+        row = {"url": "https://a.example.com/", "events": ["*"], "secret": "sealed", "creator": owner.name}
+        session.add(WebhookRow(name="tell", environment_id=PLACE, creator_crn=owner.crn, **row))
+    return "/webhooks/tell"
+
+
 TAKEN: tuple[Callable[[Service, Principal], str], ...] = (
     a_group, a_member, a_collaborator, a_user, a_token, a_key, an_issuer, a_workspace, an_environment, a_project,
-    a_server, a_source, a_policy, a_policy_by_name, a_role, a_role_by_name,
+    a_server, a_source, a_policy, a_policy_by_name, a_role, a_role_by_name, a_webhook,
 )  # fmt: skip
 
 
@@ -258,7 +266,7 @@ ANOTHER: tuple[tuple[Callable[[Service, Principal], str], Callable[[Service, Pri
     (a_group, a_group), (a_member, a_member), (a_collaborator, a_collaborator), (a_user, another_user),
     (an_issuer, an_issuer), (a_workspace, another_workspace), (an_environment, another_environment),
     (a_project, another_project), (a_server, another_server), (a_source, a_source),
-    (a_policy_by_name, another_policy), (a_role_by_name, a_role),
+    (a_policy_by_name, another_policy), (a_role_by_name, a_role), (a_webhook, a_webhook),
 )  # fmt: skip
 
 

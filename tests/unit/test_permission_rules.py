@@ -75,6 +75,13 @@ def test_the_documented_roles_may_do_what_is_documented(action: Action, held: se
     assert RULES[action].allows(held) is allowed
 
 
+def test_the_page_about_webhooks_is_made_from_the_code() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "docs/webhooks.py"], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert made.stdout == (ROOT / "docs/webhooks.md").read_text(encoding="utf-8")
+
+
 def test_the_page_about_permissions_is_made_from_the_table() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs/permissions.py"], capture_output=True, text=True, check=True, timeout=300

@@ -62,6 +62,7 @@ COMMANDS = {
     "idbroker": "idbroker:app",
     "search": "search:search",
     "events": "events:app",
+    "webhooks": "webhooks:app",
     "workflows": "workflows:app",
     "env": "projects:env",
     "login": "signing_in:login",

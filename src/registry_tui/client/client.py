@@ -17,6 +17,7 @@ from registry_tui.client.search import Search
 from registry_tui.client.sign_in import SignIn
 from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
+from registry_tui.client.webhooks import Webhooks
 
 
 class RegistryClient(
@@ -33,6 +34,7 @@ class RegistryClient(
     Deployments,
     Lineage,
     Search,
+    Webhooks,
     Operations,
     Following,
 ):

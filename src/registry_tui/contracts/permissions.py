@@ -98,6 +98,7 @@ class Action(StrEnum):
     SERVER_ATTACH = "server.attach"
     POLICIES_SEE = "policies.see"
     POLICIES_CHANGE = "policies.change"
+    WEBHOOKS_CHANGE = "webhooks.change"
 
 
 Ways = tuple[frozenset[Holder], ...]
@@ -154,6 +155,7 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.ENVIRONMENT_SEE, Scope.ENVIRONMENT, "see the environment", _ANY_ROLE),
         Rule(Action.ENVIRONMENT_DELETE, Scope.ENVIRONMENT, "delete environments", _ENVIRONMENT_ADMIN),
         Rule(Action.ROLES_GRANT, Scope.ENVIRONMENT, "see and grant roles", _ENVIRONMENT_ADMIN),
+        Rule(Action.WEBHOOKS_CHANGE, Scope.ENVIRONMENT, "see and change webhooks", _ENVIRONMENT_ADMIN),
         Rule(Action.WORKSPACE_CREATE, Scope.ENVIRONMENT, "create workspaces", _ENVIRONMENT_ADMIN),
         Rule(Action.WORKSPACE_DELETE, Scope.ENVIRONMENT, "delete workspaces", _ENVIRONMENT_ADMIN),
         Rule(

@@ -20,6 +20,10 @@ _BY_ACTION: Mapping[Action, str] = {
     ),
     Action.ENVIRONMENT_DELETE: "delete_environment",
     Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",
+    Action.WEBHOOKS_CHANGE: (
+        "list_webhooks get_webhook create_webhook change_webhook delete_webhook pause_webhook resume_webhook "
+        "rotate_webhook_secret test_webhook replay_webhook list_webhook_deliveries"
+    ),
     Action.WORKSPACE_CREATE: "create_workspace",
     Action.SERVER_ATTACH: "attach_server",
     Action.WORKSPACE_DELETE: "delete_workspace detach_server",

@@ -15,7 +15,7 @@ PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
 FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
-_LISTS = ("entitlements", "package_indexes", "gateway_hosts", "listen_names")
+_LISTS = ("entitlements", "package_indexes", "gateway_hosts", "listen_names", "webhook_hosts", "webhook_private_hosts")
 
 
 class Settings(BaseModel):
@@ -72,6 +72,12 @@ class Settings(BaseModel):
     listen_names: tuple[str, ...] = ()
     #: HTTP without TLS, only possible on an address of this machine alone.
     listen_plain_http: bool = False
+    #: Hosts that webhooks may be sent to, at public addresses: names, or patterns as `*.example.com`; none without.
+    webhook_hosts: tuple[str, ...] = ()
+    #: Hosts that webhooks may be sent to also at private addresses, this machine's own among them.
+    webhook_private_hosts: tuple[str, ...] = ()
+    #: A file in PEM with whom receivers' certificates are checked by; empty: the usual authorities.
+    webhook_ca: str = ""
 
 
 def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -30,6 +30,7 @@ from registry_tui.service.database.tables import (
     IdempotencyRow,
     ProjectRow,
     UserTokenRow,
+    WebhookRow,
     WorkflowRow,
     WorkspaceRow,
     now,
@@ -61,6 +62,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (EnvironmentRow, "environment"),
     (ApiKeyRow, "key"),
     (UserTokenRow, "token"),
+    (WebhookRow, "webhook"),
 )
 
 

@@ -19,6 +19,7 @@ from registry_tui.service.http.routes import mlflow_files
 from registry_tui.service.http.routes.keyed import Turns
 from registry_tui.service.loops.background import Background
 from registry_tui.service.loops.stream import Hub
+from registry_tui.service.webhooks import deliveries
 
 API = "/api/v1"
 
@@ -53,6 +54,7 @@ def create_app(service: Service, background: Background, hub: Hub | None = None)
     app.state.hub = hub or Hub()
     app.state.turns = Turns()
     service.database.committing.append(idempotency.note)
+    service.database.committing.append(deliveries.note)
     app.add_middleware(
         RequestMiddleware, max_request_bytes=service.settings.max_request_bytes, doors=Doors(service.home)
     )

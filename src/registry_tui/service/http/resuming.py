@@ -16,7 +16,7 @@ from registry_tui.schemas.registries import ModelRegistry
 from registry_tui.service.access import api_keys, groups, tokens
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.idempotency import SHOWN
-from registry_tui.service.database.tables import ApiKeyRow, UserTokenRow, WorkflowRow
+from registry_tui.service.database.tables import ApiKeyRow, UserTokenRow, WebhookRow, WorkflowRow
 from registry_tui.service.deployments import views as deployment_views
 from registry_tui.service.engine.rows import get_row, to_schema
 from registry_tui.service.errors import Missing
@@ -26,7 +26,11 @@ from registry_tui.service.ranger import policies
 from registry_tui.service.registries import lifecycle as registries
 
 #: What only the answer shows that was lost.
-_SHOWN_ONCE: Mapping[str, type[ApiKeyRow | UserTokenRow]] = {"key": ApiKeyRow, "token": UserTokenRow}
+_SHOWN_ONCE: Mapping[str, type[ApiKeyRow | UserTokenRow | WebhookRow]] = {
+    "key": ApiKeyRow,
+    "token": UserTokenRow,
+    "webhook": WebhookRow,
+}
 
 
 def answer_from(service: Service, principal: Principal, made: str, kind: Any) -> BaseModel | None:
@@ -98,8 +102,8 @@ def _accepted(service: Service, principal: Principal, row: WorkflowRow) -> BaseM
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 
 
-def _forget_key(service: Service, table: type[ApiKeyRow | UserTokenRow], id_: str) -> None:
-    """Takes away a key or token that nobody has seen: only the answer that was lost held it."""
+def _forget_key(service: Service, table: type[ApiKeyRow | UserTokenRow | WebhookRow], id_: str) -> None:
+    """Takes away a key, token or webhook whose secret nobody has seen: only the answer that was lost held it."""
     with service.database.session() as session:
         row = session.get(table, id_)
         if row is not None:

@@ -19,6 +19,7 @@ from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.loops import bootstrap
 from registry_tui.service.loops.minder import MEMORY_EVERY, Minder, guarded_look
 from registry_tui.service.loops.nfs_minder import LOOK_EVERY, NfsMinder
+from registry_tui.service.loops.webhooks import Sender
 from registry_tui.service.operations import rotating
 from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
@@ -45,7 +46,7 @@ UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Six threads, eight where other processes may work too, from `start` to `stop`.
+    """Seven threads, nine where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -69,6 +70,7 @@ class Background:
         self.ready = threading.Event()
         self.minder = Minder(service)
         self._nfs = NfsMinder(service)
+        self._sender = Sender(service, lambda: self.ready.is_set() and self._leads_now())
 
     def start(self) -> None:
         """Starts the threads."""
@@ -79,7 +81,9 @@ class Background:
             ("nfs", self._mind_nfs),
             ("nfs-removals", self._remove_from_nfs),
             ("sources", self._ask_sources),
+            ("webhooks", lambda: self._sender.run(self._stopping)),
         ]
+        self._service.database.committed.append(self._sender.written)
         if self._service.database.shared:
             runs += [("secrets", self._follow_secrets), ("take-over", self._take_over)]
         for name, run in runs:
@@ -91,6 +95,7 @@ class Background:
         """Stops the threads, waiting for what they are doing at most `timeout` seconds each."""
         self._stopping.set()
         self._pending.set()
+        self._sender.wake()
         for thread in self._threads:
             thread.join(timeout)
 

@@ -154,7 +154,7 @@ def delete_alias(service: Service, principal: Principal, registry: str, model: s
 def changing(
     service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str, detail: str = ""
 ) -> Iterator[RegisteredModel]:
-    """Records an event about the block, which gets the model when the principal owns it.
+    """Records an event about the block, which gets the model when the principal owns it; `detail` is the event's.
 
     Raises Missing, NotPermitted with `doing` ("only its owner may …").
     """

@@ -26,6 +26,7 @@ from registry_tui.service.database.tables.places import (
 )
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
+from registry_tui.service.database.tables.webhooks import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
     "AdmissionExceptionRow",
@@ -57,6 +58,8 @@ __all__ = [
     "UserSubjectRow",
     "UserTokenRow",
     "UtcDateTime",
+    "WebhookDeliveryRow",
+    "WebhookRow",
     "WorkflowRow",
     "WorkspaceRow",
     "WorkspaceSyncRow",

@@ -27,6 +27,7 @@ MODULES = (
     "lineage",
     "search",
     "events",
+    "webhooks",
     "workflows",
 )
 #: Modules whose addresses are those of another program's API; they stand beside ours, not below.

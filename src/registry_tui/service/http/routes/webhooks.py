@@ -1,0 +1,94 @@
+"""Webhooks, and what was delivered to them."""
+
+from __future__ import annotations
+
+from registry_tui.schemas.base import Page
+from registry_tui.schemas.webhooks import (
+    DeliveryState,
+    Webhook,
+    WebhookChange,
+    WebhookCreate,
+    WebhookDelivery,
+    WebhookReplay,
+    WebhookReplayed,
+    WebhookSecret,
+)
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
+from registry_tui.service.http.routes.keyed import new_router
+from registry_tui.service.webhooks import subscriptions
+
+router = new_router("webhooks")
+
+
+@router.get("/webhooks")
+def list_webhooks(
+    service: ServiceIn, principal: Acting, page: PageIn, environment: NameIn | None = None
+) -> Page[Webhook]:
+    """The webhooks of the environments that you administer, the oldest first."""
+    return subscriptions.list_webhooks(
+        service, principal, environment=environment, page_size=page.page_size, page_token=page.page_token
+    )
+
+
+@router.post("/webhooks", status_code=201)
+def create_webhook(service: ServiceIn, principal: Acting, request: WebhookCreate) -> WebhookSecret:
+    """Makes a webhook of an environment; the answer alone has its secret. For the environment's administrators."""
+    return subscriptions.create_webhook(service, principal, request)
+
+
+@router.get("/webhooks/{webhook}")
+def get_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
+    """One webhook, by ID, name or `environment/name`."""
+    return subscriptions.get_webhook(service, principal, webhook)
+
+
+@router.patch("/webhooks/{webhook}")
+def change_webhook(service: ServiceIn, principal: Acting, webhook: str, request: WebhookChange) -> Webhook:
+    """Changes where messages go, or which."""
+    return subscriptions.change_webhook(service, principal, webhook, request)
+
+
+@router.delete("/webhooks/{webhook}", status_code=204)
+def delete_webhook(service: ServiceIn, principal: Acting, webhook: str) -> None:
+    """Deletes a webhook with the log of its deliveries."""
+    subscriptions.delete_webhook(service, principal, webhook)
+
+
+@router.post("/webhooks/{webhook}/pause")
+def pause_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
+    """Sends nothing for a while; what happens meanwhile waits."""
+    return subscriptions.pause_webhook(service, principal, webhook)
+
+
+@router.post("/webhooks/{webhook}/resume")
+def resume_webhook(service: ServiceIn, principal: Acting, webhook: str) -> Webhook:
+    """Goes on to send, what has waited first. From then on messages tell what you may see."""
+    return subscriptions.resume_webhook(service, principal, webhook)
+
+
+@router.post("/webhooks/{webhook}/rotate-secret")
+def rotate_webhook_secret(service: ServiceIn, principal: Acting, webhook: str) -> WebhookSecret:
+    """Gives a webhook a new secret; for a day messages have a signature with the one of before too."""
+    return subscriptions.rotate_secret(service, principal, webhook)
+
+
+@router.post("/webhooks/{webhook}/test")
+def test_webhook(service: ServiceIn, principal: Acting, webhook: str) -> WebhookDelivery:
+    """Sends a message of type `webhook.test`; its delivery tells what came of it."""
+    return subscriptions.test_webhook(service, principal, webhook)
+
+
+@router.post("/webhooks/{webhook}/replay")
+def replay_webhook(service: ServiceIn, principal: Acting, webhook: str, request: WebhookReplay) -> WebhookReplayed:
+    """Sends one delivery again, or all that failed since a time; each keeps its ID."""
+    return subscriptions.replay(service, principal, webhook, request)
+
+
+@router.get("/webhooks/{webhook}/deliveries")
+def list_webhook_deliveries(
+    service: ServiceIn, principal: Acting, page: PageIn, webhook: str, state: DeliveryState | None = None
+) -> Page[WebhookDelivery]:
+    """What was sent to a webhook and what waits, the newest first."""
+    return subscriptions.list_deliveries(
+        service, principal, webhook, state=state, page_size=page.page_size, page_token=page.page_token
+    )

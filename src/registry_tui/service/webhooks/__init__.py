@@ -1,0 +1,1 @@
+"""Webhooks: who is told of events, what is sent, and where it may be sent to."""

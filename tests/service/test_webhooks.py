@@ -1,0 +1,416 @@
+"""Webhooks with a real receiver, which checks signatures with the library that receivers use."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from standardwebhooks.webhooks import Webhook as Verifier
+
+from registry_tui.schemas.operations import EventOutcome
+from registry_tui.schemas.webhooks import DeliveryState, WebhookCreate, WebhookReplay, WebhookSecret, WebhookState
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import UserRow, WebhookDeliveryRow, WebhookRow, now
+from registry_tui.service.errors import InvalidInput, NotPermitted
+from registry_tui.service.loops import webhooks as loop
+from registry_tui.service.loops.webhooks import Sender, deliver_next
+from registry_tui.service.settings import Settings
+from registry_tui.service.webhooks import deliveries, sending, subscriptions
+from support.bare import bare_service, make_place
+from support.platforms import wait_for
+
+PLACE = "lab"
+
+
+class Receiver:
+    """Answers as it is told, and keeps what came."""
+
+    def __init__(self) -> None:
+        self.status = 204
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.url = ""
+
+    def verified(self, secret: str) -> list[Any]:
+        return [Verifier(secret).verify(body, headers) for headers, body in self.got]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.got.append((dict(self.headers.items()), body))
+            receiver.go_on.wait(60)
+            self.send_response(receiver.status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(receiver.body)))
+            self.end_headers()
+            self.wfile.write(receiver.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    receiver.url = f"http://localhost:{server.server_port}/hook?a=b"
+    yield receiver
+    receiver.go_on.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    settings = Settings(webhook_private_hosts=("localhost",), webhook_hosts=("*.example.com", "127.*", "2130706433"))
+    with bare_service(tmp_path, settings=settings) as found:
+        found.database.committing.append(deliveries.note)
+        make_place(found, PLACE)
+        yield found
+
+
+@pytest.fixture
+def owner(service: Service) -> Principal:
+    return identity.owner_principal(service)
+
+
+def create(service: Service, owner: Principal, url: str, name: str = "hook", **more: Any) -> WebhookSecret:
+    return subscriptions.create_webhook(service, owner, WebhookCreate(name=name, environment=PLACE, url=url, **more))
+
+
+def happens(service: Service, owner: Principal, action: str, outcome: EventOutcome, **more: Any) -> None:
+    resource = {
+        "version": Resource("version", "v-1", "wine v3", f"{PLACE}-registry"),
+        "model": Resource("model", "m-1", "wine", f"{PLACE}-registry"),
+        "deployment": Resource("deployment", f"{PLACE}-deployment", "taster", f"{PLACE}-registry"),
+        "registry": Resource("registry", f"{PLACE}-registry", f"{PLACE}-registry", f"{PLACE}-registry"),
+    }[action.partition(".")[0]]
+    events.record(service, owner, action=action, resource=resource, outcome=outcome, **more)
+
+
+def send_all(service: Service, made: WebhookSecret) -> None:
+    context = sending.trust(service.settings)
+    while deliver_next(service, made.webhook.id, context):
+        pass
+
+
+def log_of(service: Service, owner: Principal, made: WebhookSecret) -> list[Any]:
+    return subscriptions.list_deliveries(service, owner, made.webhook.id).items
+
+
+def test_every_type_of_event_arrives_signed_and_in_order(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    for action, outcome in deliveries.TYPES:
+        happens(service, owner, action, outcome, detail="champion v3")
+    for each in deliveries.WORKFLOWS:
+        happens(service, owner, "registry.create", each, workflow_id="w-1")
+    send_all(service, made)
+    messages = receiver.verified(made.secret)
+    known = [name for name, _ in (*deliveries.TYPES.values(), *deliveries.WORKFLOWS.values())]
+    assert [each["type"] for each in messages] == known
+    assert {"timestamp", "data", "type"} == set(messages[0])
+    assert messages[0]["data"] | {"model": "wine", "version": 3, "actor": owner.name} == messages[0]["data"]
+    assert {each.state for each in log_of(service, owner, made)} == {DeliveryState.DELIVERED}
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == len(known)
+
+
+def test_filters_of_events_registry_and_model(service: Service, owner: Principal, receiver: Receiver) -> None:
+    make_place(service, "other")
+    ready = create(service, owner, receiver.url, "ready", events=["version.ready"])
+    beer = create(service, owner, receiver.url, "beer", model="beer")
+    mine = create(service, owner, receiver.url, "mine", registry=f"{PLACE}-registry", events=["version.*"])
+    happens(service, owner, "version.archive", EventOutcome.STARTED)
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    assert [each.type for each in log_of(service, owner, ready)] == ["version.ready"]
+    assert [each.type for each in log_of(service, owner, mine)] == ["version.ready", "version.registered"]
+    assert log_of(service, owner, beer) == []
+    with pytest.raises(InvalidInput):
+        create(service, owner, receiver.url, "strange", events=["nothing.at_all"])
+    with pytest.raises(InvalidInput):
+        create(service, owner, receiver.url, "elsewhere", registry="other-registry")
+
+
+def test_an_event_that_is_rolled_back_is_not_told(service: Service, owner: Principal, receiver: Receiver) -> None:
+    made = create(service, owner, receiver.url)
+    resource = Resource("version", "v-1", "wine v3", f"{PLACE}-registry")
+    with pytest.raises(RuntimeError), service.database.session() as session:
+        session.add(
+            events.event_row(owner, action="version.archive", resource=resource, outcome=EventOutcome.SUCCEEDED)
+        )
+        session.flush()
+        deliveries.note(session, list(session.identity_map.values()))
+        session.flush()
+        raise RuntimeError
+    assert log_of(service, owner, made) == []
+
+
+def test_a_failed_attempt_is_repeated_later_with_the_same_id(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    receiver.status, receiver.body = 500, b"no \x1b[31mroom" + b"x" * 5000
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    happens(service, owner, "version.archive", EventOutcome.FAILED)
+    before = now()
+    send_all(service, made)
+    late, first = log_of(service, owner, made)
+    assert (first.state, late.attempt_count) == (DeliveryState.PENDING, 0)
+    assert first.attempts[0].status == 500
+    assert len(first.attempts[0].answer) <= sending.ANSWER
+    assert "\x1b" not in first.attempts[0].answer
+    assert timedelta(seconds=4) < first.next_at - before < timedelta(seconds=60)
+    receiver.status = 204
+    with service.database.session() as session:
+        session.execute(sa.update(WebhookDeliveryRow).values(next_at=before))
+    send_all(service, made)
+    assert [each.state for each in log_of(service, owner, made)] == [DeliveryState.DELIVERED] * 2
+    assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"]
+
+
+def test_after_the_last_attempt_a_delivery_has_failed_and_can_be_sent_again(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    receiver.status = 500
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    for _ in range(len(loop.PAUSES) + 1):
+        with service.database.session() as session:
+            session.execute(sa.update(WebhookDeliveryRow).values(next_at=now()))
+        send_all(service, made)
+    assert log_of(service, owner, made)[0].state is DeliveryState.FAILED
+    receiver.status = 200
+    again = WebhookReplay(since=now() - timedelta(hours=1))
+    assert subscriptions.replay(service, owner, "hook", again).count == 1
+    send_all(service, made)
+    (done,) = log_of(service, owner, made)
+    assert done.state is DeliveryState.DELIVERED
+    assert subscriptions.replay(service, owner, "hook", again).count == 0
+    assert subscriptions.replay(service, owner, "hook", WebhookReplay(delivery=done.id)).count == 1
+
+
+def test_a_receiver_that_asks_for_a_rest_gets_it_within_a_bound(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    receiver.status, receiver.headers = 429, {"Retry-After": "999999"}
+    for _ in range(2):
+        happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    send_all(service, made)
+    assert len(receiver.got) == 1
+    with service.database.reading() as session:
+        rest = session.scalars(sa.select(WebhookRow.rest_until)).one()
+    assert rest is not None
+    assert timedelta(minutes=59) < rest - now() <= timedelta(seconds=sending.LONGEST_REST)
+
+
+def test_a_redirection_is_not_followed(service: Service, owner: Principal, receiver: Receiver) -> None:
+    with receiving() as other:
+        made = create(service, owner, receiver.url)
+        receiver.status, receiver.headers = 307, {"Location": other.url}
+        happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+        send_all(service, made)
+        assert (len(receiver.got), other.got) == (1, [])
+    assert log_of(service, owner, made)[0].attempts[0].status == 307
+
+
+def test_a_receiver_that_is_gone_pauses_its_webhook_with_an_event(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    receiver.status = 410
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    found = subscriptions.get_webhook(service, owner, "hook")
+    assert (found.state, "410" in found.reason) == (WebhookState.PAUSED, True)
+    receiver.status = 200
+    subscriptions.resume_webhook(service, owner, "hook")
+    with service.database.session() as session:
+        session.execute(sa.update(WebhookDeliveryRow).values(next_at=now()))
+    send_all(service, made)
+    assert log_of(service, owner, made)[0].state is DeliveryState.DELIVERED
+
+
+def test_many_failures_pause_a_webhook(service: Service, owner: Principal, receiver: Receiver) -> None:
+    made = create(service, owner, receiver.url)
+    receiver.status = 503
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    with service.database.session() as session:
+        long_ago = now() - loop.GIVES_UP_AFTER
+        session.execute(sa.update(WebhookRow).values(failures=loop.GIVES_UP - 1, failing_since=long_ago))
+    send_all(service, made)
+    assert subscriptions.get_webhook(service, owner, "hook").state is WebhookState.PAUSED
+
+
+def test_a_creator_who_is_gone_or_lost_their_role_pauses_the_webhook(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    row = identity.ensure_user(service, "bob")
+    bob = identity.principal_of_row(service, row, "r")
+    with pytest.raises(NotPermitted):
+        subscriptions.resume_webhook(service, _with_role(service, bob), "hook")
+    with service.database.session() as session:
+        session.execute(sa.update(WebhookRow).values(creator="bob", creator_crn=row.crn))
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    assert receiver.got == []
+    assert "bob" in subscriptions.get_webhook(service, owner, "hook").reason
+
+
+def _with_role(service: Service, person: Principal) -> Principal:
+    """Somebody who may see the environment, and no more."""
+    from registry_tui.service.database.tables import EnvironmentRoleRow
+
+    with service.database.session() as session:
+        session.add(EnvironmentRoleRow(environment_id=PLACE, user=person.name, role="MLUser"))
+    return person
+
+
+def test_messages_are_signed_with_both_secrets_after_a_rotation(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    new = subscriptions.rotate_secret(service, owner, "hook")
+    # Its answer was lost: the secret that receivers know stays valid.
+    newest = subscriptions.rotate_secret(service, owner, "hook")
+    assert len({made.secret, new.secret, newest.secret}) == 3
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    assert receiver.verified(made.secret) == receiver.verified(newest.secret)
+    with service.database.session() as session:
+        session.execute(sa.update(WebhookRow).values(old_secret_until=now()))
+        stored = [str(each) for each in session.execute(sa.text("SELECT secret, old_secret FROM webhooks")).one()]
+    assert not any("whsec" in each for each in stored)
+    receiver.got.clear()
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    assert len(receiver.got[0][0]["webhook-signature"].split()) == 1
+    receiver.verified(newest.secret)
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_other(
+    service: Service, owner: Principal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "WHOLE", 1.0)
+    with receiving() as slow:
+        slow.go_on.clear()
+        create(service, owner, slow.url, "slow")
+        quick = create(service, owner, receiver.url, "quick")
+        for _ in range(30):
+            happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+        stopping, sender = threading.Event(), Sender(service, lambda: True)
+        service.database.committed.append(sender.written)
+        thread = threading.Thread(target=sender.run, args=(stopping,))
+        thread.start()
+        try:
+            wait_for(lambda: len(receiver.got) == 30, what="the quick receiver's messages")
+            happens(service, owner, "version.archive", EventOutcome.FAILED)
+            wait_for(lambda: len(receiver.got) == 31, what="one more, without a look at the clock")
+            wait_for(lambda: slow.got, what="the slow receiver's message")
+        finally:
+            stopping.set()
+            sender.wake()
+            slow.go_on.set()
+            thread.join(60)
+        assert not thread.is_alive()
+    assert [each["type"] for each in receiver.verified(quick.secret)] == ["version.ready"] * 30 + ["version.failed"]
+
+
+def test_ten_thousand_waiting_deliveries_cost_a_bounded_look(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    with service.database.session() as session:
+        row: dict[str, Any] = {
+            "webhook_id": made.webhook.id,
+            "type": "webhook.test",
+            "concerns": {},
+            "state": "pending",
+            "reason": "",
+        }
+        row |= {
+            "payload": {"type": "webhook.test"},
+            "attempt_count": 0,
+            "log": {},
+            "next_at": now(),
+            "created_at": now(),
+        }
+        session.execute(sa.insert(WebhookDeliveryRow), [{**row, "id": f"msg_{number}"} for number in range(10_050)])
+    began = time.process_time()
+    assert deliver_next(service, made.webhook.id, sending.trust(service.settings))
+    assert time.process_time() - began < 2
+    with service.database.session() as session:
+        deliveries.prune(session, made.webhook.id, now())
+        assert deliveries.waiting(session, made.webhook.id) == deliveries.KEPT
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.com/x",
+        "ftp://a.example.com/x",
+        "https://ann:secret@a.example.com/x",
+        "http://127.0.0.1:1/x",
+        "http://127.1/x",
+        "http://2130706433/x",
+        "http:///x",
+        "not a url",
+    ],
+)
+def test_addresses_that_are_refused(service: Service, owner: Principal, url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        create(service, owner, url)
+    assert refused.value.action
+    assert "secret" not in refused.value.detail
+
+
+def test_a_message_goes_to_the_address_that_was_looked_at(
+    service: Service, owner: Principal, receiver: Receiver
+) -> None:
+    made = create(service, owner, receiver.url)
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    # As with a name that leads to a private address from now on.
+    strict = Settings(webhook_hosts=("localhost",))
+    answer = sending.send(receiver.url, "{}", {}, strict, sending.trust(strict))
+    assert (answer.status, "private address" in answer.text) == (None, True)
+    assert receiver.got == []
+    send_all(service, made)
+    assert receiver.got[0][0]["Host"] == receiver.url.split("/")[2]
+    assert json.loads(receiver.got[0][1])["type"] == "version.ready"
+
+
+def test_a_deleted_person_takes_no_message_along(service: Service, owner: Principal, receiver: Receiver) -> None:
+    made = create(service, owner, receiver.url)
+    with service.database.session() as session:
+        session.execute(sa.update(UserRow).where(UserRow.name == owner.name).values(crn="somebody-else"))
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    send_all(service, made)
+    assert receiver.got == []
