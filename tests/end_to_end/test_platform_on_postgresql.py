@@ -105,6 +105,36 @@ def test_a_moved_platform_has_everything_and_goes_on(stopped: Platform, postgres
     old, now = (events(databases) for databases in (Databases.in_home(platform.home), databases_of(platform.home)))
     assert now[: len(old)] == old and len(now) > len(old), "new events got IDs behind those that were moved"
     platform.command("deployments", "delete", deployment, "--yes", "--force")
+    backed_up_and_restored(platform, name, postgres)
+
+
+def backed_up_and_restored(platform: Platform, name: str, postgres: PostgresServer) -> None:
+    """Backs a running platform up, and restores it into SQLite, and into another database, where it starts."""
+    folder = platform.home.root.parent
+    (folder / "passphrase").write_text("correct horse battery\n")
+    given = (str(folder / "backups"), "--passphrase-file", str(folder / "passphrase"))
+    platform.command("backup", *given)
+    before = contents(databases_of(platform.home))
+    in_files, there = Platform(Home(folder / "f")), Platform(Home(folder / "r"))
+    in_files.command("restore", *given)
+    assert databases_of(in_files.home) == Databases.in_home(in_files.home)
+    there.command("restore", *given, "--database", postgres.new_database())
+    for each in (in_files, there):
+        found = contents(databases_of(each.home))
+        for part, table in (
+            ("service", "events"),
+            ("service", "deployments"),
+            ("mlflow", "runs"),
+            ("mlflow_auth", "users"),
+        ):
+            assert found[part, table] == before[part, table], (each.home.root, table)
+    try:
+        there.command("up")
+        versions = printed(there, "models", "versions", name)
+        assert {each["version"] for each in versions} == {1, 2, 3}
+        there.command("models", "verify", name, "3")
+    finally:
+        there.down()
 
 
 def events(databases: Databases) -> list[tuple[int, str]]:

@@ -23,77 +23,22 @@ from registry_tui.service import moving
 from registry_tui.service.database.copying import CannotMove
 from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import DeploymentRow, EventRow, LogLineRow, UserRow, WorkflowRow
-from registry_tui.service.engine.engine import make_tables
-from support.bare import bare_service, make_place
-from support.many_runs import create_schema, fill
-from support.platforms import temporary_folder
 from support.postgres import PostgresServer
 from support.rows import ask
+from support.whole_homes import copied, event, filled_home
 
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Home]:
-    """The home of a platform that is stopped, with rows in each of its databases."""
-    with temporary_folder() as folder:
-        home = Home(folder)
-        home.create()
-        with bare_service(home.service) as service:
-            make_place(service, "lab")
-            with service.database.session() as session:
-                session.add(_event("zwölf ☃"))
-                session.add(_event("gone"))
-                session.add(LogLineRow(request_id="r", text="a\ttab\nand a line \\N"))
-                session.add(_workflow({"deep": [1, 2.5, None, "é"], "no": {}}))
-            with service.database.session() as session:
-                session.delete(session.scalars(select(EventRow).where(EventRow.resource_name == "gone")).one())
-        make_tables(f"sqlite:///{home.workflows_database}")
-        create_schema(home.mlflow_database)
-        moving._make_mlflow(f"sqlite:///{home.mlflow_database}")
-        fill(home.mlflow_database, 300, metrics=3)
-        moving._make_mlflow_auth(f"sqlite:///{home.mlflow_auth_database}")
-        with closing(sqlite3.connect(home.mlflow_auth_database)) as database, database:
-            database.execute("INSERT INTO users (username, password_hash, is_admin) VALUES ('ann', 'x', 1)")
+    with filled_home() as home:
         yield home
 
 
 @pytest.fixture
 def home(filled: Home) -> Iterator[Home]:
     """A copy of it, which a test may move."""
-    with temporary_folder() as folder:
-        copy = Home(folder / "home")
-        shutil.copytree(filled.root, copy.root, ignore=shutil.ignore_patterns("*.sock"))
+    with copied(filled) as copy:
         yield copy
-
-
-def _event(name: str) -> EventRow:
-    return EventRow(
-        actor="ann",
-        actor_crn="c",
-        action="model.create",
-        resource_type="model",
-        resource_id="m",
-        resource_name=name,
-        outcome="succeeded",
-        request_id="r",
-    )
-
-
-def _workflow(state: dict[str, object]) -> WorkflowRow:
-    return WorkflowRow(
-        kind="provision",
-        status="succeeded",
-        resource_type="registry",
-        resource_id="r",
-        resource_name="r",
-        actor="ann",
-        actor_crn="c",
-        actor_administrator=True,
-        request_id="r",
-        arguments={},
-        state=state,
-        steps=["one"],
-        progress={},
-    )
 
 
 def test_every_row_is_there_and_the_same(home: Home, postgres: PostgresServer) -> None:
@@ -113,15 +58,15 @@ def test_every_row_is_there_and_the_same(home: Home, postgres: PostgresServer) -
     found = []
     for one in (before, after):
         with one.reading() as session:
-            workflow, event = session.scalars(select(WorkflowRow)).one(), session.scalars(select(EventRow)).one()
+            workflow, kept = session.scalars(select(WorkflowRow)).one(), session.scalars(select(EventRow)).one()
             deployment = session.scalars(select(DeploymentRow)).one()
             line = session.scalars(select(LogLineRow.text)).one()
-            found.append((workflow.state, workflow.created_at, event.resource_name, deployment.authentication, line))
+            found.append((workflow.state, workflow.created_at, kept.resource_name, deployment.authentication, line))
     assert found[0] == found[1]
     with after.session() as session:
-        session.add(event := _event("later"))
+        session.add(later := event("later"))
         session.flush()
-        assert event.id == 3, "the ID of an event that was deleted is not given again"
+        assert later.id == 3, "the ID of an event that was deleted is not given again"
     before.close()
     after.close()
 

@@ -32,7 +32,7 @@ from registry_tui.platform.ports import choose_ports
 from registry_tui.platform.secrets import Secrets, load_secrets, save_secrets
 from registry_tui.service import moving
 from registry_tui.service.backup import manifest as manifests
-from registry_tui.service.backup import restoring, sealing, snapshots, taking
+from registry_tui.service.backup import postgresql_snapshots, restoring, sealing, snapshots, taking
 from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
 from registry_tui.service.backup.place import BackupPlace, NoSuchBackup
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
@@ -303,14 +303,22 @@ def test_a_database_that_somebody_writes_to_is_waited_for(tmp_path: Path, monkey
             assert set(readers) == set(manifests.DATABASES)
 
 
-def test_a_home_without_a_platform_or_with_its_rows_in_postgresql_is_refused(tmp_path: Path) -> None:
-    home = Home(tmp_path / "h")
+def test_a_home_without_a_platform_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CannotBackUp, match="no platform"):
-        taking.require_home(home)
+        taking.require_home(Home(tmp_path / "h"))
+
+
+def test_a_server_of_postgresql_that_is_away_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_snapshots, "_CONNECTING", 0.0)
+    home = Home(tmp_path / "h")
     home.create()
-    keep(home, Choice("postgresql://registry:secret@db.example/registry"))
-    with pytest.raises(CannotBackUp, match="PostgreSQL") as refused:
-        taking.require_home(home)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    keep(home, Choice(f"postgresql://registry:secret@127.0.0.1:{port}/registry"))
+    with pytest.raises(CannotBackUp, match="cannot be reached") as refused, taking._one_moment(home):
+        pass
     assert "secret" not in str(refused.value)
 
 

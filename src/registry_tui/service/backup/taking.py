@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -25,7 +26,7 @@ from typing import TypeVar
 import registry_tui
 from registry_tui.contracts import file_paths
 from registry_tui.platform import lifecycle, lone_store
-from registry_tui.platform.database_urls import databases_of
+from registry_tui.platform.database_urls import databases_of, is_postgresql
 from registry_tui.platform.errors import StillRunning
 from registry_tui.platform.locks import Locked, only_one
 from registry_tui.platform.paths import Home
@@ -103,9 +104,6 @@ def require_home(home: Home) -> None:
     """Raises CannotBackUp for a home without rows of its own."""
     if not home.service_database.exists() and not home.databases_file.exists():
         raise CannotBackUp(f"There is no platform in {home.root}", action="Name its home with `--data-dir`")
-    snapshots.require_sqlite(
-        databases_of(home), "Use pg_dump for the rows, and copy the stopped home with `cp -a` for all else"
-    )
 
 
 def _take(home: Home, place: BackupPlace, passphrase: str) -> Generator[Progress, None, Taken]:
@@ -179,18 +177,36 @@ def _snapshot(home: Home, folder: Path) -> dict[str, Path]:
     """Copies of databases and files, all of one moment. Raises CannotBackUp, OSError."""
     for _ in range(_TRIES):
         before = _files(home)
-        with snapshots.one_moment(home) as readers:
+        with _one_moment(home) as copies:
             if _files(home) != before:  # secrets are being rotated
                 continue
-            for name, reader in readers.items():
-                snapshots.copy(reader, folder / name)
-        found = {name: folder / name for name in readers}
+            for name, copy in copies.items():
+                copy(folder / name)
+        found = {name: folder / name for name in copies}
         for name, content in before.items():
             found[name] = folder / name
             found[name].parent.mkdir(mode=0o700, exist_ok=True)
             found[name].write_bytes(content)
         return found
     raise CannotBackUp("The platform's secrets change all the time", action="Try again later")
+
+
+@contextmanager
+def _one_moment(home: Home) -> Iterator[dict[str, Callable[[Path], None]]]:
+    """What writes each database as it was at one moment as one of SQLite. Raises CannotBackUp, OSError, Damaged."""
+    databases = databases_of(home)
+    if not is_postgresql(databases.service):
+        with snapshots.one_moment(home) as readers:
+            yield {name: partial(snapshots.copy, reader) for name, reader in readers.items()}
+        return
+    # Its driver is loaded where it is used.
+    from registry_tui.service.backup import postgresql_snapshots
+
+    with postgresql_snapshots.one_moment(databases) as connections:
+        yield {
+            postgresql_snapshots.NAMES[part]: partial(postgresql_snapshots.copy, part, connection)
+            for part, connection in connections.items()
+        }
 
 
 def _files(home: Home) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""All rows of one SQLite database into a schema of PostgreSQL with the same tables, compared afterwards."""
+"""All rows of one SQLite database into a schema of PostgreSQL with the same tables, or back, compared afterwards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -23,7 +24,10 @@ from sqlalchemy import (
     TableClause,
     Text,
     column,
+    delete,
+    insert,
     inspect,
+    literal_column,
     select,
 )
 from sqlalchemy import table as bare_table
@@ -36,6 +40,10 @@ from registry_tui.platform.errors import PlatformError
 #: Where migrations note their version: made with the tables, so the same on both sides, and not copied.
 _VERSIONS = frozenset({"alembic_version", "alembic_version_auth", "dbos_migrations"})
 _ADVICE = "Nothing was changed here: the platform still has its rows in SQLite"
+
+
+#: Rows that are written to SQLite at once.
+_AT_ONCE = 5000
 
 
 class CannotMove(PlatformError):
@@ -60,7 +68,82 @@ def copy_all(source: Engine, target: Engine) -> list[Copied]:
         for table in tables:
             _copy(read, write, table)
             _go_on_counting(read, write, table)
-        return [_compared(read, write, table) for table in tables]
+        return [_compared(read, write, table, _ADVICE) for table in tables]
+
+
+def copy_out(read: Connection, target: Engine) -> list[Copied]:
+    """Copies every table of PostgreSQL that a connection sees into a SQLite database with this version's tables.
+
+    `read` is in a transaction that sees one moment: its rows are read twice, the second time to compare them. Raises
+    CannotMove.
+    """
+    with target.begin() as write:
+        tables = _tables_out(read, write)
+        for table in tables:
+            write.execute(delete(bare_table(table.name)))
+        for table in tables:
+            names = _names(write, table)
+            given = [name for name in names if table.columns[name].computed is None]
+            into = insert(_as_kept(table, given))
+            for rows in _batches(_rows(read, table, given)):
+                write.execute(into, [dict(zip(given, row, strict=True)) for row in rows])
+            _go_on_counting_out(read, write, table)
+        return [_compared(write, read, table, "Try again") for table in tables]
+
+
+def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    while found := list(islice(rows, _AT_ONCE)):
+        yield found
+
+
+def _tables_out(read: Connection, write: Connection) -> list[Table]:
+    """PostgreSQL's tables that SQLite has, too. Raises CannotMove where the two sides differ."""
+    metadata = MetaData()
+    metadata.reflect(bind=read)
+    known = inspect(write)
+    there = set(known.get_table_names())
+    for name in sorted(_VERSIONS & metadata.tables.keys()):
+        versions = [sorted(map(tuple, each.exec_driver_sql(f"SELECT * FROM {name}"))) for each in (read, write)]
+        if versions[0] != versions[1]:
+            raise CannotMove(
+                f"{name} says that the rows were written by another version ({versions[0]}, not {versions[1]})",
+                action="Back up with the version that wrote them, or run `registry-tui upgrade` first",
+            )
+    found = []
+    for table in metadata.sorted_tables:
+        if table.name in _VERSIONS:
+            continue
+        lost = (
+            set(table.columns.keys()) ^ {each["name"] for each in known.get_columns(table.name)}
+            if table.name in there
+            else set(table.columns.keys())
+        )
+        if not lost:
+            found.append(table)
+        elif read.execute(select(bare_table(table.name)).add_columns(literal_column("1")).limit(1)).first():
+            raise CannotMove(
+                f"This version does not know all of the table {table.name}: {', '.join(sorted(lost))}",
+                action="Back up with the version that wrote it",
+            )
+    return found
+
+
+def _go_on_counting_out(read: Connection, write: Connection, table: Table) -> None:
+    """IDs that SQLite gives go on behind those that were ever given, where it remembers them."""
+    if not inspect(write).has_table("sqlite_sequence"):
+        return
+    made = write.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table.name,)).scalar() or ""
+    if "AUTOINCREMENT" not in made.upper():
+        return
+    (name,) = table.primary_key.columns.keys()
+    quoted = read.dialect.identifier_preparer.quote(table.name)
+    counter = read.exec_driver_sql("SELECT pg_get_serial_sequence(%s, %s)", (quoted, name)).scalar()
+    if counter is None:
+        return
+    last, given = read.exec_driver_sql(f"SELECT last_value, is_called FROM {counter}").one()
+    write.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
+    if given:
+        write.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, last))
 
 
 def _tables(read: Connection, write: Connection) -> list[Table]:
@@ -165,13 +248,14 @@ def _go_on_counting(read: Connection, write: Connection, table: Table) -> None:
         write.exec_driver_sql("SELECT setval(%s, %s, %s)", (counter, max(last, 1), last > 0))
 
 
-def _compared(read: Connection, write: Connection, table: Table) -> Copied:
+def _compared(read: Connection, write: Connection, table: Table, advice: str) -> Copied:
+    """`read` is of SQLite. Raises CannotMove."""
     names = _names(read, table)
     before, after = (_summed(table.name, _rows(each, table, names)) for each in (read, write))
     if before != after:
         raise CannotMove(
             f"The table {table.name} is not the same after it was copied ({counted(before.rows, 'row')} before)",
-            action=_ADVICE,
+            action=advice,
         )
     return after
 
