@@ -14,6 +14,7 @@ import typer
 from registry_tui.cli import output, session, stores
 from registry_tui.contracts.counts import counted
 from registry_tui.platform import extras
+from registry_tui.platform.database_urls import shown
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.schemas.stores import DirectoryStore, Store
@@ -58,7 +59,8 @@ def backup(
 ) -> None:
     """Back the platform up, running or stopped: databases, artifacts, archives, secrets and settings.
 
-    Another backup in the same place copies only what is new. Databases and secrets are encrypted with a passphrase,
+    Another backup in the same place copies only what is new. Rows in PostgreSQL are backed up as SQLite's are, and
+    restored into either. Databases and secrets are encrypted with a passphrase,
     without which nobody can restore them; artifacts and archives are kept as they are. One that is cut off is none; the
     next one uses what it copied.
 
@@ -131,7 +133,7 @@ def restore(
     """
     extras.require("platform")
     store = _store(place, reached)
-    from registry_tui.platform.database_choice import Choice
+    from registry_tui.platform.database_choice import Choice, configured
     from registry_tui.service import moving
     from registry_tui.service.backup import restoring
 
@@ -162,6 +164,11 @@ def restore(
     for environment, uri in manifest.elsewhere.items():
         output.note(
             f"The environment {environment} goes on to use its own store, {uri}, which only one platform may do"
+        )
+    if (named := configured(home)) is not None and named != choice:
+        output.note(
+            f"The settings (config.toml or the environment) name the database of before, {shown(named.service)}: "
+            "take database_url out of them first, since two platforms cannot share it"
         )
     output.note("Start the platform with `registry-tui up`")
 
@@ -230,7 +237,8 @@ def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False)
 
     When anything fails, the databases are put back as they were, and what the upgrade made is moved aside. One that was
     cut off goes back when the command is given again, and begins anew; once all rows were compared, it goes on to start
-    the platform. The copies stay in the home until the next upgrade. Make a backup first, too.
+    the platform. The copies stay in the home until the next upgrade; those of rows in PostgreSQL are schemas beside
+    the platform's. Make a backup first, too.
 
     Example: registry-tui upgrade
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.paths import Home
@@ -113,6 +113,20 @@ def schema_of(url: str) -> str:
 def for_psycopg(url: str) -> str:
     """The same address as psycopg and PostgreSQL's own programs read it."""
     return f"postgresql{url[url.index(':') :]}"
+
+
+def without_password(url: str) -> tuple[str, str]:
+    """An address of PostgreSQL for a command line, which every user of the machine sees, and its password apart.
+
+    libpq reads the password from `PGPASSWORD`.
+    """
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    account, at, servers = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    password = query.pop("password", "") or unquote(password)
+    rest = urlencode(query, quote_via=quote)
+    return urlunsplit((parts.scheme, f"{user}{at}{servers}", parts.path, rest, "")), password
 
 
 def shown(url: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from registry_tui.platform.database_urls import Databases, is_postgresql
 from registry_tui.platform.databases import database_fault
 from registry_tui.platform.errors import PlatformError
 from registry_tui.platform.paths import Home
@@ -30,12 +29,6 @@ def files_of(home: Home) -> dict[str, Path]:
         "mlflow.db": home.mlflow_database,
         "auth.db": home.mlflow_auth_database,
     }
-
-
-def require_sqlite(databases: Databases, action: str) -> None:
-    """Refuses a platform whose rows are in PostgreSQL. Raises CannotBackUp."""
-    if is_postgresql(databases.service):
-        raise CannotBackUp("The rows of this platform are in PostgreSQL, which has its own backups", action=action)
 
 
 @contextmanager

@@ -16,19 +16,20 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import registry_tui
 from registry_tui.contracts.counts import counted
-from registry_tui.platform import lifecycle, space
+from registry_tui.platform import database_owner, lifecycle, space
 from registry_tui.platform.children import isolated, known_environment
-from registry_tui.platform.database_urls import databases_of
+from registry_tui.platform.database_urls import Databases, databases_of, is_postgresql, without_password
 from registry_tui.platform.errors import Damaged, PlatformError
 from registry_tui.platform.paths import Home
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.operations import PartState
 from registry_tui.service import moving
-from registry_tui.service.backup import snapshots
+from registry_tui.service.backup import schemas_aside, snapshots
 from registry_tui.service.backup.place import digest_of
 from registry_tui.service.backup.snapshots import CannotBackUp
 from registry_tui.service.database.database import LATEST_REVISION
@@ -53,10 +54,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The rows that were compared, by database, and where the copies of before are."""
+    """The rows that were compared, by database, and where the copies of before are, for people."""
 
     rows: Mapping[str, int]
-    before: Path
+    before: str
 
 
 Counts = dict[str, dict[str, int]]
@@ -71,9 +72,8 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
     """
     if not home.service_database.exists() and not home.databases_file.exists():
         raise CannotBackUp(f"There is no platform in {home.root}", action="Name its home with `--data-dir`")
-    snapshots.require_sqlite(
-        databases_of(home), "Stop the platform, back them up with pg_dump, then `registry-tui up` migrates them"
-    )
+    if is_postgresql(databases_of(home).service):
+        database_owner.require_own(home, databases_of(home).service)
     if _is_compared(home):
         if start and _is_of_this_version(home):
             return (yield from _go_on(home))
@@ -131,7 +131,7 @@ def upgrade(home: Home, *, start: bool = True) -> Generator[Step, None, Upgraded
             f"What the upgrade made is in {aside}",
         ) from error
     home.upgrading_file.unlink()
-    return Upgraded(_sums(before), home.before_upgrade)
+    return Upgraded(_sums(before), _before(home))
 
 
 def _start(home: Home) -> Iterator[Step]:
@@ -153,10 +153,10 @@ def _go_on(home: Home) -> Generator[Step, None, Upgraded]:
         raise UpgradeFailed(
             f"The databases are of this version, and the platform does not start: {_reason(error)}",
             action="Mend the cause and run `registry-tui upgrade` again: it goes on from here. "
-            f"The databases of before are in {home.before_upgrade}",
+            f"The databases of before are in {_before(home)}",
         ) from error
     home.upgrading_file.unlink()
-    return Upgraded(rows, home.before_upgrade)
+    return Upgraded(rows, _before(home))
 
 
 def _reason(error: Exception) -> str:
@@ -185,7 +185,22 @@ def _is_of_this_version(home: Home) -> bool:
     return _noted(home)["to"] == registry_tui.__version__ and _revision(home) == LATEST_REVISION
 
 
+def _on_postgresql(home: Home) -> Databases | None:
+    """The databases of a home whose rows are in PostgreSQL. Raises OSError, Damaged."""
+    found = databases_of(home)
+    return found if is_postgresql(found.service) else None
+
+
+def _before(home: Home) -> str:
+    """Where the copies are, for people."""
+    if (databases := _on_postgresql(home)) is not None:
+        return schemas_aside.places(databases)
+    return str(home.before_upgrade)
+
+
 def _revision(home: Home) -> str | None:
+    if (databases := _on_postgresql(home)) is not None:
+        return schemas_aside.revision(databases)
     with closing(sqlite3.connect(home.service_database)) as database:
         found = database.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if found is None else str(found[0])
@@ -201,7 +216,10 @@ def _require_earlier(home: Home) -> None:
 
 
 def _require_room(home: Home) -> None:
-    """Raises CannotBackUp where the databases cannot be copied."""
+    """Raises CannotBackUp where the databases cannot be copied. PostgreSQL does not tell how much room it has."""
+    if (databases := _on_postgresql(home)) is not None:
+        schemas_aside.require_copies(databases)
+        return
     needed = _bytes(
         path.with_name(f"{path.name}{beside}") for path in snapshots.files_of(home).values() for beside in ("", "-wal")
     )
@@ -243,22 +261,29 @@ def _copy(home: Home, listening: str | None) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
-    with snapshots.one_moment(home) as readers:
-        for name, reader in readers.items():
-            snapshots.copy(reader, folder / name)
+    schemas: dict[str, Any] = {}
+    if (databases := _on_postgresql(home)) is not None:
+        id_ = token_hex(8)
+        schemas = {"id": id_, "rows": schemas_aside.copy(databases, id_)}
+    else:
+        with snapshots.one_moment(home) as readers:
+            for name, reader in readers.items():
+                snapshots.copy(reader, folder / name)
     for name in _FILES:
         if (home.root / name).exists():
             write_private(folder / name, (home.root / name).read_text(encoding="utf-8"))
     digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
-    _note(home, {"to": registry_tui.__version__, "files": digests, "listening": listening})
+    noted = {"to": registry_tui.__version__, "files": digests, "listening": listening, "schemas": schemas}
+    _note(home, noted)
 
 
-def _go_back(home: Home) -> Path:
+def _go_back(home: Home) -> str:
     """Puts everything back that was copied; may be repeated. Returns where what it replaced is.
 
-    Raises Damaged, OSError.
+    Raises Damaged, CannotBackUp, OSError.
     """
-    files: Mapping[str, str] = _noted(home)["files"]
+    noted = _noted(home)
+    files: Mapping[str, str] = noted["files"]
     databases = snapshots.files_of(home)
     for name, digest in files.items():
         if _digest(home.before_upgrade / name) != digest:
@@ -267,8 +292,13 @@ def _go_back(home: Home) -> Path:
                 action="Restore a backup into an empty home: `registry-tui restore`",
             )
     # Of its own each time: what was moved there is not replaced when this is repeated.
-    aside = home.root / f"after-upgrade-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    at = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    aside = home.root / f"after-upgrade-{at}"
     aside.mkdir(mode=0o700)
+    where, schemas = str(aside), noted.get("schemas")
+    if schemas and (there := _on_postgresql(home)) is not None:
+        schemas_aside.go_back(there, schemas["id"], schemas["rows"], beside := f"__after_{at}")
+        where = f"{schemas_aside.places(there, beside)}, and in {aside}"
     for name in files:
         target = databases.get(name, home.root / name)
         whole = target.with_name(f".{target.name}.before")
@@ -284,7 +314,7 @@ def _go_back(home: Home) -> Path:
                     target.with_name(f"{target.name}{beside}").rename(aside / f"{name}{beside}")
         whole.replace(target)
     home.upgrading_file.unlink()
-    return aside
+    return where
 
 
 def _digest(path: Path) -> str:
@@ -297,10 +327,14 @@ def _digest(path: Path) -> str:
 
 def _migrate_mlflow(home: Home) -> None:
     """By MLflow's own command, then our tables beside. Raises UpgradeFailed."""
-    url = databases_of(home).mlflow
+    url = named = databases_of(home).mlflow
+    added = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    if is_postgresql(url):
+        named, password = without_password(url)
+        added |= {"PGPASSWORD": password} if password else {}
     done = subprocess.run(
-        isolated("mlflow", "db", "upgrade", url),
-        env=known_environment({"MLFLOW_DISABLE_TELEMETRY": "true"}),
+        isolated("mlflow", "db", "upgrade", named),
+        env=known_environment(added),
         cwd=home.run,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -326,6 +360,11 @@ MIGRATIONS: dict[str, Callable[[Home], None]] = {
 
 def _counts(home: Home) -> Counts:
     """The rows of each table of each database."""
+    if (databases := _on_postgresql(home)) is not None:
+        found = schemas_aside.counts(databases)
+        return {
+            part: {table: tables[table] for table in tables.keys() - _NOT_COMPARED} for part, tables in found.items()
+        }
     return {name: _rows(path) for name, path in snapshots.files_of(home).items()}
 
 
