@@ -34,7 +34,7 @@ from registry_tui.platform.ports import load_ports
 from registry_tui.platform.secrets import FollowedSecrets
 from registry_tui.schemas.stores import uri_of
 from registry_tui.service.backup import manifest as manifests
-from registry_tui.service.backup import snapshots
+from registry_tui.service.backup import postgresql_snapshots, snapshots
 from registry_tui.service.backup.manifest import Kept, Manifest, Sealed
 from registry_tui.service.backup.place import CHUNK, BackupPlace, digest_of, key_of, same
 from registry_tui.service.backup.sealing import DamagedBackup, Derivation, Sealer, WrongPassphrase
@@ -199,9 +199,6 @@ def _one_moment(home: Home) -> Iterator[dict[str, Callable[[Path], None]]]:
         with snapshots.one_moment(home) as readers:
             yield {name: partial(snapshots.copy, reader) for name, reader in readers.items()}
         return
-    # Its driver is loaded where it is used.
-    from registry_tui.service.backup import postgresql_snapshots
-
     with postgresql_snapshots.one_moment(databases) as connections:
         yield {
             postgresql_snapshots.NAMES[part]: partial(postgresql_snapshots.copy, part, connection)
