@@ -24,8 +24,11 @@ NO_CALLS = frozenset({"close", "every", "problem", "remember_answers", "unavaila
 #: Each method with its operation, where that has another name, and with its optional arguments, where it needs some.
 _ROWS = """
     add_member add_group_member
+    approval get_approval
+    approvals list_approvals
     artifact_totals measure_artifacts
     artifacts list_artifacts
+    ask_approval
     attach_server
     attached_models list_attached_models
     attached_server get_attached_server
@@ -53,6 +56,7 @@ _ROWS = """
     create_token
     create_workspace
     credentials get_credentials
+    decide_approval
     delete_alias
     delete_deployment
     delete_environment
@@ -108,6 +112,7 @@ _ROWS = """
     policy get_policy_of_service
     project get_project
     projects list_projects
+    promotion_rules get_promotion_rules
     purge_runs
     put_group
     put_user
@@ -150,12 +155,15 @@ _ROWS = """
     set_group_roles
     set_idbroker_mappings
     set_issuer
+    set_promotion_rules
     set_ranger_source
     set_rules
+    set_stage
     set_user_roles
     sign_in
     sign_in_ways
     sign_in_with_device_code
+    stages list_stages
     status platform_status
     stop_deployment
     storage get_storage

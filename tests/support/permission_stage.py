@@ -23,6 +23,7 @@ from registry_tui.schemas.people import (
     UserTokenCreate,
 )
 from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, Role, WorkspaceCreate
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision, PromotionRules
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.tracking import ExperimentCreate, RunPurge
 from registry_tui.schemas.webhooks import WebhookCreate
@@ -84,6 +85,11 @@ BODIES: dict[str, Any] = {
     "register_model": {"name": "{model}", "run_id": "0" * 32, "artifact_path": "model"},
     "update_model": {"description": "table"},
     "update_version": {"notes": "table"},
+    "set_stage": {"stage": "QA"},
+    "ask_approval": {},
+    # Refused after the question who asks: it was approved.
+    "decide_approval": {"decision": "reject"},
+    "set_promotion_rules": {},
     "create_deployment": {"name": "{deployment_name}", "project": "{project}", "model": "{model}", "version": 1},
     "update_deployment": {"description": "table"},
     "test_deployment": {"body": "{}"},
@@ -165,7 +171,7 @@ LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "list_webhooks": lambda names: names["webhook"],
 }
 #: What everybody does with what is their own.
-OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users"}
+OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users", "list_approvals"}
 #: What the administrator does not do here: it would take the place of what the others are asked about.
 NOT_DONE = {"rotate_secrets", "set_ranger_source"}
 #: These go last: they take away what others need.
@@ -174,7 +180,8 @@ LAST = (
     *("roll_back", "restart_deployment", "stop_deployment"),
 )
 HIDDEN = re.compile(
-    r"There is no (environment|workspace|Model Registry|project|deployment|user|group|event|API key|webhook) "
+    r"There is no "
+    r"(environment|workspace|Model Registry|project|deployment|user|group|event|API key|webhook|approval) "
 )
 
 
@@ -244,7 +251,13 @@ def staged(platform: Platform) -> Iterator[Stage]:
     platform.call(RegistryClient.change_user, users["suspended"], UserChange(state=UserState.SUSPENDED))
     told = WebhookCreate(name=unique("w"), environment=environment.id, url=WEBHOOK)
     webhook = platform.ask(lambda client: client.create_webhook(told))
+    asked = platform.ask(lambda client: client.ask_approval(made.resource.id, model, 1, "deploy", ApprovalAsk()))
+    decision = ApprovalDecision(decision=Decision.APPROVE)
+    platform.call(RegistryClient.set_promotion_rules, made.resource.id, PromotionRules(four_eyes=False))
+    platform.call(RegistryClient.decide_approval, asked.id, decision)
     names = {
+        "approval": asked.id,
+        "purpose": "deploy",
         "environment": environment.id,
         "environment_name": environment.name,
         "workspace": workspace.id,

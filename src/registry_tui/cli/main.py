@@ -45,6 +45,7 @@ COMMANDS = {
     "runs": "runs:app",
     "models": "models:app",
     "rules": "rules:app",
+    "approvals": "approvals:app",
     "deployments": "deployments:app",
     "datasets": "lineage:datasets",
     "keys": "keys:app",

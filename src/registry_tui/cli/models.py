@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import archives, lineage, output, rules, session
+from registry_tui.cli import approvals, archives, lineage, output, rules, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
@@ -87,6 +87,8 @@ def _print_version(found: ModelVersion, as_json: bool) -> None:
         "version": found.version,
         "ID": found.id,
         "status": f"{found.status.value} {found.status_message}".strip(),
+        "stage": f"{found.stage.value} {found.stage_status.value if found.stage_status else ''}".strip(),
+        "about the stage": found.stage_description,
         "notes": found.notes,
         "aliases": found.aliases,
         "tags": found.tags,
@@ -360,4 +362,7 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
 
 for command in (archives.manifest, archives.verify, archives.diff, archives.download, rules.check):
     app.command()(command)
+app.command("stage")(approvals.stage)
+app.command("stages")(approvals.stages)
+app.command("wait-approved")(approvals.wait_approved)
 app.command("lineage")(lineage.of_model)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from registry_tui.cli import lineage, output, session
+from registry_tui.cli import approvals, lineage, output, session
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import RegistryError
@@ -375,3 +375,4 @@ def clean_up(
 
 
 app.command("lineage")(lineage.of_registry)
+app.add_typer(approvals.rules, name="promotion")

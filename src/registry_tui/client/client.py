@@ -11,6 +11,7 @@ from registry_tui.client.models import Models
 from registry_tui.client.operations import Operations
 from registry_tui.client.people import People
 from registry_tui.client.places import Places
+from registry_tui.client.promotion import Promotion
 from registry_tui.client.ranger import Ranger
 from registry_tui.client.registries import Registries
 from registry_tui.client.search import Search
@@ -31,6 +32,7 @@ class RegistryClient(
     Tracking,
     Models,
     Admission,
+    Promotion,
     Deployments,
     Lineage,
     Search,

@@ -113,6 +113,9 @@ class RegistryRoute:
     outside: bool = False
     #: Whether the service is asked before an alias names another version: its environment has rules about that.
     alias_rules: bool = False
+    #: Aliases and MLflow stages about which the service has to be asked first.
+    guarded_aliases: Sequence[str] = ()
+    guarded_stages: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

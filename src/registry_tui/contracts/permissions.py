@@ -73,6 +73,11 @@ class Action(StrEnum):
     MODEL_READ = "model.read"
     MODEL_CHANGE = "model.change"
     RULES_CHANGE = "rules.change"
+    VERSION_STAGE = "version.stage"
+    VERSION_RELEASE = "version.release"
+    APPROVAL_ASK = "approval.ask"
+    APPROVAL_DECIDE = "approval.decide"
+    PROMOTION_RULES = "promotion.rules"
     PROJECT_CREATE = "project.create"
     PROJECT_READ = "project.read"
     PROJECT_DELETE = "project.delete"
@@ -144,6 +149,7 @@ _ANY_ROLE = _ways(_H.ENVIRONMENT_USER, _H.ML_USER, _H.COLLABORATOR)
 _MODELS = _ways((_H.ENVIRONMENT_USER, _H.ML_USER), _H.COLLABORATOR)
 _EVERYBODY, _ONESELF = _ways(_H.EVERYBODY), _ways(_H.ONESELF)
 _ENVIRONMENT_ADMIN, _ML_ADMIN = _ways(_H.ENVIRONMENT_ADMIN), _ways(_H.ML_ADMIN)
+_STAGES = _ways(_H.MODEL_OWNER, _H.ML_ADMIN)
 _POLICIES = "the policies of Ranger and the mappings of IDBroker"
 _VIEWER, _CONTRIBUTOR, _OWNER = _ways(_H.VIEWER), _ways(_H.CONTRIBUTOR), _ways(_H.OWNER)
 
@@ -177,6 +183,17 @@ RULES: Mapping[Action, Rule] = {
             "set admission rules, and see and make exceptions from them",
             _ENVIRONMENT_ADMIN,
         ),
+        # Also for who registered the version, as other changes of it.
+        Rule(Action.VERSION_STAGE, Scope.ENVIRONMENT, "move versions to the stages up to QA", _STAGES),
+        Rule(
+            Action.VERSION_RELEASE,
+            Scope.ENVIRONMENT,
+            "move versions to PreProduction, Production and Archived, and out of these",
+            _STAGES,
+        ),
+        Rule(Action.APPROVAL_ASK, Scope.ENVIRONMENT, "ask for approvals", _MODELS),
+        Rule(Action.APPROVAL_DECIDE, Scope.ENVIRONMENT, "approve and reject", _ML_ADMIN),
+        Rule(Action.PROMOTION_RULES, Scope.ENVIRONMENT, "protect aliases and stages", _ML_ADMIN),
         Rule(Action.PROJECT_CREATE, Scope.ENVIRONMENT, "create projects", _ways((_H.ENVIRONMENT_USER, _H.ML_USER))),
         Rule(Action.PROJECT_READ, Scope.PROJECT, "see the project", _VIEWER),
         Rule(Action.PROJECT_DELETE, Scope.PROJECT, "delete the project", _OWNER),

@@ -49,12 +49,17 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
         "list_models get_model list_versions get_version get_manifest verify_archive begin_verification read_archive "
-        "suggest_deployment check_rules "
+        "suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours get_dependents"
     ),
     Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
+    # To the later stages by VERSION_RELEASE.
+    Action.VERSION_STAGE: "set_stage",
+    Action.APPROVAL_ASK: "ask_approval list_approvals get_approval",
+    Action.APPROVAL_DECIDE: "decide_approval",
+    Action.PROMOTION_RULES: "set_promotion_rules",
     Action.DEPLOYMENT_READ: (
         "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log served_at"
     ),

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import prompt_projects, prompts
+from registry_tui.mlflow_plugin import promotion, prompt_projects, prompts
 from registry_tui.mlflow_plugin.admission import require_alias
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
@@ -45,14 +45,14 @@ class OwnedStore(SeenStore):
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         check_alias(alias)
-        tags = self._require_owner(name, "change its aliases")
+        tags = self._check_alias(name, alias)
         self._refuse_failed(name, version, f"get the alias '{alias}'")
         if not (is_administrator() or prompts.is_prompt(tags)):
             self._require_admitted(name, version, alias)
         super().set_registered_model_alias(name, alias, version)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        self._require_owner(name, "change its aliases")
+        self._check_alias(name, alias)
         super().delete_registered_model_alias(name, alias)
 
     def update_model_version(self, name: str, version: str, description: str | None = None) -> ModelVersion:
@@ -62,10 +62,77 @@ class OwnedStore(SeenStore):
     def transition_model_version_stage(
         self, name: str, version: str, stage: str, archive_existing_versions: bool
     ) -> ModelVersion:
-        self._require_owner(name, "change its versions' stages")
-        if get_canonical_stage(stage) != STAGE_NONE:
+        wanted = get_canonical_stage(stage)
+        change = self._check_stage(name, version, wanted)
+        if wanted != STAGE_NONE:
             self._refuse_failed(name, version, f"get the stage '{stage}'")
-        return super().transition_model_version_stage(name, version, stage, archive_existing_versions)
+        moved = super().transition_model_version_stage(name, version, stage, archive_existing_versions)
+        if change:
+            promotion.tell(self._service_socket(), "staged", change)
+        return moved
+
+    def _check_alias(self, name: str, alias: str) -> dict[str, str]:
+        """The model's tags, when the caller may move the alias: its owner, or whom the alias's protection names."""
+        user, registry = current_user(), self.registry_workspace()
+        route = self._routes().registries.get(registry)
+        if user is None or is_administrator() or route is None or alias not in route.guarded_aliases:
+            return self._require_owner(name, "change its aliases")
+        with self.ManagedSessionMaker() as session:
+            tags = _tags(self.model_row(session, name).registered_model_tags)
+        if prompts.is_prompt(tags):
+            return self._require_owner(name, "change its aliases")
+        told = {"registry_id": route.registry_id, "user": user, "owner": tags.get(tags_.OWNER, ""), "alias": alias}
+        promotion.check(self._service_socket(), "alias", told)
+        return tags
+
+    def _check_stage(self, name: str, version: str, stage: str) -> dict[str, str]:
+        """What to tell the service about a person's change of a stage; nothing about its own changes and prompts."""
+        user, route = current_user(), self._routes().registries.get(self.registry_workspace())
+        if user is None or is_administrator() or route is None:
+            self._require_owner(name, "change its versions' stages")
+            return {}
+        with self.ManagedSessionMaker() as session:
+            model = _tags(self.model_row(session, name).registered_model_tags)
+            found = self.version_row(session, name, version)
+            tags, before = _tags(found.model_version_tags), str(found.current_stage or STAGE_NONE)
+        if prompts.is_prompt(model) or tags_.VERSION_ID not in tags:
+            self._require_owner(name, "change its versions' stages")
+            return {}
+        change = {
+            "registry_id": route.registry_id,
+            "user": user,
+            "owner": model.get(tags_.OWNER, ""),
+            "creator": tags.get(tags_.CREATOR, ""),
+            "model_id": model.get(tags_.MODEL_ID, ""),
+            "version_id": tags[tags_.VERSION_ID],
+            "name": f"{name} v{version}",
+            "before": before,
+            "after": stage,
+        }
+        # The owner of a model needs nobody's word while no rule is about the stage.
+        if user != change["owner"] or stage in route.guarded_stages:
+            promotion.check(self._service_socket(), "stage", change)
+        return change
+
+    def _check_protected(self, name: str, version: str | None = None) -> None:
+        """Refuses to delete what a protected alias names, for whom may not move the alias."""
+        route = self._routes().registries.get(self.registry_workspace())
+        if route is None or not route.guarded_aliases or is_administrator():
+            return
+        for alias, number in self.get_registered_model(name).aliases.items():
+            if alias in route.guarded_aliases and version in (None, str(number)):
+                self._check_alias(name, alias)
+
+    def _tell_deleted(self, model: dict[str, str], version: dict[str, str] | None = None) -> None:
+        """Lets the service forget what it keeps about a version, or about all of a model's."""
+        user, route = current_user(), self._routes().registries.get(self.registry_workspace())
+        if user is None or is_administrator() or route is None:
+            return
+        told = {"registry_id": route.registry_id, "user": user, "model_id": model.get(tags_.MODEL_ID, "")}
+        if version is not None:
+            told["version_id"] = version.get(tags_.VERSION_ID, "")
+        if told["model_id"] if version is None else told["version_id"]:
+            promotion.tell(self._service_socket(), "deleted", told)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         self._refuse_reserved([key])

@@ -50,6 +50,7 @@ from registry_tui.mlflow_plugin.uploads import Uploads
 from registry_tui.mlflow_plugin.visibility import note_projects
 from registry_tui.platform.paths import Home
 from registry_tui.schemas import mlflow_tags as tags_
+from registry_tui.schemas.stages import Stage, to_mlflow
 
 #: Lengths of MLflow's columns (`dbmodels/models.py`), which SQLite does not check.
 _MAX_SOURCE = 500
@@ -182,12 +183,14 @@ class EnvironmentRegistryStore(OwnedStore):
         if prompts.is_prompt(tags):
             super().delete_registered_model(name)
             return
+        self._check_protected(name)
         model_id = tags.get(tags_.MODEL_ID, "")
         with self.ManagedSessionMaker(read_only=False) as session:
             take_turn(session, "names", self.registry_workspace())
             model = self.model_row(session, name)
             numbers.retire_name(session, model.workspace, name, model_id)
             session.delete(model)
+        self._tell_deleted(tags)
         nudge_service(self._home.service_socket)
 
     # -- versions -----------------------------------------------------------------------------
@@ -354,8 +357,10 @@ class EnvironmentRegistryStore(OwnedStore):
         )
 
     def delete_model_version(self, name: str, version: str) -> None:
-        self._require_creator(name, version, "delete it")
+        tags = self._require_creator(name, version, "delete it")
+        self._check_protected(name, str(version))
         super().delete_model_version(name, version)
+        self._tell_deleted({}, tags)
         self._waiting.report_change()
         nudge_service(self._home.service_socket)
 
@@ -363,6 +368,9 @@ class EnvironmentRegistryStore(OwnedStore):
         self._refuse_reserved([tag.key])
         if tag.key == tags_.SET_STATUS:
             self._set_status(name, version, tag.value)
+            return
+        if tag.key == tags_.STAGE:
+            self._set_stage(name, version, tag.value)
             return
         prompts.check_tag_change(tag.key, self._require_creator(name, version, "change its tags"), tag.value)
         super().set_model_version_tag(name, version, tag)
@@ -388,6 +396,19 @@ class EnvironmentRegistryStore(OwnedStore):
                 key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.PENDING}
                 session.add(SqlModelVersionTag(**key, value="true"))
         self._waiting.report_change()
+
+    def _set_stage(self, name: str, version: str, value: str) -> None:
+        """Keeps the service's word for a version's stage together with MLflow's own."""
+        try:
+            stage = to_mlflow(Stage(json.loads(value)["stage"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _invalid(f"{tags_.STAGE} takes a JSON object with `stage`.") from error
+        with self.ManagedSessionMaker(read_only=False) as session:
+            found = self.version_row(session, name, version)
+            found.current_stage = stage
+            found.last_updated_time = get_current_time_millis()
+            key = {"workspace": found.workspace, "name": name, "version": found.version, "key": tags_.STAGE}
+            session.merge(SqlModelVersionTag(**key, value=value))
 
 
 def _made_by(session: Session, registry: str, name: str, request: str | None) -> SqlModelVersion | None:

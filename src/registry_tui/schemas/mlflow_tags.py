@@ -50,6 +50,8 @@ PROJECT = PREFIX + "project"
 ARCHIVE = PREFIX + "archive"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"
+#: JSON object: stage, status, description. It counts while it agrees with MLflow's own stage of the version.
+STAGE = PREFIX + "stage"
 WORKFLOW_ID = PREFIX + "workflow_id"
 
 #: The highest number that an imported version may bring: those after it count on from there, and databases keep

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.stages import Stage, StageStatus
 
 
 class Visibility(StrEnum):
@@ -91,6 +92,10 @@ class ModelVersion(Schema):
     servable: bool = True
     not_servable_reason: str | None = None
     workflow_id: str | None = None
+    stage: Stage = Stage.NONE
+    #: None while the version has no stage, and nobody asked for an approval.
+    stage_status: StageStatus | None = None
+    stage_description: str = ""
 
 
 class RegisterModel(RequestSchema):

@@ -16,6 +16,8 @@ from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongSt
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.versions import find_version, resource_of
+from registry_tui.service.promotion import admission, stages
+from registry_tui.service.promotion.protected_aliases import protection_of
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: States of a deployment in which its version may be deleted.
@@ -79,10 +81,16 @@ def _delete(
 ) -> None:
     _require_idle(service, place, model, version)
     _require_not_deployed(service, model, version)
+    named = [alias for alias, number in model.aliases.items() if version is None or number == version.version]
+    with service.database.reading() as session:
+        for alias in named:
+            if protection_of(session, place.id, alias) is not None:
+                admission.check_alias(session, principal, place.id, model.owner, alias)
     number = None if version is None else version.version
     if keep_archive:
         idempotency.takes_elsewhere(service, model.id if version is None else version.id)
         forget(service, place.workspace, model.name, number)
+        _forget_stages(service, model, version)
         model_changes.changed(service, place.id)
         return
     # The workflow is there first, so that what follows is done even when the service is killed in between.
@@ -100,7 +108,13 @@ def _delete(
     )
     with suppress(PartUnavailable):  # the workflow tries again
         forget(service, place.workspace, model.name, number)
+    _forget_stages(service, model, version)
     model_changes.changed(service, place.id)
+
+
+def _forget_stages(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
+    with service.database.session() as session:
+        stages.forget(session, model.id, None if version is None else version.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:

@@ -21,6 +21,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import UserRow
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
 from registry_tui.service.models.changes import changed
+from registry_tui.service.promotion import admission
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 #: MLflow's largest page of models.
@@ -118,7 +119,8 @@ def set_alias(
     """
     place = enter_registry(service, registry, reader=principal)
     detail = alias_detail(alias, version)
-    with changing(service, principal, place, model, "model.set-alias", "change its aliases", detail) as found:
+    with changing(service, principal, place, model, "model.set-alias", None, detail) as found:
+        _check_alias(service, principal, place, found, alias)
         if problem := names.alias_problem(alias):
             raise InvalidInput(problem, errors=[FieldProblem(field="alias", message=problem)])
         permit(place, found)
@@ -137,7 +139,8 @@ def set_alias(
 def delete_alias(service: Service, principal: Principal, registry: str, model: str, alias: str) -> RegisteredModel:
     """Takes an alias away. Raises Missing, NotPermitted, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
-    with changing(service, principal, place, model, "model.delete-alias", "change its aliases", alias) as found:
+    with changing(service, principal, place, model, "model.delete-alias", None, alias) as found:
+        _check_alias(service, principal, place, found, alias)
         if alias not in found.aliases:
             raise Missing(f"Model {found.name} has no alias {alias!r}")
         idempotency.takes_elsewhere(service, f"{found.id} {alias} {found.aliases[alias]}")
@@ -150,19 +153,33 @@ def delete_alias(service: Service, principal: Principal, registry: str, model: s
     return reread(service, place, found)
 
 
+def _check_alias(
+    service: Service, principal: Principal, place: RegistryPlace, model: RegisteredModel, alias: str
+) -> None:
+    with service.database.reading() as session:
+        admission.check_alias(session, principal, place.id, model.owner, alias)
+
+
 @contextmanager
 def changing(
-    service: Service, principal: Principal, place: RegistryPlace, model: str, action: str, doing: str, detail: str = ""
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    model: str,
+    action: str,
+    doing: str | None,
+    detail: str = "",
 ) -> Iterator[RegisteredModel]:
     """Records an event about the block, which gets the model when the principal owns it; `detail` is the event's.
 
-    Raises Missing, NotPermitted with `doing` ("only its owner may …").
+    Raises Missing, NotPermitted with `doing` ("only its owner may …"); without it the block asks who may.
     """
     with events.recording(service, principal, action, Resource("model", model, model, place.id)) as event:
         event.detail = detail
         found = find_model(service, principal, place, model)
         event.resource = Resource("model", found.id, found.name, place.id)
-        require_owner(principal, found, doing)
+        if doing is not None:
+            require_owner(principal, found, doing)
         try:
             yield found
         finally:

@@ -20,6 +20,7 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.engine.rows import active_workflow
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import registered as models
+from registry_tui.service.promotion import stages
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 
 _ORDER = {
@@ -170,6 +171,7 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
     tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
     number = int(found["version"])
     archive = archive_facts(tags.get(mlflow_tags.ARCHIVE))
+    stored = stages.stage_of(tags, found)
     return ModelVersion(
         id=tags.get(mlflow_tags.VERSION_ID, f"{model.id}/{number}"),
         model_id=model.id,
@@ -193,6 +195,9 @@ def to_version(model: RegisteredModel, found: Mapping[str, Any]) -> ModelVersion
         servable=not (archive and archive.not_servable),
         not_servable_reason=(archive.not_servable or None) if archive else None,
         workflow_id=tags.get(mlflow_tags.WORKFLOW_ID),
+        stage=stored.stage,
+        stage_status=stored.status,
+        stage_description=stored.description,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
@@ -9,7 +11,9 @@ from registry_tui.contracts.mlflow_routes import ProjectRoute, RegistryRoute, Ro
 from registry_tui.platform import listening
 from registry_tui.platform.secrets import write_private
 from registry_tui.schemas.places import Role
+from registry_tui.schemas.promotion import PromotionRules
 from registry_tui.schemas.registries import RegistryStatus
+from registry_tui.schemas.stages import to_mlflow
 from registry_tui.service.core import identity
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import (
@@ -17,6 +21,7 @@ from registry_tui.service.database.tables import (
     EnvironmentRow,
     EnvironmentStoreRow,
     ProjectRow,
+    PromotionRulesRow,
     RegistryRow,
     WorkspaceRow,
 )
@@ -53,6 +58,7 @@ def publish(service: Service) -> None:
         registries = session.scalars(select(RegistryRow)).all()
         outside = set(session.scalars(select(EnvironmentStoreRow.environment_id)))
         ruled = _with_alias_rules(session)
+        rules = {row.registry_id: row.rules for row in session.scalars(select(PromotionRulesRow))}
         suspended = identity.suspended(session)
         routes = Routes(
             projects={project.mlflow_workspace: _project_route(project, suspended) for project in projects},
@@ -63,6 +69,7 @@ def publish(service: Service) -> None:
                     registry.prefix,
                     registry.environment_id in outside,
                     registry.environment_id in ruled,
+                    *_guarded(rules.get(registry.id)),
                 )
                 for registry in registries
                 if RegistryStatus(registry.status).live
@@ -77,6 +84,14 @@ def publish(service: Service) -> None:
                 f"Cannot write {service.home.routes_file}: {error.strerror}",
                 action="Free space on the disk, or make the folder writable",
             ) from error
+
+
+def _guarded(rules: dict[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The aliases, and MLflow's stages, that a registry's rules are about."""
+    if rules is None:
+        return [], []
+    found = PromotionRules.model_validate(rules)
+    return [each.alias for each in found.protected_aliases], [to_mlflow(each) for each in found.approved_stages]
 
 
 def mirror_access(service: Service, project_id: str) -> None:

@@ -25,6 +25,7 @@ from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, Not
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
+from registry_tui.service.promotion import admission
 from registry_tui.service.registering import archiving, attached, importing
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, attached_place
@@ -241,7 +242,8 @@ def _set_aliases(work: _Import, model: RegisteredModel, found: Mapping[str, Any]
             problem = names.alias_problem(alias)
         if problem is None:
             try:
-                models.require_owner(context.principal, model, "change its aliases")
+                with context.service.database.reading() as session:
+                    admission.check_alias(session, context.principal, registry.id, model.owner, alias)
                 rules.require_by_number(context.service, context.principal, registry, model, number, alias)
                 body = {"name": model.name, "alias": alias, "version": str(number)}
                 context.service.mlflow.call("POST", "registered-models/alias", workspace=registry.workspace, json=body)

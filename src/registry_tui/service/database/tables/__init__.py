@@ -24,6 +24,7 @@ from registry_tui.service.database.tables.places import (
     WorkspaceRow,
     WorkspaceSyncRow,
 )
+from registry_tui.service.database.tables.promotion import ApprovalRow, PromotionRulesRow, StageChangeRow
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
 from registry_tui.service.database.tables.webhooks import WebhookDeliveryRow, WebhookRow
@@ -32,6 +33,7 @@ __all__ = [
     "AdmissionExceptionRow",
     "AdmissionRulesRow",
     "ApiKeyRow",
+    "ApprovalRow",
     "AttachedServerRow",
     "Base",
     "CollaboratorRow",
@@ -48,12 +50,14 @@ __all__ = [
     "InstallationRow",
     "LogLineRow",
     "ProjectRow",
+    "PromotionRulesRow",
     "RangerPolicyRow",
     "RangerRoleRow",
     "RangerSourceRow",
     "RegistryRow",
     "RevisionRow",
     "ServedRow",
+    "StageChangeRow",
     "UserRow",
     "UserSubjectRow",
     "UserTokenRow",

@@ -24,6 +24,7 @@ MODULES = (
     "models",
     "admission",
     "deployments",
+    "promotion",
     "lineage",
     "search",
     "events",

@@ -1,0 +1,1 @@
+"""Stages of versions, protected aliases, approvals, and the one place that lets them through."""

@@ -1,0 +1,188 @@
+"""Approvals: asked, then approved, rejected or withdrawn, once; by somebody else where the registry says so."""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from registry_tui.contracts.permissions import Action
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
+from registry_tui.schemas.promotion import Approval, ApprovalDecision, ApprovalState, Decision
+from registry_tui.service.core import events, paging, permissions
+from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.database.tables import ApprovalRow, RegistryRow, now
+from registry_tui.service.errors import Missing, NotPermitted, WrongState
+from registry_tui.service.promotion import protected_aliases
+
+_STATES = {
+    Decision.APPROVE: ApprovalState.APPROVED,
+    Decision.REJECT: ApprovalState.REJECTED,
+    Decision.WITHDRAW: ApprovalState.WITHDRAWN,
+}
+
+
+def approved(session: Session, version_id: str, purpose: str) -> bool:
+    """Whether the newest answer about a version and a purpose is yes; one that was asked again counts when answered."""
+    query = select(ApprovalRow.state).where(
+        ApprovalRow.version_id == version_id,
+        ApprovalRow.purpose == purpose,
+        ApprovalRow.state.in_((ApprovalState.APPROVED.value, ApprovalState.REJECTED.value)),
+    )
+    newest = session.scalar(query.order_by(ApprovalRow.decided_at.desc()).limit(1))
+    return newest == ApprovalState.APPROVED.value
+
+
+def list_approvals(
+    service: Service,
+    principal: Principal,
+    *,
+    state: ApprovalState | None = None,
+    registry: str | None = None,
+    version_id: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[Approval]:
+    """Those that the principal asked or may decide, newest first. Raises Missing, InvalidInput."""
+    query = select(ApprovalRow)
+    if state is not None:
+        query = query.where(ApprovalRow.state == state.value)
+    if version_id is not None:
+        query = query.where(ApprovalRow.version_id == version_id)
+    with service.database.reading() as session:
+        if registry is not None:
+            seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+            query = query.where(ApprovalRow.registry_id == resolve_registry(session, registry, seen).id)
+        decides = permissions.permitted_environments(session, principal, Action.APPROVAL_DECIDE)
+        if decides is not None:
+            theirs = select(RegistryRow.id).where(RegistryRow.environment_id.in_(decides))
+            query = query.where(or_(ApprovalRow.asked_by_crn == principal.crn, ApprovalRow.registry_id.in_(theirs)))
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(ApprovalRow.asked_at, descending=True), paging.Key(ApprovalRow.id)],
+            scope=f"approvals:{principal.name}:{state}:{registry}:{version_id}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+    return found.to_page(to_schema)
+
+
+def get_approval(service: Service, principal: Principal, approval: str) -> Approval:
+    """One that the principal asked or may decide. Raises Missing."""
+    with service.database.reading() as session:
+        return to_schema(_find(session, principal, approval))
+
+
+def ask(
+    session: Session,
+    principal: Principal,
+    registry_id: str,
+    model: tuple[str, str],
+    version: tuple[str, int],
+    purpose: str,
+    question: str,
+) -> ApprovalRow:
+    """The pending approval of a version for a purpose, made when there is none.
+
+    The model comes as ID and name, the version as ID and number.
+    """
+    query = select(ApprovalRow).where(
+        ApprovalRow.version_id == version[0],
+        ApprovalRow.purpose == purpose,
+        ApprovalRow.state == ApprovalState.PENDING.value,
+    )
+    row = session.scalar(query.limit(1))
+    if row is None:
+        row = ApprovalRow(
+            registry_id=registry_id,
+            model_id=model[0],
+            model_name=model[1],
+            version_id=version[0],
+            version=version[1],
+            purpose=purpose,
+            asked_by=principal.name,
+            asked_by_crn=principal.crn,
+            question=question,
+        )
+        session.add(row)
+        session.flush()
+    return row
+
+
+def decide(service: Service, principal: Principal, approval: str, request: ApprovalDecision) -> tuple[Approval, str]:
+    """Answers a pending approval once; returns it with the ID of its model.
+
+    Raises Missing, NotPermitted, WrongState when it was answered before.
+    """
+    action = f"approval.{request.decision.value}"
+    with (
+        events.recording(service, principal, action, Resource("approval", approval, approval)) as event,
+        service.database.session() as session,
+    ):
+        row = _find(session, principal, approval)
+        event.resource = Resource("version", row.version_id, f"{row.model_name} v{row.version}", row.registry_id)
+        event.detail = ": ".join(each for each in (row.purpose, request.comment) if each)
+        _require_may_decide(session, principal, row, request.decision)
+        answered = session.execute(
+            update(ApprovalRow)
+            .where(ApprovalRow.id == row.id, ApprovalRow.state == ApprovalState.PENDING.value)
+            .values(
+                state=_STATES[request.decision].value,
+                decided_by=principal.name,
+                decided_at=now(),
+                answer=request.comment,
+            )
+            .execution_options(synchronize_session=False)
+            .returning(ApprovalRow.id)
+        ).scalar()
+        session.refresh(row)
+        if answered is None:
+            raise WrongState(
+                f"It was {row.state} by {row.decided_by} before", action="Ask again: `registry-tui approvals ask`"
+            )
+        return to_schema(row), row.model_id
+
+
+def _require_may_decide(session: Session, principal: Principal, row: ApprovalRow, decision: Decision) -> None:
+    own = row.asked_by_crn == principal.crn
+    if decision is Decision.WITHDRAW:
+        if own or principal.administrator:
+            return
+        raise NotPermitted(f"{row.asked_by} asked; only they may withdraw it", action="Reject it instead")
+    environment = session.get_one(RegistryRow, row.registry_id).environment
+    permissions.require_in(session, principal, Action.APPROVAL_DECIDE, environment)
+    if own and protected_aliases.rules_of(session, row.registry_id).four_eyes:
+        raise NotPermitted("You asked for it; somebody else has to decide", action="Ask another MLAdmin to decide")
+
+
+def _find(session: Session, principal: Principal, approval: str) -> ApprovalRow:
+    row = session.get(ApprovalRow, approval)
+    if row is not None:
+        environment = session.get_one(RegistryRow, row.registry_id).environment_id
+        if row.asked_by_crn == principal.crn or permissions.may_in(
+            session, principal, Action.APPROVAL_DECIDE, environment
+        ):
+            return row
+    raise Missing(
+        f"There is no approval {approval!r} that you asked or may decide", action="See `registry-tui approvals list`"
+    )
+
+
+def to_schema(row: ApprovalRow) -> Approval:
+    """An approval as people see it."""
+    return Approval(
+        id=row.id,
+        registry_id=row.registry_id,
+        model_name=row.model_name,
+        version_id=row.version_id,
+        version=row.version,
+        purpose=row.purpose,
+        state=ApprovalState(row.state),
+        asked_by=row.asked_by,
+        asked_at=row.asked_at,
+        question=row.question,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        answer=row.answer,
+    )

@@ -1,0 +1,200 @@
+"""Stages, protected aliases and approvals: by REST, the command line, and stock MLflow code in another process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import ServiceProblem
+from registry_tui.schemas.models import ModelUpdate, Visibility
+from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
+from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, Project, Role, WorkspaceCreate
+from registry_tui.schemas.promotion import (
+    Approval,
+    ApprovalAsk,
+    ApprovalDecision,
+    ApprovalState,
+    Decision,
+    PromotionRules,
+    ProtectedAlias,
+    StageChange,
+)
+from registry_tui.schemas.registries import RegistryCreate
+from registry_tui.schemas.stages import Stage, StageStatus
+from support.platforms import Platform, run_python, unique
+from support.served import finish, register
+
+OLD_PIPELINE = """
+import sys
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+client, name = MlflowClient(), sys.argv[1]
+
+def attempt(what):
+    try:
+        return what()
+    except MlflowException as error:
+        return f"{error.error_code}: {error}"
+
+for step in sys.argv[2:]:
+    what, _, argument = step.partition("=")
+    if what == "stage":
+        move = client.transition_model_version_stage
+        moved = attempt(lambda: move(name, "1", argument, archive_existing_versions=True))
+        print(moved if isinstance(moved, str) else moved.current_stage)
+    elif what == "latest":
+        print([found.version for found in client.get_latest_versions(name, stages=[argument])])
+    elif what == "alias":
+        print(attempt(lambda: client.set_registered_model_alias(name, argument, "1")))
+    elif what == "unalias":
+        print(attempt(lambda: client.delete_registered_model_alias(name, argument)))
+    elif what == "delete":
+        print(attempt(lambda: client.delete_model_version(name, "1")))
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A registry of its own: `owner` owns the model, `other` works beside them, `chief` is MLAdmin."""
+
+    platform: Platform
+    project: Project
+    registry: str
+    model: str
+    owner: str
+    other: str
+    chief: str
+
+    def old(self, user: str, *steps: str) -> list[str]:
+        """What stock MLflow code of a person prints."""
+        found = self.platform.ask(lambda client: client.credentials(self.project.id), user=user)
+        environment = {
+            "MLFLOW_TRACKING_URI": found.tracking_uri,
+            "MLFLOW_WORKSPACE": found.mlflow_workspace,
+            "MLFLOW_TRACKING_USERNAME": found.username,
+            "MLFLOW_TRACKING_PASSWORD": found.password,
+        }
+        return run_python(OLD_PIPELINE, environment, self.model, *steps).splitlines()
+
+    def rules(self, rules: PromotionRules) -> None:
+        self.platform.ask(lambda client: client.set_promotion_rules(self.registry, rules), user=self.chief)
+
+    def stage(self, stage: Stage, user: str) -> StageStatus | None:
+        change = StageChange(stage=stage, comment="because")
+        return self.platform.ask(
+            lambda client: client.set_stage(self.registry, self.model, 1, change), user=user
+        ).stage_status
+
+    def asked(self, user: str) -> Approval:
+        return self.platform.ask(
+            lambda client: client.ask_approval(
+                self.registry, self.model, 1, "stage:Production", ApprovalAsk(comment="good")
+            ),
+            user=user,
+        )
+
+    def decided(self, approval: Approval, decision: Decision, user: str) -> Approval:
+        answer = ApprovalDecision(decision=decision, comment="seen")
+        return self.platform.ask(lambda client: client.decide_approval(approval.id, answer), user=user)
+
+
+@pytest.fixture(scope="module")
+def line(platform: Platform) -> Iterator[Line]:
+    environment = platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=unique("stages"))))
+    team = WorkspaceCreate(name=unique("team"), environment=environment.id)
+    workspace = platform.ask(lambda client: client.create_workspace(team))
+    project = platform.new_project(workspace.id)
+    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment.id)))
+    finish(platform, made.workflow)
+    platform.ask(lambda client: client.grant_storage_access(made.resource.id))
+    finish(platform, platform.ask(lambda client: client.synchronize_registry(made.resource.id)).workflow)
+    people = [unique(name) for name in ("owner", "other", "chief")]
+    for user in people:
+        platform.call(RegistryClient.put_user, user, UserChange())
+        platform.call(RegistryClient.set_collaborator, project.id, user, CollaboratorChange(role=Role.CONTRIBUTOR))
+    roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_ADMIN])
+    platform.call(RegistryClient.set_user_roles, environment.id, people[2], roles)
+    model = register(platform, project).version.model_name
+    change = ModelUpdate(owner=people[0], visibility=Visibility.PUBLIC)
+    platform.ask(lambda client: client.update_model(made.resource.id, model, change))
+    yield Line(platform, project, made.resource.id, model, *people)
+
+
+def test_stages_are_the_same_at_our_doors_and_at_the_old_ones(line: Line) -> None:
+    line.rules(PromotionRules())
+    assert line.stage(Stage.QA, line.owner) is StageStatus.IN_PROGRESS
+    assert line.old(line.owner, "latest=None", "stage=Staging", "latest=Staging") == ["['1']", "Staging", "['1']"]
+    version = line.platform.ask(lambda client: client.version(line.registry, line.model, 1))
+    assert version.stage is Stage.PRE_PRODUCTION
+    line.stage(Stage.PRODUCTION, line.chief)
+    assert line.old(line.owner, "latest=Production") == ["['1']"]
+    [refused] = line.old(line.other, "stage=Archived")
+    assert refused.startswith("PERMISSION_DENIED") and "may not move versions" in refused
+    with pytest.raises(ServiceProblem, match="may not move versions"):
+        line.stage(Stage.ARCHIVED, line.other)
+    line.old(line.chief, "stage=Archived")
+    told = line.platform.ask(lambda client: client.stages(line.registry, line.model, 1)).items
+    assert {(each.user, each.to_stage) for each in told} >= {
+        (line.owner, Stage.QA),
+        (line.chief, Stage.PRODUCTION),
+    }
+
+
+def test_a_protected_alias_is_moved_by_whom_it_names_at_every_door(line: Line) -> None:
+    line.rules(PromotionRules(protected_aliases=[ProtectedAlias(alias="live", users=[line.other])]))
+    for step in ("alias=live", "unalias=live"):
+        [refused] = line.old(line.owner, step)
+        assert refused.startswith("PERMISSION_DENIED") and "The alias live is protected" in refused
+    with pytest.raises(ServiceProblem, match="The alias live is protected"):
+        line.platform.ask(lambda client: client.set_alias(line.registry, line.model, "live", 1), user=line.owner)
+    assert line.old(line.other, "alias=live", "alias=mine")[0] == "None"
+    [refused] = line.old(line.owner, "delete=1")
+    assert "The alias live is protected" in refused
+    with pytest.raises(ServiceProblem, match="The alias live is protected"):
+        line.platform.ask(lambda client: client.delete_alias(line.registry, line.model, "live"), user=line.owner)
+    with pytest.raises(ServiceProblem, match="protect aliases"):
+        line.platform.ask(lambda client: client.set_promotion_rules(line.registry, PromotionRules()), user=line.owner)
+    line.platform.ask(lambda client: client.delete_alias(line.registry, line.model, "live"), user=line.other)
+
+
+def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
+    line.rules(PromotionRules())
+    line.stage(Stage.QA, line.owner)
+    line.rules(PromotionRules(approved_stages=[Stage.PRODUCTION]))
+    with pytest.raises(ServiceProblem, match="needs an approval"):
+        line.stage(Stage.PRODUCTION, line.owner)
+    assert "needs an approval" in line.old(line.owner, "stage=Production")[0]
+    first = line.asked(line.chief)
+    assert line.asked(line.owner).id == first.id
+    with pytest.raises(ServiceProblem, match="somebody else has to decide"):
+        line.decided(first, Decision.APPROVE, line.chief)
+    line.decided(first, Decision.WITHDRAW, line.chief)
+    second = line.asked(line.owner)
+    pending = line.platform.ask(lambda client: client.version(line.registry, line.model, 1))
+    assert (pending.stage, pending.stage_status) == (Stage.QA, StageStatus.PENDING_APPROVAL)
+    inbox = line.platform.ask(lambda client: client.approvals(state="pending", registry=line.registry), user=line.chief)
+    assert [each.id for each in inbox.items] == [second.id]
+    with pytest.raises(ServiceProblem, match="There is no approval"):
+        line.decided(second, Decision.APPROVE, line.other)
+    assert line.decided(second, Decision.REJECT, line.chief).state is ApprovalState.REJECTED
+    with pytest.raises(ServiceProblem, match="needs an approval"):
+        line.stage(Stage.PRODUCTION, line.owner)
+    wait = ("models", "wait-approved", line.model, "1", "--registry", line.registry)
+    assert line.platform.command(*wait, check=False).returncode == 3
+    third = line.asked(line.owner)
+    assert line.platform.command(*wait, "--timeout", "0", check=False).returncode == 4
+    line.decided(third, Decision.APPROVE, line.chief)
+    with pytest.raises(ServiceProblem, match="before"):
+        line.decided(third, Decision.REJECT, line.chief)
+    assert line.platform.command(*wait, check=False).returncode == 0
+    assert line.old(line.owner, "stage=Production", "latest=Production") == ["Production", "['1']"]
+
+
+def test_what_is_kept_ends_with_the_version(line: Line) -> None:
+    line.rules(PromotionRules())
+    line.asked(line.owner)
+    line.platform.ask(lambda client: client.delete_version(line.registry, line.model, 1), user=line.owner)
+    assert line.platform.ask(lambda client: client.approvals(registry=line.registry)).items == []
