@@ -43,7 +43,7 @@ for step in sys.argv[2:]:
     what, _, argument = step.partition("=")
     if what == "stage":
         move = client.transition_model_version_stage
-        moved = attempt(lambda: move(name, "1", argument, archive_existing_versions=True))
+        moved = attempt(lambda: move(name, "1", argument, argument in ("Staging", "Production")))
         print(moved if isinstance(moved, str) else moved.current_stage)
     elif what == "latest":
         print([found.version for found in client.get_latest_versions(name, stages=[argument])])
