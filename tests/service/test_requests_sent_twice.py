@@ -475,6 +475,7 @@ KILLS: dict[str, tuple[str, ...]] = {
     "/registries": ("WorkflowRow",),
     "/deployments": ("WorkflowRow",),
     "/keys": ("IdempotencyRow", "ApiKeyRow", "EventRow"),
+    "/webhooks": ("WebhookRow", "EventRow"),
     "/users/{user}/tokens": ("UserTokenRow", "EventRow"),
     "/sign-in/id-token": ("UserTokenRow", "EventRow"),
 }

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +31,10 @@ from registry_tui.service.loops.webhooks import Sender, deliver_next
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import deliveries, sending, subscriptions
 from support.bare import bare_service, make_place
-from support.platforms import wait_for
+from support.platforms import PATIENCE, wait_for
 
 PLACE = "lab"
+TESTS = Path(__file__).resolve().parent.parent
 
 
 class Receiver:
@@ -405,6 +410,67 @@ def test_a_message_goes_to_the_address_that_was_looked_at(
     send_all(service, made)
     assert receiver.got[0][0]["Host"] == receiver.url.split("/")[2]
     assert json.loads(receiver.got[0][1])["type"] == "version.ready"
+
+
+#: A process that sends what is due and is killed at a function, before or after its call.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from registry_tui.service.database.database import Database
+from registry_tui.service.loops import webhooks as loop
+from registry_tui.service.settings import Settings
+from registry_tui.service.webhooks import sending
+from support.bare import bare_service
+
+url, folder, webhook, module, name, when = sys.argv[1:]
+where = {"loop": loop, "sending": sending}[module]
+whole = getattr(where, name)
+
+def killed(*arguments):
+    answer = whole(*arguments) if when == "after" else None
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(where, name, killed)
+settings = Settings(webhook_private_hosts=("localhost",))
+with bare_service(Path(folder), database=Database(url), settings=settings) as service:
+    service.secrets.idempotency_seed = os.environ["SEED"]
+    loop.deliver_next(service, webhook, sending.trust(settings))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "when", "arrived"),
+    [
+        ("sending", "signed", "before", 1),
+        ("sending", "send", "before", 1),
+        ("sending", "send", "after", 2),
+        ("loop", "_note", "before", 2),
+        ("loop", "_note", "after", 1),
+    ],
+)
+def test_a_kill_loses_no_message_and_repeats_it_with_its_id(
+    service: Service,
+    owner: Principal,
+    receiver: Receiver,
+    tmp_path: Path,
+    module: str,
+    name: str,
+    when: str,
+    arrived: int,
+) -> None:
+    made = create(service, owner, receiver.url)
+    happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+    arguments = [service.database.url, str(tmp_path), made.webhook.id, module, name, when]
+    # Both have the secrets of one home.
+    variables = {**os.environ, "PYTHONPATH": str(TESTS), "SEED": service.secrets.idempotency_seed}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], env=variables, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    send_all(service, made)
+    assert len(receiver.got) == arrived
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    assert log_of(service, owner, made)[0].state is DeliveryState.DELIVERED
 
 
 def test_a_deleted_person_takes_no_message_along(service: Service, owner: Principal, receiver: Receiver) -> None:

@@ -18,6 +18,7 @@ MODULES: Mapping[str, frozenset[str]] = {
             "psutil",
             "psycopg",
             "sqlalchemy",
+            "standardwebhooks",
             "supervisor",
             "uv",
             "uvicorn",
