@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -38,6 +40,10 @@ def arguments(method: str) -> dict[str, Any]:
             found[parameter] = USUAL
         elif kind is int:
             found[parameter] = 7
+        elif kind is datetime:
+            found[parameter] = datetime(2026, 11, 20, 14, 3, tzinfo=UTC)
+        elif isinstance(kind, type) and issubclass(kind, Enum):
+            found[parameter] = next(iter(kind))
         elif kind is Path:
             found[parameter] = Path("/nowhere/at/all")
         elif kind == list[str]:
