@@ -50,3 +50,18 @@ def test_uploads_that_stop_let_others_through(platform: Platform, project: Proje
         assert stopped[0].recv(1 << 16).startswith(b"HTTP/1.1 200 ")
     found = raw.ask("GET", f"/api/2.0/mlflow-artifacts/artifacts/{folder}/stopped0")
     assert found.content == LARGE
+
+
+def test_a_download_says_its_length_before_the_first_byte_and_a_folder_is_none(
+    platform: Platform, project: Project
+) -> None:
+    raw = contributor(platform, project.id)
+    run = raw.ask("POST", "runs/create", json={"start_time": 1}).raise_for_status().json()["run"]["info"]
+    folder = f"/api/2.0/mlflow-artifacts/artifacts/{run['artifact_uri'].removeprefix('mlflow-artifacts:/')}"
+    for path, content in (("a/large.bin", LARGE), ("a/empty.txt", b"")):
+        raw.ask("PUT", f"{folder}/{path}", content=content).raise_for_status()
+        got = raw.ask("GET", f"{folder}/{path}")
+        assert (got.status_code, got.content, got.headers["Content-Length"]) == (200, content, str(len(content)))
+        assert got.headers["Content-Disposition"] == f"attachment; filename={path.removeprefix('a/')}"
+    assert raw.ask("GET", f"{folder}/a").status_code == 400
+    assert raw.ask("GET", f"{folder}/none").status_code == 404

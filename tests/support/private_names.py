@@ -216,6 +216,19 @@ MLFLOW = (
         "reads a `models:/` URI as MLflow does",
     ),
     Foreign(
+        f"{_HANDLERS}:_get_workspace_scoped_repo_path_if_enabled",
+        _BORDER,
+        ("artifact_path",),
+        "below which folder MLflow's proxy keeps a workspace's files",
+    ),
+    Foreign(f"{_HANDLERS}:_guess_mime_type", _BORDER, ("file_path",), "the type with which MLflow sends a file"),
+    Foreign(
+        f"{_HANDLERS}:_content_disposition_attachment",
+        _BORDER,
+        ("filename",),
+        "how MLflow writes a file's name in a header",
+    ),
+    Foreign(
         f"{_ARTIFACTS}._download_file",
         _BORDER,
         ("self", "remote_file_path", "local_path"),

@@ -10,7 +10,8 @@ import asyncio
 import mimetypes
 import os
 import threading
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -193,6 +194,27 @@ class EnvironmentArtifactRepository(
             return
         with clear_errors(location):
             download_key(bucket_repository(location.bucket), location.key, local_path)
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """A file's size and its bytes, piece by piece, to be read in the block. Raises MlflowException."""
+        location = self._locate_seen(path)
+        if location.outside:
+            with self._outside(location).opened(location) as found:
+                yield found
+            return
+        with clear_errors(location):
+            client = s3_client(bucket_repository(location.bucket))
+            try:
+                answer = client.get_object(Bucket=location.bucket, Key=location.key)
+            except client.exceptions.NoSuchKey as error:
+                if self._has_files_below(location, location.key):
+                    raise MlflowException(
+                        f"'{location.key}' is a folder. Name a file in it.", error_code=INVALID_PARAMETER_VALUE
+                    ) from error
+                raise
+            with closing(answer["Body"]) as body:
+                yield int(answer["ContentLength"]), body.iter_chunks(streaming.CHUNK)
 
     def delete_artifacts(self, artifact_path: str | None = None) -> None:
         location = self._locate(artifact_path, write=True)

@@ -176,6 +176,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         artifact_paths,
         client_faults,
         curves,
+        downloads,
         finding,
         hooks,
         mlflow_private,
@@ -194,6 +195,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     from registry_tui.mlflow_plugin.shut_doors import ShutDoors
 
     handlers.initialize_backend_stores(databases.mlflow, REGISTRY_STORE, default_artifact_root="mlflow-artifacts:/")
+    downloads.install(artifact_router.artifact_router)
     artifact_paths.install(handlers, artifact_router, auth)
     server_info.install(handlers, server_info_api)
     password_hashes.install(auth_store)

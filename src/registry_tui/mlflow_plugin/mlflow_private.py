@@ -292,6 +292,29 @@ def no_parts_download() -> MlflowException:
     return exceptions._UnsupportedMultipartDownloadException()
 
 
+# -- downloads ---------------------------------------------------------------------------------------
+
+
+def scoped_path(path: str) -> str:
+    """An artifact's path below the workspace of this request. Raises MlflowException."""
+    # MLflow reads its environment while it is imported.
+    from mlflow.server import handlers
+
+    return str(handlers._get_workspace_scoped_repo_path_if_enabled(path))
+
+
+def file_headers(path: str) -> dict[str, str]:
+    """The headers with which MLflow sends a file, so that no browser shows it as a page of the server."""
+    # MLflow reads its environment while it is imported.
+    from mlflow.server import handlers
+
+    return {
+        "Content-Type": handlers._guess_mime_type(path),
+        "Content-Disposition": handlers._content_disposition_attachment(path.rpartition("/")[2]),
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
 # -- rules and settings ------------------------------------------------------------------------------
 
 

@@ -83,6 +83,12 @@ class OutsideFiles:
                 return None
             raise
 
+    @contextmanager
+    def opened(self, location: Location) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """A file's size and its bytes, piece by piece, to be read in the block."""
+        with self._answer("GET", "content", location, whole=False) as answer:
+            yield int(answer.headers["Content-Length"]), answer.iter_bytes(_CHUNK)
+
     def download(self, location: Location, local_path: str) -> None:
         """Fetches one file in constant memory."""
         with self._answer("GET", "content", location, whole=False) as answer:

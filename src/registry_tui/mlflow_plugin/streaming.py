@@ -11,7 +11,8 @@ from boto3.s3.transfer import TransferConfig
 #: Bytes of a part, and the parts under way at the same time: together, the memory of an upload.
 _PART_BYTES, _PARTS_AT_ONCE = 8 << 20, 4
 _MAX_PARTS = 10_000
-_CHUNK = 1 << 20
+#: Bytes of a piece of a file that is read.
+CHUNK = 1 << 20
 
 
 class ArrivingFile:
@@ -77,5 +78,5 @@ async def drained(pieces: AsyncIterable[bytes]) -> None:
 
 def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
     """The bytes of an open file."""
-    while piece := file.read(_CHUNK):
+    while piece := file.read(CHUNK):
         yield piece
