@@ -17,6 +17,7 @@ from registry_tui.schemas.admission import ExceptionChange, Purpose, RulesChange
 from registry_tui.schemas.deployments import DeploymentUpdate
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision, PromotionRules
 from support import served
 from support.platforms import Platform, unique, wait_for
 from support.registered import mlflow_client
@@ -199,6 +200,29 @@ def test_an_exception_lets_one_version_through_one_rule(ruled: Ruled) -> None:
     assert told[0] == "no-old-numpy: known, no-old-numpy"
     platform.call(RegistryClient.delete_alias, ruled.registry, ruled.model, "champion")
     assert by_mlflow(ruled, "champion", 1).status_code == 409
+
+
+def test_scans_and_approvals_count(ruled: Ruled) -> None:
+    platform, version = ruled.platform, (ruled.registry, ruled.model, 2)
+    rules = (
+        "rules: [{name: safe, for: [deploy], requires: scan}, {name: code, for: [deploy], requires: scan, "
+        "verdicts: [safe format, known imports, runs code]}, {name: let, for: [deploy], requires: approval}]"
+    )
+    ruled.set_rules(rules)
+
+    def verdicts() -> dict[str, Verdict]:
+        found = platform.ask(lambda client: client.check_rules(*version))
+        return {each.rule: each.verdict for each in found.findings}
+
+    # The model brings code of its own, which runs when it is loaded.
+    assert verdicts() == {"safe": Verdict.REFUSED, "code": Verdict.MET, "let": Verdict.REFUSED}
+    platform.ask(lambda client: client.set_promotion_rules(ruled.registry, PromotionRules(four_eyes=False)))
+    asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()))
+    assert verdicts()["let"] is Verdict.REFUSED
+    for decision, verdict in ((Decision.APPROVE, Verdict.MET), (Decision.REJECT, Verdict.REFUSED)):
+        platform.call(RegistryClient.decide_approval, asked.id, ApprovalDecision(decision=decision, comment="as it is"))
+        assert verdicts()["let"] is verdict
+        asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()))
 
 
 def test_only_environment_administrators_set_rules_and_exceptions(ruled: Ruled) -> None:

@@ -264,6 +264,11 @@ def verify(place: Place) -> Call:
     return Call(path, None, lambda: 1)
 
 
+def scan(place: Place) -> Call:
+    path = f"/registries/{place.registry}/models/{place.model}/versions/1/scan"
+    return Call(path, None, lambda: 1)
+
+
 def key(place: Place) -> Call:
     name = unique("k")
     count = lambda: len([each for each in place.items("/keys") if each["name"] == name])  # noqa: E731
@@ -409,6 +414,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/registries/{registry}/storage/clean-up": clean_up,
     "/registries/{registry}/models/{model}/versions/{version}/verification": verification,
     "/registries/{registry}/models/{model}/versions/{version}/verify": verify,
+    "/registries/{registry}/models/{model}/versions/{version}/scan": scan,
     "/deployments": deploy,
     "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
     "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),

@@ -146,6 +146,8 @@ _ROWS = """
     rules get_rules
     rules_history list_rules
     run get_run
+    scan get_scan
+    scan_version
     search
     search_runs
     served_at

@@ -172,6 +172,7 @@ SAME: dict[str, Ask] = {
     "an alias": lambda c: c.set_alias("r", NASTY, "-champion", 3),
     "no alias": lambda c: c.delete_alias("r", NASTY, "champion"),
     "a verification": lambda c: c.verify_archive("r", NASTY, 3),
+    "a scan": lambda c: c.scan_version("r", NASTY, 3),
     "a deployment": lambda c: c.create_deployment(
         DeploymentCreate(
             name="wine",

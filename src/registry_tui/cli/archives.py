@@ -1,4 +1,4 @@
-"""`models manifest`, `verify`, `diff`, `download`: what is stored of versions."""
+"""`models manifest`, `verify`, `scan`, `diff`, `download`: what is stored of versions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from registry_tui.client.saving import archive_files, partial_folder, save_all
 from registry_tui.client.version_sides import Side, read_side
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
+from registry_tui.schemas.scans import ScannedFile, VersionScan
 from registry_tui.wording import words
 from registry_tui.wording.differences import Line, difference
 
@@ -68,6 +69,40 @@ def verify(
             f"The archive of {model} version {number} is not what was stored",
             action="Register the model again from its run, or restore the bucket from a backup",
         )
+
+
+def scan(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    again: Annotated[bool, typer.Option("--again", help="Scan the archive now.")] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Show which formats lie in a version's archive and what loading them imports; nothing is loaded for that.
+
+    Verdicts: safe format, known imports, runs code, unknown, not scanned. None says that a model is harmless.
+    """
+
+    async def run(client: RegistryClient) -> VersionScan:
+        place = await session.registry_for_model(client, registry, model)
+        return await (client.scan_version if again else client.scan)(place, model, number)
+
+    found = session.ask(run)
+    if as_json:
+        output.print_json(found)
+        return
+    output.note(f"{found.verdict}{': ' if found.reason else ''}{found.reason}")
+    output.Table(_SCAN_COLUMNS).print(found.files)
+    if found.total_files > len(found.files):
+        output.note(f"{counted(found.total_files - len(found.files), 'more file')}, none of them worse")
+
+
+_SCAN_COLUMNS: list[Column[ScannedFile]] = [
+    Column("FILE", lambda file: file.path, flexible=True),
+    Column("FORMAT", lambda file: file.format),
+    Column("VERDICT", lambda file: file.verdict.value),
+    Column("WHY", lambda file: file.reason or ", ".join(file.imports[:3]), flexible=True),
+]
 
 
 def diff(

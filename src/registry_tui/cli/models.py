@@ -360,7 +360,7 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
     output.note(f"{model} has no alias {name} any more")
 
 
-for command in (archives.manifest, archives.verify, archives.diff, archives.download, rules.check):
+for command in (archives.manifest, archives.verify, archives.scan, archives.diff, archives.download, rules.check):
     app.command()(command)
 app.command("stage")(approvals.stage)
 app.command("stages")(approvals.stages)

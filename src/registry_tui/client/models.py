@@ -18,6 +18,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.scans import VersionScan
 
 
 class Models(Transport):
@@ -90,6 +91,14 @@ class Models(Transport):
         """Reads the whole archive and compares it with its manifest."""
         path = f"{self._version(registry, model, version)}/verify"
         return await self._ask(ArchiveCheck, "POST", path, timeout=None)
+
+    async def scan(self, registry: str, model: str, version: int) -> VersionScan:
+        """What the newest scan of a version found."""
+        return await self._ask(VersionScan, "GET", f"{self._version(registry, model, version)}/scan")
+
+    async def scan_version(self, registry: str, model: str, version: int) -> VersionScan:
+        """Scans a version's archive again."""
+        return await self._ask(VersionScan, "POST", f"{self._version(registry, model, version)}/scan", timeout=None)
 
     async def begin_verification(self, registry: str, model: str, version: int) -> Accepted[ModelVersion]:
         """The same as a workflow, which fails when the archive is not as it was stored."""

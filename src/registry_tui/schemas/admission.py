@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.scans import Verdict as ScanVerdictName
 
 #: Characters of the largest set of rules.
 MAX_TEXT = 200_000
@@ -95,8 +96,22 @@ class NoPackagesRule(_Rule):
     packages: list[Annotated[str, Field(max_length=200)]] = Field(min_length=1, max_length=500)
 
 
+class ScanRule(_Rule):
+    """The newest scan of the version has one of these verdicts."""
+
+    requires: Literal["scan"]
+    verdicts: list[ScanVerdictName] = Field(default=[ScanVerdictName.SAFE_FORMAT, ScanVerdictName.KNOWN_IMPORTS])
+
+
+class ApprovalRule(_Rule):
+    """Somebody approved the version, for `deploy`, `promote` or another purpose that an approval was asked for."""
+
+    requires: Literal["approval"]
+    purpose: str = Field(default="deploy", min_length=1, max_length=64)
+
+
 AdmissionRule = Annotated[
-    ModelSignatureRule | InputExampleRule | MetricRule | BetterMetricRule | NoPackagesRule,
+    ModelSignatureRule | InputExampleRule | MetricRule | BetterMetricRule | NoPackagesRule | ScanRule | ApprovalRule,
     Field(discriminator="requires"),
 ]
 

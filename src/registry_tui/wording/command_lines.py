@@ -213,6 +213,10 @@ def _of_model(words: str) -> Make:
     return lambda names, query, body: [line(words, names[1:], [("--registry", names[0])])]
 
 
+def _scan(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("models scan", names[1:], [("--registry", names[0]), ("--again", True)])]
+
+
 def _serving(body: Body) -> list[tuple[str, Any]]:
     """The options that creating and changing a deployment have in common."""
     return [
@@ -430,6 +434,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("PATCH", _VERSION, _update_version),
     ("DELETE", _VERSION, _delete_models),
     ("POST", f"{_VERSION}/verify", _of_model("models verify")),
+    ("POST", f"{_VERSION}/scan", _scan),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
     ("PUT", f"{_VERSION}/exceptions/*", _set_exception),

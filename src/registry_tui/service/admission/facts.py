@@ -9,13 +9,15 @@ from typing import Any
 
 from registry_tui.contracts import file_paths
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
+from registry_tui.schemas.scans import ScanVerdict
 from registry_tui.service.adapters.mlflow_words import metric_value
 from registry_tui.service.admission import packages
 from registry_tui.service.admission.packages import Wanted
 from registry_tui.service.core import ml_model
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import Missing, WrongState
-from registry_tui.service.models import versions
+from registry_tui.service.models import scans, versions
+from registry_tui.service.promotion import approvals
 from registry_tui.service.registries.place import RegistryPlace
 from registry_tui.service.stores import bucket_files
 from registry_tui.service.stores.archives import FILES
@@ -67,6 +69,17 @@ class VersionFacts:
         except Missing:
             return None
         return {each["key"]: metric_value(each.get("value", 0.0)) for each in run.get("data", {}).get("metrics", ())}
+
+    @cached_property
+    def scan(self) -> ScanVerdict:
+        """The verdict of its newest scan."""
+        with self.service.database.reading() as session:
+            return scans.verdict(session, self.version.id)
+
+    def approved(self, purpose: str) -> bool:
+        """Whether somebody approved it for a purpose, and nobody rejected it since."""
+        with self.service.database.reading() as session:
+            return approvals.approved(session, self.version.id, purpose)
 
     def named_by(self, alias: str) -> VersionFacts | None:
         """The facts of the version that an alias of the same model names now."""

@@ -11,12 +11,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from registry_tui.schemas.admission import (
     AdmissionRule,
+    ApprovalRule,
     BetterMetricRule,
     InputExampleRule,
     MetricRule,
     ModelSignatureRule,
     NoPackagesRule,
+    ScanRule,
 )
+from registry_tui.schemas.scans import Verdict
 from registry_tui.service.admission import packages
 from registry_tui.service.admission.facts import VersionFacts
 
@@ -105,6 +108,28 @@ def _no_packages(rule: NoPackagesRule, facts: VersionFacts) -> Answer:
     return Answer(True, "its requirements allow no package of the list")
 
 
+def _scan(rule: ScanRule, facts: VersionFacts) -> Answer:
+    found = facts.scan
+    said = f"its scan says {found.verdict}" + (f": {found.reason}" if found.reason else "")
+    if found.verdict in rule.verdicts:
+        return Answer(True, said)
+    named = f"registry-tui models scan {facts.version.model_name} {facts.version.version}"
+    if found.verdict is Verdict.NOT_SCANNED:
+        return Answer(False, said, f"Scan it: `{named} --again`")
+    return Answer(False, said, f"See what was found: `{named}`; log the model in a safe format, and register that")
+
+
+def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
+    if facts.approved(rule.purpose):
+        return Answer(True, f"it is approved for {rule.purpose}")
+    named = f"{facts.version.model_name} {facts.version.version}"
+    return Answer(
+        False,
+        f"it is not approved for {rule.purpose}",
+        f"Ask for it: `registry-tui approvals ask {named} --purpose {rule.purpose}`",
+    )
+
+
 def _value_of(facts: VersionFacts, metric: str) -> float | Answer:
     metrics = facts.metrics
     if metrics is None:
@@ -128,6 +153,8 @@ _ANSWERS: Mapping[type[Any], Callable[[Any, VersionFacts], Answer]] = {
     MetricRule: _metric,
     BetterMetricRule: _better_metric,
     NoPackagesRule: _no_packages,
+    ScanRule: _scan,
+    ApprovalRule: _approval,
 }
 
 

@@ -15,6 +15,7 @@ from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
+from registry_tui.service.models import scans
 from registry_tui.service.models.versions import find_version, resource_of
 from registry_tui.service.promotion import admission, stages
 from registry_tui.service.promotion.protected_aliases import protection_of
@@ -87,6 +88,7 @@ def _delete(
             if protection_of(session, place.id, alias) is not None:
                 admission.check_alias(session, principal, place.id, model.owner, alias)
     number = None if version is None else version.version
+    scans.forget(service, model.id, None if version is None else version.id)
     if keep_archive:
         idempotency.takes_elsewhere(service, model.id if version is None else version.id)
         forget(service, place.workspace, model.name, number)

@@ -1,4 +1,4 @@
-"""Storing a version's archive: list the files, copy them, read them back, publish."""
+"""Storing a version's archive: list the files, copy them, read them back, scan them, publish."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from registry_tui.service.database.tables import ProjectRow
 from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
 from registry_tui.service.models import changes as model_changes
-from registry_tui.service.models import versions
+from registry_tui.service.models import scans, versions
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.archives import FILES, Advance, Check
@@ -245,6 +245,16 @@ def _require_listed(place: bucket_files.Folder, files: Sequence[StoredFile]) -> 
         raise PartUnavailable(f"The list of {place.uri} does not show all that was stored", action="Wait for the store")
 
 
+def _scan(context: StepContext) -> None:
+    """A version is registered whatever is found; rules decide what it may be used for."""
+    arguments = context.arguments
+    registry = enter_registry(context.service, arguments["registry_id"])
+    made = scans.scan_archive(
+        context.service, registry, arguments["model_id"], arguments["version_id"], context.check_cancelled
+    )
+    context.log(f"Scan: {made.verdict}{': ' if made.reason else ''}{made.reason}")
+
+
 def _publish(context: StepContext) -> None:
     archive = _archive(context)
     manifest = archives.read_manifest(archive)
@@ -338,6 +348,7 @@ ARCHIVE = Definition(
         Step("list files", _list),
         Step("copy", _copy, undo=_remove_copies),
         Step("verify", _verify),
+        Step("scan", _scan),
         Step("publish", _publish),
     ),
     on_start=_begin,

@@ -26,6 +26,7 @@ from registry_tui.service.database.tables.places import (
 )
 from registry_tui.service.database.tables.promotion import ApprovalRow, PromotionRulesRow, StageChangeRow
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
+from registry_tui.service.database.tables.scans import VersionScanRow
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
 from registry_tui.service.database.tables.webhooks import WebhookDeliveryRow, WebhookRow
 
@@ -62,6 +63,7 @@ __all__ = [
     "UserSubjectRow",
     "UserTokenRow",
     "UtcDateTime",
+    "VersionScanRow",
     "WebhookDeliveryRow",
     "WebhookRow",
     "WorkflowRow",

@@ -19,13 +19,14 @@ from registry_tui.schemas.models import (
     VersionUpdate,
 )
 from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.scans import VersionScan
 from registry_tui.service.admission import aliases
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.tracking import RangeIn
 from registry_tui.service.models import archives as version_archives
-from registry_tui.service.models import deleting, versions
+from registry_tui.service.models import deleting, scans, versions
 from registry_tui.service.models import listing as model_list
 from registry_tui.service.models import registered as models
 from registry_tui.service.registering import register as registering
@@ -194,6 +195,18 @@ def begin_verification(
 ) -> Accepted[ModelVersion]:
     """The same as a workflow, which tells how far it is, can be cancelled, and fails when something is wrong."""
     return version_archives.begin_verification(service, principal, registry, model, version)
+
+
+@router.get(f"{VERSION}/scan")
+def get_scan(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionScan:
+    """Which formats lie in the archive and what loading them imports, as the newest scan found."""
+    return scans.get_scan(service, principal, registry, model, version)
+
+
+@router.post(f"{VERSION}/scan")
+def scan_version(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionScan:
+    """Scans the archive again; for who registered it and the model's owner. Answers when that is done."""
+    return scans.scan_version(service, principal, registry, model, version)
 
 
 @router.get(f"{VERSION}/content", response_class=StreamingResponse)

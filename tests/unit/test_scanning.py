@@ -1,0 +1,227 @@
+"""What a scan says of files: made by real libraries, and by somebody who wants to run commands. None is loaded."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import importlib
+import io
+import json
+import lzma
+import pickle
+import pickletools
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_tui.scanning import files
+from registry_tui.scanning.findings import Grade
+
+_RUN = b"cos\nsystem\n(S'true'\ntR."
+
+
+def _grade(content: bytes, name: str = "model.pkl") -> Grade:
+    return max(found.grade for found in files.scan(name, content))
+
+
+def _zip(content: bytes, name: str = "data.pkl") -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return target.getvalue()
+
+
+def _tar(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        member = tarfile.TarInfo("data.pkl")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+def _link() -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        member = tarfile.TarInfo("data.pkl")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member)
+    return target.getvalue()
+
+
+def _call(module: str, name: str, protocol: int = 4) -> bytes:
+    def text(value: str) -> bytes:
+        return b"\x8c" + bytes([len(value)]) + value.encode()
+
+    return b"\x80" + bytes([protocol]) + text(module) + text(name) + b"\x93" + text("true") + b"\x85R."
+
+
+def _skops(module: str, name: str, loader: str = "ObjectNode") -> bytes:
+    return _zip(json.dumps({"__module__": module, "__class__": name, "__loader__": loader}).encode(), "schema.json")
+
+
+def _array(content: bytes) -> bytes:
+    head = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + content
+
+
+_MALICIOUS: dict[str, bytes] = {
+    "protocol 0": _RUN,
+    "protocol 2 with the old names": b"\x80\x02c__builtin__\neval\n(U\x041+1\ntR.",
+    "STACK_GLOBAL": _call("posix", "system"),
+    "INST": b"(S'true'\nios\nsystem\n.",
+    "OBJ": b"(cos\nsystem\nS'true'\no.",
+    "NEWOBJ": b"\x80\x02csubprocess\nPopen\n(U\x04truet\x81.",
+    "NEWOBJ_EX": b"\x80\x04csubprocess\nPopen\n(U\x04truet}\x92.",
+    "EXT1": b"\x80\x02\x82\x01)R.",
+    "EXT2": b"\x80\x02\x83\x01\x00)R.",
+    "EXT4": b"\x80\x02\x84\x01\x00\x00\x00)R.",
+    "PERSID": b"Pname\n.",
+    "BINPERSID": b"\x80\x02U\x04nameQ.",
+    "name from the memo": b"\x80\x04\x8c\x02os\x94\x8c\x06system\x940h\x00h\x01\x93\x8c\x04true\x85R.",
+    "computed name": b"\x80\x04c_codecs\nencode\n(\x8c\x02os\x8c\x06latin1tR\x8c\x06system\x93\x8c\x04true\x85R.",
+    "second pickle": pickle.dumps(1) + _RUN,
+    "no end": _RUN[:-1],
+    "rubbish behind": b"\x80\x02}." + b"\xff\xfe\xfd",
+    "getattr": _call("builtins", "getattr"),
+    "partial": _call("functools", "partial"),
+    "pkgutil.resolve_name": _call("pkgutil", "resolve_name"),
+    "operator.attrgetter": _call("operator", "attrgetter"),
+    "operator.methodcaller": _call("operator", "methodcaller"),
+    "importlib": _call("importlib", "import_module"),
+    "runpy": _call("runpy", "run_path"),
+    "pip": _call("pip", "main"),
+    "timeit": _call("timeit", "timeit"),
+    "numpy.f2py": _call("numpy.f2py.crackfortran", "param_eval"),
+    "numpy.load": _call("numpy", "load"),
+    "joblib.load": _call("joblib", "load"),
+    "sklearn fetch": _call("sklearn.datasets", "fetch_openml"),
+    "dotted name of what is allowed": _call("collections", "OrderedDict.__init__.__globals__"),
+    "module through an allowed one": _call("sklearn.tree._tree", "np"),
+    "asyncio": _call("asyncio.unix_events", "_UnixSubprocessTransport._start"),
+    "codec that is imported by name": b"\x80\x04c_codecs\nencode\n(\x8c\x01a\x8c\x05evil1tR.",
+    "class that is changed": b"\x80\x02csklearn.tree._tree\nTree\n}U\x0c__setstate__ccollections\nOrderedDict\nsb.",
+    "call of what was made": b"\x80\x02ccollections\nOrderedDict\n)R)R.",
+    "frame that claims more": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f" + _RUN,
+    "claim of 10 GB": b"\x80\x04\x8e" + struct.pack("<Q", 10**10) + b"a",
+    "zip": _zip(_RUN),
+    "zip in a zip": _zip(_zip(_RUN)),
+    "zip behind a pickle": pickle.dumps(1) + _zip(_RUN),
+    "pickle before a zip": _RUN + _zip(b"{}", "a.json"),
+    "tar": _tar(_RUN),
+    "link in a tar": _link(),
+    "gzip": gzip.compress(_RUN),
+    "bzip2": bz2.compress(_RUN),
+    "xz": lzma.compress(_RUN),
+    "lzma": lzma.compress(_RUN, format=lzma.FORMAT_ALONE),
+    "zlib, as joblib does": zlib.compress(_RUN, 3),
+    "each in another": gzip.compress(bz2.compress(_zip(zlib.compress(_RUN)))),
+    "zlib that goes on": zlib.compress(b"{}") + _RUN,
+    "bomb": gzip.compress(gzip.compress(bytes(files.MAX_UNPACKED + 1), 1)),
+    "array of objects": _array(_RUN),
+    "unsafe YAML": b"a: !!python/object/apply:os.system [true]",
+    "ELF": b"\x7fELF\x02\x01\x01",
+    "PE": b"MZ\x90\x00",
+    "skops": _skops("os", "system"),
+    "skops function": _skops("builtins", "int", "FunctionNode"),
+    "no known format": b"\x00\x01\x02\x03",
+    "no known opcodes": b"\x80\x04\xfe",
+}
+
+
+@pytest.mark.parametrize("trick", _MALICIOUS)
+def test_no_trick_is_a_known_import(trick: str) -> None:
+    assert _grade(_MALICIOUS[trick]) is Grade.UNKNOWN
+
+
+def _forest() -> object:
+    ensemble = importlib.import_module("sklearn.ensemble")
+    return ensemble.RandomForestClassifier(n_estimators=3).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+
+
+def _pipeline() -> object:
+    make = importlib.import_module("sklearn.pipeline").make_pipeline
+    scale = importlib.import_module("sklearn.preprocessing").StandardScaler
+    linear = importlib.import_module("sklearn.linear_model").LogisticRegression
+    return make(scale(), linear()).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+
+
+def _made(library: str, thing: Callable[[], object], **options: object) -> bytes:
+    made: bytes = importlib.import_module(library).dumps(thing(), **options)
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("thing", [_forest, _pipeline])
+@pytest.mark.parametrize("library", ["pickle", "cloudpickle", "skops.io"])
+def test_models_of_scikit_learn_have_known_imports(library: str, thing: Callable[[], object]) -> None:
+    found = files.scan("model", _made(library, thing))
+    assert max(each.grade for each in found) is Grade.KNOWN_IMPORTS, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_is_read(protocol: int) -> None:
+    content = pickle.dumps(_forest(), protocol)
+    assert pickletools.optimize(content)
+    assert _grade(content) is Grade.KNOWN_IMPORTS
+    assert _grade(gzip.compress(content)) is Grade.KNOWN_IMPORTS
+
+
+def test_no_known_name_means_another_one_in_old_protocols() -> None:
+    old = importlib.import_module("_compat_pickle")
+    pairs = {tuple(pair.split(" ")) for pair in files.known_imports()}
+    assert not pairs & old.NAME_MAPPING.keys()
+    assert not {module for module, _ in pairs} & old.IMPORT_MAPPING.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("requirements.txt", b"mlflow==3.6\nscikit-learn==1.7\ncloudpickle\n"),
+        ("conda.yaml", b"channels:\n- conda-forge\ndependencies:\n- python=3.11\n"),
+        ("python_env.yaml", b"python: 3.11\nbuild_dependencies:\n- pip\n"),
+        ("MLmodel", b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n"),
+        ("input_example.json", b'{"columns": [1], "data": [[1]]}'),
+        ("model.lgb", b"tree\nversion=v4\nnum_class=1\n"),
+        ("model.safetensors", struct.pack("<Q", 2) + b"{}"),
+        ("data.csv", b"Name,age\nAnn,3\n"),
+        ("empty", b""),
+    ],
+)
+def test_formats_without_code_are_safe(name: str, content: bytes) -> None:
+    assert files.scan(name, content)[0].grade is Grade.SAFE_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("code/model.py", b"import os\n"),
+        ("MLmodel", b"flavors:\n  python_function:\n    loader_module: os\n"),
+        ("MLmodel", b'flavors:\n  python_function:\n    "loader\\x5fmodule": os\n'),
+        ("config.json", b'{"class_name": "Lambda"}'),
+    ],
+)
+def test_code_is_told_as_code(name: str, content: bytes) -> None:
+    assert files.scan(name, content)[0].grade is Grade.RUNS_CODE
+
+
+def test_of_a_large_file_only_the_head_of_a_safe_format_is_believed() -> None:
+    assert files.scan("m.gguf", b"GGUF\x03", whole=False)[0].grade is Grade.SAFE_FORMAT
+    assert files.scan("m.pkl", pickle.dumps(1), whole=False)[0].grade is Grade.UNKNOWN
+
+
+@given(st.one_of(st.binary(max_size=300), st.sampled_from(sorted(_MALICIOUS)).map(lambda name: _MALICIOUS[name][1:])))
+def test_a_scan_answers_for_any_content(content: bytes) -> None:
+    assert files.scan("a", content[:2000])
+
+
+@given(st.sampled_from([name for name in _MALICIOUS if len(_MALICIOUS[name]) < 500]), st.binary(max_size=20))
+def test_what_is_behind_a_command_does_not_hide_it(name: str, behind: bytes) -> None:
+    assert _grade(_RUN + behind + _MALICIOUS[name]) is Grade.UNKNOWN
