@@ -122,12 +122,8 @@ def _scan(rule: ScanRule, facts: VersionFacts) -> Answer:
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
     if facts.approved(rule.purpose):
         return Answer(True, f"it is approved for {rule.purpose}")
-    named = f"{facts.version.model_name} {facts.version.version}"
-    return Answer(
-        False,
-        f"it is not approved for {rule.purpose}",
-        f"Ask for it: `registry-tui approvals ask {named} --purpose {rule.purpose}`",
-    )
+    asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {rule.purpose}"
+    return Answer(False, f"it is not approved for {rule.purpose}", f"Ask for it: `registry-tui {asked}`")
 
 
 def _value_of(facts: VersionFacts, metric: str) -> float | Answer:
