@@ -45,6 +45,7 @@ def panel(
         )
     origin = row.origin
     known = [
+        ("Stage", _stage(row)),
         ("Notes", row.notes),
         ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
         ("Aliases", ", ".join(row.aliases)),
@@ -87,6 +88,14 @@ def panel(
     if asking and (described is None or run is None):
         parts.append((f"\n\n{LOADING}", "$foreground-muted"))
     return Content.assemble(*parts)
+
+
+def _stage(row: ModelVersion) -> str:
+    """The version's stage with its status and its description."""
+    status = f", {row.stage_status}" if row.stage_status else ""
+    if row.stage == "None":
+        return status.removeprefix(", ")
+    return f"{row.stage}{status}" + (f": {row.stage_description}" if row.stage_description else "")
 
 
 def _checked(row: ModelVersion) -> str:
