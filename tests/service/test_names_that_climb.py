@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.schemas.deployments import ApiKeyCreate, Deployment
 from registry_tui.schemas.people import GroupChange, UserTokenCreate
 from registry_tui.schemas.places import CollaboratorChange, Environment, EnvironmentCreate, Role, WorkspaceCreate
+from registry_tui.schemas.promotion import ApprovalAsk
 from registry_tui.schemas.webhooks import WebhookCreate
 from support import served
 from support.client_questions import MARKED, arguments, questions, sent_parts
@@ -56,6 +58,10 @@ BODIES: dict[str, Any] = {
     "ExceptionChange": {"reason": "changed"},
     "RulesChange": {"text": "rules: []"},
     "VersionUpdate": {"notes": "changed"},
+    "ApprovalAsk": {"comment": "changed"},
+    "ApprovalDecision": {"decision": "reject"},
+    "PromotionRules": {"four_eyes": False},
+    "StageChange": {"stage": "QA"},
     "WebhookChange": {"events": ["version.*"]},
     "WebhookCreate": {"name": "changed", "environment": "none", "url": "http://localhost:1/"},
     "WebhookReplay": {"delivery": "changed"},
@@ -93,6 +99,7 @@ class Places:
     workflow: str
     token: str
     webhook: str
+    approval: str
 
     @property
     def names(self) -> dict[str, Any]:
@@ -104,6 +111,11 @@ class Places:
             "version": version.version,
             "alias": "champion",
             "rule": "some-rule",
+            "purpose": "deploy",
+            "node": f"deployment:{self.deployment.id}",
+            "direction": "dependents",
+            "time": "2026-11-20T14:03:00Z",
+            "approval": self.approval,
             "project": self.served.project.id,
             "user": "somebody",
             "environment": self.environment.id,
@@ -152,7 +164,9 @@ def places(platform: Platform) -> Iterator[Places]:
         assert workflow is not None
         told = WebhookCreate(name=unique("w"), environment=environment.name, url="http://localhost:1/")
         webhook = (await client.create_webhook(told)).webhook.id
-        return Places(made, deployment, environment, key, workflow, token, webhook)
+        number = version.version
+        asked = await client.ask_approval(version.registry_id, version.model_name, number, "deploy", ApprovalAsk())
+        return Places(made, deployment, environment, key, workflow, token, webhook, asked.id)
 
     yield platform.ask(make)
     served.take_away([(platform, deployment.id)])
@@ -274,7 +288,7 @@ async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform,
                     status, _, text = raw(platform, method.upper(), f"{target}?{name}={form}")
                     assert status == 422, f"{method} {path}?{name}={form} answers {status}: {text[:300]}"
     assert checked == {
-        *("environment", "workspace", "project", "registry", "model", "to"),
+        *("environment", "workspace", "project", "registry", "model", "to", "version_id", "node"),
         "serviceName",
         "servicename",
     }
@@ -285,7 +299,10 @@ async def test_no_method_of_the_client_reaches_another_resource(client: Registry
     for method, parameter in questions():
         if MARKED not in await sent_parts(method, {**arguments(method), parameter: MARKED}):
             continue
-        values = {name: places.names.get(name, value) for name, value in arguments(method).items()}
+        values = {
+            name: value if isinstance(value, datetime) else places.names.get(name, value)
+            for name, value in arguments(method).items()
+        }
         if isinstance(values.get("change"), CollaboratorChange):
             values["change"] = CollaboratorChange(role=Role.VIEWER)
         if "run_ids" in values:

@@ -89,7 +89,7 @@ BODIES: dict[str, Any] = {
     "ask_approval": {},
     # Refused after the question who asks: it was approved.
     "decide_approval": {"decision": "reject"},
-    "set_promotion_rules": {},
+    "set_promotion_rules": {"four_eyes": False},
     "create_deployment": {"name": "{deployment_name}", "project": "{project}", "model": "{model}", "version": 1},
     "update_deployment": {"description": "table"},
     "test_deployment": {"body": "{}"},

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Query
-
 from registry_tui.schemas.base import Page, RequestSchema
 from registry_tui.schemas.models import ModelVersion
 from registry_tui.schemas.promotion import (
@@ -17,7 +13,7 @@ from registry_tui.schemas.promotion import (
     StageChange,
     StageEntry,
 )
-from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.models import VersionIn
 from registry_tui.service.models import mlflow_changes, promoting
@@ -66,8 +62,8 @@ def list_approvals(
     principal: Acting,
     page: PageIn,
     state: ApprovalState | None = None,
-    registry: Annotated[str | None, Query(max_length=250)] = None,
-    version_id: Annotated[str | None, Query(max_length=64)] = None,
+    registry: NameIn | None = None,
+    version_id: NameIn | None = None,
 ) -> Page[Approval]:
     """The approvals that you asked for or may decide, newest first."""
     return approvals.list_approvals(
