@@ -100,7 +100,7 @@ def test_replicas_that_a_rollout_could_not_take_away_go_later(platform: Platform
     spec = replace(ReplicaSpec.load(local.spec(serving)), name=stray.program, socket=str(local.socket(stray)))
     local.start({stray: (spec, Path(sys.executable))})
     wait_for(lambda: local.names(deployment.id) == [serving], what="the other one to go")
-    assert stray.program not in supervisor.processes(platform.home)
+    wait_for(lambda: stray.program not in supervisor.processes(platform.home), what="its process to go")
     assert answer(deployment) == [3.0]
 
 
