@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from registry_tui.contracts import file_paths
@@ -238,12 +239,17 @@ def read_routes(path: Path) -> Routes:
             raise ValueError(f"{path} has format {raw['format']}; this version reads {FORMAT}")
         return Routes(
             projects={name: ProjectRoute(**route) for name, route in raw["projects"].items()},
-            registries={name: RegistryRoute(**route) for name, route in raw["registries"].items()},
+            registries={name: _registry_route(route) for name, route in raw["registries"].items()},
             administrators=tuple(raw.get("administrators", ())),
             hosts=tuple(raw.get("hosts", ())),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged; restart the service, which writes it again") from error
+
+
+def _registry_route(route: Mapping[str, Any]) -> RegistryRoute:
+    """JSON has lists for tuples."""
+    return RegistryRoute(**{name: tuple(value) if isinstance(value, list) else value for name, value in route.items()})
 
 
 class RoutesFile:
