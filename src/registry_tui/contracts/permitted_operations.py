@@ -57,8 +57,9 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
     # To the later stages by VERSION_RELEASE.
     Action.VERSION_STAGE: "set_stage",
-    Action.APPROVAL_ASK: "ask_approval list_approvals get_approval",
-    Action.APPROVAL_DECIDE: "decide_approval",
+    Action.APPROVAL_ASK: "ask_approval list_approvals",
+    # Who asked sees the approval too, and withdraws it.
+    Action.APPROVAL_DECIDE: "get_approval decide_approval",
     Action.PROMOTION_RULES: "set_promotion_rules",
     Action.DEPLOYMENT_READ: (
         "list_deployments get_deployment list_replicas list_revisions list_replica_logs read_replica_log served_at"
