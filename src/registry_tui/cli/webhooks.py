@@ -1,4 +1,4 @@
-"""`webhooks`: who is told of events, by signed messages."""
+"""`webhooks`: addresses that get signed messages about events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from registry_tui.schemas.webhooks import (
     WebhookSecret,
 )
 
-app = session.new_app("Webhooks: addresses that are told of events, by signed messages (Standard Webhooks).")
+app = session.new_app("Webhooks: addresses that get signed messages about events (Standard Webhooks).")
 
 COLUMNS = [
     Column[Webhook]("NAME", lambda each: each.name),

@@ -40,7 +40,7 @@ _PACKED: tuple[tuple[bytes, str], ...] = (
     (b"\x78\xda", "zlib"),
 )
 _NATIVE = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-#: Formats that hold values and no code. First bytes of all of them are no opcodes, or need a stack that is empty.
+#: Formats that hold values and no code. Their first bytes are not opcodes, or need values on a stack that is empty.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GGUF", "GGUF"),
     (b"PAR1", "Parquet"),
@@ -112,7 +112,7 @@ def _unknown(path: str, form: str, reason: str, imports: tuple[str, ...] = ()) -
 def _scan(path: str, content: bytes, budget: _Budget, depth: int, within: str) -> Iterator[Finding]:
     if depth > MAX_DEPTH:
         raise _TooMuch(f"more than {MAX_DEPTH} archives are packed into each other")
-    # As a pickle, a zip file begins with a persistent name in bytes that are no text: nothing reads on.
+    # As a pickle, a zip file begins with a persistent name whose bytes are not text, so that reading stops there.
     zipped = content.startswith(b"PK\x03\x04")
     reading = pickles.Reading() if zipped else pickles.read(content, known_imports())
     if reading.whole or reading.imports or reading.problems:

@@ -33,7 +33,7 @@ EventPattern = Annotated[str, Field(pattern=r"^(\*|[a-z]+\.(\*|[a-z_]+))$", max_
 
 
 class Webhook(Schema):
-    """An address that is told of events of an environment."""
+    """An address that gets messages about an environment's events."""
 
     id: str
     name: str

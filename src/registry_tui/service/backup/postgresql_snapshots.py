@@ -40,7 +40,7 @@ def one_moment(databases: Databases) -> Iterator[Mapping[str, Connection]]:
     """Connections that all read what was there at one moment, by the names in `Databases`. Raises CannotBackUp."""
     with words(databases), ExitStack() as stack:
         urls = {name: str(getattr(databases, name)) for name in NAMES}
-        # Who begins to read waits longer for a server that starts again: one that is away is told at once.
+        # The first reading waits longer for a server that starts again; one that is away is reported at once.
         for url in {database_of(each): each for each in urls.values()}.values():
             connect(for_psycopg(url), _CONNECTING).close()
         with _nobody_writes(set(urls.values())) if len(_servers(urls)) > 1 else ExitStack():

@@ -1,1 +1,1 @@
-"""Webhooks: who is told of events, what is sent, and where it may be sent to."""
+"""Webhooks: which addresses get messages about events, their content, and which hosts are allowed."""
