@@ -8,6 +8,8 @@ import httpx
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_CONFLICT, TEMPORARILY_UNAVAILABLE
 
+from registry_tui.mlflow_plugin.outside import said
+
 _PATIENCE = httpx.Timeout(60.0, connect=5.0)
 
 
@@ -28,10 +30,5 @@ def require_alias(socket: Path, registry_id: str, model: str, version: str, alia
         ) from error
     if not answer.is_error:
         return
-    try:
-        problem = answer.json()
-        detail = ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))
-    except (ValueError, AttributeError):
-        detail = f"The service answered {answer.status_code}"
     code = RESOURCE_CONFLICT if answer.status_code == httpx.codes.CONFLICT else TEMPORARILY_UNAVAILABLE
-    raise MlflowException(detail, error_code=code)
+    raise MlflowException(said(answer), error_code=code)

@@ -224,9 +224,13 @@ def away() -> MlflowException:
 def _refused(location: Location, answer: httpx.Response) -> MlflowException:
     if answer.status_code == 404:
         return no_artifact(location)
+    return MlflowException(said(answer), error_code=_CODES.get(answer.status_code, TEMPORARILY_UNAVAILABLE))
+
+
+def said(answer: httpx.Response) -> str:
+    """The problem in an answer of the service and what to do about it, for people."""
     try:
         problem = answer.json()
-        detail = ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))
+        return ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))
     except (ValueError, KeyError, AttributeError):
-        detail = f"The service answered {answer.status_code}"
-    return MlflowException(detail, error_code=_CODES.get(answer.status_code, TEMPORARILY_UNAVAILABLE))
+        return f"The service answered {answer.status_code}"
