@@ -249,7 +249,8 @@ def read_routes(path: Path) -> Routes:
 
 def _registry_route(route: Mapping[str, Any]) -> RegistryRoute:
     """JSON has lists for tuples."""
-    return RegistryRoute(**{name: tuple(value) if isinstance(value, list) else value for name, value in route.items()})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in route.items()}
+    return RegistryRoute(**values)
 
 
 class RoutesFile:
