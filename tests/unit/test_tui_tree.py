@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from registry_tui.terminal.actions import ALL, CHART
+from registry_tui.terminal.actions import ALL
+from registry_tui.terminal.actions.tracking import CHART
 from registry_tui.widgets.page_cache import PageCache, Rows
 from registry_tui.widgets.tree_cache import TreeCache
 from registry_tui.widgets.virtual_table import Column, VirtualTable

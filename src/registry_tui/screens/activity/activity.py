@@ -9,7 +9,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import ACTIVITY
+from registry_tui.terminal.actions.activity import ACTIVITY
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.pace import Paces
 from registry_tui.widgets.page_cache import Fetch

@@ -16,7 +16,7 @@ from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.tones import styled
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import WORKFLOW
+from registry_tui.terminal.actions.activity import WORKFLOW
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.pace import Paces

@@ -17,7 +17,7 @@ from textual.widgets import OptionList, TabbedContent
 from textual.widgets.option_list import Option
 
 from registry_tui.screens.base.frame import FrameScreen
-from registry_tui.terminal.actions import CHART
+from registry_tui.terminal.actions.tracking import CHART
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.axes import Axis
 from registry_tui.widgets.chart import LineChart

@@ -23,7 +23,7 @@ from registry_tui.screens.deployments.deployment_panes import BUILDS, HISTORY, R
 from registry_tui.screens.deployments.replica_logs import ReplicaLogs
 from registry_tui.screens.deployments.try_request import TryRequest
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import DEPLOYMENT
+from registry_tui.terminal.actions.deployments import DEPLOYMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.chart import LineChart

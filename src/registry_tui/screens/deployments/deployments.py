@@ -9,7 +9,7 @@ from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.deployments.deployment_actions import DeploymentActions
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import DEPLOYMENTS
+from registry_tui.terminal.actions.deployments import DEPLOYMENTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

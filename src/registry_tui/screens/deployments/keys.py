@@ -11,7 +11,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.base.named_for_days import NamedForDays
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import KEYS
+from registry_tui.terminal.actions.deployments import KEYS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

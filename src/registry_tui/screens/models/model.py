@@ -16,7 +16,7 @@ from registry_tui.screens.base.list_screen import turned
 from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.screens.models.version_panel import panel
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import MODEL
+from registry_tui.terminal.actions.models import MODEL
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

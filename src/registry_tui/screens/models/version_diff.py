@@ -12,7 +12,7 @@ from textual.widget import Widget
 from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import DIFF
+from registry_tui.terminal.actions.models import DIFF
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable

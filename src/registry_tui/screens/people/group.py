@@ -16,7 +16,7 @@ from registry_tui.screens.base.user_names import every_user
 from registry_tui.screens.people.giving_roles import choose_environment
 from registry_tui.screens.people.people_list import PeopleList
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import GROUP
+from registry_tui.terminal.actions.people import GROUP
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.facts import AwaitedFacts, beside
 from registry_tui.widgets.page_cache import Fetch, Rows

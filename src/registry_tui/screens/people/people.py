@@ -9,7 +9,7 @@ from registry_tui.screens.people.changing_people import delete_person, edit_pers
 from registry_tui.screens.people.giving_roles import choose_environment
 from registry_tui.screens.people.people_list import PeopleList
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import PEOPLE
+from registry_tui.terminal.actions.people import PEOPLE
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

@@ -16,7 +16,7 @@ from registry_tui.screens.people.changing_people import edit_person, lock_person
 from registry_tui.screens.people.giving_roles import choose_environment
 from registry_tui.screens.people.people_list import PeopleList
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import PERSON
+from registry_tui.terminal.actions.people import PERSON
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.facts import AwaitedFacts, facts
 from registry_tui.widgets.page_cache import Fetch

@@ -8,7 +8,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.people.giving_roles import give_roles
 from registry_tui.screens.people.people_list import PeopleList
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import ROLES
+from registry_tui.terminal.actions.people import ROLES
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

@@ -15,7 +15,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.screens.registries.manage_access import manage_access
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import ENVIRONMENTS
+from registry_tui.terminal.actions.places import ENVIRONMENTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache
 from registry_tui.widgets.virtual_table import Column, Empty, VirtualTable

@@ -19,7 +19,8 @@ from registry_tui.screens.deployments.deployments import DeploymentsScreen
 from registry_tui.screens.places.project_experiments import ExperimentActions
 from registry_tui.screens.places.projects import confirm_delete_project, show_credentials
 from registry_tui.terminal.action import Action, bindings
-from registry_tui.terminal.actions import ON_DEPLOYMENT, PROJECT
+from registry_tui.terminal.actions.places import PROJECT
+from registry_tui.terminal.actions.shared import ON_DEPLOYMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.page_cache import Fetch, PageCache

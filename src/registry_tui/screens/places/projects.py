@@ -12,7 +12,7 @@ from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.frame import FrameScreen
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import PROJECTS
+from registry_tui.terminal.actions.places import PROJECTS
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty

@@ -14,7 +14,7 @@ from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.panel_list import PanelListScreen
 from registry_tui.screens.ranger.policy_panel import panel, state_of
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import POLICIES
+from registry_tui.terminal.actions.ranger import POLICIES
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, Rows
 from registry_tui.widgets.virtual_table import Column, Empty

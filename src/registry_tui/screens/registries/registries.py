@@ -10,7 +10,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.filter_bar import Filter, FilterBar
 from registry_tui.screens.base.list_screen import ListScreen
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import REGISTRIES
+from registry_tui.terminal.actions.registries import REGISTRIES
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch, PageCache, Rows
 from registry_tui.widgets.virtual_table import Column, Empty

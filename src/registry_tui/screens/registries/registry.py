@@ -26,7 +26,7 @@ from registry_tui.screens.registries.registry_actions import confirm_delete, con
 from registry_tui.screens.registries.registry_events import EventsPane
 from registry_tui.screens.registries.registry_storage import StoragePane
 from registry_tui.terminal.action import Action, bindings
-from registry_tui.terminal.actions import REGISTRY
+from registry_tui.terminal.actions.registries import REGISTRY
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import Awaited
 from registry_tui.widgets.facts import FactList

@@ -19,7 +19,7 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.curves import MAX_LISTED, CurveScreen
 from registry_tui.screens.tracking.run_columns import took
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import COMPARE
+from registry_tui.terminal.actions.tracking import COMPARE
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.awaited import AwaitedList
 from registry_tui.widgets.chart import LineChart

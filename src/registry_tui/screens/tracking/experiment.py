@@ -30,7 +30,7 @@ from registry_tui.screens.tracking.run_registered import REGISTERED, Registered
 from registry_tui.screens.tracking.run_varying import varying
 from registry_tui.screens.tracking.run_views import default_view
 from registry_tui.terminal.action import bindings
-from registry_tui.terminal.actions import EXPERIMENT
+from registry_tui.terminal.actions.tracking import EXPERIMENT
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.filter_field import FilterLine
 from registry_tui.widgets.page_cache import Fetch, PageCache

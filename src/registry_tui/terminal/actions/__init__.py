@@ -1,0 +1,62 @@
+"""Every action of the terminal program: one registry that feeds keys, status line, Actions menu, `?` and command box.
+
+A key means the same on every page: actions with the same key have the same verb (`terminal/keys.py` lists them).
+The pages' own actions are in the modules of this package, by section.
+
+A screen names its actions in `ACTIONS`, has a method `do_<id>` for each, and says in `why_not(id)` why one is not
+possible now; such an action stays visible, dimmed, and says the reason when it is asked for.
+"""
+
+from __future__ import annotations
+
+from registry_tui.terminal.action import Action
+from registry_tui.terminal.actions import activity, deployments, models, people, places, ranger, registries, tracking
+from registry_tui.terminal.actions.everywhere import EVERYWHERE, SECTIONS, WHOLE_NAMES
+from registry_tui.terminal.commands import SCREENS
+
+__all__ = ["ALL", "AT_ONCE", "EVERYWHERE", "MOVES", "OPEN_FORMS", "SECTIONS", "WHOLE_NAMES"]
+
+_MODULES = (activity, deployments, models, people, places, ranger, registries, tracking)
+
+#: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
+OPEN_FORMS = frozenset(
+    {"create", "create_workspace", "register", "edit", "edit_model", "alias", "deploy", "scale", "change", "delete"}
+    | {
+        "synchronize",
+        "verify",
+        "rules",
+        "clean_up",
+        "grant",
+        "manage_access",
+        "revoke",
+        "roles",
+        "order",
+        "columns",
+        "menu",
+        "registry",
+        "export",
+        "check",
+        "source",
+        "import_models",
+        "change_store",
+    }
+)
+
+#: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a
+#: selection that is not in view yet.
+AT_ONCE = frozenset({"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable"})
+
+#: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
+MOVES = frozenset(
+    {"menu", "open", "resource", "tab_next", "tab_previous", "mark", "preview_down", "preview_up"}
+    | {"preview_right", "preview_left", "chart_left", "chart_right", "zoom_in", "zoom_out", "pan_left", "pan_right"}
+)
+
+#: All of them by kind of screen, for settings, tests and the documentation. A kind's actions have its name in capitals.
+ALL: dict[str, tuple[Action, ...]] = {
+    "everywhere": EVERYWHERE,
+    **{
+        kind: next((vars(each)[kind.upper()] for each in _MODULES if kind.upper() in vars(each)), ())
+        for kind in SCREENS
+    },
+}

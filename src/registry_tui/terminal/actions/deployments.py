@@ -1,0 +1,63 @@
+"""Actions of the pages of deployments and API keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from registry_tui.terminal.action import Action
+from registry_tui.terminal.actions.shared import (
+    COPY,
+    EXPORT,
+    KEYS_PAGE,
+    LINEAGE,
+    MENU,
+    NEXT_TAB,
+    ON_DEPLOYMENT,
+    OPEN,
+    PREVIOUS_TAB,
+    VIEW,
+)
+
+DEPLOYMENTS: tuple[Action, ...] = (
+    OPEN,
+    Action("create", "n", "deploy", "Deploy a registered model from a project"),
+    MENU,
+    *ON_DEPLOYMENT,
+    KEYS_PAGE,
+    COPY,
+    LINEAGE,
+    VIEW,
+    EXPORT,
+)
+DEPLOYMENT = (
+    Action(*NEXT_TAB, "The next tab: overview, test, logs, builds, history, settings"),
+    PREVIOUS_TAB,
+    MENU,
+    *ON_DEPLOYMENT,
+    Action("open", "enter", "log", "Builds, history: the log of the selected one", footer=False),
+    Action(
+        "redeploy",
+        "D",
+        "re-deploy",
+        "History: serve again with the selected revision's settings",
+        False,
+        meaning="deploy",
+    ),
+    Action("send", "ctrl+t", "send", "Test: send the request", footer=False),
+    Action("curl", "c", "curl", "Copy the request as a curl command line", footer=False, meaning="copy"),
+    Action("replica", "full_stop", "next replica", "Logs: of the next replica", footer=False, meaning="onward"),
+    Action("save", "w", "save log", "Logs: write the log to a file", footer=False),
+    Action("model", "m", "model", "The registered model whose version serves", footer=False),
+    replace(KEYS_PAGE, footer=False),
+    LINEAGE,
+    VIEW,
+)
+KEYS = (
+    Action("create", "n", "create", "Make an API key; it is shown once"),
+    MENU,
+    Action("revoke", "ctrl+d", "revoke", "Make the selected key useless at once", meaning="delete", danger=True),
+    COPY,
+    LINEAGE,
+    VIEW,
+    EXPORT,
+)
