@@ -62,6 +62,8 @@ BODIES: dict[str, Any] = {
     "ApprovalDecision": {"decision": "reject"},
     "PromotionRules": {"four_eyes": False},
     "StageChange": {"stage": "QA"},
+    "SigningKeyAdd": {"name": "changed", "public_key": "none"},
+    "SignVersion": {"signature": "none"},
     "WebhookChange": {"events": ["version.*"]},
     "WebhookCreate": {"name": "changed", "environment": "none", "url": "http://localhost:1/"},
     "WebhookReplay": {"delivery": "changed"},

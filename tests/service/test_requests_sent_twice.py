@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from registry_tui.contracts import signatures
 from registry_tui.platform import supervisor
 from registry_tui.platform.paths import PART_VARIABLE
 from registry_tui.schemas.base import Page
@@ -269,6 +270,24 @@ def scan(place: Place) -> Call:
     return Call(path, None, lambda: 1)
 
 
+def signed(place: Place) -> Call:
+    path = f"/registries/{place.registry}/models/{place.model}/versions/1/signatures"
+    return Call(path, {}, lambda: len(place.http.get(path).json()["signatures"]))
+
+
+def signing_key(place: Place) -> Call:
+    name, path = unique("k"), "/environments/local/signing-keys"
+    public = signatures.public_key_of(signatures.new_private_key())
+    count = lambda: [each["name"] for each in place.items(path)].count(name)  # noqa: E731
+    return Call(path, {"name": name, "public_key": public}, count)
+
+
+def rotated_signing_key(place: Place) -> Call:
+    path = "/environments/local/signing-keys"
+    before = len(place.items(path))
+    return Call(f"{path}/rotate", None, lambda: len(place.items(path)) - before)
+
+
 def key(place: Place) -> Call:
     name = unique("k")
     count = lambda: len([each for each in place.items("/keys") if each["name"] == name])  # noqa: E731
@@ -415,6 +434,9 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/registries/{registry}/models/{model}/versions/{version}/verification": verification,
     "/registries/{registry}/models/{model}/versions/{version}/verify": verify,
     "/registries/{registry}/models/{model}/versions/{version}/scan": scan,
+    "/registries/{registry}/models/{model}/versions/{version}/signatures": signed,
+    "/environments/{environment}/signing-keys": signing_key,
+    "/environments/{environment}/signing-keys/rotate": rotated_signing_key,
     "/deployments": deploy,
     "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
     "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),

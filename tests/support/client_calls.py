@@ -148,6 +148,14 @@ _ROWS = """
     run get_run
     scan get_scan
     scan_version
+    sign_version
+    signatures get_signatures
+    signing_keys list_signing_keys
+    add_signing_key
+    remove_signing_key
+    rotate_signing_key
+    read_signature
+    download_signature read_signature
     search
     search_runs
     served_at

@@ -98,6 +98,9 @@ BODIES: dict[str, Any] = {
     # Refused after the question who asks: other rules than these were never set, and none has the name.
     "set_rules": {"text": "rules: []", "instead_of": 999},
     "set_exception": {"reason": "table"},
+    # Refused after the question who asks.
+    "add_signing_key": {"name": "table", "public_key": "none"},
+    "sign_version": {"signature": "none"},
     "put_group": {},
     "sign_in": {"id_token": "a.b.c"},
     "sign_in_with_device_code": {"device_code": "a"},

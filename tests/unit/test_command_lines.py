@@ -48,6 +48,7 @@ from registry_tui.schemas.ranger import (
 )
 from registry_tui.schemas.registries import RegistryCreate, RegistryDelete
 from registry_tui.schemas.secrets import SecretKind, SecretsRotate
+from registry_tui.schemas.signatures import SigningKeyAdd, SignVersion
 from registry_tui.schemas.storage import StorageCleanUp
 from registry_tui.schemas.stores import (
     Addressing,
@@ -173,6 +174,11 @@ SAME: dict[str, Ask] = {
     "no alias": lambda c: c.delete_alias("r", NASTY, "champion"),
     "a verification": lambda c: c.verify_archive("r", NASTY, 3),
     "a scan": lambda c: c.scan_version("r", NASTY, 3),
+    "a signature": lambda c: c.sign_version("r", NASTY, 3),
+    "a signature of others": lambda c: c.sign_version("r", NASTY, 3, SignVersion(signature='{"a": "' + NASTY + '"}')),
+    "a trusted key": lambda c: c.add_signing_key("lab", SigningKeyAdd(name="team", public_key="-----BEGIN x\n")),
+    "a new key": lambda c: c.rotate_signing_key("lab"),
+    "a key less": lambda c: c.remove_signing_key("lab", NASTY),
     "a deployment": lambda c: c.create_deployment(
         DeploymentCreate(
             name="wine",

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from registry_tui.contracts import signatures
 from registry_tui.contracts.attached_sources import AttachedSource
 from registry_tui.platform.ports import Ports
 from registry_tui.schemas.operations import Accepted
@@ -20,6 +21,7 @@ from registry_tui.schemas.people import GroupChange, UserTokenCreate
 from registry_tui.schemas.places import Project
 from registry_tui.schemas.ranger import RangerRole
 from registry_tui.schemas.sign_in import IssuerSettings
+from registry_tui.schemas.signatures import SigningKeyAdd
 from registry_tui.service.access import groups, issuers, tokens
 from registry_tui.service.adapters.attached_mlflow import ServerAddress
 from registry_tui.service.core import idempotency, identity
@@ -48,6 +50,7 @@ from registry_tui.service.ranger import policies, roles
 from registry_tui.service.ranger.definitions import S3
 from registry_tui.service.registering import attached
 from registry_tui.service.registries import lifecycle
+from registry_tui.service.signing import trust
 from registry_tui.service.stores.base import Stores
 from registry_tui.service.tracking.project import Attached, ProjectPlace
 from support.bare import asking, bare_service, make_place, prepared_app, set_roles
@@ -195,9 +198,16 @@ def a_webhook(service: Service, owner: Principal) -> str:
     return "/webhooks/tell"
 
 
+def a_signing_key(service: Service, owner: Principal) -> str:
+    public = signatures.public_key_of(signatures.new_private_key())
+    made = trust.add_key(service, owner, PLACE, SigningKeyAdd(name="team", public_key=public))
+    return f"/environments/{PLACE}/signing-keys/{made.name}"
+
+
 TAKEN: tuple[Callable[[Service, Principal], str], ...] = (
     a_group, a_member, a_collaborator, a_user, a_token, a_key, an_issuer, a_workspace, an_environment, a_project,
     a_server, a_source, a_policy, a_policy_by_name, a_role, a_role_by_name, a_webhook,
+    a_signing_key,
 )  # fmt: skip
 
 

@@ -59,6 +59,7 @@ COMMANDS = {
     "restore": "backups:restore",
     "upgrade": "backups:upgrade",
     "secrets": "secrets:app",
+    "signing": "signing:app",
     "ranger": "ranger:app",
     "idbroker": "idbroker:app",
     "search": "search:search",

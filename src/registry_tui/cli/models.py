@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import approvals, archives, lineage, output, rules, session
+from registry_tui.cli import approvals, archives, lineage, output, rules, session, signing
 from registry_tui.cli.output import Column
 from registry_tui.client.client import RegistryClient
 from registry_tui.contracts.counts import counted
@@ -360,7 +360,16 @@ def delete_alias(model: session.ModelArgument, name: AliasArgument, registry: se
     output.note(f"{model} has no alias {name} any more")
 
 
-for command in (archives.manifest, archives.verify, archives.scan, archives.diff, archives.download, rules.check):
+for command in (
+    archives.manifest,
+    archives.verify,
+    archives.scan,
+    archives.diff,
+    archives.download,
+    rules.check,
+    signing.signature,
+    signing.sign,
+):
     app.command()(command)
 app.command("stage")(approvals.stage)
 app.command("stages")(approvals.stages)

@@ -16,6 +16,7 @@ from registry_tui.client.ranger import Ranger
 from registry_tui.client.registries import Registries
 from registry_tui.client.search import Search
 from registry_tui.client.sign_in import SignIn
+from registry_tui.client.signing import Signing
 from registry_tui.client.stream import Following
 from registry_tui.client.tracking import Tracking
 from registry_tui.client.webhooks import Webhooks
@@ -32,6 +33,7 @@ class RegistryClient(
     Tracking,
     Models,
     Admission,
+    Signing,
     Promotion,
     Deployments,
     Lineage,

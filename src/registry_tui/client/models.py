@@ -19,6 +19,7 @@ from registry_tui.schemas.models import (
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.scans import VersionScan
+from registry_tui.schemas.signatures import SignVersion, VersionSignatures
 
 
 class Models(Transport):
@@ -99,6 +100,35 @@ class Models(Transport):
     async def scan_version(self, registry: str, model: str, version: int) -> VersionScan:
         """Scans a version's archive again."""
         return await self._ask(VersionScan, "POST", f"{self._version(registry, model, version)}/scan", timeout=None)
+
+    async def signatures(self, registry: str, model: str, version: int) -> VersionSignatures:
+        """Who signed a version, and whether each signature counts."""
+        return await self._ask(VersionSignatures, "GET", f"{self._version(registry, model, version)}/signatures")
+
+    async def sign_version(
+        self, registry: str, model: str, version: int, request: SignVersion | None = None
+    ) -> VersionSignatures:
+        """Signs a version with the environment's key, or adds a signature that somebody else made."""
+        path = f"{self._version(registry, model, version)}/signatures"
+        return await self._ask(VersionSignatures, "POST", path, body=request or SignVersion(), timeout=None)
+
+    async def read_signature(self, registry: str, model: str, version: int, fingerprint: str) -> bytes:
+        """A signature as it was stored; the beginning of its key's fingerprint names it."""
+        url = f"{self._version(registry, model, version)}/signatures/{segment(fingerprint)}"
+        return await self._read(url, {}, 0, None)
+
+    async def download_signature(
+        self,
+        registry: str,
+        model: str,
+        version: int,
+        fingerprint: str,
+        target: Path,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> int:
+        """The same, written to `target`; returns its size."""
+        url = f"{self._version(registry, model, version)}/signatures/{segment(fingerprint)}"
+        return await self._download(url, {}, target, progress)
 
     async def begin_verification(self, registry: str, model: str, version: int) -> Accepted[ModelVersion]:
         """The same as a workflow, which fails when the archive is not as it was stored."""

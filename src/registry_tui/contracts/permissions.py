@@ -73,6 +73,7 @@ class Action(StrEnum):
     MODEL_READ = "model.read"
     MODEL_CHANGE = "model.change"
     RULES_CHANGE = "rules.change"
+    SIGNING_CHANGE = "signing.change"
     VERSION_STAGE = "version.stage"
     VERSION_RELEASE = "version.release"
     APPROVAL_ASK = "approval.ask"
@@ -183,6 +184,7 @@ RULES: Mapping[Action, Rule] = {
             "set admission rules, and see and make exceptions from them",
             _ENVIRONMENT_ADMIN,
         ),
+        Rule(Action.SIGNING_CHANGE, Scope.ENVIRONMENT, "change which signatures are trusted", _ENVIRONMENT_ADMIN),
         # Also for who registered the version, as other changes of it.
         Rule(Action.VERSION_STAGE, Scope.ENVIRONMENT, "move versions to the stages up to QA", _STAGES),
         Rule(

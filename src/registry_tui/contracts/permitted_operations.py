@@ -16,7 +16,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.ENVIRONMENT_CREATE: "create_environment check_store check_environment_store change_store",
     Action.ENVIRONMENT_SEE: (
         "list_environments get_environment list_workspaces get_workspace list_registries get_registry "
-        "list_attached_servers get_attached_server get_storage_access get_rules list_rules"
+        "list_attached_servers get_attached_server get_storage_access get_rules list_rules list_signing_keys"
     ),
     Action.ENVIRONMENT_DELETE: "delete_environment",
     Action.ROLES_GRANT: "list_environment_roles set_user_roles set_group_roles",
@@ -48,13 +48,17 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.RUNS_PURGE: "purge_runs",
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
-        "list_models get_model list_versions get_version get_manifest get_scan verify_archive begin_verification "
+        "list_models get_model list_versions get_version get_manifest get_scan get_signatures "
+        "read_signature verify_archive begin_verification "
         "read_archive suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours get_dependents"
     ),
-    Action.MODEL_CHANGE: "update_model delete_model set_alias delete_alias update_version delete_version scan_version",
+    Action.MODEL_CHANGE: (
+        "update_model delete_model set_alias delete_alias update_version delete_version scan_version sign_version"
+    ),
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
+    Action.SIGNING_CHANGE: "add_signing_key remove_signing_key rotate_signing_key",
     # To the later stages by VERSION_RELEASE.
     Action.VERSION_STAGE: "set_stage",
     Action.APPROVAL_ASK: "ask_approval list_approvals",

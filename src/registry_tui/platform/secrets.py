@@ -52,6 +52,8 @@ class Secrets:
     user_password_seed: str = field(default_factory=_token)
     #: Derives keys for answers to repeated requests; a rotation leaves it, so that repetitions get their answers.
     idempotency_seed: str = field(default_factory=_token)
+    #: Encrypts the private keys that sign versions; a rotation leaves it, as each of these keys is replaced by itself.
+    signing_seed: str = field(default_factory=_token)
     #: Encrypts what MLflow keeps encrypted in its database.
     mlflow_crypto_passphrase: str = field(default_factory=_token)
 

@@ -217,6 +217,14 @@ def _scan(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("models scan", names[1:], [("--registry", names[0]), ("--again", True)])]
 
 
+def _sign(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("models sign", names[1:], [("--registry", names[0]), ("--signature", body["signature"])])]
+
+
+def _add_signing_key(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("signing keys add", [*names, body["name"], body["public_key"]])]
+
+
 def _serving(body: Body) -> list[tuple[str, Any]]:
     """The options that creating and changing a deployment have in common."""
     return [
@@ -435,8 +443,12 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("DELETE", _VERSION, _delete_models),
     ("POST", f"{_VERSION}/verify", _of_model("models verify")),
     ("POST", f"{_VERSION}/scan", _scan),
+    ("POST", f"{_VERSION}/signatures", _sign),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
+    ("POST", "environments/*/signing-keys", _add_signing_key),
+    ("POST", "environments/*/signing-keys/rotate", simple("signing keys rotate")),
+    ("DELETE", "environments/*/signing-keys/*", simple("signing keys remove", YES)),
     ("PUT", f"{_VERSION}/exceptions/*", _set_exception),
     ("DELETE", f"{_VERSION}/exceptions/*", _delete_exception),
     ("POST", "deployments", _create_deployment),

@@ -20,6 +20,7 @@ from registry_tui.service.models.versions import find_version, resource_of
 from registry_tui.service.promotion import admission, stages
 from registry_tui.service.promotion.protected_aliases import protection_of
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.signing import archives as signing
 
 #: States of a deployment in which its version may be deleted.
 NOT_DEPLOYED = ("stopped", "failed")
@@ -92,7 +93,7 @@ def _delete(
     if keep_archive:
         idempotency.takes_elsewhere(service, model.id if version is None else version.id)
         forget(service, place.workspace, model.name, number)
-        _forget_stages(service, model, version)
+        _forget_rows(service, model, version)
         model_changes.changed(service, place.id)
         return
     # The workflow is there first, so that what follows is done even when the service is killed in between.
@@ -110,13 +111,14 @@ def _delete(
     )
     with suppress(PartUnavailable):  # the workflow tries again
         forget(service, place.workspace, model.name, number)
-    _forget_stages(service, model, version)
+    _forget_rows(service, model, version)
     model_changes.changed(service, place.id)
 
 
-def _forget_stages(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
+def _forget_rows(service: Service, model: RegisteredModel, version: ModelVersion | None) -> None:
     with service.database.session() as session:
         stages.forget(session, model.id, None if version is None else version.id)
+        signing.forget(session, model.id, None if version is None else version.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:

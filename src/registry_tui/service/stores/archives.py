@@ -16,13 +16,14 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from registry_tui.contracts.counts import counted
+from registry_tui.contracts.signatures import BUNDLE
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.stores.base import Bucket, batches
@@ -39,9 +40,11 @@ from registry_tui.service.stores.bucket_files import (
     files_there,
     in_parallel,
     list_files,
+    read_bounded,
     read_pieces,
     read_whole,
     slices,
+    write_whole,
 )
 
 logger = logging.getLogger(__name__)
@@ -212,7 +215,7 @@ def _pass_through(
 
     def copy_small(file: StoredFile) -> tuple[StoredFile, str]:
         body = read_whole(source, file.path, etag=file.etag)
-        _write(target, file.path, body)
+        write_whole(target, file.path, body)
         return file, hashlib.sha256(body).hexdigest()
 
     small = (file for file in files if file.size <= PART_BYTES)
@@ -223,14 +226,6 @@ def _pass_through(
     for file in (file for file in files if file.size > PART_BYTES):
         sums[file.path] = _stream(file, source, target, advance, check)
     return sums
-
-
-def _write(target: Folder, path: str, body: bytes) -> None:
-    if isinstance(target, StoreFolder):
-        target.store.put(target.key(path), body)
-        return
-    with clear_errors(target):
-        target.client.put_object(Bucket=target.bucket, Key=target.key(path), Body=body)
 
 
 def hash_files(
@@ -271,16 +266,7 @@ def write_manifest(archive: Folder, manifest: Manifest) -> None:
             f"The manifest would have {counted(len(body), 'byte')}, more than {MAX_MANIFEST_BYTES}",
             action="Log the model again with fewer files or shorter paths, and register a new version",
         )
-    if isinstance(archive, StoreFolder):
-        archive.store.put(archive.key(MANIFEST), body)
-        return
-    with clear_errors(archive):
-        archive.client.put_object(
-            Bucket=archive.bucket,
-            Key=archive.key(MANIFEST),
-            Body=body,
-            ContentType="application/json",
-        )
+    write_whole(archive, MANIFEST, body, "application/json")
 
 
 def source_files(place: Folder, *, archived: bool, check: Check = lambda: None) -> list[StoredFile]:
@@ -301,10 +287,12 @@ def source_files(place: Folder, *, archived: bool, check: Check = lambda: None) 
 def read_manifest(archive: Folder) -> Manifest:
     """An archive's manifest. Raises Missing, WrongState when it is damaged or too large, other ServiceErrors."""
     try:
-        body = _manifest_bytes(archive)
+        body = read_bounded(archive, MANIFEST, MAX_MANIFEST_BYTES)
     except Missing as error:
         raise Missing(f"There is no archive at {archive.uri}", action="Register the model again") from error
     action = "Register the model again, as a new version"
+    if body is None:
+        raise WrongState(f"The manifest at {archive.uri} has more than {MAX_MANIFEST_BYTES >> 20} MiB", action=action)
     try:
         manifest = Manifest.model_validate_json(body)
     except ValidationError as error:
@@ -312,27 +300,6 @@ def read_manifest(archive: Folder) -> Manifest:
     if len(manifest.files) > MAX_FILES:
         raise WrongState(f"The manifest at {archive.uri} names more than {MAX_FILES:,} files", action=action)
     return manifest
-
-
-def _manifest_bytes(archive: Folder) -> bytes:
-    if isinstance(archive, StoreFolder):
-        size = archive.store.head(archive.key(MANIFEST)).size
-        body = archive.store.read(archive.key(MANIFEST), 0, MAX_MANIFEST_BYTES) if size <= MAX_MANIFEST_BYTES else b""
-    else:
-        with clear_errors(archive):
-            try:
-                found = archive.client.get_object(Bucket=archive.bucket, Key=archive.key(MANIFEST))
-            except archive.client.exceptions.NoSuchKey as error:
-                raise Missing("There is no manifest") from error
-            size = found["ContentLength"]
-            with closing(found["Body"]) as stream:
-                body = bytes(stream.read()) if size <= MAX_MANIFEST_BYTES else b""
-    if size > MAX_MANIFEST_BYTES:
-        raise WrongState(
-            f"The manifest at {archive.uri} has more than {MAX_MANIFEST_BYTES >> 20} MiB",
-            action="Register the model again, as a new version",
-        )
-    return body
 
 
 def check_archive(
@@ -383,7 +350,7 @@ def _named(archive: StoreFolder) -> dict[str, int]:
         manifest = read_manifest(archive)
     except (Missing, WrongState):
         return {}
-    return {MANIFEST: 0, **{f"{FILES}/{entry.path}": entry.size for entry in manifest.files}}
+    return {MANIFEST: 0, BUNDLE: 0, **{f"{FILES}/{entry.path}": entry.size for entry in manifest.files}}
 
 
 def _delete(archive: Folder, keys: Sequence[str]) -> None:

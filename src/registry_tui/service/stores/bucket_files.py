@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -147,6 +147,30 @@ def read_whole(place: Folder, path: str, *, etag: str = "") -> bytes:
         return place.store.read(place.key(path), etag=etag)
     with clear_errors(place):
         return bytes(get(place, path, etag=etag or None)["Body"].read())
+
+
+def read_bounded(place: Folder, path: str, limit: int) -> bytes | None:
+    """A file's bytes; None when it has more than `limit`. Raises Missing, other ServiceErrors."""
+    if isinstance(place, StoreFolder):
+        size = place.store.head(place.key(path)).size
+        return place.store.read(place.key(path), 0, limit) if size <= limit else None
+    with clear_errors(place):
+        try:
+            found = get(place, path)
+        except place.client.exceptions.NoSuchKey as error:
+            raise Missing(f"There is no {path} at {place.uri}") from error
+        with closing(found["Body"]) as stream:
+            return bytes(stream.read()) if found["ContentLength"] <= limit else None
+
+
+def write_whole(target: Folder, path: str, body: bytes, content_type: str = "") -> None:
+    """Stores a small file. Raises ServiceError."""
+    if isinstance(target, StoreFolder):
+        target.store.put(target.key(path), body)
+        return
+    options = {"ContentType": content_type} if content_type else {}
+    with clear_errors(target):
+        target.client.put_object(Bucket=target.bucket, Key=target.key(path), Body=body, **options)
 
 
 def read_pieces(

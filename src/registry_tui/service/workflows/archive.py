@@ -1,4 +1,4 @@
-"""Storing a version's archive: list the files, copy them, read them back, scan them, publish."""
+"""Storing a version's archive: list the files, copy them, read them back, sign and scan them, publish."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, Par
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import scans, versions
 from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.signing import archives as signing
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.archives import FILES, Advance, Check
 from registry_tui.service.stores.bucket_files import StoredFile
@@ -245,6 +246,23 @@ def _require_listed(place: bucket_files.Folder, files: Sequence[StoredFile]) -> 
         raise PartUnavailable(f"The list of {place.uri} does not show all that was stored", action="Wait for the store")
 
 
+def _sign(context: StepContext) -> None:
+    """Signs the manifest's sums; nothing is read again."""
+    with room.storing(context.service, _archive(context)):
+        made = signing.sign(context.service, _signed(context), context.principal.name)
+    context.log(f"signed with the key {made.key_name} ({made.fingerprint[:16]})")
+
+
+def _unsign(context: StepContext) -> None:
+    with context.service.database.session() as session:
+        signing.forget(session, context.arguments["model_id"], context.arguments["version_id"])
+
+
+def _signed(context: StepContext) -> signing.Version:
+    registry = enter_registry(context.service, context.arguments["registry_id"])
+    return signing.version_at(context.service, registry, context.arguments["model_id"], context.arguments["version_id"])
+
+
 def _scan(context: StepContext) -> None:
     """A version is registered whatever is found; rules decide what it may be used for."""
     arguments = context.arguments
@@ -348,6 +366,7 @@ ARCHIVE = Definition(
         Step("list files", _list),
         Step("copy", _copy, undo=_remove_copies),
         Step("verify", _verify),
+        Step("sign", _sign, undo=_unsign),
         Step("scan", _scan),
         Step("publish", _publish),
     ),

@@ -28,6 +28,7 @@ from registry_tui.service.database.tables.promotion import ApprovalRow, Promotio
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
 from registry_tui.service.database.tables.scans import VersionScanRow
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
+from registry_tui.service.database.tables.signatures import SigningKeyRow, VersionSignatureRow
 from registry_tui.service.database.tables.webhooks import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
@@ -58,12 +59,14 @@ __all__ = [
     "RegistryRow",
     "RevisionRow",
     "ServedRow",
+    "SigningKeyRow",
     "StageChangeRow",
     "UserRow",
     "UserSubjectRow",
     "UserTokenRow",
     "UtcDateTime",
     "VersionScanRow",
+    "VersionSignatureRow",
     "WebhookDeliveryRow",
     "WebhookRow",
     "WorkflowRow",

@@ -23,6 +23,7 @@ MODULES = (
     "tracking",
     "models",
     "admission",
+    "signing",
     "deployments",
     "promotion",
     "lineage",

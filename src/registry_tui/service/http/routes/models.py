@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
@@ -20,13 +20,14 @@ from registry_tui.schemas.models import (
 )
 from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.scans import VersionScan
+from registry_tui.schemas.signatures import SignVersion, VersionSignatures
 from registry_tui.service.admission import aliases
 from registry_tui.service.http.routes.content import content_response
 from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.tracking import RangeIn
 from registry_tui.service.models import archives as version_archives
-from registry_tui.service.models import deleting, scans, versions
+from registry_tui.service.models import deleting, scans, signing, versions
 from registry_tui.service.models import listing as model_list
 from registry_tui.service.models import registered as models
 from registry_tui.service.registering import register as registering
@@ -207,6 +208,31 @@ def get_scan(service: ServiceIn, principal: Acting, registry: str, model: str, v
 def scan_version(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionScan:
     """Scans the archive again; for who registered it and the model's owner. Answers when that is done."""
     return scans.scan_version(service, principal, registry, model, version)
+
+
+@router.get(f"{VERSION}/signatures")
+def get_signatures(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn
+) -> VersionSignatures:
+    """Who signed the version, each signature checked against its manifest and the environment's trust store."""
+    return signing.get_signatures(service, principal, registry, model, version)
+
+
+@router.post(f"{VERSION}/signatures")
+def sign_version(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: SignVersion
+) -> VersionSignatures:
+    """Signs with the environment's key once all files were read, or adds a signature; for its owners."""
+    return signing.sign_version(service, principal, registry, model, version, request)
+
+
+@router.get(f"{VERSION}/signatures/{{fingerprint}}", response_class=Response)
+def read_signature(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, fingerprint: str
+) -> Response:
+    """A signature as it was stored, a sigstore bundle."""
+    content = signing.read_signature(service, principal, registry, model, version, fingerprint)
+    return Response(content, media_type="application/json")
 
 
 @router.get(f"{VERSION}/content", response_class=StreamingResponse)
