@@ -23,6 +23,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 
 from registry_tui.contracts.mlflow_routes import Location, Routes
+from registry_tui.mlflow_plugin.service_calls import INTERNAL, said, service
 from registry_tui.mlflow_plugin.store_errors import no_artifact
 
 _CHUNK = 1 << 20
@@ -157,7 +158,7 @@ class OutsideFiles:
         return location.key.removeprefix(self.prefix).strip("/")
 
     def _url(self, what: str) -> str:
-        return f"http://registry-tui/api/v1/internal/{self.address}/{what}"
+        return f"{INTERNAL}/{self.address}/{what}"
 
     @contextmanager
     def _answer(
@@ -174,10 +175,9 @@ class OutsideFiles:
         missing: int | None = None,
     ) -> Iterator[httpx.Response]:
         """Asks the service. With the status `missing` the caller gets the answer, and no error is raised."""
-        transport = httpx.HTTPTransport(uds=str(self.socket), verify=False, trust_env=False)
         try:
             with (
-                httpx.Client(transport=transport, timeout=timeout) as client,
+                service(self.socket, timeout) as client,
                 client.stream(
                     method,
                     self._url(what),
@@ -225,12 +225,3 @@ def _refused(location: Location, answer: httpx.Response) -> MlflowException:
     if answer.status_code == 404:
         return no_artifact(location)
     return MlflowException(said(answer), error_code=_CODES.get(answer.status_code, TEMPORARILY_UNAVAILABLE))
-
-
-def said(answer: httpx.Response) -> str:
-    """The problem in an answer of the service and what to do about it, for people."""
-    try:
-        problem = answer.json()
-        return ". ".join(str(problem[name]) for name in ("detail", "action") if problem.get(name))
-    except (ValueError, KeyError, AttributeError):
-        return f"The service answered {answer.status_code}"

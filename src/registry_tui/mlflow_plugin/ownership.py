@@ -15,13 +15,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from sqlalchemy.orm import Session
 
-from registry_tui.mlflow_plugin import promotion, prompt_projects, prompts
-from registry_tui.mlflow_plugin.admission import require_alias
+from registry_tui.mlflow_plugin import prompt_projects, prompts
 from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.names import check_alias
 from registry_tui.mlflow_plugin.pending import refuse_failed
+from registry_tui.mlflow_plugin.service_calls import ask, notify
 from registry_tui.mlflow_plugin.visibility import MAY_ADD, SeenStore, sight_of_request
 from registry_tui.schemas import mlflow_tags as tags_
+
+_UNANSWERED = "The {} '{}' is protected, and the service cannot be asked about it just now."
 
 
 class OwnedStore(SeenStore):
@@ -68,7 +70,7 @@ class OwnedStore(SeenStore):
             self._refuse_failed(name, version, f"get the stage '{stage}'")
         moved = super().transition_model_version_stage(name, version, stage, archive_existing_versions)
         if change:
-            promotion.tell(self._service_socket(), "staged", change)
+            notify(self._service_socket(), "PUT", "promotion/staged", change)
         return moved
 
     def _check_alias(self, name: str, alias: str) -> dict[str, str]:
@@ -81,8 +83,8 @@ class OwnedStore(SeenStore):
             tags = _tags(self.model_row(session, name).registered_model_tags)
         if prompts.is_prompt(tags):
             return self._require_owner(name, "change its aliases")
-        told = {"registry_id": route.registry_id, "user": user, "owner": tags.get(tags_.OWNER, ""), "alias": alias}
-        promotion.check(self._service_socket(), "alias", told)
+        given = {"registry_id": route.registry_id, "user": user, "owner": tags.get(tags_.OWNER, ""), "alias": alias}
+        ask(self._service_socket(), "PUT", "promotion/alias", _UNANSWERED.format("alias", alias), json=given)
         return tags
 
     def _check_stage(self, name: str, version: str, stage: str) -> dict[str, str]:
@@ -111,7 +113,7 @@ class OwnedStore(SeenStore):
         }
         # The owner of a model needs nobody's word while no rule is about the stage.
         if user != change["owner"] or stage in route.guarded_stages:
-            promotion.check(self._service_socket(), "stage", change)
+            ask(self._service_socket(), "PUT", "promotion/stage", _UNANSWERED.format("stage", stage), json=change)
         return change
 
     def _check_protected(self, name: str, version: str | None = None) -> None:
@@ -128,22 +130,32 @@ class OwnedStore(SeenStore):
         user, route = current_user(), self._routes().registries.get(self.registry_workspace())
         if user is None or is_administrator() or route is None:
             return
-        told = {"registry_id": route.registry_id, "user": user, "model_id": model.get(tags_.MODEL_ID, "")}
+        given = {"registry_id": route.registry_id, "user": user, "model_id": model.get(tags_.MODEL_ID, "")}
         if version is not None:
-            told["version_id"] = version.get(tags_.VERSION_ID, "")
-        if told["model_id"] if version is None else told["version_id"]:
-            promotion.tell(self._service_socket(), "deleted", told)
+            given["version_id"] = version.get(tags_.VERSION_ID, "")
+        if given["model_id"] if version is None else given["version_id"]:
+            notify(self._service_socket(), "PUT", "promotion/deleted", given)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         self._refuse_reserved([key])
         prompts.check_tag_change(key, self._require_creator(name, version, "change its tags"), None)
         super().delete_model_version_tag(name, version, key)
 
+    def _report_pending(self) -> None:
+        """The service also looks for itself every few seconds."""
+        notify(self._service_socket(), "POST", "pending-versions")
+
     def _require_admitted(self, name: str, version: str, alias: str) -> None:
         """The service has asked its rules before it calls here itself."""
         registry = self._routes().registries.get(self.registry_workspace())
         if registry is not None and registry.alias_rules:
-            require_alias(self._service_socket(), registry.registry_id, name, version, alias)
+            ask(
+                self._service_socket(),
+                "GET",
+                f"admission/{registry.registry_id}/aliases",
+                f"Version {version} of '{name}' cannot be checked against the rules for the alias '{alias}' just now.",
+                params={"model": name, "version": version, "alias": alias},
+            )
 
     def _refuse_failed(self, name: str, version: str, doing: str) -> None:
         with self.ManagedSessionMaker() as session:

@@ -41,7 +41,6 @@ from registry_tui.mlflow_plugin.identity import current_user, is_administrator
 from registry_tui.mlflow_plugin.mlflow_private import check_version_tag, is_prompt, tracking_store
 from registry_tui.mlflow_plugin.model_uris import copied_version
 from registry_tui.mlflow_plugin.names import check_model_name, new_id
-from registry_tui.mlflow_plugin.nudge import nudge_service
 from registry_tui.mlflow_plugin.ownership import OwnedStore
 from registry_tui.mlflow_plugin.pending import FAILED, PENDING, READY, Waiting, refuse_unstored
 from registry_tui.mlflow_plugin.searching import models_with, split_filters, versions_with
@@ -191,7 +190,7 @@ class EnvironmentRegistryStore(OwnedStore):
             numbers.retire_name(session, model.workspace, name, model_id)
             session.delete(model)
         self._tell_deleted(tags)
-        nudge_service(self._home.service_socket)
+        self._report_pending()
 
     # -- versions -----------------------------------------------------------------------------
 
@@ -242,7 +241,7 @@ class EnvironmentRegistryStore(OwnedStore):
             run_link=run_link,
             description=description,
         )
-        nudge_service(self._home.service_socket)
+        self._report_pending()
         return version
 
     def _insert_version(
@@ -362,7 +361,7 @@ class EnvironmentRegistryStore(OwnedStore):
         super().delete_model_version(name, version)
         self._tell_deleted({}, tags)
         self._waiting.report_change()
-        nudge_service(self._home.service_socket)
+        self._report_pending()
 
     def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
         self._refuse_reserved([tag.key])

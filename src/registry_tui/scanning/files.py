@@ -177,7 +177,7 @@ def _tar(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fin
                 continue
             stream = archive.extractfile(member) if member.isreg() else None
             if stream is None:
-                yield _unknown(f"{path}!{member.name}", "tar", "it is no plain file")
+                yield _unknown(f"{path}!{member.name}", "tar", "it is a link or a device, not a file")
                 continue
             yield from _scan(f"{path}!{member.name}", budget.read(stream), budget, depth + 1, "tar")
 
@@ -280,7 +280,7 @@ def _described(path: str, text: str) -> Finding:
     try:
         waiting: list[Any] = [bounded_yaml.load(text.encode())]
     except ValueError as error:
-        return _unknown(path, "MLmodel", f"it is no YAML that is read: {error}"[:200])
+        return _unknown(path, "MLmodel", f"it is not YAML that can be read: {error}"[:200])
     while waiting:
         node = waiting.pop()
         waiting += node if isinstance(node, list) else node.values() if isinstance(node, dict) else []

@@ -58,7 +58,7 @@ class Reading:
 def read(content: bytes, known: Set[str]) -> Reading:
     """What loading the content as pickles would import and call; never raises for any content.
 
-    Without imports, problems and an end it is no pickle: Python's own reader would stop in it as well.
+    Without imports, problems and an end it is not a pickle: Python's own reader would stop in it as well.
     """
     reading = Reading()
     stream = io.BytesIO(content)

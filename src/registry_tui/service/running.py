@@ -184,7 +184,7 @@ def run(home: Home, prepare: Callable[[Service], None] | None = None, process: s
 
 
 class _Server(uvicorn.Server):
-    """Ends the open streams when it is told to stop: it waits for every answer that is under way."""
+    """Ends the open streams when it is stopped: it waits for every answer that is under way."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)

@@ -75,7 +75,7 @@ class Sender:
         self._wake.set()
 
     def run(self, stopping: threading.Event) -> None:
-        """Sends until it is told to stop; `wake` ends its waiting."""
+        """Sends until it is stopped; `wake` ends its waiting."""
         said = ""
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="webhook") as pool:
             while not stopping.is_set():

@@ -65,7 +65,7 @@ def types_of(row: EventRow) -> list[str]:
 
 
 def matches(patterns: Sequence[str], type_: str) -> bool:
-    """Whether a webhook with these events is told of a type."""
+    """Whether a webhook with these events receives a type."""
     noun = type_.partition(".")[0]
     return any(each in ("*", f"{noun}.*", type_) for each in patterns)
 

@@ -1,4 +1,4 @@
-"""Who is told: webhooks of an environment, which its administrators make, watch and change."""
+"""Webhooks of an environment, which its administrators make, watch and change."""
 
 from __future__ import annotations
 
