@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mlflow.server import handlers
 from mlflow.server.graphql.graphql_schema_extensions import schema
 
 from registry_tui.platform.secrets import mlflow_password
@@ -187,6 +188,9 @@ def made_elsewhere(sealed: Sealed) -> Mine:
     run = make("runs/create", {"experiment_id": experiment}, "2.0")["run"]["info"]
     trace_id, model = f"tr-{uuid.uuid4().hex}", unique("mine")
     make("traces", trace(trace_id, experiment, "mine"))
+    headers = {"x-mlflow-experiment-id": experiment, "content-type": "application/x-protobuf"}
+    # From MLflow 3.18 on, whole traces are read of those only whose spans the server keeps.
+    ask(sealed, "POST", "/v1/traces", content=spans(trace_id), headers=headers).raise_for_status()
     dataset = make("datasets/create", {"name": unique("mine"), "experiment_ids": [experiment]})["dataset"]
     queue = {"experiment_id": experiment, "name": unique("mine"), "queue_type": "CUSTOM"}
     queue_id = make("review-queues/create", queue)["review_queue"]["queue_id"]
@@ -351,7 +355,11 @@ def test_the_server_opens_no_address_that_somebody_set_as_a_tag(sealed: Sealed, 
     mine = made_elsewhere(sealed)
     for address in (tmp_path.as_uri(), str(tmp_path), "s3://bucket/x"):
         tag = {"key": "mlflow.artifactLocation", "value": address}
-        ask(sealed, "PATCH", f"/api/3.0/mlflow/traces/{mine.trace}/tags", tag).raise_for_status()
+        tagged = ask(sealed, "PATCH", f"/api/3.0/mlflow/traces/{mine.trace}/tags", tag)
+        if hasattr(handlers, "_HANDLER_BLOCKED_TRACE_TAGS"):  # from MLflow 3.18 on, nobody sets this tag
+            assert tagged.status_code == 400, tagged.text
+            continue
+        tagged.raise_for_status()
         for api, path in product(("2.0", "3.0"), (None, attachment)):
             params = {"request_id": mine.trace, **({} if path is None else {"path": path})}
             answer = ask(sealed, "GET", f"/ajax-api/{api}/mlflow/get-trace-artifact", params)

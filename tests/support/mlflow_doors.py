@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +318,31 @@ _TABLE = {
     """,
 }
 
+#: Doors that MLflow has from 3.18 on, and rules that it has changed: before, nobody could look at the name and the
+#: description of a workspace.
+_NEWER = {
+    "look": """
+        GET /api/3.0/mlflow/workspaces/{workspace_name}
+    """,
+    "closed": """
+        POST /ajax-api/3.0/jobs/
+        POST /ajax-api/3.0/mlflow/issues/schedule/state
+        GET,POST /api/3.0/mlflow/skills
+        POST /api/3.0/mlflow/skills/bulk-register
+        DELETE,GET,PATCH /api/3.0/mlflow/skills/{skill}
+        POST /api/3.0/mlflow/skills/{skill}/aliases
+        DELETE,GET /api/3.0/mlflow/skills/{skill}/aliases/{alias}
+        POST /api/3.0/mlflow/skills/{skill}/tags
+        DELETE /api/3.0/mlflow/skills/{skill}/tags/{key}
+        GET,POST /api/3.0/mlflow/skills/{skill}/versions
+        DELETE,GET,PATCH /api/3.0/mlflow/skills/{skill}/versions/{version}
+        POST /api/3.0/mlflow/skills/{skill}/versions/{version}/tags
+        DELETE /api/3.0/mlflow/skills/{skill}/versions/{version}/tags/{key}
+    """,
+}
+#: How routes name a skill: with an organization, or without.
+_SKILLS = ("@{organization}/{name}", "{name}")
+
 #: Done last, so that the calls before them find what they name.
 _ENDING = ("/remove", "/rename", "/detach", "/remove-experiments")
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\{(\w+)(?::\w+)?\}")
@@ -323,15 +350,16 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\{(\w+)(?::\w+)?\}")
 
 @cache
 def table() -> dict[tuple[str, str], str]:
-    """The rule of each method and path."""
-    return {
-        (method, path): rule
-        for rule, text in _TABLE.items()
-        for line in text.split("\n")
-        if line.strip()
-        for methods, path in [line.split()]
-        for method in methods.split(",")
-    }
+    """The rule of each method and path of the installed MLflow."""
+    return dict(_rows(_TABLE)) | (dict(_rows(_NEWER)) if find_spec("mlflow.server.skill_registry_api") else {})
+
+
+def _rows(rules: dict[str, str]) -> Iterator[tuple[tuple[str, str], str]]:
+    for rule, text in rules.items():
+        for line in filter(None, map(str.strip, text.split("\n"))):
+            methods, path = line.split()
+            for method, named in product(methods.split(","), _SKILLS if "{skill}" in path else ("",)):
+                yield (method, path.replace("{skill}", named)), rule
 
 
 def plain(path: str) -> str:

@@ -67,6 +67,15 @@ _RULES = {
     # They send spans in the background and raise nothing: the doors `/v1/traces` and `/traces` are asked by raw HTTP.
     "background": "start_trace end_trace start_span end_span",
 }
+#: Methods that clients have from MLflow 3.18 on.
+_NEWER = {
+    "closed": """
+        create_skill get_skill search_skills update_skill create_skill_version bulk_register_skills get_skill_version
+        get_skill_version_by_alias get_latest_skill_version search_skill_versions update_skill_version set_skill_tag
+        delete_skill_tag set_skill_version_tag delete_skill_version_tag set_skill_alias delete_skill_alias
+        delete_skill_version delete_skill
+    """,
+}
 #: Begins the names of MLflow's threads that note a prompt's experiment.
 _NOTING = "link_prompt_to_experiment"
 #: Whose name a `name` is, by a part of the method's.
@@ -85,8 +94,10 @@ class Outcome:
 
 
 def rules() -> dict[str, str]:
-    """The rule of each method, in the order of the walk."""
-    return {name: rule.partition(",")[0] for rule, names in _RULES.items() for name in names.split()}
+    """The rule of each method of the installed client, in the order of the walk."""
+    has = methods()
+    newer = {name: rule for rule, names in _NEWER.items() for name in names.split() if name in has}
+    return newer | {name: rule.partition(",")[0] for rule, names in _RULES.items() for name in names.split()}
 
 
 def called() -> dict[str, str]:
@@ -164,6 +175,10 @@ def _value(method: str, parameter: str, known: Mapping[str, Any], word: str, fol
         return next((known[thing] for part, thing in _PLACES.items() if part in method), known["name"])
     if parameter == "version" and "mcp_" in method:
         return "1.0.0"
+    if parameter == "version" and "skill_" in method:
+        return 1
+    if parameter == "skill_definitions":
+        return [{"name": known["name"], "source": "https://192.0.2.1/x.git", "source_type": "git"}]
     return {
         **known,
         "template": "evil",

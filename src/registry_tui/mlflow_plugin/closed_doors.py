@@ -6,6 +6,8 @@ may change one thing of their own.
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -14,11 +16,36 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from mlflow.server.assistant.api import assistant_router
 from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 
 #: Writes experiments, traces, prompts and more into whichever workspace the request names.
 _DEMO = "/mlflow/demo/generate"
+#: The registry of skills, which MLflow has from 3.18 on.
+_SKILLS = re.compile(r"/(ajax-)?api/3\.0/mlflow/skills(/|$)")
+
+
+class ClosedSkills:
+    """Around MLflow's application: its registry of skills asks for roles that nobody has here, and says only "denied".
+
+    They lie outside Flask's app, whose hooks do not see them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _SKILLS.match(scope["path"]) is None:
+            await self._app(scope, receive, send)
+            return
+        message = (
+            "MLflow's registry of skills is closed here: no role of a project says who may read or change skills. "
+            "Keep them as a run's artifacts, or in another server."
+        )
+        fields = {"error_code": "PERMISSION_DENIED", "message": message}
+        await JSONResponse(fields, HTTPStatus.FORBIDDEN)(scope, receive, send)
 
 
 def install(app: Flask) -> None:

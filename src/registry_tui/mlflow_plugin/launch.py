@@ -189,6 +189,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
         session_key,
     )
     from registry_tui.mlflow_plugin.api_errors import ApiErrors
+    from registry_tui.mlflow_plugin.closed_doors import ClosedSkills
     from registry_tui.mlflow_plugin.default_experiment import DefaultExperiments, ExperimentZero
     from registry_tui.mlflow_plugin.membership import Membership
     from registry_tui.mlflow_plugin.project_addresses import ProjectAddresses
@@ -221,7 +222,7 @@ def prepared(home: Home) -> tuple[Any, Ports]:
     membership.install(mlflow.server.app)
     defaults = DefaultExperiments(mlflow_private.tracking_store(), routes)
     defaults.make_all()
-    addresses = ProjectAddresses(ExperimentZero(app, defaults), routes)
+    addresses = ProjectAddresses(ExperimentZero(ClosedSkills(app), defaults), routes)
     inside = ShutDoors(addresses, Doors(home), secrets.mlflow_admin_user)
     return ApiErrors(inside, membership.explain, routes.hosts), ports
 
