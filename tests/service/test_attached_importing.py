@@ -105,6 +105,9 @@ async def test_models_are_imported_with_all_that_they_have_and_once(stage: Stage
         gone = f"/registries/{REGISTRY}/models/churn/versions/5"
         (await http.delete(gone)).raise_for_status()
         new = register(stock, "churn", None, source="models:/churn/1")
+        # Also when the server has moved to another address meanwhile, twice.
+        for url in (stock.url.replace("127.0.0.1", "localhost"), f"{stock.url}/"):
+            (await http.put("/attached-servers/theirs", json={"url": url})).raise_for_status()
         done, log = await imported(http, stage, "theirs", "churn")
         assert done["status"] == WorkflowStatus.SUCCEEDED, log
         here = await versions_of(http, "churn")

@@ -372,11 +372,49 @@ def test_the_command_line_attaches_lists_and_detaches(
         )
         assert str(stock.version) in attached and "readable" in attached and stock.auth[1] not in attached
         assert stock.url in said("attached", "list")
+        moved = stock.url.replace("127.0.0.1", "localhost")
+        assert moved in said("attached", "change", "theirs", moved)
         assert "churn" in said("experiments", "list", "--project", "theirs")
         runs = said("runs", "list", "--project", "theirs", "--experiment", "churn")
         assert "trial-3" in runs and "search" in runs
         said("detach", "theirs", "--yes")
         assert stock.url not in said("attached", "list")
+
+
+async def test_a_server_that_moved_is_read_at_its_new_address_with_what_was_given_before(
+    service: Service, stock: StockServer, reader: StockServer
+) -> None:
+    assert stock.auth is not None and reader.auth is not None
+    moved, path = stock.url.replace("127.0.0.1", "localhost"), "/attached-servers/theirs"
+    set_roles(service, "eve", PLACE, "EnvironmentAdmin", "MLAdmin")
+    async with asking(service) as http:
+        made = await attach(http, stock)
+        found = (await http.put(path, json={"url": f"{moved}/"})).raise_for_status().json()
+        assert found == {**made, "url": moved}
+        assert (await http.get(path)).raise_for_status().json() == found
+        assert (await http.get("/projects/theirs")).raise_for_status().json()["attached_url"] == moved
+        names = {each["name"] for each in await every(http, "/projects/theirs/experiments", 100)}
+        assert {"churn", "secret"} <= names
+        user, secret = reader.auth
+        other = (await http.put(path, json={"url": moved, "user": user, "secret": secret})).raise_for_status().json()
+        assert other["user"] == user
+        assert "secret" not in {each["name"] for each in await every(http, "/projects/theirs/experiments", 100)}
+        events = (await http.get("/events")).raise_for_status().text
+        assert "attached-server.change" in events and secret not in events and stock.auth[1] not in events
+        # What is refused changes nothing.
+        nobody = f"http://127.0.0.1:{free_port()}"
+        for sent, status, words in (
+            ({"url": moved, "without": ["credentials"]}, 409, "does not accept"),
+            ({"url": moved, "token": "x"}, 422, ""),
+            ({"url": moved, "secret": "x", "without": ["credentials"]}, 422, "taken away at once"),
+            ({"url": nobody}, 503, "does not answer"),
+            ({"url": "http://mlflow.example.com"}, 422, "https://"),
+        ):
+            answer = await http.put(path, json=sent)
+            assert answer.status_code == status and words in answer.text, (sent, answer.text)
+        assert (await http.put(path, json={"url": moved}, headers=acting("eve"))).status_code == 403
+        assert (await http.put("/attached-servers/team", json={"url": moved})).status_code == 404
+        assert (await http.get(path)).raise_for_status().json() == other
 
 
 async def test_a_server_that_stopped_is_reported_where_it_is_read(service: Service) -> None:

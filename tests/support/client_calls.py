@@ -36,6 +36,7 @@ _ROWS = """
     attached_versions list_attached_versions
     begin_verification
     cancel_workflow
+    change_server
     change_store
     change_user
     changes follow

@@ -60,6 +60,8 @@ BODIES: dict[str, Any] = {
     "create_environment": {"name": "{environment_name}"},
     "create_workspace": {"name": "{workspace_name}", "environment": "{environment}"},
     "attach_server": {"name": "{workspace_name}", "environment": "{environment}", "url": "http://127.0.0.1:1"},
+    # Refused for its address, after the question who asks.
+    "change_server": {"url": "ftp://nowhere"},
     "create_project": {"name": "{project_name}", "workspace": "{workspace}"},
     "create_registry": {"environment": "{environment}"},
     "set_user_roles": {"roles": []},

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
-from registry_tui.schemas.attached import AttachedImport, AttachedServerCreate
+from registry_tui.schemas.attached import AttachedImport, AttachedServerChange, AttachedServerCreate
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
@@ -144,6 +144,9 @@ SAME: dict[str, Ask] = {
     ),
     "an MLflow server of AWS": lambda c: c.attach_server(
         AttachedServerCreate(name="lab", environment="e", url="https://m", aws_profile="ml", aws_region="eu-west-1")
+    ),
+    "a server that has moved": lambda c: c.change_server(
+        "lab", AttachedServerChange(url="https://m/y", proxy="http://p:3128", without=["credentials", "certificate"])
     ),
     "all models of a server": lambda c: c.import_attached("lab", AttachedImport()),
     "models of a server": lambda c: c.import_attached("lab", AttachedImport(models=["-a", NASTY], registry="r")),
@@ -334,6 +337,10 @@ ASKING: dict[str, tuple[Ask, str]] = {
     "an MLflow server with a token": (
         lambda c: c.attach_server(AttachedServerCreate(name="lab", environment="e", url="https://m", secret=NASTY)),
         "attach --environment e --token mlflow.secret lab https://m",
+    ),
+    "an MLflow server with another token": (
+        lambda c: c.change_server("lab", AttachedServerChange(url="https://m", secret=NASTY)),
+        "attached change --token mlflow.secret lab https://m",
     ),
     "no MLflow server": (lambda c: c.detach_server("lab"), "detach --yes lab"),
     "own policies": (lambda c: c.delete_ranger_source("e"), "ranger source delete --yes e"),

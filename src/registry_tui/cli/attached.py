@@ -15,6 +15,7 @@ from registry_tui.schemas.attached import (
     AttachedImport,
     AttachedModel,
     AttachedServer,
+    AttachedServerChange,
     AttachedServerCreate,
     AttachedVersion,
 )
@@ -58,40 +59,47 @@ ServerArgument = Annotated[
 ]
 
 
+_UserOption = Annotated[str | None, typer.Option("--user", "-u", help="Who reads there, by name and password.")]
+_PasswordOption = Annotated[
+    str | None,
+    typer.Option("--password-file", metavar="FILE", help="Holds that user's password; - for standard input."),
+]
+_TokenOption = Annotated[
+    str | None,
+    typer.Option("--token", metavar="FILE", help="Holds a bearer token to read with; - for standard input."),
+]
+_CertificateOption = Annotated[
+    str | None,
+    typer.Option("--certificate", metavar="FILE", help="PEM certificates to trust instead of the usual ones."),
+]
+_ProxyOption = Annotated[str | None, typer.Option("--proxy", metavar="URL", help="The HTTP proxy on the way there.")]
+_AwsOption = Annotated[
+    bool, typer.Option("--aws-sigv4", help="Sign with an AWS profile of the account that runs the service.")
+]
+_AwsProfileOption = Annotated[str, typer.Option("--aws-profile", help="The profile, with --aws-sigv4.")]
+_AwsRegionOption = Annotated[
+    str | None, typer.Option("--aws-region", help="The server's region, needed with --aws-sigv4.")
+]
+_HttpOption = Annotated[bool, typer.Option("--allow-http", help="Send credentials to another machine without TLS.")]
+_UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="The server's tracking URI, with its path prefix.")]
+
+
 def attach(
     name: Annotated[str, typer.Argument(help="2 to 40 lower-case letters, digits and dashes.")],
-    url: Annotated[str, typer.Argument(metavar="URL", help="The server's tracking URI, with its path prefix.")],
+    url: _UrlArgument,
     environment: Annotated[
         str,
         typer.Option("--environment", "-e", help="Name or ID.", autocompletion=session.complete_environment),
     ] = "local",
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Who reads there, by name and password.")] = None,
-    password_file: Annotated[
-        str | None,
-        typer.Option("--password-file", metavar="FILE", help="Holds that user's password; - for standard input."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option("--token", metavar="FILE", help="Holds a bearer token to read with; - for standard input."),
-    ] = None,
-    certificate: Annotated[
-        str | None,
-        typer.Option("--certificate", metavar="FILE", help="PEM certificates to trust instead of the usual ones."),
-    ] = None,
-    proxy: Annotated[
-        str | None, typer.Option("--proxy", metavar="URL", help="The HTTP proxy on the way there.")
-    ] = None,
-    aws_sigv4: Annotated[
-        bool,
-        typer.Option("--aws-sigv4", help="Sign with an AWS profile of the account that runs the service."),
-    ] = False,
-    aws_profile: Annotated[str, typer.Option("--aws-profile", help="The profile, with --aws-sigv4.")] = "default",
-    aws_region: Annotated[
-        str | None, typer.Option("--aws-region", help="The server's region, needed with --aws-sigv4.")
-    ] = None,
-    allow_http: Annotated[
-        bool, typer.Option("--allow-http", help="Send credentials to another machine without TLS.")
-    ] = False,
+    user: _UserOption = None,
+    password_file: _PasswordOption = None,
+    token: _TokenOption = None,
+    certificate: _CertificateOption = None,
+    proxy: _ProxyOption = None,
+    aws_sigv4: _AwsOption = False,
+    aws_profile: _AwsProfileOption = "default",
+    aws_region: _AwsRegionOption = None,
+    allow_http: _HttpOption = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Show a stock MLflow server, 2.9 or newer, as a workspace: its experiments and runs, as its user may read them.
@@ -100,32 +108,59 @@ def attach(
 
     Example: registry-tui attach lab https://mlflow.example.com --user ann --password-file -
     """
-    if token is not None and user is not None:
-        raise typer.BadParameter("goes without --user", param_hint="--token")
-    if user is None and password_file is not None:
-        raise typer.BadParameter("goes with --user", param_hint="--password-file")
-    if aws_sigv4 and aws_region is None:
-        raise typer.BadParameter("is needed with --aws-sigv4", param_hint="--aws-region")
-    secret = None
-    if token is not None:
-        # No token has white space, and files often end with some.
-        secret = _secret(token, "--token").strip()
-    elif user is not None:
-        secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
+    signing = _signing(user, password_file, token, aws_profile if aws_sigv4 else None, aws_region)
     request = session.build(
         AttachedServerCreate,
         name=name,
         environment=environment,
         url=url,
-        user=user,
-        secret=secret,
         certificate=None if certificate is None else session.text_from(certificate, "--certificate"),
         proxy=proxy,
-        aws_profile=aws_profile if aws_sigv4 else None,
-        aws_region=aws_region if aws_sigv4 else None,
         allow_http=allow_http,
+        **signing,
     )
     _print(session.ask(lambda client: client.attach_server(request)), as_json)
+
+
+@app.command()
+def change(
+    server: ServerArgument,
+    url: _UrlArgument,
+    user: _UserOption = None,
+    password_file: _PasswordOption = None,
+    token: _TokenOption = None,
+    certificate: _CertificateOption = None,
+    proxy: _ProxyOption = None,
+    aws_sigv4: _AwsOption = False,
+    aws_profile: _AwsProfileOption = "default",
+    aws_region: _AwsRegionOption = None,
+    allow_http: _HttpOption = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", metavar="WHAT", help="Go on without the credentials, the certificate or the proxy of before."
+        ),
+    ] = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Read an attached MLflow server that has moved at its new address, or with other credentials.
+
+    Credentials, certificates and proxy stay as they are unless others are given. It has to be the same server: runs and
+    versions are known by their IDs there, and what was imported from it before is not imported again.
+
+    Example: registry-tui attached change lab https://mlflow.new.example.com
+    """
+    signing = _signing(user, password_file, token, aws_profile if aws_sigv4 else None, aws_region)
+    request = session.build(
+        AttachedServerChange,
+        url=url,
+        certificate=None if certificate is None else session.text_from(certificate, "--certificate"),
+        proxy=proxy,
+        without=without or [],
+        allow_http=allow_http,
+        **signing,
+    )
+    _print(session.ask(lambda client: client.change_server(server, request)), as_json)
 
 
 def detach(server: ServerArgument, yes: session.YesOption = False) -> None:
@@ -210,6 +245,26 @@ def import_(
                 output.note(line.text)
 
     session.ask(run)
+
+
+def _signing(
+    user: str | None, password_file: str | None, token: str | None, aws_profile: str | None, aws_region: str | None
+) -> dict[str, str | None]:
+    """The fields of a request that say how the server is signed in at. Raises BadParameter."""
+    if token is not None and user is not None:
+        raise typer.BadParameter("goes without --user", param_hint="--token")
+    if user is None and password_file is not None:
+        raise typer.BadParameter("goes with --user", param_hint="--password-file")
+    if aws_profile is not None and aws_region is None:
+        raise typer.BadParameter("is needed with --aws-sigv4", param_hint="--aws-region")
+    secret = None
+    if token is not None:
+        # No token has white space, and files often end with some.
+        secret = _secret(token, "--token").strip()
+    elif user is not None:
+        secret = _secret(password_file, "--password-file") if password_file is not None else _typed(user)
+    region = None if aws_profile is None else aws_region
+    return {"user": user, "secret": secret, "aws_profile": aws_profile, "aws_region": region}
 
 
 def _typed(user: str) -> str:

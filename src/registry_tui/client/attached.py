@@ -9,6 +9,7 @@ from registry_tui.schemas.attached import (
     AttachedImport,
     AttachedModel,
     AttachedServer,
+    AttachedServerChange,
     AttachedServerCreate,
     AttachedVersion,
 )
@@ -30,6 +31,10 @@ class Attached(Transport):
     async def attach_server(self, request: AttachedServerCreate) -> AttachedServer:
         """Makes a workspace with one project that shows a server, which is asked first."""
         return await self._ask(AttachedServer, "POST", "/attached-servers", body=request)
+
+    async def change_server(self, workspace: str, request: AttachedServerChange) -> AttachedServer:
+        """Reads a server that has moved at its new address, or with other credentials."""
+        return await self._ask(AttachedServer, "PUT", f"/attached-servers/{segment(workspace)}", body=request)
 
     async def detach_server(self, workspace: str) -> None:
         """Forgets a server with its workspace and project; nothing changes there."""

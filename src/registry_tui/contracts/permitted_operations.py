@@ -25,7 +25,7 @@ _BY_ACTION: Mapping[Action, str] = {
         "rotate_webhook_secret test_webhook replay_webhook list_webhook_deliveries"
     ),
     Action.WORKSPACE_CREATE: "create_workspace",
-    Action.SERVER_ATTACH: "attach_server",
+    Action.SERVER_ATTACH: "attach_server change_server",
     Action.WORKSPACE_DELETE: "delete_workspace detach_server",
     Action.PROJECT_CREATE: "create_project",
     Action.PROJECT_READ: "list_projects get_project list_collaborators get_credentials",

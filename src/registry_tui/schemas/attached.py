@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -52,6 +52,23 @@ class AttachedServerCreate(RequestSchema):
     #: Signs with an AWS identity (SigV4), instead of a user or a token: a profile of the account that runs the service.
     aws_profile: str | None = Field(default=None, min_length=1, max_length=200)
     aws_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,64}$")
+    #: Sends the credentials to another machine without TLS.
+    allow_http: bool = False
+
+
+class AttachedServerChange(RequestSchema):
+    """Where an attached server is now, and how it is reached. What is not named stays as it was."""
+
+    url: str = Field(max_length=2000)
+    #: Credentials in the place of those of before: a user's password, a token, or an AWS profile.
+    user: str | None = Field(default=None, min_length=1, max_length=200)
+    secret: str | None = Field(default=None, min_length=1, max_length=20_000, repr=False)
+    certificate: str | None = Field(default=None, max_length=200_000)
+    proxy: str | None = Field(default=None, max_length=2000)
+    aws_profile: str | None = Field(default=None, min_length=1, max_length=200)
+    aws_region: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,64}$")
+    #: What the server is reached without from now on.
+    without: list[Literal["credentials", "certificate", "proxy"]] = Field(default=[], max_length=3)
     #: Sends the credentials to another machine without TLS.
     allow_http: bool = False
 

@@ -10,9 +10,17 @@ CERTIFICATE_FILE = "mlflow.pem"
 
 
 def _attach(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("attach", [body["name"], body["url"]], [("--environment", body["environment"]), *_reached(body)])]
+
+
+def _change(names: Names, query: Body, body: Body) -> list[Line]:
+    without: Options = [("--without", each) for each in body["without"]]
+    return [line("attached change", [names[0], body["url"]], [*_reached(body), *without])]
+
+
+def _reached(body: Body) -> Options:
     secret = SECRET_FILE if body["secret"] is not None else None
-    options: Options = [
-        ("--environment", body["environment"]),
+    return [
         ("--user", body["user"]),
         ("--password-file" if body["user"] is not None else "--token", secret),
         ("--certificate", CERTIFICATE_FILE if body["certificate"] is not None else None),
@@ -22,7 +30,6 @@ def _attach(names: Names, query: Body, body: Body) -> list[Line]:
         ("--aws-region", body["aws_region"]),
         ("--allow-http", body["allow_http"]),
     ]
-    return [line("attach", [body["name"], body["url"]], options)]
 
 
 def _import(names: Names, query: Body, body: Body) -> list[Line]:
@@ -43,6 +50,7 @@ def remark(body: Body) -> str:
 #: Method and address below `/api/v1`, with the command that does the same.
 COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", "attached-servers", _attach),
+    ("PUT", "attached-servers/*", _change),
     ("POST", "projects/*/attached-models/import", _import),
     ("DELETE", "attached-servers/*", simple("detach", YES)),
 )

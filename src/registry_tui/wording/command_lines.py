@@ -278,7 +278,7 @@ def remark(request: Outgoing) -> str:
         words.append("put each secret value into the file NAME.secret first")
     if request.parts[-1:] == ("ranger-source",) and body.get("password"):
         words.append("put the password into the file ranger.secret first")
-    if request.parts == ("attached-servers",):
+    if request.parts[:1] == ("attached-servers",) and body:
         words.append(attached_commands.remark(body))
     if request.parts == ("environments",) or request.parts[-1:] == ("store",):
         words.append(store_commands.remark(body))

@@ -68,6 +68,13 @@ class ServerAddress:
     aws: AwsIdentity | None = None
     #: Where the REST API begins below the URL: with `--static-prefix`, MLflow 2 has only `ajax-api` below the prefix.
     api: str = "api"
+    #: The URL under which it was attached, when it has moved since.
+    first_url: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """The URL that what was imported from there remembers, wherever the server is now."""
+        return self.first_url or self.url
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from registry_tui.contracts import attached_sources
 from registry_tui.contracts.permissions import Action
-from registry_tui.schemas.attached import AttachedServer, AttachedServerCreate
+from registry_tui.schemas.attached import AttachedServer, AttachedServerChange, AttachedServerCreate
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.places import Role
 from registry_tui.service.adapters import attached_mlflow
@@ -31,7 +31,7 @@ from registry_tui.service.database.tables import (
     new_id,
 )
 from registry_tui.service.engine.rows import ACTIVE
-from registry_tui.service.errors import AlreadyThere, InUse, Missing
+from registry_tui.service.errors import AlreadyThere, InUse, InvalidInput, Missing
 from registry_tui.service.places import projects
 from registry_tui.service.publishing import mlflow as routing
 
@@ -71,6 +71,32 @@ def attach_server(service: Service, principal: Principal, request: AttachedServe
         except IntegrityError as error:
             raise _taken(environment, request.name) from error
     return get_attached_server(service, principal, workspace_id, ask=False)
+
+
+def change_server(service: Service, principal: Principal, server: str, request: AttachedServerChange) -> AttachedServer:
+    """Reads an attached server at another address, or with other credentials; it is asked there first.
+
+    It has to be the same server: runs and versions are known by their IDs there. Raises Missing, NotPermitted,
+    InvalidInput, and what the server refuses.
+    """
+    with service.database.reading() as session:
+        row = _find(session, principal, server)
+        workspace, known = row.workspace, address_of(row)
+    with events.recording(
+        service, principal, "attached-server.change", Resource("workspace", workspace.id, workspace.name)
+    ) as told:
+        permissions.require(principal, Action.SERVER_ATTACH)
+        address = _changed(known, request)
+        attached_mlflow.check_address(address, plain=request.allow_http)
+        address, version = attached_mlflow.check_server(address)
+        told.detail = f"MLflow {version or 'of an unknown version'} at {address.url}, before at {known.url}"
+        with service.database.session() as session:
+            row = _find(session, principal, workspace.id)
+            row.first_url = row.first_url or (row.url if row.url != address.url else "")
+            row.version = version
+            for name, value in _columns(address).items():
+                setattr(row, name, value)
+    return get_attached_server(service, principal, workspace.id, ask=False)
 
 
 def list_attached_servers(
@@ -164,7 +190,14 @@ def detach_server(service: Service, principal: Principal, server: str) -> None:
 def address_of(row: AttachedServerRow) -> ServerAddress:
     """Where a server is, and how it is asked."""
     return ServerAddress(
-        row.url, row.user, row.secret, row.certificate, row.proxy, _aws(row.aws_profile, row.aws_region), row.api
+        row.url,
+        row.user,
+        row.secret,
+        row.certificate,
+        row.proxy,
+        _aws(row.aws_profile, row.aws_region),
+        row.api,
+        row.first_url,
     )
 
 
@@ -173,6 +206,43 @@ def address_of(row: AttachedServerRow) -> ServerAddress:
 
 def _aws(profile: str | None, region: str | None) -> AwsIdentity | None:
     return None if profile is None else AwsIdentity(profile, region or "")
+
+
+def _columns(address: ServerAddress) -> dict[str, str | None]:
+    """The columns of a server's row that say how it is reached."""
+    return {
+        "url": address.url,
+        "user": address.user,
+        "secret": address.secret,
+        "certificate": address.certificate,
+        "proxy": address.proxy,
+        "aws_profile": None if address.aws is None else address.aws.profile,
+        "aws_region": None if address.aws is None else address.aws.region,
+        "api": address.api,
+    }
+
+
+def _changed(known: ServerAddress, request: AttachedServerChange) -> ServerAddress:
+    """Where a server is now; what the request does not name is as it was. Raises InvalidInput."""
+    named = {
+        "credentials": request.user or request.secret or request.aws_profile or request.aws_region,
+        "certificate": request.certificate,
+        "proxy": request.proxy,
+    }
+    if both := next((each for each in request.without if named[each] is not None), None):
+        raise InvalidInput(f"The {both} cannot be given and taken away at once", action="Choose one of the two")
+    user, secret, aws = known.user, known.secret, known.aws
+    if named["credentials"] is not None or "credentials" in request.without:
+        user, secret, aws = request.user, request.secret, _aws(request.aws_profile, request.aws_region)
+    return ServerAddress(
+        request.url.strip().rstrip("/"),
+        user,
+        secret,
+        request.certificate or (None if "certificate" in request.without else known.certificate),
+        request.proxy or (None if "proxy" in request.without else known.proxy),
+        aws,
+        first_url=known.first_url,
+    )
 
 
 def _require_idle(session: Session, name: str, projects_: Sequence[str]) -> None:
@@ -221,14 +291,7 @@ def _rows(
         ),
         AttachedServerRow(
             workspace_id=workspace_id,
-            url=address.url,
-            user=address.user,
-            secret=address.secret,
-            certificate=address.certificate,
-            proxy=address.proxy,
-            aws_profile=address.aws and address.aws.profile,
-            aws_region=address.aws and address.aws.region,
-            api=address.api,
+            **_columns(address),
             version=version,
             **by,
         ),

@@ -56,6 +56,11 @@ class _Import:
     def url(self) -> str:
         return self.client.address.url
 
+    @property
+    def known_as(self) -> str:
+        """Which server it is, also after it has moved."""
+        return self.client.address.known_as
+
     def skip(self, what: str, why: str, versions_: int) -> None:
         """Notes that something stays out, with so many versions."""
         self.skipped += versions_
@@ -116,7 +121,7 @@ def _bring_model(work: _Import, name: str) -> None:
     came = importing.imported_from(service, registry.workspace, name)
     if came is None:
         _create_model(work, found, there)
-    elif came != work.url:
+    elif came != work.known_as:
         work.skip(f"model {name!r}", "a model of this name is here, which was not imported from there", len(there))
         return
     model = models.fetch_model(service, registry, name, seen_by=work.context.principal.sight)
@@ -139,7 +144,7 @@ def _create_model(work: _Import, found: Mapping[str, Any], there: Sequence[Mappi
     body = {
         "name": found["name"],
         "description": found.get("description", ""),
-        "tags": _tags(importing.model_tags(principal, work.url, found, there)),
+        "tags": _tags(importing.model_tags(principal, work.known_as, found, there)),
     }
     work.context.service.mlflow.call(
         "POST", "registered-models/create", workspace=work.place.workspace, json=body, seen_by=principal.sight
@@ -153,7 +158,7 @@ def _bring_version(
     context, registry = work.context, work.registry
     shown = f"{model.name} v{number}"
     if here is not None:
-        if pairs(here.get("tags", ())).get(mlflow_tags.REQUEST) != importing.mark(work.url, model.name, number):
+        if pairs(here.get("tags", ())).get(mlflow_tags.REQUEST) != importing.mark(work.known_as, model.name, number):
             work.skip(shown, "another version has this number here", 1)
             return
         if here.get("status") == VersionStatus.FAILED_REGISTRATION:
@@ -176,7 +181,7 @@ def _bring_version(
         "source": source,
         "run_id": origin.run_id,
         "description": there.get("description") or "",
-        "tags": _tags(importing.version_tags(context.principal, work.url, there, origin)),
+        "tags": _tags(importing.version_tags(context.principal, work.known_as, there, origin)),
     }
     answer = context.service.mlflow.call(
         "POST",

@@ -148,8 +148,10 @@ class AttachedServerRow(Base):
     api: Mapped[str] = mapped_column(default="api")
     #: Whether MLflow's server here has the project's workspace: models were registered from there.
     registers: Mapped[bool] = mapped_column(default=False)
-    #: MLflow's version there when it was attached; empty when the server does not say it.
+    #: MLflow's version there when it was attached or changed; empty when the server does not say it.
     version: Mapped[str] = mapped_column(default="")
+    #: Its URL when it was attached, once it has another one: what was imported goes by that.
+    first_url: Mapped[str] = mapped_column(default="")
     creator: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
 

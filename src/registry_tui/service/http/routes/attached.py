@@ -10,6 +10,7 @@ from registry_tui.schemas.attached import (
     AttachedImport,
     AttachedModel,
     AttachedServer,
+    AttachedServerChange,
     AttachedServerCreate,
     AttachedVersion,
 )
@@ -43,6 +44,14 @@ def attach_server(service: ServiceIn, principal: Acting, request: AttachedServer
 def get_attached_server(service: ServiceIn, principal: Acting, workspace: str) -> AttachedServer:
     """One attached server, by its workspace; it is asked, so that `problem` says why it cannot be read now."""
     return attached_servers.get_attached_server(service, principal, workspace)
+
+
+@router.put("/attached-servers/{workspace}")
+def change_server(
+    service: ServiceIn, principal: Acting, workspace: str, request: AttachedServerChange
+) -> AttachedServer:
+    """Reads a server that has moved at its new address, or with other credentials; for administrators."""
+    return attached_servers.change_server(service, principal, workspace, request)
 
 
 @router.delete("/attached-servers/{workspace}", status_code=204)
