@@ -64,6 +64,7 @@ BODIES: dict[str, Any] = {
     "StageChange": {"stage": "QA"},
     "SigningKeyAdd": {"name": "changed", "public_key": "none"},
     "SignVersion": {"signature": "none"},
+    "VersionPromotion": {"to": "none"},
     "WebhookChange": {"events": ["version.*"]},
     "WebhookCreate": {"name": "changed", "environment": "none", "url": "http://localhost:1/"},
     "WebhookReplay": {"delivery": "changed"},

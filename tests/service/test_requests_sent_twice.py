@@ -288,6 +288,14 @@ def rotated_signing_key(place: Place) -> Call:
     return Call(f"{path}/rotate", None, lambda: len(place.items(path)) - before)
 
 
+def promotion(place: Place) -> Call:
+    """Into the same registry, as another model."""
+    name = unique("m")
+    path = f"/registries/{place.registry}/models/{place.model}/versions/1/promote"
+    versions = f"/registries/{place.registry}/models/{name}/versions"
+    return Call(path, {"to": place.registry, "name": name}, lambda: len(place.items(versions)))
+
+
 def key(place: Place) -> Call:
     name = unique("k")
     count = lambda: len([each for each in place.items("/keys") if each["name"] == name])  # noqa: E731
@@ -437,6 +445,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/registries/{registry}/models/{model}/versions/{version}/signatures": signed,
     "/environments/{environment}/signing-keys": signing_key,
     "/environments/{environment}/signing-keys/rotate": rotated_signing_key,
+    "/registries/{registry}/models/{model}/versions/{version}/promote": promotion,
     "/deployments": deploy,
     "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
     "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),

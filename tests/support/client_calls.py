@@ -113,6 +113,7 @@ _ROWS = """
     policy get_policy_of_service
     project get_project
     projects list_projects
+    promote_version
     promotion_rules get_promotion_rules
     purge_runs
     put_group

@@ -88,6 +88,8 @@ BODIES: dict[str, Any] = {
     "update_model": {"description": "table"},
     "update_version": {"notes": "table"},
     "set_stage": {"stage": "QA"},
+    # Refused after the question who asks: the version is there.
+    "promote_version": {"to": "{registry}"},
     "ask_approval": {},
     # Refused after the question who asks: it was approved.
     "decide_approval": {"decision": "reject"},

@@ -36,6 +36,7 @@ from registry_tui.schemas.places import (
     Role,
     WorkspaceCreate,
 )
+from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.ranger import (
     PolicyItem,
     PolicyItemAccess,
@@ -176,6 +177,9 @@ SAME: dict[str, Ask] = {
     "an alias": lambda c: c.set_alias("r", NASTY, "-champion", 3),
     "no alias": lambda c: c.delete_alias("r", NASTY, "champion"),
     "a verification": lambda c: c.verify_archive("r", NASTY, 3),
+    "a promotion": lambda c: c.promote_version(
+        "r", NASTY, 3, VersionPromotion(to="-prod", name=NASTY, visibility=Visibility.PUBLIC)
+    ),
     "a scan": lambda c: c.scan_version("r", NASTY, 3),
     "a signature": lambda c: c.sign_version("r", NASTY, 3),
     "a signature of others": lambda c: c.sign_version("r", NASTY, 3, SignVersion(signature='{"a": "' + NASTY + '"}')),

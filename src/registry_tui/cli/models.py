@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import approvals, archives, lineage, output, rules, session, signing
+from registry_tui.cli import approvals, archives, lineage, output, promoting, rules, session, signing
 from registry_tui.cli.output import Column
+from registry_tui.cli.version_view import print_version
 from registry_tui.client.client import RegistryClient
-from registry_tui.contracts.counts import counted
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import (
@@ -75,33 +75,6 @@ def _print_model(found: RegisteredModel, as_json: bool) -> None:
         "tags": found.tags,
         "created": found.created_at,
         "updated": found.updated_at,
-    }
-    output.print_one(found, fields, as_json=as_json)
-
-
-def _print_version(found: ModelVersion, as_json: bool) -> None:
-    origin = found.origin
-    places = (origin.environment_name, origin.workspace_name, origin.project_name, origin.experiment_name)
-    fields = {
-        "model": found.model_name,
-        "version": found.version,
-        "ID": found.id,
-        "status": f"{found.status.value} {found.status_message}".strip(),
-        "stage": f"{found.stage.value} {found.stage_status.value if found.stage_status else ''}".strip(),
-        "about the stage": found.stage_description,
-        "notes": found.notes,
-        "aliases": found.aliases,
-        "tags": found.tags,
-        "created": f"{output.cell(found.created_at)} by {found.creator}",
-        "from": " / ".join(each for each in places if each),
-        "run": " ".join(each for each in (origin.run_id, origin.run_name) if each),
-        "artifact": origin.artifact_path,
-        "archive": found.archive_uri,
-        "size": words.size(found.archive_bytes)
-        + ("" if found.archive_files is None else f" in {counted(found.archive_files, 'file')}"),
-        "verified": found.verified_at,
-        "damage": found.archive_damage,
-        "not servable": found.not_servable_reason,
     }
     output.print_one(found, fields, as_json=as_json)
 
@@ -211,7 +184,7 @@ def register(
         await session.wait(client, accepted.workflow)
         return await client.version(made.registry_id, made.model_id, made.version)
 
-    _print_version(session.ask(do), as_json)
+    print_version(session.ask(do), as_json)
 
 
 @app.command()
@@ -247,7 +220,7 @@ def version(
     async def run(client: RegistryClient) -> ModelVersion:
         return await client.version(await session.registry_for_model(client, registry, model), model, number)
 
-    _print_version(session.ask(run), as_json)
+    print_version(session.ask(run), as_json)
 
 
 @app.command()
@@ -297,7 +270,7 @@ def update_version(
         found = await session.registry_for_model(client, registry, model)
         return await client.update_version(found, model, number, request)
 
-    _print_version(session.ask(run), as_json)
+    print_version(session.ask(run), as_json)
 
 
 @app.command()
@@ -371,6 +344,7 @@ for command in (
     signing.sign,
 ):
     app.command()(command)
+app.command("promote")(promoting.promote)
 app.command("stage")(approvals.stage)
 app.command("stages")(approvals.stages)
 app.command("wait-approved")(approvals.wait_approved)

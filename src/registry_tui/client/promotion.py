@@ -7,6 +7,7 @@ from typing import Any
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.models import ModelVersion
+from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.promotion import (
     Approval,
     ApprovalAsk,
@@ -14,6 +15,7 @@ from registry_tui.schemas.promotion import (
     PromotionRules,
     StageChange,
     StageEntry,
+    VersionPromotion,
 )
 
 
@@ -26,6 +28,13 @@ class Promotion(Transport):
     async def stages(self, registry: str, model: str, version: int, **page: Any) -> Page[StageEntry]:
         """The changes of a version's stage, newest first."""
         return await self._ask(Page[StageEntry], "GET", f"{_version(registry, model, version)}/stages", params=page)
+
+    async def promote_version(
+        self, registry: str, model: str, version: int, request: VersionPromotion
+    ) -> Accepted[ModelVersion]:
+        """Copies a version into another registry; the answer is the version there."""
+        path = f"{_version(registry, model, version)}/promote"
+        return await self._ask(Accepted[ModelVersion], "POST", path, body=request)
 
     async def ask_approval(
         self, registry: str, model: str, version: int, purpose: str, request: ApprovalAsk

@@ -72,6 +72,7 @@ class Action(StrEnum):
     STORAGE_CLEAN_UP = "storage.clean-up"
     MODEL_READ = "model.read"
     MODEL_CHANGE = "model.change"
+    MODEL_PROMOTE = "model.promote"
     RULES_CHANGE = "rules.change"
     SIGNING_CHANGE = "signing.change"
     VERSION_STAGE = "version.stage"
@@ -178,6 +179,13 @@ RULES: Mapping[Action, Rule] = {
         Rule(Action.STORAGE_CLEAN_UP, Scope.ENVIRONMENT, "clean up the storage of Model Registries", _ML_ADMIN),
         Rule(Action.MODEL_READ, Scope.ENVIRONMENT, "read registered models", _MODELS),
         Rule(Action.MODEL_CHANGE, Scope.ENVIRONMENT, "change the model", _ways(_H.MODEL_OWNER)),
+        # In the environment of the registry that gets the copy; the version itself is read as always.
+        Rule(
+            Action.MODEL_PROMOTE,
+            Scope.ENVIRONMENT,
+            "promote versions into Model Registries",
+            _ways((_H.ENVIRONMENT_USER, _H.ML_USER)),
+        ),
         Rule(
             Action.RULES_CHANGE,
             Scope.ENVIRONMENT,

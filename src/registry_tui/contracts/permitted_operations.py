@@ -57,6 +57,7 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.MODEL_CHANGE: (
         "update_model delete_model set_alias delete_alias update_version delete_version scan_version sign_version"
     ),
+    Action.MODEL_PROMOTE: "promote_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",
     Action.SIGNING_CHANGE: "add_signing_key remove_signing_key rotate_signing_key",
     # To the later stages by VERSION_RELEASE.

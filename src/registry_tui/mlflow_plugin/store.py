@@ -27,11 +27,12 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModelTag,
 )
 from mlflow.utils.time import get_current_time_millis
-from sqlalchemy import false, select, update
+from sqlalchemy import and_, false, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.attached_sources import is_attached
 from registry_tui.contracts.mlflow_routes import ProjectRoute, Routes, RoutesFile, archive_uri
+from registry_tui.contracts.promoted_sources import is_promoted
 from registry_tui.mlflow_plugin import leftovers, numbers, prompt_projects, prompts, renaming
 from registry_tui.mlflow_plugin.addresses import ARTIFACTS_DESTINATION
 from registry_tui.mlflow_plugin.artifacts import Buckets, EnvironmentArtifactRepository, load_routes
@@ -205,7 +206,9 @@ class EnvironmentRegistryStore(OwnedStore):
         local_model_path: str | None = None,
         model_id: str | None = None,
     ) -> ModelVersion:
-        project = self._asking_project()
+        # Of a copy of another registry's version the service has asked everything, and gives its facts as tags.
+        promoted = is_promoted(source) and is_administrator()
+        project = None if promoted else self._asking_project()
         if copied_version(source):
             # Clients send all tags of the version that they copy; the copy gets its own facts.
             tags = [tag for tag in tags or () if not tag.key.startswith(tags_.PREFIX)]
@@ -223,12 +226,13 @@ class EnvironmentRegistryStore(OwnedStore):
             check_version_tag(key, value)
         if len(source) > _MAX_SOURCE:
             raise _invalid(f"The source has {len(source)} characters; at most {_MAX_SOURCE} are possible.")
-        found, origin = self._find_source(project, source, run_id, model_id)
+        none = Source(source, None, None, None), dict[str, Any]()
+        found, origin = none if project is None else self._find_source(project, source, run_id, model_id)
         ours = {
             tags_.VERSION_ID: new_id(),
             tags_.CREATOR: current_user() or "",
             tags_.ORIGIN: json.dumps(origin, separators=(",", ":")),
-            tags_.PROJECT: project.project_id,
+            **({tags_.PROJECT: project.project_id} if project else {}),
             tags_.PENDING: "true",
         }
         version = self._insert_version(
@@ -414,11 +418,20 @@ def _made_by(session: Session, registry: str, name: str, request: str | None) ->
     """The version of a model that the same request of the service made before."""
     if request is None:
         return None
-    tag = SqlModelVersionTag
-    of_request = select(tag.version).where(tag.workspace == registry, tag.name == name)
-    number = session.scalar(of_request.where(tag.key == tags_.REQUEST, tag.value == request))
-    made = None if number is None else session.get(SqlModelVersion, (registry, name, number))
-    return None if made is None or made.current_stage == STAGE_DELETED_INTERNAL else made
+    tag, version = SqlModelVersionTag, SqlModelVersion
+    of_request = select(version).join(
+        tag, and_(tag.workspace == version.workspace, tag.name == version.name, tag.version == version.version)
+    )
+    return session.scalars(
+        of_request.where(
+            version.workspace == registry,
+            version.name == name,
+            # MLflow keeps the rows of deleted versions; what was promoted once may be promoted again.
+            version.current_stage != STAGE_DELETED_INTERNAL,
+            tag.key == tags_.REQUEST,
+            tag.value == request,
+        ).limit(1)
+    ).first()
 
 
 def _invalid(message: str) -> MlflowException:

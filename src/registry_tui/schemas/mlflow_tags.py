@@ -39,7 +39,7 @@ NUMBER = PREFIX + "number"
 VERSION_ID = PREFIX + "version_id"
 CREATOR = PREFIX + "creator"
 #: ID of the service's keyed request that registered it: the same request gets the version that it made before. Of an
-#: imported version: what it is on the server that it comes from.
+#: imported version: what it is on the server that it comes from. Of a promoted one: its content.
 REQUEST = PREFIX + "request"
 #: JSON of `schemas.models.Origin`.
 ORIGIN = PREFIX + "origin"
@@ -48,6 +48,8 @@ ORIGIN = PREFIX + "origin"
 PROJECT = PREFIX + "project"
 #: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
+#: The SHA-256 of what its archive holds (`Manifest.content`), once it is stored: equal for equal files.
+CONTENT = PREFIX + "content"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"
 #: JSON object: stage, status, description. It counts while it agrees with MLflow's own stage of the version.

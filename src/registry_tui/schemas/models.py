@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -29,6 +30,17 @@ class Tag(Schema):
     value: str = Field(default="", max_length=100_000)
 
 
+class PromotedFrom(Schema):
+    """The version of which another one is a copy, as it was named then."""
+
+    registry_id: str
+    registry_name: str
+    model_id: str
+    model_name: str
+    version_id: str
+    version: int
+
+
 class Origin(Schema):
     """Where a version came from. IDs stay when what they name is gone."""
 
@@ -43,6 +55,8 @@ class Origin(Schema):
     #: Path below the run's artifacts, or the logged model's ID for `models:/m-…` sources.
     artifact_path: str | None = None
     source: str = ""
+    #: Of a copy; everything else is what its original says.
+    promoted_from: PromotedFrom | None = None
 
 
 class RegisteredModel(Schema):
@@ -155,6 +169,12 @@ class Manifest(Schema):
     @property
     def total_bytes(self) -> int:
         return sum(entry.size for entry in self.files)
+
+    @property
+    def content(self) -> str:
+        """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, whatever they are called."""
+        lines = sorted(f"{entry.sha256} {entry.size} {entry.path}\n" for entry in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 class ArchiveCheck(Schema):

@@ -24,6 +24,7 @@ class WorkflowKind(StrEnum):
     VERIFY = "verify"
     PURGE_RUNS = "purge-runs"
     IMPORT = "import"
+    PROMOTE = "promote"
 
 
 class WorkflowStatus(StrEnum):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.models import Visibility
 from registry_tui.schemas.stages import Stage, StageStatus
 
 MAX_COMMENT = 2000
@@ -52,6 +53,17 @@ class StageEntry(Schema):
     comment: str
     user: str
     at: datetime
+
+
+class VersionPromotion(RequestSchema):
+    """Asks for a copy of a version in another registry."""
+
+    #: Name or ID of the registry.
+    to: str = Field(min_length=1, max_length=250)
+    #: Of the model there; None: as it is called here.
+    name: str | None = Field(default=None, max_length=10_000)
+    #: Of a model that is new there; None: private. A known one stays as it is.
+    visibility: Visibility | None = None
 
 
 class ApprovalState(StrEnum):

@@ -225,6 +225,16 @@ def _add_signing_key(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("signing keys add", [*names, body["name"], body["public_key"]])]
 
 
+def _promote(names: Names, query: Body, body: Body) -> list[Line]:
+    given = [
+        ("--registry", names[0]),
+        ("--to", body["to"]),
+        ("--as", body["name"]),
+        ("--visibility", body["visibility"]),
+    ]
+    return [line("models promote", names[1:], given)]
+
+
 def _serving(body: Body) -> list[tuple[str, Any]]:
     """The options that creating and changing a deployment have in common."""
     return [
@@ -444,6 +454,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_VERSION}/verify", _of_model("models verify")),
     ("POST", f"{_VERSION}/scan", _scan),
     ("POST", f"{_VERSION}/signatures", _sign),
+    ("POST", f"{_VERSION}/promote", _promote),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
     ("POST", "environments/*/signing-keys", _add_signing_key),

@@ -38,11 +38,14 @@ class VersionFacts:
         place: RegistryPlace,
         model: RegisteredModel,
         version: ModelVersion,
+        into: tuple[RegistryPlace, RegisteredModel | None] | None = None,
     ) -> None:
+        """`into`: the registry that the version is promoted to, and the model there; its aliases are meant then."""
         self.service = service
         self.place = place
         self.model = model
         self.version = version
+        self._compared = (place, model) if into is None else into
         # Rules concern the version; whoever asks may lack rights in the project that it comes from.
         self._anybody = replace(principal, administrator=True)
 
@@ -83,14 +86,15 @@ class VersionFacts:
 
     def named_by(self, alias: str) -> VersionFacts | None:
         """The facts of the version that an alias of the same model names now."""
-        number = self.model.aliases.get(alias)
-        if number is None:
+        place, model = self._compared
+        number = None if model is None else model.aliases.get(alias)
+        if model is None or number is None:
             return None
         try:
-            found = versions.find_version(self.service, self.place, self.model, number)
+            found = versions.find_version(self.service, place, model, number)
         except Missing:  # deleted in this moment
             return None
-        return VersionFacts(self.service, self._anybody, self.place, self.model, found)
+        return VersionFacts(self.service, self._anybody, place, model, found)
 
     def file(self, path: str) -> bytes | None:
         """A small file of its archive; None where there is none."""

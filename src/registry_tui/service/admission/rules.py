@@ -184,7 +184,10 @@ def require(
     alias: str | None = None,
 ) -> None:
     """Raises NotAdmitted, naming each rule of the environment that refuses a version, and PartUnavailable."""
-    found = _check(service, principal, place, model, version, purpose, alias)
+    _require_all(_check(service, principal, place, model, version, purpose, alias), version, purpose, alias)
+
+
+def _require_all(found: RulesCheck, version: ModelVersion, purpose: Purpose, alias: str | None) -> None:
     if not found.refused:
         return
     refused = found.refused
@@ -195,6 +198,46 @@ def require(
         f"{counted(len(refused), 'rule')} refused it. {reasons}",
         action="; ".join(dict.fromkeys(each.next_step for each in refused)),
         errors=[FieldProblem(field=each.rule, message=each.reason) for each in refused],
+    )
+
+
+def require_promotion(
+    service: Service,
+    principal: Principal,
+    place: RegistryPlace,
+    model: RegisteredModel,
+    version: ModelVersion,
+    target: RegistryPlace,
+    there: RegisteredModel | None,
+) -> None:
+    """As `require`, before a version is promoted: the rules of its environment, and those of the target's.
+
+    `there`: the model that gets the version. Exceptions that were made here are none from rules of another environment.
+    """
+    require(service, principal, place, model, version, Purpose.PROMOTE)
+    if target.environment_id != place.environment_id:
+        found = _check_into(service, principal, (place, model, version), target, there)
+        _require_all(found, version, Purpose.PROMOTE, None)
+
+
+def _check_into(
+    service: Service,
+    principal: Principal,
+    source: tuple[RegistryPlace, RegisteredModel, ModelVersion],
+    target: RegistryPlace,
+    there: RegisteredModel | None,
+) -> RulesCheck:
+    place, model, version = source
+    with service.database.reading() as session:
+        name, number, rules = _rules_of(session, target.environment_id)
+    facts = VersionFacts(service, principal, place, model, version, into=(target, there))
+    named = model.name if there is None else there.name
+    return RulesCheck(
+        environment_name=name,
+        number=number,
+        model_name=version.model_name,
+        version=version.version,
+        findings=[_finding(each, facts, None) for each in rules if _applies(each, named, Purpose.PROMOTE, None)],
     )
 
 
@@ -217,11 +260,8 @@ def _check(
     alias: str | None,
 ) -> RulesCheck:
     with service.database.reading() as session:
-        environment = session.get_one(EnvironmentRow, place.environment_id)
-        row = _newest(session, environment.id)
         excepted = exceptions.of_version(session, place.id, version.id)
-        name, number = environment.name, 0 if row is None else row.number
-        rules = [] if row is None else _RULES.validate_python(row.rules)
+        name, number, rules = _rules_of(session, place.environment_id)
     facts = VersionFacts(service, principal, place, model, version)
     return RulesCheck(
         environment_name=name,
@@ -234,6 +274,12 @@ def _check(
             if _applies(each, model.name, purpose, alias)
         ],
     )
+
+
+def _rules_of(session: Session, environment_id: str) -> tuple[str, int, list[AdmissionRule]]:
+    """The name of an environment, and the number of its rules with the rules."""
+    environment, row = session.get_one(EnvironmentRow, environment_id), _newest(session, environment_id)
+    return environment.name, 0 if row is None else row.number, [] if row is None else _RULES.validate_python(row.rules)
 
 
 def _finding(rule: AdmissionRule, facts: VersionFacts, exception: RuleException | None) -> Finding:

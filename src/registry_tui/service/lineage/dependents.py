@@ -23,7 +23,7 @@ from registry_tui.service.database.tables import (
     WorkspaceRow,
     now,
 )
-from registry_tui.service.lineage import of_deployments, of_models, of_runs, roots
+from registry_tui.service.lineage import of_copies, of_deployments, of_models, of_runs, roots
 from registry_tui.service.lineage.asker import Asker, parts
 from registry_tui.service.lineage.graph import checked
 from registry_tui.service.models.deleting import NOT_DEPLOYED
@@ -108,6 +108,8 @@ def _of_version(asker: Asker, node: LineageNode) -> Dependents:
     before = of_it & (DeploymentRow.version != number) & DeploymentRow.id.in_(had)
     lines = _serving(asker, serves)
     lines += _aliases([alias for alias, version in sorted(model.aliases.items()) if version == number])
+    copies = of_copies.copies_of_version(asker, [node], 0, MOST).get(node.ref, [])
+    lines += _sentence(copies, "version", "was promoted from it and stays", "were promoted from it and stay")
     lines += _serving(asker, before, "can go back to it", "can go back to it")
     return Dependents(lines=lines, refused=_refused(asker, serves))
 

@@ -15,7 +15,7 @@ from registry_tui.schemas.lineage import DEPTH, EACH, Direction, LineageNode, Li
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.errors import InvalidInput
-from registry_tui.service.lineage import of_deployments, of_models, of_runs, roots
+from registry_tui.service.lineage import of_copies, of_deployments, of_models, of_runs, roots
 from registry_tui.service.lineage.asker import Asker, Source
 
 #: Nodes of a tree at most.
@@ -27,7 +27,7 @@ ORIGINS: Mapping[NodeKind, tuple[Source, ...]] = {
     NodeKind.EXPERIMENT: (of_runs.project_of_experiment,),
     NodeKind.RUN: (of_runs.above_runs,),
     NodeKind.MODEL: (of_models.registry_of_model, of_models.runs_of_model),
-    NodeKind.VERSION: (of_models.run_of_version, of_models.model_of_version),
+    NodeKind.VERSION: (of_copies.originals_of_version, of_models.run_of_version, of_models.model_of_version),
     NodeKind.ALIAS: (of_models.version_of_alias,),
     NodeKind.DEPLOYMENT: (of_deployments.above_deployments,),
     NodeKind.KEY: (of_deployments.deployments_of_key,),
@@ -40,8 +40,11 @@ DEPENDENTS: Mapping[NodeKind, tuple[Source, ...]] = {
     NodeKind.RUN: (of_runs.versions_of_runs,),
     NodeKind.DATASET: (of_runs.runs_of_dataset,),
     NodeKind.MODEL: (of_models.versions_of_model,),
-    # Copies of a version in other registries belong here, and where they came from in ORIGINS.
-    NodeKind.VERSION: (of_models.aliases_of_version, of_deployments.deployments_of_versions),
+    NodeKind.VERSION: (
+        of_models.aliases_of_version,
+        of_deployments.deployments_of_versions,
+        of_copies.copies_of_version,
+    ),
     NodeKind.ALIAS: (of_deployments.followers_of_alias,),
     NodeKind.DEPLOYMENT: (of_deployments.keys_of_deployment,),
 }

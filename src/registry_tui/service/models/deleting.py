@@ -124,7 +124,7 @@ def _forget_rows(service: Service, model: RegisteredModel, version: ModelVersion
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:
     query = select(WorkflowRow).where(
         WorkflowRow.status.in_(ACTIVE),
-        WorkflowRow.kind == WorkflowKind.ARCHIVE.value,
+        WorkflowRow.kind.in_((WorkflowKind.ARCHIVE.value, WorkflowKind.PROMOTE.value)),
         WorkflowRow.registry_id == place.id,
     )
     with service.database.reading() as session:

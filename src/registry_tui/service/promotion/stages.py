@@ -16,7 +16,7 @@ from registry_tui.schemas.promotion import StageEntry
 from registry_tui.schemas.stages import Stage, StageStatus, from_mlflow, to_mlflow
 from registry_tui.service.core import paging
 from registry_tui.service.core.context import Principal, Service
-from registry_tui.service.database.tables import ApprovalRow, StageChangeRow
+from registry_tui.service.database.tables import ApprovalRow, StageChangeRow, VersionCopyRow
 
 
 class StoredStage(BaseModel):
@@ -84,7 +84,7 @@ def history(
 
 def forget(session: Session, model_id: str, version_id: str | None) -> None:
     """Takes away what is kept about a version, or about all of a model's."""
-    for table in (StageChangeRow, ApprovalRow):
+    for table in (StageChangeRow, ApprovalRow, VersionCopyRow):
         mine = table.model_id == model_id if version_id is None else table.version_id == version_id
         session.execute(delete(table).where(mine).execution_options(synchronize_session=False))
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from sqlalchemy import select
 
+from registry_tui.contracts import promoted_sources
 from registry_tui.schemas.models import ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind
 from registry_tui.schemas.registries import RegistryStatus
@@ -52,14 +53,25 @@ class _Registering:
                     del self._requests[key]
 
 
-def start(service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion) -> Workflow:
-    """Begins to store a version's archive; gives the workflow that does so already, or did."""
-    if version.status is not VersionStatus.PENDING_REGISTRATION and (before := _newest_of(service, version)):
-        return to_schema(before)
+#: Kinds of workflows that store a version's archive.
+STORING = (WorkflowKind.ARCHIVE, WorkflowKind.PROMOTE)
+
+
+def start(
+    service: Service, principal: Principal, registry: RegistryPlace, version: ModelVersion, *, again: bool = False
+) -> Workflow:
+    """Begins to store a version's archive; gives the workflow that does so already, or did.
+
+    `again`: also when the last one failed.
+    """
+    failed = version.status is VersionStatus.FAILED_REGISTRATION
+    waits = version.status is VersionStatus.PENDING_REGISTRATION or (again and failed)
+    if not waits and (before := newest_of(service, version)):
+        return before
     try:
         return service.workflows.start(
             principal,
-            WorkflowKind.ARCHIVE,
+            WorkflowKind.PROMOTE if promoted_sources.is_promoted(version.origin.source) else WorkflowKind.ARCHIVE,
             resource=versions.resource_of(registry, version),
             arguments={
                 "registry_id": registry.id,
@@ -71,18 +83,22 @@ def start(service: Service, principal: Principal, registry: RegistryPlace, versi
             },
         )
     except WrongState:
-        found = _newest_of(service, version)
+        found = newest_of(service, version)
         if found is None:
             raise
-        return to_schema(found)
+        return found
 
 
-def _newest_of(service: Service, version: ModelVersion) -> WorkflowRow | None:
-    """The newest workflow of a version, when it is one that stores its archive."""
-    query = select(WorkflowRow).where(WorkflowRow.resource_type == "version", WorkflowRow.resource_id == version.id)
+def newest_of(service: Service, version: ModelVersion) -> Workflow | None:
+    """The newest workflow that stored or stores a version's archive."""
+    query = select(WorkflowRow).where(
+        WorkflowRow.resource_type == "version",
+        WorkflowRow.resource_id == version.id,
+        WorkflowRow.kind.in_([kind.value for kind in STORING]),
+    )
     with service.database.reading() as session:
-        found = session.scalars(query.order_by(WorkflowRow.created_at.desc())).first()
-    return None if found is None or found.kind != WorkflowKind.ARCHIVE.value else found
+        found = session.scalars(query.order_by(WorkflowRow.created_at.desc()).limit(1)).first()
+    return None if found is None else to_schema(found)
 
 
 def start_pending(service: Service) -> int:

@@ -77,7 +77,7 @@ def register_model(
                 raise  # the version may have been made
             except ServiceError:
                 if created:
-                    _withdraw(service, registry, created)
+                    withdraw(service, registry, created)
                 raise
             model = models.fetch_model(service, registry, request.name, seen_by=principal.sight)
             if model is None:
@@ -223,7 +223,7 @@ def _create_model(
     return models.to_model(registry.id, answer["registered_model"])
 
 
-def _withdraw(service: Service, registry: RegistryPlace, model: RegisteredModel) -> None:
+def withdraw(service: Service, registry: RegistryPlace, model: RegisteredModel) -> None:
     """Deletes a model that this request made, unless somebody registered a version of it meanwhile."""
     body = {"name": model.name, "key": mlflow_tags.WITHDRAW, "value": model.id}
     try:

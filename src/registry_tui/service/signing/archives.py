@@ -95,6 +95,12 @@ def marks(session: Session, version_ids: Iterable[str]) -> dict[str, list[Signat
     return found
 
 
+def all_of(service: Service, version: Version) -> list[SignatureMark]:
+    """The signatures that a version has, the registry's first. Not checked."""
+    with service.database.reading() as session:
+        return marks(session, [version.version_id]).get(version.version_id, [])
+
+
 def checked(service: Service, version: Version) -> list[CheckedSignature]:
     """Every signature of a version, checked against its manifest and the environment's trust store.
 

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from registry_tui.contracts.counts import counted
-from registry_tui.contracts.signatures import BUNDLE
+from registry_tui.contracts.signatures import BUNDLE, OTHERS
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ManifestEntry
 from registry_tui.service.errors import InvalidInput, Missing, ServiceError, WrongState
 from registry_tui.service.stores.base import Bucket, batches
@@ -226,6 +226,39 @@ def _pass_through(
     for file in (file for file in files if file.size > PART_BYTES):
         sums[file.path] = _stream(file, source, target, advance, check)
     return sums
+
+
+def pass_files(
+    files: Sequence[StoredFile],
+    source: Folder,
+    target: Folder,
+    *,
+    advance: Advance = lambda _bytes, _files: None,
+    check: Check = lambda: None,
+) -> dict[str, str]:
+    """Copies files through here, between stores and within one; returns the SHA-256 of what passed, by path.
+
+    The source's own key reads and the target's writes. A file that is there already is stored again. Raises
+    ServiceError; WrongState when a source file changed.
+    """
+    _abort_uploads(target)
+    return _pass_through(files, source, target, advance, check)
+
+
+def beside(archive: Folder) -> list[StoredFile]:
+    """What lies beside an archive's manifest, without the signatures. Raises ServiceError."""
+    other = (f"{FILES}/", f"{OTHERS}/")
+    return [
+        file for file in list_files(archive) if not (file.path in (MANIFEST, BUNDLE) or file.path.startswith(other))
+    ]
+
+
+def _write(target: Folder, path: str, body: bytes) -> None:
+    if isinstance(target, StoreFolder):
+        target.store.put(target.key(path), body)
+        return
+    with clear_errors(target):
+        target.client.put_object(Bucket=target.bucket, Key=target.key(path), Body=body)
 
 
 def hash_files(

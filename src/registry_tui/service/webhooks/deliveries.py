@@ -33,6 +33,10 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("version.archive", _SUCCEEDED): ("version.ready", "A version's archive is stored"),
     ("version.archive", _FAILED): ("version.failed", "A version's archive could not be stored"),
     ("version.archive", _CANCELLED): ("version.failed", "A version's archive could not be stored"),
+    ("version.promote", _SUCCEEDED): (
+        "version.promoted",
+        "A version was copied to or from this registry; see `detail`",
+    ),
     ("version.delete", _SUCCEEDED): ("version.deleted", "A version was deleted"),
     ("model.set-alias", _SUCCEEDED): ("version.alias_set", "An alias was given to a version; `detail` is both"),
     ("model.delete-alias", _SUCCEEDED): ("version.alias_removed", "An alias was taken away; `detail` is its name"),

@@ -1,37 +1,40 @@
-"""Storing a version's archive: list the files, copy them, read them back, sign and scan them, publish."""
+"""Storing a version's archive: list the files, copy them, read them back, sign and scan them, publish.
+
+A promoted version takes them from another registry, with what lies beside them there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 
-from registry_tui.contracts import attached_sources, file_paths
+from registry_tui.contracts import attached_sources, file_paths, promoted_sources
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
 from registry_tui.contracts.permissions import Action
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import Manifest, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind
-from registry_tui.service.core import artifact_places, ml_model, permissions, room
+from registry_tui.service.core import ml_model, permissions, room
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.database.tables import ProjectRow
 from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
 from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
 from registry_tui.service.models import changes as model_changes
+from registry_tui.service.models import registered as models
 from registry_tui.service.models import scans, versions
+from registry_tui.service.registering import copies, sources
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.signing import archives as signing
 from registry_tui.service.stores import archives, bucket_files
-from registry_tui.service.stores.archives import FILES, Advance, Check
+from registry_tui.service.stores.archives import FILES
 from registry_tui.service.stores.bucket_files import StoredFile
-from registry_tui.service.tracking.artifacts import attached_folder
-from registry_tui.service.tracking.folders import Folder
 from registry_tui.service.workflows.advancing import Advancing
 
 
@@ -54,84 +57,6 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
             project = session.scalars(query).first()
             if project is not None:
                 permissions.check_project(session, principal, project, Action.MODEL_REGISTER)
-
-
-# -- where a model lies ------------------------------------------------------------------------------------
-
-
-class _Source(Protocol):
-    """The folder of a model that is registered. Every method may raise a ServiceError."""
-
-    @property
-    def where(self) -> str:
-        """The folder, for people."""
-
-    def files(self, check: Check) -> list[StoredFile]:
-        """Every file in it and below, by path; raises what `check` raises between requests."""
-
-    def read(self, file: StoredFile) -> Iterator[bytes]:
-        """A file's bytes, piece by piece."""
-
-    def copy(
-        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
-    ) -> tuple[str, dict[str, str]]:
-        """Copies files; returns how, for people, and the SHA-256 of those that passed through here."""
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A folder in the object store."""
-
-    place: bucket_files.Folder
-    #: Whether it is an archive of a Model Registry.
-    archived: bool
-
-    @property
-    def where(self) -> str:
-        return self.place.uri
-
-    def files(self, check: Check) -> list[StoredFile]:
-        return archives.source_files(self.place, archived=self.archived, check=check)
-
-    def read(self, file: StoredFile) -> Iterator[bytes]:
-        return bucket_files.read_pieces(file, self.place)
-
-    def copy(
-        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
-    ) -> tuple[str, dict[str, str]]:
-        how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
-        return how, archives.copy_files(files, self.place, target, advance=advance, check=check)
-
-
-@dataclass(frozen=True)
-class _Remote:
-    """A folder of artifacts of an attached server."""
-
-    folder: Folder
-    where: str
-
-    def files(self, check: Check) -> list[StoredFile]:
-        check()
-        found = self.folder.sizes(bucket_files.MAX_FILES)
-        if not found.complete:
-            raise InvalidInput(
-                f"The model at {self.where} has too many files or folders, or paths that cannot be stored",
-                action="Log it again with fewer files and plain names",
-            )
-        return [StoredFile(path, size, "") for path, size in sorted(found.files.items())]
-
-    def read(self, file: StoredFile) -> Iterator[bytes]:
-        content = self.folder.open(file.path, None)
-        if content.size != file.size:
-            raise WrongState(f"{file.path} changed since it was listed", action="Retry the workflow")
-        return content.chunks
-
-    def copy(
-        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
-    ) -> tuple[str, dict[str, str]]:
-        return "copied from the attached server", archives.store_files(
-            files, self.read, target, advance=advance, check=check
-        )
 
 
 # -- steps -----------------------------------------------------------------------------------------------
@@ -164,7 +89,7 @@ def _list(context: StepContext) -> Mapping[str, Any]:
     return {"files": [[file.path, file.size, file.etag] for file in files], "not_servable": not_servable}
 
 
-def _check_model(source: _Source, described: StoredFile, files: Sequence[StoredFile]) -> str:
+def _check_model(source: sources.Source, described: StoredFile, files: Sequence[StoredFile]) -> str:
     """Why the model cannot be served; empty when it can. Raises InvalidInput when MLflow cannot load it."""
     if described.size > ml_model.MAX_BYTES:
         raise ml_model.too_large(described.size)
@@ -283,7 +208,7 @@ def _publish(context: StepContext) -> None:
         verified_at=manifest.created_at,
         not_servable=context.state.get("not_servable", ""),
     )
-    _set_tags(context, {mlflow_tags.ARCHIVE: versions.archive_tag(stored)})
+    _set_tags(context, {mlflow_tags.ARCHIVE: versions.archive_tag(stored), mlflow_tags.CONTENT: manifest.content})
     _set_status(context, VersionStatus.READY, "")
 
 
@@ -325,23 +250,9 @@ def _archive(context: StepContext) -> bucket_files.Folder:
     return registry.archive(context.service, context.arguments["model_id"], context.arguments["version_id"])
 
 
-def _source(context: StepContext) -> _Source:
-    """Where the model lies: with an attached server, or in the object store, reached with the registry's own key."""
-    service, source = context.service, context.arguments["source"]
-    if (elsewhere := attached_sources.parse(source)) is not None:
-        return _Remote(attached_folder(service, elsewhere), source)
-    try:
-        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(source))
-    except RouteError as error:
-        raise WrongState(f"The model cannot be reached any more: {error}") from error
-    except (OSError, ValueError) as error:
-        raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
-    registry = enter_registry(service, context.arguments["registry_id"])
-    # Archives are sources too: a version that is copied.
-    archived = location.registry is not None
-    if location.outside:
-        return _Stored(artifact_places.folder_at(service, location), archived)
-    return _Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"), archived)
+def _source(context: StepContext) -> sources.Source:
+    registry = enter_registry(context.service, context.arguments["registry_id"])
+    return sources.find(context.service, registry, context.arguments["source"])
 
 
 def _set_status(context: StepContext, status: VersionStatus, message: str) -> None:
@@ -359,6 +270,47 @@ def _set_tags(context: StepContext, tags: Mapping[str, str]) -> None:
     service.mlflow.set_version_tags(registry.workspace, arguments["model"], arguments["version"], tags)
 
 
+# -- promoting -------------------------------------------------------------------------------------------
+
+
+def _permit_promotion(service: Service, principal: Principal, work: Work) -> None:
+    """Whoever may promote into the registry now, and reads the version. Raises Missing, NotPermitted."""
+    enter_registry(service, work.arguments["registry_id"], reader=principal, action=Action.MODEL_PROMOTE)
+    source = promoted_sources.parse(work.arguments["source"])
+    if source is not None:
+        origin = enter_registry(service, source.registry_id, reader=principal)
+        models.find_model(service, principal, origin, source.model_id)
+
+
+def _carry(context: StepContext) -> None:
+    """Keeps the signatures of the original, and what else lies beside its manifest. Done again, it is the same."""
+    source, archive = _source(context), _archive(context)
+    if not isinstance(source, sources.Promoted):
+        return
+    beside = archives.beside(source.archive)
+    with room.storing(context.service, archive):
+        sums = archives.pass_files(beside, source.archive, archive, check=context.check_cancelled)
+    kept = 0
+    for mark in signing.all_of(context.service, source.version):
+        content = signing.read(context.service, source.version, mark.fingerprint)
+        signing.keep(context.service, _signed(context), content, mark.key_name, mark.creator)
+        kept += 1
+    context.log(f"{counted(kept, 'signature')} kept, {counted(len(sums), 'other file')} copied")
+
+
+def _tell(context: StepContext) -> None:
+    """Notes the copy and tells both registries, once."""
+    service, arguments = context.service, context.arguments
+    place = enter_registry(service, arguments["registry_id"])
+    model = models.fetch_model(service, place, arguments["model"])
+    if model is None:
+        return  # deleted just now
+    with suppress(Missing):
+        made = versions.find_version(service, place, model, arguments["version"])
+        if made.origin.promoted_from is not None:
+            copies.note(service, context.principal, place, made, made.origin.promoted_from)
+
+
 ARCHIVE = Definition(
     kind=WorkflowKind.ARCHIVE,
     permit=_permit,
@@ -373,4 +325,22 @@ ARCHIVE = Definition(
     on_start=_begin,
     on_failure=_fail,
     on_cancel=_cancel,
+)
+
+PROMOTE = replace(
+    ARCHIVE,
+    kind=WorkflowKind.PROMOTE,
+    # Told as every other version that is registered; *version.promote* tells both registries of the copy.
+    action="version.archive",
+    permit=_permit_promotion,
+    steps=(
+        Step("list files", _list),
+        Step("copy", _copy, undo=_remove_copies),
+        Step("verify", _verify),
+        Step("sign", _sign, undo=_unsign),
+        Step("carry", _carry),
+        Step("scan", _scan),
+        Step("publish", _publish, cancellable=False),
+        Step("tell", _tell, cancellable=False),
+    ),
 )

@@ -24,7 +24,12 @@ from registry_tui.service.database.tables.places import (
     WorkspaceRow,
     WorkspaceSyncRow,
 )
-from registry_tui.service.database.tables.promotion import ApprovalRow, PromotionRulesRow, StageChangeRow
+from registry_tui.service.database.tables.promotion import (
+    ApprovalRow,
+    PromotionRulesRow,
+    StageChangeRow,
+    VersionCopyRow,
+)
 from registry_tui.service.database.tables.ranger import IdBrokerRow, RangerPolicyRow, RangerRoleRow, RangerSourceRow
 from registry_tui.service.database.tables.scans import VersionScanRow
 from registry_tui.service.database.tables.serving import ApiKeyRow, DeploymentRow, RevisionRow, ServedRow
@@ -65,6 +70,7 @@ __all__ = [
     "UserSubjectRow",
     "UserTokenRow",
     "UtcDateTime",
+    "VersionCopyRow",
     "VersionScanRow",
     "VersionSignatureRow",
     "WebhookDeliveryRow",

@@ -61,3 +61,26 @@ class ApprovalRow(Base):
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
     answer: Mapped[str] = mapped_column(default="")
+
+
+class VersionCopyRow(Base):
+    """A promoted copy: version `version_id` of a registry holds the files of `source_version_id` of another.
+
+    The copy's row ends with the copy. Its original may be gone, and stays named.
+    """
+
+    __tablename__ = "version_copies"
+
+    version_id: Mapped[str] = mapped_column(primary_key=True)
+    source_version_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+    registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"))
+    model_id: Mapped[str] = mapped_column(index=True)
+    model_name: Mapped[str]
+    version: Mapped[int]
+    source_registry_id: Mapped[str]
+    source_registry_name: Mapped[str]
+    source_model_id: Mapped[str] = mapped_column(index=True)
+    source_model_name: Mapped[str]
+    source_version: Mapped[int]
+    actor: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from registry_tui.schemas.base import Page, RequestSchema
 from registry_tui.schemas.models import ModelVersion
+from registry_tui.schemas.operations import Accepted
 from registry_tui.schemas.promotion import (
     Approval,
     ApprovalAsk,
@@ -12,12 +13,14 @@ from registry_tui.schemas.promotion import (
     PromotionRules,
     StageChange,
     StageEntry,
+    VersionPromotion,
 )
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.models import VersionIn
 from registry_tui.service.models import mlflow_changes, promoting
 from registry_tui.service.promotion import approvals, protected_aliases
+from registry_tui.service.registering import promote
 
 router = new_router("promotion")
 
@@ -54,6 +57,14 @@ def ask_approval(
 ) -> Approval:
     """Asks for an approval, `stage:Production` for instance; answers the pending one when somebody asked before."""
     return promoting.ask_approval(service, principal, registry, model, version, purpose, request)
+
+
+@router.post(f"{_VERSION}/promote", status_code=202)
+def promote_version(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: VersionPromotion
+) -> Accepted[ModelVersion]:
+    """Copies a version into another registry; the answer is the version there. The same content is stored once."""
+    return promote.promote_version(service, principal, registry, model, version, request)
 
 
 @router.get("/approvals")

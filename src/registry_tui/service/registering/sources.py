@@ -1,0 +1,154 @@
+"""Where the model of a version lies that is stored: in the object store, with an attached server, in a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from registry_tui.contracts import attached_sources, promoted_sources
+from registry_tui.contracts.mlflow_routes import RouteError, RoutesFile, artifact_path
+from registry_tui.service.core import artifact_places
+from registry_tui.service.core.context import Service
+from registry_tui.service.errors import InvalidInput, PartUnavailable, WrongState
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.signing import archives as signing
+from registry_tui.service.stores import archives, bucket_files
+from registry_tui.service.stores.archives import Advance, Check
+from registry_tui.service.stores.bucket_files import StoredFile
+from registry_tui.service.tracking.artifacts import attached_folder
+from registry_tui.service.tracking.folders import Folder
+
+
+class Source(Protocol):
+    """The folder of a model that is registered. Every method may raise a ServiceError."""
+
+    @property
+    def where(self) -> str:
+        """The folder, for people."""
+
+    def files(self, check: Check) -> list[StoredFile]:
+        """Every file in it and below, by path; raises what `check` raises between requests."""
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        """A file's bytes, piece by piece."""
+
+    def copy(
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        """Copies files; returns how, for people, and the SHA-256 of those that passed through here."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A folder in the object store."""
+
+    place: bucket_files.Folder
+    #: Whether it is an archive of a Model Registry.
+    archived: bool
+
+    @property
+    def where(self) -> str:
+        return self.place.uri
+
+    def files(self, check: Check) -> list[StoredFile]:
+        return archives.source_files(self.place, archived=self.archived, check=check)
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        return bucket_files.read_pieces(file, self.place)
+
+    def copy(
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        how = "copied by the object store" if archives.same_store(self.place, target) else "copied from another store"
+        return how, archives.copy_files(files, self.place, target, advance=advance, check=check)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A folder of artifacts of an attached server."""
+
+    folder: Folder
+    where: str
+
+    def files(self, check: Check) -> list[StoredFile]:
+        check()
+        found = self.folder.sizes(bucket_files.MAX_FILES)
+        if not found.complete:
+            raise InvalidInput(
+                f"The model at {self.where} has too many files or folders, or paths that cannot be stored",
+                action="Log it again with fewer files and plain names",
+            )
+        return [StoredFile(path, size, "") for path, size in sorted(found.files.items())]
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        content = self.folder.open(file.path, None)
+        if content.size != file.size:
+            raise WrongState(f"{file.path} changed since it was listed", action="Retry the workflow")
+        return content.chunks
+
+    def copy(
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        return "copied from the attached server", archives.store_files(
+            files, self.read, target, advance=advance, check=check
+        )
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """The archive of a version of a registry, reached with that registry's own key."""
+
+    version: signing.Version
+    #: SHA-256 by path, as the archive's manifest says.
+    sums: dict[str, str] = field(repr=False)
+
+    @property
+    def archive(self) -> bucket_files.Folder:
+        return self.version.archive
+
+    @property
+    def where(self) -> str:
+        return self.archive.uri
+
+    def files(self, check: Check) -> list[StoredFile]:
+        return bucket_files.files_there(self.archive.below(archives.FILES), self.sums, check=check)
+
+    def read(self, file: StoredFile) -> Iterator[bytes]:
+        return bucket_files.read_pieces(file, self.archive.below(archives.FILES))
+
+    def copy(
+        self, files: Sequence[StoredFile], target: bucket_files.Folder, *, advance: Advance, check: Check
+    ) -> tuple[str, dict[str, str]]:
+        sums = archives.pass_files(files, self.archive.below(archives.FILES), target, advance=advance, check=check)
+        wrong = sorted(path for path, sha in self.sums.items() if sums.get(path) != sha)
+        if wrong:
+            raise WrongState(
+                f"The archive at {self.where} is not what its manifest says: {wrong[0][:200]}",
+                action="`registry-tui models verify` reads it again; promote a version that is sound",
+            )
+        return "copied from the other registry", sums
+
+
+def find(service: Service, registry: RegistryPlace, source: str) -> Source:
+    """Where a version's model lies, that `registry` stores. Raises Missing, WrongState, PartUnavailable."""
+    if (promoted := promoted_sources.parse(source)) is not None:
+        place = enter_registry(service, promoted.registry_id)
+        version = signing.version_at(service, place, promoted.model_id, promoted.version_id)
+        manifest = archives.read_manifest(version.archive)
+        # Refuses files that were changed together with their manifest.
+        signing.proof(service, version, manifest)
+        return Promoted(version, signing.sums(manifest))
+    if (elsewhere := attached_sources.parse(source)) is not None:
+        return Remote(attached_folder(service, elsewhere), source)
+    try:
+        location = RoutesFile(service.home.routes_file).load().locate(artifact_path(source))
+    except RouteError as error:
+        raise WrongState(f"The model cannot be reached any more: {error}") from error
+    except (OSError, ValueError) as error:
+        raise PartUnavailable("The list of projects cannot be read", action="`registry-tui restart service`") from error
+    # Archives are sources too: a version that is copied.
+    archived = location.registry is not None
+    if location.outside:
+        return Stored(artifact_places.folder_at(service, location), archived)
+    return Stored(registry.embedded(service, location.bucket, f"{location.key.rstrip('/')}/"), archived)

@@ -1,0 +1,165 @@
+"""Promotion: a version of one registry becomes a version of another, with the same files, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import ServiceProblem
+from registry_tui.contracts.lineage_refs import reference
+from registry_tui.schemas.admission import RulesChange
+from registry_tui.schemas.models import ModelUpdate, ModelVersion, Tag, VersionStatus, VersionUpdate, Visibility
+from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
+from registry_tui.schemas.places import EnvironmentCreate, Project
+from registry_tui.schemas.promotion import VersionPromotion
+from registry_tui.schemas.registries import RegistryCreate
+from registry_tui.schemas.signatures import SignatureKind
+from support.platforms import Platform, unique
+from support.registered import object_names
+from support.served import finish, register, remove_registry
+
+RULES = "rules: [{name: wants-an-example, requires: input_example, for: [promote]}]"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A registry of a new environment, `target`, beside the one that the project registers into."""
+
+    platform: Platform
+    project: Project
+    environment: str
+    target: str
+    bucket: str
+
+    def registered(self) -> ModelVersion:
+        return register(self.platform, self.project).version
+
+    def promote(
+        self, version: ModelVersion, user: str | None = None, to: str | None = None, name: str | None = None
+    ) -> Accepted[ModelVersion]:
+        request = VersionPromotion(to=to or self.target, name=name)
+        return self.platform.ask(
+            lambda client: client.promote_version(version.registry_id, version.model_name, version.version, request),
+            user=user,
+        )
+
+    def promoted(self, version: ModelVersion, name: str | None = None) -> ModelVersion:
+        accepted = self.promote(version, name=name)
+        finish(self.platform, accepted.workflow)
+        made = accepted.resource
+        return self.platform.ask(lambda client: client.version(made.registry_id, made.model_name, made.version))
+
+    def sums(self, version: ModelVersion) -> dict[str, str]:
+        found = self.platform.ask(
+            lambda client: client.manifest(version.registry_id, version.model_name, version.version)
+        )
+        return {entry.path: entry.sha256 for entry in found.files}
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return self.platform.ask(lambda client: client.versions(self.target, model)).items
+
+
+@pytest.fixture(scope="module")
+def pair(platform: Platform) -> Iterator[Pair]:
+    environment = platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=unique("prod"))))
+    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment.id)))
+    finish(platform, made.workflow)
+    platform.ask(lambda client: client.grant_storage_access(made.resource.id))
+    yield Pair(platform, platform.new_project(), environment.id, made.resource.id, environment.bucket)
+    remove_registry(platform, made.resource.id)
+
+
+def test_a_promoted_version_has_the_files_facts_and_lineage_of_its_original(pair: Pair) -> None:
+    original = pair.registered()
+    change = VersionUpdate(notes="good", set_tags=[Tag(key="team", value="red")])
+    here = (original.registry_id, original.model_name, original.version)
+    pair.platform.ask(lambda client: client.update_version(*here, change))
+    shown = pair.platform.command(
+        "models", "promote", original.model_name, "1", "--registry", original.registry_id, "--to", pair.target, "--json"
+    )
+    copy = ModelVersion.model_validate(json.loads(shown.stdout))
+    assert copy.status is VersionStatus.READY and copy.registry_id == pair.target
+    assert pair.sums(copy) == pair.sums(original)
+    assert (copy.notes, copy.tags) == ("good", {"team": "red"})
+    assert copy.origin.run_id == original.origin.run_id and copy.origin.promoted_from is not None
+    assert copy.origin.promoted_from.version_id == original.id
+
+    signed = {
+        side.id: pair.platform.ask(
+            lambda client, at=side: client.signatures(at.registry_id, at.model_name, 1)
+        ).signatures
+        for side in (original, copy)
+    }
+    [own] = signed[original.id]
+    assert [(each.kind, each.fingerprint == own.fingerprint) for each in signed[copy.id]] == [
+        (SignatureKind.REGISTRY, False),
+        (SignatureKind.TEAM, True),
+    ]
+    node, copied = (reference("version", each.registry_id, each.model_name, "1") for each in (original, copy))
+    below = pair.platform.ask(lambda client: client.lineage(node))
+    assert [each.node.ref for each in below.dependents if each.node.relation == "promoted to"] == [copied]
+    above = pair.platform.ask(lambda client: client.lineage(copied))
+    assert [each.node.ref for each in above.origins if each.node.relation == "promoted from"] == [node]
+    for side in (original, copy):
+        told = pair.platform.events(resource=side.id, action="version.promote")
+        assert [(each.registry_id, each.outcome) for each in told] == [(side.registry_id, "succeeded")]
+
+
+def test_the_same_content_is_one_version_whoever_asks_and_when(pair: Pair) -> None:
+    original = pair.registered()
+    with ThreadPoolExecutor(2) as threads:
+        both = [each.result() for each in [threads.submit(pair.promote, original) for _ in range(2)]]
+    assert {(each.resource.id, each.workflow.id) for each in both} == {(both[0].resource.id, both[0].workflow.id)}
+    finish(pair.platform, both[0].workflow)
+    before = object_names(pair.platform, pair.bucket, "modelregistry/")
+    again = pair.promote(original)
+    assert again.resource.id == both[0].resource.id
+    assert object_names(pair.platform, pair.bucket, "modelregistry/") == before
+    assert [each.version for each in pair.versions(original.model_name)] == [1]
+    pair.platform.ask(lambda client: client.delete_version(pair.target, original.model_name, 1))
+    assert pair.promoted(original).version == 2
+    assert pair.promote(original).resource.version == 2
+    other = pair.promoted(original, name=unique("renamed"))
+    assert other.model_name != original.model_name and pair.sums(other) == pair.sums(original)
+
+
+def test_rules_of_the_target_are_asked_and_no_exception_from_elsewhere_counts(pair: Pair) -> None:
+    original = pair.registered()
+    pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text=RULES)))
+    try:
+        with pytest.raises(ServiceProblem, match="rule wants-an-example: the model has no input example"):
+            pair.promote(original)
+    finally:
+        pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
+    with pytest.raises(ServiceProblem, match="no model"):
+        pair.versions(original.model_name)
+
+
+def test_it_takes_the_right_to_read_here_and_to_register_there(pair: Pair) -> None:
+    original = pair.registered()
+    person = unique("person")
+    pair.platform.call(RegistryClient.put_user, person, UserChange())
+    roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_USER])
+    here = pair.platform.ask(lambda client: client.registry(original.registry_id)).environment_id
+    with pytest.raises(ServiceProblem):
+        pair.promote(original, user=person)
+    pair.platform.call(RegistryClient.set_user_roles, here, person, roles)
+    public = ModelUpdate(visibility=Visibility.PUBLIC)
+    pair.platform.ask(lambda client: client.update_model(original.registry_id, original.model_name, public))
+    with pytest.raises(ServiceProblem, match="no Model Registry"):
+        pair.promote(original, user=person)
+    pair.platform.call(RegistryClient.set_user_roles, pair.environment, person, RolesChange(roles=[roles.roles[0]]))
+    with pytest.raises(ServiceProblem, match="may not promote versions"):
+        pair.promote(original, user=person)
+    pair.platform.call(RegistryClient.set_user_roles, pair.environment, person, roles)
+    made = pair.promote(original, user=person)
+    finish(pair.platform, made.workflow)
+    assert pair.platform.ask(lambda client: client.model(pair.target, original.model_name)).owner == person
+    with pytest.raises(ServiceProblem, match="already"):
+        pair.promote(original, to=original.registry_id)
