@@ -91,9 +91,7 @@ def test_a_promoted_version_has_the_files_facts_and_lineage_of_its_original(pair
     assert copy.origin.promoted_from.version_id == original.id
 
     signed = {
-        side.id: pair.platform.ask(
-            lambda client, at=side: client.signatures(at.registry_id, at.model_name, 1)
-        ).signatures
+        side.id: pair.platform.call(RegistryClient.signatures, side.registry_id, side.model_name, 1).signatures
         for side in (original, copy)
     }
     [own] = signed[original.id]

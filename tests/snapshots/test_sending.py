@@ -28,6 +28,7 @@ from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.keys import NewKey
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
+from registry_tui.screens.models.promote import PromoteForm
 from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.verify import VerifyForm
 from registry_tui.screens.people.changing_people import DeletePerson, PersonForm
@@ -262,6 +263,13 @@ async def source_form(see: Driver) -> Form[Any]:
     return form
 
 
+async def promote(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = PromoteForm(version)
+    await opened(see, form, to="registry-azure")
+    return form
+
+
 async def set_alias(see: Driver) -> Form[Any]:
     _, version = await the_version(see)
     form = SetAlias(version)
@@ -345,6 +353,7 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     ChangeForm: change_deployment,
     EditModel: edit_model,
     EditVersion: edit_version,
+    PromoteForm: promote,
     SetAlias: set_alias,
     ManageAccess: manage_access,
     PolicyForm: policy_form,

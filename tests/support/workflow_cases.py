@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound
 from registry_tui.schemas.attached import AttachedImport, AttachedServerCreate
 from registry_tui.schemas.deployments import Deployment, DeploymentState, DeploymentUpdate
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
+from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.registries import (
     ModelRegistry,
     RegistryCreate,
@@ -128,6 +130,43 @@ class Archive:
         assert version.status is VersionStatus.FAILED_REGISTRATION
         assert version.status_message
         assert objects == []
+
+
+class Promote:
+    """A version becomes one of another environment's registry, with the same files, and both registries know."""
+
+    def prepare(self, platform: Platform) -> None:
+        self.original = served.register(platform, platform.new_project()).version
+        self.environment, _, _ = registered_environment(platform, synchronized=False)
+        self.target = registry_of(platform, self.environment)
+
+    def begin(self, platform: Platform) -> None:
+        version, request = self.original, VersionPromotion(to=self.target.id)
+        platform.ask(lambda client: client.promote_version(version.registry_id, version.model_id, 1, request))
+
+    def copies(self, platform: Platform) -> list[ModelVersion]:
+        return platform.ask(lambda client: client.versions(self.target.id, self.original.model_name)).items
+
+    def succeeded(self, platform: Platform) -> None:
+        [copy] = self.copies(platform)
+        assert (copy.version, copy.status) == (1, VersionStatus.READY)
+        sums = [
+            {
+                (entry.path, entry.sha256)
+                for entry in platform.call(RegistryClient.manifest, each.registry_id, each.model_id, 1).files
+            }
+            for each in (copy, self.original)
+        ]
+        assert sums[0] == sums[1]
+        assert platform.ask(lambda client: client.verify_archive(self.target.id, copy.model_id, 1)).sound
+        for each in (copy, self.original):
+            assert len(platform.events(resource=each.id, action="version.promote")) == 1
+
+    def cancelled(self, platform: Platform) -> None:
+        [copy] = self.copies(platform)
+        assert copy.status is VersionStatus.FAILED_REGISTRATION
+        assert object_names(platform, self.target.bucket, f"{self.target.prefix}/{copy.model_id}/") == []
+        assert platform.events(resource=self.original.id, action="version.promote") == []
 
 
 class Verify(Archive):
@@ -325,7 +364,7 @@ class Import:
         assert platform.ask(lambda client: client.verify_archive(registry, self.model, 3)).sound
 
 
-Work = Import | Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
+Work = Promote | Import | Provision | Synchronize | Deprovision | Archive | Deploy | Stop | PurgeRuns
 
 
 @dataclass(frozen=True)
@@ -347,8 +386,10 @@ CASES = (
     Case(WorkflowKind.DEPROVISION, Deprovision),
     Case(WorkflowKind.DEPROVISION, Deprovision, WorkflowStatus.CANCELLED, "remove registered models"),
     Case(WorkflowKind.ARCHIVE, Archive),
-    Case(WorkflowKind.ARCHIVE, Archive, WorkflowStatus.CANCELLED, "verify"),
+    Case(WorkflowKind.ARCHIVE, Archive, WorkflowStatus.CANCELLED, "scan"),
     Case(WorkflowKind.ARCHIVE, ArchiveOfNothing, WorkflowStatus.FAILED, "list files"),
+    Case(WorkflowKind.PROMOTE, Promote),
+    Case(WorkflowKind.PROMOTE, Promote, WorkflowStatus.CANCELLED, "scan"),
     Case(WorkflowKind.VERIFY, Verify),
     Case(WorkflowKind.DELETE_ARCHIVE, DeleteArchive),
     Case(WorkflowKind.DEPLOY, Deploy),

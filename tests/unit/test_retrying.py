@@ -41,6 +41,7 @@ WORK: Mapping[WorkflowKind, tuple[Resource, dict[str, Any], tuple[str, ...], str
     WorkflowKind.DEPROVISION: (REGISTRY, {"force": True, "delete_archives": True}, ("MLAdmin",), ""),
     WorkflowKind.CLEAN_UP: (REGISTRY, {"archives": [], "versions": []}, ("MLAdmin",), ""),
     WorkflowKind.ARCHIVE: (ARCHIVE, VERSION, (), "contributor"),
+    WorkflowKind.PROMOTE: (ARCHIVE, VERSION, ("EnvironmentUser", "MLUser"), ""),
     WorkflowKind.DELETE_ARCHIVE: (ARCHIVE, VERSION, ("EnvironmentUser", "MLUser"), ""),
     WorkflowKind.VERIFY: (ARCHIVE, VERSION, (), "viewer"),
     WorkflowKind.DEPLOY: (DEPLOYED, {"revision": 1}, (), "contributor"),
@@ -49,6 +50,8 @@ WORK: Mapping[WorkflowKind, tuple[Resource, dict[str, Any], tuple[str, ...], str
     WorkflowKind.PURGE_RUNS: (Resource("project", "aws-project", "wine"), {"run_ids": []}, (), "admin"),
     WorkflowKind.IMPORT: (Resource("project", "aws-project", "wine"), {"models": []}, (), "contributor"),
 }
+#: Work that users of the environment may begin.
+BY_ENVIRONMENT = (WorkflowKind.DELETE_ARCHIVE, WorkflowKind.VERIFY, WorkflowKind.PROMOTE)
 #: Roles that see the place, but may not begin the work.
 LESS: Mapping[str, str] = {"contributor": "viewer", "admin": "contributor"}
 
@@ -147,7 +150,7 @@ async def test_work_is_begun_again_by_the_roles_of_today(
     workflow = stage.cancelled(bob, kind)
     if kind is WorkflowKind.DELETE_ARCHIVE:
         stage.models.owner = stage.models.version = "eve"  # it was handed over meanwhile
-    less = [("EnvironmentUser", "MLUser")] if kind not in (WorkflowKind.DELETE_ARCHIVE, WorkflowKind.VERIFY) else []
+    less = [("EnvironmentUser", "MLUser")] if kind not in BY_ENVIRONMENT else []
     for roles, role in [((), ""), *((each, "") for each in less), ((), LESS.get(project, ""))]:
         stage.person("bob", roles, role)
         before = stage.workflows()

@@ -29,7 +29,7 @@ def promote(
 ) -> None:
     """Copy a version into another Model Registry, with signature and origin. The same content is one version there.
 
-    Rules of both environments about promoting are asked first.
+    Rules of both environments about promoting are asked first: `models check --rules --for promote --to REGISTRY`.
 
     Example: registry-tui models promote WineModel 3 --to production
     """

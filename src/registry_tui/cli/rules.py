@@ -180,21 +180,26 @@ def check(
         Purpose | None, typer.Option("--for", help="Only the rules that are asked for it; default: all.")
     ] = None,
     alias: Annotated[str | None, typer.Option(help="With --for alias: the alias that it is to get.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="REGISTRY", help="With --for promote: the rules of that registry's environment."),
+    ] = None,
     as_json: session.JsonOption = False,
 ) -> None:
     """Say whether a version could be deployed now; with --rules, promoted or given an alias. Ends with 1 when not.
 
     Example: registry-tui models check WineModel 3 --rules --for deploy
     """
-    if (purpose is not None or alias is not None) and not rules:
-        raise typer.BadParameter("needs --rules", param_hint="--for" if purpose is not None else "--alias")
+    for given, option in ((purpose, "--for"), (alias, "--alias"), (to, "--to")):
+        if given is not None and not rules:
+            raise typer.BadParameter("needs --rules", param_hint=option)
 
     async def ask(client: RegistryClient) -> tuple[ModelVersion, RulesCheck | None]:
         place = await session.registry_for_model(client, registry, model)
         version = await client.version(place, model, number)
         if not rules:
             return version, None
-        return version, await client.check_rules(place, model, number, purpose=purpose, alias=alias)
+        return version, await client.check_rules(place, model, number, purpose=purpose, alias=alias, to=to)
 
     version, found = session.ask(ask)
     problems = _problems(version)

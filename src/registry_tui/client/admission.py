@@ -32,10 +32,20 @@ class Admission(Transport):
         return await self._ask(EnvironmentRules, "PUT", f"/environments/{segment(environment)}/rules", body=request)
 
     async def check_rules(
-        self, registry: str, model: str, version: int, *, purpose: Purpose | None = None, alias: str | None = None
+        self,
+        registry: str,
+        model: str,
+        version: int,
+        *,
+        purpose: Purpose | None = None,
+        alias: str | None = None,
+        to: str | None = None,
     ) -> RulesCheck:
-        """What all rules that apply to the model say of a version, or those for one purpose."""
-        params = {"purpose": purpose, "alias": alias}
+        """What all rules that apply to the model say of a version, or those for one purpose.
+
+        `to`: what the rules of another registry's environment say, before the version is promoted there.
+        """
+        params = {"purpose": purpose, "alias": alias, "to": to}
         return await self._ask(RulesCheck, "GET", f"{self._of(registry, model, version)}/rules", params=params)
 
     async def set_exception(

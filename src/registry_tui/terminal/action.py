@@ -54,6 +54,7 @@ _SHOWN = {
     "comma": ",",
     "semicolon": ";",
     "exclamation_mark": "!",
+    "circumflex_accent": "^",
     "number_sign": "#",
     "at": "@",
     "asterisk": "*",

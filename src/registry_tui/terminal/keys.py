@@ -79,6 +79,7 @@ VERBS: Mapping[str, str] = {
     "alias": "Set or remove an alias",
     "verify": "Verify the archive",
     "rules": "Admission rules: what they say, or the rules themselves",
+    "promote": "Copy a version into another Model Registry",
     "deploy": "Deploy",
     "test": "Try a deployment",
     "send": "Send the request",

@@ -25,7 +25,7 @@ KINDS = tuple(
     (kind, kind.replace("-", " "))
     for kind in (
         *("provision", "synchronize", "deprovision", "archive", "delete-archive", "verify", "clean-up", "purge-runs"),
-        *("deploy", "stop", "undeploy", "import"),
+        *("deploy", "stop", "undeploy", "import", "promote"),
     )
 )
 STATUSES = (

@@ -200,7 +200,7 @@ class ModelScreen(PanelListScreen):
             return "its archive is not stored"
         if action == "run" and (row.origin.run_id is None or row.origin.project_id is None):
             return "it did not come from a run"
-        if action == "verify" and row.archive_uri is None:
+        if action in ("verify", "promote") and row.archive_uri is None:
             return "its archive is not stored"
         if action in ("alias", "deploy") and row.status != "READY":
             return "it is not ready"
@@ -292,6 +292,15 @@ class ModelScreen(PanelListScreen):
             self.flash(text, "$success")
         self.program.look_now()
         self.refresh_data()
+
+    def do_promote(self) -> None:
+        from registry_tui.screens.models.promote import PromoteForm
+
+        self.app.push_screen(PromoteForm(self.current), self._promoted)
+
+    def _promoted(self, place: Place | None) -> None:
+        if place is not None:
+            self.program.open(place)
 
     def do_rules(self) -> None:
         self.opening(self._rules(self.current), "rules")

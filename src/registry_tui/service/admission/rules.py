@@ -158,11 +158,19 @@ def check(
     version: int,
     purpose: Purpose | None = None,
     alias: str | None = None,
+    to: str | None = None,
 ) -> RulesCheck:
     """What the rules say of a version: all that apply to its model, or those for one purpose.
 
-    Raises Missing, NotPermitted, InvalidInput for an alias without its purpose, PartUnavailable.
+    `to`: a registry that the version is to be promoted to; the rules of its environment answer then.
+
+    Raises Missing, NotPermitted, InvalidInput for an alias or a registry without its purpose, PartUnavailable.
     """
+    if to is not None and purpose is not Purpose.PROMOTE:
+        raise InvalidInput(
+            "A registry is given for the purpose `promote` only",
+            errors=[FieldProblem(field="to", message="leave it out, or ask for the purpose promote")],
+        )
     if alias is not None and purpose is not Purpose.ALIAS:
         raise InvalidInput(
             "An alias is given for the purpose `alias` only",
@@ -171,6 +179,11 @@ def check(
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
     known = versions.find_version(service, place, found, version)
+    if to is not None:
+        target = enter_registry(service, to, reader=principal)
+        if target.environment_id != place.environment_id:
+            there = models.fetch_model(service, target, found.name, seen_by=principal.sight)
+            return _check_into(service, principal, (place, found, known), target, there)
     return _check(service, principal, place, found, known, purpose, alias)
 
 

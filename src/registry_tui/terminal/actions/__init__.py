@@ -24,6 +24,7 @@ OPEN_FORMS = frozenset(
     | {
         "synchronize",
         "verify",
+        "promote",
         "rules",
         "clean_up",
         "grant",

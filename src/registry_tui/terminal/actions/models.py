@@ -25,6 +25,7 @@ MODEL = (
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
     Action("rules", "percent_sign", "rules", "What the environment's admission rules say of the version", footer=False),
+    Action("promote", "circumflex_accent", "promote", "Copy the version into another Model Registry", footer=False),
     Action("mark", "space", "mark", "Mark the version, to compare it", footer=False),
     Action("diff", "equals_sign", "diff", "What differs between the two marked versions", False, meaning="compare"),
     Action("download", "d", "download", "Save the whole archive, with its sums checked", footer=False),

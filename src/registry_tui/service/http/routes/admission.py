@@ -16,7 +16,7 @@ from registry_tui.schemas.admission import (
 )
 from registry_tui.schemas.base import Page
 from registry_tui.service.admission import aliases, exceptions, rules
-from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.models import VERSION, VersionIn
 
@@ -55,9 +55,12 @@ def check_rules(
     version: VersionIn,
     purpose: Annotated[Purpose | None, Query(description="Only the rules that are asked for it")] = None,
     alias: Annotated[str | None, Query(max_length=255, description="With the purpose alias")] = None,
+    to: Annotated[
+        NameIn | None, Query(description="With the purpose promote: the registry whose environment's rules are asked")
+    ] = None,
 ) -> RulesCheck:
     """What the environment's rules say of a version, before anything is done with it."""
-    return rules.check(service, principal, registry, model, version, purpose, alias)
+    return rules.check(service, principal, registry, model, version, purpose, alias, to)
 
 
 @router.put(f"{VERSION}/exceptions/{{rule}}")
