@@ -36,7 +36,20 @@ class Model:
             raise ValueError("the model's own error")
         return data["a"].tolist()
 """
-SERVER = ("uvicorn", "httptools", "uvloop", "h11", "click", "starlette", "fastapi", "mlflow", "pandas", "numpy", "yaml")
+SERVER = (
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "h11",
+    "click",
+    "starlette",
+    "fastapi",
+    "mlflow",
+    "pandas",
+    "numpy",
+    "yaml",
+    "orjson",
+)
 BODY = {"dataframe_split": {"columns": ["a"], "data": [[1.5]]}}
 
 

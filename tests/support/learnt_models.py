@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,10 +18,12 @@ import mlflow
 import mlflow.pyfunc
 import numpy
 import pandas
+import pyarrow
+import pyarrow.ipc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow.models import ModelSignature, infer_signature
-from mlflow.types import ColSpec, Schema
+from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -29,9 +32,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from registry_tui.serving.answers import JSON, Answer, score_alone
+from registry_tui.serving import arrow
+from registry_tui.serving.answers import JSON, Answer, _score, _Watched, score_alone
 from registry_tui.serving.company import Decision, decide
 from registry_tui.serving.scorer import Scorer
+from registry_tui.serving.shortcuts import Shortcuts
 
 NUMBERS = ["a", "b", "c"]
 FLOWERS = ["red", "blue", "white"]
@@ -47,6 +52,26 @@ class Dates(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: pandas.DataFrame, params: Any = None) -> list[str]:
         return [str(when) for when in model_input["when"]]
+
+
+class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Answers with what it was given."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return model_input
+
+
+#: A column of each plain type, one that may be missing, and tensors with a name and without.
+KINDS = {"d": "double", "f": "float", "l": "long", "i": "integer", "b": "boolean", "s": "string"}
+ECHOED: dict[str, Schema] = {
+    "kinds": Schema([ColSpec(type_, name) for name, type_ in KINDS.items()] + [ColSpec("double", "o", required=False)]),
+    "doubles": Schema([ColSpec("double", name) for name in NUMBERS]),
+    "tensor": Schema([TensorSpec(numpy.dtype("float32"), (-1, 3))]),
+    "whole tensor": Schema([TensorSpec(numpy.dtype("int64"), (-1, 3))]),
+    "named tensors": Schema(
+        [TensorSpec(numpy.dtype("float64"), (-1, 3), "a"), TensorSpec(numpy.dtype("int32"), (-1,), "b")]
+    ),
+}
 
 
 def _numbers() -> tuple[pandas.DataFrame, Any]:
@@ -93,6 +118,10 @@ def load(folder: Path, name: str) -> tuple[Any, bytes | None, Decision]:
         signature = ModelSignature(inputs=inputs)
         mlflow.pyfunc.save_model(path, python_model=Dates(), signature=signature, pip_requirements=["mlflow"])
         wanted = "on"
+    elif name in ECHOED:
+        signature = ModelSignature(inputs=ECHOED[name])
+        mlflow.pyfunc.save_model(path, python_model=Echo(), signature=signature, pip_requirements=["mlflow"])
+        wanted = "off"
     else:
         model, table = LEARNT[name]()
         signature = infer_signature(table, model.predict(table))
@@ -179,8 +208,29 @@ DATE = st.one_of(
     st.sampled_from(["01/02/2026", "13/02/2026", "2026-02-01", "February 1, 2026", "2026-02-01T00:00:00+02:00", None]),
 )
 WORDS = st.one_of(st.sampled_from(["good wine", "bad", "", "13"]), st.text(max_size=8).filter(str.isprintable))
-VALUES = {"when": DATE, "words": WORDS, "colour": st.sampled_from([*FLOWERS, "green", None])}
-COLUMNS = {"forest": [*NUMBERS, "colour"], "text": ["words", "n"], "dates": ["when", "a"]}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "when": DATE,
+    "words": WORDS,
+    "colour": st.sampled_from([*FLOWERS, "green", None]),
+}
+#: Numbers at the edges of what each type holds.
+EDGES = st.one_of(
+    st.sampled_from(
+        [0, -0.0, 1, 1.5, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**25, 1e39, 5e-324, None, True, "7"]
+    ),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+)
+VALUES |= {
+    "d": st.one_of(st.floats(), EDGES),
+    "f": st.one_of(st.floats(width=32), EDGES),
+    "l": st.one_of(st.integers(-(2**63), 2**63 - 1), EDGES),
+    "i": st.one_of(st.integers(-(2**31), 2**31 - 1), EDGES),
+    "b": st.one_of(st.booleans(), st.booleans(), EDGES),
+    "s": st.one_of(st.text(max_size=5), st.text(max_size=5), EDGES),
+    "o": st.floats(allow_nan=False),
+}
+COLUMNS = {"kinds": [*KINDS, "o"], "forest": [*NUMBERS, "colour"], "text": ["words", "n"], "dates": ["when", "a"]}
 
 
 @st.composite
@@ -192,6 +242,17 @@ def callers(draw: st.DrawFn, columns: list[str]) -> list[tuple[str, bytes]]:
         rows = draw(st.lists(row, min_size=1, max_size=3))
         found.append(draw(st.sampled_from(bodies(columns, rows))))
     return found
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> list[tuple[str, bytes]]:
+    """Requests with lists of three numbers, or nearly."""
+    value = draw(st.sampled_from([st.floats(-1e3, 1e3), st.integers(-9, 9), EDGES]))
+    rows = draw(st.lists(st.lists(value, min_size=2 if draw(st.booleans()) else 3, max_size=3), max_size=4))
+    named = {"a": rows, "b": list(range(len(rows)))}
+    documents: list[Any] = [{"inputs": rows}, {"instances": rows}, {"inputs": named}, {"inputs": {"a": rows}}]
+    documents += [{"instances": [dict(zip("ab", pair, strict=True)) for pair in zip(*named.values(), strict=True)]}]
+    return [(JSON, json.dumps(document).encode()) for document in documents]
 
 
 def answered(scorer: Scorer, requests: list[tuple[str, bytes]]) -> list[Answer]:
@@ -262,6 +323,73 @@ def compare(folder: Path, name: str) -> Compared:
 
     check()
     return Compared(mixed, asked, together, scorer.batch, decision.together)
+
+
+@cache
+def shortcuts() -> Shortcuts:
+    """Those of this process."""
+    return Shortcuts().install()
+
+
+def compare_with_mlflow(folder: Path, name: str) -> tuple[list[tuple[Any, Any, Any]], int]:
+    """Requests with MLflow's own answer and ours, where these differ; and how many were answered with predictions."""
+    model, _, _ = load(folder, name)
+    differing: list[tuple[Any, Any, Any]] = []
+    good = 0
+
+    @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(tensors() if "tensor" in name else callers(COLUMNS.get(name, NUMBERS)))
+    def check(requests: list[tuple[str, bytes]]) -> None:
+        nonlocal good
+        for content_type, body in requests:
+            own = whole(_score(body, content_type, _Watched(model), None))
+            ours = whole(score_alone(body, content_type, model, shortcuts()))
+            good += own[0] == 200
+            if own != ours:
+                differing.append(((content_type, body), own, ours))
+
+    check()
+    return differing, good
+
+
+def asked_with_arrow(folder: Path, name: str) -> dict[str, Any]:
+    """What a model answers to its example in Arrow, beside the same as JSON."""
+    model, example, _ = load(folder, name)
+    table = pandas.DataFrame(**json.loads(example or b"")["dataframe_split"])
+    sent = pyarrow.Table.from_pandas(table, preserve_index=False)
+    body = _stream(sent)
+    told = arrow.score(body, arrow.STREAM, model, shortcuts())
+    with pyarrow.ipc.open_stream(told.body) as stream:
+        found = stream.read_all().to_pydict()
+    return {
+        "json": json.loads(score_alone(example or b"", JSON, model, shortcuts()).body),
+        "by arrow": json.loads(arrow.score(body, "", model, shortcuts()).body),
+        "stream": (told.media_type, found),
+        "half": arrow.score(body[: len(body) // 2], "", model, shortcuts()),
+        "nothing": arrow.score(b"", "", model, shortcuts()),
+        "a column too few": arrow.score(_stream(sent.drop_columns(["a"])), "", model, shortcuts()),
+    }
+
+
+def _stream(table: Any) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def whole(answer: Answer) -> tuple[int, Any]:
+    """An answer as a client reads it; the order in which messages list a set differs by call, as stack traces do."""
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return answer.status, answer.body
+    if isinstance(found, dict):
+        found.pop("stack_trace", None)
+        if "message" in found:
+            found["message"] = sorted(re.findall(r"\w+", found["message"]))
+    # Numbers that are none are equal here.
+    return answer.status, repr(found)
 
 
 def dates_of_callers(folder: Path, days: list[str]) -> tuple[list[str], list[str]]:

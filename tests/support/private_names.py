@@ -271,6 +271,37 @@ MLFLOW = (
         Kind.ATTRIBUTE,
         "the model within; without it requests are not joined",
     ),
+    # Steps of MLflow's scoring function, which do the same quicker in a replica.
+    Foreign(
+        "mlflow.pyfunc.scoring_server:dataframe_from_parsed_json",
+        "serving/shortcuts.py",
+        ("decoded_input", "pandas_orient", "schema"),
+        "a table is made by its columns; without it MLflow's own step makes it",
+    ),
+    Foreign(
+        "mlflow.pyfunc.scoring_server:parse_csv_input",
+        "serving/shortcuts.py",
+        ("csv_input", "schema"),
+        "whether its table is as the signature says is looked at once; without it MLflow makes the table again",
+    ),
+    Foreign(
+        "mlflow.pyfunc.scoring_server:parse_tf_serving_input",
+        "serving/shortcuts.py",
+        ("inp_dict", "schema"),
+        "a tensor is made without copying its lists first; without it MLflow's own step makes it",
+    ),
+    Foreign(
+        "mlflow.pyfunc.scoring_server:predictions_to_json",
+        "serving/shortcuts.py",
+        ("raw_predictions", "output", "metadata"),
+        "predictions are written once; without it MLflow's own step writes them",
+    ),
+    Foreign(
+        "mlflow.pyfunc:_enforce_schema",
+        "serving/shortcuts.py",
+        ("pf_input", "input_schema", "flavor"),
+        "a table that was made by its signature is not made again; without it MLflow does so",
+    ),
     # Names without an underscore, of undocumented modules, which the plugin replaces in MLflow's process.
     Foreign(
         f"{_HANDLERS}:validate_path_is_safe",

@@ -22,7 +22,7 @@ PORTS = range(10_300, 20_000)
 #: What only the platform's installation has: the light one works without.
 HEAVY = (
     *("alembic", "aiohttp", "boto3", "cryptography", "dbos", "fastapi", "joserfc", "mlflow", "psutil"),
-    *("prometheus_client", "sqlalchemy", "supervisor", "uvicorn", "uvloop"),
+    *("orjson", "prometheus_client", "sqlalchemy", "supervisor", "uvicorn", "uvloop"),
     *("registry_tui.service", "registry_tui.gateway"),
 )
 #: The command line on a machine that has the light installation only.

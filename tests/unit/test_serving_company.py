@@ -11,6 +11,7 @@ import pytest
 from registry_tui.serving.company import Decision
 from support.apart import other_process
 
+ECHOED = ("kinds", "doubles", "tensor", "whole tensor", "named tensors")
 LEARNT = ("forest", "boosted", "linear", "text", "centred", "imputed")
 
 Ask = Callable[..., Any]
@@ -62,6 +63,24 @@ def test_no_answer_depends_on_who_else_asks(name: str, ask: Ask) -> None:
     assert compared.asked > 50 and compared.batch is compared.decided
     # The comparison means something: where requests may share calls, some did.
     assert not compared.decided or compared.together > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["forest", "linear", "text", "dates", *ECHOED])
+def test_answers_equal_those_of_mlflows_own_steps(name: str, ask: Ask) -> None:
+    differing, good = ask("compare_with_mlflow", name)
+    assert not differing, differing[:3]
+    assert good >= 10
+
+
+@pytest.mark.slow
+def test_a_table_in_arrow_is_answered_as_the_same_one_in_json(ask: Ask) -> None:
+    told = ask("asked_with_arrow", "linear")
+    assert told["by arrow"] == told["json"] and len(told["json"]["predictions"]) == 3
+    assert told["stream"] == ("application/vnd.apache.arrow.stream", told["json"])
+    for what in ("half", "nothing"):
+        assert told[what].status == 400 and b"no stream of Arrow" in told[what].body
+    assert told["a column too few"].status == 400 and b"missing inputs ['a']" in told["a column too few"].body
 
 
 @pytest.mark.slow

@@ -21,7 +21,9 @@ from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
 #: Answers that pass from a replica to the caller with these headers.
-PASSED = ("Content-Type", "Retry-After")
+PASSED = ("content-type", "retry-after")
+#: Headers of a call that the replica sees: what the body is, and which answers the caller takes.
+SENT_ON = ("Content-Type", "Accept")
 #: Paths of MLflow's scoring protocol, with their method.
 SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
 #: The status under which calls are counted whose caller hung up before the answer.
@@ -118,7 +120,7 @@ class Gateway:
             raise _nested() from error
         if len(inner) > route.body_bytes:
             raise bodies.too_large(route.body_bytes)
-        answered = await self._send(routes, route, "POST", "/invocations", inner, "application/json")
+        answered = await self._send(routes, route, "POST", "/invocations", inner, {"Content-Type": "application/json"})
         return _wrapped(answered, request)
 
     async def endpoint(self, request: web.Request) -> web.Response:
@@ -146,8 +148,8 @@ class Gateway:
             raise problems.not_allowed(request, SCORING[path])
         self._let_in(routes, route, request)
         body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
-        content_type = request.headers.get("Content-Type", "")
-        answered = await self._send(routes, route, request.method, f"/{path}", body, content_type)
+        sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
+        answered = await self._send(routes, route, request.method, f"/{path}", body, sent)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
         return web.Response(status=answered.status, body=answered.body, headers=headers)
@@ -176,12 +178,11 @@ class Gateway:
         self.counts.used(key.id)
 
     async def _send(
-        self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, content_type: str
+        self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answered:
         is_call = path == "/invocations"
         began = time.perf_counter()
         status, replica, retries = 503, "", 0
-        headers = {"Content-Type": content_type} if content_type else {}
         try:
             try:
                 answered = await self._ask(route, method, path, body, headers)
@@ -288,15 +289,15 @@ def _wrapped(answered: Answered, request: web.Request) -> web.Response:
     """A replica's answer as the documented call has it."""
     ok = answered.status == 200
     # The body is JSON already: it is put in as it is, so that no digit changes.
-    if "json" in answered.headers.get("Content-Type", "") and answered.body.strip():
+    if "json" in answered.headers.get("content-type", "") and answered.body.strip():
         inner = answered.body.decode(errors="replace")
     else:
         inner = json.dumps(answered.body.decode(errors="replace"))
     field = "response" if ok else "error"
     body = f'{{"success": {json.dumps(ok)}, "{field}": {inner}, "replica": {json.dumps(answered.replica)}}}'
     headers = {"X-Replica": answered.replica}
-    if "Retry-After" in answered.headers:
-        headers["Retry-After"] = answered.headers["Retry-After"]
+    if "retry-after" in answered.headers:
+        headers["Retry-After"] = answered.headers["retry-after"]
     return web.Response(status=answered.status, text=body, content_type="application/json", headers=headers)
 
 

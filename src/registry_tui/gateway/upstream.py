@@ -7,11 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import aiohttp
 
 from registry_tui.contracts.gateway_routes import Replica
+from registry_tui.gateway.exchange import Broken, Connections, Refused, head_of
 from registry_tui.gateway.load import SharedLoad
 
 #: Seconds for which a replica that refused a connection is asked last.
@@ -23,7 +21,7 @@ TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 @dataclass(frozen=True)
 class Answered:
-    """A replica's whole answer."""
+    """A replica's whole answer, with its headers by their names in small letters."""
 
     status: int
     body: bytes
@@ -48,8 +46,8 @@ class Upstream:
     """Connections to all replicas, kept open."""
 
     def __init__(self, load: SharedLoad) -> None:
-        #: By socket, and whether each request has a connection of its own.
-        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
+        #: By socket.
+        self._connections: dict[str, Connections] = {}
         #: Of this process: what keeps its connections open.
         self._under_way: Counter[str] = Counter()
         self._load = load
@@ -80,9 +78,9 @@ class Upstream:
             self._begin_or_end(replica.socket, 1)
             try:
                 return await self._ask(replica, method, path, body, headers, seconds, died)
-            except aiohttp.ClientConnectorError:
+            except Refused:
                 self._avoided[replica.socket] = time.monotonic() + AVOIDED
-            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            except Broken as error:
                 died += 1
                 if died >= TRIES or _is_large(body):
                     raise ReplicasDied from error
@@ -109,15 +107,19 @@ class Upstream:
         seconds: float,
         retries: int,
     ) -> Answered:
+        head = head_of(method, path, headers or {}, None if body is None else len(body))
+        connections = self._connections.setdefault(replica.socket, Connections(replica.socket))
         # One that was kept open may end with a replica that is replaced: a large request would then look guilty.
-        session = self._session(replica.socket, _is_large(body))
+        alone = _is_large(body)
         # The replica keeps the time itself and says so in MLflow's words; this is for one that hangs.
-        timeout = aiohttp.ClientTimeout(total=seconds + 5.0)
-        async with session.request(
-            method, f"http://replica{path}", data=body, headers=headers, timeout=timeout, allow_redirects=False
-        ) as response:
-            content = await response.read()
-            return Answered(response.status, content, response.headers, replica.name, retries)
+        async with asyncio.timeout(seconds + 5.0):
+            exchange = await connections.take(new=alone)
+            try:
+                await exchange.send(head, body)
+                content = await exchange.whole()
+                return Answered(exchange.status, content, exchange.headers, replica.name, retries)
+            finally:
+                connections.give_back(exchange, keep=not alone)
 
     def _in_order(self, replicas: Sequence[Replica]) -> list[Replica]:
         now = time.monotonic()
@@ -129,26 +131,16 @@ class Upstream:
             key=lambda replica: (self._avoided.get(replica.socket, 0.0) > now, self._load.of(replica.socket)),
         )
 
-    def _session(self, socket: str, alone: bool) -> aiohttp.ClientSession:
-        session = self._sessions.get((socket, alone))
-        if session is None:
-            keeping: dict[str, Any] = {"force_close": True} if alone else {"keepalive_timeout": 60}
-            session = self._sessions[socket, alone] = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=socket, limit=0, **keeping),
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            )
-        return session
-
     async def keep_only(self, sockets: set[str]) -> None:
         """Closes the connections to replicas that are gone, once nothing is under way there."""
-        for key in [key for key in self._sessions if key[0] not in sockets and not self._under_way[key[0]]]:
-            await self._sessions.pop(key).close()
-            self._avoided.pop(key[0], None)
-            self._under_way.pop(key[0], None)
+        for socket in [each for each in self._connections if each not in sockets and not self._under_way[each]]:
+            self._connections.pop(socket).close()
+            self._avoided.pop(socket, None)
+            self._under_way.pop(socket, None)
 
     async def close(self) -> None:
-        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+        for connections in self._connections.values():
+            connections.close()
 
 
 def _is_large(body: bytes | None) -> bool:

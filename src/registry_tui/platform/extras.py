@@ -13,6 +13,7 @@ MODULES: Mapping[str, frozenset[str]] = {
         {"aiohttp", "alembic", "boto3", "botocore", "dbos", "fastapi", "httptools", "joserfc"}
         | {
             "mlflow",
+            "orjson",
             "packaging",
             "prometheus_client",
             "psutil",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
     from registry_tui.serving.scorer import Scorer
+    from registry_tui.serving.shortcuts import Shortcuts
 
 logger = logging.getLogger("registry_tui.serving")
 
@@ -157,15 +158,17 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
     from registry_tui.serving.app import ReplicaApp
     from registry_tui.serving.company import Decision, decide
     from registry_tui.serving.scorer import Scorer
+    from registry_tui.serving.shortcuts import Shortcuts
 
     limits, example = spec.limits, _example(folder)
+    shortcuts = Shortcuts().install()
     record = CallRecord(calls_file(path))
 
     def note(decided: Decision) -> None:
         logger.info("%s", decided)
         batching_file(path).write_text(str(decided), encoding="utf-8")
 
-    if not _within(limits.seconds, lambda: _warm_up(model, example)):
+    if not _within(limits.seconds, lambda: _warm_up(model, example, shortcuts)):
         reason_file(path).write_text(
             f"{spec.model_name} v{spec.version} does not answer its input example "
             f"within {counted(limits.seconds, 'second')}",
@@ -174,7 +177,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         logging.shutdown()
         os._exit(UNUSABLE)
     found: list[Decision] = []
-    _within(TRIAL_SECONDS, lambda: found.append(decide(model, example, spec.batching)))
+    _within(TRIAL_SECONDS, lambda: found.append(decide(model, example, spec.batching, shortcuts)))
     decided = found[0] if found else Decision(False, "a call of the trial did not come back")
     note(decided)
     scorer = Scorer(
@@ -186,6 +189,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         strict_json=spec.strict_json,
         on_alone=lambda why: note(Decision(False, why)),
         record=record,
+        shortcuts=shortcuts,
     )
     threading.Thread(target=_end_when_stuck, args=(scorer, limits, record), name="watch", daemon=True).start()
     app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)
@@ -242,14 +246,14 @@ def _example(folder: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _warm_up(model: Any, example: bytes | None) -> None:
+def _warm_up(model: Any, example: bytes | None, shortcuts: Shortcuts) -> None:
     """Predicts the model's own example once, so that the first caller does not wait for lazy imports."""
     # As in `load`.
     from registry_tui.serving.answers import score_alone
 
     if example is None:
         return
-    answer = score_alone(example, "application/json", model)
+    answer = score_alone(example, "application/json", model, shortcuts)
     if answer.status != 200:
         logger.warning("the model's own input example is answered with %s: %s", answer.status, answer.body[:2000])
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.serving.bodies import decode
 from registry_tui.serving.calls import last_line
+from registry_tui.serving.shortcuts import Shortcuts, scoring
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -47,6 +50,14 @@ def problem(status: int, code: str, error_code: str, detail: str, *, failure: st
     return Answer(status, json.dumps(body).encode(), PROBLEM, failure)
 
 
+class Unfit(Exception):
+    """A request that cannot be read; the message says why, as one sentence."""
+
+    def __init__(self, detail: str, *, status: int = 400, code: str = "bad-request") -> None:
+        super().__init__(detail)
+        self.status, self.code = status, code
+
+
 class _Watched:
     """A model as MLflow's scoring function uses it, which notes how far a call comes."""
 
@@ -73,15 +84,61 @@ class _Watched:
         return getattr(self._model, name)
 
 
-def score_alone(body: bytes, content_type: str, model: PyFuncModel) -> Answer:
+def score_alone(body: bytes, content_type: str, model: PyFuncModel, shortcuts: Shortcuts | None = None) -> Answer:
     """The answer to one request, whatever the model raises, `SystemExit` too."""
-    from mlflow.exceptions import MlflowException
+    if content_type.partition(";")[0].strip() == JSON and (decoded := _decoded(body)) is not None:
+        watched = _Watched(model)
+        answer = _score(decoded, content_type, watched, shortcuts)
+        if answer.status == 200 or watched.began:
+            return answer
+    # MLflow's words for what is wrong with a body are about its bytes.
+    return _score(body, content_type, _Watched(model), shortcuts)
+
+
+def _decoded(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = decode(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _score(data: bytes | dict[str, Any], content_type: str, watched: _Watched, shortcuts: Shortcuts | None) -> Answer:
     from mlflow.pyfunc.scoring_server import invocations
 
+    def ask() -> Answer:
+        with scoring(shortcuts) as written:
+            found = invocations(data, content_type, watched, watched.metadata.get_input_schema())
+        return Answer(found.status, found.response.encode() if written.body is None else written.body, found.mimetype)
+
+    return answering(watched, ask)
+
+
+def predict(
+    model: PyFuncModel, read: Callable[[], tuple[Any, Any]], write: Callable[[Any], Answer], shortcuts: Shortcuts | None
+) -> Answer:
+    """The answer to a request in a format that MLflow does not have. `read` returns the data and its params."""
     watched = _Watched(model)
+
+    def ask() -> Answer:
+        data, params = read()
+        with scoring(shortcuts):
+            if shortcuts is not None and shortcuts.fits(data, model.metadata.get_input_schema()):
+                shortcuts.is_checked(data)
+            found = watched.predict(data, params=params) if params else watched.predict(data)
+        return write(found)
+
+    return answering(watched, ask)
+
+
+def answering(watched: _Watched, ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns, or what is wrong in words."""
+    from mlflow.exceptions import MlflowException
+
     try:
-        found = invocations(body, content_type, watched, model.metadata.get_input_schema())
-        return Answer(found.status, found.response.encode(), found.mimetype)
+        return ask()
+    except Unfit as error:
+        return problem(error.status, error.code, "BAD_REQUEST", str(error))
     except MlflowException as error:
         # What the model itself raises as MLflow's own error says that the request does not fit its signature.
         own = watched.raised is not None and not isinstance(watched.raised, MlflowException)

@@ -71,7 +71,8 @@ class ReplicaApp:
             return problem(413, "body-too-large", "REQUEST_LIMIT_EXCEEDED", most), []
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         try:
-            scoring = self.scorer.score(body, content_type, counted=TRIAL not in headers)
+            accept = headers.get(b"accept", b"").decode("latin-1")
+            scoring = self.scorer.score(body, content_type, accept=accept, counted=TRIAL not in headers)
             return await _unless_gone(receive, scoring, self.limits.seconds), []
         except QueueFull:
             waiting = "Too many requests wait for this replica; try again in a moment"

@@ -14,6 +14,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from registry_tui.serving.bodies import decode
+from registry_tui.serving.shortcuts import Shortcuts, json_of, plain_types, scoring
+
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
@@ -33,19 +36,22 @@ class Parsed:
     frame: Any
     key: Hashable
     rows: int
+    #: Whether it is as the signature says: names, order and types.
+    checked: bool = False
 
 
-def parse(body: bytes, schema: Any) -> Parsed | None:
+def parse(body: bytes, schema: Any, shortcuts: Shortcuts | None = None) -> Parsed | None:
     """The table of a JSON request, parsed by MLflow; None for a request that has to be predicted alone."""
     from mlflow.pyfunc.scoring_server import infer_and_parse_data
 
     if len(body) > MAX_BYTES_EACH:
         return None
     try:
-        decoded = json.loads(body)
+        decoded = decode(body)
         if not isinstance(decoded, dict) or len(decoded) != 1 or next(iter(decoded)) not in TABLES:
             return None
-        frame = infer_and_parse_data(decoded, schema)
+        with scoring(shortcuts):
+            frame = infer_and_parse_data(decoded, schema)
         return _mergeable(frame, schema)
     except Exception:  # MLflow's scoring function words the error when it judges the request alone
         return None
@@ -63,7 +69,9 @@ def _mergeable(frame: Any, schema: Any) -> Parsed | None:
     types = _types(schema)
     if not all(_plain(frame[column], types.get(column, "string")) for column in frame.columns):
         return None
-    return Parsed(frame, (tuple(frame.columns), tuple(frame.dtypes)), len(frame))
+    # MLflow converts columns of plain types to them, all that are there.
+    checked = list(frame.columns) == list(plain_types(schema) or ())
+    return Parsed(frame, (tuple(frame.columns), tuple(frame.dtypes)), len(frame), checked)
 
 
 def _types(schema: Any) -> dict[str, str]:
@@ -89,12 +97,18 @@ def _plain(column: Any, wanted: str) -> bool:
     return False
 
 
-def predict_together(model: PyFuncModel, requests: Sequence[Parsed]) -> list[Any] | None:
+def predict_together(
+    model: PyFuncModel, requests: Sequence[Parsed], shortcuts: Shortcuts | None = None
+) -> list[Any] | None:
     """Each request's part of one call's predictions; None when they are not one a row. Raises what the model raises."""
     import pandas
 
     merged = pandas.concat([request.frame for request in requests], ignore_index=True)
-    return share_out(model.predict(merged), [request.rows for request in requests])
+    with scoring(shortcuts):
+        if shortcuts is not None and all(request.checked for request in requests):
+            shortcuts.is_checked(merged)
+        predictions = model.predict(merged)
+    return share_out(predictions, [request.rows for request in requests])
 
 
 def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
@@ -117,10 +131,12 @@ def share_out(predictions: Any, rows: Sequence[int]) -> list[Any] | None:
     return parts
 
 
-def to_json(predictions: Any) -> bytes:
+def to_json(predictions: Any, shortcuts: Shortcuts | None = None) -> bytes:
     """The body of an answer, as MLflow writes it. Raises TypeError, ValueError, RecursionError, OverflowError."""
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
+    if shortcuts is not None and (body := json_of(predictions)) is not None:
+        return body
     text = io.StringIO()
     predictions_to_json(predictions, text)
     return text.getvalue().encode()

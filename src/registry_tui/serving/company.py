@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.serving import batching, row_by_row
+from registry_tui.serving.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -43,12 +44,12 @@ class Decision:
         return f"{how}: {self.why}"
 
 
-def decide(model: PyFuncModel, example: bytes | None, wanted: str) -> Decision:
+def decide(model: PyFuncModel, example: bytes | None, wanted: str, shortcuts: Shortcuts | None = None) -> Decision:
     """Decides by the setting `wanted`: `on`, `off`, or `auto`, which also tries the model in company."""
     if wanted in ("on", "off"):
         return Decision(wanted == "on", f"the deployment's setting is {wanted}")
     try:
-        why = row_by_row.why_not(model) or _trial(model, example)
+        why = row_by_row.why_not(model) or _trial(model, example, shortcuts)
     except Exception as error:  # whatever a model does when it is looked into: alone it is what MLflow serves
         why = f"the trial failed: {type(error).__name__}"
     if why is not None:
@@ -56,7 +57,7 @@ def decide(model: PyFuncModel, example: bytes | None, wanted: str) -> Decision:
     return Decision(True, f"{row_by_row.name_of(model)} answers row by row, and did among other rows in a trial")
 
 
-def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
+def _trial(model: PyFuncModel, example: bytes | None, shortcuts: Shortcuts | None) -> str | None:
     """Why requests must not share calls: an answer differs between alone and in company. None when all are equal."""
     from registry_tui.serving.answers import score_alone
 
@@ -72,7 +73,7 @@ def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
         return json.dumps({"dataframe_split": {"columns": columns, "data": some}}).encode()
 
     def alone(request: bytes) -> bytes | None:
-        answer = score_alone(request, "application/json", model)
+        answer = score_alone(request, "application/json", model, shortcuts)
         return answer.body if answer.status == 200 else None
 
     # Rows that the model refuses (a category that it does not know) are none to compare with.
@@ -83,7 +84,7 @@ def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
         body([good[(number + add) % len(good)] for add in range(EACH[number % len(EACH)])]) for number in range(64)
     ]
     expected = {request: alone(request) for request in bodies}
-    parsed = {request: batching.parse(request, schema) for request in bodies}
+    parsed = {request: batching.parse(request, schema, shortcuts) for request in bodies}
     if any(expected[request] != alone(request) for request in bodies[:8]):
         return "the same request is not answered the same twice"
     for size in (*SIZES, *SIZES):
@@ -95,11 +96,12 @@ def _trial(model: PyFuncModel, example: bytes | None) -> str | None:
             if (own := parsed[request]) is not None:
                 groups.setdefault(own.key, []).append(request)
         for group in groups.values():
-            parts = batching.predict_together(model, [own for each in group if (own := parsed[each]) is not None])
+            some_parsed = [own for each in group if (own := parsed[each]) is not None]
+            parts = batching.predict_together(model, some_parsed, shortcuts)
             if parts is None:
                 return "it does not answer with one prediction a row"
             for request, part in zip(group, parts, strict=True):
-                if batching.to_json(part) != expected[request]:
+                if batching.to_json(part, shortcuts) != expected[request]:
                     return f"an answer differed when {counted(len(group), 'request')} were predicted together"
     if not any(parsed.values()):
         return "its requests cannot be put together"

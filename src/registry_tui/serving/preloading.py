@@ -33,6 +33,7 @@ _MODULES = (
     "traceback",
     "zoneinfo",
     "httptools",
+    "orjson",
     "uvloop",
     "uvicorn.lifespan.on",
     "uvicorn.loops.auto",
@@ -41,14 +42,17 @@ _MODULES = (
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.http.httptools_impl",
     "pandas",
+    "pyarrow.ipc",
     "pyarrow.pandas_compat",
     "pyarrow.vendored.version",
     "mlflow.pyfunc.scoring_server",
     "mlflow.pyfunc.utils.serving_data_parser",
     "registry_tui.serving.app",
+    "registry_tui.serving.arrow",
     "registry_tui.serving.company",
     "registry_tui.serving.row_by_row",
     "registry_tui.serving.scorer",
+    "registry_tui.serving.shortcuts",
 )
 
 

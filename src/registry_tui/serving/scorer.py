@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.serving import batching
+from registry_tui.serving import arrow, batching
 from registry_tui.serving.answers import JSON, Answer, score_alone
 from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed
 from registry_tui.serving.calls import CallRecord
+from registry_tui.serving.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 class _Waiting:
     body: bytes
     content_type: str
+    accept: str
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
     #: Whether how it ends says something about the model: not when the platform tries it.
@@ -57,8 +59,9 @@ class Scorer:
         strict_json: bool = False,
         on_alone: Callable[[str], None] = logger.info,
         record: CallRecord | None = None,
+        shortcuts: Shortcuts | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._shortcuts = model, shortcuts
         self._schema = model.metadata.get_input_schema()
         self.batch, self._strict = batch, strict_json
         #: Called with the reason when requests turn out not to be able to share calls.
@@ -91,8 +94,8 @@ class Scorer:
         taken = self.under_way()
         return len(taken) == len(self._threads) and min(taken) > seconds
 
-    async def score(self, body: bytes, content_type: str, *, counted: bool = True) -> Answer:
-        """The answer to one request. Raises QueueFull."""
+    async def score(self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True) -> Answer:
+        """The answer to one request; `accept` says which formats the caller takes. Raises QueueFull."""
         loop = asyncio.get_running_loop()
         with self._counting:
             # One that is larger than all that may wait has its turn when nothing waits.
@@ -101,7 +104,7 @@ class Scorer:
                 raise QueueFull
             self._waiting += 1
             self._waiting_bytes += len(body)
-        waiting = _Waiting(body, content_type, loop.create_future(), loop, counted)
+        waiting = _Waiting(body, content_type, accept, loop.create_future(), loop, counted)
         self._queue.put(waiting)
         return await waiting.future
 
@@ -147,12 +150,17 @@ class Scorer:
                         continue
                     else:
                         with self._calling(request.counted):
-                            answer = score_alone(request.body, request.content_type, self._model)
+                            answer = self._alone(request)
                     if request.counted:
                         self._note(answer)
-                    if self._strict and answer.status == 200:
+                    if self._strict and answer.status == 200 and answer.media_type == JSON:
                         answer = replace(answer, body=batching.strictly(answer.body))
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+
+    def _alone(self, request: _Waiting) -> Answer:
+        if request.content_type.partition(";")[0].strip() == arrow.STREAM:
+            return arrow.score(request.body, request.accept, self._model, self._shortcuts)
+        return score_alone(request.body, request.content_type, self._model, self._shortcuts)
 
     def _groups(self, requests: Sequence[_Waiting]) -> list[list[_Waiting]]:
         """What waits, in the order of arrival, with those together whose tables can be put together."""
@@ -160,7 +168,7 @@ class Scorer:
         for request in requests:
             key: Any = id(request)
             if self.batch and len(requests) > 1 and request.mergeable and not request.future.cancelled():
-                request.parsed = batching.parse(request.body, self._schema)
+                request.parsed = batching.parse(request.body, self._schema, self._shortcuts)
                 key = key if request.parsed is None else request.parsed.key
             groups.setdefault(key, []).append(request)
         return list(groups.values())
@@ -195,12 +203,12 @@ class Scorer:
         """One call for all; None when that is not possible, so that each is judged alone."""
         parsed = [request.parsed for request in requests if request.parsed is not None]
         try:
-            parts = batching.predict_together(self._model, parsed)
+            parts = batching.predict_together(self._model, parsed, self._shortcuts)
             if parts is None:
                 self.batch = False
                 self._on_alone("the model does not answer with one prediction a row")
                 return None
-            return [Answer(200, batching.to_json(part)) for part in parts]
+            return [Answer(200, batching.to_json(part, self._shortcuts)) for part in parts]
         except BaseException:  # the wrong one among them gets its own error when it is judged alone
             return None
 

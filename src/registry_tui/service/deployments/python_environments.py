@@ -40,7 +40,7 @@ from registry_tui.service.errors import InvalidInput, WrongState
 #: Written last: what has it is whole.
 _MARK = "complete.json"
 #: What a replica itself needs beside the model's requirements.
-_SERVING = ("uvicorn", "httptools", "uvloop")
+_SERVING = ("uvicorn", "httptools", "uvloop", "orjson")
 #: Seconds that making an environment may take, and between two looks whether it is still wanted.
 LONGEST, CHECK_EVERY = 1800.0, 0.5
 #: The name of the environment that the platform itself runs in.
