@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from registry_tui.cli import deployment_tables as tables
-from registry_tui.cli import lineage, output, session
+from registry_tui.cli import lineage, manifests, output, session
 from registry_tui.cli.deployment_options import (
     BatchingOption,
     DeploymentArgument,
@@ -386,3 +386,4 @@ def test_(
 
 
 app.command("lineage")(lineage.of_deployment)
+app.command("manifest")(manifests.manifest)

@@ -1,0 +1,69 @@
+"""Manifests for Kubernetes: valid by its published schemas, and honest about what they leave out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from registry_tui.wording.kubernetes import Kind, Wanted
+from support.manifests import made
+
+#: A cluster's version that is still kept up.
+CLUSTER = "1.34"
+
+
+@pytest.mark.parametrize("changes", [{}, {"environment": []}, {"cpu": 0.25}])
+@pytest.mark.parametrize("name", ["wine-api", "7-days"])
+def test_plain_manifests_are_valid(name: str, changes: dict[str, Any]) -> None:
+    documents = list(yaml.safe_load_all(str(made(Wanted(Kind.PLAIN, namespace="ml"), name, **changes))))
+    assert [each["kind"] for each in documents] == ["Deployment", "Service", "HorizontalPodAutoscaler"]
+    for each in documents:
+        kubernetes_validate.validate(each, CLUSTER, strict=True)
+        assert each["metadata"]["namespace"] == "ml" and each["metadata"]["name"][0].isalpha()
+
+
+def test_plain_manifests_have_what_the_deployment_has() -> None:
+    deployment, service, autoscaler = made(
+        Wanted(Kind.PLAIN, image="registry.example/wine:3", most_replicas=5)
+    ).documents
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == "registry.example/wine:3"
+    assert container["resources"]["limits"] == {"cpu": "1500m", "memory": "2049Mi"}
+    assert container["env"] == [
+        {"name": "LEVEL", "value": "high"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "wine-api-secrets", "key": "TOKEN"}}},
+    ]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"]) == (2, 5)
+
+
+def test_what_is_left_out_is_said() -> None:
+    said = made(Wanted(Kind.PLAIN))
+    text = " ".join(said.left_out)
+    for words in (
+        "wine-model:v3",
+        "--from-literal=TOKEN=",
+        "API key",
+        "champion",
+        "share no call",
+        "NaN",
+        "8123",
+        "up to 4",
+    ):
+        assert words in text, words
+    # Beside the documents, as comments.
+    lines = str(said).splitlines()
+    assert lines[: len(said.left_out)] == [f"# {sentence}" for sentence in said.left_out]
+
+
+def test_an_inference_service_names_the_archive_unless_told_otherwise() -> None:
+    (document,) = made(Wanted()).documents
+    model = document["spec"]["predictor"]["model"]
+    assert model["storageUri"] == "s3://bucket/modelregistry/m/v/files" and model["modelFormat"] == {"name": "mlflow"}
+    (other,) = made(Wanted(storage_uri="gs://copy/wine", most_replicas=7)).documents
+    assert other["spec"]["predictor"]["model"]["storageUri"] == "gs://copy/wine"
+    assert other["spec"]["predictor"]["maxReplicas"] == 7
