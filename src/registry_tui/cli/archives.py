@@ -154,7 +154,7 @@ def download(
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="The same, as an option.")] = None,
     registry: session.RegistryOption = None,
 ) -> None:
-    """Download a version's archive, checked against its manifest, and print where it is.
+    """Download a version's archive, checked against its manifest and that against its signature; print where it is.
 
     What a download that failed had fetched is kept; the same command goes on with it.
 
@@ -189,7 +189,7 @@ async def _download(client: RegistryClient, version: ModelVersion, into: Path) -
         status.show(f"{counted(files, 'file')}, {words.size(done)} of {words.size(total)}{rate}", key=str(files))
 
     try:
-        return await save_all(archive_files(client, version), into, tell, resume=True)
+        return await save_all(archive_files(client, version, output.note), into, tell, resume=True)
     except OSError as error:
         raise RegistryError(f"{error.filename or into}: {error.strerror or error}") from error
     finally:

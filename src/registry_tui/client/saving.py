@@ -12,9 +12,10 @@ from typing import Protocol
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import NotFound, RegistryError
-from registry_tui.contracts import file_paths, new_files
+from registry_tui.contracts import file_paths, new_files, signatures
 from registry_tui.platform.paths import require_own_folder
-from registry_tui.schemas.models import ModelVersion
+from registry_tui.schemas.models import Manifest, ModelVersion
+from registry_tui.schemas.signatures import SignatureKind
 
 #: Bytes of an archive's file that are asked for at a time.
 PIECE = 8 << 20
@@ -48,10 +49,17 @@ class _Read(Protocol):
     def __call__(self, *, start: int, length: int) -> Awaitable[bytes]: ...
 
 
-async def archive_files(client: RegistryClient, version: ModelVersion) -> AsyncIterator[Remote]:
-    """Every file of a version's archive, as its manifest has it. What is at the target already is gone on with."""
+async def archive_files(
+    client: RegistryClient, version: ModelVersion, told: Callable[[str], None] = lambda _text: None
+) -> AsyncIterator[Remote]:
+    """Every file of a version's archive, as its manifest has it. What is at the target already is gone on with.
+
+    `told` gets who signed the version. Raises Unsafe when it is not as it was signed.
+    """
     registry, model, number = version.registry_id, version.model_id, version.version
-    for entry in (await client.manifest(registry, model, number)).files:
+    manifest = await client.manifest(registry, model, number)
+    told(await _check_signature(client, version, manifest))
+    for entry in manifest.files:
 
         async def fetch(target: Path, progress: Progress, path: str = entry.path, size: int = entry.size) -> None:
             async def read(*, start: int, length: int) -> bytes:
@@ -60,6 +68,41 @@ async def archive_files(client: RegistryClient, version: ModelVersion) -> AsyncI
             await _fetch_pieces(read, size, target, progress)
 
         yield Remote(entry.path, entry.size, fetch, entry.sha256)
+
+
+async def _check_signature(client: RegistryClient, version: ModelVersion, manifest: Manifest) -> str:
+    """Says who signed a version, for people, once its manifest, by which a download is checked, is as it was signed.
+
+    Looked at here, with the keys of the environment's trust store. Raises RegistryError when it is not.
+    """
+    registry, model, number = version.registry_id, version.model_id, version.version
+    found = (await client.signatures(registry, model, number)).signatures
+    named = f"{version.model_name} version {number}"
+    if not found:
+        return f"{named} is not signed: it was registered before versions were"
+    environment = (await client.registry(registry)).environment_id
+    trusted = {each.fingerprint: each async for each in client.every(client.signing_keys, environment)}
+    problems = []
+    for each in found:
+        try:
+            content = await client.read_signature(registry, model, number, each.fingerprint)
+            signed = signatures.verify(content, {name: key.public_key for name, key in trusted.items()})
+            signatures.check_files(signed, {entry.path: entry.sha256 for entry in manifest.files})
+            if each.kind is SignatureKind.REGISTRY and signed.version_id != version.id:
+                raise signatures.SignatureProblem("it was made for another version")
+        except signatures.SignatureProblem as problem:
+            problems.append(f"the signature of {each.key_name}: {problem}")
+            if each.kind is SignatureKind.REGISTRY:
+                break
+        except NotFound:
+            problems.append(f"the signature of {each.key_name} is gone")
+            break
+        else:
+            return f"{named} is signed by {trusted[signed.fingerprint].name}"
+    raise Unsafe(
+        f"{named} is not as it was signed: {'; '.join(problems)}; nothing was saved",
+        action=f"See `registry-tui models signature {version.model_name} {number}` and `models verify`",
+    )
 
 
 async def artifact_files(client: RegistryClient, project: str, run: str, folder: str) -> AsyncIterator[Remote]:

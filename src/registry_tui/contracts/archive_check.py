@@ -22,13 +22,7 @@ def check(folder: Path, advance: Callable[[], None] = lambda: None) -> Path:
 
     `advance` is called for each name that was listed, and for each piece that was read.
     """
-    try:
-        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        expected = {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-    except FileNotFoundError as error:
-        raise ArchiveDamaged(f"{MANIFEST} is missing") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArchiveDamaged(f"{MANIFEST} is damaged: {error}") from error
+    expected = _expected(folder)
     files = folder / FILES
     found = set(_listed(files, "", advance))
     if missing := sorted(expected.keys() - found):
@@ -40,6 +34,21 @@ def check(folder: Path, advance: Callable[[], None] = lambda: None) -> Path:
         if (files / path).stat().st_size != size or sha256(files / path, advance) != sum_:
             raise ArchiveDamaged(f"{path} has other bytes than its manifest says")
     return files
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file by its path, as the manifest in `folder` says. Raises ArchiveDamaged, OSError."""
+    return {path: sum_ for path, (_, sum_) in _expected(folder).items()}
+
+
+def _expected(folder: Path) -> dict[str, tuple[int, str]]:
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
+    except FileNotFoundError as error:
+        raise ArchiveDamaged(f"{MANIFEST} is missing") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveDamaged(f"{MANIFEST} is damaged: {error}") from error
 
 
 def _listed(folder: Path, prefix: str, advance: Callable[[], None]) -> Iterator[str]:

@@ -44,6 +44,12 @@ class ReplicaSpec:
     shared: bool = False
     #: The SHA-256 of the archive's manifest there, whose folder others might replace; empty: not compared.
     manifest_sha256: str = ""
+    #: The signature that the archive is checked by, and the public keys that are trusted, by fingerprint; empty for a
+    #: version that was never signed.
+    signature: str = ""
+    trusted_keys: str = ""
+    #: The version that the signature is about; empty for one of somebody else.
+    signed_version: str = ""
     limits: Limits = Limits()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 

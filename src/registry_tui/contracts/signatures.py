@@ -178,6 +178,14 @@ def verify(content: bytes, keys: Mapping[str, str]) -> Signed:
     return _statement(bundle)
 
 
+def claimed_version(content: bytes) -> str:
+    """The version that a signature says it is about, unchecked; empty in signatures of others.
+
+    Raises SignatureProblem.
+    """
+    return _statement(read(content)).version_id
+
+
 def check_files(signed: Signed, files: Mapping[str, str]) -> None:
     """Raises SignatureProblem unless exactly these files are signed, each with this SHA-256."""
     for path, sum_ in files.items():

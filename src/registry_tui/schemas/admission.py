@@ -103,6 +103,14 @@ class ScanRule(_Rule):
     verdicts: list[ScanVerdictName] = Field(default=[ScanVerdictName.SAFE_FORMAT, ScanVerdictName.KNOWN_IMPORTS])
 
 
+class TrustedSignatureRule(_Rule):
+    """The version is signed, as it is now, by a key of the environment's trust store, or by one of those named."""
+
+    requires: Literal["trusted_signature"]
+    #: Names of keys of the trust store; empty for all of them.
+    keys: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default=[], max_length=200)
+
+
 class ApprovalRule(_Rule):
     """Somebody approved the version, for `deploy`, `promote` or another purpose that an approval was asked for."""
 
@@ -111,7 +119,14 @@ class ApprovalRule(_Rule):
 
 
 AdmissionRule = Annotated[
-    ModelSignatureRule | InputExampleRule | MetricRule | BetterMetricRule | NoPackagesRule | ScanRule | ApprovalRule,
+    ModelSignatureRule
+    | InputExampleRule
+    | MetricRule
+    | BetterMetricRule
+    | NoPackagesRule
+    | ScanRule
+    | TrustedSignatureRule
+    | ApprovalRule,
     Field(discriminator="requires"),
 ]
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.signatures import SignatureMark
 from registry_tui.schemas.stages import Stage, StageStatus
 
 
@@ -106,6 +107,8 @@ class ModelVersion(Schema):
     servable: bool = True
     not_servable_reason: str | None = None
     workflow_id: str | None = None
+    #: Who signed it, the registry's own key first; not checked (`get_signatures` does).
+    signatures: list[SignatureMark] = []
     stage: Stage = Stage.NONE
     #: None while the version has no stage, and nobody asked for an approval.
     stage_status: StageStatus | None = None
@@ -186,17 +189,20 @@ class ArchiveCheck(Schema):
     missing: list[str] = []
     changed: list[str] = []
     unexpected: list[str] = []
+    #: What is wrong with its signatures; empty where they hold, there are none, or their keys are trusted no more.
+    signature_problem: str = ""
 
     @property
     def sound(self) -> bool:
-        return not (self.missing or self.changed or self.unexpected)
+        return not (self.missing or self.changed or self.unexpected or self.signature_problem)
 
     @property
     def damage(self) -> str:
         """The damage, with the names of the first files; empty for a sound archive."""
         kinds = (("missing", self.missing), ("changed", self.changed), ("unexpected", self.unexpected))
-        return "; ".join(
+        found = [
             f"{len(paths)} {kind}: {', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}"
             for kind, paths in kinds
             if paths
-        )
+        ]
+        return "; ".join([*found, *([self.signature_problem] if self.signature_problem else [])])

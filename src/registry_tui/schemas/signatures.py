@@ -39,6 +39,8 @@ class CheckedSignature(SignatureMark):
 
     #: Why it does not count; empty for a valid one of a trusted key.
     problem: str = ""
+    #: Whether its key is in the trust store.
+    key_trusted: bool = True
 
 
 class VersionSignatures(Schema):

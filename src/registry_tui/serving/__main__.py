@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts import archive_check as archive
+from registry_tui.contracts import signatures
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import (
     Limits,
@@ -128,9 +129,33 @@ def check(spec: ReplicaSpec, advance: Callable[[], None] = lambda: None) -> Path
         folder = archive.check(Path(spec.model), advance)
     except archive.ArchiveDamaged as error:
         raise FilesUnusable(f"The archive of {spec.model_name} v{spec.version} is damaged: {error}") from error
+    if spec.signature:
+        _check_signature(spec)
     seconds = time.monotonic() - began
     logger.info("%s v%s: all sums as in the manifest (%.1f s)", spec.model_name, spec.version, seconds)
     return folder
+
+
+def _check_signature(spec: ReplicaSpec) -> None:
+    """Raises Unusable, unless a key that is trusted now has signed what the manifest says."""
+    said = f"{spec.model_name} v{spec.version} is not as it was signed"
+    try:
+        # One that was removed from the trust store meanwhile is not in the file any more.
+        trusted = json.loads(Path(spec.trusted_keys).read_text(encoding="utf-8"))
+        signed = signatures.verify(Path(spec.signature).read_bytes(), trusted)
+        signatures.check_files(signed, archive.sums(Path(spec.model)))
+    except signatures.SignatureProblem as problem:
+        raise Unusable(f"{said}: {problem}") from problem
+    except (OSError, ValueError) as error:
+        raise Unusable(f"The signature of {spec.model_name} v{spec.version} cannot be checked: {error}") from error
+    except ImportError as error:
+        raise Unusable(
+            f"The signature of {spec.model_name} v{spec.version} cannot be checked, because the model's Python lacks "
+            f"{error.name}: deploy it again"
+        ) from error
+    if spec.signed_version and signed.version_id != spec.signed_version:
+        raise Unusable(f"{said}: its signature was made for another version")
+    logger.info("%s v%s: signed with the key %s", spec.model_name, spec.version, signatures.short(signed.fingerprint))
 
 
 def load(spec: ReplicaSpec, folder: Path) -> PyFuncModel:

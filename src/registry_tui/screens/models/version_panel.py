@@ -52,6 +52,7 @@ def panel(
         ("Creator", row.creator),
         ("Created", both(row.created_at)),
         ("Checked", _checked(row)),
+        ("Signed", _signed(row)),
         ("Environment", origin.environment_name or ""),
         ("Workspace", origin.workspace_name or ""),
         ("Project", origin.project_name or ""),
@@ -62,7 +63,11 @@ def panel(
         ("Archive", row.archive_uri or ""),
         ("Not servable", "" if row.servable else row.not_servable_reason or "it cannot be deployed"),
     ]
-    styles = {"Checked": "$error" if row.archive_damage else "", "Not servable": "$warning"}
+    styles = {
+        "Checked": "$error" if row.archive_damage else "",
+        "Signed": "" if row.signatures else "$warning",
+        "Not servable": "$warning",
+    }
     *listed, (last, style) = facts(known, 13, room, styles)
     parts += [("\n", ""), *listed, (last.removesuffix("\n"), style)]
     if deployments:
@@ -105,6 +110,15 @@ def _checked(row: ModelVersion) -> str:
     if row.archive_damage:
         return f"✗ {row.archive_damage}, {absolute(row.verified_at)}"
     return f"all sums, {absolute(row.verified_at)}"
+
+
+def _signed(row: ModelVersion) -> str:
+    """Who signed it and when; what to do where nobody did."""
+    if row.status != "READY":
+        return ""
+    if not row.signatures:
+        return f"not yet: it was registered before versions were; `models sign {row.model_name} {row.version}`"
+    return "; ".join(f"by {each.key_name}, {absolute(each.signed_at)}" for each in row.signatures)
 
 
 def _described(described: DeploymentSuggestion, room: int) -> list[tuple[str, str]]:

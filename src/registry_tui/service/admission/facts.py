@@ -10,6 +10,7 @@ from typing import Any
 from registry_tui.contracts import file_paths
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.scans import ScanVerdict
+from registry_tui.schemas.signatures import CheckedSignature
 from registry_tui.service.adapters.mlflow_words import metric_value
 from registry_tui.service.admission import packages
 from registry_tui.service.admission.packages import Wanted
@@ -19,6 +20,7 @@ from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.models import scans, versions
 from registry_tui.service.promotion import approvals
 from registry_tui.service.registries.place import RegistryPlace
+from registry_tui.service.signing import archives as signing
 from registry_tui.service.stores import bucket_files
 from registry_tui.service.stores.archives import FILES
 from registry_tui.service.tracking.project import enter_project
@@ -78,6 +80,15 @@ class VersionFacts:
         """The verdict of its newest scan."""
         with self.service.database.reading() as session:
             return scans.verdict(session, self.version.id)
+
+    @cached_property
+    def signatures(self) -> list[CheckedSignature]:
+        """Its signatures, each checked now; none while it has no archive."""
+        if self.version.status is not VersionStatus.READY:
+            return []
+        return signing.checked(
+            self.service, signing.version_at(self.service, self.place, self.version.model_id, self.version.id)
+        )
 
     def approved(self, purpose: str) -> bool:
         """Whether somebody approved it for a purpose, and nobody rejected it since."""

@@ -18,6 +18,7 @@ from registry_tui.schemas.admission import (
     ModelSignatureRule,
     NoPackagesRule,
     ScanRule,
+    TrustedSignatureRule,
 )
 from registry_tui.schemas.scans import Verdict
 from registry_tui.service.admission import packages
@@ -119,6 +120,29 @@ def _scan(rule: ScanRule, facts: VersionFacts) -> Answer:
     return Answer(False, said, f"See what was found: `{named}`; log the model in a safe format, and register that")
 
 
+def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answer:
+    found = facts.signatures
+    named = f"{facts.version.model_name} {facts.version.version}"
+    valid = [each for each in found if not each.problem]
+    chosen = [each for each in valid if not rule.keys or each.key_name in rule.keys]
+    if chosen:
+        return Answer(True, f"it is signed by {chosen[0].key_name}")
+    wanted = f"by {' or '.join(rule.keys)}" if rule.keys else "by a trusted key"
+    if valid:
+        said = f"it is signed by {', '.join(each.key_name for each in valid)}, and has to be {wanted}"
+    elif found:
+        said = "; ".join(f"the signature of {each.key_name} does not count: {each.problem}" for each in found)
+    else:
+        said = "it is not signed"
+    if rule.keys:
+        step = f"Have it signed {wanted}, and add that: `registry-tui models sign {named} --signature FILE`"
+    elif found:
+        step = f"See `registry-tui models verify {named}`; sign it when it is sound: `registry-tui models sign {named}`"
+    else:
+        step = f"Sign it: `registry-tui models sign {named}`"
+    return Answer(False, said, step)
+
+
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
     if facts.approved(rule.purpose):
         return Answer(True, f"it is approved for {rule.purpose}")
@@ -150,6 +174,7 @@ _ANSWERS: Mapping[type[Any], Callable[[Any, VersionFacts], Answer]] = {
     BetterMetricRule: _better_metric,
     NoPackagesRule: _no_packages,
     ScanRule: _scan,
+    TrustedSignatureRule: _trusted_signature,
     ApprovalRule: _approval,
 }
 

@@ -7,15 +7,17 @@ from registry_tui.schemas.models import Manifest
 from registry_tui.schemas.operations import EventOutcome, Progress
 from registry_tui.service.core import events
 from registry_tui.service.database.tables import DeploymentRow, RevisionRow
-from registry_tui.service.deployments import model_files, shared_files
+from registry_tui.service.deployments import model_files, shared_files, signed_files
 from registry_tui.service.deployments.shared_files import Placed, Watching
+from registry_tui.service.deployments.signed_files import Checked
 from registry_tui.service.engine.steps import StepContext
 from registry_tui.service.errors import Missing
 from registry_tui.service.registries import lifecycle as registries
 from registry_tui.service.registries.place import enter_registry
+from registry_tui.service.signing import archives as signing
 
 
-def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, without: str = "") -> Placed:
+def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, without: str = "") -> tuple[Placed, Checked]:
     """Puts the files of a revision's version into its registry's NFS, else onto this machine; says which, and why.
 
     `without`: why the NFS is left out. Raises ServiceError, also when replicas could not load the model.
@@ -24,7 +26,17 @@ def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, witho
     registry = registries.load(service, row.registry_id)
     if registry is None:
         raise Missing("The Model Registry of the deployment is gone")
-    archive = enter_registry(service, row.registry_id).archive(service, row.model_id, revision.version_id)
+    place = enter_registry(service, row.registry_id)
+    signed = signing.version_at(service, place, row.model_id, revision.version_id)
+    archive, checked = signed.archive, signed_files.place(service, signed)
+    if checked.signature:
+        context.log("its signature is valid, of a trusted key")
+    else:
+        context.log(
+            f"{row.model_name} v{revision.version} is not signed: it was registered before versions were. Sign it: "
+            f"`registry-tui models sign {row.model_name} {revision.version}`",
+            "warning",
+        )
     done = [0, 0]
     total: list[int] = [0, 0]
 
@@ -50,7 +62,7 @@ def fetch(context: StepContext, row: DeploymentRow, revision: RevisionRow, witho
         shared_files.reading(lambda: model_files.require_servable(placed.folder), shared=placed.shared)
     except shared_files.NfsSilent as silent:
         return fetch(context, row, revision, silent.detail)
-    return placed
+    return placed, checked
 
 
 def _record(context: StepContext, row: DeploymentRow, placed: Placed) -> None:

@@ -31,6 +31,11 @@ def folder_of(service: Service, model_id: str, version_id: str) -> Path:
     return service.home.serving / "models" / model_id / version_id
 
 
+def signature_file(service: Service, version_id: str) -> Path:
+    """Where replicas read the signature of a version, whether its files are here or in an NFS."""
+    return service.home.serving / "signatures" / f"{version_id}.sig"
+
+
 def fetch(
     service: Service,
     place: Folder,
@@ -141,10 +146,14 @@ def drop_unused(service: Service) -> set[str]:
     """Removes local copies of archives that no revision serves or is about to serve; returns the versions that are."""
     # Listed first: what a rollout fetches meanwhile stays, since its revision is in the database before.
     folders = list((service.home.serving / "models").glob("*/*"))
+    signed = list((service.home.serving / "signatures").glob("*.sig"))
     live = (RevisionState.ACTIVE.value, RevisionState.PENDING.value)
     with service.database.reading() as session:
         used = set(session.scalars(select(RevisionRow.version_id).where(RevisionRow.state.in_(live))))
     for folder in folders:
         if not folder.name.startswith(".") and folder.name not in used:
             shutil.rmtree(folder, ignore_errors=True)
+    for file in signed:
+        if file.stem not in used:
+            file.unlink(missing_ok=True)
     return used

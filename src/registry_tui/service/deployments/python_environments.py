@@ -35,6 +35,7 @@ from registry_tui.service.deployments.model_requirements import (
     same_python,
     sha256,
 )
+from registry_tui.service.deployments.requirement_files import Requirements
 from registry_tui.service.errors import InvalidInput, WrongState
 
 #: Written last: what has it is whole.
@@ -114,8 +115,18 @@ def key_of(wanted: Wanted, indexes: Sequence[str] = ()) -> str:
     archives = [path for folder in named.folders for path in folder.iterdir() if path.is_file()]
     lines += sorted(f"{path.name} {sha256(path)}" for path in archives)
     lines += [f"index {each}" for each in indexes]
+    lines += _needed_to_check(named)
     text = "\n".join([*lines, *_serving_requirements(), wanted.python or "", platform.python_version(), sys.prefix])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _needed_to_check(named: Requirements) -> list[str]:
+    """What a replica checks signatures with, where the model's MLflow may not bring it: older ones do not."""
+    names = {required.name for required in named.required}
+    if "cryptography" in names or not names & {"mlflow", "mlflow-skinny"}:
+        return []
+    ours = f"mlflow=={version('mlflow')}"
+    return [] if any(required.text.replace(" ", "") == ours for required in named.required) else ["cryptography"]
 
 
 def _serving_requirements() -> list[str]:
@@ -145,6 +156,7 @@ def _build(wanted: Wanted, folder: Path, log: Log, check: Callable[[], None], in
     own = [line for line in _serving_requirements() if line.partition("==")[0] not in names]
     if not names & {"mlflow", "mlflow-skinny"}:
         own.append(f"mlflow=={version('mlflow')}")
+    own += _needed_to_check(named)
     lists = folder / "lists"
     lists.mkdir()
     lines = [*named.options, *(required.line for required in named.required), *own]

@@ -27,6 +27,7 @@ from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.ranger import sources
 from registry_tui.service.registering import archiving
 from registry_tui.service.registries import storage_access
+from registry_tui.service.signing import keys as signing_keys
 from registry_tui.service.tracking import artifact_uploads
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,7 @@ class Background:
         service = self._service
         self._until_done("writing routes", lambda: routing.publish(service))
         self._until_done("writing the gateway's routes", lambda: gateway_link.publish(service))
+        self._until_done("writing trusted keys", lambda: signing_keys.publish_all(service))
         self._until_done("starting workflows", service.workflows.launch)
         self._launched.set()
         self._pending.set()

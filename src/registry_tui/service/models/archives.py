@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion, VersionStatus
 from registry_tui.schemas.operations import Accepted, WorkflowKind
@@ -14,8 +16,9 @@ from registry_tui.service.errors import NotPermitted, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.signing import archives as signing
 from registry_tui.service.stores import archives, content
-from registry_tui.service.stores.bucket_files import Folder, StoreFolder
+from registry_tui.service.stores.bucket_files import Folder, StoredFile, StoreFolder
 from registry_tui.service.tracking import artifact_uploads
 
 #: Characters kept of what was wrong with an archive.
@@ -39,10 +42,23 @@ def verify_archive(service: Service, principal: Principal, registry: str, model:
         found = models.find_model(service, principal, place, model)
         known = versions.find_version(service, place, found, version)
         event.resource = versions.resource_of(place, known)
-        check = archives.check_archive(_archive_of(service, place, known))
+        _archive_of(service, place, known)
+        check = check_stored(service, signing.version_at(service, place, known.model_id, known.id))
         event.detail = check.damage or "sound"
         note_check(service, place, found.name, version, check)
     return check
+
+
+def check_stored(
+    service: Service,
+    version: signing.Version,
+    *,
+    progress: Callable[[Sequence[StoredFile]], archives.Advance] = lambda _files: lambda _bytes, _count: None,
+    check: archives.Check = lambda: None,
+) -> ArchiveCheck:
+    """Reads a whole archive, and compares it with its manifest and that with its signatures. Raises ServiceError."""
+    found = archives.check_archive(version.archive, progress=progress, check=check)
+    return found.model_copy(update={"signature_problem": signing.damage(service, version)})
 
 
 def begin_verification(

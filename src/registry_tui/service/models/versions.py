@@ -22,6 +22,7 @@ from registry_tui.service.errors import Missing
 from registry_tui.service.models import registered as models
 from registry_tui.service.promotion import stages
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.signing import archives as signing
 
 _ORDER = {
     "version": "version_number",
@@ -84,7 +85,7 @@ def list_versions(
     listed = answer.get("model_versions", ())
     more = bool(answer.get("next_page_token"))
     return Page(
-        items=[to_version(found, each) for each in listed if each["name"] == found.name],
+        items=_with_signatures(service, [to_version(found, each) for each in listed if each["name"] == found.name]),
         next_page_token=paging.encode_token(scope, start + len(listed)) if more else None,
     )
 
@@ -93,7 +94,13 @@ def get_version(service: Service, principal: Principal, registry: str, model: st
     """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
-    return find_version(service, place, found, version)
+    return _with_signatures(service, [find_version(service, place, found, version)])[0]
+
+
+def _with_signatures(service: Service, found: list[ModelVersion]) -> list[ModelVersion]:
+    with service.database.reading() as session:
+        known = signing.marks(session, [each.id for each in found])
+    return [each.model_copy(update={"signatures": known[each.id]}) if each.id in known else each for each in found]
 
 
 def find_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> ModelVersion:

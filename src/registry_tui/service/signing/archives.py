@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -111,8 +112,22 @@ def checked(service: Service, version: Version) -> list[CheckedSignature]:
         return []
     files = sums(archives.read_manifest(version.archive))
     return [
-        CheckedSignature(**_mark(row).model_dump(), problem=_problem(version, row, trusted, files)[0]) for row in rows
+        CheckedSignature(
+            # As the trust store calls the key now: rules name it so.
+            **_named(_mark(row), trusted).model_dump(),
+            **_looked_at(version, row, trusted, files).said(),
+        )
+        for row in rows
     ]
+
+
+def damage(service: Service, version: Version) -> str:
+    """What is wrong with signatures of a version; empty where they hold, or their keys are only trusted no more.
+
+    Raises ServiceError where the archive cannot be read.
+    """
+    wrong = [each for each in checked(service, version) if each.problem and each.key_trusted]
+    return "; ".join(f"the signature of {each.key_name} does not hold: {each.problem}" for each in wrong)
 
 
 def read(service: Service, version: Version, fingerprint: str) -> bytes:
@@ -126,7 +141,21 @@ def read(service: Service, version: Version, fingerprint: str) -> bytes:
     )
 
 
-def proof(service: Service, version: Version, manifest: Manifest) -> bytes | None:
+@dataclass(frozen=True)
+class Proof:
+    """A signature that vouches for an archive, and the version that it is about; empty for one of somebody else."""
+
+    content: bytes
+    version_id: str
+
+
+def is_signed(service: Service, version_id: str) -> bool:
+    """Whether a version has any signature."""
+    with service.database.reading() as session:
+        return bool(marks(session, [version_id]))
+
+
+def proof(service: Service, version: Version, manifest: Manifest) -> Proof | None:
     """The signature that vouches for an archive; None for a version that was never signed.
 
     Raises WrongState when it should be signed and no signature counts; other ServiceErrors.
@@ -136,10 +165,10 @@ def proof(service: Service, version: Version, manifest: Manifest) -> bytes | Non
         return None
     files, problems = sums(manifest), list[str]()
     for row in rows:
-        problem, content = _problem(version, row, trusted, files)
-        if not problem:
-            return content
-        problems.append(f"the signature of {row.key_name}: {problem}")
+        looked = _looked_at(version, row, trusted, files)
+        if not looked.problem:
+            return Proof(looked.content, version.version_id if row.kind == SignatureKind.REGISTRY.value else "")
+        problems.append(f"the signature of {row.key_name}: {looked.problem}")
         if row.kind == SignatureKind.REGISTRY.value:
             break  # whoever may write there must not take it away to have another one count
     raise WrongState(
@@ -173,22 +202,36 @@ def _known(service: Service, version: Version) -> tuple[list[VersionSignatureRow
         return list(session.scalars(query)), keys.trust_store(session, version.place.environment_id)
 
 
-def _problem(
+@dataclass(frozen=True)
+class _Looked:
+    """A signature after a look: why it does not count, empty when it does; whether its key is trusted; its content."""
+
+    problem: str
+    content: bytes = b""
+    key_trusted: bool = True
+
+    def said(self) -> dict[str, Any]:
+        return {"problem": self.problem, "key_trusted": self.key_trusted}
+
+
+def _looked_at(
     version: Version, row: VersionSignatureRow, trusted: Mapping[str, keys.Trusted], files: Mapping[str, str]
-) -> tuple[str, bytes]:
-    """Why a signature does not count, empty when it does; and its content. Raises ServiceError."""
+) -> _Looked:
+    """Raises ServiceError."""
     try:
         content = _content(version, row.file)
     except Missing:
-        return f"{row.file} is gone", b""
+        return _Looked(f"{row.file} is gone")
     try:
         signed = signatures.verify(content, {each.fingerprint: each.public_key for each in trusted.values()})
         signatures.check_files(signed, files)
+    except UnknownKey as problem:
+        return _Looked(str(problem), content, key_trusted=False)
     except SignatureProblem as problem:
-        return str(problem), content
+        return _Looked(str(problem), content)
     if row.kind == SignatureKind.REGISTRY.value and signed.version_id != version.version_id:
-        return "it was made for another version", content
-    return "", content
+        return _Looked("it was made for another version", content)
+    return _Looked("", content)
 
 
 def _content(version: Version, file: str) -> bytes:
@@ -216,6 +259,11 @@ def _note(
         row.fingerprint, row.key_name, row.creator, row.signed_at = fingerprint, name, creator, now()
         session.flush()
         return _mark(row)
+
+
+def _named(mark: SignatureMark, trusted: Mapping[str, keys.Trusted]) -> SignatureMark:
+    known = trusted.get(mark.fingerprint)
+    return mark if known is None else mark.model_copy(update={"key_name": known.name})
 
 
 def _is_name(fingerprint: str) -> bool:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts import signatures
+from registry_tui.platform.secrets import write_private
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import SigningKeyRow
 from registry_tui.service.errors import WrongState
@@ -81,6 +84,24 @@ def new_key(service: Service, session: Session, environment_id: str, creator: st
     session.add(row)
     session.flush()
     return row
+
+
+def publish(service: Service, environment_id: str) -> Path:
+    """Writes the public keys that an environment trusts where replicas read them at each start. Raises OSError."""
+    target = service.home.serving / "trusted-keys" / f"{environment_id}.json"
+    # Of two changes at once, the last one writes last.
+    with service.locks.of(f"trusted keys {environment_id}"):
+        with service.database.reading() as session:
+            known = {each.fingerprint: each.public_key for each in trust_store(session, environment_id).values()}
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(target, json.dumps(known, indent=1, sort_keys=True))
+    return target
+
+
+def publish_all(service: Service) -> None:
+    """The same for every environment whose versions were deployed: a kill may have come before. Raises OSError."""
+    for file in (service.home.serving / "trusted-keys").glob("*.json"):
+        publish(service, file.stem)
 
 
 def _active(session: Session, environment_id: str) -> SigningKeyRow | None:

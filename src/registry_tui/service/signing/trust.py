@@ -14,7 +14,7 @@ from registry_tui.service.core import events, idempotency, paging, permissions
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.resolve import resolve_environment
 from registry_tui.service.database.tables import EnvironmentRow, SigningKeyRow
-from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, WrongState
+from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, WrongState
 from registry_tui.service.signing import keys
 
 #: Keys of one environment: each check of a signature knows all of them.
@@ -80,7 +80,9 @@ def add_key(service: Service, principal: Principal, environment: str, request: S
             )
             session.add(row)
             session.flush()
-            return _schema(here, row)
+            made = _schema(here, row)
+        _publish(service, here)
+        return made
 
 
 def remove_key(service: Service, principal: Principal, environment: str, key: str) -> None:
@@ -113,6 +115,7 @@ def remove_key(service: Service, principal: Principal, environment: str, key: st
             event.detail = f"{row.name} ({signatures.short(row.fingerprint)})"
             idempotency.takes(session, row.id)
             session.delete(row)
+        _publish(service, here)
 
 
 def rotate_key(service: Service, principal: Principal, environment: str) -> SigningKey:
@@ -129,7 +132,9 @@ def rotate_key(service: Service, principal: Principal, environment: str) -> Sign
                 raise WrongState(f"Environment {here.name} trusts {MAX_KEYS} keys already", action="Remove old ones")
             row = keys.new_key(service, session, here.id, principal.name)
             event.detail = f"{row.name} ({signatures.short(row.fingerprint)})"
-            return _schema(here, row)
+            made = _schema(here, row)
+        _publish(service, here)
+        return made
 
 
 # -- underneath ------------------------------------------------------------------------------------------
@@ -146,6 +151,17 @@ def _require(service: Service, principal: Principal, environment_id: str) -> Non
         if here is None:
             raise Missing("The environment was deleted meanwhile")
         permissions.require_in(session, principal, Action.SIGNING_CHANGE, here)
+
+
+def _publish(service: Service, environment: EnvironmentRow) -> None:
+    """Replicas ask the new trust store when they start the next time."""
+    try:
+        keys.publish(service, environment.id)
+    except OSError as error:
+        raise PartUnavailable(
+            f"The trust store of {environment.name} was changed, but cannot be written for replicas: {error.strerror}",
+            action="Free space on the disk, then `registry-tui restart service`",
+        ) from error
 
 
 def _schema(environment: EnvironmentRow, row: SigningKeyRow) -> SigningKey:

@@ -107,12 +107,15 @@ def _fetch(context: StepContext) -> Mapping[str, Any]:
 def _placed(context: StepContext, without_nfs: str = "") -> Mapping[str, Any]:
     """Fetches the files; `without_nfs`: why not into the registry's NFS, which an earlier step used."""
     row = _row(context)
-    placed = fetching.fetch(context, row, _revision(context, row), without_nfs)
+    placed, checked = fetching.fetch(context, row, _revision(context, row), without_nfs)
     return {
         "model": str(placed.folder),
         "files": placed.said,
         "shared": placed.shared,
         "manifest_sha256": placed.manifest_sha256,
+        "signature": checked.signature,
+        "trusted_keys": checked.trusted_keys,
+        "signed_version": checked.version_id,
     }
 
 
@@ -209,6 +212,9 @@ def _spec(
         files=context.state.get("files", ""),
         shared=context.state.get("shared", False),
         manifest_sha256=context.state.get("manifest_sha256", ""),
+        signature=context.state.get("signature", ""),
+        trusted_keys=context.state.get("trusted_keys", ""),
+        signed_version=context.state.get("signed_version", ""),
         limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
         environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
     )

@@ -14,7 +14,7 @@ from registry_tui.service.errors import WrongState
 from registry_tui.service.models import archives as version_archives
 from registry_tui.service.models import registered as models
 from registry_tui.service.registries.place import enter_registry
-from registry_tui.service.stores import archives
+from registry_tui.service.signing import archives as signing
 from registry_tui.service.workflows.advancing import Advancing
 
 
@@ -27,9 +27,9 @@ def _permit(service: Service, principal: Principal, work: Work) -> None:
 def _read(context: StepContext) -> Mapping[str, Any]:
     arguments = context.arguments
     place = enter_registry(context.service, arguments["registry_id"])
-    archive = place.archive(context.service, arguments["model_id"], arguments["version_id"])
-    check = archives.check_archive(
-        archive, progress=lambda files: Advancing(context, files), check=context.check_cancelled
+    version = signing.version_at(context.service, place, arguments["model_id"], arguments["version_id"])
+    check = version_archives.check_stored(
+        context.service, version, progress=lambda files: Advancing(context, files), check=context.check_cancelled
     )
     return {"check": check.model_dump(mode="json")}
 
