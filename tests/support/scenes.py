@@ -66,6 +66,7 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "registry": {"registry": REGISTRY},
         "projects": {},
         "project": {"project": PROJECT},
+        "experiment": experiment,
         "compare": {**experiment, "runs": ",".join(runs[1:3])},
         "run": {"project": PROJECT, "run": first(rf"projects/{PROJECT}/runs/(\w{{32}})")},
         "models": {"registry": REGISTRY},
