@@ -193,6 +193,28 @@ def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
     assert line.old(line.owner, "stage=Production", "latest=Production") == ["Production", "['1']"]
 
 
+def test_an_inbox_counts_what_its_reader_may_decide(line: Line) -> None:
+    line.rules(PromotionRules())
+    asked = line.asked(line.chief)
+
+    def inbox(user: str) -> tuple[int | None, list[Decision]]:
+        found = line.platform.ask(lambda client: client.approvals(waiting=True, registry=line.registry), user=user)
+        assert [each.id for each in found.items] in ([], [asked.id])
+        one = line.platform.ask(lambda client: client.approval(asked.id), user=line.chief)
+        return found.total, one.decisions
+
+    # Who asked decides only where no second person has to; a bystander never does.
+    assert inbox(line.chief) == (0, [Decision.WITHDRAW]) and inbox(line.other)[0] == 0
+    line.rules(PromotionRules(four_eyes=False))
+    assert inbox(line.chief) == (1, [Decision.APPROVE, Decision.REJECT, Decision.WITHDRAW])
+    assert inbox(line.other)[0] == 0
+    line.rules(PromotionRules())
+    listed = line.platform.ask(lambda client: client.approvals(waiting=True, registry=line.registry))
+    assert listed.total == 1 and listed.items[0].decisions == list(Decision)
+    line.decided(asked, Decision.WITHDRAW, line.chief)
+    assert inbox(line.chief) == (0, [])
+
+
 def test_what_is_kept_ends_with_the_version(line: Line) -> None:
     line.rules(PromotionRules())
     line.asked(line.owner)

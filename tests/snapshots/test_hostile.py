@@ -43,6 +43,7 @@ PLACES = [
     Place("group", {"group": GROUP}),
     Place("roles", {"environment": ENVIRONMENT}),
     Place("activity"),
+    Place("approvals"),
 ]
 #: A walk that opens every tab, a side panel or the next place, its help and its JSON.
 WALK = ["down", "down", "tab", "tab", "down", "tab", "space", "question_mark", "escape", "y", "escape", "enter", "down"]

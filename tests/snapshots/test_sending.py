@@ -21,12 +21,14 @@ from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
+from registry_tui.screens.activity.deciding import Decide
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.save import Save
 from registry_tui.screens.deployments.change_deployment import ChangeForm
 from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.keys import NewKey
+from registry_tui.screens.models.ask_approval import AskApproval
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
 from registry_tui.screens.models.promote import PromoteForm
 from registry_tui.screens.models.register_model import RegisterModelForm
@@ -335,6 +337,20 @@ async def give_roles(see: Driver) -> Form[Any]:
     return form
 
 
+async def ask_approval(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = AskApproval(version)
+    await opened(see, form, comment="better on all slices")
+    return form
+
+
+async def decide(see: Driver) -> Form[Any]:
+    await scenes.approvals(see)
+    form = Decide(see.screen.current)
+    await opened(see, form, comment="seen")
+    return form
+
+
 #: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
@@ -355,6 +371,8 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     EditVersion: edit_version,
     PromoteForm: promote,
     SetAlias: set_alias,
+    AskApproval: ask_approval,
+    Decide: decide,
     ManageAccess: manage_access,
     PolicyForm: policy_form,
     SourceForm: source_form,

@@ -45,9 +45,10 @@ from registry_tui.schemas.people import (
     UserState,
     UserTokenCreate,
 )
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision
 from registry_tui.wording import words
 from support.program import Driver
-from support.scenes import ENVIRONMENT, GROUP, SCENES, USER
+from support.scenes import ENVIRONMENT, GROUP, MODEL, REGISTRY, SCENES, USER
 
 ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
@@ -162,6 +163,24 @@ async def make_people(home: Home) -> None:
             await client.revoke_token(USER, ci.user_token.id)
 
 
+async def make_approvals(home: Home) -> None:
+    """Asks for approvals of the demo's newest versions, as somebody else than the administrator: they wait for them."""
+    async with RegistryClient(home) as client:
+        versions = (await client.versions(REGISTRY, MODEL, page_size=2)).items
+        if (await client.approvals(page_size=1)).items:
+            return
+        first, second = (each.version for each in versions)
+        asked = await client.ask_approval(
+            REGISTRY, MODEL, second, "stage:PreProduction", ApprovalAsk(comment="Trained on all vintages")
+        )
+        withdrawn = ApprovalDecision(decision=Decision.WITHDRAW, comment="One vintage was missing")
+        await client.decide_approval(asked.id, withdrawn)
+    async with RegistryClient(home, user=USER) as client:
+        question = "Better than the champion on all slices; drift was looked at on the last three months"
+        await client.ask_approval(REGISTRY, MODEL, first, "stage:Production", ApprovalAsk(comment=question))
+        await client.ask_approval(REGISTRY, MODEL, second, "deploy", ApprovalAsk(comment="For the canary"))
+
+
 async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     """Opens every scene, or those that are named, on a platform with the demo; what was asked, and answered last."""
 
@@ -169,6 +188,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
         return app.status is not None
 
     await make_people(home)
+    await make_approvals(home)
     recorder = Recorder(home)
     for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:

@@ -18,6 +18,7 @@ from support.deployment_scenes import (
     keys,
     project_deployments,
 )
+from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals
 from support.people_scenes import PEOPLE_SCENES, group, groups, people, person, policies, roles
 from support.program import Driver
 from support.scene_names import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, Scene
@@ -33,6 +34,7 @@ __all__ = [
     "REGISTRY",
     "USER",
     "Scene",
+    "approvals",
     "artifacts",
     "compare",
     "deploy_from_project",
@@ -83,6 +85,7 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "group": {"group": GROUP},
         "roles": {"environment": ENVIRONMENT},
         "activity": {},
+        "approvals": {},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},
     }
 
@@ -258,6 +261,7 @@ SCENES: dict[str, Scene] = {
     **TRACKING_SCENES,
     **DEPLOYMENT_SCENES,
     **PEOPLE_SCENES,
+    **LIFE_CYCLE_SCENES,
     "registries": registries,
     "create-registry": create_registry,
     "registry": registry,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.app.switching import Switching
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the platform's health while there is no stream: at rest, and while nobody answers.
 AT_REST, IN_TROUBLE = 5.0, 1.0
+#: Seconds between two counts of the approvals that wait for the person.
+APPROVALS_EVERY = 20.0
 #: Seconds between two repaints of how long a part has not been well, and between two looks for questions that wait.
 TICK = 1.0
 #: Seconds that an answer may take before the status line says that the service is slow.
@@ -51,6 +54,8 @@ class Watching(Switching):
         self._me_wanted = True
         #: IDs of the workflows that run now.
         self.active: frozenset[str] = frozenset()
+        #: How many approvals wait for the person; somebody else's questions are in no stream of theirs.
+        self.approvals_waiting = 0
         self._following = False
         #: Whether the stream of changes is open: while it is, nobody else looks whether the service answers again.
         self._streaming = False
@@ -100,6 +105,7 @@ class Watching(Switching):
     def watch_for_slowness(self) -> None:
         """Has the status line count the seconds of an answer that takes long."""
         self.set_interval(TICK, self.each_second, name="slowness")
+        self.set_interval(APPROVALS_EVERY, self.count_approvals, name="approvals")
 
     def each_second(self) -> None:
         """Looks at what is seen by looking: whether an answer takes long."""
@@ -152,6 +158,8 @@ class Watching(Switching):
             kind = change.event.resource_type
             if kind in OF_ROLES:
                 self.look_at_me()
+            if change.event.action.startswith("approval."):
+                self.count_approvals()
             self._refresh_frames(lambda screen: screen.follows(kind))
 
     def work_seen(self, work: Workflow) -> None:
@@ -188,7 +196,7 @@ class Watching(Switching):
         from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
 
-        before = self.answering, self.parts_shown(), self.active, self.me
+        before = self.answering, self.parts_shown(), self.active, self.me, self.approvals_waiting
         was_answering, finished = self.answering, False
         try:
             if self._me_wanted:
@@ -201,6 +209,7 @@ class Watching(Switching):
             finished = bool(self.active - active) or bool(active - self.active)
             self.active = active
             self.status = await self.client.status()
+            await self._count_approvals()
         except (NotSignedIn, UntrustedCertificate) as error:
             self.shut_out(error)
         except ServiceUnavailable as error:
@@ -211,10 +220,29 @@ class Watching(Switching):
         else:
             self._trouble = None
             self._tell_of_clock()
-        if before != (self.answering, self.parts_shown(), self.active, self.me):
+        if before != (self.answering, self.parts_shown(), self.active, self.me, self.approvals_waiting):
             self._show_status()
             if finished and was_answering:
                 self._refresh_frames(lambda screen: True)
+
+    async def _count_approvals(self) -> None:
+        self.approvals_waiting = (await self.client.approvals(waiting=True, page_size=1)).total or 0
+
+    def count_approvals(self) -> None:
+        """Counts again how many approvals wait for the person, while the service answers."""
+        if self.answering:
+            # Not a coroutine, as in `look_now`.
+            self.run_worker(self._count_again, group="approvals", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+
+    async def _count_again(self) -> None:
+        from registry_tui.client import RegistryError
+
+        before = self.approvals_waiting
+        with suppress(RegistryError):  # the next look tells whether the service answers
+            await self._count_approvals()
+        if before != self.approvals_waiting:
+            self._show_status()
+            self._refresh_frames(lambda screen: screen.follows("approval"))
 
     def _tell_of_clock(self) -> None:
         """Says once that this machine's clock differs from the service's."""

@@ -66,6 +66,7 @@ _STAGES = [
 def list_(
     registry: session.RegistryOption = None,
     state: Annotated[ApprovalState | None, typer.Option(help="Only those in this state.")] = None,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for your decision.")] = False,
     limit: session.LimitOption = None,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -75,7 +76,7 @@ def list_(
     """
 
     async def run(client: RegistryClient) -> None:
-        fetch = partial(client.approvals, state=state, registry=registry)
+        fetch = partial(client.approvals, state=state, registry=registry, waiting=waiting or None)
         await output.print_list(fetch, _APPROVALS, as_json=as_json, limit=limit, empty="No approval found")
 
     session.ask(run)

@@ -44,10 +44,16 @@ class Promotion(Transport):
         return await self._ask(Approval, "PUT", path, body=request)
 
     async def approvals(
-        self, *, state: str | None = None, registry: str | None = None, version_id: str | None = None, **page: Any
+        self,
+        *,
+        state: str | None = None,
+        registry: str | None = None,
+        version_id: str | None = None,
+        waiting: bool | None = None,
+        **page: Any,
     ) -> Page[Approval]:
-        """Those that you asked for or may decide, newest first."""
-        params = {"state": state, "registry": registry, "version_id": version_id, **page}
+        """Those that you asked for or may decide, newest first; `waiting`: those that wait for you, with a total."""
+        params = {"state": state, "registry": registry, "version_id": version_id, "waiting": waiting, **page}
         return await self._ask(Page[Approval], "GET", "/approvals", params=params)
 
     async def approval(self, approval: str) -> Approval:

@@ -105,3 +105,5 @@ class Approval(Schema):
     decided_by: str | None = None
     decided_at: datetime | None = None
     answer: str = ""
+    #: What the reader may answer now; told when approvals are read.
+    decisions: list[Decision] = []

@@ -57,6 +57,7 @@ _SHOWN = {
     "circumflex_accent": "^",
     "number_sign": "#",
     "at": "@",
+    "ampersand": "&",
     "asterisk": "*",
     "greater_than_sign": ">",
     "less_than_sign": "<",

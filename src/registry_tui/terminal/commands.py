@@ -41,6 +41,7 @@ SCREENS = {
     "group": "registry_tui.screens.people.group:GroupScreen",
     "roles": "registry_tui.screens.people.roles:RolesScreen",
     "activity": "registry_tui.screens.activity.activity:ActivityScreen",
+    "approvals": "registry_tui.screens.activity.approvals:ApprovalsScreen",
     "workflow": "registry_tui.screens.activity.workflow:WorkflowScreen",
 }
 
@@ -77,6 +78,7 @@ COMMANDS = (
     Command("group", (), ("group",), "One group with its members", "group"),
     Command("roles", (), ("environment",), "Who has which roles in an environment", "roles"),
     Command("activity", ("wf", "workflows"), (), "Running and finished workflows", "activity"),
+    Command("approvals", ("inbox",), (), "Approvals: what waits for you, and what was decided", "approvals"),
     Command("workflow", (), ("workflow",), "One workflow with its log lines", "workflow"),
     Command("contexts", ("ctx", "context"), ("[context]",), "Work with another service that you signed in to"),
     Command("theme", (), ("[theme]",), "Colours: dark, light, high-contrast, monochrome, or your own"),

@@ -41,7 +41,7 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "collaborators": _needs(_P.COLLABORATORS_CHANGE, "add change remove"),
     "experiment": _needs(_P.TRACKING_CHANGE, "edit delete restore"),
     "run": {**_needs(_P.TRACKING_CHANGE, "edit delete restore"), **_needs(_P.MODEL_REGISTER, "register")},
-    "model": _needs(_P.DEPLOYMENT_CHANGE, "deploy"),
+    "model": {**_needs(_P.DEPLOYMENT_CHANGE, "deploy"), **_needs(_P.APPROVAL_ASK, "ask_approval")},
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
     "environments": {
         **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store"),

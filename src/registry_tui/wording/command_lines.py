@@ -52,6 +52,7 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "group": lambda: line("groups show", [known["group"]]),
         "roles": lambda: line("environments roles list", [known["environment"]]),
         "activity": lambda: line("workflows list"),
+        "approvals": lambda: line("approvals list"),
         "workflow": lambda: line("workflows show", [known["workflow"]]),
     }
     return made[kind]() if kind in made else None

@@ -143,6 +143,12 @@ class ActivityScreen(ListScreen):
     def copied(self, row: Workflow) -> str:
         return row.id
 
+    def why_not(self, action: str) -> str | None:
+        return None if action == "approvals" else super().why_not(action)
+
+    def do_approvals(self) -> None:
+        self.program.jump(Place("approvals"))
+
     def do_cancel(self) -> None:
         ask_to_cancel(self, self.current, self._cancelled)
 

@@ -77,11 +77,21 @@ NUMBERS, SHORT, WHOLE = 4, 16, 22
 SHORT_FROM, WHOLE_FROM = 76, 130
 
 
+#: The sign of approvals that wait for the person.
+WAITS = "◆"
+
+
+def few(count: int) -> str:
+    """A number in at most three characters."""
+    return str(count) if count < 100 else "99+"
+
+
 class Navigation(Widget):
-    """The sections by number and name; the badge counts running workflows."""
+    """The sections by number and name; the badges count running workflows, and approvals that wait for the person."""
 
     section: reactive[str] = reactive("")
     badge: reactive[int] = reactive(0)
+    approvals: reactive[int] = reactive(0)
 
     class Chosen(Message):
         def __init__(self, section: str) -> None:
@@ -99,15 +109,20 @@ class Navigation(Widget):
         lines: list[Content] = []
         for number, section, word in SECTIONS:
             here = section == self.section
-            badge = f" ●{self.badge}" if section == "activity" and self.badge else ""
+            badge = self._badges() if section == "activity" else ""
             if width < SHORT:
-                text = fit(f"{number}{'●' if badge else ''}", width - 1)
+                text = fit(f"{number}{badge.strip()[:1]}", width - 1)
             else:
                 name = word if width < WHOLE else WHOLE_NAMES.get(section, word)
                 text = fit(f"{number} {name}", width - 1 - len(badge)) + badge
             edge = "▌" if here else " "
             lines.append(Content.assemble((edge, "$accent"), (text, "bold $accent" if here else "$foreground-muted")))
         return Content("\n").join(lines)
+
+    def _badges(self) -> str:
+        """What waits for the person comes first: a narrow bar has room for one sign."""
+        waiting = f" {WAITS}{few(self.approvals)}" if self.approvals else ""
+        return waiting + (f" ●{self.badge}" if self.badge else "")
 
     def on_click(self, event: events.Click) -> None:
         if 0 <= event.y < len(SECTIONS):

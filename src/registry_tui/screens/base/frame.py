@@ -185,7 +185,8 @@ class FrameScreen(Loading, LowestScreen):
         """Shows who is acting, and how the parts are."""
         line = self.query_one(StatusLine)
         line.who, line.parts = self.program.who, self.program.parts_shown()
-        self.query_one(Navigation).badge = self.program.running
+        navigation = self.query_one(Navigation)
+        navigation.badge, navigation.approvals = self.program.running, self.program.approvals_waiting
 
     def flash(self, text: str, style: str = "$accent") -> None:
         """A short message in the status line, in place of the keys. A refusal that it has to cut is shown whole too."""

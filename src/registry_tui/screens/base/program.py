@@ -122,6 +122,13 @@ class Program(Protocol):
     def running(self) -> int:
         """How many workflows run now."""
 
+    @property
+    def approvals_waiting(self) -> int:
+        """How many approvals wait for the decision of the person who is signed in."""
+
+    def count_approvals(self) -> None:
+        """Counts again how many approvals wait for the person."""
+
     def parts_shown(self) -> tuple[tuple[str, str, str], ...]:
         """(part, style, words) for the status line."""
 

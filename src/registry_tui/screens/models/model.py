@@ -20,12 +20,14 @@ from registry_tui.terminal.actions.models import MODEL
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
+from registry_tui.wording.approvals import purpose_words
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
+    from registry_tui.schemas.promotion import Approval
     from registry_tui.schemas.tracking import RunDetails
 
 
@@ -266,6 +268,17 @@ class ModelScreen(PanelListScreen):
         from registry_tui.screens.models.edit_model import SetAlias
 
         self.app.push_screen(SetAlias(self.current), self._changed)
+
+    def do_ask_approval(self) -> None:
+        from registry_tui.screens.models.ask_approval import AskApproval
+
+        self.app.push_screen(AskApproval(self.current), self._asked_approval)
+
+    def _asked_approval(self, asked: Approval | None) -> None:
+        if asked is not None:
+            self.flash(f"version {asked.version}: asked whether it may {purpose_words(asked.purpose)}")
+            self.program.count_approvals()
+            self.refresh_data()
 
     def do_edit(self) -> None:
         from registry_tui.screens.models.edit_model import EditVersion

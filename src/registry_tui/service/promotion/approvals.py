@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
@@ -20,6 +20,9 @@ _STATES = {
     Decision.REJECT: ApprovalState.REJECTED,
     Decision.WITHDRAW: ApprovalState.WITHDRAWN,
 }
+
+#: As many approvals as are counted, for who has to see that there are many.
+COUNTED_UP_TO = 100
 
 
 def approved(session: Session, version_id: str, purpose: str) -> bool:
@@ -40,10 +43,15 @@ def list_approvals(
     state: ApprovalState | None = None,
     registry: str | None = None,
     version_id: str | None = None,
+    waiting: bool = False,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Approval]:
-    """Those that the principal asked or may decide, newest first. Raises Missing, InvalidInput."""
+    """Those that the principal asked or may decide, newest first. Raises Missing, InvalidInput.
+
+    With `waiting` those that are pending and that the principal may decide now, with their number up to
+    `COUNTED_UP_TO`.
+    """
     query = select(ApprovalRow)
     if state is not None:
         query = query.where(ApprovalRow.state == state.value)
@@ -54,24 +62,50 @@ def list_approvals(
             seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
             query = query.where(ApprovalRow.registry_id == resolve_registry(session, registry, seen).id)
         decides = permissions.permitted_environments(session, principal, Action.APPROVAL_DECIDE)
+        theirs = select(RegistryRow.id)
         if decides is not None:
-            theirs = select(RegistryRow.id).where(RegistryRow.environment_id.in_(decides))
+            theirs = theirs.where(RegistryRow.environment_id.in_(decides))
+        total = None
+        if waiting:
+            query = query.where(ApprovalRow.state == ApprovalState.PENDING.value, ApprovalRow.registry_id.in_(theirs))
+            query = query.where(
+                or_(
+                    ApprovalRow.asked_by_crn != principal.crn,
+                    ApprovalRow.registry_id.in_(protected_aliases.where_askers_decide(session)),
+                )
+            )
+            few = query.with_only_columns(ApprovalRow.id).limit(COUNTED_UP_TO).subquery()
+            total = session.scalar(select(func.count()).select_from(few))
+        elif decides is not None:
             query = query.where(or_(ApprovalRow.asked_by_crn == principal.crn, ApprovalRow.registry_id.in_(theirs)))
         found = paging.keyset_page(
             session,
             query,
             [paging.Key(ApprovalRow.asked_at, descending=True), paging.Key(ApprovalRow.id)],
-            scope=f"approvals:{principal.name}:{state}:{registry}:{version_id}",
+            scope=f"approvals:{principal.name}:{state}:{registry}:{version_id}:{waiting}",
             page_size=page_size,
             page_token=page_token,
         )
-    return found.to_page(to_schema)
+        mine = decides if decides is None else set(session.scalars(theirs))
+        askers = protected_aliases.where_askers_decide(session)
+
+    def convert(row: ApprovalRow) -> Approval:
+        may = mine is None or row.registry_id in mine
+        possible = _possible(principal, row, decides=may, asker_may=row.registry_id in askers)
+        return to_schema(row).model_copy(update={"decisions": possible})
+
+    return found.to_page(convert, total)
 
 
 def get_approval(service: Service, principal: Principal, approval: str) -> Approval:
     """One that the principal asked or may decide. Raises Missing."""
     with service.database.reading() as session:
-        return to_schema(_find(session, principal, approval))
+        row = _find(session, principal, approval)
+        environment = session.get_one(RegistryRow, row.registry_id).environment_id
+        decides = permissions.may_in(session, principal, Action.APPROVAL_DECIDE, environment)
+        asker_may = not protected_aliases.rules_of(session, row.registry_id).four_eyes
+        possible = _possible(principal, row, decides=decides, asker_may=asker_may)
+        return to_schema(row).model_copy(update={"decisions": possible})
 
 
 def ask(
@@ -142,6 +176,15 @@ def decide(service: Service, principal: Principal, approval: str, request: Appro
                 f"It was {row.state} by {row.decided_by} before", action="Ask again: `registry-tui approvals ask`"
             )
         return to_schema(row), row.model_id
+
+
+def _possible(principal: Principal, row: ApprovalRow, *, decides: bool, asker_may: bool) -> list[Decision]:
+    """What the principal may answer now: as `_require_may_decide`, for who knows whether they decide there at all."""
+    own = row.asked_by_crn == principal.crn
+    if row.state != ApprovalState.PENDING.value:
+        return []
+    found = [Decision.APPROVE, Decision.REJECT] if decides and (asker_may or not own) else []
+    return [*found, Decision.WITHDRAW] if own or principal.administrator else found
 
 
 def _require_may_decide(session: Session, principal: Principal, row: ApprovalRow, decision: Decision) -> None:

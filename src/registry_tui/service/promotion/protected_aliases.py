@@ -52,6 +52,12 @@ def rules_of(session: Session, registry_id: str) -> PromotionRules:
     return PromotionRules() if row is None else PromotionRules.model_validate(row.rules)
 
 
+def where_askers_decide(session: Session) -> list[str]:
+    """IDs of the registries where who asked for an approval may also give it."""
+    found = session.execute(select(PromotionRulesRow.registry_id, PromotionRulesRow.rules))
+    return [id_ for id_, rules in found if not PromotionRules.model_validate(rules).four_eyes]
+
+
 def protection_of(session: Session, registry_id: str, alias: str) -> ProtectedAlias | None:
     """Who may move an alias; None for one that is not protected."""
     return next((each for each in rules_of(session, registry_id).protected_aliases if each.alias == alias), None)

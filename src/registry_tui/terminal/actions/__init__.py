@@ -40,6 +40,8 @@ OPEN_FORMS = frozenset(
         "source",
         "import_models",
         "change_store",
+        "decide",
+        "ask_approval",
     }
 )
 

@@ -75,14 +75,16 @@ def list_approvals(
     state: ApprovalState | None = None,
     registry: NameIn | None = None,
     version_id: NameIn | None = None,
+    waiting: bool = False,
 ) -> Page[Approval]:
-    """The approvals that you asked for or may decide, newest first."""
+    """The approvals that you asked for or may decide, newest first; `waiting`: those that wait for you, counted."""
     return approvals.list_approvals(
         service,
         principal,
         state=state,
         registry=registry,
         version_id=version_id,
+        waiting=waiting,
         page_size=page.page_size,
         page_token=page.page_token,
     )

@@ -1,0 +1,61 @@
+"""The form that asks for an approval of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static
+
+from registry_tui.screens.base.form import Form, row
+from registry_tui.wording.approvals import comment_problem
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.models import ModelVersion
+    from registry_tui.schemas.promotion import Approval
+
+#: What an approval can be asked for: as `stages.purpose_of` and `models.promoting` name them.
+_PURPOSES = (
+    ("enter Production", "stage:Production"),
+    ("enter PreProduction", "stage:PreProduction"),
+    ("enter QA", "stage:QA"),
+    ("enter Development", "stage:Development"),
+    ("enter Archived", "stage:Archived"),
+    ("be deployed", "deploy"),
+    ("be promoted", "promote"),
+)
+
+
+class AskApproval(Form["Approval"]):
+    """Asks whether a version may go on."""
+
+    OK = "Ask"
+
+    def __init__(self, version: ModelVersion) -> None:
+        super().__init__()
+        self.version = version
+
+    def title_text(self) -> str:
+        return f"Ask for approval of {self.version.model_name} version {self.version.version}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("May it", Select(_PURPOSES, value=_PURPOSES[0][1], allow_blank=False, compact=True, id="purpose"))
+        yield row("Comment", Input(compact=True, id="comment", placeholder="why it may"))
+        told = "MLAdmins of the environment decide; 6 Activity, Approvals shows what becomes of it"
+        yield Static(told, classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#purpose").focus()
+
+    def problem_of(self) -> str | None:
+        return comment_problem(self.query_one("#comment", Input).value)
+
+    async def send(self) -> Approval:
+        from registry_tui.schemas.promotion import ApprovalAsk
+
+        version, purpose = self.version, str(self.query_one("#purpose", Select).value)
+        request = ApprovalAsk(comment=self.query_one("#comment", Input).value)
+        return await self.program.client.ask_approval(
+            version.registry_id, version.model_name, version.version, purpose, request
+        )
