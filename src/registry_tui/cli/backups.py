@@ -232,6 +232,43 @@ def verify(
         )
 
 
+@app.command("prune")
+@stores.with_options
+def prune(
+    place: _PlaceArgument,
+    reached: stores.Reached,
+    keep: Annotated[int, typer.Option("--keep", metavar="N", min=1, help="How many of each platform stay.")],
+    cut_off: Annotated[
+        bool,
+        typer.Option("--cut-off", help="Go on where a backup or a pruning was cut off there; none may be at work."),
+    ] = False,
+    yes: session.YesOption = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Delete older backups: all but each platform's newest, and the artifacts and archives that only they had.
+
+    One that is cut off is ended by the next. No backup can be made there meanwhile.
+
+    Example: registry-tui backups prune /mnt/backups/registry --keep 7
+    """
+    extras.require("platform")
+    store = _store(place, reached)
+    from registry_tui.service.backup import pruning
+    from registry_tui.service.backup.place import BackupPlace
+
+    with _words():
+        found = BackupPlace(_opened(store))
+        if gone := pruning.older(found, keep):
+            session.confirm(f"Delete {counted(len(gone), 'backup')} from {found.bucket.uri}?", yes=yes)
+        done = _shown(pruning.prune(found, keep, cut_off=cut_off))
+    if as_json:
+        print(json.dumps({"backups": done.backups, "contents": done.contents, "bytes": done.bytes}))
+        return
+    for id_ in done.backups:
+        output.note(f"Deleted: the backup {id_}")
+    output.note(f"{counted(done.contents, 'object')} went that no backup needs ({size(done.bytes)})")
+
+
 def upgrade(yes: session.YesOption = False, as_json: session.JsonOption = False) -> None:
     """Bring a home of an earlier version to this one: stop, copy the databases, migrate, start, and compare all rows.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from registry_tui.contracts.counts import counted
@@ -12,17 +13,23 @@ from registry_tui.platform.errors import PlatformError
 from registry_tui.service.backup import manifest as manifests
 from registry_tui.service.backup.manifest import Manifest
 from registry_tui.service.backup.sealing import DamagedBackup
-from registry_tui.service.errors import Missing
+from registry_tui.service.errors import AlreadyThere, Missing, ServiceError
 from registry_tui.service.stores.base import Bucket, StoredObject
 
 #: Bytes that are read and sent at once.
 CHUNK = 4 << 20
 _CONTENT, _BACKUPS = "content/", "backups/"
+#: Marks: of each backup that is being made, and of a pruning. Neither begins while the other is at work.
+_MADE, _PRUNED = "being-made/", "being-pruned.json"
 _MANIFEST = re.compile(rf"{_BACKUPS}([0-9]{{8}}T[0-9]{{6}}Z-[0-9a-f]{{8}})\.json\.gz")
 
 
 class NoSuchBackup(PlatformError):
     """There is no such backup in a place."""
+
+
+class PlaceBusy(PlatformError):
+    """Backups of a place are pruned while one is made there, or the other way round."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,66 @@ class BackupPlace:
                 f"There is no backup in {self.bucket.uri}", action="Make one: `registry-tui backup TARGET`"
             )
         return found[0]
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Takes backups away; what they kept stays."""
+        self.bucket.delete([key_of(each) for each in ids])
+
+    def discard(self, digests: Iterable[str]) -> None:
+        """Deletes content."""
+        self.bucket.delete([_key(each) for each in digests])
+
+    @contextmanager
+    def being_made(self, id_: str, whose: str) -> Iterator[None]:
+        """Marks a backup as being made of `whose` platform; that one's marks of before were of backups cut off.
+
+        Raises PlaceBusy while the place is pruned.
+        """
+        for mark in self._marks():
+            if self.bucket.read(mark).decode("utf-8", "replace") == whose:
+                self.bucket.delete([mark])
+        mark = f"{_MADE}{id_}.json"
+        self.bucket.put(mark, whose.encode())
+        try:
+            if self._is_there(_PRUNED):
+                raise PlaceBusy(
+                    f"The backups in {self.bucket.uri} are being pruned",
+                    action="Wait for the end of that; if it was cut off, run `registry-tui backups prune` again with "
+                    "`--cut-off`",
+                )
+            yield
+        finally:
+            # Of a store that is away, the mark stays, until the next backup of this platform.
+            with suppress(ServiceError):
+                self.bucket.delete([mark])
+
+    @contextmanager
+    def being_pruned(self, *, cut_off: bool = False) -> Iterator[None]:
+        """Marks the place as being pruned. Raises PlaceBusy while anything is at work there, unless `cut_off`."""
+        again = "Wait for its end; if it was cut off, repeat this with `--cut-off`"
+        if cut_off:
+            self.bucket.delete([_PRUNED, *self._marks()])
+        try:
+            self.bucket.put_new(_PRUNED, b"{}")
+        except AlreadyThere as error:
+            raise PlaceBusy(f"The backups in {self.bucket.uri} are being pruned already", action=again) from error
+        try:
+            for mark in self._marks():
+                whose = self.bucket.read(mark).decode("utf-8", "replace")
+                raise PlaceBusy(f"A backup of {whose} is being made in {self.bucket.uri}", action=again)
+            yield
+        finally:
+            with suppress(ServiceError):
+                self.bucket.delete([_PRUNED])
+
+    def _marks(self) -> list[str]:
+        return [each.key for each in self.bucket.list(_MADE)]
+
+    def _is_there(self, key: str) -> bool:
+        with suppress(Missing):
+            self.bucket.head(key)
+            return True
+        return False
 
     def _pieces(self, key: str, size: int) -> Iterator[bytes]:
         done = 0

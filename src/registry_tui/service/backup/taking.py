@@ -88,14 +88,17 @@ class Taken:
 def take(home: Home, target: Bucket, passphrase: str) -> Generator[Progress, None, Taken]:
     """Makes a backup; cut off at any moment it leaves none, and the next one copies only what is still missing.
 
-    Raises CannotBackUp, DamagedBackup, Busy, PartFailed, HomeUnusable, ServiceError, OSError.
+    Raises CannotBackUp, DamagedBackup, PlaceBusy, Busy, PartFailed, HomeUnusable, ServiceError, OSError.
     """
     require_home(home)
     busy = "Another backup of this platform is being made"
     home.create_run()
     try:
         with only_one(home.backup_lock, 0.0, busy):
-            return (yield from _take(home, BackupPlace(target), passphrase))
+            made_at, place = datetime.now(UTC), BackupPlace(target)
+            id_ = f"{made_at:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+            with place.being_made(id_, f"{socket.gethostname()}:{home.root}"):
+                return (yield from _take(home, place, passphrase, id_, made_at))
     except Locked as error:
         raise CannotBackUp(busy, action="Wait for its end") from error
 
@@ -106,9 +109,10 @@ def require_home(home: Home) -> None:
         raise CannotBackUp(f"There is no platform in {home.root}", action="Name its home with `--data-dir`")
 
 
-def _take(home: Home, place: BackupPlace, passphrase: str) -> Generator[Progress, None, Taken]:
-    made_at, derivation = datetime.now(UTC), Derivation.fresh()
-    id_ = f"{made_at:%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+def _take(
+    home: Home, place: BackupPlace, passphrase: str, id_: str, made_at: datetime
+) -> Generator[Progress, None, Taken]:
+    derivation = Derivation.fresh()
     sealer = Sealer(passphrase, derivation)
     yield Progress("looking at earlier backups")
     content = place.content()
