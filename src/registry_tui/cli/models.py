@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import approvals, archives, lineage, output, promoting, rules, session, signing
+from registry_tui.cli import approvals, archives, bundles, lineage, output, promoting, rules, session, signing
 from registry_tui.cli.output import Column
 from registry_tui.cli.version_view import print_version
 from registry_tui.client.client import RegistryClient
@@ -153,6 +153,9 @@ def register(
     description: Annotated[str, typer.Option(help="Of the model.")] = "",
     notes: Annotated[str, typer.Option(help="Of this version.")] = "",
     tag: session.TagOption = None,
+    content: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="What the files have to be, as a manifest's content says it.")
+    ] = None,
     visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
@@ -171,6 +174,7 @@ def register(
         description=description,
         notes=notes,
         tags=session.tags(tag),
+        content=content,
         visibility=visibility,
     )
 
@@ -344,6 +348,8 @@ for command in (
     signing.sign,
 ):
     app.command()(command)
+app.command("export")(bundles.export)
+app.command("import")(bundles.import_)
 app.command("promote")(promoting.promote)
 app.command("stage")(approvals.stage)
 app.command("stages")(approvals.stages)

@@ -48,7 +48,8 @@ ORIGIN = PREFIX + "origin"
 PROJECT = PREFIX + "project"
 #: JSON object: uri, bytes, files, verified_at, damage. There once the archive is stored and verified.
 ARCHIVE = PREFIX + "archive"
-#: The SHA-256 of what its archive holds (`Manifest.content`), once it is stored: equal for equal files.
+#: The SHA-256 of what its archive holds (`Manifest.content`), once it is stored: equal for equal files. Before,
+#: what it has to be, where somebody said so.
 CONTENT = PREFIX + "content"
 #: "true" while the version waits for its archive; setting its status takes it away.
 PENDING = PREFIX + "pending"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -129,6 +130,8 @@ class RegisterModel(RequestSchema):
     description: str = Field(default="", max_length=100_000)
     notes: str = Field(default="", max_length=100_000)
     tags: list[Tag] = []
+    #: What the files have to be, as `Manifest.content` says it; other ones are not stored. None: whatever they are.
+    content: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     #: None: private for a new model, unchanged for a known one.
     visibility: Visibility | None = None
 
@@ -176,7 +179,12 @@ class Manifest(Schema):
     @property
     def content(self) -> str:
         """A SHA-256 of all paths, sizes and sums: equal for archives of the same files, whatever they are called."""
-        lines = sorted(f"{entry.sha256} {entry.size} {entry.path}\n" for entry in self.files)
+        return self.content_of(self.files)
+
+    @staticmethod
+    def content_of(entries: Iterable[ManifestEntry]) -> str:
+        """As `content`, of files that have no manifest yet."""
+        lines = sorted(f"{entry.sha256} {entry.size} {entry.path}\n" for entry in entries)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -158,6 +158,7 @@ def _register(names: Names, query: Body, body: Body) -> list[Line]:
         ("--description", body["description"] or None),
         ("--notes", body["notes"] or None),
         *_tags(body["tags"]),
+        ("--content", body["content"]),
         ("--visibility", body["visibility"]),
     ]
     return [line("models register", (), options)]

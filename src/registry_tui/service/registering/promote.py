@@ -140,6 +140,7 @@ def _make(
     tags = {
         **version.tags,
         mlflow_tags.CREATOR: principal.name,
+        mlflow_tags.CONTENT: content,
         mlflow_tags.ORIGIN: origin.model_dump_json(),
         mlflow_tags.REQUEST: f"promote-{hashlib.sha256(content.encode()).hexdigest()[:40]}",
         **({mlflow_tags.PROJECT: origin.project_id} if origin.project_id else {}),

@@ -257,6 +257,8 @@ def _create_version(
     tags = {**{tag.key: tag.value for tag in request.tags}, mlflow_tags.CREATOR: principal.name}
     if keyed := idempotency.current.get():
         tags[mlflow_tags.REQUEST] = keyed
+    if request.content is not None:
+        tags[mlflow_tags.CONTENT] = request.content
     if source.origin is not None:
         tags[mlflow_tags.ORIGIN] = source.origin.model_dump_json()
     body = {

@@ -158,6 +158,11 @@ def _verify(context: StepContext) -> None:
         created_at=datetime.now(UTC),
         files=entries,
     )
+    wanted = {tag["key"]: tag["value"] for tag in _version(context).get("tags", ())}.get(mlflow_tags.CONTENT)
+    if wanted not in (None, manifest.content):
+        raise WrongState(
+            "What was stored are not the files that were announced", action="Send them again: `models import`"
+        )
     with room.storing(context.service, archive):
         archives.write_manifest(archive, manifest)
     context.log(f"{counted(len(entries), 'file')} read back, SHA-256 in {archive.uri}{archives.MANIFEST}")
@@ -229,6 +234,11 @@ def _give_up(context: StepContext, reason: str) -> None:
 
 def _is_stored(context: StepContext) -> bool:
     """Whether the version is READY now: a workflow may have been started from an older look. Raises Missing."""
+    return bool(_version(context).get("status") == VersionStatus.READY)
+
+
+def _version(context: StepContext) -> Mapping[str, Any]:
+    """MLflow's `ModelVersion`. Raises Missing."""
     service, arguments = context.service, context.arguments
     registry = enter_registry(service, arguments["registry_id"], any_status=True)
     answer = service.mlflow.call(
@@ -237,7 +247,8 @@ def _is_stored(context: StepContext) -> bool:
         workspace=registry.workspace,
         params={"name": arguments["model"], "version": arguments["version"]},
     )
-    return bool(answer["model_version"].get("status") == VersionStatus.READY)
+    found: Mapping[str, Any] = answer["model_version"]
+    return found
 
 
 def _files(context: StepContext) -> list[StoredFile]:

@@ -1,0 +1,235 @@
+"""`models export`, `models import`: versions that go where no network does, and models that come from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from registry_tui.cli import output, session
+from registry_tui.cli.version_view import print_version
+from registry_tui.client import bundles, uploading
+from registry_tui.client.bundles import Bundle
+from registry_tui.client.client import RegistryClient
+from registry_tui.client.errors import RegistryError
+from registry_tui.client.model_folders import read_folder
+from registry_tui.client.saving import Tell
+from registry_tui.client.uploading import FOLDER, Upload
+from registry_tui.contracts import modelpack
+from registry_tui.contracts.counts import counted
+from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, RegisterModel, Tag, Visibility
+from registry_tui.schemas.signatures import SignVersion
+from registry_tui.wording import words
+
+
+def export(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE|FOLDER", help="A new .tar file, or a new folder.")],
+    registry: session.RegistryOption = None,
+    wheels: Annotated[
+        bool, typer.Option("--wheels", help="With the wheels of its requirements, from where pip gets them here.")
+    ] = False,
+) -> None:
+    """Write a version as one OCI image layout (ModelPack): its files, manifest and signatures, each by its digest.
+
+    What an export that failed had fetched is kept; the same command goes on with it.
+
+    Example: registry-tui models export WineModel 3 --to wine-3.tar
+    """
+
+    async def run(client: RegistryClient) -> int:
+        here = await session.registry_for_model(client, registry, model)
+        version = await client.version(here, model, number)
+        with tempfile.TemporaryDirectory() as folder:
+            packages = await _wheels(client, version, Path(folder)) if wheels else []
+            with _telling("exported") as tell:
+                return await bundles.export(client, version, to, tell, packages)
+
+    try:
+        files = session.ask(run)
+    except OSError as error:
+        raise RegistryError(f"{error.filename or to}: {error.strerror or error}") from error
+    output.note(f"{counted(files, 'file')} of {model} version {number}, with manifest and signatures")
+    output.write(f"{to}\n")
+    output.flush()
+
+
+async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -> list[Path]:
+    """The wheels of a version's requirements. Raises RegistryError where pip does not get them all."""
+    registry, model, number = version.registry_id, version.model_id, version.version
+    if "requirements.txt" not in {entry.path for entry in (await client.manifest(registry, model, number)).files}:
+        raise RegistryError(
+            f"{version.model_name} v{number} does not say what it requires: it has no requirements.txt",
+            action="Export it without --wheels",
+        )
+    content = await client.read_archive(registry, model, number, "requirements.txt")
+    listed, target = folder / "requirements.txt", folder / "wheels"
+    listed.write_bytes(content)
+    command = [sys.executable, "-m", "pip", "download", "--only-binary", ":all:", "--disable-pip-version-check"]
+    output.note("Fetching the wheels of its requirements")
+    done = await asyncio.to_thread(
+        subprocess.run, [*command, "-r", str(listed), "-d", str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
+        raise RegistryError(
+            f"pip could not fetch the wheels: {(lines or done.stderr.splitlines() or ['no reason given'])[-1][:500]}",
+            action="See that this machine reaches the package index and has pip, or export it without --wheels",
+        )
+    return sorted(target.glob("*.whl"))
+
+
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE|FOLDER", help="A bundle, or a folder of MLflow or of Hugging Face.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Of the model; default: as the bundle says, or the folder's.")
+    ] = None,
+    project: session.ProjectOption = "default",
+    visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
+    wheels_to: Annotated[
+        Path | None, typer.Option("--wheels-to", metavar="FOLDER", help="A new folder for the bundle's wheels.")
+    ] = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Register a model from a bundle of `models export`, from a folder that MLflow wrote, or from one of Hugging Face.
+
+    Everything is checked before anything is sent, and the version is ready only when what is stored has the same sums.
+    A folder of Hugging Face (safetensors with its card) is kept, but cannot be served.
+
+    Example: registry-tui models import wine-3.tar --project default
+    """
+    if not source.exists():
+        raise typer.BadParameter(f"{source} does not exist", param_hint="FILE|FOLDER")
+    try:
+        found = session.ask(partial(_import, source, name, project, visibility, wheels_to))
+    except OSError as error:
+        raise RegistryError(f"{error.filename or source}: {error.strerror or error}") from error
+    print_version(found, as_json)
+
+
+async def _import(
+    source: Path,
+    name: str | None,
+    project: str,
+    visibility: Visibility | None,
+    wheels_to: Path | None,
+    client: RegistryClient,
+) -> ModelVersion:
+    if bundles.is_bundle(source):
+        bundle = Bundle(source)
+        try:
+            return await _import_bundle(client, bundle, name, project, visibility, wheels_to)
+        finally:
+            bundle.close()
+    if wheels_to is not None:
+        raise typer.BadParameter("a folder has no wheels", param_hint="--wheels-to")
+    found = await asyncio.to_thread(read_folder, source)
+    with _telling("read") as tell:
+        await asyncio.to_thread(found.measure, tell)
+    files = {path: Upload(found.sums[path][0], partial(_opened, at)) for path, at in found.files.items()}
+    files |= {path: Upload(len(content), partial(BytesIO, content)) for path, content in found.added.items()}
+    request = RegisterModel(
+        name=name or found.name,
+        content=_content(found.sums),
+        notes=f"Imported from a folder of {found.kind}",
+        tags=[Tag(key=key, value=value) for key, value in found.tags.items()],
+        visibility=visibility,
+    )
+    return await _register(client, project, request, files)
+
+
+async def _import_bundle(
+    client: RegistryClient,
+    bundle: Bundle,
+    name: str | None,
+    project: str,
+    visibility: Visibility | None,
+    wheels_to: Path | None,
+) -> ModelVersion:
+    with _telling("checked") as tell:
+        await asyncio.to_thread(bundle.check, tell)
+    layers = bundle.model_files()
+    described = [ModelVersion.model_validate_json(bundle.read(each)) for each in bundle.of_type(modelpack.VERSION)]
+    content = _content({each.path: (each.size, each.sha256) for each in layers})
+    for each in bundle.of_type(modelpack.ARCHIVE_MANIFEST):
+        if Manifest.model_validate_json(bundle.read(each)).content != content:
+            raise RegistryError("The bundle's files are not those of its manifest; nothing was imported")
+    before = described[0] if described else None
+    if name is None and before is None:
+        raise typer.BadParameter("the bundle does not say: give --name", param_hint="--name")
+    if wheels_to is not None:
+        await asyncio.to_thread(_unpack_wheels, bundle, wheels_to)
+    request = RegisterModel(
+        name=name or ("" if before is None else before.model_name),
+        content=content,
+        notes="" if before is None else before.notes,
+        tags=[] if before is None else [Tag(key=key, value=value) for key, value in before.tags.items()],
+        visibility=visibility,
+    )
+    files = {each.path: Upload(each.size, partial(bundle.open, each)) for each in layers}
+    made = await _register(client, project, request, files)
+    for each in bundle.of_type(modelpack.SIGNATURE):
+        try:
+            signature = SignVersion(signature=bundle.read(each).decode())
+            await client.sign_version(made.registry_id, made.model_id, made.version, signature)
+        except (RegistryError, ValueError) as error:
+            output.note(f"{each.path} was not kept: {error}")
+    return made
+
+
+async def _register(
+    client: RegistryClient, project: str, request: RegisterModel, files: dict[str, Upload]
+) -> ModelVersion:
+    credentials = await client.credentials(project)
+    with _telling("sent") as tell:
+        run = await uploading.log_files(credentials, request.name, files, tell)
+    try:
+        asked = request.model_copy(update={"run_id": run, "artifact_path": FOLDER})
+        accepted = await client.register_model(project, asked)
+    except RegistryError:
+        await uploading.discard(credentials, run)
+        raise
+    await session.wait(client, accepted.workflow)
+    made = accepted.resource
+    return await client.version(made.registry_id, made.model_id, made.version)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _content(sums: dict[str, tuple[int, str]]) -> str:
+    """As `Manifest.content`, of files with their size and SHA-256."""
+    return Manifest.content_of(ManifestEntry(path=path, size=size, sha256=sha) for path, (size, sha) in sums.items())
+
+
+def _unpack_wheels(bundle: Bundle, folder: Path) -> None:
+    folder.mkdir()
+    for each in bundle.of_type(modelpack.WHEEL):
+        with (folder / Path(each.path).name).open("xb") as file:
+            file.write(bundle.read(each))
+
+
+@contextmanager
+def _telling(done_word: str) -> Iterator[Tell]:
+    status = output.Status()
+
+    def tell(done: int, total: int | None, files: int) -> None:
+        status.show(f"{counted(files, 'file')} {done_word}, {words.size(done)} of {words.size(total)}", key=str(files))
+
+    try:
+        yield tell
+    finally:
+        status.close()
