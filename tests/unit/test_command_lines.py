@@ -166,7 +166,13 @@ SAME: dict[str, Ask] = {
     "a version of a run": lambda c: c.register_model(
         "p",
         RegisterModel(
-            name=NASTY, run_id="abc", artifact_path="-my model", notes=TEXT, tags=TAGS, visibility=Visibility.PUBLIC
+            name=NASTY,
+            run_id="abc",
+            artifact_path="-my model",
+            content="a" * 64,
+            notes=TEXT,
+            tags=TAGS,
+            visibility=Visibility.PUBLIC,
         ),
     ),
     "a model": lambda c: c.update_model(
