@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,13 @@ from registry_tui.client.errors import ServiceProblem
 from registry_tui.contracts.lineage_refs import reference
 from registry_tui.schemas.admission import RulesChange
 from registry_tui.schemas.models import ModelUpdate, ModelVersion, Tag, VersionStatus, VersionUpdate, Visibility
-from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
-from registry_tui.schemas.places import EnvironmentCreate, Project
+from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
 from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.signatures import SignatureKind
+from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
 from support.platforms import Platform, unique
 from support.registered import object_names
 from support.served import finish, register, remove_registry
@@ -161,3 +163,40 @@ def test_it_takes_the_right_to_read_here_and_to_register_there(pair: Pair) -> No
     assert pair.platform.ask(lambda client: client.model(pair.target, original.model_name)).owner == person
     with pytest.raises(ServiceProblem, match="already"):
         pair.promote(original, to=original.registry_id)
+
+
+@pytest.fixture(scope="module")
+def own_store(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, str, Path]]:
+    """A project in an environment with a directory as its store, its registry, and the directory."""
+    folder = tmp_path_factory.mktemp("own-store")
+    store = DirectoryStore(address=DirectoryAddress(path=str(folder)))
+    environment = platform.ask(
+        lambda client: client.create_environment(EnvironmentCreate(name=unique("own"), store=store))
+    )
+    team = WorkspaceCreate(name=unique("team"), environment=environment.id)
+    workspace = platform.ask(lambda client: client.create_workspace(team))
+    made = platform.ask(lambda client: client.create_registry(RegistryCreate(environment=environment.id)))
+    finish(platform, made.workflow)
+    finish(platform, platform.ask(lambda client: client.synchronize_registry(made.resource.id)).workflow)
+    yield platform.new_project(workspace.id), made.resource.id, folder
+    remove_registry(platform, made.resource.id)
+
+
+def test_bytes_go_between_stores_and_changed_ones_do_not(pair: Pair, own_store: tuple[Project, str, Path]) -> None:
+    project, registry, folder = own_store
+    original = pair.registered()
+    there = finish(pair.platform, pair.promote(original, to=registry).workflow)
+    assert there.resource_name == f"{original.model_name} v1"
+    copied = pair.platform.ask(lambda client: client.version(registry, original.model_name, 1))
+    assert pair.sums(copied) == pair.sums(original)
+
+    mine = register(pair.platform, project).version
+    [file] = [path for path in folder.rglob("settings.json") if f"/{mine.id}/" in str(path)]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b" ")
+    refused = finish(pair.platform, pair.promote(mine).workflow, WorkflowStatus.FAILED)
+    assert "is not what its manifest says: code/settings.json" in (refused.error or "")
+    assert [each.status for each in pair.versions(mine.model_name)] == [VersionStatus.FAILED_REGISTRATION]
+    file.write_bytes(whole)
+    copy = pair.promoted(mine)
+    assert (copy.version, copy.status) == (1, VersionStatus.READY) and pair.sums(copy) == pair.sums(mine)
