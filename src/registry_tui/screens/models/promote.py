@@ -38,7 +38,7 @@ class PromoteForm(WorkingForm[Place]):
         yield named_row("To registry", NameField(id="to", find=once(self._registries), placeholder="a Model Registry"))
         yield row("Model there", Input(version.model_name, compact=True, id="name"))
         text = f"{counted(version.archive_files or 0, 'file')}, {size(version.archive_bytes)}"
-        yield row("Copies", Static(f"{safe(text)}, with its signatures, notes and tags", markup=False))
+        yield row("Copies", Static(f"{safe(text)}, signatures and notes", markup=False))
         note = "The same content is one version there. Rules of both environments are asked."
         yield Static(note, classes="hint", markup=False)
 
