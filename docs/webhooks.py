@@ -60,7 +60,8 @@ An answer of 200 to 299 within {sending.WHOLE:.0f} seconds takes a message. Othe
 arrive twice, and one that failed arrives after later ones. `Retry-After` is honoured
 up to {sending.LONGEST_REST / 60:.0f} minutes.
 A webhook is paused by an answer of 410, and when {counted(loop.GIVES_UP, "attempt")} in a row failed
-over {loop.GIVES_UP_AFTER.total_seconds() / 3600:.0f} hours, with an event `webhook.pause`.
+over {loop.GIVES_UP_AFTER.total_seconds() / 3600:.0f} hours, with an event `webhook.pause`, which the
+environment's other webhooks are told of as `webhook.paused`.
 What happens meanwhile waits until it is resumed.
 
 Deliveries are kept for {deliveries.KEPT_FOR.days} days, {deliveries.KEPT:,} finished and

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,18 +21,23 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from registry_tui.platform.database_urls import Databases
 from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.webhooks import DeliveryState, WebhookCreate, WebhookReplay, WebhookSecret, WebhookState
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.database import Database
 from registry_tui.service.database.tables import UserRow, WebhookDeliveryRow, WebhookRow, now
 from registry_tui.service.errors import InvalidInput, NotPermitted
 from registry_tui.service.loops import webhooks as loop
 from registry_tui.service.loops.webhooks import Sender, deliver_next
+from registry_tui.service.operations.events import list_events
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import deliveries, sending, subscriptions
+from support.authorities import authority
 from support.bare import bare_service, make_place
 from support.platforms import PATIENCE, wait_for
+from support.postgres import PostgresServer
 
 PLACE = "lab"
 TESTS = Path(__file__).resolve().parent.parent
@@ -54,7 +60,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """With a certificate and its key, by HTTPS."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,9 +81,13 @@ def receiving() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    receiver.url = f"http://localhost:{server.server_port}/hook?a=b"
+    receiver.url = f"http{'s' if certificate else ''}://localhost:{server.server_port}/hook?a=b"
     yield receiver
     receiver.go_on.set()
     server.shutdown()
@@ -108,8 +119,15 @@ def create(service: Service, owner: Principal, url: str, name: str = "hook", **m
     return subscriptions.create_webhook(service, owner, WebhookCreate(name=name, environment=PLACE, url=url, **more))
 
 
+def _id_of(service: Service, name: str) -> str:
+    with service.database.reading() as session:
+        return session.scalar(sa.select(WebhookRow.id).where(WebhookRow.name == name)) or ""
+
+
 def happens(service: Service, owner: Principal, action: str, outcome: EventOutcome, **more: Any) -> None:
     resource = {
+        "approval": Resource("version", "v-1", "wine v3", f"{PLACE}-registry"),
+        "webhook": Resource("webhook", _id_of(service, "other"), "other"),
         "version": Resource("version", "v-1", "wine v3", f"{PLACE}-registry"),
         "model": Resource("model", "m-1", "wine", f"{PLACE}-registry"),
         "deployment": Resource("deployment", f"{PLACE}-deployment", "taster", f"{PLACE}-registry"),
@@ -131,6 +149,7 @@ def log_of(service: Service, owner: Principal, made: WebhookSecret) -> list[Any]
 def test_every_type_of_event_arrives_signed_and_in_order(
     service: Service, owner: Principal, receiver: Receiver
 ) -> None:
+    create(service, owner, receiver.url, "other", events=["webhook.paused"])
     made = create(service, owner, receiver.url)
     for action, outcome in deliveries.TYPES:
         happens(service, owner, action, outcome, detail="champion v3")
@@ -141,9 +160,16 @@ def test_every_type_of_event_arrives_signed_and_in_order(
     known = [name for name, _ in (*deliveries.TYPES.values(), *deliveries.WORKFLOWS.values())]
     assert [each["type"] for each in messages] == known
     assert {"timestamp", "data", "type"} == set(messages[0])
+    assert _states(service, "other") == []
     assert messages[0]["data"] | {"model": "wine", "version": 3, "actor": owner.name} == messages[0]["data"]
     assert {each.state for each in log_of(service, owner, made)} == {DeliveryState.DELIVERED}
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == len(known)
+
+
+def _states(service: Service, name: str) -> list[str]:
+    with service.database.reading() as session:
+        query = sa.select(WebhookDeliveryRow.state).where(WebhookDeliveryRow.webhook_id == _id_of(service, name))
+        return list(session.scalars(query))
 
 
 def test_filters_of_events_registry_and_model(service: Service, owner: Principal, receiver: Receiver) -> None:
@@ -270,8 +296,70 @@ def test_many_failures_pause_a_webhook(service: Service, owner: Principal, recei
     with service.database.session() as session:
         long_ago = now() - loop.GIVES_UP_AFTER
         session.execute(sa.update(WebhookRow).values(failures=loop.GIVES_UP - 1, failing_since=long_ago))
+    watching = create(service, owner, receiver.url, "watching", events=["webhook.*"])
+    make_place(service, "elsewhere")
+    subscriptions.create_webhook(
+        service, owner, WebhookCreate(name="far", environment="elsewhere", url=receiver.url, events=["webhook.*"])
+    )
     send_all(service, made)
     assert subscriptions.get_webhook(service, owner, "hook").state is WebhookState.PAUSED
+    (told,) = log_of(service, owner, watching)
+    assert (told.type, told.payload["data"]["resource"]["name"]) == ("webhook.paused", "hook")
+    assert "has failed since" in told.payload["data"]["detail"]
+    assert _states(service, "far") == [] and _states(service, "hook") == [DeliveryState.PENDING.value]
+    found = list_events(service, owner, action="webhook.pause").items
+    assert [(each.outcome, each.resource_name) for each in found] == [(EventOutcome.FAILED, "hook")]
+
+
+def test_a_receivers_certificate_is_checked_by_the_authority_that_is_named(tmp_path: Path) -> None:
+    trusted, unknown = authority("webhooks"), authority("unknown")
+    ca = tmp_path / "ca.pem"
+    ca.write_text(trusted.pem)
+    settings = Settings(webhook_private_hosts=("localhost",), webhook_ca=str(ca))
+    with bare_service(tmp_path, settings=settings) as service:
+        service.database.committing.append(deliveries.note)
+        make_place(service, PLACE)
+        owner = identity.owner_principal(service)
+        for signer, names, arrives in ((trusted, ["localhost"], 1), (unknown, ["localhost"], 0), (trusted, ["x.y"], 0)):
+            folder = tmp_path / f"receiver-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            with receiving(signer.sign(folder, names)) as receiver:
+                made = create(service, owner, receiver.url, folder.name)
+                happens(service, owner, "version.archive", EventOutcome.SUCCEEDED)
+                send_all(service, made)
+                assert len(receiver.got) == arrives
+                (attempt,) = log_of(service, owner, made)[0].attempts
+            if arrives:
+                assert (attempt.status, len(receiver.verified(made.secret))) == (204, 1)
+            else:
+                assert attempt.status is None and "certificate" in attempt.answer.lower()
+
+
+def test_messages_are_written_and_sent_on_postgresql(
+    postgres: PostgresServer, tmp_path: Path, receiver: Receiver
+) -> None:
+    database = Database(Databases.on_postgresql(postgres.new_database()).service)
+    database.migrate()
+    with bare_service(tmp_path, database=database, settings=Settings(webhook_private_hosts=("localhost",))) as service:
+        service.database.committing.append(deliveries.note)
+        make_place(service, PLACE)
+        owner = identity.owner_principal(service)
+        made = create(service, owner, receiver.url)
+        for outcome in (EventOutcome.STARTED, EventOutcome.SUCCEEDED):
+            happens(service, owner, "version.archive", outcome)
+        send_all(service, made)
+        receiver.status = 500
+        happens(service, owner, "approval.ask", EventOutcome.SUCCEEDED)
+        send_all(service, made)
+        types = [each["type"] for each in receiver.verified(made.secret)]
+        assert types == ["version.registered", "version.ready", "approval.asked"]
+        states = [each.state for each in log_of(service, owner, made)]
+        assert states == [DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DELIVERED]
+        with service.database.session() as session:
+            deliveries.prune(session, made.webhook.id, now() + 2 * deliveries.KEPT_FOR)
+        assert [each.state for each in log_of(service, owner, made)] == [DeliveryState.PENDING]
+        subscriptions.delete_webhook(service, owner, "hook")
+        assert _states(service, "hook") == []
 
 
 def test_a_creator_who_is_gone_or_lost_their_role_pauses_the_webhook(
@@ -418,8 +506,10 @@ import os, signal, sys
 from pathlib import Path
 from registry_tui.service.database.database import Database
 from registry_tui.service.loops import webhooks as loop
+from registry_tui.service.operations.events import list_events
 from registry_tui.service.settings import Settings
 from registry_tui.service.webhooks import sending
+from support.authorities import authority
 from support.bare import bare_service
 
 url, folder, webhook, module, name, when = sys.argv[1:]

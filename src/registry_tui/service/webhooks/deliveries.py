@@ -40,6 +40,11 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("version.delete", _SUCCEEDED): ("version.deleted", "A version was deleted"),
     ("model.set-alias", _SUCCEEDED): ("version.alias_set", "An alias was given to a version; `detail` is both"),
     ("model.delete-alias", _SUCCEEDED): ("version.alias_removed", "An alias was taken away; `detail` is its name"),
+    ("version.stage", _SUCCEEDED): ("version.stage_changed", "A version has another stage; `detail` is both stages"),
+    ("approval.ask", _SUCCEEDED): ("approval.asked", "Somebody asked for an approval; `detail` is the purpose"),
+    ("approval.approve", _SUCCEEDED): ("approval.approved", "A version was approved; `detail` is the purpose"),
+    ("approval.reject", _SUCCEEDED): ("approval.rejected", "A version was rejected; `detail` is the purpose"),
+    ("approval.withdraw", _SUCCEEDED): ("approval.withdrawn", "Who asked for an approval does so no more"),
     ("deployment.deploy", _STARTED): ("deployment.started", "A version is being deployed"),
     ("deployment.deploy", _SUCCEEDED): ("deployment.ready", "A deployment serves"),
     ("deployment.deploy", _FAILED): ("deployment.failed", "A version could not be deployed"),
@@ -47,6 +52,7 @@ TYPES: Mapping[tuple[str, EventOutcome], tuple[str, str]] = {
     ("deployment.update", _SUCCEEDED): ("deployment.updated", "A deployment was changed"),
     ("deployment.stop", _SUCCEEDED): ("deployment.stopped", "A deployment was stopped"),
     ("deployment.delete", _STARTED): ("deployment.deleted", "A deployment is being deleted"),
+    ("webhook.pause", _FAILED): ("webhook.paused", "Another webhook was paused by itself; `detail` says why"),
 }
 #: Each step of a workflow's life, whatever it works on.
 WORKFLOWS: Mapping[EventOutcome, tuple[str, str]] = {
@@ -86,6 +92,8 @@ def note(session: Session, made: Sequence[object]) -> None:
         environment_id, concerns = place
         query = select(WebhookRow).where(WebhookRow.environment_id == environment_id).order_by(WebhookRow.id)
         for webhook in session.scalars(query):
+            if webhook.id == row.resource_id:
+                continue
             if webhook.registry_id not in (None, row.registry_id):
                 continue
             if webhook.model not in (None, concerns.get("model")):
@@ -144,6 +152,9 @@ def _place_of(session: Session, row: EventRow) -> tuple[str, dict[str, Any]] | N
         )
         if environment is not None:
             return environment, concerns
+    elif row.resource_type == "webhook":
+        webhook = session.get(WebhookRow, row.resource_id)
+        return None if webhook is None else (webhook.environment_id, concerns)
     registry = None if row.registry_id is None else session.get(RegistryRow, row.registry_id)
     return None if registry is None else (registry.environment_id, concerns)
 
