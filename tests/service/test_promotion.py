@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -24,7 +24,7 @@ from registry_tui.schemas.promotion import (
 )
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.stages import Stage, StageStatus
-from support.platforms import Platform, run_python, unique
+from support.platforms import Platform, run_python, unique, wait_for
 from support.served import finish, register
 
 OLD_PIPELINE = """
@@ -51,6 +51,8 @@ for step in sys.argv[2:]:
         print(attempt(lambda: client.set_registered_model_alias(name, argument, "1")))
     elif what == "unalias":
         print(attempt(lambda: client.delete_registered_model_alias(name, argument)))
+    elif what == "rename":
+        print(attempt(lambda: client.rename_registered_model(name, argument)))
     elif what == "delete":
         print(attempt(lambda: client.delete_model_version(name, "1")))
 """
@@ -143,6 +145,25 @@ def test_stages_are_the_same_at_our_doors_and_at_the_old_ones(line: Line) -> Non
     }
 
 
+def test_a_version_that_leaves_a_stage_for_another_has_it_in_its_history(line: Line) -> None:
+    line.rules(PromotionRules(approved_stages=[Stage.ARCHIVED]))
+    register(line.platform, line.project, line.model)
+    line.stage(Stage.QA, line.owner)
+    second = StageChange(stage=Stage.PRODUCTION)
+    line.platform.ask(lambda client: client.set_stage(line.registry, line.model, 2, second), user=line.chief)
+    [refused] = line.old(line.owner, "stage=Production")
+    assert refused.startswith("RESOURCE_CONFLICT") and "The stage Archived needs an approval" in refused
+    line.rules(PromotionRules())
+    assert line.old(line.owner, "stage=Production") == ["Production"]
+
+    def newest() -> tuple[str, Stage, Stage]:
+        found = line.platform.ask(lambda client: client.stages(line.registry, line.model, 2)).items[0]
+        return found.user, found.from_stage, found.to_stage
+
+    wait_for(lambda: newest() == (line.owner, Stage.PRODUCTION, Stage.ARCHIVED), what="the history of version 2")
+    assert line.platform.ask(lambda client: client.version(line.registry, line.model, 2)).stage is Stage.ARCHIVED
+
+
 def test_a_protected_alias_is_moved_by_whom_it_names_at_every_door(line: Line) -> None:
     line.rules(PromotionRules(protected_aliases=[ProtectedAlias(alias="live", users=[line.other])]))
     for step in ("alias=live", "unalias=live"):
@@ -151,13 +172,16 @@ def test_a_protected_alias_is_moved_by_whom_it_names_at_every_door(line: Line) -
     with pytest.raises(ServiceProblem, match="The alias live is protected"):
         line.platform.ask(lambda client: client.set_alias(line.registry, line.model, "live", 1), user=line.owner)
     assert line.old(line.other, "alias=live", "alias=mine")[0] == "None"
+    moved = wait_for(lambda: line.platform.events(resource=line.model, action="model.set-alias", actor=line.other))
+    assert [each.detail for each in moved] == ["live: version 1"]
     [refused] = line.old(line.owner, "delete=1")
     assert "The alias live is protected" in refused
     with pytest.raises(ServiceProblem, match="The alias live is protected"):
         line.platform.ask(lambda client: client.delete_alias(line.registry, line.model, "live"), user=line.owner)
     with pytest.raises(ServiceProblem, match="protect aliases"):
         line.platform.ask(lambda client: client.set_promotion_rules(line.registry, PromotionRules()), user=line.owner)
-    line.platform.ask(lambda client: client.delete_alias(line.registry, line.model, "live"), user=line.other)
+    assert line.old(line.other, "unalias=live") == ["None"]
+    wait_for(lambda: line.platform.events(resource=line.model, action="model.delete-alias", actor=line.other))
 
 
 def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
@@ -166,7 +190,8 @@ def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
     line.rules(PromotionRules(approved_stages=[Stage.PRODUCTION]))
     with pytest.raises(ServiceProblem, match="needs an approval"):
         line.stage(Stage.PRODUCTION, line.owner)
-    assert "needs an approval" in line.old(line.owner, "stage=Production")[0]
+    [refused] = line.old(line.owner, "stage=Production")
+    assert refused.startswith("RESOURCE_CONFLICT") and "needs an approval" in refused
     first = line.asked(line.chief)
     assert line.asked(line.owner).id == first.id
     with pytest.raises(ServiceProblem, match="somebody else has to decide"):
@@ -187,6 +212,8 @@ def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
     third = line.asked(line.owner)
     assert line.platform.command(*wait, "--timeout", "0", check=False).returncode == 4
     line.decided(third, Decision.APPROVE, line.chief)
+    # Again, as when the service ended before it answered.
+    assert line.decided(third, Decision.APPROVE, line.chief).state is ApprovalState.APPROVED
     with pytest.raises(ServiceProblem, match="before"):
         line.decided(third, Decision.REJECT, line.chief)
     assert line.platform.command(*wait, check=False).returncode == 0
@@ -218,5 +245,15 @@ def test_an_inbox_counts_what_its_reader_may_decide(line: Line) -> None:
 def test_what_is_kept_ends_with_the_version(line: Line) -> None:
     line.rules(PromotionRules())
     line.asked(line.owner)
+
+    def named() -> set[str]:
+        found = line.platform.ask(lambda client: client.approvals(registry=line.registry)).items
+        return {each.model_name for each in found}
+
+    other = unique("Renamed")
+    assert line.old(line.owner, f"rename={other}") == ["None"]
+    wait_for(lambda: named() == {other}, what="approvals of the renamed model")
+    assert replace(line, model=other).old(line.owner, f"rename={line.model}") == ["None"]
+    wait_for(lambda: named() == {line.model}, what="approvals of the renamed model")
     line.platform.ask(lambda client: client.delete_version(line.registry, line.model, 1), user=line.owner)
-    assert line.platform.ask(lambda client: client.approvals(registry=line.registry)).items == []
+    assert named() == set()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.entities.model_registry.model_version_stages import STAGE_NONE, get_canonical_stage
+from mlflow.entities.model_registry.model_version_stages import STAGE_ARCHIVED, STAGE_NONE, get_canonical_stage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from sqlalchemy.orm import Session
@@ -52,10 +52,12 @@ class OwnedStore(SeenStore):
         if not (is_administrator() or prompts.is_prompt(tags)):
             self._require_admitted(name, version, alias)
         super().set_registered_model_alias(name, alias, version)
+        self._tell(tags, "aliased", {"name": name, "alias": alias, "after": str(version)})
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
-        self._check_alias(name, alias)
+        tags = self._check_alias(name, alias)
         super().delete_registered_model_alias(name, alias)
+        self._tell(tags, "unaliased", {"name": name, "alias": alias})
 
     def update_model_version(self, name: str, version: str, description: str | None = None) -> ModelVersion:
         self._require_creator(name, version, "change its notes")
@@ -68,9 +70,10 @@ class OwnedStore(SeenStore):
         change = self._check_stage(name, version, wanted)
         if wanted != STAGE_NONE:
             self._refuse_failed(name, version, f"get the stage '{stage}'")
+        others = self._check_archived(name, version, wanted, change) if archive_existing_versions and change else []
         moved = super().transition_model_version_stage(name, version, stage, archive_existing_versions)
         if change:
-            notify(self._service_socket(), "PUT", "promotion/staged", change)
+            notify(self._service_socket(), "PUT", "promotion/staged", change, *others)
         return moved
 
     def _check_alias(self, name: str, alias: str) -> dict[str, str]:
@@ -116,6 +119,31 @@ class OwnedStore(SeenStore):
             ask(self._service_socket(), "PUT", "promotion/stage", _UNANSWERED.format("stage", stage), json=change)
         return change
 
+    def _check_archived(self, name: str, version: str, stage: str, change: dict[str, str]) -> list[dict[str, str]]:
+        """What to tell the service about the versions that leave a stage for this one."""
+        with self.ManagedSessionMaker() as session:
+            there = self.model_row(session, name).model_versions
+            left = [each for each in there if each.current_stage == stage and str(each.version) != str(version)]
+            found = [(int(each.version), _tags(each.model_version_tags)) for each in left]
+        others = [
+            {
+                **change,
+                "version_id": tags[tags_.VERSION_ID],
+                "creator": tags.get(tags_.CREATOR, ""),
+                "name": f"{name} v{number}",
+                "before": stage,
+                "after": STAGE_ARCHIVED,
+            }
+            for number, tags in found
+            if tags_.VERSION_ID in tags
+        ]
+        route = self._routes().registries.get(self.registry_workspace())
+        if route is not None and STAGE_ARCHIVED in route.guarded_stages:
+            for other in others:
+                unanswered = _UNANSWERED.format("stage", STAGE_ARCHIVED)
+                ask(self._service_socket(), "PUT", "promotion/stage", unanswered, json=other)
+        return others
+
     def _check_protected(self, name: str, version: str | None = None) -> None:
         """Refuses to delete what a protected alias names, for whom may not move the alias."""
         route = self._routes().registries.get(self.registry_workspace())
@@ -124,6 +152,14 @@ class OwnedStore(SeenStore):
         for alias, number in self.get_registered_model(name).aliases.items():
             if alias in route.guarded_aliases and version in (None, str(number)):
                 self._check_alias(name, alias)
+
+    def _tell(self, model: dict[str, str], what: str, change: dict[str, str]) -> None:
+        """Lets the service keep what a person did with a model; its own calls and prompts are nothing to it."""
+        user, route = current_user(), self._routes().registries.get(self.registry_workspace())
+        if user is None or is_administrator() or route is None or tags_.MODEL_ID not in model:
+            return
+        told = {"registry_id": route.registry_id, "user": user, "model_id": model[tags_.MODEL_ID], **change}
+        notify(self._service_socket(), "PUT", f"promotion/{what}", told)
 
     def _tell_deleted(self, model: dict[str, str], version: dict[str, str] | None = None) -> None:
         """Lets the service forget what it keeps about a version, or about all of a model's."""

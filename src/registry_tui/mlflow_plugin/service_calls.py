@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,20 @@ def ask(socket: Path, method: str, path: str, unanswered: str, **request: Any) -
         raise MlflowException(said(answer), error_code=_CODES.get(answer.status_code, TEMPORARILY_UNAVAILABLE))
 
 
-def notify(socket: Path, method: str, path: str, body: Mapping[str, str] | None = None) -> None:
-    """Reports a change that is made already: in the background, and only once."""
-    threading.Thread(target=_notify, args=(socket, method, path, body), name="notify-service", daemon=True).start()
+def notify(socket: Path, method: str, path: str, *bodies: Mapping[str, str]) -> None:
+    """Reports changes that are made already, one after the other: in the background, and only once."""
+    threading.Thread(target=_notify, args=(socket, method, path, bodies), name="notify-service", daemon=True).start()
 
 
-def _notify(socket: Path, method: str, path: str, body: Mapping[str, str] | None) -> None:
+def _notify(socket: Path, method: str, path: str, bodies: Sequence[Mapping[str, str]]) -> None:
     try:
         with service(socket, _NOTICE) as client:
-            answer = client.request(method, f"{INTERNAL}/{path}", json=None if body is None else dict(body))
+            for body in bodies or (None,):
+                answer = client.request(method, f"{INTERNAL}/{path}", json=None if body is None else dict(body))
+                if answer.is_error:
+                    _logger.info("The service refused a notice: %s", answer.status_code)
     except httpx.HTTPError as error:
         _logger.info("The service did not take a notice (%s).", error)
-        return
-    if answer.is_error:
-        _logger.info("The service refused a notice: %s", answer.status_code)
 
 
 def said(answer: httpx.Response) -> str:

@@ -176,7 +176,10 @@ class EnvironmentRegistryStore(OwnedStore):
             take_turn(session, "names", self.registry_workspace())
             model = self.model_row(session, name)
             renaming.rename(session, model, new_name, model_id)
-            return model.to_mlflow_entity()
+            renamed = model.to_mlflow_entity()
+        if model_id is not None:
+            self._tell(tags, "renamed", {"name": new_name})
+        return renamed
 
     def delete_registered_model(self, name: str) -> None:
         tags = self._require_owner(name, "delete it")

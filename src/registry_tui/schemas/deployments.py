@@ -253,7 +253,7 @@ class Served(Schema):
     model_name: str
     version: int
     alias: str | None = None
-    #: Who deployed it, and who moved the alias to it, where that was done here.
+    #: Who deployed it, and who moved the alias to it, where that is known.
     let_by: str
     alias_moved_by: str | None = None
     comment: str = ""

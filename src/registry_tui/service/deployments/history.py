@@ -147,7 +147,7 @@ def _schema(session: Session, row: ServedRow | None) -> Served | None:
 
 
 def _mover(session: Session, row: ServedRow) -> str | None:
-    """Who let the alias name the version, when it was done here and not by an MLflow client."""
+    """Who let the alias name the version, at our doors or by an MLflow client."""
     if row.alias is None:
         return None
     query = (

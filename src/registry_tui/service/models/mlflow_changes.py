@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry_tui.schemas.operations import EventOutcome
 from registry_tui.schemas.stages import from_mlflow
-from registry_tui.service.core import identity
-from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core import events, identity
+from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.errors import Missing, NotPermitted
-from registry_tui.service.models import promoting
+from registry_tui.service.models import promoting, scans
+from registry_tui.service.models.changes import changed
+from registry_tui.service.models.registered import alias_detail
 from registry_tui.service.promotion import admission, stages
+
+#: The events about aliases that MLflow's own calls moved or took away.
+_ALIASES = {"aliased": "model.set-alias", "unaliased": "model.delete-alias"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,13 @@ class Change:
     model_id: str
     version_id: str
     name: str
-    #: MLflow's stages.
+    #: MLflow's stages; of an alias, the number of the version that it names then.
     before: str
     after: str
 
 
 def handle(service: Service, principal: Principal, what: str, change: Change) -> None:
-    """Checks `alias` and `stage`; keeps what was done for `staged` and `deleted`.
+    """Checks `alias` and `stage`; keeps what was done for `staged`, `aliased`, `unaliased`, `renamed` and `deleted`.
 
     Raises NotPermitted, WrongState, Missing for anything else.
     """
@@ -54,8 +60,20 @@ def handle(service: Service, principal: Principal, what: str, change: Change) ->
             )
         elif what == "deleted":
             stages.forget(session, change.model_id, change.version_id or None)
-        elif what != "staged":
+        elif what == "renamed":
+            stages.rename(session, change.model_id, change.name)
+        elif what not in ("staged", *_ALIASES):
             raise Missing(f"There is no question {what!r}")
+    if what == "deleted":
+        scans.forget(service, change.model_id, change.version_id or None)
     if what == "staged":
         ids = (change.model_id, change.version_id, change.name)
         promoting.note_from_mlflow(service, person, change.registry_id, ids, change.before, change.after)
+    elif what in _ALIASES:
+        resource = Resource("model", change.model_id, change.name, change.registry_id)
+        moved = what == "aliased" and change.after.isdecimal()
+        detail = alias_detail(change.alias, int(change.after)) if moved else change.alias
+        events.record(
+            service, person, action=_ALIASES[what], resource=resource, outcome=EventOutcome.SUCCEEDED, detail=detail
+        )
+        changed(service, change.registry_id)

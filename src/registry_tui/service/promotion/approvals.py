@@ -145,7 +145,7 @@ def ask(
 
 
 def decide(service: Service, principal: Principal, approval: str, request: ApprovalDecision) -> tuple[Approval, str]:
-    """Answers a pending approval once; returns it with the ID of its model.
+    """Answers a pending approval once, or as the principal did before; returns it with the ID of its model.
 
     Raises Missing, NotPermitted, WrongState when it was answered before.
     """
@@ -171,7 +171,8 @@ def decide(service: Service, principal: Principal, approval: str, request: Appro
             .returning(ApprovalRow.id)
         ).scalar()
         session.refresh(row)
-        if answered is None:
+        # Who says the same again may have had no answer: the service ended between the row and the version's status.
+        if answered is None and (row.state, row.decided_by) != (_STATES[request.decision].value, principal.name):
             raise WrongState(
                 f"It was {row.state} by {row.decided_by} before", action="Ask again: `registry-tui approvals ask`"
             )

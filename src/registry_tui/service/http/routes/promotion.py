@@ -133,5 +133,5 @@ class MlflowChange(RequestSchema):
 
 @router.put("/internal/promotion/{what}", status_code=204, include_in_schema=False)
 def check_mlflow_change(service: ServiceIn, principal: Acting, what: str, request: MlflowChange) -> None:
-    """Refuses (`alias`, `stage`) or keeps (`staged`, `deleted`) a change, for MLflow's server on this machine."""
+    """Refuses (`alias`, `stage`) or keeps (`staged`, `renamed`, …) a change, for MLflow's server on this machine."""
     mlflow_changes.handle(service, principal, what, mlflow_changes.Change(**request.model_dump()))
