@@ -10,8 +10,10 @@ import json
 import lzma
 import pickle
 import pickletools
+import resource
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 
 from registry_tui.scanning import files
 from registry_tui.scanning.findings import Grade
+from support.apart import other_process
 
 _RUN = b"cos\nsystem\n(S'true'\ntR."
 
@@ -30,9 +33,9 @@ def _grade(content: bytes, name: str = "model.pkl") -> Grade:
     return max(found.grade for found in files.scan(name, content))
 
 
-def _zip(content: bytes, name: str = "data.pkl") -> bytes:
+def _zip(content: bytes, name: str = "data.pkl", compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(target, "w", compression) as archive:
         archive.writestr(name, content)
     return target.getvalue()
 
@@ -123,7 +126,8 @@ _MALICIOUS: dict[str, bytes] = {
     "zlib, as joblib does": zlib.compress(_RUN, 3),
     "each in another": gzip.compress(bz2.compress(_zip(zlib.compress(_RUN)))),
     "zlib that goes on": zlib.compress(b"{}") + _RUN,
-    "bomb": gzip.compress(gzip.compress(bytes(files.MAX_UNPACKED + 1), 1)),
+    "LZMA that wants 4 GiB": b"\x5d\x00\x00\xff\xff" + lzma.compress(_RUN, format=lzma.FORMAT_ALONE)[5:],
+    "zip with LZMA": _zip(_RUN, compression=zipfile.ZIP_LZMA),
     "array of objects": _array(_RUN),
     "unsafe YAML": b"a: !!python/object/apply:os.system [true]",
     "ELF": b"\x7fELF\x02\x01\x01",
@@ -138,6 +142,44 @@ _MALICIOUS: dict[str, bytes] = {
 @pytest.mark.parametrize("trick", _MALICIOUS)
 def test_no_trick_is_a_known_import(trick: str) -> None:
     assert _grade(_MALICIOUS[trick]) is Grade.UNKNOWN
+
+
+def _bomb() -> bytes:
+    """Packed twice, so that some kilobytes are 300 MiB."""
+    target = io.BytesIO()
+    with gzip.GzipFile(fileobj=target, mode="wb") as outer, gzip.GzipFile(fileobj=outer, mode="wb") as inner:
+        for _ in range(300):
+            inner.write(bytes(1 << 20))
+    return target.getvalue()
+
+
+#: What would take long, or much memory.
+_COSTLY: dict[str, Callable[[], bytes]] = {
+    "bomb": _bomb,
+    "many pickles": lambda: b"N." * 3_000_000,
+    "many members": lambda: _zip(b"N0" * 2_000_000 + b"N."),
+    "unsafe YAML that never ends": lambda: b"!<" * 2_000_000,
+    "marks": lambda: b"(" * 3_000_000,
+}
+
+
+def _cost(name: str) -> tuple[int, float, int]:
+    """The grade, the seconds of a processor, and by how many MiB the process grew."""
+    content = _COSTLY[name]()
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    grade = _grade(content)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return int(grade), time.process_time() - began, grown // 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _COSTLY)
+def test_a_scan_takes_bounded_time_and_memory(name: str) -> None:
+    with other_process() as other:
+        grade, seconds, mebibytes = other.submit(_cost, name).result()
+    assert grade == Grade.UNKNOWN or name == "unsafe YAML that never ends"
+    # Some seconds, where without bounds it would be minutes.
+    assert seconds < 60 and mebibytes < 700, (seconds, mebibytes)
 
 
 def _forest() -> object:

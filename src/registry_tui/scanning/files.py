@@ -21,12 +21,15 @@ from registry_tui.scanning import pickles
 from registry_tui.scanning.findings import Finding, Grade
 
 #: Part of every scan that is kept; a scan by an older one may be asked for again.
-VERSION = 1
+VERSION = 2
 #: Bytes of a file that are read whole; of larger ones the head decides.
 MAX_FILE = 256 * 1024 * 1024
 #: Bytes of everything that is unpacked from one file.
-MAX_UNPACKED = 512 * 1024 * 1024
+MAX_UNPACKED = 256 * 1024 * 1024
 MAX_DEPTH = 5
+#: Bytes of memory that LZMA may take besides; its strongest preset takes 65 MiB.
+_MAX_DICTIONARY = 128 * 1024 * 1024
+_ZIPPED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
 MAX_MEMBERS = 2000
 
 _PACKED: tuple[tuple[bytes, str], ...] = (
@@ -50,7 +53,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"tree\nversion=", "LightGBM text"),
     (b"{L\x00\x00\x00\x00", "Universal Binary JSON"),
 )
-_UNSAFE_YAML = re.compile(rb"!!?python|!<[^>]*python|tag:yaml\.org,2002:python|^%TAG", re.MULTILINE)
+_UNSAFE_YAML = re.compile(rb"!!?python|!<[^>\n]{0,200}python|tag:yaml\.org,2002:python|^%TAG", re.MULTILINE)
 _CODE = (".py", ".pyc", ".pyo", ".pth", ".sh", ".ipynb", ".whl", ".egg", ".js", ".jar", ".R", ".rds", ".RData")
 _ARRAY_HEADER = re.compile(rb"'descr':\s*('[^']*'|\[[^\]]*\])")
 _LOADERS = re.compile(r"(Function|Partial|Operator|Method|Reduce|Cached)\w*Node")
@@ -71,6 +74,7 @@ class _Budget:
     def __init__(self) -> None:
         self._bytes = MAX_UNPACKED
         self._members = MAX_MEMBERS
+        self.opcodes = pickles.Opcodes()
 
     def spend(self, size: int) -> None:
         self._bytes -= size
@@ -83,11 +87,12 @@ class _Budget:
             raise _TooMuch(f"more than {MAX_MEMBERS} files are packed into it")
 
     def read(self, stream: Any) -> bytes:
-        pieces = []
+        # One buffer that grows: pieces would be held twice when they are joined.
+        found = io.BytesIO()
         while piece := stream.read(min(1 << 20, self._bytes + 1)):
             self.spend(len(piece))
-            pieces.append(piece)
-        return b"".join(pieces)
+            found.write(piece)
+        return found.getvalue()
 
 
 def scan(path: str, content: bytes, *, whole: bool = True) -> list[Finding]:
@@ -98,7 +103,7 @@ def scan(path: str, content: bytes, *, whole: bool = True) -> list[Finding]:
             return [Finding(path, known, Grade.SAFE_FORMAT)]
         return [_unknown(path, "not read", f"it is larger than {MAX_FILE} bytes")]
     try:
-        return list(_scan(path, content, _Budget(), 0, ""))
+        return list(_scan(path, content, _Budget(), 0))
     except _TooMuch as error:
         return [_unknown(path, "archive", str(error))]
     except Exception as error:  # a library's reader failed on what somebody made for that
@@ -109,12 +114,12 @@ def _unknown(path: str, form: str, reason: str, imports: tuple[str, ...] = ()) -
     return Finding(path, form, Grade.UNKNOWN, reason, imports)
 
 
-def _scan(path: str, content: bytes, budget: _Budget, depth: int, within: str) -> Iterator[Finding]:
+def _scan(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Finding]:
     if depth > MAX_DEPTH:
         raise _TooMuch(f"more than {MAX_DEPTH} archives are packed into each other")
     # As a pickle, a zip file begins with a persistent name whose bytes are not text, so that reading stops there.
     zipped = content.startswith(b"PK\x03\x04")
-    reading = pickles.Reading() if zipped else pickles.read(content, known_imports())
+    reading = pickles.Reading() if zipped else pickles.read(content, known_imports(), budget.opcodes)
     if reading.whole or reading.imports or reading.problems:
         yield _pickle(path, reading)
         if reading.problems:
@@ -122,11 +127,11 @@ def _scan(path: str, content: bytes, budget: _Budget, depth: int, within: str) -
     if zipfile.is_zipfile(io.BytesIO(content)):
         yield from _zip(path, content, budget, depth)
     elif packed := next((name for magic, name in _PACKED if content.startswith(magic)), None):
-        yield from _scan(f"{path}!", _unpack(packed, content, budget), budget, depth + 1, packed)
+        yield from _scan(f"{path}!", _unpack(packed, content, budget), budget, depth + 1)
     elif content[257:262] == b"ustar":
         yield from _tar(path, content, budget, depth)
     elif not reading.whole:
-        yield _leaf(path, content, within)
+        yield _leaf(path, content, budget)
 
 
 def _pickle(path: str, reading: pickles.Reading) -> Finding:
@@ -147,7 +152,23 @@ def _unpack(name: str, content: bytes, budget: _Budget) -> bytes:
         return found
     if name == "gzip":
         return budget.read(gzip.GzipFile(fileobj=stream))
-    return budget.read(bz2.BZ2File(stream) if name == "bzip2" else lzma.LZMAFile(stream))
+    return budget.read(bz2.BZ2File(stream)) if name == "bzip2" else _unpack_lzma(content, budget)
+
+
+def _unpack_lzma(content: bytes, budget: _Budget) -> bytes:
+    """Its head says how much memory unpacking takes, which `lzma.LZMAFile` would believe."""
+    machine = lzma.LZMADecompressor(memlimit=_MAX_DICTIONARY)
+    found, waiting = io.BytesIO(), content
+    while not machine.eof:
+        piece = machine.decompress(waiting, 1 << 20)
+        waiting = b""
+        if not piece and machine.needs_input:
+            raise _TooMuch("what is packed breaks off")
+        budget.spend(len(piece))
+        found.write(piece)
+    if machine.unused_data:
+        raise _TooMuch("what is packed does not end where it should")
+    return found.getvalue()
 
 
 def _zip(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Finding]:
@@ -161,12 +182,15 @@ def _zip(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fin
             budget.member()
             if member.is_dir() and not member.file_size:
                 continue
+            if member.compress_type not in _ZIPPED:
+                yield _unknown(f"{path}!{member.filename}", "zip", "it is compressed in a way that is not read")
+                continue
             with archive.open(member) as stream:
                 inner = budget.read(stream)
             if member.filename == "schema.json" and not depth:
                 yield _skops(f"{path}!{member.filename}", inner)
             else:
-                yield from _scan(f"{path}!{member.filename}", inner, budget, depth + 1, "zip")
+                yield from _scan(f"{path}!{member.filename}", inner, budget, depth + 1)
 
 
 def _tar(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Finding]:
@@ -179,7 +203,7 @@ def _tar(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fin
             if stream is None:
                 yield _unknown(f"{path}!{member.name}", "tar", "it is a link or a device, not a file")
                 continue
-            yield from _scan(f"{path}!{member.name}", budget.read(stream), budget, depth + 1, "tar")
+            yield from _scan(f"{path}!{member.name}", budget.read(stream), budget, depth + 1)
 
 
 def _skops(path: str, content: bytes) -> Finding:
@@ -223,7 +247,7 @@ def _safetensors(content: bytes, *, whole: bool = True) -> str:
         return ""
 
 
-def _leaf(path: str, content: bytes, within: str) -> Finding:
+def _leaf(path: str, content: bytes, budget: _Budget) -> Finding:
     name = path.rsplit("/", 1)[-1].rsplit("!", 1)[-1] or path
     if any(content.startswith(magic) for magic in _NATIVE) or re.search(r"\.(so|dll|dylib|pyd)(\.|$)", name):
         return _unknown(path, "native library", "it is a native library or a program")
@@ -232,7 +256,7 @@ def _leaf(path: str, content: bytes, within: str) -> Finding:
     if not content:
         return Finding(path, "empty", Grade.SAFE_FORMAT)
     if content.startswith(b"\x93NUMPY"):
-        return _array(path, content)
+        return _array(path, content, budget)
     if form := _by_magic(content) or _safetensors(content):
         return Finding(path, form, Grade.SAFE_FORMAT)
     if name.endswith(".onnx") and content[:1] == b"\x08":
@@ -240,13 +264,13 @@ def _leaf(path: str, content: bytes, within: str) -> Finding:
     return _text(path, name, content)
 
 
-def _array(path: str, content: bytes) -> Finding:
+def _array(path: str, content: bytes, budget: _Budget) -> Finding:
     long = content[6] > 1
     size = int.from_bytes(content[8 : 12 if long else 10], "little")
     start = (12 if long else 10) + size
     kind = _ARRAY_HEADER.search(content[:start])
     if kind is None or b"O" in kind[1]:
-        reading = pickles.read(content[start:], known_imports())
+        reading = pickles.read(content[start:], known_imports(), budget.opcodes)
         if kind is None or not reading.whole:
             return _unknown(path, "NumPy array", "it holds objects that cannot be read")
         return _pickle(path, reading)

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Opcodes that are read of one file.
+#: Opcodes that are read of one file and of what is packed into it: some seconds of a processor.
 MAX_OPCODES = 2_000_000
+_OPCODES: Mapping[str, pickletools.OpcodeInfo] = {entry.code: entry for entry in pickletools.opcodes}
 _MAX_NAMED = 50
 _MAX_NAME = 200
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -42,6 +43,13 @@ class _NoPickle(Exception):
 
 
 @dataclass
+class Opcodes:
+    """How many opcodes may still be read."""
+
+    left: int = MAX_OPCODES
+
+
+@dataclass
 class Reading:
     """What was read of a stream of pickles."""
 
@@ -55,17 +63,20 @@ class Reading:
             self.problems[words[:_MAX_NAME]] = None
 
 
-def read(content: bytes, known: Set[str]) -> Reading:
+def read(content: bytes, known: Set[str], opcodes: Opcodes | None = None) -> Reading:
     """What loading the content as pickles would import and call; never raises for any content.
+
+    All pickles in it, and all contents with the same `opcodes`, share one bound.
 
     Without imports, problems and an end it is not a pickle: Python's own reader would stop in it as well.
     """
     reading = Reading()
+    opcodes = opcodes or Opcodes()
     stream = io.BytesIO(content)
     while stream.tell() < len(content):
         start = stream.tell()
         before = len(reading.imports) + len(reading.problems)
-        machine = _Machine(reading, known)
+        machine = _Machine(reading, known, opcodes)
         try:
             machine.run(stream)
         except _NoPickle:
@@ -81,8 +92,9 @@ def read(content: bytes, known: Set[str]) -> Reading:
 
 
 class _Machine:
-    def __init__(self, reading: Reading, known: Set[str]) -> None:
+    def __init__(self, reading: Reading, known: Set[str], opcodes: Opcodes) -> None:
         self._reading = reading
+        self._left = opcodes
         self._known = known
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
@@ -90,8 +102,9 @@ class _Machine:
         self._persistent = False
 
     def run(self, stream: io.BytesIO) -> None:
-        for count, (opcode, argument) in enumerate(self._opcodes(stream)):
-            if count > MAX_OPCODES:
+        for opcode, argument in self._opcodes(stream):
+            self._left.left -= 1
+            if self._left.left < 0:
                 self._reading.problem(f"it has more than {MAX_OPCODES} opcodes")
                 stream.seek(0, io.SEEK_END)
                 return
@@ -102,10 +115,9 @@ class _Machine:
             self._step(opcode, argument)
 
     def _opcodes(self, stream: io.BytesIO) -> Any:
-        names = {entry.code: entry for entry in pickletools.opcodes}
         while True:
             code = stream.read(1)
-            entry = names.get(code.decode("latin-1")) if code else None
+            entry = _OPCODES.get(code.decode("latin-1")) if code else None
             if entry is None or self._hopeless(entry.name, stream):
                 raise _NoPickle
             yield entry.name, None if entry.arg is None else entry.arg.reader(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from sqlalchemy import delete
@@ -30,6 +31,8 @@ _MAX_FILES = 1000
 _MAX_IMPORTS = 100
 #: Bytes of the head that is read of a file that is too large.
 _HEAD = 1 << 20
+#: Seconds for all files of an archive; files that are left then are *unknown*.
+MAX_SECONDS = 600.0
 _VERDICTS = {
     Grade.SAFE_FORMAT: Verdict.SAFE_FORMAT,
     Grade.KNOWN_IMPORTS: Verdict.KNOWN_IMPORTS,
@@ -74,18 +77,31 @@ def scan_version(service: Service, principal: Principal, registry: str, model: s
 def scan_archive(
     service: Service, place: RegistryPlace, model_id: str, version_id: str, check: Callable[[], None] = lambda: None
 ) -> VersionScan:
-    """Scans a stored archive and keeps the result; one that could not be read is *not scanned*.
+    """Scans a stored archive and keeps the result; one that could not be read is *not scanned*, for whatever reason.
 
     Raises what `check` raises, between files.
     """
+    stopped = False
+
+    def checked() -> None:
+        nonlocal stopped
+        stopped = True
+        check()
+        stopped = False
+
     try:
         archive = place.archive(service, model_id, version_id)
-        found = _scan(archive, check)
+        found = _scan(archive, checked)
         worst = max(found, key=lambda each: each.grade, default=Finding("", "empty", Grade.SAFE_FORMAT))
         outcome, reason = _VERDICTS[worst.grade], f"{worst.path}: {worst.reason}" if worst.reason else ""
-    except ServiceError as error:
-        _logger.warning("Version %s was not scanned: %s", version_id, error)
-        found, outcome, reason = [], Verdict.NOT_SCANNED, error.detail
+    except Exception as error:
+        if stopped:
+            raise
+        # Whatever the scanner does not expect of an archive must not keep a version from being registered.
+        unexpected = not isinstance(error, ServiceError)
+        _logger.warning("Version %s was not scanned: %s", version_id, error, exc_info=unexpected)
+        found, outcome = [], Verdict.NOT_SCANNED
+        reason = error.detail if isinstance(error, ServiceError) else f"the scan failed ({type(error).__name__})"
     found.sort(key=lambda each: (-each.grade, each.path))
     kept = [
         ScannedFile(
@@ -124,8 +140,13 @@ def _scan(archive: Folder, check: Callable[[], None]) -> list[Finding]:
     place = archive.below(archives.FILES)
     listed = archives.read_manifest(archive).files
     found: list[Finding] = []
+    until = time.monotonic() + MAX_SECONDS
     for file in bucket_files.files_there(place, [entry.path for entry in listed], check=check):
         check()
+        if time.monotonic() > until:
+            reason = f"the scan of the files before took more than {MAX_SECONDS:.0f} seconds"
+            found.append(Finding(file.path, "not read", Grade.UNKNOWN, reason))
+            continue
         whole = file.size <= scanner.MAX_FILE
         content = _read(place, file, file.size if whole else _HEAD)
         found += scanner.scan(file.path, content, whole=whole)
