@@ -41,6 +41,7 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
         "written to disk, fresh": Budget(most=0, unit="bytes"),
         "written to disk, after use": Budget(most=0, unit="bytes"),
     },
+    "lineage": {"lineage of a model with 1 000 versions": Budget(most=1, unit="s")},
     "pages": {
         "time beside MLflow's REST API": Budget(most=0.25, unit="×"),
         "10 000 runs with all metrics": Budget(most=1, unit="s"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -20,6 +21,8 @@ from registry_tui.service.models.registered import find_model
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.tracking.project import ProjectPlace, enter_project
 
+Answer = TypeVar("Answer")
+
 
 class Asker:
     """A question of one person."""
@@ -29,6 +32,14 @@ class Asker:
         self._registries: dict[str, RegistryPlace | None] = {}
         self._models: dict[tuple[str, str], RegisteredModel | None] = {}
         self._projects: dict[str, ProjectPlace | None] = {}
+        self._read: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, read: Callable[[], Answer]) -> Answer:
+        """What `read` answers: both ways and several levels of a tree often need the same list."""
+        if key not in self._read:
+            self._read[key] = read()
+        found: Answer = self._read[key]
+        return found
 
     def registry(self, name_or_id: str) -> RegistryPlace | None:
         """A registry that the person may read and that answers now; None for others."""

@@ -28,9 +28,12 @@ def versions_of(
     filters = [f"name {'LIKE' if unquotable(model.name) else '='} {quoted(model.name)}"]
     if len(only) == 1:
         filters.append(f"version_number = {only[0]}")
-    return list(
-        islice(_read(asker, model, place.workspace, " AND ".join(filters), start, min(limit + 1, _BATCH)), limit + 1)
-    )
+    filter_, workspace = " AND ".join(filters), place.workspace
+
+    def read() -> list[ModelVersion]:
+        return list(islice(_read(asker, model, workspace, filter_, start, min(limit + 1, _BATCH)), limit + 1))
+
+    return asker.once(("versions", workspace, filter_, start, limit), read)
 
 
 def _read(

@@ -20,7 +20,7 @@ from registry_tui.service.tracking.project import ProjectPlace
 from registry_tui.service.tracking.server import server_of
 
 #: Experiments of a project that are looked through for runs, and runs that one question names.
-_EXPERIMENTS, _RUNS = 1000, 100
+_EXPERIMENTS, _RUNS = 1000, 500
 
 
 def run_node(project_id: str, run: Mapping[str, Any], relation: str) -> LineageNode:
@@ -101,8 +101,12 @@ def _experiments(asker: Asker, place: ProjectPlace, start: int, most: int, view:
         "order_by": ["name ASC"],
         "page_token": offset_token(start) if start else "",
     }
-    answer = server_of(asker.service, place).call("POST", "experiments/search", json=body)
-    return list(answer.get("experiments", ()))
+
+    def read() -> Sequence[Mapping[str, Any]]:
+        answer = server_of(asker.service, place).call("POST", "experiments/search", json=body)
+        return list(answer.get("experiments", ()))
+
+    return asker.once(("experiments", place.id, start, most, view), read)
 
 
 # -- experiments, runs and data sets ---------------------------------------------------------------------------
