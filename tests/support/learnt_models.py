@@ -32,7 +32,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from registry_tui.serving import arrow
+from registry_tui.serving import arrow, open_inference
 from registry_tui.serving.answers import JSON, Answer, _score, _Watched, score_alone
 from registry_tui.serving.company import Decision, decide
 from registry_tui.serving.scorer import Scorer
@@ -369,6 +369,21 @@ def asked_with_arrow(folder: Path, name: str) -> dict[str, Any]:
         "nothing": arrow.score(b"", "", model, shortcuts()),
         "a column too few": arrow.score(_stream(sent.drop_columns(["a"])), "", model, shortcuts()),
     }
+
+
+def inferred(folder: Path, name: str, document: dict[str, Any], binary: bytes = b"") -> tuple[int, dict[str, Any]]:
+    """The status and the document of an answer by the Open Inference Protocol."""
+    head = json.dumps(document).encode()
+    length = str(len(head)) if binary else ""
+    served = open_inference.Served(name, "deployment", 3)
+    answer = open_inference.infer(head + binary, length, served, load(folder, name)[0], shortcuts())
+    size = dict(answer.headers).get(open_inference.LENGTH_HEADER)
+    return answer.status, json.loads(answer.body[: int(size)] if size else answer.body)
+
+
+def described(folder: Path, name: str) -> dict[str, Any]:
+    """A model's metadata by the Open Inference Protocol."""
+    return open_inference.metadata(open_inference.Served(name, "deployment", 3), load(folder, name)[0])
 
 
 def _stream(table: Any) -> bytes:

@@ -18,6 +18,7 @@ from registry_tui.serving.answers import JSON, score_alone
 from registry_tui.serving.app import ReplicaApp
 from registry_tui.serving.batching import strictly
 from registry_tui.serving.calls import CallRecord, Calls
+from registry_tui.serving.open_inference import Served
 from registry_tui.serving.scorer import Scorer
 from support.platforms import wait_for
 
@@ -136,7 +137,8 @@ async def test_calls_whose_caller_hung_up_leave_the_queue_without_being_computed
     free = threading.Event()
     odd(model).does = lambda data: free.wait(600) and [1]
     scorer = Scorer(model, batch=False, queue_length=100)
-    app = ReplicaApp(scorer, name="r", mlflow_version="3", limits=Limits())
+    served = Served("m", "d", 1)
+    app = ReplicaApp(scorer, name="r", mlflow_version="3", limits=Limits(), model=model, served=served)
     sent: list[Any] = []
 
     def request(gone: asyncio.Event) -> Any:

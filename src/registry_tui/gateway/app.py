@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -14,16 +15,16 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, heads, problems, words
+from registry_tui.gateway import access, bodies, heads, open_inference, problems, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
 from registry_tui.gateway.upstream import Answered, NoReplica, ReplicasDied, TookTooLong, Upstream
 
 #: Answers that pass from a replica to the caller with these headers.
-PASSED = ("content-type", "retry-after")
+PASSED = ("content-type", "retry-after", "inference-header-content-length")
 #: Headers of a call that the replica sees: what the body is, and which answers the caller takes.
-SENT_ON = ("Content-Type", "Accept")
+SENT_ON = ("Content-Type", "Accept", "Inference-Header-Content-Length")
 #: Paths of MLflow's scoring protocol, with their method.
 SCORING = {"invocations": "POST", "ping": "GET", "health": "GET", "version": "GET"}
 #: The status under which calls are counted whose caller hung up before the answer.
@@ -60,11 +61,11 @@ class Gateway:
             app.router.add_post("/model", self.model)
             app.router.add_get("/health", self.health)
             app.router.add_get("/metrics", self.metrics)
-            app.router.add_route("*", "/endpoints/{access_key}/{path}", self.endpoint)
+            app.router.add_route("*", "/endpoints/{access_key}/{path:.+}", self.endpoint)
         else:
             app["deployment"] = deployment
             app.router.add_post("/model", self.model)
-            app.router.add_route("*", "/{path}", self.own_port)
+            app.router.add_route("*", "/{path:.+}", self.own_port)
         return app
 
     @web.middleware
@@ -142,14 +143,16 @@ class Gateway:
 
     async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.Response:
         path = request.match_info["path"]
-        if path not in SCORING:
-            raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {', '.join(SCORING)}")
-        if request.method != SCORING[path]:
-            raise problems.not_allowed(request, SCORING[path])
+        method = SCORING.get(path) or open_inference.method_of(path)
+        if method is None:
+            known = ", ".join([*SCORING, *open_inference.SHOWN])
+            raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {known}")
+        if request.method != method:
+            raise problems.not_allowed(request, method)
         self._let_in(routes, route, request)
         body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
-        answered = await self._send(routes, route, request.method, f"/{path}", body, sent)
+        answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
         return web.Response(status=answered.status, body=answered.body, headers=headers)
@@ -180,7 +183,7 @@ class Gateway:
     async def _send(
         self, routes: Routes, route: Route, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answered:
-        is_call = path == "/invocations"
+        is_call = method == "POST"
         began = time.perf_counter()
         status, replica, retries = 503, "", 0
         try:

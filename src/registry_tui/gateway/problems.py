@@ -34,8 +34,11 @@ def document(refusal: Refusal, request_id: str) -> dict[str, Any]:
     }
 
 
-def response(refusal: Refusal, request_id: str = "") -> web.Response:
-    """The answer to a refused request; `request_id` is a new one unless given."""
+def response(refusal: Refusal, request_id: str = "", *, by_error: bool = False) -> web.Response:
+    """The answer to a refused request; `request_id` is a new one unless given.
+
+    `by_error`: its sentence is also in `error`, where clients of the Open Inference Protocol read it.
+    """
     request_id = request_id or str(uuid.uuid4())
     headers = {"X-Request-ID": request_id}
     if refusal.status == 401:
@@ -47,7 +50,7 @@ def response(refusal: Refusal, request_id: str = "") -> web.Response:
     if refusal.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
     answer = web.json_response(
-        document(refusal, request_id),
+        document(refusal, request_id) | ({"error": refusal.detail} if by_error else {}),
         status=refusal.status,
         content_type="application/problem+json",
         headers=headers,
@@ -76,7 +79,7 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
     except Refusal as refusal:
-        answer = response(refusal, request_id)
+        answer = response(refusal, request_id, by_error="/v2/" in request.path)
     except web.HTTPMethodNotAllowed as error:
         answer = response(not_allowed(request, ", ".join(sorted(error.allowed_methods))), request_id)
     except web.HTTPException as error:

@@ -182,6 +182,7 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
 
     from registry_tui.serving.app import ReplicaApp
     from registry_tui.serving.company import Decision, decide
+    from registry_tui.serving.open_inference import Served
     from registry_tui.serving.scorer import Scorer
     from registry_tui.serving.shortcuts import Shortcuts
 
@@ -217,7 +218,14 @@ def serve(spec: ReplicaSpec, model: Any, folder: Path, path: Path) -> None:
         shortcuts=shortcuts,
     )
     threading.Thread(target=_end_when_stuck, args=(scorer, limits, record), name="watch", daemon=True).start()
-    app = ReplicaApp(scorer, name=spec.name, mlflow_version=mlflow.__version__, limits=spec.limits)
+    app = ReplicaApp(
+        scorer,
+        name=spec.name,
+        mlflow_version=mlflow.__version__,
+        limits=spec.limits,
+        model=model,
+        served=Served(spec.model_name, spec.deployment, spec.version),
+    )
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -34,6 +34,7 @@ class Answer:
     media_type: str = JSON
     #: Why the model failed, when it did: the last line of the cause.
     failure: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def problem(status: int, code: str, error_code: str, detail: str, *, failure: str = "") -> Answer:

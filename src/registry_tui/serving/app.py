@@ -1,4 +1,6 @@
-"""The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them."""
+"""The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them, and
+`/v2/…` of the Open Inference Protocol.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from typing import Any
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
 from registry_tui.serving.answers import Answer, problem
-from registry_tui.serving.scorer import QueueFull, Scorer
+from registry_tui.serving.open_inference import LENGTH_HEADER, Served, answer_get, error, in_words, infer, is_infer
+from registry_tui.serving.scorer import Ask, QueueFull, Scorer
+from registry_tui.serving.shortcuts import Shortcuts
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,8 +36,10 @@ class Gone(Exception):
 class ReplicaApp:
     """Serves one model; each answer has its `name` in `X-Replica`."""
 
-    def __init__(self, scorer: Scorer, *, name: str, mlflow_version: str, limits: Limits) -> None:
-        self.scorer, self.limits = scorer, limits
+    def __init__(
+        self, scorer: Scorer, *, name: str, mlflow_version: str, limits: Limits, model: Any, served: Served
+    ) -> None:
+        self.scorer, self.limits, self.model, self.served = scorer, limits, model, served
         self._version = mlflow_version.encode()
         self._name = name.encode()
 
@@ -46,13 +52,18 @@ class ReplicaApp:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         extra: list[tuple[bytes, bytes]] = []
-        if path == "/invocations" and method == "POST":
+        if path == "/v2" or path.startswith("/v2/"):
+            try:
+                answer, extra = await self._open_inference(path, method, scope, receive)
+            except Gone:
+                return
+        elif path == "/invocations" and method == "POST":
             try:
                 answer, extra = await self._invoke(scope, receive)
             except Gone:
                 return
         elif path in ("/ping", "/health") and method == "GET":
-            stuck = self.scorer.busy_beyond(self.limits.seconds + 1.0)
+            stuck = not self._ready
             answer = Answer(503, b"The model does not come back from its last call\n") if stuck else Answer(200, b"\n")
         elif path == "/version" and method == "GET":
             answer = Answer(200, self._version)
@@ -60,9 +71,32 @@ class ReplicaApp:
             answer = Answer(405, b'{"detail":"Method Not Allowed"}')
         else:
             answer = Answer(404, b'{"detail":"Not Found"}')
-        await _respond(send, answer, [(b"x-replica", self._name), *extra])
+        await _respond(send, answer, [(b"x-replica", self._name), *answer.headers, *extra])
 
-    async def _invoke(self, scope: Scope, receive: Receive) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+    @property
+    def _ready(self) -> bool:
+        return not self.scorer.busy_beyond(self.limits.seconds + 1.0)
+
+    async def _open_inference(
+        self, path: str, method: str, scope: Scope, receive: Receive
+    ) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+        parts = tuple(path.removeprefix("/v2").strip("/").split("/")) if path.strip("/") != "v2" else ()
+        if method == "GET":
+            mlflow_version = self._version.decode()
+            return answer_get(parts, self.served, self.model, ready=self._ready, mlflow_version=mlflow_version), []
+        if method != "POST" or not is_infer(parts, self.served):
+            return error(404, f"There is no path {path} for {method}"), []
+        length = dict(scope["headers"]).get(LENGTH_HEADER, b"").decode("latin-1")
+
+        def ask(body: bytes, model: Any, shortcuts: Shortcuts | None) -> Answer:
+            return infer(body, length, self.served, model, shortcuts)
+
+        answer, extra = await self._invoke(scope, receive, by=ask)
+        return answer if answer.status == 200 else in_words(answer), extra
+
+    async def _invoke(
+        self, scope: Scope, receive: Receive, by: Ask | None = None
+    ) -> tuple[Answer, list[tuple[bytes, bytes]]]:
         headers = dict(scope["headers"])
         try:
             body = await _body(receive, headers, self.limits.body_bytes)
@@ -72,7 +106,7 @@ class ReplicaApp:
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         try:
             accept = headers.get(b"accept", b"").decode("latin-1")
-            scoring = self.scorer.score(body, content_type, accept=accept, counted=TRIAL not in headers)
+            scoring = self.scorer.score(body, content_type, accept=accept, counted=TRIAL not in headers, by=by)
             return await _unless_gone(receive, scoring, self.limits.seconds), []
         except QueueFull:
             waiting = "Too many requests wait for this replica; try again in a moment"

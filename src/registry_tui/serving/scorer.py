@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Ask = Callable[[bytes, Any, Shortcuts | None], Answer]
+
 
 @dataclass(eq=False)
 class _Waiting:
@@ -33,12 +35,14 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     #: Whether how it ends says something about the model: not when the platform tries it.
     counted: bool = True
+    #: What answers it instead of MLflow's function, by its body.
+    by: Ask | None = None
     parsed: Parsed | None = None
 
     @property
     def mergeable(self) -> bool:
         """Whether its body may be looked at: plain JSON without parameters of its media type."""
-        return self.content_type.strip() == JSON
+        return self.by is None and self.content_type.strip() == JSON
 
 
 class QueueFull(Exception):
@@ -94,8 +98,13 @@ class Scorer:
         taken = self.under_way()
         return len(taken) == len(self._threads) and min(taken) > seconds
 
-    async def score(self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True) -> Answer:
-        """The answer to one request; `accept` says which formats the caller takes. Raises QueueFull."""
+    async def score(
+        self, body: bytes, content_type: str, *, accept: str = "", counted: bool = True, by: Ask | None = None
+    ) -> Answer:
+        """The answer to one request; `accept` says which formats the caller takes. Raises QueueFull.
+
+        `by` answers it on a thread of the model's instead of MLflow's function, given body, model and shortcuts.
+        """
         loop = asyncio.get_running_loop()
         with self._counting:
             # One that is larger than all that may wait has its turn when nothing waits.
@@ -104,7 +113,7 @@ class Scorer:
                 raise QueueFull
             self._waiting += 1
             self._waiting_bytes += len(body)
-        waiting = _Waiting(body, content_type, accept, loop.create_future(), loop, counted)
+        waiting = _Waiting(body, content_type, accept, loop.create_future(), loop, counted, by)
         self._queue.put(waiting)
         return await waiting.future
 
@@ -153,11 +162,13 @@ class Scorer:
                             answer = self._alone(request)
                     if request.counted:
                         self._note(answer)
-                    if self._strict and answer.status == 200 and answer.media_type == JSON:
+                    if self._strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
                         answer = replace(answer, body=batching.strictly(answer.body))
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
 
     def _alone(self, request: _Waiting) -> Answer:
+        if request.by is not None:
+            return request.by(request.body, self._model, self._shortcuts)
         if request.content_type.partition(";")[0].strip() == arrow.STREAM:
             return arrow.score(request.body, request.accept, self._model, self._shortcuts)
         return score_alone(request.body, request.content_type, self._model, self._shortcuts)
