@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from aiohttp import web
+from backports import zstd
 
 from registry_tui.gateway import connections
 from registry_tui.gateway.words import unanswered
@@ -262,6 +263,8 @@ def short(value: object) -> str:
         ("x-gzip", gzip.compress(b"a" * 3_000_000, mtime=0)),
         ("deflate", packed(b"a" * 3_000_000, 15)),
         ("deflate", packed(b"a" * 3_000_000, -15)),
+        ("zstd", zstd.compress(b"a" * 3_000_000)),
+        ("zstd", zstd.compress(b"a" * 1_000_000) + zstd.compress(b"a" * 2_000_000)),
         ("identity", b"a" * 3_000_000),
     ],
     ids=short,
@@ -278,7 +281,11 @@ def test_encoded_bodies_reach_the_replica_plain(served: Gateways, encoding: str,
         ("gzip", gzip.compress(b"a" * 1000, mtime=0)[:-5], 400, "encoding-broken"),
         ("gzip", gzip.compress(b"a" * 1000, mtime=0) + b"more", 400, "encoding-broken"),
         ("deflate", b"\x08\xff\xff", 400, "encoding-broken"),
-        ("zstd", b"\x28\xb5\x2f\xfd", 415, "encoding-unsupported"),
+        ("zstd", b"not zstd", 400, "encoding-broken"),
+        ("zstd", zstd.compress(b"a" * 1000)[:-5], 400, "encoding-broken"),
+        ("zstd", zstd.compress(b"a" * 1000) + b"more", 400, "encoding-broken"),
+        ("zstd", zstd.compress(bytes(70 << 20)), 413, "body-too-large"),
+        ("zstd, gzip", b"x", 415, "encoding-unsupported"),
         ("br", b"x", 415, "encoding-unsupported"),
         ("gzip, br", b"x", 415, "encoding-unsupported"),
         ("nonsense", b"x", 415, "encoding-unsupported"),
@@ -429,3 +436,30 @@ def test_what_does_not_answer_says_why_in_one_sentence(served: Gateways, state: 
     detail, action = unanswered("adder", state, has_replicas=replica)
     assert answer.status_code == 503 and answer.headers["Retry-After"]
     assert (answer.json()["detail"], answer.json()["action"]) == (detail, action) and words in detail
+
+
+# -- pages of known origins ------------------------------------------------------------------------------
+
+PAGE = "https://app.example.com"
+
+
+def test_pages_of_known_origins_may_call_and_others_may_not(served: Gateways) -> None:
+    served.route(served.home.replicas / "echo.sock", origins=(PAGE,), authentication=True)
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Sec-Fetch-Site": "cross-site"}
+    first = httpx.options(served.endpoint, headers=asked, trust_env=False, timeout=PATIENCE)
+    assert first.status_code == 204 and first.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "Authorization" in first.headers["Access-Control-Allow-Headers"]
+    page = {"Origin": PAGE, "Sec-Fetch-Site": "cross-site", "Content-Type": "application/json"}
+    # As every caller it needs an API key, and can read why it is refused.
+    refused = call(served, b"1", **page)
+    assert refused.status_code == 401 and refused.headers["Access-Control-Allow-Origin"] == PAGE
+    served.route(served.home.replicas / "echo.sock", origins=(PAGE,))
+    answer = call(served, b"1", **page)
+    assert answer.status_code == 200 and answer.headers["Access-Control-Allow-Origin"] == PAGE
+    for origin in ("https://example.com", f"{PAGE}.evil.example", "null"):
+        other = call(served, b"1", **{**page, "Origin": origin})
+        assert other.status_code == 403 and "Access-Control-Allow-Origin" not in other.headers
+    assert call(served, b"1", **{**page, "Host": "evil.example"}).status_code == 403
+    assert call(served, b"1", **{**page, "Content-Type": "text/plain"}).status_code == 415
+    health = httpx.get(f"{served.ports.gateway_url}/health", headers=page, trust_env=False, timeout=PATIENCE)
+    assert health.status_code == 403

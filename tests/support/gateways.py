@@ -90,8 +90,8 @@ class Gateways:
     def endpoint(self) -> str:
         return f"{self.ports.gateway_url}/endpoints/access-key/invocations"
 
-    def route(self, *replicas: Path, **changes: Any) -> None:
-        """Publishes one deployment, `d`, with these replicas."""
+    def route(self, *replicas: Path, origins: tuple[str, ...] = (), **changes: Any) -> None:
+        """Publishes one deployment, `d`, with these replicas, which pages of `origins` may call."""
         route = Route(
             **{
                 "id": "d",
@@ -105,7 +105,7 @@ class Gateways:
             }
         )
         id_, _, sha256 = self.key
-        routes = Routes((route,), (Key(id_, sha256, "somebody", 4e9),), ())
+        routes = Routes((route,), (Key(id_, sha256, "somebody", 4e9),), (), origins=origins)
         temporary = self.home.gateway_routes_file.with_suffix(".new")
         temporary.write_text(routes.to_json())
         temporary.replace(self.home.gateway_routes_file)

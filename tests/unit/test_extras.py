@@ -66,7 +66,7 @@ def test_every_requirement_of_an_extra_has_its_module_in_the_table() -> None:
     modules_of: dict[str, set[str]] = {}
     for module, distributions in importlib.metadata.packages_distributions().items():
         for distribution in distributions:
-            modules_of.setdefault(distribution.lower().replace("_", "-"), set()).add(module)
+            modules_of.setdefault(re.sub(r"[._]", "-", distribution.lower()), set()).add(module)
     assert optional.keys() == extras.MODULES.keys()
     for extra, requirements in optional.items():
         # Several distributions share the package `google`: the table names what is inside.

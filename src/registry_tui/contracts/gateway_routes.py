@@ -60,6 +60,8 @@ class Routes:
     administrators: tuple[str, ...] = ()
     #: Names under which callers reach the gateway, besides this machine's own.
     hosts: tuple[str, ...] = ()
+    #: Origins of web pages that may call deployments from a browser.
+    origins: tuple[str, ...] = ()
 
     @cached_property
     def by_access_key(self) -> Mapping[str, Route]:
@@ -80,6 +82,7 @@ class Routes:
             "keys": [asdict(key) for key in self.keys],
             "administrators": self.administrators,
             "hosts": self.hosts,
+            "origins": self.origins,
         }
         return json.dumps(values, indent=1)
 
@@ -92,8 +95,8 @@ class Routes:
             replicas = tuple(Replica(**replica) for replica in route["replicas"])
             deployments.append(Route(**{**route, "replicas": replicas, "members": tuple(route["members"])}))
         keys = tuple(Key(**key) for key in values["keys"])
-        hosts = tuple(values.get("hosts", ()))
-        return cls(tuple(deployments), keys, tuple(values["administrators"]), hosts)
+        hosts, origins = tuple(values.get("hosts", ())), tuple(values.get("origins", ()))
+        return cls(tuple(deployments), keys, tuple(values["administrators"]), hosts, origins)
 
 
 class RoutesFile:

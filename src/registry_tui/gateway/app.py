@@ -15,7 +15,7 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, heads, open_inference, problems, words
+from registry_tui.gateway import access, bodies, heads, open_inference, origins, problems, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
@@ -55,7 +55,9 @@ class Gateway:
 
     def application(self, deployment: str | None = None) -> web.Application:
         """The web application: of all deployments, or of one that has a port of its own."""
-        app = web.Application(client_max_size=1 << 62, middlewares=[_leaving, problems.refusals, self._for_programs])
+        app = web.Application(
+            client_max_size=1 << 62, middlewares=[_leaving, self._for_pages, problems.refusals, self._for_programs]
+        )
         app[LEAVING] = self.leaving
         if deployment is None:
             app.router.add_post("/model", self.model)
@@ -69,9 +71,22 @@ class Gateway:
         return app
 
     @web.middleware
+    async def _for_pages(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Answers what browsers ask first, and lets pages of known origins read answers."""
+        origin = origins.allowed(self.routes.current(), request)
+        if not origin:
+            other: web.StreamResponse = await handler(request)
+            return other
+        answer: web.StreamResponse = origins.told(request) if origins.asks_first(request) else await handler(request)
+        origins.shared(answer, origin)
+        return answer
+
+    @web.middleware
     async def _for_programs(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Refuses what a web page of another site could send."""
-        problem = web_pages.problem(request.method, request.headers, self.routes.current().hosts)
+        routes = self.routes.current()
+        told = {"Host": request.headers.get("Host")} if origins.allowed(routes, request) else request.headers
+        problem = web_pages.problem(request.method, told, routes.hosts)
         if problem is not None:
             raise Refusal(403, "foreign-page", problem, web_pages.ACTION)
         if request.method == "POST" and web_pages.is_simple(content_type := request.headers.get("Content-Type", "")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import zlib
 from typing import Protocol
 
@@ -12,6 +13,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from registry_tui.contracts.counts import counted
 from registry_tui.gateway.access import Refusal
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+#: The largest window of zstd that is unpacked: 2 to this power bytes.
+WINDOW_LOG = 23
 #: Seconds in which a body must have arrived, and that may pass without a byte of it.
 WHOLE_SECONDS, GAP_SECONDS = 60.0, 10.0
 #: Compressed bytes that are unpacked at once, so that a small body never becomes a large one unseen.
@@ -70,11 +78,13 @@ def _decoder(headers: list[str], limit: int) -> _Decoder:
         return _Plain(limit)
     if encodings in (["gzip"], ["x-gzip"], ["deflate"]):
         return _Unpacked(encodings[0], limit)
+    if encodings == ["zstd"]:
+        return _Zstandard(limit)
     raise Refusal(
         415,
         "encoding-unsupported",
         f"The content encoding {', '.join(encodings)[:100]!r} is not supported",
-        "Send the body plain, or with Content-Encoding gzip or deflate",
+        "Send the body plain, or with Content-Encoding gzip, deflate or zstd",
     )
 
 
@@ -131,9 +141,43 @@ class _Unpacked(_Plain):
         return super().finish()
 
     def _broken(self) -> Refusal:
-        return Refusal(
-            400,
-            "encoding-broken",
-            f"The body is not valid {self._encoding}, as its Content-Encoding says",
-            "Compress the whole body, or send it without Content-Encoding",
-        )
+        return _broken(self._encoding)
+
+
+class _Zstandard(_Plain):
+    """zstd (RFC 8878), also several frames, with windows of up to 8 MiB (RFC 9659)."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._unpacking = _zstandard()
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        self._begun |= bool(chunk)
+        left = chunk
+        try:
+            while left or not (self._unpacking.eof or self._unpacking.needs_input):
+                if self._unpacking.eof:
+                    self._unpacking = _zstandard()
+                super().feed(self._unpacking.decompress(left, _PIECE))
+                left = self._unpacking.unused_data if self._unpacking.eof else b""
+        except zstd.ZstdError as error:
+            raise _broken("zstd") from error
+
+    def finish(self) -> bytes:
+        if self._begun and not self._unpacking.eof:
+            raise _broken("zstd")
+        return super().finish()
+
+
+def _zstandard() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
+
+
+def _broken(encoding: str) -> Refusal:
+    return Refusal(
+        400,
+        "encoding-broken",
+        f"The body is not valid {encoding}, as its Content-Encoding says",
+        "Compress the whole body, or send it without Content-Encoding",
+    )

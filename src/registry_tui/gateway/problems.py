@@ -44,7 +44,7 @@ def response(refusal: Refusal, request_id: str = "", *, by_error: bool = False) 
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.code == "encoding-unsupported":
-        headers["Accept-Encoding"] = "gzip, deflate"
+        headers["Accept-Encoding"] = "gzip, deflate, zstd"
     if refusal.allow:
         headers["Allow"] = refusal.allow
     if refusal.status == 503:

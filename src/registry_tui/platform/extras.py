@@ -10,7 +10,7 @@ from registry_tui.platform.errors import ExtraMissing
 #: The modules that each extra of `pyproject.toml` installs and that the code imports or runs.
 MODULES: Mapping[str, frozenset[str]] = {
     "platform": frozenset(
-        {"aiohttp", "alembic", "boto3", "botocore", "dbos", "fastapi", "httptools", "joserfc"}
+        {"aiohttp", "alembic", "backports.zstd", "boto3", "botocore", "dbos", "fastapi", "httptools", "joserfc"}
         | {
             "mlflow",
             "orjson",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,7 +15,15 @@ PREFIX = "REGISTRY_TUI_"
 #: Above the platforms' own ports, below those of outgoing connections (see `platform/ports.py`).
 FIRST_DEPLOYMENT_PORT, LAST_DEPLOYMENT_PORT = 30_600, 32_700
 
-_LISTS = ("entitlements", "package_indexes", "gateway_hosts", "listen_names", "webhook_hosts", "webhook_private_hosts")
+_LISTS = (
+    "entitlements",
+    "package_indexes",
+    "gateway_hosts",
+    "gateway_origins",
+    "listen_names",
+    "webhook_hosts",
+    "webhook_private_hosts",
+)
 
 
 class Settings(BaseModel):
@@ -57,6 +65,9 @@ class Settings(BaseModel):
     #: Names under which callers reach the gateway through a proxy that passes the header Host on; localhost, this
     #: machine's host name and `listen_names` always work.
     gateway_hosts: tuple[str, ...] = ()
+    #: Origins of web pages (`https://app.example.com`) whose scripts may call deployments at the gateway, with API keys
+    #: as every caller (CORS).
+    gateway_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
     #: The first of the ports of 127.0.0.1 that deployments with a port of their own get.
     first_deployment_port: int = Field(default=FIRST_DEPLOYMENT_PORT, ge=1024, le=65_535)
     #: The last of these ports.

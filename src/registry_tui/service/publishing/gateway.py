@@ -60,6 +60,7 @@ def publish(service: Service) -> None:
                 *service.settings.gateway_hosts,
                 *listening.known_names(service.home, service.settings.listen_names),
             ),
+            origins=service.settings.gateway_origins,
         )
         try:
             write_private(service.home.gateway_routes_file, routes.to_json())
