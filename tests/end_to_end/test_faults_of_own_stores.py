@@ -43,7 +43,7 @@ LARGE = 9 << 20
 #: The steps that ask the environment's own store.
 ON_STORE = {
     WorkflowKind.PROVISION: {"check environment"},
-    WorkflowKind.ARCHIVE: {"list files", "copy", "verify", "scan", "publish"},
+    WorkflowKind.ARCHIVE: {"list files", "copy", "verify", "scan", "describe", "publish"},
     WorkflowKind.VERIFY: {"read archive"},
     WorkflowKind.DELETE_ARCHIVE: {"remove from the registry", "delete files"},
     WorkflowKind.CLEAN_UP: {"remove archives"},

@@ -115,6 +115,7 @@ class Places:
             "alias": "champion",
             "rule": "some-rule",
             "purpose": "deploy",
+            "uses": "dataset:table",
             "node": f"deployment:{self.deployment.id}",
             "direction": "dependents",
             "time": "2026-11-20T14:03:00Z",
@@ -291,7 +292,7 @@ async def test_names_in_queries_are_checked_by_the_same_rule(platform: Platform,
                     status, _, text = raw(platform, method.upper(), f"{target}?{name}={form}")
                     assert status == 422, f"{method} {path}?{name}={form} answers {status}: {text[:300]}"
     assert checked == {
-        *("environment", "workspace", "project", "registry", "model", "to", "version_id", "node"),
+        *("environment", "workspace", "project", "registry", "model", "to", "version_id", "node", "resource"),
         "serviceName",
         "servicename",
     }

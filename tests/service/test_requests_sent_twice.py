@@ -296,6 +296,12 @@ def promotion(place: Place) -> Call:
     return Call(path, {"to": place.registry, "name": name}, lambda: len(place.items(versions)))
 
 
+def bom(place: Place) -> Call:
+    path = f"/registries/{place.registry}/models/{place.model}/versions/1/bom"
+    before = int(place.get(path)["document"]["version"])
+    return Call(path, None, lambda: int(place.get(path)["document"]["version"]) - before)
+
+
 def key(place: Place) -> Call:
     name = unique("k")
     count = lambda: len([each for each in place.items("/keys") if each["name"] == name])  # noqa: E731
@@ -446,6 +452,7 @@ POSTS: dict[str, Callable[[Place], Call]] = {
     "/environments/{environment}/signing-keys": signing_key,
     "/environments/{environment}/signing-keys/rotate": rotated_signing_key,
     "/registries/{registry}/models/{model}/versions/{version}/promote": promotion,
+    "/registries/{registry}/models/{model}/versions/{version}/bom": bom,
     "/deployments": deploy,
     "/deployments/{deployment}/restart": lambda place: rollout(place, "restart", "deploy"),
     "/deployments/{deployment}/rollback": lambda place: rollout(place, "rollback", "deploy"),

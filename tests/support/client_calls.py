@@ -35,6 +35,7 @@ _ROWS = """
     attached_servers list_attached_servers
     attached_versions list_attached_versions
     begin_verification
+    bom get_bom
     cancel_workflow
     change_server
     change_store
@@ -87,6 +88,7 @@ _ROWS = """
     environment_roles list_environment_roles
     environments list_environments
     event_choices
+    event_links
     event_logs
     events list_events
     exceptions list_exceptions
@@ -101,6 +103,7 @@ _ROWS = """
     issuer get_issuer
     keys list_keys
     lineage get_lineage
+    make_bom
     manifest get_manifest
     metric_curve
     metric_history
@@ -197,8 +200,10 @@ _ROWS = """
     user get_user
     users list_users
     verify_archive
+    verify_events
     version get_version
     versions list_versions
+    versions_using
     whoami
     workflow get_workflow
     workflow_logs

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from registry_tui.service.admission import packages
+from registry_tui.service.core import packages
 
 
 def wanted(**files: str) -> list[packages.Wanted] | None:

@@ -192,6 +192,7 @@ SAME: dict[str, Ask] = {
     "a trusted key": lambda c: c.add_signing_key("lab", SigningKeyAdd(name="team", public_key="-----BEGIN x\n")),
     "a new key": lambda c: c.rotate_signing_key("lab"),
     "a key less": lambda c: c.remove_signing_key("lab", NASTY),
+    "a bill of materials": lambda c: c.make_bom("r", NASTY, 3),
     "a deployment": lambda c: c.create_deployment(
         DeploymentCreate(
             name="wine",

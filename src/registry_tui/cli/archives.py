@@ -1,9 +1,11 @@
-"""`models manifest`, `verify`, `scan`, `diff`, `download`: what is stored of versions."""
+"""`models manifest`, `verify`, `scan`, `bom`, `search`, `diff`, `download`: what is stored of versions."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +18,11 @@ from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import archive_files, partial_folder, save_all
 from registry_tui.client.version_sides import Side, read_side
 from registry_tui.contracts.counts import counted
+from registry_tui.schemas.boms import Component, ComponentKind, VersionBom, VersionUse
 from registry_tui.schemas.models import ArchiveCheck, Manifest, ModelVersion
 from registry_tui.schemas.scans import ScannedFile, VersionScan
 from registry_tui.wording import words
+from registry_tui.wording.bom_differences import BomLine, bom_difference
 from registry_tui.wording.differences import Line, difference
 
 
@@ -103,6 +107,100 @@ _SCAN_COLUMNS: list[Column[ScannedFile]] = [
     Column("VERDICT", lambda file: file.verdict.value),
     Column("WHY", lambda file: file.reason or ", ".join(file.imports[:3]), flexible=True),
 ]
+
+
+def bom(
+    model: session.ModelArgument,
+    number: session.VersionArgument,
+    registry: session.RegistryOption = None,
+    against: Annotated[
+        int | None, typer.Option("--against", metavar="VERSION", min=1, help="Show what differs from this version.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make it anew from the archive and the run first.")] = False,
+    as_json: session.JsonOption = False,
+) -> None:
+    """Write a version's bill of materials as CycloneDX JSON: packages, data sets, base models, metrics.
+
+    It is made when the version is registered. With --against, lists what differs between two versions.
+
+    Example: registry-tui models bom WineModel 2 > wine-2.cdx.json
+    """
+
+    async def run(client: RegistryClient) -> list[VersionBom]:
+        place = await session.registry_for_model(client, registry, model)
+        own = await (client.make_bom if again else client.bom)(place, model, number)
+        return [own] if against is None else [await client.bom(place, model, against), own]
+
+    found = session.ask(run)
+    if against is None:
+        output.print_json(found[0].document)
+        return
+    lines = bom_difference(found[0].document, found[1].document)
+    if as_json:
+        output.print_json([asdict(line) for line in lines])
+    elif lines:
+        output.Table(_bom_columns(against, number)).print(lines)
+    else:
+        output.note("Nothing differs")
+
+
+def _bom_columns(one: int, other: int) -> list[Column[BomLine]]:
+    return [
+        Column("KIND", lambda line: line.kind),
+        Column("NAME", lambda line: line.name, flexible=True),
+        Column(f"VERSION {one}", lambda line: line.one, flexible=True),
+        Column(f"VERSION {other}", lambda line: line.other, flexible=True),
+    ]
+
+
+def search(
+    uses: Annotated[
+        list[str],
+        typer.Option(
+            "--uses", help="'numpy<2', 'python<3.12', dataset:NAME or base-model:NAME; repeatable, all have to fit."
+        ),
+    ],
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", "-r", help="Only of this one.", autocompletion=session.complete_registry),
+    ] = None,
+    limit: session.LimitOption = None,
+    as_json: session.JsonOption = False,
+) -> None:
+    """List the versions that use something, in all registries, newest first.
+
+    A package finds versions whose requirement allows such a version of it, and those that do not say which they take.
+
+    Example: registry-tui models search --uses 'numpy<2' --uses dataset:wine
+    """
+    session.ask(
+        lambda client: output.print_list(
+            partial(client.versions_using, uses, registry=registry),
+            _USES_COLUMNS,
+            as_json=as_json,
+            limit=limit,
+            empty="No version uses it",
+        )
+    )
+
+
+_USES_COLUMNS: list[Column[VersionUse]] = [
+    Column("REGISTRY", lambda use: use.registry_name),
+    Column("MODEL", lambda use: use.model_name, flexible=True),
+    Column("VERSION", lambda use: use.version, right=True),
+    Column("REGISTERED", lambda use: use.registered_at),
+    Column(
+        "USES",
+        lambda use: "; ".join(map(_component_text, use.components)),
+        flexible=True,
+    ),
+]
+
+
+def _component_text(each: Component) -> str:
+    if each.kind is ComponentKind.PACKAGE:
+        return each.detail
+    return f"{each.kind.value} {each.name} {each.detail}".strip()
 
 
 def diff(

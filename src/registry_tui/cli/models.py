@@ -341,6 +341,8 @@ for command in (
     archives.manifest,
     archives.verify,
     archives.scan,
+    archives.bom,
+    archives.search,
     archives.diff,
     archives.download,
     rules.check,

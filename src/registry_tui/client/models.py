@@ -8,6 +8,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.boms import VersionBom, VersionUse
 from registry_tui.schemas.models import (
     ArchiveCheck,
     Manifest,
@@ -129,6 +130,19 @@ class Models(Transport):
         """The same, written to `target`; returns its size."""
         url = f"{self._version(registry, model, version)}/signatures/{segment(fingerprint)}"
         return await self._download(url, {}, target, progress)
+
+    async def bom(self, registry: str, model: str, version: int) -> VersionBom:
+        """What a version is made of, as a CycloneDX document."""
+        return await self._ask(VersionBom, "GET", f"{self._version(registry, model, version)}/bom")
+
+    async def make_bom(self, registry: str, model: str, version: int) -> VersionBom:
+        """Makes a version's bill of materials again."""
+        return await self._ask(VersionBom, "POST", f"{self._version(registry, model, version)}/bom", timeout=None)
+
+    async def versions_using(self, uses: list[str], *, registry: str | None = None, **page: Any) -> Page[VersionUse]:
+        """The versions that use all of `uses` (`numpy<2`, `dataset:NAME`, …), newest first; a page may be short."""
+        params = {"uses": uses, "registry": registry, **page}
+        return await self._ask(Page[VersionUse], "GET", "/versions-using", params=params)
 
     async def begin_verification(self, registry: str, model: str, version: int) -> Accepted[ModelVersion]:
         """The same as a workflow, which fails when the archive is not as it was stored."""

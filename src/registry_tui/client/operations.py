@@ -9,7 +9,7 @@ from typing import Any
 
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.operations import Event, EventChoices, LogLine, Workflow
+from registry_tui.schemas.operations import ChainCheck, ChainLink, Event, EventChoices, LogLine, Workflow
 from registry_tui.schemas.secrets import SecretsRotate, SecretsRotated
 
 
@@ -23,16 +23,18 @@ class Operations(Transport):
         actor: str | None = None,
         action: str | None = None,
         outcome: str | None = None,
+        resource: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         **page: Any,
     ) -> Page[Event]:
-        """Newest first."""
+        """Newest first. `resource` is the ID of what they are about."""
         params = {
             "registry": registry,
             "actor": actor,
             "action": action,
             "outcome": outcome,
+            "resource": resource,
             "since": since.isoformat() if since else None,
             "until": until.isoformat() if until else None,
             **page,
@@ -42,6 +44,14 @@ class Operations(Transport):
     async def event_choices(self, *, registry: str | None = None) -> EventChoices:
         """The actors and actions that events can be filtered by."""
         return await self._ask(EventChoices, "GET", "/events/choices", params={"registry": registry})
+
+    async def verify_events(self, after: int = 0) -> ChainCheck:
+        """Looks whether the next events behind one are as they were recorded; `next_after` is where to go on."""
+        return await self._ask(ChainCheck, "GET", "/events/verification", params={"after": after}, timeout=None)
+
+    async def event_links(self, after: int = 0, **page: Any) -> Page[ChainLink]:
+        """The hash chain over the events behind one, oldest first."""
+        return await self._ask(Page[ChainLink], "GET", "/events/chain", params={"after": after, **page})
 
     async def event_logs(self, event: int, **page: Any) -> Page[LogLine]:
         return await self._ask(Page[LogLine], "GET", f"/events/{segment(event)}/logs", params=page)

@@ -10,7 +10,7 @@ from registry_tui.contracts.permissions import Action
 FOR_NOBODY = frozenset({"health", "sign_in_ways", "sign_in", "new_device_code", "sign_in_with_device_code"})
 
 _BY_ACTION: Mapping[Action, str] = {
-    Action.STATUS_SEE: "platform_status follow search",
+    Action.STATUS_SEE: "platform_status follow search verify_events event_links",
     Action.METRICS_READ: "read_metrics",
     Action.SECRETS_ROTATE: "rotate_secrets",
     Action.ENVIRONMENT_CREATE: "create_environment check_store check_environment_store change_store",
@@ -48,14 +48,15 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.RUNS_PURGE: "purge_runs",
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
-        "list_models get_model list_versions get_version get_manifest get_scan get_signatures "
-        "read_signature verify_archive begin_verification "
+        "list_models get_model list_versions get_version get_manifest get_scan get_bom versions_using "
+        "get_signatures read_signature verify_archive begin_verification "
         "read_archive suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours get_dependents"
     ),
     Action.MODEL_CHANGE: (
-        "update_model delete_model set_alias delete_alias update_version delete_version scan_version sign_version"
+        "update_model delete_model set_alias delete_alias update_version delete_version scan_version make_bom "
+        "sign_version"
     ),
     Action.MODEL_PROMOTE: "promote_version",
     Action.RULES_CHANGE: "set_rules set_exception delete_exception list_exceptions",

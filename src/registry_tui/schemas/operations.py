@@ -114,6 +114,32 @@ class Event(Schema):
     detail: str = ""
 
 
+class ChainLink(Schema):
+    """An event's place in the hash chain, without what it says: hexadecimal SHA-256 sums."""
+
+    id: int
+    #: Of the event's own fields.
+    digest: str
+    #: Of the chain up to the event: of the hash before, a space, the digest and a newline.
+    hash: str
+
+
+class ChainCheck(Schema):
+    """What a look at a part of the events' hash chain found."""
+
+    #: Events that were looked at.
+    checked: int
+    #: The last of them; the next part begins after it. None once all were looked at.
+    next_after: int | None
+    #: The first event that is not as it was recorded, or follows on ones that are gone; None for a sound chain.
+    broken_id: int | None = None
+    #: What is wrong, in words; empty for a sound chain.
+    problem: str = ""
+    #: The newest event and the hash of the whole chain.
+    head_id: int
+    head_hash: str
+
+
 class EventChoices(Schema):
     """The actors and actions that events can be filtered by, sorted."""
 

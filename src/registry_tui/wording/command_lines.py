@@ -237,6 +237,10 @@ def _promote(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("models promote", names[1:], given)]
 
 
+def _bom(names: Names, query: Body, body: Body) -> list[Line]:
+    return [line("models bom", names[1:], [("--registry", names[0]), ("--again", True)])]
+
+
 def _serving(body: Body) -> list[tuple[str, Any]]:
     """The options that creating and changing a deployment have in common."""
     return [
@@ -457,6 +461,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_VERSION}/scan", _scan),
     ("POST", f"{_VERSION}/signatures", _sign),
     ("POST", f"{_VERSION}/promote", _promote),
+    ("POST", f"{_VERSION}/bom", _bom),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
     ("POST", "environments/*/signing-keys", _add_signing_key),

@@ -12,10 +12,9 @@ from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionSt
 from registry_tui.schemas.scans import ScanVerdict
 from registry_tui.schemas.signatures import CheckedSignature
 from registry_tui.service.adapters.mlflow_words import metric_value
-from registry_tui.service.admission import packages
-from registry_tui.service.admission.packages import Wanted
-from registry_tui.service.core import ml_model
+from registry_tui.service.core import ml_model, packages
 from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.packages import Wanted
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.models import scans, versions
 from registry_tui.service.promotion import approvals

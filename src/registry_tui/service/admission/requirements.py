@@ -21,8 +21,8 @@ from registry_tui.schemas.admission import (
     TrustedSignatureRule,
 )
 from registry_tui.schemas.scans import Verdict
-from registry_tui.service.admission import packages
 from registry_tui.service.admission.facts import VersionFacts
+from registry_tui.service.core import packages
 
 _LOG_AGAIN = "Log the model again with it (`mlflow.<flavor>.log_model(…)`), and register that as a new version"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import Session
 
 from registry_tui.platform.database_urls import is_postgresql
-from registry_tui.service.database import dialects
+from registry_tui.service.database import dialects, event_chain
 
 #: The newest migration: files are named by their revision.
 LATEST_REVISION = max(path.name.split("_")[0] for path in (Path(__file__).parent / "migrations/versions").glob("0*.py"))
@@ -56,14 +56,13 @@ class Database:
             written.update((id(row), row) for row in (*session.new, *session.dirty))
 
         with Session(self.engine, expire_on_commit=False) as session:
-            if self.committed or self.committing or self.announcing:
-                event.listen(session, "after_flush", flushed)
+            event.listen(session, "after_flush", flushed)
             with session.begin():
                 yield session
-                if self.committing or self.announcing:
-                    session.flush()
+                session.flush()
                 for take_part in self.committing if made else ():
                     take_part(session, made)
+                event_chain.seal(session, made)
                 if self.announcing:
                     session.flush()
                 for announce in self.announcing if written else ():

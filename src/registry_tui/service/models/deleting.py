@@ -13,9 +13,9 @@ from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.database.tables import DeploymentRow, WorkflowRow
 from registry_tui.service.engine.rows import ACTIVE
 from registry_tui.service.errors import InUse, Missing, PartUnavailable, WrongState
+from registry_tui.service.models import boms, scans
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
-from registry_tui.service.models import scans
 from registry_tui.service.models.versions import find_version, resource_of
 from registry_tui.service.promotion import admission, stages
 from registry_tui.service.promotion.protected_aliases import protection_of
@@ -119,6 +119,7 @@ def _forget_rows(service: Service, model: RegisteredModel, version: ModelVersion
     with service.database.session() as session:
         stages.forget(session, model.id, None if version is None else version.id)
         signing.forget(session, model.id, None if version is None else version.id)
+        boms.forget(session, model.id, None if version is None else version.id)
 
 
 def _require_idle(service: Service, place: RegistryPlace, model: RegisteredModel, version: ModelVersion | None) -> None:

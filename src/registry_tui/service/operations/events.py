@@ -25,12 +25,14 @@ def list_events(
     actor: str | None = None,
     action: str | None = None,
     outcome: str | None = None,
+    resource: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     page_size: int = DEFAULT_PAGE_SIZE,
     page_token: str | None = None,
 ) -> Page[Event]:
-    """Events, newest first: an administrator sees all, others their own. `registry` is a name or an ID.
+    """Events, newest first: an administrator sees all, others their own. `registry` is a name or an ID,
+    `resource` the ID of what events are about.
 
     `action` is a whole action (`registry.create`) or its noun (`registry`). Raises InvalidInput for a wrong token.
     """
@@ -42,11 +44,13 @@ def list_events(
         query = query.where(or_(EventRow.action == action, EventRow.action.startswith(f"{action}.", autoescape=True)))
     if outcome is not None:
         query = query.where(EventRow.outcome == outcome)
+    if resource is not None:
+        query = query.where(EventRow.resource_id == resource)
     if since is not None:
         query = query.where(EventRow.created_at >= _aware(since))
     if until is not None:
         query = query.where(EventRow.created_at < _aware(until))
-    scope = f"events:{principal.name}:{registry}:{actor}:{action}:{outcome}:{since}:{until}"
+    scope = f"events:{principal.name}:{registry}:{actor}:{action}:{outcome}:{resource}:{since}:{until}"
     with service.database.reading() as session:
         found = paging.keyset_page(
             session,

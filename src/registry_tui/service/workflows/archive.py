@@ -25,10 +25,17 @@ from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.database.tables import ProjectRow
 from registry_tui.service.engine.steps import Definition, Step, StepContext, Work
-from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, PartUnavailable, WrongState
+from registry_tui.service.errors import (
+    InvalidInput,
+    Missing,
+    NotPermitted,
+    PartUnavailable,
+    ServiceError,
+    WrongState,
+)
+from registry_tui.service.models import boms, scans, versions
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
-from registry_tui.service.models import scans, versions
 from registry_tui.service.registering import copies, sources
 from registry_tui.service.registries.place import enter_registry
 from registry_tui.service.signing import archives as signing
@@ -203,6 +210,23 @@ def _scan(context: StepContext) -> None:
     context.log(f"Scan: {made.verdict}{': ' if made.reason else ''}{made.reason}")
 
 
+def _describe(context: StepContext) -> None:
+    """A version is registered also where nobody can say what it is made of."""
+    service, arguments = context.service, context.arguments
+    registry = enter_registry(service, arguments["registry_id"])
+    model = models.fetch_model(service, registry, arguments["model_id"])
+    if model is None:
+        raise Missing(f"There is no model {arguments['model']} any more")
+    try:
+        made = boms.describe(service, registry, versions.find_version(service, registry, model, arguments["version"]))
+    except PartUnavailable:
+        raise
+    except ServiceError as error:
+        context.log(f"It has no bill of materials: {error.detail}", "warning")
+    else:
+        context.log(f"Bill of materials: {counted(len(made.document['components']), 'component')}")
+
+
 def _publish(context: StepContext) -> None:
     archive = _archive(context)
     manifest = archives.read_manifest(archive)
@@ -331,6 +355,7 @@ ARCHIVE = Definition(
         Step("verify", _verify),
         Step("sign", _sign, undo=_unsign),
         Step("scan", _scan),
+        Step("describe", _describe),
         Step("publish", _publish),
     ),
     on_start=_begin,
@@ -351,6 +376,7 @@ PROMOTE = replace(
         Step("sign", _sign, undo=_unsign),
         Step("carry", _carry),
         Step("scan", _scan),
+        Step("describe", _describe),
         Step("publish", _publish, cancellable=False),
         Step("tell", _tell, cancellable=False),
     ),

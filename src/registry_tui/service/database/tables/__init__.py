@@ -2,7 +2,9 @@
 
 from registry_tui.service.database.tables.admission import AdmissionExceptionRow, AdmissionRulesRow
 from registry_tui.service.database.tables.base import Base, UtcDateTime, new_id, now
+from registry_tui.service.database.tables.boms import VersionBomRow, VersionComponentRow
 from registry_tui.service.database.tables.operations import (
+    EventChainRow,
     EventRow,
     IdempotencyRow,
     InstallationRow,
@@ -48,6 +50,7 @@ __all__ = [
     "EnvironmentRoleRow",
     "EnvironmentRow",
     "EnvironmentStoreRow",
+    "EventChainRow",
     "EventRow",
     "GroupMachineUserRow",
     "GroupMemberRow",
@@ -70,6 +73,8 @@ __all__ = [
     "UserSubjectRow",
     "UserTokenRow",
     "UtcDateTime",
+    "VersionBomRow",
+    "VersionComponentRow",
     "VersionCopyRow",
     "VersionScanRow",
     "VersionSignatureRow",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
@@ -121,3 +121,21 @@ class EventRow(Base):
     workflow_id: Mapped[str | None] = mapped_column(index=True)
     duration_ms: Mapped[int | None]
     detail: Mapped[str] = mapped_column(default="")
+    #: The hash of this event and all before it, from the transaction on that made it (`database/event_chain.py`).
+    chain: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class EventChainRow(Base):
+    """Where the hash chain over the events begins and ends, so that events missing at either end are noticed."""
+
+    __tablename__ = "event_chain"
+
+    ONLY: ClassVar[int] = 1
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: The last event before the first that is kept, and its hash.
+    start_id: Mapped[int]
+    start_hash: Mapped[str]
+    #: The newest event.
+    head_id: Mapped[int]
+    head_hash: Mapped[str]

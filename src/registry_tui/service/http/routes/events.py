@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from registry_tui.schemas.base import Page
-from registry_tui.schemas.operations import Event, EventChoices, EventOutcome, LogLine
+from registry_tui.schemas.operations import ChainCheck, ChainLink, Event, EventChoices, EventOutcome, LogLine
 from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
-from registry_tui.service.operations import events
+from registry_tui.service.operations import event_chain, events
 
 router = new_router("events")
 
@@ -25,6 +25,7 @@ def list_events(
     actor: str | None = None,
     action: Annotated[str | None, Query(description="`registry.create`, or `registry` for all of its actions")] = None,
     outcome: EventOutcome | None = None,
+    resource: Annotated[NameIn | None, Query(description="ID of what the events are about")] = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Page[Event]:
@@ -36,6 +37,7 @@ def list_events(
         actor=actor,
         action=action,
         outcome=None if outcome is None else outcome.value,
+        resource=resource,
         since=since,
         until=until,
         page_size=page.page_size,
@@ -51,6 +53,27 @@ def event_choices(
 ) -> EventChoices:
     """The actors and actions that events can be filtered by."""
     return events.event_choices(service, principal, registry=registry)
+
+
+@router.get("/events/verification")
+def verify_events(
+    service: ServiceIn,
+    principal: Acting,
+    after: Annotated[int, Query(ge=0, lt=1 << 63, description="The event behind which to begin")] = 0,
+) -> ChainCheck:
+    """Looks whether the next 5,000 events are as they were recorded, by their hash chain."""
+    return event_chain.verify_events(service, principal, after)
+
+
+@router.get("/events/chain")
+def event_links(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    after: Annotated[int, Query(ge=0, lt=1 << 63, description="The event behind which to begin")] = 0,
+) -> Page[ChainLink]:
+    """The hash chain over the events, oldest first: sums without what the events say."""
+    return event_chain.event_links(service, principal, after, page_size=page.page_size, page_token=page.page_token)
 
 
 @router.get("/events/{event}/logs")

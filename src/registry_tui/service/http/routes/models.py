@@ -8,6 +8,7 @@ from fastapi import Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
+from registry_tui.schemas.boms import VersionBom, VersionUse
 from registry_tui.schemas.models import (
     ArchiveCheck,
     Manifest,
@@ -23,11 +24,11 @@ from registry_tui.schemas.scans import VersionScan
 from registry_tui.schemas.signatures import SignVersion, VersionSignatures
 from registry_tui.service.admission import aliases
 from registry_tui.service.http.routes.content import content_response
-from registry_tui.service.http.routes.dependencies import Acting, PageIn, ServiceIn
+from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn, ServiceIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.tracking import RangeIn
 from registry_tui.service.models import archives as version_archives
-from registry_tui.service.models import deleting, scans, signing, versions
+from registry_tui.service.models import boms, components, deleting, scans, signing, versions
 from registry_tui.service.models import listing as model_list
 from registry_tui.service.models import registered as models
 from registry_tui.service.registering import register as registering
@@ -233,6 +234,35 @@ def read_signature(
     """A signature as it was stored, a sigstore bundle."""
     content = signing.read_signature(service, principal, registry, model, version, fingerprint)
     return Response(content, media_type="application/json")
+
+
+@router.get(f"{VERSION}/bom")
+def get_bom(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionBom:
+    """What the version is made of, as a CycloneDX document."""
+    return boms.get_bom(service, principal, registry, model, version)
+
+
+@router.post(f"{VERSION}/bom")
+def make_bom(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionBom:
+    """Makes that document again; for who registered it and the model's owner."""
+    return boms.make_bom(service, principal, registry, model, version)
+
+
+@router.get("/versions-using")
+def versions_using(
+    service: ServiceIn,
+    principal: Acting,
+    page: PageIn,
+    uses: Annotated[
+        list[str],
+        Query(description="`numpy<2`, `python<3.12`, `dataset:NAME`, `base-model:NAME`; all of them have to fit"),
+    ],
+    registry: Annotated[NameIn | None, Query(description="Name or ID of a Model Registry; of all by default")] = None,
+) -> Page[VersionUse]:
+    """The versions that you may read and that use something, newest first; a page may be short."""
+    return components.versions_using(
+        service, principal, uses, registry=registry, page_size=page.page_size, page_token=page.page_token
+    )
 
 
 @router.get(f"{VERSION}/content", response_class=StreamingResponse)

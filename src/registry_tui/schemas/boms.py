@@ -1,0 +1,56 @@
+"""Bills of materials of versions, and the search for versions by what they are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from registry_tui.schemas.base import Schema
+
+#: Characters of the longest question for what versions use.
+MAX_USES = 500
+#: Questions that may be asked at once.
+MAX_QUESTIONS = 10
+
+
+class ComponentKind(StrEnum):
+    """What a version is made of."""
+
+    PACKAGE = "package"
+    #: The Python that it was logged with.
+    PYTHON = "python"
+    DATASET = "dataset"
+    #: The model that it was made from, such as one of the Hugging Face Hub.
+    BASE_MODEL = "base-model"
+
+
+class VersionBom(Schema):
+    """A version's bill of materials: a CycloneDX document, format 1.6."""
+
+    version_id: str
+    made_at: datetime
+    document: dict[str, Any]
+
+
+class Component(Schema):
+    """One thing that a version is made of."""
+
+    kind: ComponentKind
+    #: A package's canonical name, a data set's or model's name.
+    name: str
+    #: The requirement as the model has it, a data set's digest, a base model's revision; empty where none is known.
+    detail: str = ""
+
+
+class VersionUse(Schema):
+    """A version that uses what was asked for, and by which of its components."""
+
+    registry_id: str
+    registry_name: str
+    model_id: str
+    model_name: str
+    version: int
+    version_id: str
+    registered_at: datetime
+    components: list[Component]

@@ -1,0 +1,170 @@
+"""Searching for versions by what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session, defer
+
+from registry_tui.contracts.permissions import Action
+from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, FieldProblem, Page
+from registry_tui.schemas.boms import MAX_QUESTIONS, MAX_USES, Component, ComponentKind, VersionUse
+from registry_tui.schemas.models import RegisteredModel
+from registry_tui.service.core import packages, paging, permissions
+from registry_tui.service.core.context import Principal, Service
+from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.database.tables import RegistryRow, VersionBomRow, VersionComponentRow
+from registry_tui.service.errors import InvalidInput, Missing, WrongState
+from registry_tui.service.models import registered as models
+from registry_tui.service.registries.place import RegistryPlace, enter_registry
+
+_HOW = "Ask for a package (`numpy<2`), `python<3.12`, `dataset:NAME` or `base-model:NAME`"
+#: Different requirements of one package that are compared; the newest versions are asked for by any of them.
+_MOST_WANTED = 20_000
+
+
+def versions_using(
+    service: Service,
+    principal: Principal,
+    uses: Sequence[str],
+    *,
+    registry: str | None = None,
+    page_size: int = DEFAULT_PAGE_SIZE,
+    page_token: str | None = None,
+) -> Page[VersionUse]:
+    """The versions that use all that is asked for, the newest first, of the registries and models that may be read.
+
+    `numpy<2` finds versions whose requirement allows such a numpy, and those that do not say which one they take.
+    `dataset:` takes a name or a digest. A page may have fewer entries than asked for.
+    Raises InvalidInput, Missing, NotPermitted, PartUnavailable.
+    """
+    if not 1 <= len(uses) <= MAX_QUESTIONS:
+        raise _invalid(f"from 1 to {MAX_QUESTIONS} questions")
+    with service.database.reading() as session:
+        readable = _readable(session, principal, registry)
+        asked = [_condition(session, each) for each in uses]
+        query = (
+            select(VersionBomRow)
+            .options(defer(VersionBomRow.document))
+            .where(VersionBomRow.registry_id.in_(list(readable)), *(_some(each) for each in asked))
+        )
+        found = paging.keyset_page(
+            session,
+            query,
+            [paging.Key(VersionBomRow.registered_at, descending=True), paging.Key(VersionBomRow.version_id)],
+            scope=f"using:{principal.name}:{registry}:{'|'.join(uses)}",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        components = _components(session, [row.version_id for row in found.rows], asked)
+    seen = _Seen(service, principal)
+    shown = [(row, model) for row in found.rows if (model := seen.model(row)) is not None]
+    return Page(
+        items=[
+            VersionUse(
+                registry_id=row.registry_id,
+                registry_name=readable[row.registry_id],
+                model_id=row.model_id,
+                model_name=model.name,
+                version=row.version,
+                version_id=row.version_id,
+                registered_at=row.registered_at,
+                components=components[row.version_id],
+            )
+            for row, model in shown
+        ],
+        next_page_token=found.next_page_token,
+    )
+
+
+def _readable(session: Session, principal: Principal, registry: str | None) -> dict[str, str]:
+    """The names of the registries whose models the person may read, by ID."""
+    query = select(RegistryRow.id, RegistryRow.name)
+    allowed = permissions.permitted_environments(session, principal, Action.MODEL_READ)
+    if allowed is not None:
+        query = query.where(RegistryRow.environment_id.in_(allowed))
+    if registry is not None:
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        query = query.where(RegistryRow.id == resolve_registry(session, registry, seen).id)
+    return dict(row.tuple() for row in session.execute(query))
+
+
+class _Seen:
+    """Models of a page, each asked for once, as the person sees them."""
+
+    def __init__(self, service: Service, principal: Principal) -> None:
+        self._service, self._principal = service, principal
+        self._places: dict[str, RegistryPlace | None] = {}
+        self._models: dict[str, RegisteredModel | None] = {}
+
+    def model(self, row: VersionBomRow) -> RegisteredModel | None:
+        """The model of a row; None where it is gone or hidden. Raises PartUnavailable."""
+        if row.model_id not in self._models:
+            place, found = self._place(row.registry_id), None
+            if place is not None:
+                sight = self._principal.sight
+                found = models.fetch_model(self._service, place, row.model_name, seen_by=sight)
+                if found is None or found.id != row.model_id:  # renamed since
+                    found = models.fetch_model(self._service, place, row.model_id, seen_by=sight)
+            self._models[row.model_id] = found
+        return self._models[row.model_id]
+
+    def _place(self, registry_id: str) -> RegistryPlace | None:
+        if registry_id not in self._places:
+            try:
+                self._places[registry_id] = enter_registry(self._service, registry_id, reader=self._principal)
+            except (Missing, WrongState):  # goes away in this moment, or is being made
+                self._places[registry_id] = None
+        return self._places[registry_id]
+
+
+def _some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return (
+        select(VersionComponentRow.id).where(VersionComponentRow.version_id == VersionBomRow.version_id, condition)
+    ).exists()
+
+
+def _components(
+    session: Session, version_ids: Sequence[str], asked: Sequence[ColumnElement[bool]]
+) -> dict[str, list[Component]]:
+    found: dict[str, list[Component]] = {each: [] for each in version_ids}
+    query = select(VersionComponentRow).where(VersionComponentRow.version_id.in_(version_ids), or_(*asked))
+    for row in session.scalars(query.order_by(VersionComponentRow.id)):
+        found[row.version_id].append(Component(kind=ComponentKind(row.kind), name=row.name, detail=row.text))
+    return found
+
+
+def _condition(session: Session, uses: str) -> ColumnElement[bool]:
+    """Which components are asked for. Raises InvalidInput."""
+    if len(uses) > MAX_USES:
+        raise _invalid(f"at most {MAX_USES} characters")
+    kind, separator, name = uses.partition(":")
+    row = VersionComponentRow
+    if separator and kind.strip() == ComponentKind.DATASET.value:
+        return and_(row.kind == ComponentKind.DATASET.value, or_(row.name == name.strip(), row.wanted == name.strip()))
+    if separator and kind.strip() == ComponentKind.BASE_MODEL.value:
+        return and_(row.kind == ComponentKind.BASE_MODEL.value, row.name == name.strip())
+    try:
+        asked = Requirement(uses)
+    except InvalidRequirement as error:
+        raise _invalid(f"{uses!r} is not a requirement") from error
+    if asked.url or asked.extras or asked.marker:
+        raise _invalid("a package is named with its versions only, such as `numpy<2`")
+    package = canonicalize_name(asked.name)
+    of = ComponentKind.PYTHON if package == ComponentKind.PYTHON.value else ComponentKind.PACKAGE
+    named = and_(row.kind == of.value, row.name == package)
+    if not asked.specifier:
+        return named
+    wanted = select(row.wanted).where(named, row.known).distinct().limit(_MOST_WANTED)
+    fit = [each for each in session.scalars(wanted) if packages.overlap(SpecifierSet(each), asked.specifier)]
+    return and_(named, or_(row.wanted.in_(fit), ~row.known))
+
+
+def _invalid(message: str) -> InvalidInput:
+    return InvalidInput(
+        f"Nothing can be searched for so: {message}", action=_HOW, errors=[FieldProblem(field="uses", message=message)]
+    )
