@@ -14,6 +14,7 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import Conflict, Refused, ServiceProblem
 from registry_tui.schemas.admission import ExceptionChange, Purpose, RulesChange, Verdict
+from registry_tui.schemas.cards import CardChange
 from registry_tui.schemas.deployments import DeploymentUpdate
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import CollaboratorChange, Project, Role
@@ -206,7 +207,8 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
     platform, version = ruled.platform, (ruled.registry, ruled.model, 2)
     rules = (
         "rules: [{name: safe, for: [deploy], requires: scan}, {name: code, for: [deploy], requires: scan, "
-        "verdicts: [safe format, known imports, runs code]}, {name: let, for: [deploy], requires: approval}]"
+        "verdicts: [safe format, known imports, runs code]}, {name: let, for: [deploy], requires: approval}, "
+        "{name: told, for: [deploy], requires: model_card, headings: [Intended use]}]"
     )
     ruled.set_rules(rules)
 
@@ -215,7 +217,10 @@ def test_scans_and_approvals_count(ruled: Ruled) -> None:
         return {each.rule: each.verdict for each in found.findings}
 
     # The model brings code of its own, which runs when it is loaded.
-    assert verdicts() == {"safe": Verdict.REFUSED, "code": Verdict.MET, "let": Verdict.REFUSED}
+    assert verdicts() == {"safe": Verdict.REFUSED, "code": Verdict.MET, "let": Verdict.REFUSED, "told": Verdict.REFUSED}
+    for text, verdict in (("# Intended use\n", Verdict.REFUSED), ("# Intended use\n\nWine.\n", Verdict.MET)):
+        platform.call(RegistryClient.set_card, *version, CardChange(text=text))
+        assert verdicts()["told"] is verdict
     platform.ask(lambda client: client.set_promotion_rules(ruled.registry, PromotionRules(four_eyes=False)))
     asked = platform.ask(lambda client: client.ask_approval(*version, "deploy", ApprovalAsk()))
     assert verdicts()["let"] is Verdict.REFUSED

@@ -40,6 +40,7 @@ BODIES: dict[str, Any] = {
     "RangerRole": {"name": "changed"},
     "RoleGrant": {"targetRoles": ["1"], "users": ["changed"]},
     "RangerSourceChange": {"url": "http://127.0.0.1:9", "service": "cm_s3"},
+    "CardChange": {"text": "changed"},
     "ModelUpdate": {"description": "changed"},
     "RegisterModel": {"name": "changed", "run_id": "0" * 32, "artifact_path": "model"},
     "RegistryDelete": {"force": True},

@@ -36,6 +36,7 @@ _ROWS = """
     attached_versions list_attached_versions
     begin_verification
     bom get_bom
+    card get_card
     cancel_workflow
     change_server
     change_store
@@ -165,6 +166,7 @@ _ROWS = """
     search_runs
     served_at
     set_alias
+    set_card
     set_collaborator
     set_exception
     set_group_roles

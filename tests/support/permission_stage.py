@@ -87,6 +87,7 @@ BODIES: dict[str, Any] = {
     "register_model": {"name": "{model}", "run_id": "0" * 32, "artifact_path": "model"},
     "update_model": {"description": "table"},
     "update_version": {"notes": "table"},
+    "set_card": {"text": "table"},
     "set_stage": {"stage": "QA"},
     # Refused after the question who asks: the version is there.
     "promote_version": {"to": "{registry}"},

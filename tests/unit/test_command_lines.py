@@ -17,6 +17,7 @@ from registry_tui.cli.main import app
 from registry_tui.client import RegistryClient
 from registry_tui.client.outgoing import NotSent, Outgoing, rehearsal
 from registry_tui.schemas.attached import AttachedImport, AttachedServerChange, AttachedServerCreate
+from registry_tui.schemas.cards import CardChange
 from registry_tui.schemas.deployments import ApiKeyCreate, DeploymentCreate, DeploymentUpdate, EnvironmentVariable
 from registry_tui.schemas.idbroker import IdBrokerMapping, SetIdBrokerMappings
 from registry_tui.schemas.models import ModelUpdate, RegisterModel, Tag, VersionUpdate, Visibility
@@ -192,6 +193,7 @@ SAME: dict[str, Ask] = {
     "a trusted key": lambda c: c.add_signing_key("lab", SigningKeyAdd(name="team", public_key="-----BEGIN x\n")),
     "a new key": lambda c: c.rotate_signing_key("lab"),
     "a key less": lambda c: c.remove_signing_key("lab", NASTY),
+    "a card": lambda c: c.set_card("r", NASTY, 3, CardChange(text=TEXT)),
     "a bill of materials": lambda c: c.make_bom("r", NASTY, 3),
     "a deployment": lambda c: c.create_deployment(
         DeploymentCreate(

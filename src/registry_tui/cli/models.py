@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from registry_tui.cli import approvals, archives, bundles, lineage, output, promoting, rules, session, signing
+from registry_tui.cli import (
+    approvals,
+    archives,
+    bundles,
+    cards,
+    evidence,
+    lineage,
+    output,
+    promoting,
+    rules,
+    session,
+    signing,
+)
 from registry_tui.cli.output import Column
 from registry_tui.cli.version_view import print_version
 from registry_tui.client.client import RegistryClient
@@ -342,6 +354,8 @@ for command in (
     archives.verify,
     archives.scan,
     archives.bom,
+    cards.card,
+    evidence.evidence,
     archives.search,
     archives.diff,
     archives.download,

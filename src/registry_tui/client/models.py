@@ -9,6 +9,7 @@ from typing import Any
 from registry_tui.client.transport import Transport, segment
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.boms import VersionBom, VersionUse
+from registry_tui.schemas.cards import CardChange, ModelCard
 from registry_tui.schemas.models import (
     ArchiveCheck,
     Manifest,
@@ -138,6 +139,14 @@ class Models(Transport):
     async def make_bom(self, registry: str, model: str, version: int) -> VersionBom:
         """Makes a version's bill of materials again."""
         return await self._ask(VersionBom, "POST", f"{self._version(registry, model, version)}/bom", timeout=None)
+
+    async def card(self, registry: str, model: str, version: int) -> ModelCard:
+        """A version's card, in Markdown; number 0 is one that nobody wrote."""
+        return await self._ask(ModelCard, "GET", f"{self._version(registry, model, version)}/card")
+
+    async def set_card(self, registry: str, model: str, version: int, request: CardChange) -> ModelCard:
+        """Keeps a card that a person wrote."""
+        return await self._ask(ModelCard, "PUT", f"{self._version(registry, model, version)}/card", body=request)
 
     async def versions_using(self, uses: list[str], *, registry: str | None = None, **page: Any) -> Page[VersionUse]:
         """The versions that use all of `uses` (`numpy<2`, `dataset:NAME`, …), newest first; a page may be short."""

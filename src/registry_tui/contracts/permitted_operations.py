@@ -48,14 +48,14 @@ _BY_ACTION: Mapping[Action, str] = {
     Action.RUNS_PURGE: "purge_runs",
     Action.MODEL_REGISTER: "register_model import_attached_models",
     Action.MODEL_READ: (
-        "list_models get_model list_versions get_version get_manifest get_scan get_bom versions_using "
+        "list_models get_model list_versions get_version get_manifest get_scan get_bom get_card versions_using "
         "get_signatures read_signature verify_archive begin_verification "
         "read_archive suggest_deployment check_rules list_stages get_promotion_rules "
         # Of a model; of other things by the rule that shows them.
         "get_lineage list_neighbours get_dependents"
     ),
     Action.MODEL_CHANGE: (
-        "update_model delete_model set_alias delete_alias update_version delete_version scan_version make_bom "
+        "update_model delete_model set_alias delete_alias update_version delete_version scan_version make_bom set_card "
         "sign_version"
     ),
     Action.MODEL_PROMOTE: "promote_version",

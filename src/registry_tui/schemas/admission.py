@@ -118,6 +118,13 @@ class ApprovalRule(_Rule):
     purpose: str = Field(default="deploy", min_length=1, max_length=64)
 
 
+class ModelCardRule(_Rule):
+    """A person wrote a card for the version, with something below each of these headings."""
+
+    requires: Literal["model_card"]
+    headings: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(default=[], max_length=50)
+
+
 AdmissionRule = Annotated[
     ModelSignatureRule
     | InputExampleRule
@@ -126,7 +133,8 @@ AdmissionRule = Annotated[
     | NoPackagesRule
     | ScanRule
     | TrustedSignatureRule
-    | ApprovalRule,
+    | ApprovalRule
+    | ModelCardRule,
     Field(discriminator="requires"),
 ]
 

@@ -241,6 +241,16 @@ def _bom(names: Names, query: Body, body: Body) -> list[Line]:
     return [line("models bom", names[1:], [("--registry", names[0]), ("--again", True)])]
 
 
+def _card(names: Names, query: Body, body: Body) -> list[Line]:
+    return [
+        line(
+            "models card",
+            names[1:],
+            [("--text", body["text"]), ("--instead-of", body["instead_of"]), ("--registry", names[0])],
+        )
+    ]
+
+
 def _serving(body: Body) -> list[tuple[str, Any]]:
     """The options that creating and changing a deployment have in common."""
     return [
@@ -462,6 +472,7 @@ _COMMANDS: tuple[tuple[str, str, Make], ...] = (
     ("POST", f"{_VERSION}/signatures", _sign),
     ("POST", f"{_VERSION}/promote", _promote),
     ("POST", f"{_VERSION}/bom", _bom),
+    ("PUT", f"{_VERSION}/card", _card),
     ("POST", f"{_VERSION}/verification", _of_model("models verify")),
     ("PUT", "environments/*/rules", _set_rules),
     ("POST", "environments/*/signing-keys", _add_signing_key),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from registry_tui.contracts import file_paths
+from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.scans import ScanVerdict
 from registry_tui.schemas.signatures import CheckedSignature
@@ -16,7 +17,7 @@ from registry_tui.service.core import ml_model, packages
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.packages import Wanted
 from registry_tui.service.errors import Missing, WrongState
-from registry_tui.service.models import scans, versions
+from registry_tui.service.models import cards, scans, versions
 from registry_tui.service.promotion import approvals
 from registry_tui.service.registries.place import RegistryPlace
 from registry_tui.service.signing import archives as signing
@@ -88,6 +89,12 @@ class VersionFacts:
         return signing.checked(
             self.service, signing.version_at(self.service, self.place, self.version.model_id, self.version.id)
         )
+
+    @cached_property
+    def card(self) -> ModelCard | None:
+        """The newest card that a person wrote; None where nobody did."""
+        with self.service.database.reading() as session:
+            return cards.written(session, self.version.id)
 
     def approved(self, purpose: str) -> bool:
         """Whether somebody approved it for a purpose, and nobody rejected it since."""

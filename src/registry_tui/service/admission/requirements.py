@@ -15,6 +15,7 @@ from registry_tui.schemas.admission import (
     BetterMetricRule,
     InputExampleRule,
     MetricRule,
+    ModelCardRule,
     ModelSignatureRule,
     NoPackagesRule,
     ScanRule,
@@ -23,6 +24,7 @@ from registry_tui.schemas.admission import (
 from registry_tui.schemas.scans import Verdict
 from registry_tui.service.admission.facts import VersionFacts
 from registry_tui.service.core import packages
+from registry_tui.service.models import card_text
 
 _LOG_AGAIN = "Log the model again with it (`mlflow.<flavor>.log_model(…)`), and register that as a new version"
 
@@ -150,6 +152,18 @@ def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
     return Answer(False, f"it is not approved for {rule.purpose}", f"Ask for it: `registry-tui {asked}`")
 
 
+def _model_card(rule: ModelCardRule, facts: VersionFacts) -> Answer:
+    write = f"Write it: `registry-tui models card {facts.version.model_name} {facts.version.version} --edit`"
+    card = facts.card
+    if card is None:
+        return Answer(False, "nobody has written its model card", write)
+    found = {each.casefold() for each in card_text.filled(card.text)}
+    missing = [each for each in rule.headings if each.casefold() not in found]
+    if missing:
+        return Answer(False, f"its model card says nothing below: {', '.join(missing)}", write)
+    return Answer(True, f"{card.author} wrote its model card")
+
+
 def _value_of(facts: VersionFacts, metric: str) -> float | Answer:
     metrics = facts.metrics
     if metrics is None:
@@ -176,6 +190,7 @@ _ANSWERS: Mapping[type[Any], Callable[[Any, VersionFacts], Answer]] = {
     ScanRule: _scan,
     TrustedSignatureRule: _trusted_signature,
     ApprovalRule: _approval,
+    ModelCardRule: _model_card,
 }
 
 

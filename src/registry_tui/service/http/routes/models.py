@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from registry_tui.schemas.base import Page
 from registry_tui.schemas.boms import VersionBom, VersionUse
+from registry_tui.schemas.cards import CardChange, ModelCard
 from registry_tui.schemas.models import (
     ArchiveCheck,
     Manifest,
@@ -28,7 +29,7 @@ from registry_tui.service.http.routes.dependencies import Acting, NameIn, PageIn
 from registry_tui.service.http.routes.keyed import new_router
 from registry_tui.service.http.routes.tracking import RangeIn
 from registry_tui.service.models import archives as version_archives
-from registry_tui.service.models import boms, components, deleting, scans, signing, versions
+from registry_tui.service.models import boms, cards, components, deleting, scans, signing, versions
 from registry_tui.service.models import listing as model_list
 from registry_tui.service.models import registered as models
 from registry_tui.service.registering import register as registering
@@ -246,6 +247,20 @@ def get_bom(service: ServiceIn, principal: Acting, registry: str, model: str, ve
 def make_bom(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> VersionBom:
     """Makes that document again; for who registered it and the model's owner."""
     return boms.make_bom(service, principal, registry, model, version)
+
+
+@router.get(f"{VERSION}/card")
+def get_card(service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn) -> ModelCard:
+    """The version's card, in Markdown: as a person wrote it, else as it is made from what is known."""
+    return cards.get_card(service, principal, registry, model, version)
+
+
+@router.put(f"{VERSION}/card")
+def set_card(
+    service: ServiceIn, principal: Acting, registry: str, model: str, version: VersionIn, request: CardChange
+) -> ModelCard:
+    """Keeps a card that you wrote; for who registered the version and the model's owner."""
+    return cards.set_card(service, principal, registry, model, version, request)
 
 
 @router.get("/versions-using")
