@@ -5,21 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import MetaData, Table, text
 
-from registry_tui.contracts.event_chain import GENESIS, canonical, digest, link
+from registry_tui.contracts.event_chain import GENESIS, canonical, chained, digest
 from registry_tui.platform.database_urls import Databases
 from registry_tui.schemas.operations import ChainCheck, EventOutcome
 from registry_tui.service.core import events
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database import dialects
 from registry_tui.service.database.database import Database
-from registry_tui.service.database.migrations import upgrade
+from registry_tui.service.database.migrations import upgrade, versions
 from registry_tui.service.operations import event_chain
 from support.platforms import Platform
 from support.postgres import PostgresServer
@@ -130,20 +131,19 @@ def test_threads_write_one_chain(recorded: Recorded) -> None:
 
 def test_events_from_before_are_put_into_the_chain(url: str) -> None:
     database = Database(url)
+    dialects.prepare(url)
+    own = next(each.name[:4] for each in Path(versions.__path__[0]).glob("*_event_chain.py"))
+    with database.engine.begin() as connection:
+        upgrade(connection, f"{int(own) - 1:04}")
+        events_table = Table("events", MetaData(), autoload_with=connection)
+        values = {column.name: "text" for column in events_table.columns if column.name not in ("id", "duration_ms")}
+        for _ in range(3):
+            connection.execute(events_table.insert().values({**values, "created_at": datetime(2026, 1, 2, tzinfo=UTC)}))
     database.migrate()
     before = Recorded(cast(Service, SimpleNamespace(database=database)))
-    before.record(3)
-    kept = before.check()
-    before.do(
-        "DROP TABLE event_chain",
-        "ALTER TABLE events DROP COLUMN chain",
-        "UPDATE alembic_version SET version_num = '0026'",
-    )
-    with database.engine.begin() as connection:
-        upgrade(connection)
-    assert before.check() == kept
+    assert (before.check().checked, before.check().problem) == (3, "")
     before.record()
-    assert before.check().checked == 4
+    assert (before.check().checked, before.check().problem) == (4, "")
     database.close()
 
 
@@ -171,7 +171,7 @@ def test_the_format_stays_what_it_is() -> None:
         '"resource_id":"m","resource_name":"Wein \\u00e9","resource_type":"model","workflow_id":null}'
     )
     assert digest(event) == "dc58c1873c5b62a2582a3074c2b64751ae91bf01dfdfedf1690d2f9f61e3690f"
-    assert link(GENESIS, digest(event)) == "a1445235e671dced93a5c7ad0298c2f3f0b4c88b1e8e3f1036f49122c3dfbf78"
+    assert chained(GENESIS, digest(event)) == "a1445235e671dced93a5c7ad0298c2f3f0b4c88b1e8e3f1036f49122c3dfbf78"
 
 
 def test_events_of_a_platform_are_verified(platform: Platform) -> None:

@@ -37,6 +37,7 @@ RULES = {
     "cli/backups.py": PLACE,
     "cli/bundles.py": NEW,
     "client/bundles.py": NEW,
+    "client/evidence.py": NEW,
     "client/saving.py": NEW,
     "client/transport.py": NEW,
     "contracts/new_files.py": NEW,

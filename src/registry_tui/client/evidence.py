@@ -248,7 +248,7 @@ async def evidence_files(client: RegistryClient, version: ModelVersion, *, with_
 
 def _writer(text: str) -> Callable[[Path, Progress], Awaitable[object]]:
     async def write(target: Path, progress: Progress) -> None:
-        await asyncio.to_thread(target.write_text, text, encoding="utf-8")
+        await asyncio.to_thread(_new_file, target, text)
 
     return write
 
@@ -261,7 +261,12 @@ def _sums_into(target: Path) -> None:
     folder = target.parent
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
     lines = [f"{_sum(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
-    target.write_text("".join(lines), encoding="utf-8")
+    _new_file(target, "".join(lines))
+
+
+def _new_file(target: Path, text: str) -> None:
+    with target.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _sum(path: Path) -> str:

@@ -44,7 +44,7 @@ def digest(event: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(event).encode()).hexdigest()
 
 
-def link(before: str, digest_: str) -> str:
+def chained(before: str, digest_: str) -> str:
     """The hash of an event, after the hash of the one before it."""
     return hashlib.sha256(f"{before} {digest_}\n".encode()).hexdigest()
 

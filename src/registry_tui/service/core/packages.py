@@ -72,6 +72,9 @@ def overlap(one: SpecifierSet, other: SpecifierSet) -> bool:
 
     Versions between bounds are alike, so that the bounds and their neighbours stand for all of them.
     """
+    pinned = next((each for each in one if each.operator == "==" and not each.version.endswith(".*")), None)
+    if pinned is not None:  # nothing else fulfils it, so that no bounds are tried
+        return one.contains(pinned.version, prereleases=True) and other.contains(pinned.version, prereleases=True)
     bounds: set[Version] = {Version("0"), Version("999999999")}
     for each in (*one, *other):
         try:

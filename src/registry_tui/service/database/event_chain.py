@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from registry_tui.contracts.event_chain import FIELDS, GENESIS, digest, link
+from registry_tui.contracts.event_chain import FIELDS, GENESIS, chained, digest
 from registry_tui.service.database.tables import EventChainRow, EventRow
 
 
@@ -29,6 +29,6 @@ def seal(session: Session, made: Sequence[object]) -> None:
         chain = EventChainRow(id=EventChainRow.ONLY, start_id=0, start_hash=GENESIS, head_id=0, head_hash=GENESIS)
         session.add(chain)
     for row in events:
-        row.chain = link(chain.head_hash, digest(fields_of(row)))
+        row.chain = chained(chain.head_hash, digest(fields_of(row)))
         chain.head_id, chain.head_hash = row.id, row.chain
     session.flush()

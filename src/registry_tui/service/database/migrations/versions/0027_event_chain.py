@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from registry_tui.contracts.event_chain import FIELDS, GENESIS, digest, link
+from registry_tui.contracts.event_chain import FIELDS, GENESIS, chained, digest
 
 revision = "0027"
 down_revision = "0026"
@@ -47,6 +47,6 @@ def _seal(connection: sa.Connection) -> tuple[int, str]:
             return last, head
         hashes = []
         for row in rows:
-            last, head = row["id"], link(head, digest({name: row[name] for name in FIELDS}))
+            last, head = row["id"], chained(head, digest({name: row[name] for name in FIELDS}))
             hashes.append({"of": last, "hash": head})
         connection.execute(change, hashes)
