@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from registry_tui.platform import postgresql
-from registry_tui.platform.database_urls import Databases
+from registry_tui.platform.database_urls import Databases, schema_of
 from registry_tui.platform.databases import database_fault, is_lost_connection
 from registry_tui.schemas.operations import WorkflowKind, WorkflowStatus
 from registry_tui.service.database.database import Database
@@ -105,6 +106,55 @@ def test_a_server_that_stays_away_is_told_from_one_that_refuses(server: Postgres
         server.start()
     fault = database_fault(away.value)
     assert fault is not None and not fault.final and is_lost_connection(away.value)
+
+
+def test_a_server_without_a_free_connection_says_so_and_lets_in_who_waits(
+    server: PostgresServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, held = server.new_database(), list[psycopg.Connection[Any]]()
+    with database.reading() as session:
+        assert session.scalars(select(UserRow)).all() == []
+    database.engine.dispose()
+    with suppress(psycopg.OperationalError):
+        while True:
+            held.append(psycopg.connect(url))
+    with pytest.raises(psycopg.OperationalError) as refused:
+        postgresql.connect(url, patience=0.1)
+    fault = database_fault(refused.value)
+    assert fault is not None and not fault.final and is_lost_connection(refused.value)
+    assert fault.detail == "The server of the service's database has no free connection"
+    # Who waits comes in once another one goes, also at the first connection of an engine.
+    pause = time.sleep
+
+    def give_one_back(seconds: float) -> None:
+        if held:
+            held.pop().close()
+        pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", give_one_back)
+    with database.session() as session:
+        session.add(UserRow(name="ann", crn="c"))
+    for each in held:
+        each.close()
+
+
+def test_a_view_of_somebody_elses_on_a_table_stays_or_is_named_as_what_stands_in_the_way(
+    server: PostgresServer, database: Database
+) -> None:
+    schema, name = schema_of(database.url), database.url.rpartition("/")[2].partition("?")[0]
+    server.execute(f"CREATE VIEW theirs AS SELECT name FROM {schema}.users", name)
+    database.migrate()
+    with database.session() as session:
+        session.add(UserRow(name="ann", crn="c"))
+    # A column that has to change, and that their view shows.
+    server.execute(f"ALTER TABLE {schema}.users ADD COLUMN more text", name)
+    server.execute(f"CREATE VIEW more AS SELECT more FROM {schema}.users", name)
+    with pytest.raises(DBAPIError) as refused:
+        database.migrate()
+    fault = database_fault(refused.value)
+    assert fault is not None and fault.final and "A view" in fault.detail and "Drop it" in fault.action
+    server.execute("DROP VIEW more", name)
+    database.migrate()
 
 
 def test_who_waits_for_another_writer_for_too_long_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,10 @@ _DISK_FULL, _OUT_OF_MEMORY = "53100", "53200"
 #: No right to use or make the schema and its tables.
 _NO_RIGHT = frozenset({"42501", "3F000"})
 _DAMAGED = frozenset({"XX001", "XX002"})
+#: It has as many clients as it takes: a moment later it may let one in.
+_TOO_MANY = "53300"
+#: A table cannot be changed or dropped: something that others made shows its columns.
+_DEPENDED_ON = frozenset({"0A000", "2BP01"})
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,18 @@ def _of_postgresql(error: BaseException, name: str) -> DatabaseFault | None:
             f"{name} only reads now: the server is a copy of another one",
             "Name the server that writes in its address, or wait until this one takes over",
             final=False,
+        )
+    if code == _TOO_MANY:
+        return DatabaseFault(
+            f"The server of {_lowered(name)} has no free connection",
+            "End some of its clients or raise its max_connections (a platform needs 20 at rest), then try again",
+            final=False,
+        )
+    if code in _DEPENDED_ON:
+        return DatabaseFault(
+            f"A view, or something else that others made, shows columns of {_lowered(name)} that have to change",
+            "Drop it, run `registry-tui up` again, and make it anew; PostgreSQL's own words say which it is",
+            final=True,
         )
     if _is_away(code):
         return DatabaseFault(f"{name} cannot be reached", "See whether its server runs, then try again", final=False)

@@ -16,7 +16,7 @@ from psycopg.types.string import StrDumper
 from registry_tui.platform import collations
 from registry_tui.platform.database_urls import for_psycopg, schema_of
 from registry_tui.platform.databases import without_nul
-from registry_tui.platform.postgresql_answers import takes_logins
+from registry_tui.platform.postgresql_answers import refusal, takes_logins
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def connect(
     """A connection with our settings; `context` says how values are translated; `worked`: the login was right before.
 
     Raises psycopg.OperationalError: with the SQLSTATE 08004 when a server that takes logins refuses this one, with
-    08001 when none let us in within `patience` seconds. libpq itself has no code for either.
+    08001 when none let us in within `patience` seconds, or 53300 when it has no free connection. libpq itself has no
+    code for any of them.
     """
     until, took_logins = time.monotonic() + patience, False
     while True:
@@ -67,6 +68,8 @@ def connect(
             if takes and took_logins and not worked and _any_server_will_do(conninfo):
                 raise errors.SqlserverRejectedEstablishmentOfSqlconnection(str(error)) from error
             if time.monotonic() > until and not (takes and not took_logins):
+                if refusal(error.pgconn) == errors.TooManyConnections.sqlstate:
+                    raise errors.TooManyConnections(str(error)) from error
                 raise errors.SqlclientUnableToEstablishSqlconnection(str(error)) from error
             took_logins = takes
         time.sleep(_PAUSE)

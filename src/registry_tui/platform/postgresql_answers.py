@@ -41,12 +41,21 @@ def takes_logins(failed: Failed | None, patience: float = PATIENCE) -> bool:
 
     False while it starts, ends, has no free connection, or does not answer; None was not even a connection.
     """
+    code = refusal(failed, patience)
+    return code is not None and (not code or code.startswith(_LOGIN))
+
+
+def refusal(failed: Failed | None, patience: float = PATIENCE) -> str | None:
+    """The SQLSTATE with which a server refuses everybody now; empty where it asks for the login, None without answer.
+
+    Connections that are kept for some users, or limited for one, are refused behind the login only, without a code.
+    """
     if failed is None:
-        return False
+        return None
     try:
-        return _is_of_logins(_first_answer(failed, time.monotonic() + patience))
+        return _code_of(_first_answer(failed, time.monotonic() + patience))
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def _first_answer(failed: Failed, until: float) -> bytes:
@@ -90,12 +99,11 @@ def _is_whole(answer: bytes) -> bool:
     return len(answer) >= 5 and len(answer) > struct.unpack("!i", answer[1:5])[0]
 
 
-def _is_of_logins(answer: bytes) -> bool:
-    """Whether a message asks for the login, or is an error about it."""
+def _code_of(answer: bytes) -> str | None:
+    """The code of a message that is an error; empty for one that asks for the login."""
     if answer[:1] == b"R":
-        return True
+        return ""
     if answer[:1] != b"E":
-        return False
+        return None
     fields = answer[5:].split(b"\0")
-    codes = [each[1:].decode("ascii", "replace") for each in fields if each[:1] == b"C"]
-    return bool(codes) and codes[0].startswith(_LOGIN)
+    return next((each[1:].decode("ascii", "replace") for each in fields if each[:1] == b"C"), None)
