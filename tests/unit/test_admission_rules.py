@@ -61,3 +61,11 @@ def test_the_documented_rules_are_taken_and_show_every_kind() -> None:
 def test_every_kind_of_rule_has_an_answer() -> None:
     kinds = {each for each in vars(admission).values() if isinstance(each, type) and issubclass(each, admission._Rule)}
     assert kinds - {admission._Rule} == set(requirements._ANSWERS)
+
+
+@pytest.mark.parametrize(
+    ("doors", "purpose"), [("[promote]", "promote"), ("[alias, promote]", "promote"), ("[deploy]", "deploy")]
+)
+def test_an_approval_is_asked_for_the_door_that_its_rule_guards(doors: str, purpose: str) -> None:
+    [rule] = rules.parse(f"rules: [{{name: let, for: {doors}, requires: approval}}]")
+    assert isinstance(rule, admission.ApprovalRule) and rule.asked_for == purpose

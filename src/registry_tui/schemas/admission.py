@@ -115,7 +115,14 @@ class ApprovalRule(_Rule):
     """Somebody approved the version, for `deploy`, `promote` or another purpose that an approval was asked for."""
 
     requires: Literal["approval"]
-    purpose: str = Field(default="deploy", min_length=1, max_length=64)
+    #: Without one: what the rule is asked for first, as an approval of an alias is one to deploy.
+    purpose: str | None = Field(default=None, min_length=1, max_length=64)
+
+    @property
+    def asked_for(self) -> str:
+        """The purpose that an approval must have been asked for."""
+        first = next((each for each in self.purposes if each is not Purpose.ALIAS), Purpose.DEPLOY)
+        return self.purpose or first.value
 
 
 class ModelCardRule(_Rule):

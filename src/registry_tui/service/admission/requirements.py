@@ -146,10 +146,11 @@ def _trusted_signature(rule: TrustedSignatureRule, facts: VersionFacts) -> Answe
 
 
 def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
-    if facts.approved(rule.purpose):
-        return Answer(True, f"it is approved for {rule.purpose}")
-    asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {rule.purpose}"
-    return Answer(False, f"it is not approved for {rule.purpose}", f"Ask for it: `registry-tui {asked}`")
+    purpose = rule.asked_for
+    if facts.approved(purpose):
+        return Answer(True, f"it is approved for {purpose}")
+    asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {purpose}"
+    return Answer(False, f"it is not approved for {purpose}", f"Ask for it: `registry-tui {asked}`")
 
 
 def _model_card(rule: ModelCardRule, facts: VersionFacts) -> Answer:
