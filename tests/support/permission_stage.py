@@ -278,6 +278,7 @@ def staged(platform: Platform) -> Iterator[Stage]:
         "version": "1",
         "alias": "champion",
         "rule": "none",
+        "fingerprint": version.version.signatures[0].fingerprint,
         "experiment": experiment.id,
         "experiment_name": experiment.name,
         "spare_experiment": spare.id,
