@@ -30,6 +30,7 @@ API = "/api/v1"
 #: Bodies with which each request would change something, by their schema.
 BODIES: dict[str, Any] = {
     "AttachedImport": {"models": []},
+    "AttachedServerChange": {"url": "http://localhost:1/"},
     "StoreChange": {"store": {"kind": "directory", "address": {"path": "/nowhere/at/all"}}},
     "CollaboratorChange": {"role": "viewer"},
     "DeploymentUpdate": {"description": "changed"},
@@ -115,6 +116,7 @@ class Places:
             "version": version.version,
             "alias": "champion",
             "rule": "some-rule",
+            "fingerprint": version.signatures[0].fingerprint,
             "purpose": "deploy",
             "uses": "dataset:table",
             "node": f"deployment:{self.deployment.id}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -29,6 +30,8 @@ from support.platforms import Platform, unique, wait_for
 from support.registered import object_names, object_store
 from support.served import Served
 from support.workflow_cases import registered_environment
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -269,3 +272,26 @@ def test_signatures_go_with_their_version(signing: Signing) -> None:
     with closing(sqlite3.connect(platform.home.service_database, timeout=60)) as database:
         found = database.execute("SELECT 1 FROM version_signatures WHERE version_id = ?", (made.version.id,)).fetchall()
     assert found == []
+
+
+def test_the_commands_of_the_page_do_what_it_says(signing: Signing, tmp_path: Path) -> None:
+    environment, _, project = registered_environment(signing.platform, synchronized=True)
+    made = served.register(signing.platform, project, add=1)
+    page = (ROOT / "docs/signatures.md").read_text(encoding="utf-8")
+    lines = [
+        line.replace("WineModel", made.version.model_name).replace(" prod", f" {environment}")
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+        # The test's own Python has it.
+        if not line.startswith("pip install")
+    ]
+    assert len(lines) > 12
+    variables = signing.platform.environment()
+    variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    script = ["set -ex", *lines]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Verification succeeded" in done.stdout
+    assert {each.kind for each in signing.signatures(made).valid} == {SignatureKind.REGISTRY, SignatureKind.TEAM}
