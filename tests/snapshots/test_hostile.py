@@ -20,7 +20,7 @@ from registry_tui.terminal.commands import SCREENS, Place
 from support.hostile import Alike, Hostile, check
 from support.program import Driver
 from support.recorded import Answer
-from support.scenes import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER
+from support.scenes import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, WEBHOOK
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,8 @@ PLACES = [
     Place("roles", {"environment": ENVIRONMENT}),
     Place("activity"),
     Place("approvals"),
+    Place("webhooks"),
+    Place("webhook", {"webhook": WEBHOOK}),
 ]
 #: A walk that opens every tab, a side panel or the next place, its help and its JSON.
 WALK = ["down", "down", "tab", "tab", "down", "tab", "space", "question_mark", "escape", "y", "escape", "enter", "down"]

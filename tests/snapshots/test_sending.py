@@ -20,6 +20,9 @@ from registry_tui import screens
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.schemas.idbroker import IdBrokerMapping, IdBrokerMappings, IdBrokerSyncStatus, SyncStatus
+from registry_tui.schemas.promotion import PromotionRules
+from registry_tui.schemas.scans import Verdict, VersionScan
+from registry_tui.schemas.stages import Stage
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
 from registry_tui.screens.activity.deciding import Decide
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
@@ -32,6 +35,8 @@ from registry_tui.screens.models.ask_approval import AskApproval
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
 from registry_tui.screens.models.promote import PromoteForm
 from registry_tui.screens.models.register_model import RegisterModelForm
+from registry_tui.screens.models.scan_form import ScanForm
+from registry_tui.screens.models.stage_form import SetStage
 from registry_tui.screens.models.verify import VerifyForm
 from registry_tui.screens.people.changing_people import DeletePerson, PersonForm
 from registry_tui.screens.people.giving_roles import GiveRoles
@@ -48,6 +53,7 @@ from registry_tui.screens.registries.create_registry import CreateRegistry
 from registry_tui.screens.registries.idbroker import ManageAccess
 from registry_tui.screens.registries.registry_actions import Synchronize
 from registry_tui.screens.tracking.changing_runs import EditRuns
+from registry_tui.screens.webhooks.webhook_forms import ChangeWebhook, CreateWebhook
 from support import scenes
 from support.program import Driver
 from support.recorded import STREAM, Answer, Replay
@@ -351,6 +357,35 @@ async def decide(see: Driver) -> Form[Any]:
     return form
 
 
+async def set_stage(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = SetStage(version, list(Stage), PromotionRules(), ())
+    await opened(see, form, comment="released")
+    return form
+
+
+async def scan(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    form = ScanForm(version, VersionScan(version_id=version.id, verdict=Verdict.UNKNOWN, reason="weights.bin"))
+    see.app.push_screen(form)
+    await see.until(lambda: form.is_attached and form.query("#ok"), "the form")
+    form.query_one("#ok").focus()
+    return form
+
+
+async def create_webhook(see: Driver) -> Form[Any]:
+    form = CreateWebhook([scenes.ENVIRONMENT])
+    await opened(see, form, name="ci", url="https://hooks.example.com")
+    return form
+
+
+async def change_webhook(see: Driver) -> Form[Any]:
+    await scenes.webhooks(see)
+    form = ChangeWebhook(see.screen.current)
+    await opened(see, form, url="https://hooks.example.com/other")
+    return form
+
+
 #: Each form that asks the service for a change, and how it is opened and filled; `VerifyForm` sends by itself.
 FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     CreateEnvironment: create_environment,
@@ -373,6 +408,10 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     SetAlias: set_alias,
     AskApproval: ask_approval,
     Decide: decide,
+    SetStage: set_stage,
+    ScanForm: scan,
+    CreateWebhook: create_webhook,
+    ChangeWebhook: change_webhook,
     ManageAccess: manage_access,
     PolicyForm: policy_form,
     SourceForm: source_form,
@@ -539,7 +578,7 @@ async def test_buttons_problem_and_progress_stay_in_view_in_24_lines(
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in FORMS if kind not in (VerifyForm, Synchronize)], ids=lambda kind: kind.__name__
+    "kind", [kind for kind in FORMS if kind not in (VerifyForm, Synchronize, ScanForm)], ids=lambda kind: kind.__name__
 )
 async def test_a_complaint_does_not_outlive_the_value_that_it_is_about(
     kind: type[Form[Any]], answers: Mapping[str, Answer]

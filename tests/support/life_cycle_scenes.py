@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.program import Driver
-from support.scene_names import MODEL, REGISTRY, Scene
+from support.scene_names import MODEL, REGISTRY, WEBHOOK, Scene
 
 
 async def approvals(see: Driver) -> None:
@@ -31,9 +31,53 @@ async def ask_approval(see: Driver) -> None:
     await see.shows("Ask for approval of")
 
 
+async def stage(see: Driver) -> None:
+    see.go("model", registry=REGISTRY, model=MODEL)
+    await see.rows("model")
+    await see.until(lambda: see.screen.model is not None, "the model")
+    await see.press("ctrl+g")
+    await see.shows("Stage of", "Set stage")
+
+
+async def scan(see: Driver) -> None:
+    see.go("model", registry=REGISTRY, model=MODEL)
+    await see.rows("model")
+    await see.press("semicolon")
+    await see.shows("Scan of", "Scan again")
+
+
+async def webhooks(see: Driver) -> None:
+    see.go("webhooks")
+    await see.rows("webhooks")
+
+
+async def create_webhook(see: Driver) -> None:
+    await webhooks(see)
+    await see.press("n")
+    await see.shows("Create webhook", "Address")
+
+
+async def webhook(see: Driver) -> None:
+    see.go("webhook", webhook=WEBHOOK)
+    await see.rows("webhook")
+    await see.shows("Address")
+
+
+async def delivery(see: Driver) -> None:
+    await webhook(see)
+    await see.press("enter")
+    await see.shows("no answer")
+
+
 LIFE_CYCLE_SCENES: dict[str, Scene] = {
     "approvals": approvals,
     "approval": approval,
     "decide": decide,
     "ask-approval": ask_approval,
+    "stage": stage,
+    "scan": scan,
+    "webhooks": webhooks,
+    "create-webhook": create_webhook,
+    "webhook": webhook,
+    "delivery": delivery,
 }

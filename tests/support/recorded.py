@@ -45,14 +45,18 @@ from registry_tui.schemas.people import (
     UserState,
     UserTokenCreate,
 )
-from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision, StageChange
+from registry_tui.schemas.stages import Stage
+from registry_tui.schemas.webhooks import WebhookCreate
 from registry_tui.wording import words
 from support.program import Driver
-from support.scenes import ENVIRONMENT, GROUP, MODEL, REGISTRY, SCENES, USER
+from support.scenes import ENVIRONMENT, GROUP, MODEL, REGISTRY, SCENES, USER, WEBHOOK
 
 ANSWERS = Path(__file__).resolve().parent.parent / "snapshots" / "answers.json"
 #: Columns and rows of the snapshots.
 SIZES = ((80, 24), (170, 50))
+#: The environment variable of the setting `webhook_private_hosts`.
+HOSTS = "REGISTRY_TUI_WEBHOOK_PRIVATE_HOSTS"
 STREAM = "/api/v1/stream"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 #: The last line of a recording says when it was made.
@@ -181,6 +185,28 @@ async def make_approvals(home: Home) -> None:
         await client.ask_approval(REGISTRY, MODEL, second, "deploy", ApprovalAsk(comment="For the canary"))
 
 
+async def make_webhooks(home: Home) -> None:
+    """Makes webhooks, one of which nobody answers, and moves a version through stages.
+
+    Nothing listens at their addresses; the service has the setting `webhook_private_hosts` with `localhost`.
+    """
+    async with RegistryClient(home) as client:
+        if not (await client.webhooks()).items:
+            for name, url, events in (
+                (WEBHOOK, "https://localhost:9/registry", ["version.*"]),
+                ("pager", "https://localhost:10/v2/deployments-of-the-winery", ["deployment.*"]),
+            ):
+                request = WebhookCreate(name=name, environment=ENVIRONMENT, url=url, events=events)
+                await client.create_webhook(request)
+            await client.pause_webhook("pager")
+            await client.test_webhook(WEBHOOK)
+        version = (await client.versions(REGISTRY, MODEL, page_size=1)).items[0]
+        if not (await client.stages(REGISTRY, MODEL, version.version)).items:
+            for stage, comment in ((Stage.DEVELOPMENT, ""), (Stage.QA, "All slices were looked at")):
+                change = StageChange(stage=stage, comment=comment)
+                await client.set_stage(REGISTRY, MODEL, version.version, change)
+
+
 async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     """Opens every scene, or those that are named, on a platform with the demo; what was asked, and answered last."""
 
@@ -189,6 +215,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
 
     await make_people(home)
     await make_approvals(home)
+    await make_webhooks(home)
     recorder = Recorder(home)
     for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:
@@ -207,7 +234,7 @@ def main() -> None:
     repository = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory(prefix="rt-") as folder:
         home = Home(Path(folder) / "h")
-        environment = {**os.environ, ENVIRONMENT_VARIABLE: str(home.root)}
+        environment = {**os.environ, ENVIRONMENT_VARIABLE: str(home.root), HOSTS: "localhost"}
         command = [sys.executable, "-m", "registry_tui"]
         if len(sys.argv) > 1:
             home = Home(Path(sys.argv[1]))

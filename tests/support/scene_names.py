@@ -11,5 +11,7 @@ PROJECT, EXPERIMENT, MODEL, REGISTRY = "wine-quality", "alcohol-elasticnet", "Wi
 ENVIRONMENT = "demo-aws"
 #: Somebody with roles and tokens, and a group (`recorded.make_people`).
 USER, GROUP = "grace", "data-science"
+#: A webhook that nobody answers (`recorded.make_webhooks`).
+WEBHOOK = "ci"
 
 Scene = Callable[[Driver], Awaitable[None]]

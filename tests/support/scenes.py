@@ -18,10 +18,10 @@ from support.deployment_scenes import (
     keys,
     project_deployments,
 )
-from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals
+from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals, webhooks
 from support.people_scenes import PEOPLE_SCENES, group, groups, people, person, policies, roles
 from support.program import Driver
-from support.scene_names import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, Scene
+from support.scene_names import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, WEBHOOK, Scene
 from support.tracking_scenes import TRACKING_SCENES, artifacts, compare, experiment, project, run
 
 #: Also those of the other modules that tests open by themselves.
@@ -33,6 +33,7 @@ __all__ = [
     "PROJECT",
     "REGISTRY",
     "USER",
+    "WEBHOOK",
     "Scene",
     "approvals",
     "artifacts",
@@ -51,6 +52,7 @@ __all__ = [
     "project_deployments",
     "roles",
     "run",
+    "webhooks",
 ]
 
 
@@ -86,6 +88,8 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "roles": {"environment": ENVIRONMENT},
         "activity": {},
         "approvals": {},
+        "webhooks": {},
+        "webhook": {"webhook": WEBHOOK},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},
     }
 

@@ -464,7 +464,19 @@ def test_a_command_is_for_the_same_platform_and_user() -> None:
 @pytest.mark.parametrize("kind", SCREENS)
 def test_what_shows_a_page_is_a_command_that_exists(kind: str) -> None:
     names = dict.fromkeys(
-        ("registry", "project", "experiment", "run", "model", "deployment", "workflow", "environment", "user", "group"),
+        (
+            "registry",
+            "project",
+            "experiment",
+            "run",
+            "model",
+            "deployment",
+            "workflow",
+            "environment",
+            "user",
+            "group",
+            "webhook",
+        ),
         "x",
     )
     line = showing(kind, {**names, "one": "1", "other": "2"})

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from registry_tui.schemas.base import RequestSchema, Schema
+from registry_tui.schemas.scans import Verdict as ScanVerdictName
 from registry_tui.schemas.signatures import SignatureMark
 from registry_tui.schemas.stages import Stage, StageStatus
 
@@ -114,6 +115,8 @@ class ModelVersion(Schema):
     #: None while the version has no stage, and nobody asked for an approval.
     stage_status: StageStatus | None = None
     stage_description: str = ""
+    #: The verdict of its newest scan.
+    scan: ScanVerdictName = ScanVerdictName.NOT_SCANNED
 
 
 class RegisterModel(RequestSchema):

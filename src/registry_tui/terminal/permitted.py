@@ -42,6 +42,8 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "experiment": _needs(_P.TRACKING_CHANGE, "edit delete restore"),
     "run": {**_needs(_P.TRACKING_CHANGE, "edit delete restore"), **_needs(_P.MODEL_REGISTER, "register")},
     "model": {**_needs(_P.DEPLOYMENT_CHANGE, "deploy"), **_needs(_P.APPROVAL_ASK, "ask_approval")},
+    "webhooks": _needs(_P.WEBHOOKS_CHANGE, "create"),
+    "webhook": _needs(_P.WEBHOOKS_CHANGE, "replay send_test"),
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),
     "environments": {
         **_needs(_P.ENVIRONMENT_CREATE, "create change_store try_store"),
@@ -87,6 +89,7 @@ ON_THINGS: Mapping[str, Mapping[str, Permission]] = {
         **_needs(_P.DEPLOYMENT_CHANGE, "scale change rollback redeploy restart stop delete"),
         **_needs(_P.DEPLOYMENT_TEST, "test send"),
     },
+    "Webhook": _needs(_P.WEBHOOKS_CHANGE, "edit enable rotate delete send_test"),
     "Workflow": _needs(_P.WORKFLOWS, "cancel retry"),
 }
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_tui.wording.words import Cell
+from registry_tui.wording.words import NOTHING, Cell, Tone, ago
 
 if TYPE_CHECKING:
-    from registry_tui.schemas.promotion import Approval
+    from registry_tui.schemas.models import ModelVersion
+    from registry_tui.schemas.promotion import Approval, StageEntry
 
 #: As `schemas.promotion.MAX_COMMENT`.
 _LONGEST = 2000
+_TONES: dict[str, Tone] = {
+    "Rejected": "bad",
+    "Retired": "dim",
+    "OnHold": "warn",
+    "PendingApproval": "busy",
+    "Approved": "good",
+}
+_SHORT = {"PendingApproval": "asked", "OnHold": "on hold", "Rejected": "rejected", "Retired": "retired"}
 _STATES = {
     "pending": Cell("○ pending", "busy"),
     "approved": Cell("✓ approved", "good"),
@@ -37,3 +46,19 @@ def purpose_words(purpose: str) -> str:
 def comment_problem(text: str) -> str | None:
     """Why a comment is too long, or None."""
     return f"the comment has {len(text)} characters, {_LONGEST} at most" if len(text) > _LONGEST else None
+
+
+def stage_cell(version: ModelVersion) -> Cell:
+    """A version's stage; its status where that is no matter of course."""
+    status = version.stage_status.value if version.stage_status is not None else ""
+    told = "" if status in ("", "InProgress", "Approved") else f" {_SHORT.get(status, status)}"
+    if version.stage.value == "None":
+        return Cell(told.strip(), "busy") if told else NOTHING
+    return Cell(f"{version.stage.value}{told}", _TONES.get(status, ""))
+
+
+def stage_change(entry: StageEntry) -> str:
+    """One change of a version's stage, in a line."""
+    comment = f": {entry.comment}" if entry.comment else ""
+    moved = f"{entry.from_stage.value} → {entry.to_stage.value}"
+    return f"{ago(entry.at)}  {moved}, {entry.status.value}, by {entry.user}{comment}"

@@ -13,21 +13,21 @@ from registry_tui.screens.base.bars import Crumb
 from registry_tui.screens.base.every import Every
 from registry_tui.screens.base.filter_bar import Filter
 from registry_tui.screens.base.list_screen import turned
-from registry_tui.screens.base.panel_list import PanelListScreen
+from registry_tui.screens.models.life_cycle import LifeCycle
 from registry_tui.screens.models.version_panel import panel
 from registry_tui.terminal.action import bindings
 from registry_tui.terminal.actions.models import MODEL
 from registry_tui.terminal.commands import Place
 from registry_tui.widgets.page_cache import Fetch
 from registry_tui.widgets.virtual_table import Column, Empty
-from registry_tui.wording.approvals import purpose_words
+from registry_tui.wording.approvals import stage_cell
+from registry_tui.wording.scans import scan_verdict
 from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
 if TYPE_CHECKING:
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
-    from registry_tui.schemas.promotion import Approval
     from registry_tui.schemas.tracking import RunDetails
 
 
@@ -38,7 +38,7 @@ STATUSES = (
 )
 
 
-class ModelScreen(PanelListScreen):
+class ModelScreen(LifeCycle):
     """The versions of a model, newest first."""
 
     SECTION = "models"
@@ -53,6 +53,7 @@ class ModelScreen(PanelListScreen):
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = (
         Column("version", "Version", lambda row: str(row.version), 0, right=True),
         Column("status", "Status", lambda row: version_status(row.status), 0, min_width=9),
+        Column("stage", "Stage", stage_cell, 1, max_width=24),
         Column("aliases", "Aliases", lambda row: Cell(", ".join(row.aliases), "accent"), 1),
         Column("created", "Created", lambda row: Cell(ago(row.created_at), "dim"), 1),
         Column("creator", "Creator", lambda row: row.creator, 4),
@@ -65,6 +66,7 @@ class ModelScreen(PanelListScreen):
             keeps_end=True,
         ),
         Column("project", "Project", lambda row: Cell(row.origin.project_name or "–", "dim"), 5),
+        Column("scan", "Scan", lambda row: scan_verdict(row.scan), 3, min_width=13),
         Column("size", "Size", lambda row: size(row.archive_bytes), 3, right=True),
         Column("notes", "Notes", lambda row: Cell(row.notes, "dim"), 6, max_width=40),
     )
@@ -101,7 +103,7 @@ class ModelScreen(PanelListScreen):
             self.deployed.setdefault(each.version, []).append(each)
         if "deployed" not in [column.key for column in self.table.columns]:
             columns = list(self.table.columns)
-            columns.insert(3, Column("deployed", "Deployed", self._deployed, 2, max_width=24))
+            columns.insert(4, Column("deployed", "Deployed", self._deployed, 2, max_width=24))
             self.table.set_columns(columns)
 
     def _deployed(self, row: ModelVersion) -> Cell:
@@ -198,6 +200,8 @@ class ModelScreen(PanelListScreen):
             return "it did not come from a project here"
         if action == "experiment" and row.origin.experiment_id is None:
             return "its experiment is not known"
+        if action == "scan" and row.status != "READY":
+            return "its archive is not stored"
         if action == "download" and row.archive_uri is None:
             return "its archive is not stored"
         if action == "run" and (row.origin.run_id is None or row.origin.project_id is None):
@@ -268,17 +272,6 @@ class ModelScreen(PanelListScreen):
         from registry_tui.screens.models.edit_model import SetAlias
 
         self.app.push_screen(SetAlias(self.current), self._changed)
-
-    def do_ask_approval(self) -> None:
-        from registry_tui.screens.models.ask_approval import AskApproval
-
-        self.app.push_screen(AskApproval(self.current), self._asked_approval)
-
-    def _asked_approval(self, asked: Approval | None) -> None:
-        if asked is not None:
-            self.flash(f"version {asked.version}: asked whether it may {purpose_words(asked.purpose)}")
-            self.program.count_approvals()
-            self.refresh_data()
 
     def do_edit(self) -> None:
         from registry_tui.screens.models.edit_model import EditVersion

@@ -12,6 +12,7 @@ from registry_tui.screens.base.tones import styled
 from registry_tui.widgets.awaited import LOADING
 from registry_tui.widgets.facts import beside, facts
 from registry_tui.wording.differences import column_text
+from registry_tui.wording.scans import scan_verdict
 from registry_tui.wording.text import padded, safe
 from registry_tui.wording.words import absolute, both, deployment_state, number, size, version_status
 
@@ -46,6 +47,7 @@ def panel(
     origin = row.origin
     known = [
         ("Stage", _stage(row)),
+        ("Scan", scan_verdict(row.scan).text),
         ("Notes", row.notes),
         ("Tags", ", ".join(f"{key}={value}" for key, value in sorted(row.tags.items()))),
         ("Aliases", ", ".join(row.aliases)),

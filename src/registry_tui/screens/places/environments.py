@@ -234,6 +234,9 @@ class EnvironmentsScreen(ListScreen):
         assert environment.store is not None
         self.app.push_screen(View(f"Store of {environment.name}", "\n".join(store_lines(environment.store))))
 
+    def do_webhooks(self) -> None:
+        self.program.open(Place("webhooks", {"environment": self.current.name}))
+
     def do_rules(self) -> None:
         self.opening(self._rules(self.current), "rules")
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import select
 
 from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.base import DEFAULT_PAGE_SIZE, Page
 from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, VersionStatus, VersionUpdate
 from registry_tui.schemas.operations import Workflow
+from registry_tui.schemas.scans import Verdict
 from registry_tui.service.adapters import mlflow_words
 from registry_tui.service.adapters.mlflow_words import mlflow_order, quoted, unquotable
 from registry_tui.service.core import events, paging
 from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.database.tables import VersionScanRow
 from registry_tui.service.engine.rows import active_workflow
 from registry_tui.service.errors import Missing
 from registry_tui.service.models import registered as models
@@ -85,7 +88,7 @@ def list_versions(
     listed = answer.get("model_versions", ())
     more = bool(answer.get("next_page_token"))
     return Page(
-        items=_with_signatures(service, [to_version(found, each) for each in listed if each["name"] == found.name]),
+        items=_with_marks(service, [to_version(found, each) for each in listed if each["name"] == found.name]),
         next_page_token=paging.encode_token(scope, start + len(listed)) if more else None,
     )
 
@@ -94,13 +97,24 @@ def get_version(service: Service, principal: Principal, registry: str, model: st
     """One version, and how far its archive is while it is being stored. Raises Missing, WrongState, PartUnavailable."""
     place = enter_registry(service, registry, reader=principal)
     found = models.find_model(service, principal, place, model)
-    return _with_signatures(service, [find_version(service, place, found, version)])[0]
+    return _with_marks(service, [find_version(service, place, found, version)])[0]
 
 
-def _with_signatures(service: Service, found: list[ModelVersion]) -> list[ModelVersion]:
+def _with_marks(service: Service, found: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """The versions, each with its signatures and the verdict of its newest scan."""
+    ids = [each.id for each in found]
     with service.database.reading() as session:
-        known = signing.marks(session, [each.id for each in found])
-    return [each.model_copy(update={"signatures": known[each.id]}) if each.id in known else each for each in found]
+        known = signing.marks(session, ids)
+        rows = session.execute(
+            select(VersionScanRow.version_id, VersionScanRow.verdict).where(VersionScanRow.version_id.in_(ids))
+        )
+        verdicts = {id_: Verdict(verdict) for id_, verdict in rows}
+    return [
+        each.model_copy(
+            update={"signatures": known.get(each.id, each.signatures), "scan": verdicts.get(each.id, each.scan)}
+        )
+        for each in found
+    ]
 
 
 def find_version(service: Service, place: RegistryPlace, model: RegisteredModel, version: int) -> ModelVersion:

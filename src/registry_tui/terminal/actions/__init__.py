@@ -10,13 +10,23 @@ possible now; such an action stays visible, dimmed, and says the reason when it 
 from __future__ import annotations
 
 from registry_tui.terminal.action import Action
-from registry_tui.terminal.actions import activity, deployments, models, people, places, ranger, registries, tracking
+from registry_tui.terminal.actions import (
+    activity,
+    deployments,
+    models,
+    people,
+    places,
+    ranger,
+    registries,
+    tracking,
+    webhooks,
+)
 from registry_tui.terminal.actions.everywhere import EVERYWHERE, SECTIONS, WHOLE_NAMES
 from registry_tui.terminal.commands import SCREENS
 
 __all__ = ["ALL", "AT_ONCE", "EVERYWHERE", "MOVES", "OPEN_FORMS", "SECTIONS", "WHOLE_NAMES"]
 
-_MODULES = (activity, deployments, models, people, places, ranger, registries, tracking)
+_MODULES = (activity, deployments, models, people, places, ranger, registries, tracking, webhooks)
 
 #: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
 OPEN_FORMS = frozenset(
@@ -41,13 +51,18 @@ OPEN_FORMS = frozenset(
         "import_models",
         "change_store",
         "decide",
+        "stage",
+        "scan",
+        "rotate",
         "ask_approval",
     }
 )
 
 #: Actions that change something at once, without a question before. Like dangerous ones they are not kept for a
 #: selection that is not in view yet.
-AT_ONCE = frozenset({"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable"})
+AT_ONCE = frozenset(
+    {"restart", "rollback", "redeploy", "cancel", "retry", "restore", "send", "enable", "send_test", "replay"}
+)
 
 #: Actions that the Actions menu leaves out: they move about the page, and do nothing to what it shows.
 MOVES = frozenset(

@@ -24,6 +24,8 @@ MODEL = (
     Action("edit", "e", "edit", "Edit notes and tags of the version"),
     Action("edit_model", "E", "edit model", "Edit description, owner and visibility of the model", footer=False),
     Action("verify", "v", "verify", "Read the whole archive and compare it with its manifest"),
+    Action("stage", "ctrl+g", "stage", "The version's stage: how it came there, and another one", False, "Stage"),
+    Action("scan", "semicolon", "scan", "What loading it would run, as the newest scan found; scan it again", False),
     Action(
         "ask_approval",
         "ampersand",

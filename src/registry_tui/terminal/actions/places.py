@@ -115,6 +115,7 @@ ENVIRONMENTS = (
         meaning="again",
     ),
     Action("rules", "percent_sign", "rules", "The admission rules of the selected environment", footer=False),
+    Action("webhooks", "ctrl+w", "webhooks", "Webhooks: addresses that get messages about events", footer=False),
     Action(
         "delete",
         "ctrl+d",

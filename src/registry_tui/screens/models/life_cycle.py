@@ -1,0 +1,62 @@
+"""What the page of versions does with a version's life: its stage, its approvals, its scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry_tui.screens.base.panel_list import PanelListScreen
+from registry_tui.wording.approvals import purpose_words, stage_cell
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.models import ModelVersion, RegisteredModel
+    from registry_tui.schemas.promotion import Approval
+
+
+class LifeCycle(PanelListScreen):
+    """Subclasses say which model's versions it lists."""
+
+    model: RegisteredModel | None
+
+    def do_ask_approval(self) -> None:
+        from registry_tui.screens.models.ask_approval import AskApproval
+
+        self.app.push_screen(AskApproval(self.current), self._asked_approval)
+
+    def _asked_approval(self, asked: Approval | None) -> None:
+        if asked is not None:
+            self.flash(f"version {asked.version}: asked whether it may {purpose_words(asked.purpose)}")
+            self.program.count_approvals()
+            self.refresh_data()
+
+    def do_stage(self) -> None:
+        self.opening(self._stage(self.current), "stage")
+
+    async def _stage(self, row: ModelVersion) -> None:
+        from registry_tui.screens.models.stage_form import SHOWN, SetStage, allowed
+
+        registry, model = self.place.args["registry"], self.place.args["model"]
+        me = self.program.me or await self.client.whoami()
+        environment = (await self.client.registry(registry)).environment_id
+        assert self.model is not None
+        stages = allowed(me, self.model, row, environment)
+        if not stages:
+            owner = self.model.owner or "the administrator"
+            self.flash(f"stage: not now, only {owner} and MLAdmins may move it on from {row.stage.value}", "$warning")
+            return
+        rules = await self.client.promotion_rules(registry)
+        history = await self.client.stages(registry, model, row.version, page_size=SHOWN)
+        self.app.push_screen(SetStage(row, stages, rules, history.items), self._staged)
+
+    def _staged(self, changed: ModelVersion | None) -> None:
+        if changed is not None:
+            self.flash(f"version {changed.version}: {stage_cell(changed).text}")
+            self.refresh_data()
+
+    def do_scan(self) -> None:
+        self.opening(self._scan(self.current), "scan")
+
+    async def _scan(self, row: ModelVersion) -> None:
+        from registry_tui.screens.models.scan_form import ScanForm
+
+        found = await self.client.scan(self.place.args["registry"], self.place.args["model"], row.version)
+        self.app.push_screen(ScanForm(row, found))

@@ -1,0 +1,1 @@
+"""Webhooks: their list, what was delivered, and the forms."""

@@ -1,0 +1,126 @@
+"""Forms that make and change webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static
+
+from registry_tui.screens.base.form import Form, Result, row
+from registry_tui.screens.base.names import name_problem
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.webhooks import Webhook, WebhookSecret
+
+_EVENTS = "*, version.ready, deployment.* …"
+
+
+def show_secret(app: App[Any], made: WebhookSecret) -> None:
+    """Shows a webhook's new secret, which is seen only once."""
+    from registry_tui.screens.base.viewer import View
+
+    note = (
+        f"The secret of the webhook {made.webhook.name}, with which its messages are signed. "
+        "It is shown only now: copy it with c and keep it somewhere safe."
+    )
+    app.push_screen(View("Secret of the webhook", made.secret, note=note))
+
+
+class _WebhookForm(Form[Result]):
+    """The rows that making and changing have in common."""
+
+    def address_rows(self, url: str = "", events: Sequence[str] = ("*",)) -> Iterable[Widget]:
+        yield row("Address", Input(url, compact=True, id="url", placeholder="https://hooks.example.com/registry"))
+        yield row("Events", Input(", ".join(events), compact=True, id="events", placeholder=_EVENTS))
+
+    def typed(self, name: str) -> str:
+        """What is in a field."""
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    @property
+    def events(self) -> list[str]:
+        """The patterns that are typed."""
+        return [part.strip() for part in self.typed("events").split(",") if part.strip()]
+
+    def problem_of(self) -> str | None:
+        if not self.typed("url"):
+            return "type an address"
+        return None if self.events else "type events: * for all"
+
+
+class CreateWebhook(_WebhookForm["WebhookSecret"]):
+    """Makes a webhook; its secret is shown once."""
+
+    TITLE_TEXT = "Create webhook"
+    AFTERWARDS = "the secret is shown when it is there"
+
+    def __init__(self, environments: Sequence[str]) -> None:
+        super().__init__()
+        self.environments = environments
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield row("Name", Input(compact=True, id="name", placeholder="lowercase letters, digits, hyphens"))
+        choices = [(name, name) for name in self.environments]
+        yield row(
+            "Environment",
+            Select(choices, value=self.environments[0], allow_blank=False, compact=True, id="environment"),
+        )
+        yield from self.address_rows()
+        yield row("Registry", Input(compact=True, id="registry", placeholder="only of this Model Registry"))
+        yield row("Model", Input(compact=True, id="model", placeholder="only of this registered model"))
+        told = "The administrator names the hosts that may be reached: the setting webhook_hosts"
+        yield Static(told, classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#name").focus()
+
+    def problem_of(self) -> str | None:
+        return name_problem(self.typed("name")) or super().problem_of()
+
+    async def send(self) -> WebhookSecret:
+        from registry_tui.schemas.webhooks import WebhookCreate
+
+        request = WebhookCreate(
+            name=self.typed("name"),
+            environment=str(self.query_one("#environment", Select).value),
+            url=self.typed("url"),
+            events=self.events,
+            registry=self.typed("registry") or None,
+            model=self.typed("model") or None,
+        )
+        return await self.program.client.create_webhook(request)
+
+    def answered_late(self, result: WebhookSecret) -> None:
+        """The secret is shown all the same: nobody can see it later."""
+        show_secret(self.app, result)
+
+
+class ChangeWebhook(_WebhookForm["Webhook"]):
+    """Another address, other events."""
+
+    OK = "Change"
+
+    def __init__(self, webhook: Webhook) -> None:
+        super().__init__()
+        self.webhook = webhook
+
+    def title_text(self) -> str:
+        return f"Change {self.webhook.name}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield from self.address_rows(self.webhook.url, self.webhook.events)
+
+    def on_mount(self) -> None:
+        self.query_one("#url").focus()
+
+    async def send(self) -> Webhook:
+        from registry_tui.schemas.webhooks import WebhookChange
+
+        url, events = self.typed("url"), self.events
+        request = WebhookChange(
+            url=None if url == self.webhook.url else url, events=None if events == self.webhook.events else events
+        )
+        return await self.program.client.change_webhook(self.webhook.id, request)
