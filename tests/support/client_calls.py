@@ -247,6 +247,7 @@ NOT_OURS = frozenset(
 )
 #: Values of parameters that are no names of the stage.
 _VALUES: Mapping[str, Any] = {
+    "uses": ["mlflow"],
     "metric": "loss",
     "time": datetime(2026, 1, 1, tzinfo=UTC),
     "direction": "dependents",

@@ -147,6 +147,7 @@ QUERIES = {
     "metric_curve": "metric=loss",
     "delete_user": "to=nobody-at-all",
     "search": "q=table",
+    "versions_using": "uses=mlflow",
     "served_at": "time=2026-01-01T00:00:00Z",
     "get_lineage": "node={node}",
     "get_dependents": "node={node}",
@@ -177,6 +178,7 @@ LISTS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "list_deployments": lambda names: names["deployment"],
     "list_attached_servers": lambda names: names["attached"],
     "list_webhooks": lambda names: names["webhook"],
+    "versions_using": lambda names: names["model"],
 }
 #: What everybody does with what is their own.
 OWN = {"list_keys", "create_key", "list_events", "event_choices", "list_workflows", "list_users", "list_approvals"}

@@ -80,12 +80,14 @@ def change_server(service: Service, principal: Principal, server: str, request: 
     InvalidInput, and what the server refuses.
     """
     with service.database.reading() as session:
-        row = _find(session, principal, server)
-        workspace, known = row.workspace, address_of(row)
+        seen = permissions.permitted_environments(session, principal, Action.ENVIRONMENT_SEE)
+        workspace = resolve_workspace(session, server, seen)
     with events.recording(
         service, principal, "attached-server.change", Resource("workspace", workspace.id, workspace.name)
     ) as told:
         permissions.require(principal, Action.SERVER_ATTACH)
+        with service.database.reading() as session:
+            known = address_of(_find(session, principal, workspace.id))
         address = _changed(known, request)
         attached_mlflow.check_address(address, plain=request.allow_http)
         address, version = attached_mlflow.check_server(address)
