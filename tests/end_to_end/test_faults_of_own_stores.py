@@ -17,6 +17,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import ServiceUnavailable
+from registry_tui.contracts.signatures import BUNDLE
 from registry_tui.schemas.models import ModelVersion, RegisterModel, VersionStatus
 from registry_tui.schemas.operations import Workflow, WorkflowKind, WorkflowStatus
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
@@ -148,7 +149,7 @@ class Place:
         folder = self.folder(version)
         manifest = self.stage.ask(lambda client: client.manifest(self.registry, version.model_name, version.version))
         stored = {each.key.removeprefix(folder): each.size for each in self.bucket.list(folder)}
-        assert stored.pop(MANIFEST) > 0
+        assert stored.pop(MANIFEST) > 0 and stored.pop(BUNDLE) > 0
         assert stored == {f"files/{each.path}": each.size for each in manifest.files}
 
 

@@ -145,7 +145,7 @@ async def test_a_model_is_registered_loaded_elsewhere_deployed_and_deleted(place
         assert found.status is VersionStatus.READY
         manifest = platform.call(RegistryClient.manifest, place.registry_id, model, number)
         held = stored(place, found)
-        assert held.pop("manifest.json") > 0
+        assert held.pop("manifest.json") > 0 and held.pop("model.sig") > 0
         assert held == {f"files/{each.path}": each.size for each in manifest.files}
         check = platform.call(RegistryClient.verify_archive, place.registry_id, model, number)
         assert check.sound and check.files == len(manifest.files)
