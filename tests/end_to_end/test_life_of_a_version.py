@@ -152,6 +152,7 @@ def test_a_version_from_training_to_evidence(line: Line, tmp_path: Path) -> None
         told(line, receiver, secret)
     tampered(line, copy, deployment)
     explained(line, second, copy, deployment)
+    evident(line, copy, tmp_path / "pack")
 
 
 def watch(line: Line, receiver: Receiver) -> str:
@@ -282,3 +283,21 @@ def explained(line: Line, trained: tuple[int, str], copy: int, deployment: str) 
         f"served by: deployment {found.name}",
     ):
         assert each in shown, shown
+
+
+def evident(line: Line, copy: int, folder: Path) -> None:
+    """The folder for auditors verifies by public tools: both signatures, all files, and the chain of events."""
+    line.run("models", "evidence", *line.named(copy, there=True), "--to", str(folder), "--with-model")
+    readme = (folder / "README.md").read_text().splitlines()
+    signed = [words for words in (each.split() for each in readme) if words[:1] == ["model_signing"]]
+    assert len(signed) == 2, "the registry's own signature and the one that came with it"
+    checks = (
+        (folder, ["sha256sum", "--quiet", "-c", "SHA256SUMS"]),
+        (folder / "model", ["sha256sum", "--quiet", "-c", "../archive.sha256"]),
+        (folder, [sys.executable, "verify-events.py"]),
+        *((folder, [sys.executable, "-m", *words]) for words in signed),
+    )
+    for place_, command in checks:
+        done = subprocess.run(command, cwd=place_, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    line.run("events", "verify")

@@ -209,7 +209,7 @@ async def test_deleted_and_made_again(platform: Platform, corner: Corner, with_a
     await eventually(ready)
     assert (await client.registry(made.id)).model_count == 1
     archive = object_names(platform, made.bucket, f"{made.prefix}/")
-    assert len(archive) == 5
+    assert len(archive) == 6  # four files, their manifest and its signature
 
     done = await corner.deleted(made, delete_archives=with_archives)
     assert done.status is FINISHED, done.error

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook as Verifier
 
 
 class Receiver:
-    """Answers as it is told, and keeps what came."""
+    """Answers as it is set, and keeps what came."""
 
     def __init__(self) -> None:
         self.status = 204
@@ -28,7 +30,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """With a certificate and its key, by HTTPS."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -48,9 +51,13 @@ def receiving() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    receiver.url = f"http://localhost:{server.server_port}/hook?a=b"
+    receiver.url = f"http{'s' if certificate else ''}://localhost:{server.server_port}/hook?a=b"
     yield receiver
     receiver.go_on.set()
     server.shutdown()

@@ -141,9 +141,12 @@ class _Pack:
                     f"signatures/{short}.sig", partial(self._signature, each.fingerprint)
                 )
                 self.signed.append(short)
-        keys = await self._try("signatures/*.pub", self._keys)
-        for fingerprint, public in (keys or {}).items():
+        keys = await self._keys()
+        for fingerprint, public in keys.items():
             files[f"signatures/{fingerprint[:16]}.pub"] = public
+        for short in [each for each in self.signed if f"signatures/{each}.pub" not in files]:
+            self.signed.remove(short)
+            self.missing.append(f"- `signatures/{short}.pub`: ask who signed for the public key")
         node = reference("version", names[0], self.version.model_name, str(names[2]))
         files["lineage.json"] = await self._try("lineage.json", lambda: client.lineage(node, depth=4))
         events = await self._events()
@@ -164,8 +167,15 @@ class _Pack:
         return (await self.client.read_signature(*self._names, fingerprint)).decode()
 
     async def _keys(self) -> dict[str, str]:
-        """The public keys of the environment's trust store, by fingerprint."""
-        registry = await self.client.registry(self.version.registry_id)
+        """By fingerprint: the public keys that its environment trusts, and the one that it was promoted from."""
+        found = dict[str, str]()
+        if (source := self.version.origin.promoted_from) is not None:
+            # What its signature there was made with; who wants the pack need not see that environment.
+            found |= await self._try("signatures/*.pub", partial(self._trusted, source.registry_id)) or {}
+        return found | (await self._try("signatures/*.pub", partial(self._trusted, self.version.registry_id)) or {})
+
+    async def _trusted(self, registry_id: str) -> dict[str, str]:
+        registry = await self.client.registry(registry_id)
         keys = self.client.every(self.client.signing_keys, registry.environment_id, **_PAGE)
         return {each.fingerprint: each.public_key async for each in keys}
 
