@@ -122,7 +122,7 @@ class Archive:
         assert [(version.version, version.status) for version in versions] == [(1, VersionStatus.READY)]
         check = platform.ask(lambda client: client.verify_archive(registry, self.model, 1))
         assert check.sound and check.files == 4
-        assert len(objects) == 5
+        assert len(objects) == 6  # its files, their manifest and its signature
 
     def cancelled(self, platform: Platform) -> None:
         registry, objects = self.place(platform)
