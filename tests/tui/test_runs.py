@@ -87,9 +87,14 @@ async def test_filter_with_completion_and_plain_words(open_program: Open, sweep:
         await driver.press("enter")
         await driver.shows("write = for equal")
         assert field.value == "metrics.rmse == 3"
-        lines = driver.text.split("\n")
-        at = next(number for number, line in enumerate(lines) if "metrics.rmse == 3" in line)
-        assert lines[at + 1].index("^") == lines[at].index("== 3") and field.cursor_position == len("metrics.rmse ")
+
+        def points_there() -> bool:
+            lines = driver.text.split("\n")
+            at = next(number for number, line in enumerate(lines) if "metrics.rmse == 3" in line)
+            return lines[at + 1].find("^") == lines[at].index("== 3")
+
+        await driver.until(points_there, "the mark below the operator")
+        assert field.cursor_position == len("metrics.rmse ")
         field.value = "metrics.rmse > 0.65"
         await driver.press("enter")
         assert await names(driver, 2) == ["child-5", "child-2"]
