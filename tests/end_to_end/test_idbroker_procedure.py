@@ -125,7 +125,7 @@ def test_a_mapping_that_is_taken_out_stops_the_next_archive_and_not_what_is_stor
     platform.command("idbroker", "set", project.name, "--mapping", crn, "--sync")
     register(WorkflowStatus.SUCCEEDED)
     kept = object_names(platform, bucket, "modelregistry/")
-    assert len(kept) == 5  # its files and the manifest
+    assert len(kept) == 6  # its files, the manifest and the signature
 
     # Taken out alone, nothing changes yet.
     platform.command("idbroker", "set", project.name, "--empty")
