@@ -131,8 +131,8 @@ def test_archives_are_summed_up_and_orphans_go(place: Place) -> None:
     total = place.measured()
     stored = place.usage_of(name)
     assert [(each.version, each.state, each.objects) for each in stored] == [
-        (1, ArchiveState.STORED, 5),
-        (2, ArchiveState.STORED, 5),
+        (1, ArchiveState.STORED, 6),
+        (2, ArchiveState.STORED, 6),
     ]
     assert all(each.bytes > 6000 for each in stored)
     assert total.archives >= 2 and total.bytes >= sum(each.bytes for each in stored) and total.measured_at
@@ -147,7 +147,7 @@ def test_archives_are_summed_up_and_orphans_go(place: Place) -> None:
     # What has a version stays, also when somebody asks for it.
     log = place.clean_up(archives=[orphan.id, f"{second.model_id}/{second.id}"])
     assert any("kept" in line and f"it belongs to {name} v2" in line for line in log)
-    assert place.objects(first) == [] and len(place.objects(second)) == 5
+    assert place.objects(first) == [] and len(place.objects(second)) == 6
     check = place.platform.ask(lambda client: client.verify_archive(place.registry.id, name, 2))
     assert check.sound
     again = place.clean_up(archives=[orphan.id])
@@ -193,7 +193,7 @@ def test_an_archive_that_is_being_stored_is_no_orphan_and_stays(place: Place) ->
         place.measured()
         assert [each.state for each in place.usage_of(version.model_id)] == [ArchiveState.IN_USE]
         assert any("uses it" in line for line in place.clean_up(archives=[archive]))
-        assert len(place.objects(version)) == 5
+        assert len(place.objects(version)) == 6
     place.measured()
     assert [each.state for each in place.usage_of(name)] == [ArchiveState.ORPHANED]
     place.clean_up(archives=[archive])
@@ -216,7 +216,7 @@ def test_an_archive_that_is_being_copied_stays(place: Place) -> None:
         assert states == {first.id: ArchiveState.IN_USE, copy.id: ArchiveState.STORING}
         assert any("being copied" in line for line in place.clean_up(archives=[f"{first.model_id}/{first.id}"]))
         mlflow.set_version_status(place.registry.mlflow_workspace, name, 2, VersionStatus.READY)
-    assert len(place.objects(first)) == 5
+    assert len(place.objects(first)) == 6
 
 
 def test_only_administrators_and_only_real_archives(place: Place) -> None:
@@ -238,6 +238,6 @@ def test_the_command_line_lists_and_cleans_up(place: Place) -> None:
     place.delete_with_sdk(name, 1)
     listed = place.platform.command("registries", "clean-up", place.registry.name, "--dry-run")
     assert name in listed.stdout and "orphaned" in listed.stdout
-    assert len(place.objects(version)) == 5
+    assert len(place.objects(version)) == 6
     shown = place.platform.command("registries", "storage", place.registry.name, "--state", "orphaned", "--refresh")
     assert f"{version.model_id}/{version.id}" in shown.stdout and "without a version" in shown.stderr
