@@ -18,6 +18,7 @@ from registry_tui.terminal.action import key_shown
 from registry_tui.terminal.actions import ALL
 from registry_tui.terminal.commands import SCREENS
 from support import scenes
+from support.life_cycle_scenes import LIFE_CYCLE_SCENES
 from support.program import Driver
 from support.recorded import Answer, Replay
 from support.scenes import MODEL, REGISTRY, Scene
@@ -132,6 +133,7 @@ BEGIN: Mapping[str, Scene] = {
     "roles": scenes.roles,
     "activity": scenes.activity,
     "workflow": scenes.workflow,
+    **{page: LIFE_CYCLE_SCENES[page] for page in ("approvals", "webhooks", "webhook")},
 }
 
 
