@@ -184,6 +184,7 @@ async def test_a_group_its_members_and_their_roles_by_keys(open_program: Open, p
         see.app.screen.query_one("#user", Input).value = name
         see.app.screen.query_one("#ok").focus()
         await see.press("enter")
+        await back_at(see, "group")
         await see.shows(name)
         assert platform.call(RegistryClient.group, group).members == [name]
 
