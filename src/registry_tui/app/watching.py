@@ -62,6 +62,8 @@ class Watching(Switching):
         self._ticking = False
         #: Whether a look that was asked for waits for its answer, and whether another one is wanted.
         self._looking = self._look_wanted = False
+        #: The same of the question how many approvals wait for the person.
+        self._counting = self._count_wanted = False
         self._was_slow = False
         #: Whether somebody knows that this machine's clock differs from the service's.
         self._clock_told = False
@@ -196,7 +198,7 @@ class Watching(Switching):
         from registry_tui.client import RegistryError, ServiceUnavailable
         from registry_tui.client.errors import NotSignedIn, UntrustedCertificate
 
-        before = self.answering, self.parts_shown(), self.active, self.me, self.approvals_waiting
+        before = self.answering, self.parts_shown(), self.active, self.me
         was_answering, finished = self.answering, False
         try:
             if self._me_wanted:
@@ -209,7 +211,7 @@ class Watching(Switching):
             finished = bool(self.active - active) or bool(active - self.active)
             self.active = active
             self.status = await self.client.status()
-            await self._count_approvals()
+            self.count_approvals()
         except (NotSignedIn, UntrustedCertificate) as error:
             self.shut_out(error)
         except ServiceUnavailable as error:
@@ -220,29 +222,36 @@ class Watching(Switching):
         else:
             self._trouble = None
             self._tell_of_clock()
-        if before != (self.answering, self.parts_shown(), self.active, self.me, self.approvals_waiting):
+        if before != (self.answering, self.parts_shown(), self.active, self.me):
             self._show_status()
             if finished and was_answering:
                 self._refresh_frames(lambda screen: True)
 
-    async def _count_approvals(self) -> None:
-        self.approvals_waiting = (await self.client.approvals(waiting=True, page_size=1)).total or 0
-
     def count_approvals(self) -> None:
-        """Counts again how many approvals wait for the person, while the service answers."""
-        if self.answering:
-            # Not a coroutine, as in `look_now`.
-            self.run_worker(self._count_again, group="approvals", exclusive=True, exit_on_error=False)  # type: ignore[arg-type]
+        """Counts again how many approvals wait for the person, while the service answers: one question at a time."""
+        if not self.answering:
+            return
+        if self._counting:
+            self._count_wanted = True
+            return
+        self._counting = True
+        # Not a coroutine, as in `look_now`.
+        self.run_worker(self._count_again, group="approvals", exit_on_error=False)  # type: ignore[arg-type]
 
     async def _count_again(self) -> None:
         from registry_tui.client import RegistryError
 
         before = self.approvals_waiting
-        with suppress(RegistryError):  # the next look tells whether the service answers
-            await self._count_approvals()
+        try:
+            with suppress(RegistryError):  # the next look tells whether the service answers
+                self.approvals_waiting = (await self.client.approvals(waiting=True, page_size=1)).total or 0
+        finally:
+            wanted, self._counting, self._count_wanted = self._count_wanted, False, False
         if before != self.approvals_waiting:
             self._show_status()
             self._refresh_frames(lambda screen: screen.follows("approval"))
+        if wanted:
+            self.count_approvals()
 
     def _tell_of_clock(self) -> None:
         """Says once that this machine's clock differs from the service's."""
