@@ -34,12 +34,9 @@ async def test_the_pages_show_the_rules_and_what_they_say(open_program: Open, pl
         await driver.press("escape")
 
         driver.app.jump(Place("environments", {}))
-        await driver.until(lambda: environment in driver.text, "the environment")
-        table = driver.screen.table
-        await driver.until(lambda: table.current is not None, "a row")
-        for _ in range(100):
-            if table.current.name == environment:
-                break
-            await driver.press("down")
+        rows = await driver.rows("environments")
+        at = next(number for number, row in enumerate(rows) if row.name == environment)
+        driver.screen.table.go_to((at, None))
+        await driver.until(lambda: driver.screen.current.name == environment, "the environment")
         await driver.press("percent_sign")
         await driver.shows(f"rules of {environment}", "has-signature", "Number 1", "begin", "registry-tui rules set")
