@@ -10,6 +10,7 @@ import pytest
 
 from registry_tui.service.deployments import shared_files
 from registry_tui.service.deployments.shared_files import NfsSilent, Placed
+from registry_tui.service.deployments.signed_files import Checked
 from registry_tui.service.engine.steps import StepContext
 from registry_tui.service.errors import WrongState
 from registry_tui.service.workflows import deploy
@@ -78,9 +79,9 @@ class Rollout:
         monkeypatch.setattr(f"{deploy.__name__}.registries.load", lambda *_: None)
         monkeypatch.setattr(f"{deploy.__name__}.fetching.fetch", self.fetch)
 
-    def fetch(self, _context: object, _row: object, _revision: object, without: str = "") -> Placed:
+    def fetch(self, _context: object, _row: object, _revision: object, without: str = "") -> tuple[Placed, Checked]:
         self.without.append(without)
-        return Placed(Path("/home/model"), f"fetched to this machine: {without}")
+        return Placed(Path("/home/model"), f"fetched to this machine: {without}"), Checked()
 
 
 @pytest.fixture

@@ -13,7 +13,11 @@ from registry_tui.service.operations.rotating import FIELDS
 from registry_tui.wording.secrets import COVERED, LEFT, replaced
 
 #: The secrets of an installation that no kind replaces, with a word of the line that says so. A name is no secret.
-STAY = {"mlflow_crypto_passphrase": "passphrase", "idempotency_seed": "repeated requests"}
+STAY = {
+    "mlflow_crypto_passphrase": "passphrase",
+    "idempotency_seed": "repeated requests",
+    "signing_seed": "keys that sign versions",
+}
 NAMES = {"mlflow_admin_user"}
 
 

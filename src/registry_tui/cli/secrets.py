@@ -29,7 +29,8 @@ def rotate(
 
     No kind replaces the key of the certificate for other machines (`up --listen … --new-certificate` does), API keys
     and tokens of people, the password for an outside Ranger (`ranger source set`), the passphrase for what MLflow keeps
-    encrypted (keys of language models), and the key of answers to repeated requests.
+    encrypted (keys of language models), the keys that sign versions (`signing keys rotate`), and the key of answers to
+    repeated requests.
 
     Example: registry-tui secrets rotate --kind object-store
     """
