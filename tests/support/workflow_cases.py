@@ -413,9 +413,9 @@ def registry_of(platform: Platform, environment: str) -> ModelRegistry:
     return platform.ask(lambda client: client.registry(found))
 
 
-def registered_environment(platform: Platform, *, synchronized: bool) -> tuple[str, str, Project]:
-    """An environment with a workspace, a project in it, and a registry."""
-    environment, workspace = unique("env"), unique("ws")
+def registered_environment(platform: Platform, *, synchronized: bool, prefix: str = "env") -> tuple[str, str, Project]:
+    """An environment with a workspace, a project in it, and a registry. Lists go by name: `prefix` says where."""
+    environment, workspace = unique(prefix), unique("ws")
     platform.ask(lambda client: client.create_environment(EnvironmentCreate(name=environment)))
     platform.ask(lambda client: client.create_workspace(WorkspaceCreate(name=workspace, environment=environment)))
     project = platform.new_project(workspace)

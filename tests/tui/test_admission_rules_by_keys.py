@@ -18,7 +18,7 @@ rules:
 
 
 async def test_the_pages_show_the_rules_and_what_they_say(open_program: Open, platform: Platform) -> None:
-    environment, _, project = registered_environment(platform, synchronized=True)
+    environment, _, project = registered_environment(platform, synchronized=True, prefix="aa-ruled")
     version = served.register(platform, project).version
     async with open_program(size=(100, 30)) as driver:
         await driver.until(lambda: driver.app.answering, "the service")
