@@ -116,7 +116,7 @@ def bom(
     against: Annotated[
         int | None, typer.Option("--against", metavar="VERSION", min=1, help="Show what differs from this version.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Make it anew from the archive and the run first.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Make it again first, from the archive and the run.")] = False,
     as_json: session.JsonOption = False,
 ) -> None:
     """Write a version's bill of materials as CycloneDX JSON: packages, data sets, base models, metrics.

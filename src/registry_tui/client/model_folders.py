@@ -99,7 +99,7 @@ def _hugging_face(folder: Path, files: Mapping[str, Path], weights: list[str]) -
 
 
 def _safetensors_problem(file: BinaryIO, size: int) -> str | None:
-    """Why a file is no whole safetensors file: its head says where each tensor lies, and the last ends the file."""
+    """Why a safetensors file is not whole: its head says where each tensor lies, and the last ends the file."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
         return "is no safetensors file"

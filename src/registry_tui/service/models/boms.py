@@ -13,15 +13,16 @@ from registry_tui.contracts import file_paths
 from registry_tui.contracts.counts import counted
 from registry_tui.platform.databases import without_nul
 from registry_tui.schemas.boms import VersionBom
-from registry_tui.schemas.models import ModelVersion, VersionStatus
+from registry_tui.schemas.models import ModelVersion
 from registry_tui.service.adapters.mlflow_words import metric_value, pairs
-from registry_tui.service.core import events, identity, ml_model, packages
-from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core import identity, ml_model, packages
+from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import VersionBomRow, VersionComponentRow, now
-from registry_tui.service.errors import InvalidInput, Missing, NotPermitted, WrongState
+from registry_tui.service.errors import InvalidInput, Missing, NotPermitted
 from registry_tui.service.models import bom_document, versions
 from registry_tui.service.models import registered as models
 from registry_tui.service.models.bom_document import Dataset, Facts
+from registry_tui.service.models.examining import examined
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.bucket_files import Folder
@@ -50,16 +51,8 @@ def get_bom(service: Service, principal: Principal, registry: str, model: str, v
 
 def make_bom(service: Service, principal: Principal, registry: str, model: str, version: int) -> VersionBom:
     """Makes a version's bill of materials again, for its owner. Raises Missing, NotPermitted, WrongState."""
-    place = enter_registry(service, registry, reader=principal)
-    with events.recording(
-        service, principal, "version.bom", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
-    ) as event:
-        found = models.find_model(service, principal, place, model)
-        known = versions.find_version(service, place, found, version)
-        event.resource = versions.resource_of(place, known)
-        models.require_owner(principal, found, "make its bills of materials", also=known.creator)
-        if known.status is not VersionStatus.READY:
-            raise WrongState(f"{found.name} v{version} has no archive", action="Wait until it is READY")
+    work = {"action": "version.bom", "doing": "make its bills of materials"}
+    with examined(service, principal, registry, model, version, **work) as (place, known, event):
         made = describe(service, place, known)
         event.detail = counted(len(made.document["components"]), "component")
     return made

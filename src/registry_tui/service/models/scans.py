@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 from registry_tui.platform.databases import without_nul
 from registry_tui.scanning import files as scanner
 from registry_tui.scanning.findings import Finding, Grade
-from registry_tui.schemas.models import VersionStatus
 from registry_tui.schemas.scans import ScannedFile, ScanVerdict, Verdict, VersionScan
-from registry_tui.service.core import events
-from registry_tui.service.core.context import Principal, Resource, Service
+from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.database.tables import VersionScanRow, now
-from registry_tui.service.errors import ServiceError, WrongState
+from registry_tui.service.errors import ServiceError
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
+from registry_tui.service.models.examining import examined
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import archives, bucket_files
 from registry_tui.service.stores.bucket_files import Folder, StoredFile
@@ -59,16 +58,8 @@ def get_scan(service: Service, principal: Principal, registry: str, model: str, 
 
 def scan_version(service: Service, principal: Principal, registry: str, model: str, version: int) -> VersionScan:
     """Scans a version's archive now, for its owner. Raises Missing, NotPermitted, WrongState until it is stored."""
-    place = enter_registry(service, registry, reader=principal)
-    with events.recording(
-        service, principal, "version.scan", Resource("version", f"{model}/{version}", f"{model} v{version}", place.id)
-    ) as event:
-        found = models.find_model(service, principal, place, model)
-        known = versions.find_version(service, place, found, version)
-        event.resource = versions.resource_of(place, known)
-        models.require_owner(principal, found, "scan its versions", also=known.creator)
-        if known.status is not VersionStatus.READY:
-            raise WrongState(f"{found.name} v{version} has no archive", action="Wait until it is READY")
+    work = {"action": "version.scan", "doing": "scan its versions"}
+    with examined(service, principal, registry, model, version, **work) as (place, known, event):
         made = scan_archive(service, place, known.model_id, known.id)
         event.detail = f"{made.verdict}{': ' if made.reason else ''}{made.reason}"[:500]
     return made
