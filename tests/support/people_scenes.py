@@ -75,9 +75,8 @@ async def delete_user(see: Driver) -> None:
 async def _on(see: Driver, kind: str, name: str) -> None:
     """A list with the cursor on a row."""
     see.go(kind)
-    rows = await see.rows(kind)
-    see.screen.table.go_to(([row.name for row in rows].index(name), name))
-    await see.until(lambda: see.screen.current.name == name, name)
+    await see.rows(kind)
+    await see.on(name)
 
 
 async def person(see: Driver) -> None:

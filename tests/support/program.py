@@ -83,6 +83,22 @@ class Driver:
         await self.until(lambda: self.screen.table.source.seen > 0, f"rows of {kind}")
         return list(self.screen.table.source.loaded_rows())
 
+    async def on(self, name: str) -> None:
+        """Puts the cursor on a row of the list in view, by the row's name.
+
+        Others make and delete things meanwhile, so the row is looked for until the cursor is on it.
+        """
+
+        def found() -> bool:
+            table = self.screen.table
+            if self.screen.current is not None and self.screen.current.name == name:
+                return True
+            at, row = next((at, row) for at, row in enumerate(table.source.loaded_rows()) if row.name == name)
+            table.go_to((at, table.source.key(row)))
+            return False
+
+        await self.until(found, f"the row of {name}")
+
     async def settled(self) -> None:
         """Waits until everything that was asked for is here and drawn."""
         still, shown = 0, ""

@@ -34,9 +34,7 @@ async def test_the_pages_show_the_rules_and_what_they_say(open_program: Open, pl
         await driver.press("escape")
 
         driver.app.jump(Place("environments", {}))
-        rows = await driver.rows("environments")
-        at = next(number for number, row in enumerate(rows) if row.name == environment)
-        driver.screen.table.go_to((at, None))
-        await driver.until(lambda: driver.screen.current.name == environment, "the environment")
+        await driver.rows("environments")
+        await driver.on(environment)
         await driver.press("percent_sign")
         await driver.shows(f"rules of {environment}", "has-signature", "Number 1", "begin", "registry-tui rules set")

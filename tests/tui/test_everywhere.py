@@ -56,10 +56,9 @@ async def test_a_place_that_is_not_there_is_told_and_left(open_program: Open) ->
 async def test_anything_is_read_as_yaml_or_json_searched_and_saved(open_program: Open, tmp_path: Path) -> None:
     async with open_program() as driver:
         # Not just the first one: others make registries, and take theirs away.
-        rows = await driver.rows("registries")
-        at, registry = next((at, row) for at, row in enumerate(rows) if row.name == "registry-local")
-        driver.screen.table.go_to((at, registry.id))
-        await driver.until(lambda: driver.screen.current.name == registry.name, "the cursor")
+        await driver.rows("registries")
+        await driver.on("registry-local")
+        registry = driver.screen.current
         await driver.press("y")
         await driver.shows(f"name: {registry.name}", "y JSON")
         await driver.press("slash")

@@ -30,9 +30,8 @@ async def test_mapping_the_machine_user_grants_access_and_removing_it_takes_it_a
     async with open_program() as driver:
         await driver.rows("registries")
         await driver.press("5")
-        rows = await driver.rows("environments")
-        at = [row.name for row in rows].index(environment)
-        driver.screen.table.go_to((at, rows[at].id))
+        await driver.rows("environments")
+        await driver.on(environment)
         await driver.until(lambda: driver.screen.reason("manage_access") is None)
         await driver.press("@")
         await driver.shows(f"IDBroker mappings of {environment}", "Never synchronized", "Save and Sync")

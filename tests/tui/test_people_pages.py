@@ -36,11 +36,8 @@ async def back_at(see: Driver, kind: str) -> None:
 
 async def on_row(see: Driver, name: str) -> None:
     """The cursor on a row of the list in view."""
-    rows = await see.rows(see.app.frame.place.kind)
-    await see.until(lambda: name in [row.name for row in see.screen.table.source.loaded_rows()], name)
-    rows = list(see.screen.table.source.loaded_rows())
-    see.screen.table.go_to(([row.name for row in rows].index(name), name))
-    await see.until(lambda: see.screen.current.name == name, name)
+    await see.rows(see.app.frame.place.kind)
+    await see.on(name)
 
 
 async def test_a_person_is_made_known_changed_suspended_and_let_in_again(

@@ -111,9 +111,8 @@ async def test_environments_show_workspaces_and_both_can_go(open_program: Open, 
     async with open_program() as driver:
         await driver.rows("registries")
         await driver.press("5")
-        rows = await driver.rows("environments")
-        at = [row.name for row in rows].index(environment)
-        driver.screen.table.go_to((at, rows[at].id))
+        await driver.rows("environments")
+        await driver.on(environment)
         await driver.shows(f"{environment} has no workspace yet")
         assert "no Model Registry" in str(driver.screen.reason("open"))
         await driver.press("N")

@@ -61,10 +61,7 @@ class Raz:
     async def opened(self, see: Driver, name: str) -> None:
         """The list of policies, with this one selected."""
         await see.at("policies")
-        await see.until(lambda: name in [row.name for row in see.screen.table.source.loaded_rows()], name)
-        names = [row.name for row in see.screen.table.source.loaded_rows()]
-        await see.press("home", *["down"] * names.index(name))
-        await see.until(lambda: see.screen.current.name == name, name)
+        await see.on(name)
 
 
 @pytest.fixture(scope="module")

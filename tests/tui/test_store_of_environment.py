@@ -52,9 +52,8 @@ async def test_the_store_of_an_environment_is_shown_and_tried(
     async with open_program() as driver:
         await driver.rows("registries")
         await driver.press("5")
-        rows = await driver.rows("environments")
-        at = [row.name for row in rows].index(name)
-        driver.screen.table.go_to((at, rows[at].id))
+        await driver.rows("environments")
+        await driver.on(name)
         await driver.until(lambda: driver.screen.query_one("#own-store").display, "the store")
         await driver.press("r")
         await driver.until(lambda: isinstance(driver.screen, View), "what was found")
