@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import importlib.util
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from registry_tui.cli import output, session
 from registry_tui.cli.version_view import print_version
 from registry_tui.client import bundles, uploading
+from registry_tui.client.bundle_facts import RunFacts, read_bom
 from registry_tui.client.bundles import Bundle
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import RegistryError
+from registry_tui.client.errors import NotFound, RegistryError, may_be_done
+from registry_tui.client.intents import Intent
 from registry_tui.client.model_folders import read_folder
 from registry_tui.client.saving import Tell
 from registry_tui.client.uploading import FOLDER, Upload
 from registry_tui.contracts import modelpack
 from registry_tui.contracts.counts import counted
+from registry_tui.schemas.cards import MAX_CARD, CardChange
 from registry_tui.schemas.models import Manifest, ManifestEntry, ModelVersion, RegisterModel, Tag, Visibility
 from registry_tui.schemas.signatures import SignVersion
 from registry_tui.wording import words
+from registry_tui.wording.bom_differences import bom_difference
 
 
 def export(
@@ -40,7 +48,9 @@ def export(
         bool, typer.Option("--wheels", help="With the wheels of its requirements, from where pip gets them here.")
     ] = False,
 ) -> None:
-    """Write a version as one OCI image layout (ModelPack): its files, manifest and signatures, each by its digest.
+    """Write a version as one OCI image layout (ModelPack), each part by its digest.
+
+    It holds the version's files, manifest, signatures, bill of materials and model card.
 
     What an export that failed had fetched is kept; the same command goes on with it.
 
@@ -59,7 +69,9 @@ def export(
         files = session.ask(run)
     except OSError as error:
         raise RegistryError(f"{error.filename or to}: {error.strerror or error}") from error
-    output.note(f"{counted(files, 'file')} of {model} version {number}, with manifest and signatures")
+    output.note(
+        f"{counted(files, 'file')} of {model} version {number}, with manifest, signatures, bill of materials and card"
+    )
     output.write(f"{to}\n")
     output.flush()
 
@@ -75,7 +87,9 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
     content = await client.read_archive(registry, model, number, "requirements.txt")
     listed, target = folder / "requirements.txt", folder / "wheels"
     listed.write_bytes(content)
-    command = [sys.executable, "-m", "pip", "download", "--only-binary", ":all:", "--disable-pip-version-check"]
+    command = [*_pip(), "download", "--only-binary", ":all:", "--disable-pip-version-check", "--no-input"]
+    # For the model's Python, whichever pip's own is.
+    command += ["--python-version", await _python(client, version)]
     output.note("Fetching the wheels of its requirements")
     done = await asyncio.to_thread(
         subprocess.run, [*command, "-r", str(listed), "-d", str(target)], capture_output=True, text=True, check=False
@@ -84,9 +98,31 @@ async def _wheels(client: RegistryClient, version: ModelVersion, folder: Path) -
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
         raise RegistryError(
             f"pip could not fetch the wheels: {(lines or done.stderr.splitlines() or ['no reason given'])[-1][:500]}",
-            action="See that this machine reaches the package index and has pip, or export it without --wheels",
+            action="See that pip reaches the package index from this machine, or export it without --wheels",
         )
     return sorted(target.glob("*.whl"))
+
+
+def _pip() -> list[str]:
+    """How pip is called: this environment's own where it has one, else the machine's. Raises RegistryError."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    if (found := shutil.which("pip3") or shutil.which("pip")) is not None:
+        return [found]
+    raise RegistryError(
+        "There is no pip on this machine, which fetches wheels",
+        action="Install pip (Debian: `apt-get install python3-pip`), or export it without --wheels",
+    )
+
+
+async def _python(client: RegistryClient, version: ModelVersion) -> str:
+    """The Python that the version was logged with, as its bill of materials says, or the one that runs here."""
+    with suppress(NotFound):
+        document = (await client.bom(version.registry_id, version.model_id, version.version)).document
+        for each in document["components"]:
+            if each["type"] == "platform" and each["name"] == "python":
+                return str(each["version"])
+    return platform.python_version()
 
 
 def import_(
@@ -106,6 +142,8 @@ def import_(
     """Register a model from a bundle of `models export`, from a folder that MLflow wrote, or from one of Hugging Face.
 
     Everything is checked before anything is sent, and the version is ready only when what is stored has the same sums.
+    Of a bundle, metrics, params and data sets of its bill of materials go on as those of the run, and the card that a
+    person wrote as the version's. The same command goes on with an import that was cut off.
     A folder of Hugging Face (safetensors with its card) is kept, but cannot be served.
 
     Example: registry-tui models import wine-3.tar --project default
@@ -147,7 +185,11 @@ async def _import(
         tags=[Tag(key=key, value=value) for key, value in found.tags.items()],
         visibility=visibility,
     )
-    return await _register(client, project, request, files)
+    return await _register(client, project, request, files, RunFacts(), _nothing_else)
+
+
+async def _nothing_else(_version: ModelVersion) -> None:
+    """A folder brings nothing besides its files."""
 
 
 async def _import_bundle(
@@ -166,6 +208,8 @@ async def _import_bundle(
     for each in bundle.of_type(modelpack.ARCHIVE_MANIFEST):
         if Manifest.model_validate_json(bundle.read(each)).content != content:
             raise RegistryError("The bundle's files are not those of its manifest; nothing was imported")
+    bom, facts = _bom(bundle)
+    card = _card(bundle)
     before = described[0] if described else None
     if name is None and before is None:
         raise typer.BadParameter("the bundle does not say: give --name", param_hint="--name")
@@ -179,31 +223,86 @@ async def _import_bundle(
         visibility=visibility,
     )
     files = {each.path: Upload(each.size, partial(bundle.open, each)) for each in layers}
-    made = await _register(client, project, request, files)
-    for each in bundle.of_type(modelpack.SIGNATURE):
+
+    async def keep(made: ModelVersion) -> None:
+        """What lies beside the files. Done again, it is the same."""
+        here = (made.registry_id, made.model_id, made.version)
+        for each in bundle.of_type(modelpack.SIGNATURE):
+            try:
+                await client.sign_version(*here, SignVersion(signature=bundle.read(each).decode()))
+            except (RegistryError, ValueError) as error:
+                output.note(f"{each.path} was not kept: {error}")
+        if card is not None and (await client.card(*here)).text != card.text:
+            await client.set_card(*here, card)
+        if bom is not None:
+            await _tell_differences(client, made, bom)
+
+    return await _register(client, project, request, files, facts, keep)
+
+
+def _bom(bundle: Bundle) -> tuple[dict[str, Any] | None, RunFacts]:
+    """The bill of materials, and what it says of the run. Raises RegistryError."""
+    manifests = bundle.of_type(modelpack.ARCHIVE_MANIFEST)
+    for each in bundle.of_type(modelpack.BOM) if manifests else ():
+        return read_bom(bundle.read(each), manifests[0].sha256)
+    return None, RunFacts()
+
+
+def _card(bundle: Bundle) -> CardChange | None:
+    """The card that a person wrote. Raises RegistryError."""
+    for each in bundle.of_type(modelpack.CARD):
         try:
-            signature = SignVersion(signature=bundle.read(each).decode())
-            await client.sign_version(made.registry_id, made.model_id, made.version, signature)
-        except (RegistryError, ValueError) as error:
-            output.note(f"{each.path} was not kept: {error}")
-    return made
+            return CardChange(text=bundle.read(each).decode())
+        except ValueError as error:
+            raise RegistryError(
+                f"The bundle's {each.path} is not a model card of at most {MAX_CARD} characters; nothing was imported",
+                action="Export it again: `models export`",
+            ) from error
+    return None
+
+
+async def _tell_differences(client: RegistryClient, made: ModelVersion, before: dict[str, Any]) -> None:
+    """What the bundle's bill of materials says otherwise than the one that was made here."""
+    try:
+        here = (await client.bom(made.registry_id, made.model_id, made.version)).document
+    except NotFound:
+        return  # the workflow's log says why there is none
+    for line in bom_difference(before, here):
+        output.note(f"{line.kind} {line.name}: {line.one or 'none'} in the bundle, {line.other or 'none'} here")
 
 
 async def _register(
-    client: RegistryClient, project: str, request: RegisterModel, files: dict[str, Upload]
+    client: RegistryClient,
+    project: str,
+    request: RegisterModel,
+    files: dict[str, Upload],
+    facts: RunFacts,
+    keep: Callable[[ModelVersion], Awaitable[None]],
 ) -> ModelVersion:
     credentials = await client.credentials(project)
     with _telling("sent") as tell:
-        run = await uploading.log_files(credentials, request.name, files, tell)
+        run = await uploading.log_files(credentials, request.name, request.content or "", files, facts, tell)
+    asked = request.model_copy(update={"run_id": run, "artifact_path": FOLDER})
+    intent = Intent(f"import-{run}-{hashlib.sha256(asked.model_dump_json().encode()).hexdigest()[:16]}")
     try:
-        asked = request.model_copy(update={"run_id": run, "artifact_path": FOLDER})
-        accepted = await client.register_model(project, asked)
-    except RegistryError:
-        await uploading.discard(credentials, run)
+        with intent:
+            accepted = await client.register_model(project, asked)
+    except RegistryError as error:
+        if not may_be_done(error):
+            await uploading.discard(credentials, run)
         raise
-    await session.wait(client, accepted.workflow)
+    try:
+        await session.wait(client, accepted.workflow)
+    except RegistryError:
+        if (await client.workflow(accepted.workflow.id)).status.finished:
+            # The workflow can be tried again by itself, and the same import begins anew.
+            await uploading.end(credentials, run)
+        raise
     made = accepted.resource
-    return await client.version(made.registry_id, made.model_id, made.version)
+    await keep(made)
+    found = await client.version(made.registry_id, made.model_id, made.version)
+    await uploading.end(credentials, run)  # the last of all: what is killed behind it needs nothing more
+    return found
 
 
 def _opened(path: Path) -> BinaryIO:

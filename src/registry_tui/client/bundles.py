@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from registry_tui.client.client import RegistryClient
-from registry_tui.client.errors import RegistryError
+from registry_tui.client.errors import NotFound, RegistryError
 from registry_tui.client.saving import Progress, Remote, Tell, archive_files, partial_folder, save_all
 from registry_tui.contracts import file_paths, modelpack, new_files
 from registry_tui.schemas.models import ModelVersion
@@ -53,8 +53,7 @@ async def export(
     Every file is checked against the archive's manifest. Returns how many files of the model it has. Raises Unsafe or
     OSError when the target exists, RegistryError.
     """
-    files = await _files(client, version, wheels)
-    models = sum(1 for each in files if each.path.startswith(_BLOBS)) - 2
+    models, files = await _files(client, version, wheels)
     if target.suffix != ".tar":
         await save_all(_each(files), target, tell, resume=True)
         return models
@@ -85,7 +84,8 @@ async def _each(files: Sequence[Remote]) -> AsyncIterator[Remote]:
         yield file
 
 
-async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence[Path]) -> list[Remote]:
+async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence[Path]) -> tuple[int, list[Remote]]:
+    """How many files the model has, and every file of its bundle."""
     registry, model, number = version.registry_id, version.model_id, version.version
     layers: list[Layer] = []
     blobs: dict[str, Remote] = {}
@@ -106,6 +106,12 @@ async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence
     for signed in (await client.signatures(registry, model, number)).signatures:
         content = await client.read_signature(registry, model, number, signed.fingerprint)
         layers.append(add(modelpack.SIGNATURE, f"registry/signatures/{signed.fingerprint}.sig", content))
+    with suppress(NotFound):  # of a version from before there were any, until one is made
+        bom = (await client.bom(registry, model, number)).document
+        layers.append(add(modelpack.BOM, "registry/bom.cdx.json", _json(bom)))
+    card = await client.card(registry, model, number)
+    kind = modelpack.MADE_CARD if card.author is None else modelpack.CARD
+    layers.append(add(kind, "registry/card.md", card.text.encode()))
     for wheel in wheels:
         layers.append(add(modelpack.WHEEL, f"wheels/{wheel.name}", await asyncio.to_thread(wheel.read_bytes)))
     config = add(modelpack.CONFIG, "", _json(_config(version, layers)))
@@ -127,7 +133,8 @@ async def _files(client: RegistryClient, version: ModelVersion, wheels: Sequence
         "annotations": {modelpack.NAME: f"{version.model_name}:{version.version}"},
     }
     index = {"schemaVersion": 2, "mediaType": modelpack.LAYOUT, "manifests": [entry]}
-    return [
+    models = sum(1 for layer in layers if layer.type in modelpack.OF_MODEL)
+    return models, [
         *blobs.values(),
         _written("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
         _written("index.json", _json(index)),

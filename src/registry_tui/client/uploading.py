@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from registry_tui.client.bundle_facts import RunFacts
 from registry_tui.client.errors import RegistryError
 from registry_tui.client.saving import Tell
 from registry_tui.client.tls import context_of
@@ -20,6 +24,11 @@ _PIECE = 1 << 20
 _EXPERIMENT = "imported models"
 #: The folder of the model below the run's artifacts.
 FOLDER = "model"
+#: The tag of a run while its import has not ended: a digest of the name and the content.
+_IMPORT = "import.unfinished"
+#: Metrics and params of one request; MLflow takes 1 000 metrics and 100 params.
+_BATCH = 100
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _TIMEOUT = httpx.Timeout(60.0, read=600.0)
 
 
@@ -31,23 +40,38 @@ class Upload:
     open: Callable[[], BinaryIO]
 
 
-async def log_files(credentials: ProjectCredentials, name: str, files: Mapping[str, Upload], tell: Tell) -> str:
+async def log_files(
+    credentials: ProjectCredentials,
+    name: str,
+    content: str,
+    files: Mapping[str, Upload],
+    facts: RunFacts,
+    tell: Tell,
+) -> str:
     """Makes a run in the project that holds these files in its folder `model`; returns the run's ID.
 
-    A run whose files did not all come is deleted again. Raises RegistryError, OSError.
+    An import of the same name and content (`Manifest.content`) that was killed is gone on with, in its run, until
+    `end` says that it has ended. A run whose files did not all come is deleted. Raises RegistryError, OSError.
     """
+    mark = _mark(name, content)
     async with _client(credentials) as http:
         experiment = await _experiment(http)
-        body = {"experiment_id": experiment, "run_name": f"import {name}"[:250]}
-        info = (await _ask(http, "POST", "/api/2.0/mlflow/runs/create", json=body))["run"]["info"]
+        info = await _begun(http, experiment, mark)
+        if info is None:
+            tags = [{"key": _IMPORT, "value": mark}, *_tags(facts.tags)]
+            body = {"experiment_id": experiment, "run_name": f"import {name}"[:250], "tags": tags}
+            info = (await _ask(http, "POST", "/api/2.0/mlflow/runs/create", json=body))["run"]["info"]
         run, root = str(info["run_id"]), str(info["artifact_uri"]).removeprefix("mlflow-artifacts:/")
+        if info.get("status") == "FINISHED":
+            return run
         try:
             total, done = sum(each.size for each in files.values()), 0
             for count, (path, each) in enumerate(files.items()):
                 url = f"/api/2.0/mlflow-artifacts/artifacts/{quote(f'{root}/{FOLDER}/{path}')}"
-                content = _pieces(each, lambda sent, done=done, count=count: tell(done + sent, total, count))  # type: ignore[misc]
-                await _ask(http, "PUT", url, content=content, headers={"Content-Length": str(each.size)})
+                pieces = _pieces(each, lambda sent, done=done, count=count: tell(done + sent, total, count))  # type: ignore[misc]
+                await _ask(http, "PUT", url, content=pieces, headers={"Content-Length": str(each.size)})
                 done += each.size
+            await _log(http, run, facts)
             ended = {"run_id": run, "status": "FINISHED"}
             await _ask(http, "POST", "/api/2.0/mlflow/runs/update", json=ended)
         except BaseException:
@@ -57,10 +81,46 @@ async def log_files(credentials: ProjectCredentials, name: str, files: Mapping[s
     return run
 
 
+async def end(credentials: ProjectCredentials, run: str) -> None:
+    """Says that an import has ended: the same one, begun again, is another one. Raises RegistryError."""
+    async with _client(credentials) as http:
+        with suppress(RegistryError):  # it ended at the same time elsewhere
+            await _ask(http, "POST", "/api/2.0/mlflow/runs/delete-tag", json={"run_id": run, "key": _IMPORT})
+
+
 async def discard(credentials: ProjectCredentials, run: str) -> None:
     """Deletes a run whose model was not registered. Raises RegistryError."""
     async with _client(credentials) as http:
         await _ask(http, "POST", "/api/2.0/mlflow/runs/delete", json={"run_id": run})
+
+
+def _mark(name: str, content: str) -> str:
+    return hashlib.sha256(f"{content} {name}".encode()).hexdigest()
+
+
+async def _begun(http: httpx.AsyncClient, experiment: str, mark: str) -> Mapping[str, Any] | None:
+    """The run of an import that was cut off."""
+    body = {"experiment_ids": [experiment], "filter": f"tags.`{_IMPORT}` = '{mark}'", "max_results": 1}
+    found = (await _ask(http, "POST", "/api/2.0/mlflow/runs/search", json=body)).get("runs", ())
+    return found[0]["info"] if found else None
+
+
+async def _log(http: httpx.AsyncClient, run: str, facts: RunFacts) -> None:
+    """Metrics, params and data sets, so that what is made from the run says the same as where it comes from."""
+    at = int(time.time() * 1000)
+    values = {key: value if math.isfinite(value) else _NOT_FINITE[str(value)] for key, value in facts.metrics.items()}
+    metrics = [{"key": key, "value": value, "timestamp": at, "step": 0} for key, value in values.items()]
+    params = _tags(facts.params)
+    for start in range(0, max(len(metrics), len(params)), _BATCH):
+        body = {"metrics": metrics[start : start + _BATCH], "params": params[start : start + _BATCH]}
+        await _ask(http, "POST", "/api/2.0/mlflow/runs/log-batch", json={"run_id": run, **body})
+    if facts.datasets:
+        body = {"run_id": run, "datasets": list(facts.datasets)}
+        await _ask(http, "POST", "/api/2.0/mlflow/runs/log-inputs", json=body)
+
+
+def _tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in values.items()]
 
 
 def _client(credentials: ProjectCredentials) -> httpx.AsyncClient:

@@ -16,11 +16,15 @@ WEIGHTS = "application/vnd.cncf.model.weight.v1.raw"
 WEIGHT_CONFIG = "application/vnd.cncf.model.weight.config.v1.raw"
 DOCUMENT = "application/vnd.cncf.model.doc.v1.raw"
 CODE = "application/vnd.cncf.model.code.v1.raw"
-#: The archive's `manifest.json`, a version as the API answers it, a signature, and a wheel.
+#: The archive's `manifest.json`, a version as the API answers it, a signature, a wheel, and its bill of materials.
 ARCHIVE_MANIFEST = "application/vnd.registry-tui.manifest.v1+json"
 VERSION = "application/vnd.registry-tui.version.v1+json"
 SIGNATURE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 WHEEL = "application/vnd.registry-tui.wheel.v1"
+BOM = "application/vnd.cyclonedx+json"
+#: The model card that a person wrote, and one that was made from what is known.
+CARD = "application/vnd.registry-tui.card.v1+markdown"
+MADE_CARD = "application/vnd.registry-tui.made-card.v1+markdown"
 
 #: Layers that are files of the model.
 OF_MODEL = frozenset({WEIGHTS, WEIGHT_CONFIG, DOCUMENT, CODE})

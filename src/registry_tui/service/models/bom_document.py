@@ -174,7 +174,7 @@ def _model_card(facts: Facts, datasets: list[str]) -> dict[str, Any]:
         for side in ("inputs", "outputs"):
             if shape := _columns(signature.get(side)):
                 parameters[side] = [{"format": each[:_LONGEST]} for each in shape[:_MOST]]
-    measured = [{"type": key, "value": f"{value:g}"} for key, value in sorted(facts.metrics.items())[:_MOST]]
+    measured = [{"type": key, "value": f"{value:.15g}"} for key, value in sorted(facts.metrics.items())[:_MOST]]
     return {
         "modelParameters": {key: value for key, value in parameters.items() if value},
         **({"quantitativeAnalysis": {"performanceMetrics": measured}} if measured else {}),
