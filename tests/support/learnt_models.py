@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from registry_tui.serving import arrow, open_inference
-from registry_tui.serving.answers import JSON, Answer, _score, _Watched, score_alone
+from registry_tui.serving.answers import JSON, Answer, Watched, _score, score_alone
 from registry_tui.serving.company import Decision, decide
 from registry_tui.serving.scorer import Scorer
 from registry_tui.serving.shortcuts import Shortcuts
@@ -342,7 +342,7 @@ def compare_with_mlflow(folder: Path, name: str) -> tuple[list[tuple[Any, Any, A
     def check(requests: list[tuple[str, bytes]]) -> None:
         nonlocal good
         for content_type, body in requests:
-            own = whole(_score(body, content_type, _Watched(model), None))
+            own = whole(_score(body, content_type, Watched(model), None))
             ours = whole(score_alone(body, content_type, model, shortcuts()))
             good += own[0] == 200
             if own != ours:

@@ -271,6 +271,18 @@ MLFLOW = (
         Kind.ATTRIBUTE,
         "the model within; without it requests are not joined",
     ),
+    Foreign(
+        "mlflow.pyfunc:PyFuncModel._predict_stream_fn",
+        "serving/streaming.py",
+        Kind.ATTRIBUTE,
+        "whether a model answers in pieces; without it none does",
+    ),
+    Foreign(
+        "mlflow.pyfunc.scoring_server:_parse_json_data",
+        "serving/streaming.py",
+        ("data", "metadata", "input_schema"),
+        "reads a request for an answer in pieces as any other; without it such requests are refused",
+    ),
     # Steps of MLflow's scoring function, which do the same quicker in a replica.
     Foreign(
         "mlflow.pyfunc.scoring_server:dataframe_from_parsed_json",

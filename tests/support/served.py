@@ -73,6 +73,24 @@ class Model:
         if "variable" in data:
             return [os.environ.get(name, "") for name in data["variable"]]
         return (data["a"] + data["b"] + SETTINGS["add"]).tolist()
+
+    def predict_stream(self, data, params=None):
+        row = data if isinstance(data, dict) else data[0]
+        try:
+            for number in range(int(row["pieces"])):
+                if number == row.get("wait_at"):
+                    wait_until(row["until"])
+                if number == row.get("raise_at"):
+                    raise ValueError("no more of this")
+                if number == row.get("die_at"):
+                    os._exit(3)
+                if number == row.get("object_at"):
+                    yield object()
+                yield {"number": number, "text": row.get("text", "") * int(row.get("size", 1))}
+        finally:
+            if row.get("log"):
+                with open(row["log"], "a") as log:
+                    print("closed", file=log)
 """
 
 ML_MODEL = """\
@@ -80,7 +98,7 @@ flavors:
   python_function:
     loader_module: {module}
     code: code
-    env:
+{streamable}    env:
       virtualenv: python_env.yaml
     python_version: 3.11.0
 mlflow_version: 3.17.2
@@ -112,16 +130,20 @@ def register(
     *,
     requirements: str | None = "mlflow\n",
     example: Mapping[str, Any] | None = None,
+    streamable: bool = False,
     **settings: Any,
 ) -> Served:
     """Logs and registers a model that adds `add` to a + b; `fail` or `die` when it is loaded.
 
+    One that is `streamable` also answers a row's number of `pieces`.
     With `load_until`, it is loaded once the file of that path exists. A row's `until` makes an answer wait so.
     """
     name = model or unique("Model")
     module = unique("served").replace("-", "_")
     files = {
-        "MLmodel": ML_MODEL.format(module=module, uuid=module),
+        "MLmodel": ML_MODEL.format(
+            module=module, uuid=module, streamable="    streamable: true\n" if streamable else ""
+        ),
         f"code/{module}.py": CODE,
         "code/settings.json": json.dumps({"add": 0, **settings}),
         "python_env.yaml": PYTHON_ENV,

@@ -10,11 +10,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of a request's body, seconds of a request, requests that may wait."""
+    """Bytes of a request's body, seconds of a request, requests that may wait.
+
+    Of an answer in pieces, `seconds` are those until the first and between two, `stream_seconds` those of all.
+    """
 
     body_bytes: int = 64 * 1024 * 1024
     seconds: float = 60.0
     queue_length: int = 256
+    stream_seconds: float = 600.0
 
     @property
     def stuck_seconds(self) -> float:

@@ -15,7 +15,7 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, heads, open_inference, origins, problems, words
+from registry_tui.gateway import access, bodies, heads, open_inference, origins, problems, streaming, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
@@ -137,15 +137,24 @@ class Gateway:
         if len(inner) > route.body_bytes:
             raise bodies.too_large(route.body_bytes)
         answered = await self._send(routes, route, "POST", "/invocations", inner, {"Content-Type": "application/json"})
+        if answered.pieces is not None:
+            answered.pieces.close()
+            self.counts.count(route.id, 400, answered.replica, 0.0, answered.retries)
+            raise Refusal(
+                400,
+                "stream-elsewhere",
+                "POST /model answers as a whole, and the request asks for an answer in pieces",
+                'Send it to /endpoints/<access key>/invocations, or without `"stream": true`',
+            )
         return _wrapped(answered, request)
 
-    async def endpoint(self, request: web.Request) -> web.Response:
+    async def endpoint(self, request: web.Request) -> web.StreamResponse:
         """MLflow's scoring protocol below `/endpoints/<access key>/`."""
         routes = self.routes.current()
         route = self._route(routes, request.match_info["access_key"], request)
         return await self._scoring(routes, route, request)
 
-    async def own_port(self, request: web.Request) -> web.Response:
+    async def own_port(self, request: web.Request) -> web.StreamResponse:
         """MLflow's scoring protocol on the deployment's own port."""
         routes = self.routes.current()
         known = {route.id: route for route in routes.deployments}
@@ -156,7 +165,7 @@ class Gateway:
             )
         return await self._scoring(routes, route, request)
 
-    async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.Response:
+    async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
         method = SCORING.get(path) or open_inference.method_of(path)
         if method is None:
@@ -167,10 +176,22 @@ class Gateway:
         self._let_in(routes, route, request)
         body = await bodies.read(request, route.body_bytes) if request.method == "POST" else None
         sent = {name: value for name in SENT_ON if (value := request.headers.get(name)) and heads.is_utf8(value)}
+        began = time.perf_counter()
         answered = await self._send(routes, route, request.method, f"/{quote(path)}", body, sent)
         headers = {name: answered.headers[name] for name in PASSED if name in answered.headers}
         headers["X-Replica"] = answered.replica
-        return web.Response(status=answered.status, body=answered.body, headers=headers)
+        if answered.pieces is None:
+            return web.Response(status=answered.status, body=answered.body, headers=headers)
+        seconds = time.perf_counter() - began
+        if origin := origins.allowed(routes, request):
+            headers.update(origins.shown_to(origin))
+        status = HUNG_UP
+        try:
+            response, status = await streaming.pass_on(request, route, answered.status, headers, answered.pieces)
+            return response
+        finally:
+            # How long callers wait is until the first piece; the rest is as long as the model has something to say.
+            self.counts.count(route.id, status, answered.replica, seconds, answered.retries)
 
     def _route(self, routes: Routes, access_key: str, request: web.Request) -> Route:
         route = routes.by_access_key.get(access_key)
@@ -200,7 +221,7 @@ class Gateway:
     ) -> Answered:
         is_call = method == "POST"
         began = time.perf_counter()
-        status, replica, retries = 503, "", 0
+        status, replica, retries, in_pieces = 503, "", 0, False
         try:
             try:
                 answered = await self._ask(route, method, path, body, headers)
@@ -211,6 +232,7 @@ class Gateway:
                     raise
                 answered = await self._ask(newer, method, path, body, headers)
             status, replica, retries = answered.status, answered.replica, answered.retries
+            in_pieces = answered.pieces is not None
             return answered
         except asyncio.CancelledError:
             # The caller hung up; its connection to the replica is closed, so that the replica can stop too.
@@ -235,7 +257,8 @@ class Gateway:
                 "Send less at once",
             ) from error
         finally:
-            if is_call:
+            # One in pieces is counted once it is over.
+            if is_call and not in_pieces:
                 self.counts.count(route.id, status, replica, time.perf_counter() - began, retries)
 
     async def _ask(

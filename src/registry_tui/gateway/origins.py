@@ -42,6 +42,9 @@ def told(request: web.BaseRequest) -> web.Response:
 
 def shared(answer: Any, origin: str) -> None:
     """Lets the page of an origin read an answer."""
-    answer.headers["Access-Control-Allow-Origin"] = origin
-    answer.headers["Access-Control-Expose-Headers"] = READ
-    answer.headers["Vary"] = "Origin"
+    answer.headers.update(shown_to(origin))
+
+
+def shown_to(origin: str) -> dict[str, str]:
+    """The headers that let it."""
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": READ, "Vary": "Origin"}

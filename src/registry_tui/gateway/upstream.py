@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from registry_tui.contracts import event_stream
 from registry_tui.contracts.gateway_routes import Replica
-from registry_tui.gateway.exchange import Broken, Connections, Refused, head_of
+from registry_tui.gateway.exchange import Broken, Connections, Exchange, Refused, head_of
 from registry_tui.gateway.load import SharedLoad
 
 #: Seconds for which a replica that refused a connection is asked last.
@@ -21,13 +22,41 @@ TRIES, LARGEST_TRIED_AGAIN = 2, 8 << 20
 
 @dataclass(frozen=True)
 class Answered:
-    """A replica's whole answer, with its headers by their names in small letters."""
+    """A replica's answer, whole or in pieces, with its headers by their names in small letters."""
 
     status: int
     body: bytes
     headers: Mapping[str, str]
     replica: str
     retries: int
+    #: What an answer in pieces consists of, instead of a body. Whoever gets it closes it.
+    pieces: Pieces | None = None
+
+
+class Pieces:
+    """An answer that a replica is still making; it counts as under way there until it is closed."""
+
+    def __init__(self, exchange: Exchange, seconds: float, end: Callable[[], None]) -> None:
+        self._exchange, self._seconds, self._end = exchange, seconds, end
+
+    async def each(self) -> AsyncIterator[bytes]:
+        """The pieces as they come. Raises ReplicasDied, TookTooLong."""
+        pieces = self._exchange.pieces()
+        while True:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    piece = await anext(pieces, None)
+            except Broken as error:
+                raise ReplicasDied from error
+            except TimeoutError as error:
+                raise TookTooLong from error
+            if piece is None:
+                return
+            yield piece
+
+    def close(self) -> None:
+        """Ends the connection where the answer was not read to its end, so that the replica stops."""
+        self._end()
 
 
 class NoReplica(Exception):
@@ -114,12 +143,25 @@ class Upstream:
         # The replica keeps the time itself and says so in MLflow's words; this is for one that hangs.
         async with asyncio.timeout(seconds + 5.0):
             exchange = await connections.take(new=alone)
+            in_pieces = False
             try:
                 await exchange.send(head, body)
-                content = await exchange.whole()
-                return Answered(exchange.status, content, exchange.headers, replica.name, retries)
+                in_pieces = exchange.headers.get("content-type", "").startswith(event_stream.MEDIA_TYPE)
+                content = b"" if in_pieces else await exchange.whole()
             finally:
-                connections.give_back(exchange, keep=not alone)
+                if not in_pieces:
+                    connections.give_back(exchange, keep=not alone)
+        pieces = self._pieces(replica, connections, exchange, seconds) if in_pieces else None
+        return Answered(exchange.status, content, exchange.headers, replica.name, retries, pieces)
+
+    def _pieces(self, replica: Replica, connections: Connections, exchange: Exchange, seconds: float) -> Pieces:
+        self._begin_or_end(replica.socket, 1)
+
+        def end() -> None:
+            self._begin_or_end(replica.socket, -1)
+            connections.give_back(exchange, keep=True)
+
+        return Pieces(exchange, seconds + 5.0, end)
 
     def _in_order(self, replicas: Sequence[Replica]) -> list[Replica]:
         now = time.monotonic()

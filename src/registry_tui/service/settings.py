@@ -54,8 +54,10 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(default=1 << 20, ge=1024)
     #: Bytes; a larger request for predictions is refused.
     max_prediction_bytes: int = Field(default=64 << 20, ge=1024)
-    #: Seconds that a request for predictions may take.
+    #: Seconds that a request for predictions may take; of an answer in pieces, each piece.
     prediction_seconds: float = Field(default=60.0, gt=0)
+    #: Seconds that an answer in pieces (server-sent events) may take as a whole.
+    stream_seconds: float = Field(default=600.0, gt=0)
     #: How many requests may wait for one replica; more are refused with 429.
     prediction_queue: int = Field(default=256, ge=1)
     #: Seconds that new replicas get to load their model before a change is rolled back.

@@ -5,12 +5,14 @@ Functions import MLflow and pandas, which take seconds; in a replica, `load` has
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from registry_tui.serving.bodies import decode
 from registry_tui.serving.calls import last_line
@@ -25,6 +27,30 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 
 
+class Events(Protocol):
+    """The rest of an answer that the model is still making; see `streaming.py`."""
+
+    #: Why the model failed in the middle.
+    failure: str
+
+    def pump(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        made: Callable[[], None],
+        at_rest: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """Makes it, on the model's thread."""
+
+    async def next(self) -> bytes | None:
+        """The next piece; None after the last one, and once nobody waits for more."""
+
+    def leave(self) -> None:
+        """Nobody takes any more."""
+
+    def error(self, code: str, detail: str, status: int) -> bytes:
+        """What is sent last when something goes wrong in the middle."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer's status, body and media type."""
@@ -35,6 +61,8 @@ class Answer:
     #: Why the model failed, when it did: the last line of the cause.
     failure: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    #: What follows the body, of an answer in pieces.
+    events: Events | None = None
 
 
 def problem(status: int, code: str, error_code: str, detail: str, *, failure: str = "") -> Answer:
@@ -59,7 +87,7 @@ class Unfit(Exception):
         self.status, self.code = status, code
 
 
-class _Watched:
+class Watched:
     """A model as MLflow's scoring function uses it, which notes how far a call comes."""
 
     def __init__(self, model: PyFuncModel) -> None:
@@ -81,6 +109,21 @@ class _Watched:
 
         self.predict = predict
 
+    def predict_stream(self, *arguments: Any, **named: Any) -> Generator[Any]:
+        """What the model yields, piece by piece."""
+        self.began = True
+        try:
+            for piece in self._model.predict_stream(*arguments, **named):
+                self.returned = True
+                yield piece
+                self.returned = False
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.raised = error
+            raise
+        self.returned = True
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
@@ -88,12 +131,12 @@ class _Watched:
 def score_alone(body: bytes, content_type: str, model: PyFuncModel, shortcuts: Shortcuts | None = None) -> Answer:
     """The answer to one request, whatever the model raises, `SystemExit` too."""
     if content_type.partition(";")[0].strip() == JSON and (decoded := _decoded(body)) is not None:
-        watched = _Watched(model)
+        watched = Watched(model)
         answer = _score(decoded, content_type, watched, shortcuts)
         if answer.status == 200 or watched.began:
             return answer
     # MLflow's words for what is wrong with a body are about its bytes.
-    return _score(body, content_type, _Watched(model), shortcuts)
+    return _score(body, content_type, Watched(model), shortcuts)
 
 
 def _decoded(body: bytes) -> dict[str, Any] | None:
@@ -104,7 +147,7 @@ def _decoded(body: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _score(data: bytes | dict[str, Any], content_type: str, watched: _Watched, shortcuts: Shortcuts | None) -> Answer:
+def _score(data: bytes | dict[str, Any], content_type: str, watched: Watched, shortcuts: Shortcuts | None) -> Answer:
     from mlflow.pyfunc.scoring_server import invocations
 
     def ask() -> Answer:
@@ -119,7 +162,7 @@ def predict(
     model: PyFuncModel, read: Callable[[], tuple[Any, Any]], write: Callable[[Any], Answer], shortcuts: Shortcuts | None
 ) -> Answer:
     """The answer to a request in a format that MLflow does not have. `read` returns the data and its params."""
-    watched = _Watched(model)
+    watched = Watched(model)
 
     def ask() -> Answer:
         data, params = read()
@@ -132,7 +175,7 @@ def predict(
     return answering(watched, ask)
 
 
-def answering(watched: _Watched, ask: Callable[[], Answer]) -> Answer:
+def answering(watched: Watched, ask: Callable[[], Answer]) -> Answer:
     """What `ask` returns, or what is wrong in words."""
     from mlflow.exceptions import MlflowException
 
@@ -155,7 +198,7 @@ def answering(watched: _Watched, ask: Callable[[], Answer]) -> Answer:
         return _failed(error, watched)
 
 
-def _failed(error: BaseException, watched: _Watched) -> Answer:
+def _failed(error: BaseException, watched: Watched) -> Answer:
     cause = last_line(error)
     logger.error("A request failed", exc_info=error)
     if watched.returned:

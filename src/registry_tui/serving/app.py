@@ -10,7 +10,7 @@ from typing import Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
-from registry_tui.serving.answers import Answer, problem
+from registry_tui.serving.answers import Answer, Events, problem
 from registry_tui.serving.open_inference import LENGTH_HEADER, Served, answer_get, error, in_words, infer, is_infer
 from registry_tui.serving.scorer import Ask, QueueFull, Scorer
 from registry_tui.serving.shortcuts import Shortcuts
@@ -31,6 +31,14 @@ class BodyTooLarge(Exception):
 
 class Gone(Exception):
     """The caller hung up."""
+
+
+class _Late(Exception):
+    """An answer in pieces takes too long; the message says which time is over."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class ReplicaApp:
@@ -71,7 +79,50 @@ class ReplicaApp:
             answer = Answer(405, b'{"detail":"Method Not Allowed"}')
         else:
             answer = Answer(404, b'{"detail":"Not Found"}')
-        await _respond(send, answer, [(b"x-replica", self._name), *answer.headers, *extra])
+        headers = [(b"x-replica", self._name), *answer.headers, *extra]
+        if answer.events is None:
+            await _respond(send, answer, headers)
+        else:
+            await self._in_pieces(receive, send, answer, answer.events, headers)
+
+    async def _in_pieces(
+        self, receive: Receive, send: Send, answer: Answer, events: Events, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Sends an answer while the model makes it, until it is whole, the caller goes, or its time is over."""
+        leaving = asyncio.ensure_future(_gone(receive))
+        leaving.add_done_callback(lambda _: events.leave())
+        until = asyncio.get_running_loop().time() + self.limits.stream_seconds
+        last: bytes | None = None
+        try:
+            fields = [(b"content-type", answer.media_type.encode()), (b"cache-control", b"no-cache"), *headers]
+            await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+            await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+            while not leaving.done() and (event := await self._next(events, until)) is not None:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        except asyncio.CancelledError:
+            last = events.error("replica-ending", "The replica ends before the answer was whole", 503)
+            raise
+        except _Late as late:
+            last = events.error(late.code, str(late), 504)
+        finally:
+            leaving.cancel()
+            events.leave()
+            await send({"type": "http.response.body", "body": last or b""})
+
+    async def _next(self, events: Events, until: float) -> bytes | None:
+        left = until - asyncio.get_running_loop().time()
+        whole, piece = counted(self.limits.stream_seconds, "second"), counted(self.limits.seconds, "second")
+        too_long = _Late("stream-too-long", f"The whole answer did not come within {whole}")
+        if left <= 0:
+            # Pieces that are there already would never let the time be over.
+            raise too_long
+        try:
+            async with asyncio.timeout(min(left, self.limits.seconds)):
+                return await events.next()
+        except TimeoutError as error:
+            if left < self.limits.seconds:
+                raise too_long from error
+            raise _Late("stream-timeout", f"The model made no further piece within {piece}") from error
 
     @property
     def _ready(self) -> bool:

@@ -47,6 +47,7 @@ _MODULES = (
     "pyarrow.vendored.version",
     "mlflow.pyfunc.scoring_server",
     "mlflow.pyfunc.utils.serving_data_parser",
+    "mlflow.utils.proto_json_utils",
     "registry_tui.serving.app",
     "registry_tui.serving.arrow",
     "registry_tui.serving.company",
@@ -54,6 +55,7 @@ _MODULES = (
     "registry_tui.serving.row_by_row",
     "registry_tui.serving.scorer",
     "registry_tui.serving.shortcuts",
+    "registry_tui.serving.streaming",
 )
 
 

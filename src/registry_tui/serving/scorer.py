@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry_tui.serving import arrow, batching
-from registry_tui.serving.answers import JSON, Answer, score_alone
+from registry_tui.serving import arrow, batching, streaming
+from registry_tui.serving.answers import JSON, Answer, Events, score_alone
 from registry_tui.serving.batching import MAX_ROWS_TOGETHER, Parsed
 from registry_tui.serving.calls import CallRecord
 from registry_tui.serving.shortcuts import Shortcuts
@@ -66,6 +66,7 @@ class Scorer:
         shortcuts: Shortcuts | None = None,
     ) -> None:
         self._model, self._shortcuts = model, shortcuts
+        self._streams = streaming.can(model)
         self._schema = model.metadata.get_input_schema()
         self.batch, self._strict = batch, strict_json
         #: Called with the reason when requests turn out not to be able to share calls.
@@ -160,6 +161,8 @@ class Scorer:
                     else:
                         with self._calling(request.counted):
                             answer = self._alone(request)
+                            if answer.events is not None:
+                                answer = self._in_pieces(request, answer, answer.events)
                     if request.counted:
                         self._note(answer)
                     if self._strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
@@ -169,9 +172,29 @@ class Scorer:
     def _alone(self, request: _Waiting) -> Answer:
         if request.by is not None:
             return request.by(request.body, self._model, self._shortcuts)
+        if self._streams and (asked := streaming.asked(request.body, request.content_type)) is not None:
+            return streaming.invocations(asked, self._model, strict=self._strict)
         if request.content_type.partition(";")[0].strip() == arrow.STREAM:
             return arrow.score(request.body, request.accept, self._model, self._shortcuts)
         return score_alone(request.body, request.content_type, self._model, self._shortcuts)
+
+    def _in_pieces(self, request: _Waiting, answer: Answer, events: Events) -> Answer:
+        """Has an answer sent while the model makes it; returns it with why the model failed in the middle."""
+        request.loop.call_soon_threadsafe(_deliver, request.future, answer)
+        events.pump(request.loop, self._piece_made, self._at_rest)
+        return replace(answer, failure=events.failure)
+
+    def _piece_made(self) -> None:
+        self._began[threading.get_ident()] = time.monotonic()
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        self._began.pop(thread, None)
+        try:
+            yield
+        finally:
+            self._began[thread] = time.monotonic()
 
     def _groups(self, requests: Sequence[_Waiting]) -> list[list[_Waiting]]:
         """What waits, in the order of arrival, with those together whose tables can be put together."""
@@ -241,3 +264,5 @@ def _portions(group: list[_Waiting]) -> list[list[_Waiting]]:
 def _deliver(future: asyncio.Future[Answer], answer: Answer) -> None:
     if not future.done():
         future.set_result(answer)
+    elif future.cancelled() and answer.events is not None:
+        answer.events.leave()

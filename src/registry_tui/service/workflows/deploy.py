@@ -215,7 +215,12 @@ def _spec(
         signature=context.state.get("signature", ""),
         trusted_keys=context.state.get("trusted_keys", ""),
         signed_version=context.state.get("signed_version", ""),
-        limits=Limits(settings.max_prediction_bytes, settings.prediction_seconds, settings.prediction_queue),
+        limits=Limits(
+            settings.max_prediction_bytes,
+            settings.prediction_seconds,
+            settings.prediction_queue,
+            settings.stream_seconds,
+        ),
         environment={variable["name"]: variable["value"] or "" for variable in revision.environment},
     )
 
