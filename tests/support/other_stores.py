@@ -71,6 +71,8 @@ class S3Server:
     endpoint: str
     credentials: S3Credentials
     region: str = "us-east-1"
+    #: Whether it looks at keys and policies; moto does only when it is told to.
+    checks_keys: bool = True
 
     def open(self, prefix: str = "") -> S3Bucket:
         address = S3Address(bucket=BUCKET, prefix=prefix, endpoint=self.endpoint, region=self.region)
@@ -196,7 +198,7 @@ def moto() -> Iterator[S3Server]:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         with _process(command, folder / "moto.log"):
             credentials = S3Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="secret")
-            server = S3Server(f"http://127.0.0.1:{port}", credentials, region="eu-west-1")
+            server = S3Server(f"http://127.0.0.1:{port}", credentials, region="eu-west-1", checks_keys=False)
             wait_for(lambda: _takes_objects(server), what="moto")
             yield server
 

@@ -43,7 +43,7 @@ def s3_client(
         nothing[file] = (None, None, os.devnull, None)
     plain = botocore.session.Session(session_vars=nothing)
     plain.register_component("data_loader", _descriptions())
-    plain.register_component("credential_provider", _Provider(key if callable(key) else lambda: key))
+    plain.register_component("credential_provider", LiveKey(key if callable(key) else lambda: key))
     session = boto3.session.Session(botocore_session=plain)
     return session.client(
         service,  # type: ignore[call-overload]
@@ -75,8 +75,8 @@ def _descriptions() -> Any:
     return create_loader()
 
 
-class _Provider:
-    """Where a session of botocore's finds its credentials."""
+class LiveKey:
+    """A provider of credentials for a session of botocore's, asked for the key of each request."""
 
     def __init__(self, key: Callable[[], AccessKey]) -> None:
         self._key = key

@@ -12,7 +12,7 @@ from registry_tui.schemas.base import RequestSchema, Schema
 from registry_tui.schemas.places import NAME_MAX, NAME_MIN, NAME_PATTERN, Cloud
 from registry_tui.schemas.registry_status import NfsState as NfsState
 from registry_tui.schemas.registry_status import RegistryStatus as RegistryStatus
-from registry_tui.schemas.stores import EnvironmentStore
+from registry_tui.schemas.stores import EnvironmentStore, Store
 
 #: `host:/path`, where the host is a name, an IPv4 address, or an IPv6 address in brackets, and the path does not climb.
 NFS_PATTERN = (
@@ -57,6 +57,40 @@ class StorageAccessTried(Schema):
     problem: str | None = None
     #: The existing NFS; None for a registry without one.
     nfs: NfsStatus | None = None
+
+
+class StoreKeyWay(StrEnum):
+    """How a registry reaches the store that its environment brought along."""
+
+    #: With the environment's credentials: the registry has no key of its own.
+    ENVIRONMENT = "environment"
+    #: As a user of the store, which granting makes there and revoking deletes.
+    USER = "user"
+    #: With a key that an administrator gave.
+    GIVEN = "given"
+
+
+class StoreKey(Schema):
+    """A registry's access to the store that its environment brought along."""
+
+    way: StoreKeyWay = StoreKeyWay.ENVIRONMENT
+    #: The user that was made there, or whom the bucket's policy lets in.
+    user: str = ""
+    #: What key that is, in words, without anything secret.
+    held: str = ""
+    #: Whether the registry may use it; the environment's credentials need no grant.
+    granted: bool = True
+    #: Why the registry has no key of its own, and what to do about it.
+    note: str = ""
+    action: str = ""
+
+
+class StoreKeyGive(RequestSchema):
+    """A key for one registry: the environment's own store, with the credentials that the registry uses there."""
+
+    store: Store = Field(discriminator="kind")
+    #: S3: whom the bucket's policy is to let into the registry's folder, as an ARN; empty where the key can do that.
+    principal: str = Field(default="", max_length=300, pattern=r"^(arn:[a-z-]+:(iam|sts)::[0-9]{12}:[\w+=,.@/-]+)?$")
 
 
 class SynchronizeState(StrEnum):
@@ -113,6 +147,8 @@ class ModelRegistry(Schema):
     archives_access: str = ""
     #: That store: how the service signs in there, and what was found when it was tried last.
     store: EnvironmentStore | None = None
+    #: How the registry reaches it; None without such a store.
+    store_key: StoreKey | None = None
     #: The MLflow workspace that holds its registered models.
     mlflow_workspace: str
     existing_nfs: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from registry_tui.schemas.registries import StoreKey, StoreKeyWay
 from registry_tui.schemas.stores import AzureStore, EnvironmentStore, GoogleStore, S3Store, Store, uri_of
 
 #: What the service does with objects there, and with parts of uploads that were cut off.
@@ -16,10 +17,38 @@ _ON_BUCKET = ("s3:List*",)
 def access_held(store: EnvironmentStore) -> str:
     """Who has access to a store that an environment brought along, in words."""
     if store.kind == "directory":
-        held = "by the service's account, which reads and writes the directory"
-    else:
-        held = f"by one key for the environment's one registry, which the administrator gives: {store.credentials}"
-    return f"{held}; people and projects have none and ask the service; granting and revoking do not count there"
+        return _without_key("by the service's account, which reads and writes the directory")
+    own = "its registry reaches its own folder with a key of its own where it has one (`registry-tui registries show`)"
+    return f"by the key that the administrator gives: {store.credentials}; {own}; {_OTHERS}"
+
+
+def registry_access(store: EnvironmentStore, key: StoreKey) -> str:
+    """How a registry reaches the store that its environment brought along, in words."""
+    if key.way is StoreKeyWay.USER:
+        if not key.granted:
+            return f"none: the registry's user of the store was deleted; granting makes it anew; {_OTHERS}"
+        held = f"by {key.held} of the user {key.user}, which reaches the registry's folder alone"
+        return f"{held}; granting makes the user, revoking deletes it; {_OTHERS}"
+    if key.way is StoreKeyWay.GIVEN:
+        let_in = f", whom the bucket's policy lets in as {key.user}" if key.user else ""
+        held = f"the registry's own key, which the administrator gave: {key.held}{let_in}"
+        noted = f" ({key.note})" if key.note else ""
+        if not key.granted:
+            return f"none: {held}{noted} is not used before the access is granted; {_OTHERS}"
+        return f"by {held}{noted}; once revoked, it is not used; {_OTHERS}"
+    if store.kind == "directory":
+        return access_held(store)
+    held = f"by one key for the environment's one registry, which the administrator gives: {store.credentials}"
+    why = ". ".join(each for each in (key.note, key.action) if each)
+    return _without_key(f"{held} ({why})" if why else held)
+
+
+#: Who has no access to any such store.
+_OTHERS = "people and projects have none and ask the service"
+
+
+def _without_key(held: str) -> str:
+    return f"{held}; {_OTHERS}; granting and revoking do not count there"
 
 
 def s3_policy(uri: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from time import sleep
 from sqlalchemy import select
 
 from registry_tui.contracts.mlflow_routes import Location
-from registry_tui.service.core import own_stores
+from registry_tui.service.core import own_stores, store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.database.tables import ProjectRow, RegistryRow, WorkspaceRow
 from registry_tui.service.errors import PartUnavailable
@@ -44,14 +44,16 @@ def store_of(service: Service, location: Location) -> Bucket:
     with service.database.reading() as session:
         if location.registry is not None:
             query = select(RegistryRow.environment_id).where(RegistryRow.mlflow_workspace == location.registry)
+            claimed = store_keys.claimed_with_key
         else:
             query = (
                 select(WorkspaceRow.environment_id)
                 .join(ProjectRow)
                 .where(ProjectRow.mlflow_workspace == location.workspace)
             )
+            claimed = own_stores.claimed_store
         environment_id = session.scalar(query)
-    store = None if environment_id is None else own_stores.claimed_store(service, environment_id)
+    store = None if environment_id is None else claimed(service, environment_id)
     if store is None:
         raise PartUnavailable(
             f"The store of '{location.workspace}' is not known any more", action="`registry-tui restart service`"

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.registries import StorageAccess
+from registry_tui.service.core import store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.machine_keys import machine_key
+from registry_tui.service.core.own_stores import own_address
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow, now
 from registry_tui.service.errors import NotPermitted, ServiceError
 
@@ -64,9 +67,27 @@ class Tries:
 
 
 def note_access(service: Service, environment_id: str) -> None:
-    """Notes with an environment's registry whether its machine user can store archives now."""
+    """Notes with an environment's registry whether its machine user can store archives now, after a change of that.
+
+    Its access to a store that the environment brought along follows.
+    """
     with service.locks.of(_lock_of(environment_id)):
+        _follow(service, environment_id, mend=False)
         _try(service, environment_id)
+
+
+def settle_access(service: Service, environment_id: str) -> None:
+    """Has the access to a store that the environment brought along follow policies and mappings, as somebody asks for.
+
+    Does nothing where the embedded store has the archives. Raises PartUnavailable, NotPermitted, WrongState.
+    """
+    if own_address(service, environment_id) is None:
+        return
+    with service.locks.of(_lock_of(environment_id)):
+        problem = _follow(service, environment_id, mend=True)
+        _try(service, environment_id)
+    if problem is not None:
+        raise problem
 
 
 def note_access_again(service: Service, environment_id: str, max_age: float) -> None:
@@ -93,27 +114,56 @@ def _lock_of(environment_id: str) -> str:
     return f"probe:{environment_id}"
 
 
+def _follow(service: Service, environment_id: str, *, mend: bool) -> ServiceError | None:
+    """Gives or takes the access to the environment's own store; returns why that was not possible."""
+    found = _registry(service, environment_id)
+    if found is None or own_address(service, environment_id) is None:
+        return None
+    environment, registry, key = found
+    try:
+        granted = _decided(service, environment, registry, key)
+        store_keys.follow(service, registry.id, granted=granted, mend=mend)
+    except ServiceError as error:
+        logger.warning("the access of %s to its own store did not follow: %s", registry.name, error.detail)
+        return error
+    return None
+
+
 def _try(service: Service, environment_id: str) -> None:
-    with service.database.reading() as session:
-        environment = session.get(EnvironmentRow, environment_id)
-        registry = None if environment is None else environment.model_registry
-    key = None if registry is None else machine_key(registry)
-    if environment is None or registry is None or key is None:
+    known = _registry(service, environment_id)
+    if known is None:
         return
+    environment, registry, key = known
     begun = now()
     try:
-        service.stores.users.probe_prefix(key, environment.bucket, registry.prefix, registry.name)
-        found = StorageAccess.GRANTED
-    except NotPermitted:
-        found = StorageAccess.NOT_GRANTED
+        granted = _decided(service, environment, registry, key) and store_keys.works(service, registry.id)
     except ServiceError as error:
         # A store that is full or away says nothing about who may use it.
         logger.warning("the access of %s could not be tried: %s", registry.machine_user_workload_name, error.detail)
         service.kept.of(Tries).keep(environment_id, Tried(begun, error.detail))
         return
     service.kept.of(Tries).keep(environment_id, Tried(begun))
+    found = StorageAccess.GRANTED if granted else StorageAccess.NOT_GRANTED
     if found.value != registry.storage_access:
         with service.database.session() as session:
             row = session.get(RegistryRow, registry.id)
             if row is not None:
                 row.storage_access, row.updated_at = found.value, now()
+
+
+def _registry(service: Service, environment_id: str) -> tuple[EnvironmentRow, RegistryRow, AccessKey] | None:
+    """An environment with its registry and the key of its machine user, once it has one."""
+    with service.database.reading() as session:
+        environment = session.get(EnvironmentRow, environment_id)
+        registry = None if environment is None else environment.model_registry
+    key = None if registry is None else machine_key(registry)
+    return None if environment is None or registry is None or key is None else (environment, registry, key)
+
+
+def _decided(service: Service, environment: EnvironmentRow, registry: RegistryRow, key: AccessKey) -> bool:
+    """What policies and mappings give the machine user, as the embedded store enforces them. Raises ServiceError."""
+    try:
+        service.stores.users.probe_prefix(key, environment.bucket, registry.prefix, registry.name)
+    except NotPermitted:
+        return False
+    return True

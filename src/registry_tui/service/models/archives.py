@@ -11,7 +11,7 @@ from registry_tui.schemas.tracking import Artifact
 from registry_tui.service.core import events
 from registry_tui.service.core.artifact_places import embedded_bucket
 from registry_tui.service.core.context import Principal, Resource, Service
-from registry_tui.service.core.own_stores import claimed_store
+from registry_tui.service.core.store_keys import claimed_with_key
 from registry_tui.service.errors import NotPermitted, WrongState
 from registry_tui.service.models import registered as models
 from registry_tui.service.models import versions
@@ -137,7 +137,7 @@ def address_for_mlflow(
     if not principal.administrator:
         raise NotPermitted("Only MLflow's server asks for archives by their ID")
     place = enter_registry(service, registry)
-    store = claimed_store(service, place.environment_id) or embedded_bucket(service, place.bucket)
+    store = claimed_with_key(service, place.environment_id) or embedded_bucket(service, place.bucket)
     return artifact_uploads.address_of(StoreFolder(store, f"{place.prefix}/"), path, seconds, elsewhere=elsewhere)
 
 

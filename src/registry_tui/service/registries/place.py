@@ -13,8 +13,9 @@ from registry_tui.service.core import permissions
 from registry_tui.service.core.artifact_places import delete_in
 from registry_tui.service.core.context import Principal, Service
 from registry_tui.service.core.machine_keys import machine_key
-from registry_tui.service.core.own_stores import claimed_store, own_address, own_store, require_there
+from registry_tui.service.core.own_stores import claimed_store, own_address, require_there
 from registry_tui.service.core.resolve import resolve_registry
+from registry_tui.service.core.store_keys import claimed_with_key, kept_store, keyed_store
 from registry_tui.service.database.tables import RegistryRow
 from registry_tui.service.errors import Missing, WrongState
 from registry_tui.service.stores.archives import abort_outside
@@ -39,11 +40,12 @@ class RegistryPlace:
     ) -> Folder:
         """A version's archive, or all of a model's: in the environment's own store, or reached with the registry's key.
 
-        `looked` leaves out the look whether the own store is there. Raises WrongState, PartUnavailable.
+        `looked` leaves out the look whether the own store is there. Raises WrongState, PartUnavailable,
+        StorageNotGranted.
         """
         self._require_key()
         ids = model_id if version_id is None else f"{model_id}/{version_id}"
-        own = (own_store if looked else claimed_store)(service, self.environment_id)
+        own = (keyed_store if looked else claimed_with_key)(service, self.environment_id)
         if own is not None:
             return StoreFolder(own, f"{self.prefix}/{ids}/")
         return self.embedded(service, self.bucket, f"{self.prefix}/{ids}/")
@@ -64,7 +66,7 @@ class RegistryPlace:
 
     def listing(self, service: Service) -> Iterator[StoredObject]:
         """All objects of the registry's archives, their keys below `prefix`."""
-        own, prefix = claimed_store(service, self.environment_id), f"{self.prefix}/"
+        own, prefix = kept_store(service, self.environment_id), f"{self.prefix}/"
         found = service.stores.objects.listing(self.bucket, prefix) if own is None else self._all_of(own, prefix)
         return (replace(each, key=each.key.removeprefix(prefix)) for each in found)
 
@@ -79,7 +81,7 @@ class RegistryPlace:
 
     def holds(self, service: Service, path: str) -> bool:
         """Whether there is an object at a path below `prefix`."""
-        own = claimed_store(service, self.environment_id)
+        own = kept_store(service, self.environment_id)
         if own is None:
             return service.stores.objects.holds(self.bucket, f"{self.prefix}/{path}")
         try:
@@ -90,7 +92,7 @@ class RegistryPlace:
 
     def delete_below(self, service: Service, folder: str = "") -> Usage:
         """Deletes all archives, or what lies in a folder (with `/` at its end); returns how much that was."""
-        own, prefix = claimed_store(service, self.environment_id), f"{self.prefix}/{folder}"
+        own, prefix = kept_store(service, self.environment_id), f"{self.prefix}/{folder}"
         if own is None:
             return service.stores.objects.delete_prefix(self.bucket, prefix)
         abort_outside(own, prefix)

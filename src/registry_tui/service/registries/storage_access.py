@@ -12,7 +12,7 @@ from registry_tui.schemas.ranger import PolicyItem, PolicyItemAccess, PolicyReso
 from registry_tui.schemas.registries import StorageAccess
 from registry_tui.service.core import events, identity
 from registry_tui.service.core.context import Resource, Service
-from registry_tui.service.core.probing import note_access
+from registry_tui.service.core.probing import note_access, settle_access
 from registry_tui.service.database.tables import EnvironmentRow, RegistryRow
 from registry_tui.service.errors import PartUnavailable, ServiceError
 from registry_tui.service.idbroker import mappings, synchronizing
@@ -28,7 +28,10 @@ _RUN_ARTIFACTS = "workspaces"
 
 
 def grant(service: Service, row: RegistryRow, actor: str) -> None:
-    """Lets the machine user store archives, and read run artifacts. Raises PartUnavailable, NotPermitted."""
+    """Lets the machine user store archives, and read run artifacts; in an own store by a user there, where it has some.
+
+    Raises PartUnavailable, NotPermitted.
+    """
     user = _user(row)
     if row.environment.raz_enabled:
         ranger.ensure(service, row.environment_id)
@@ -37,6 +40,7 @@ def grant(service: Service, row: RegistryRow, actor: str) -> None:
     else:
         mappings.map_to_data_access(service, row.environment_id, _crn(row))
         synchronizing.run(service, row.environment_id)
+    settle_access(service, row.environment_id)
 
 
 def decided_outside(service: Service, row: RegistryRow) -> bool:
@@ -61,6 +65,7 @@ def revoke(service: Service, row: RegistryRow, actor: str) -> None:
         ranger.edit(service, row.environment_id, actor, lambda known: _without(known.policies, user))
         service.stores.users.delete_policy(user)
     note_access(service, row.environment_id)
+    settle_access(service, row.environment_id)
 
 
 def adopt(service: Service) -> None:

@@ -12,11 +12,12 @@ from registry_tui.schemas.registries import (
     ModelRegistry,
     RegistryStatus,
     StorageAccess,
+    StoreKey,
     SynchronizeState,
     WorkspaceSync,
 )
-from registry_tui.schemas.store_access import access_held
-from registry_tui.service.core import nfs, store_checks
+from registry_tui.schemas.store_access import registry_access
+from registry_tui.service.core import nfs, store_checks, store_keys
 from registry_tui.service.core.context import Service
 from registry_tui.service.core.own_stores import EMBEDDED_FOLDER
 from registry_tui.service.core.probing import Tries
@@ -72,8 +73,9 @@ def to_schema(service: Service, session: Session, row: RegistryRow) -> ModelRegi
         prefix=row.prefix,
         archives_uri="" if own is None else f"{own.uri}{row.prefix}/",
         archives_endpoint="" if own is None else own.endpoint,
-        archives_access="" if own is None else access_held(own),
+        archives_access="" if own is None else registry_access(own, store_keys.shown(row) or StoreKey()),
         store=own,
+        store_key=None if own is None else store_keys.shown(row),
         mlflow_workspace=row.mlflow_workspace,
         existing_nfs=row.existing_nfs,
         nfs_protocol_version=row.nfs_protocol_version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Literal
 
 import boto3.session
@@ -17,26 +18,48 @@ from botocore.credentials import (
 )
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
+from registry_tui.platform.s3 import LiveKey
+from registry_tui.platform.secrets import AccessKey
 from registry_tui.schemas.stores import Addressing, Encryption, S3Address, S3Credentials
 from registry_tui.service.errors import InvalidInput
 from registry_tui.service.stores.s3_bucket import S3Bucket
+from registry_tui.service.stores.s3_users import S3Users
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 60
 #: Seconds for the address at which clouds give machines their role: elsewhere nobody answers there.
 _ROLE_SECONDS = 2
 
 
-def open_s3(address: S3Address, credentials: S3Credentials) -> S3Bucket:
-    """A bucket, not asked yet. Raises InvalidInput for a profile, file or endpoint that cannot be used."""
+def open_s3(address: S3Address, credentials: S3Credentials, newest: Callable[[], AccessKey] | None = None) -> S3Bucket:
+    """A bucket, not asked yet. Raises InvalidInput for a profile, file or endpoint that cannot be used.
+
+    `newest` is asked for the key of each request, so that a key may be replaced while something is under way.
+    """
+    prefix = address.prefix.strip("/")
+    client = _client("s3", address, credentials, newest)
+    return S3Bucket(client, address.bucket, f"{prefix}/" if prefix else "", _put_options(address))
+
+
+def open_users(address: S3Address, credentials: S3Credentials) -> S3Users:
+    """The users of a store, not asked yet. Raises InvalidInput as `open_s3` does."""
+    client = _client("iam", address, credentials, None)
+    return S3Users(client, str(client.meta.endpoint_url))
+
+
+def _client(
+    service: Literal["s3", "iam"],
+    address: S3Address,
+    credentials: S3Credentials,
+    newest: Callable[[], AccessKey] | None,
+) -> Any:
     if address.ca_bundle and not os.access(address.ca_bundle, os.R_OK):
         raise InvalidInput(
             f"The CA bundle {address.ca_bundle} cannot be read by the service",
             action="Name a PEM file on the service's machine that its account may read",
         )
-    prefix = address.prefix.strip("/")
     try:
-        client: Any = boto3.session.Session(botocore_session=_session(credentials)).client(
-            "s3",
+        return boto3.session.Session(botocore_session=_session(credentials, newest)).client(
+            service,
             endpoint_url=address.endpoint or None,
             region_name=address.region,
             verify=address.ca_bundle or None,
@@ -45,7 +68,7 @@ def open_s3(address: S3Address, credentials: S3Credentials) -> S3Bucket:
                 read_timeout=_READ_SECONDS,
                 retries={"max_attempts": 3, "mode": "standard"},
                 max_pool_connections=32,
-                signature_version="s3v4",
+                signature_version="s3v4" if service == "s3" else None,
                 s3={"addressing_style": _addressing(address)},
                 # Stores other than AWS do not all take the newer checksums as trailers.
                 request_checksum_calculation="when_supported" if not address.endpoint else "when_required",
@@ -59,10 +82,9 @@ def open_s3(address: S3Address, credentials: S3Credentials) -> S3Bucket:
         ) from error
     except (BotoCoreError, ValueError) as error:
         raise InvalidInput(f"The store's address is not valid: {error}", action="Mend endpoint and region") from error
-    return S3Bucket(client, address.bucket, f"{prefix}/" if prefix else "", _put_options(address))
 
 
-def _session(credentials: S3Credentials) -> botocore.session.Session:
+def _session(credentials: S3Credentials, newest: Callable[[], AccessKey] | None) -> botocore.session.Session:
     """A session with these credentials alone; a profile may itself name a role, SSO or a process."""
     # Without the names of their environment variables, settings come from a profile or are the defaults.
     plain = {
@@ -75,6 +97,9 @@ def _session(credentials: S3Credentials) -> botocore.session.Session:
     for file in ("config_file", "credentials_file"):
         plain[file] = (None, None, os.devnull, None)
     session = botocore.session.Session(session_vars=plain)
+    if newest is not None:
+        session.register_component("credential_provider", LiveKey(newest))
+        return session
     if credentials.access_key_id:
         session.set_credentials(
             credentials.access_key_id,

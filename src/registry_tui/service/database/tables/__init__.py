@@ -24,6 +24,7 @@ from registry_tui.service.database.tables.places import (
     GroupRow,
     ProjectRow,
     RegistryRow,
+    RegistryStoreKeyRow,
     WorkspaceRow,
     WorkspaceSyncRow,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "RangerRoleRow",
     "RangerSourceRow",
     "RegistryRow",
+    "RegistryStoreKeyRow",
     "RevisionRow",
     "ServedRow",
     "SigningKeyRow",

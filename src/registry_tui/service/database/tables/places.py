@@ -232,6 +232,31 @@ class RegistryRow(Base):
     workspace_syncs: Mapped[list[WorkspaceSyncRow]] = relationship(
         back_populates="model_registry", cascade="all, delete-orphan"
     )
+    #: How it reaches the environment's own store, where that is not with the environment's credentials alone.
+    store_key: Mapped[RegistryStoreKeyRow | None] = relationship(cascade="all, delete-orphan")
+
+
+class RegistryStoreKeyRow(Base):
+    """How a registry reaches the store that its environment brought along."""
+
+    __tablename__ = "registry_store_keys"
+
+    registry_id: Mapped[str] = mapped_column(ForeignKey("registries.id", ondelete="CASCADE"), primary_key=True)
+    #: A `schemas.registries.StoreKeyWay`.
+    way: Mapped[str]
+    #: The user that was made there, or whom the bucket's policy lets in; empty without one.
+    user: Mapped[str] = mapped_column(default="")
+    #: Whether it may be used. False: the registry has no access, also where the key would still work.
+    granted: Mapped[bool] = mapped_column(default=False)
+    #: Encrypted JSON of the store's kind of credentials; empty without a key.
+    credentials: Mapped[str] = mapped_column(default="")
+    #: What key that is, in words, without anything secret.
+    held: Mapped[str] = mapped_column(default="")
+    #: Why the registry has no key of its own, and what to do about it.
+    note: Mapped[str] = mapped_column(default="")
+    action: Mapped[str] = mapped_column(default="")
+    #: Counts changes, so that an open connection is replaced.
+    generation: Mapped[int] = mapped_column(default=1)
 
 
 class WorkspaceSyncRow(Base):

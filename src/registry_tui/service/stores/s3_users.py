@@ -1,0 +1,182 @@
+"""Users of an S3 store beside its objects: AWS's IAM, and stores that answer its API at their S3 endpoint.
+
+Each user reaches one folder of one bucket. On AWS users lie below a path of their own and bear a tag; SeaweedFS 4.48
+keeps neither (tried), so there the name alone says whose a user is: it ends with 64 random bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
+
+from registry_tui.platform.secrets import AccessKey
+from registry_tui.service.errors import AlreadyThere, InvalidInput, NotPermitted, PartUnavailable, WrongState
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+#: Where our users lie on AWS; what is elsewhere is never touched.
+PATH = "/registry-tui/"
+TAG = "registry-tui-registry"
+_POLICY = "registry-tui-archives"
+#: What an administrator lets the environment's credentials do, so that registries get users of their own.
+CALLS = (
+    "iam:CreateUser",
+    "iam:GetUser",
+    "iam:TagUser",
+    "iam:DeleteUser",
+    "iam:PutUserPolicy",
+    "iam:DeleteUserPolicy",
+    "iam:CreateAccessKey",
+    "iam:ListAccessKeys",
+    "iam:DeleteAccessKey",
+)
+#: What S3 is asked with a registry's key: about objects of its folder, and for lists of them. SeaweedFS knows the
+#: action for lists of unfinished uploads by no name of its own.
+_ON_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+_ON_BUCKET = ("s3:List*",)
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
+
+
+class NoUsers(WrongState):
+    """The store makes no users; `action` says what is done instead."""
+
+
+def archives_statements(bucket: str, folder: str, mark: str, kms_key: str = "") -> list[dict[str, Any]]:
+    """What opens a folder (with `/` at its end) of a bucket and one object beside it, for reading, and nothing else."""
+    here = f"arn:aws:s3:::{bucket}"
+    statements: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": list(_ON_OBJECTS), "Resource": [f"{here}/{folder}*"]},
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{here}/{mark}"]},
+        {
+            "Effect": "Allow",
+            "Action": list(_ON_BUCKET),
+            "Resource": [here],
+            "Condition": {"StringLike": {"s3:prefix": [f"{folder}*", mark]}},
+        },
+    ]
+    if kms_key:
+        key = kms_key if kms_key.startswith("arn:") else f"arn:aws:kms:*:*:key/{kms_key}"
+        statements.append({"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": [key]})
+    return statements
+
+
+@dataclass(frozen=True)
+class S3Users:
+    """The users of a store. Every method may be repeated.
+
+    Raises NotPermitted where the credentials may not, NoUsers where the store has none, PartUnavailable.
+    """
+
+    client: IAMClient
+    where: str
+
+    def create(self, name: str, registry_id: str) -> None:
+        """Makes a user who may nothing; one of this registry that exists is kept. Raises AlreadyThere for another."""
+        with self._translated("iam:CreateUser"):
+            try:
+                tags: Any = [{"Key": TAG, "Value": registry_id}]
+                self.client.create_user(UserName=name, Path=PATH, Tags=tags)
+            except ClientError as error:
+                if _code(error) != "EntityAlreadyExists":
+                    raise
+            else:
+                return
+        if not self._is_ours(name, registry_id):
+            raise AlreadyThere(
+                f"The store has a user {name} that is not of this registry",
+                action="Revoke the access, and grant it again: the registry then gets a user of another name",
+            )
+
+    def put_policy(self, name: str, statements: list[dict[str, Any]]) -> None:
+        """Sets what a user may."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        with self._translated("iam:PutUserPolicy"):
+            self.client.put_user_policy(UserName=name, PolicyName=_POLICY, PolicyDocument=document)
+
+    def add_key(self, name: str, *, kept: str = "") -> AccessKey:
+        """A new key of a user. Its others end, but the one with the ID `kept`: AWS gives a user two at most."""
+        self.retire(name, kept)
+        with self._translated("iam:CreateAccessKey"):
+            made = self.client.create_access_key(UserName=name)["AccessKey"]
+            return AccessKey(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def retire(self, name: str, kept: str = "") -> None:
+        """Ends the keys of a user, but the one with the ID `kept`."""
+        with self._translated("iam:ListAccessKeys"):
+            found = self.client.list_access_keys(UserName=name)["AccessKeyMetadata"]
+        for key in found:
+            if key["AccessKeyId"] != kept:
+                with self._translated("iam:DeleteAccessKey", _GONE):
+                    self.client.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+
+    def delete(self, name: str, registry_id: str) -> None:
+        """Deletes a user of a registry with policy and keys, if it exists; a foreign one of that name stays."""
+        if not self._is_ours(name, registry_id):
+            return
+        with self._translated("iam:DeleteUserPolicy", _GONE):
+            self.client.delete_user_policy(UserName=name, PolicyName=_POLICY)
+        self.retire(name)
+        with self._translated("iam:DeleteUser", _GONE):
+            self.client.delete_user(UserName=name)
+
+    def _is_ours(self, name: str, registry_id: str) -> bool:
+        found: dict[str, Any] = {}
+        with self._translated("iam:GetUser", _GONE):
+            found |= self.client.get_user(UserName=name)["User"]
+        if not found:
+            return False
+        if not found.get("UserId"):  # SeaweedFS gives users none, and keeps neither path nor tags
+            return True
+        tags = {each["Key"]: each["Value"] for each in found.get("Tags", ())}
+        return found.get("Path") == PATH and tags.get(TAG) == registry_id
+
+    @contextmanager
+    def _translated(self, call: str, fine: frozenset[str] = frozenset()) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code, answer = _code(error), error.response.get("Error", {})
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            if code in fine:
+                return
+            said = f"{error.operation_name}: {code} {answer.get('Message', '')}".strip()
+            if code in _REFUSED or status == 403:
+                raise NotPermitted(
+                    f"The store does not let the environment's credentials do {call} ({said})",
+                    action=f"Allow them {', '.join(CALLS)} on users below {PATH}, and grant again; "
+                    "or give the registry a key",
+                ) from error
+            if status in (404, 405, 501) and code not in _GONE:
+                raise NoUsers(
+                    f"The store at {self.where} makes no users by the API of IAM ({said})",
+                    action="Give the registry a key that reaches its folder only",
+                ) from error
+            if code == "LimitExceeded":
+                raise WrongState(f"The store takes no more users, keys or policies ({said})") from error
+            if status >= 500 or code in ("Throttling", "ServiceUnavailable"):
+                raise PartUnavailable(f"The store cannot do that now ({said})", action="Try again later") from error
+            raise WrongState(f"The store refuses {call} ({said})") from error
+        except ParamValidationError as error:
+            raise InvalidInput(f"IAM cannot take this: {call}") from error
+        except ResponseParserError as error:
+            raise NoUsers(
+                f"The store at {self.where} makes no users by the API of IAM: it answers with something else",
+                action="Give the registry a key that reaches its folder only",
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise PartUnavailable(
+                f"IAM at {self.where} does not answer",
+                action="Check that this machine reaches it, and grant again; or give the registry a key",
+            ) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,245 @@
+"""Registries with keys of their own: users that granting makes in the store of their environment, and keys given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from registry_tui.client.errors import RegistryError
+from registry_tui.platform.s3 import s3_client
+from registry_tui.platform.secrets import AccessKey
+from registry_tui.schemas.places import Environment, EnvironmentCreate, Project, ProjectCreate, WorkspaceCreate
+from registry_tui.schemas.registries import ModelRegistry, RegistryCreate, StoreKeyWay
+from registry_tui.schemas.store_access import access_needed
+from registry_tui.schemas.stores import S3Address, S3Credentials, S3Store
+from registry_tui.service.core.own_stores import MARK
+from registry_tui.service.errors import NotPermitted
+from registry_tui.service.stores.s3 import open_s3
+from support import served
+from support.other_stores import BUCKET, S3Server, moto, seaweedfs
+from support.platforms import Platform, run_python, unique
+
+
+@pytest.fixture(scope="module", params=["seaweedfs", "moto"])
+def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
+    with seaweedfs() if request.param == "seaweedfs" else moto() as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment with a store of its own, and its registry, whose access was granted."""
+
+    server: S3Server
+    environment: Environment
+    registry: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.prefix}/modelregistry-{self.environment.id}/"
+
+    @property
+    def prefix(self) -> str:
+        assert self.environment.store is not None
+        return self.environment.store.uri.removeprefix(f"s3://{BUCKET}/").rstrip("/")
+
+    def user(self, platform: Platform) -> str:
+        """The only user below the name of the registry."""
+        iam = self.server.iam()
+        return next(name for name in names(iam) if name.startswith(f"registry-tui-{self.registry[:8]}-"))
+
+
+def names(iam: Any) -> list[str]:
+    return [each["UserName"] for each in iam.list_users()["Users"]]
+
+
+def made(platform: Platform, server: S3Server, *, granted: bool = True) -> Place:
+    address = S3Address(bucket=BUCKET, prefix=unique("store"), endpoint=server.endpoint, region=server.region)
+    store = S3Store(address=address, credentials=server.credentials)
+    environment = platform.ask(
+        lambda client: client.create_environment(EnvironmentCreate(name=unique("own"), store=store))
+    )
+    begun = platform.ask(
+        lambda client: client.create_registry(RegistryCreate(environment=environment.id, grant_storage_access=granted))
+    )
+    served.finish(platform, begun.workflow)
+    return Place(server, environment, begun.resource.id)
+
+
+@pytest.fixture(scope="module")
+def place(platform: Platform, server: S3Server) -> Iterator[Place]:
+    found = made(platform, server)
+    yield found
+    served.remove_registry(platform, found.registry)
+
+
+@pytest.fixture(scope="module")
+def project(platform: Platform, place: Place) -> Project:
+    """A project whose models are registered there."""
+    workspace = platform.ask(
+        lambda client: client.create_workspace(WorkspaceCreate(name="team", environment=place.environment.name))
+    )
+    synchronized = platform.ask(lambda client: client.synchronize_registry(place.registry))
+    served.finish(platform, synchronized.workflow)
+    return platform.ask(lambda client: client.create_project(ProjectCreate(name=unique("p"), workspace=workspace.id)))
+
+
+@contextmanager
+def enforced(server: S3Server) -> Iterator[None]:
+    """moto looks at policies only when it is told to, and then knows no administrator."""
+    if server.checks_keys:
+        yield
+        return
+    httpx.post(f"{server.endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.post(f"{server.endpoint}/moto-api/reset-auth", content=b"inf").raise_for_status()
+
+
+def shown(platform: Platform, place: Place) -> ModelRegistry:
+    return platform.ask(lambda client: client.registry(place.registry))
+
+
+def new_key(place: Place, user: str) -> AccessKey:
+    """Another key of the registry's user: what is known of the first one is encrypted."""
+    key = place.server.iam().create_access_key(UserName=user)["AccessKey"]
+    return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def test_granting_makes_a_user_that_details_name(platform: Platform, place: Place) -> None:
+    found = shown(platform, place)
+    assert found.store_key is not None and found.store_key.way is StoreKeyWay.USER and found.store_key.granted
+    assert found.store_key.user == place.user(platform)
+    assert found.store_key.user in found.archives_access and found.store_key.held in found.archives_access
+    printed = json.loads(platform.command("registries", "show", place.registry, "--json").stdout)
+    assert printed["store_key"] == found.store_key.model_dump(mode="json")
+    assert printed["storage_access"] == "granted"
+    policies = place.server.iam().list_user_policies(UserName=found.store_key.user)["PolicyNames"]
+    assert policies, "the user has a policy"
+
+
+def test_the_key_opens_the_registrys_folder_alone(platform: Platform, place: Place) -> None:
+    """Two registries in one bucket: asked of the store itself, with a key of the first one's user."""
+    other = made(platform, place.server)
+    try:
+        administrator = place.server.open()
+        administrator.put(f"{place.folder}m/v/manifest.json", b"own")
+        administrator.put(f"{other.folder}m/v/manifest.json", b"another registry's")
+        administrator.put(f"{place.prefix}/artifacts-of-a-project/model.pkl", b"a run's")
+        user = place.user(platform)
+        key = new_key(place, user)
+        store = S3Address(bucket=BUCKET, endpoint=place.server.endpoint, region=place.server.region)
+        credentials = place.server.credentials.model_copy(
+            update={"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
+        )
+        own = open_s3(store, credentials)
+        with enforced(place.server):
+            assert own.read(f"{place.folder}m/v/manifest.json") == b"own"
+            assert own.read(f"{place.prefix}/{MARK}")
+            own.put(f"{place.folder}m/v/more", b"more")
+            for path in (
+                f"{other.folder}m/v/manifest.json",
+                f"{place.prefix}/artifacts-of-a-project/model.pkl",
+                f"{other.prefix}/{MARK}",
+            ):
+                with pytest.raises(NotPermitted):
+                    own.read(path)
+                with pytest.raises(NotPermitted):
+                    own.put(path, b"changed")
+            with pytest.raises(ClientError):
+                s3_client("iam", place.server.endpoint, key).create_user(UserName="somebody")
+    finally:
+        served.remove_registry(platform, other.registry)
+        platform.ask(lambda client: client.delete_environment(other.environment.id))
+
+
+def test_archives_are_stored_and_read_with_the_key(platform: Platform, place: Place, project: Project) -> None:
+    """Once the key is gone in the store, nothing is stored or read, although the environment's credentials work."""
+    version = served.register(platform, project, add=1).version
+    assert version.archive_uri is not None and f"/{place.folder}" in version.archive_uri
+    user = place.user(platform)
+    iam = place.server.iam()
+    for key in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    if place.server.checks_keys:
+        with pytest.raises(RegistryError, match="does not know the access key"):
+            platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+        assert platform.command("registries", "show", place.registry, "--json").stdout.count('"not granted"') == 1
+    platform.ask(lambda client: client.grant_storage_access(place.registry))
+    assert shown(platform, place).storage_access == "granted"
+    check = platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    assert check.sound
+
+
+def test_revoking_deletes_the_user_and_no_door_opens(platform: Platform, place: Place, project: Project) -> None:
+    served_version = served.register(platform, project, add=2)
+    version = served_version.version
+    user = place.user(platform)
+    revoked = platform.ask(lambda client: client.revoke_storage_access(place.registry))
+    assert revoked.storage_access == "not granted"
+    assert revoked.store_key is not None and not revoked.store_key.granted
+    assert "none" in revoked.archives_access
+    assert user not in names(place.server.iam())
+    command = f"registry-tui registries grant-storage {revoked.name}"
+    with pytest.raises(RegistryError) as refused:
+        platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    assert command in str(refused.value.action)
+    done = platform.command(
+        "models", "verify", version.model_name, str(version.version), "-r", revoked.name, check=False
+    )
+    assert done.returncode != 0 and command in done.stderr
+    script = f"""
+import mlflow
+try:
+    mlflow.artifacts.download_artifacts("models:/{version.model_name}/{version.version}")
+except Exception as error:
+    print("RESULT", "no access" in str(error) or str(error))
+"""
+    assert "RESULT True" in run_python(script, platform.exports(project.id))
+    platform.ask(lambda client: client.grant_storage_access(place.registry))
+    again = place.user(platform)
+    assert again != user
+    check = platform.ask(lambda client: client.verify_archive(place.registry, version.model_name, version.version))
+    assert check.sound
+
+
+def test_a_registry_that_goes_takes_its_user_along(platform: Platform, server: S3Server) -> None:
+    foreign = unique("somebody")
+    server.iam().create_user(UserName=foreign)
+    found = made(platform, server)
+    user = found.user(platform)
+    assert user in names(server.iam())
+    served.remove_registry(platform, found.registry)
+    platform.ask(lambda client: client.delete_environment(found.environment.id))
+    left = names(server.iam())
+    assert user not in left and foreign in left
+
+
+def test_a_store_that_lets_nobody_make_users_says_so(platform: Platform, server: S3Server) -> None:
+    """The environment's credentials are a user's, who may do everything with objects and nothing with users."""
+    if not server.checks_keys:
+        return  # who may do what is not looked at
+    iam, name = server.iam(), unique("limited")
+    iam.create_user(UserName=name)
+    whole = S3Store(address=S3Address(bucket=BUCKET), credentials=S3Credentials())
+    iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=access_needed(whole))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    limited = S3Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+    found = made(platform, S3Server(server.endpoint, limited, server.region, server.checks_keys))
+    registry = shown(platform, found)
+    assert registry.storage_access == "granted"
+    assert registry.store_key is not None and registry.store_key.way is StoreKeyWay.ENVIRONMENT
+    assert (
+        "iam:CreateUser" in registry.archives_access
+        and "granting and revoking do not count" in registry.archives_access
+    )
+    served.remove_registry(platform, found.registry)
+    platform.ask(lambda client: client.delete_environment(found.environment.id))
