@@ -15,7 +15,7 @@ from aiohttp import web
 from registry_tui.contracts import web_pages
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route, Routes, RoutesFile
-from registry_tui.gateway import access, bodies, heads, open_inference, origins, problems, streaming, words
+from registry_tui.gateway import access, bodies, chat, heads, open_inference, origins, problems, streaming, words
 from registry_tui.gateway.access import Refusal
 from registry_tui.gateway.counts import Counts
 from registry_tui.gateway.load import SharedLoad
@@ -167,9 +167,9 @@ class Gateway:
 
     async def _scoring(self, routes: Routes, route: Route, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
-        method = SCORING.get(path) or open_inference.method_of(path)
+        method = SCORING.get(path) or open_inference.method_of(path) or chat.method_of(path)
         if method is None:
-            known = ", ".join([*SCORING, *open_inference.SHOWN])
+            known = ", ".join([*SCORING, *open_inference.SHOWN, *chat.SHOWN])
             raise Refusal(404, "path-missing", f"There is no path /{path}", f"Use one of: {known}")
         if request.method != method:
             raise problems.not_allowed(request, method)

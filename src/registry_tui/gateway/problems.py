@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from registry_tui.gateway import heads
+from registry_tui.gateway import chat, heads
 from registry_tui.gateway.access import Refusal
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def document(refusal: Refusal, request_id: str) -> dict[str, Any]:
     }
 
 
-def response(refusal: Refusal, request_id: str = "", *, by_error: bool = False) -> web.Response:
+def response(refusal: Refusal, request_id: str = "", path: str = "") -> web.Response:
     """The answer to a refused request; `request_id` is a new one unless given.
 
-    `by_error`: its sentence is also in `error`, where clients of the Open Inference Protocol read it.
+    `path` was asked for: below `v2` and `v1`, the reason is also in `error`, where clients of the protocols read it.
     """
     request_id = request_id or str(uuid.uuid4())
     headers = {"X-Request-ID": request_id}
@@ -50,7 +50,7 @@ def response(refusal: Refusal, request_id: str = "", *, by_error: bool = False) 
     if refusal.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
     answer = web.json_response(
-        document(refusal, request_id) | ({"error": refusal.detail} if by_error else {}),
+        document(refusal, request_id) | reason_for(path, refusal),
         status=refusal.status,
         content_type="application/problem+json",
         headers=headers,
@@ -58,6 +58,13 @@ def response(refusal: Refusal, request_id: str = "", *, by_error: bool = False) 
     if refusal.status in UNREAD:
         answer.force_close()
     return answer
+
+
+def reason_for(path: str, refusal: Refusal) -> dict[str, Any]:
+    """The reason as the protocol of a path has it, besides the problem document."""
+    if "/v1/" in path:
+        return {"error": chat.error(refusal)}
+    return {"error": refusal.detail} if "/v2/" in path else {}
 
 
 def raw(refusal: Refusal) -> bytes:
@@ -79,7 +86,7 @@ async def refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
     except Refusal as refusal:
-        answer = response(refusal, request_id, by_error="/v2/" in request.path)
+        answer = response(refusal, request_id, request.path)
     except web.HTTPMethodNotAllowed as error:
         answer = response(not_allowed(request, ", ".join(sorted(error.allowed_methods))), request_id)
     except web.HTTPException as error:

@@ -14,7 +14,7 @@ from registry_tui.contracts.counts import counted
 from registry_tui.contracts.gateway_routes import Route
 from registry_tui.gateway import heads
 from registry_tui.gateway.access import Refusal
-from registry_tui.gateway.problems import document
+from registry_tui.gateway.problems import document, reason_for
 from registry_tui.gateway.upstream import Pieces, ReplicasDied, TookTooLong
 
 #: Proxies in front must not wait for the whole answer either (nginx reads this one).
@@ -49,7 +49,7 @@ async def pass_on(
             detail = f"The replica sent no further piece within {counted(route.seconds, 'second')}"
             refusal = Refusal(504, "replica-timeout", detail, "Ask for less at once")
         if refusal is not None:
-            await response.write(event_stream.error(_data(refusal, request_id)))
+            await response.write(event_stream.error(_data(refusal, request_id, request.path)))
             status = refusal.status
         elif event_stream.ends_with_error(end):
             status = 500
@@ -60,12 +60,12 @@ async def pass_on(
         with suppress(ConnectionError, RuntimeError):
             if request.transport is not None and not request.transport.is_closing():
                 ending = Refusal(503, "gateway-ending", "The gateway ends before the answer was whole", "Call again")
-                await response.write(event_stream.error(_data(ending, request_id)))
+                await response.write(event_stream.error(_data(ending, request_id, request.path)))
         raise
     finally:
         pieces.close()
 
 
-def _data(refusal: Refusal, request_id: str) -> Mapping[str, Any]:
-    """An error as both MLflow's and OpenAI's clients find it."""
-    return {**document(refusal, request_id), "error": refusal.detail}
+def _data(refusal: Refusal, request_id: str, path: str) -> Mapping[str, Any]:
+    """An error as the clients that read such answers find it."""
+    return {**document(refusal, request_id), "error": refusal.detail, **reason_for(path, refusal)}

@@ -79,6 +79,17 @@ def problem(status: int, code: str, error_code: str, detail: str, *, failure: st
     return Answer(status, json.dumps(body).encode(), PROBLEM, failure)
 
 
+def said_in(answer: Answer) -> tuple[str, str]:
+    """The sentence and the code of an answer that is no prediction, whoever worded it."""
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return answer.body.decode(errors="replace"), "error"
+    fields = found if isinstance(found, dict) else {}
+    said = next((fields[name] for name in ("error", "detail", "message") if name in fields), found)
+    return str(said), str(fields.get("code") or fields.get("error_code") or "error").lower()
+
+
 class Unfit(Exception):
     """A request that cannot be read; the message says why, as one sentence."""
 

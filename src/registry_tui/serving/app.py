@@ -1,5 +1,5 @@
-"""The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them, and
-`/v2/…` of the Open Inference Protocol.
+"""The ASGI application of one replica: `/invocations`, `/ping`, `/health`, `/version`, as MLflow's server has them,
+`/v2/…` of the Open Inference Protocol, and `/v1/…` of OpenAI's chat.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.contracts.replica_spec import Limits
+from registry_tui.serving import chat
 from registry_tui.serving.answers import Answer, Events, problem
 from registry_tui.serving.open_inference import LENGTH_HEADER, Served, answer_get, error, in_words, infer, is_infer
 from registry_tui.serving.scorer import Ask, QueueFull, Scorer
@@ -63,6 +64,11 @@ class ReplicaApp:
         if path == "/v2" or path.startswith("/v2/"):
             try:
                 answer, extra = await self._open_inference(path, method, scope, receive)
+            except Gone:
+                return
+        elif path.startswith("/v1/"):
+            try:
+                answer, extra = await self._chat(path, method, scope, receive)
             except Gone:
                 return
         elif path == "/invocations" and method == "POST":
@@ -144,6 +150,19 @@ class ReplicaApp:
 
         answer, extra = await self._invoke(scope, receive, by=ask)
         return answer if answer.status == 200 else in_words(answer), extra
+
+    async def _chat(
+        self, path: str, method: str, scope: Scope, receive: Receive
+    ) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+        parts = tuple(path.removeprefix("/v1/").strip("/").split("/"))
+        if method == "GET":
+            return chat.answer_get(parts, self.served, self.model), []
+
+        def ask(body: bytes, model: Any, shortcuts: Shortcuts | None) -> Answer:
+            return chat.answer_post(parts, body, self.served, model, shortcuts=shortcuts, strict=self.scorer.strict)
+
+        answer, extra = await self._invoke(scope, receive, by=ask)
+        return answer if answer.status == 200 else chat.in_words(answer), extra
 
     async def _invoke(
         self, scope: Scope, receive: Receive, by: Ask | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts.counts import counted
 from registry_tui.serving import tensors
-from registry_tui.serving.answers import JSON, Answer, Unfit, predict
+from registry_tui.serving.answers import JSON, Answer, Unfit, predict, said_in
 from registry_tui.serving.bodies import decode
 from registry_tui.serving.shortcuts import Shortcuts
 from registry_tui.serving.tensors import Tensor
@@ -37,6 +37,11 @@ class Served:
     name: str
     deployment: str
     version: int
+
+    @property
+    def shown(self) -> str:
+        """For people: the model and its version."""
+        return f"{self.name} v{self.version}"
 
     def is_called(self, name: str, version: str = "") -> bool:
         return name in (self.name, self.deployment) and version in ("", str(self.version))
@@ -126,13 +131,8 @@ def infer(
 
 def in_words(answer: Answer) -> Answer:
     """An answer that is no prediction, as the protocol words it."""
-    try:
-        found = json.loads(answer.body)
-        fields = found if isinstance(found, dict) else {}
-        said = next((fields[name] for name in ("error", "detail", "message") if name in fields), found)
-    except ValueError:
-        said = answer.body.decode(errors="replace")
-    return error(answer.status, str(said), failure=answer.failure)
+    sentence, _ = said_in(answer)
+    return error(answer.status, sentence, failure=answer.failure)
 
 
 def error(status: int, words: str, *, failure: str = "") -> Answer:

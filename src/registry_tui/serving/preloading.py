@@ -50,6 +50,7 @@ _MODULES = (
     "mlflow.utils.proto_json_utils",
     "registry_tui.serving.app",
     "registry_tui.serving.arrow",
+    "registry_tui.serving.chat",
     "registry_tui.serving.company",
     "registry_tui.serving.open_inference",
     "registry_tui.serving.row_by_row",

@@ -68,7 +68,7 @@ class Scorer:
         self._model, self._shortcuts = model, shortcuts
         self._streams = streaming.can(model)
         self._schema = model.metadata.get_input_schema()
-        self.batch, self._strict = batch, strict_json
+        self.batch, self.strict = batch, strict_json
         #: Called with the reason when requests turn out not to be able to share calls.
         self._on_alone, self._record = on_alone, record
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -165,7 +165,7 @@ class Scorer:
                                 answer = self._in_pieces(request, answer, answer.events)
                     if request.counted:
                         self._note(answer)
-                    if self._strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
+                    if self.strict and request.by is None and answer.status == 200 and answer.media_type == JSON:
                         answer = replace(answer, body=batching.strictly(answer.body))
                     request.loop.call_soon_threadsafe(_deliver, request.future, answer)
 
@@ -173,7 +173,7 @@ class Scorer:
         if request.by is not None:
             return request.by(request.body, self._model, self._shortcuts)
         if self._streams and (asked := streaming.asked(request.body, request.content_type)) is not None:
-            return streaming.invocations(asked, self._model, strict=self._strict)
+            return streaming.invocations(asked, self._model, strict=self.strict)
         if request.content_type.partition(";")[0].strip() == arrow.STREAM:
             return arrow.score(request.body, request.accept, self._model, self._shortcuts)
         return score_alone(request.body, request.content_type, self._model, self._shortcuts)

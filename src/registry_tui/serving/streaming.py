@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from registry_tui.contracts import event_stream
-from registry_tui.serving.answers import JSON, Answer, Watched, answering, problem
+from registry_tui.serving.answers import JSON, Answer, Unfit, Watched, answering, problem
 from registry_tui.serving.bodies import decode
 from registry_tui.serving.calls import last_line
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: The field of a request that asks for an answer in pieces.
 ASKS = "stream"
+#: Where MLflow's own classes of models are.
+_MLFLOWS = "mlflow.pyfunc.model"
 #: Events that wait until the caller takes them; the model is asked for no more meanwhile.
 AHEAD = 16
 #: Makes events' data of what a model yields.
@@ -100,6 +102,9 @@ class Events:
             self.failure = last_line(error)
             if self._watched.raised is error:
                 yield self.error("model-failed", f"The model failed: {self.failure}", 500)
+            elif isinstance(error, Unfit):
+                self.failure = str(error)
+                yield self.error(error.code, self.failure, error.status)
             else:
                 self.failure = f"The model's answer cannot be written as JSON: {self.failure}"
                 yield self.error("answer-not-json", self.failure, 500)
@@ -130,7 +135,14 @@ def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[Any], None], value: A
 
 def can(model: PyFuncModel) -> bool:
     """Whether a model answers in pieces."""
-    return getattr(model, "_predict_stream_fn", None) is not None
+    if getattr(model, "_predict_stream_fn", None) is None:
+        return False
+    try:
+        own = type(model.get_raw_model()).predict_stream
+    except (AttributeError, NotImplementedError):
+        return True
+    # MLflow's classes have a method that only says that it is missing.
+    return str(own.__module__) != _MLFLOWS
 
 
 def asked(body: bytes, content_type: str) -> dict[str, Any] | None:
@@ -186,9 +198,14 @@ def begin(
 
 def written(data: Any, *, strict: bool = False) -> bytes:
     """One event. Raises TypeError, ValueError for what is not JSON."""
+    return event_stream.event(as_json(data, strict=strict))
+
+
+def as_json(data: Any, *, strict: bool = False) -> str:
+    """As MLflow writes it; `strict`: NaN and infinities are null. Raises TypeError, ValueError for what is not JSON."""
     from mlflow.utils.proto_json_utils import NumpyEncoder
 
     text = json.dumps(data, cls=NumpyEncoder)
     if strict and ("NaN" in text or "Infinity" in text):
         text = json.dumps(json.loads(text, parse_constant=lambda _: None))
-    return event_stream.event(text)
+    return text

@@ -1,0 +1,26 @@
+"""Paths of OpenAI's protocol that replicas answer, and refusals as its clients read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry_tui.contracts.names import problem
+from registry_tui.gateway.access import Refusal
+
+#: For people who asked for another path.
+SHOWN = ("v1/chat/completions", "v1/models")
+_METHODS = {"v1/chat/completions": "POST", "v1/responses": "POST", "v1/models": "GET"}
+
+
+def method_of(path: str) -> str | None:
+    """The method that a path takes; None for one that is none of the protocol's."""
+    name = path.removeprefix("v1/models/")
+    if name != path:
+        return None if "/" in name or problem(name) else "GET"
+    return _METHODS.get(path)
+
+
+def error(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as OpenAI words it."""
+    type_ = "invalid_request_error" if refusal.status < 500 else "server_error"
+    return {"message": refusal.detail, "type": type_, "param": None, "code": refusal.code}
