@@ -2,6 +2,7 @@
 
 Classes that only keep what they are given, and functions that only rebuild values. Never anything that takes a
 callable, a name to import, an address or a path: `functools.partial`, `operator`, `numpy.load`, `joblib.load`.
+Where pickles make instances of a class without a call, `new` stands behind it: no call with arguments is known.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ NAMED = {
     "pandas._libs.internals": "_unpickle_block",
     "pandas.core.indexes.base": "_new_Index Index",
     "pandas.core.indexes.range": "RangeIndex",
+}
+
+#: Made without a call; some would open a path that they are called with.
+MADE = {
     "xgboost.core": "Booster",
-    "xgboost.sklearn": "XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor",
+    "xgboost.sklearn": "XGBModel XGBClassifier XGBRegressor XGBRanker XGBRFClassifier XGBRFRegressor",
     "lightgbm.basic": "Booster",
     "lightgbm.sklearn": "LGBMClassifier LGBMRegressor LGBMRanker LGBMModel",
 }
@@ -64,7 +69,9 @@ NAMED = {
 def known() -> list[str]:
     """Every pair, in order."""
     pairs = {f"{module} {name}" for module, names in NAMED.items() for name in names.split()}
-    pairs |= {f"{kind.__module__} {kind.__name__}" for _, kind in all_estimators()}
+    made = {f"{module} {name}" for module, names in MADE.items() for name in names.split()}
+    made |= {f"{kind.__module__} {kind.__name__}" for _, kind in all_estimators()}
+    pairs |= {f"{pair} new" for pair in made - pairs}
     return sorted(pairs)
 
 

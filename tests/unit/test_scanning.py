@@ -17,6 +17,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,85 @@ def _skops(module: str, name: str, loader: str = "ObjectNode") -> bytes:
 def _array(content: bytes) -> bytes:
     head = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + content
+
+
+def _npz(content: bytes) -> bytes:
+    return _zip(_array(content), "arr_0.npy")
+
+
+def _torch(content: bytes) -> bytes:
+    """As `torch.save` packs it."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data.pkl", content)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/data/0", bytes(16))
+    return target.getvalue()
+
+
+def _lz4(content: bytes) -> bytes:
+    """As joblib packs it: one block, which is not compressed."""
+    return b"\x04\x22\x4d\x18\x40\x40\xc0" + struct.pack("<I", 1 << 31 | len(content)) + content + bytes(4)
+
+
+#: An instance of a class that is known, made as pickles make it.
+_LINEAR = b"\x80\x02csklearn.linear_model._base\nLinearRegression\n)\x81"
+
+#: Each is tried in every packing below, too.
+_HIDDEN: dict[str, bytes] = {
+    "builtins.getattr on what is allowed": b"\x80\x04cbuiltins\ngetattr\n"
+    b"(ccollections\nOrderedDict\n\x8c\x08__init__tR.",
+    "builtins.type": _call("builtins", "type"),
+    "builtins.map": _call("builtins", "map"),
+    "numpy.testing": _call("numpy.testing._private.utils", "runstring"),
+    "numpy.memmap": _call("numpy", "memmap"),
+    "numpy.fromfile": _call("numpy", "fromfile"),
+    "sklearn reads a file": _call("sklearn.datasets._base", "load_files"),
+    "sklearn reads another": _call("sklearn.datasets._svmlight_format_io", "load_svmlight_file"),
+    "pandas reads a pickle": _call("pandas.io.pickle", "read_pickle"),
+    "joblib's wrapper": _call("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    "LightGBM opens what it is called with": _call("lightgbm.basic", "Booster"),
+    "XGBoost opens what it is called with": b"\x80\x02cxgboost.core\nBooster\n(NNU\x04pathtR.",
+    "an estimator is called": b"(S'/a'\nisklearn.linear_model._base\nLinearRegression\n.",
+    "the memo is written twice": b"\x80\x04\x8c\x0bcollections\x94"
+    b"\x8c\x02osq\x000\x8c\x06system\x940h\x00h\x01\x93\x8c\x04true\x85R.",
+    "the memo by a text": b"(Vos\np7\n0Vsystem\np8\n0g7\ng8\n\x93(S'true'\ntR.",
+    "a name by DUP": b"\x80\x04\x8c\x02os2\x93\x8c\x04true\x85R.",
+    "a name after POP": b"\x80\x04\x8c\x02os\x8c\x06path\x30\x8c\x06system\x93\x8c\x04true\x85R.",
+    "a name of bytes": b"\x80\x04C\x02osC\x06system\x93\x8c\x04true\x85R.",
+    "a name by a computed text": b"\x80\x04cbuiltins\nstr\n\x8c\x02os\x85R\x8c\x06system\x93\x8c\x04true\x85R.",
+    "an instance that sets its own state": _LINEAR + b"}U\x0c__setstate__ccollections\nOrderedDict\nsb}b.",
+    "an instance of another class": _LINEAR + b"}X\x09\x00\x00\x00__class__ccollections\nOrderedDict\nsb.",
+    "an instance with an append of its own": _LINEAR + b"}U\x06appendcbuiltins\nlist\nsbK\x01a.",
+    "an instance with an extend of its own": _LINEAR + b"}U\x06extendcbuiltins\nlist\nsb(K\x01e.",
+    "a call of the code of a pickle": b"\x80\x04ccloudpickle.cloudpickle\n_make_function\n)R"
+    b"ccollections\nOrderedDict\n)R)R.",
+    "old names of Python 2": b"\x80\x02ccommands\ngetoutput\n(U\x04truetR.",
+    "old names of Python 2, renamed": b"\x80\x02c__builtin__\nreduce\n(U\x04truetR.",
+    "a buffer that is not in it": b"\x80\x05\x97.",
+    "a module of its own name": _call("__main__", "Model"),
+    "a submodule": _call("sklearn.linear_model._base.os", "system"),
+}
+
+_PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": bytes,
+    "joblib's zlib": lambda content: zlib.compress(content, 3),
+    "joblib's gzip": gzip.compress,
+    "joblib's bzip2": bz2.compress,
+    "joblib's xz": lzma.compress,
+    "joblib's lzma": lambda content: lzma.compress(content, format=lzma.FORMAT_ALONE),
+    "joblib's lz4": _lz4,
+    "joblib in a zip": lambda content: _zip(zlib.compress(content), "model.joblib"),
+    "NumPy's npy": _array,
+    "NumPy's npz": _npz,
+    "PyTorch's zip": _torch,
+}
+
+
+@pytest.mark.parametrize("packing", _PACKINGS)
+@pytest.mark.parametrize("trick", _HIDDEN)
+def test_no_hidden_trick_is_a_known_import(trick: str, packing: str) -> None:
+    assert _grade(_PACKINGS[packing](_HIDDEN[trick])) > Grade.KNOWN_IMPORTS
 
 
 _MALICIOUS: dict[str, bytes] = {
@@ -205,6 +285,53 @@ def _made(library: str, thing: Callable[[], object], **options: object) -> bytes
 def test_models_of_scikit_learn_have_known_imports(library: str, thing: Callable[[], object]) -> None:
     found = files.scan("model", _made(library, thing))
     assert max(each.grade for each in found) is Grade.KNOWN_IMPORTS, found
+
+
+def _boosted(folder: str) -> None:
+    """Models of XGBoost and LightGBM as they, MLflow and pickle save them, and Python functions."""
+    numpy, xgboost, lightgbm = (importlib.import_module(name) for name in ("numpy", "xgboost", "lightgbm"))
+    mlflow = {name: importlib.import_module(f"mlflow.{name}") for name in ("xgboost", "lightgbm", "sklearn", "pyfunc")}
+    table = numpy.array([[float(row), row % 3] for row in range(40)])
+    wanted = (table[:, 0] > 20).astype(int)
+    trees = xgboost.XGBClassifier(n_estimators=2).fit(table, wanted)
+    leaves = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, min_child_samples=1).fit(table, wanted)
+    scale = importlib.import_module("sklearn.preprocessing").StandardScaler
+    line = importlib.import_module("sklearn.pipeline").make_pipeline(scale(), trees).fit(table, wanted)
+    target = Path(folder)
+    for form in ("json", "ubj"):
+        mlflow["xgboost"].save_model(trees.get_booster(), target / f"safe/{form}", model_format=form)
+    mlflow["xgboost"].save_model(trees, target / "safe/wrapped")
+    mlflow["lightgbm"].save_model(leaves.booster_, target / "safe/leaves")
+    mlflow["lightgbm"].save_model(leaves, target / "known/leaves")
+    for form in ("pickle", "cloudpickle"):
+        mlflow["sklearn"].save_model(line, target / f"known/{form}", serialization_format=form)
+    for protocol in range(6):
+        for name, model in (("trees", trees), ("booster", trees.get_booster()), ("leaves", leaves)):
+            (target / f"known/{name}-{protocol}.pkl").write_bytes(pickle.dumps(model, protocol))
+
+    class Doubled(mlflow["pyfunc"].PythonModel):  # type: ignore[misc]
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            return leaves.predict(model_input * 2)
+
+    def doubled(model_input: list[str]) -> list[str]:
+        return model_input * 2
+
+    mlflow["pyfunc"].save_model(target / "code/class", python_model=Doubled())
+    mlflow["pyfunc"].save_model(target / "code/function", python_model=doubled, input_example=["a"])
+
+
+@pytest.mark.slow
+def test_models_of_other_libraries_are_told_as_what_they_are(tmp_path: Path) -> None:
+    with other_process() as other:
+        other.submit(_boosted, str(tmp_path)).result()
+    folders = {"safe": Grade.SAFE_FORMAT, "known": Grade.KNOWN_IMPORTS, "code": Grade.RUNS_CODE}
+    for folder, most in folders.items():
+        saved = list((tmp_path / folder).iterdir())
+        assert saved
+        for each in saved:
+            paths = [path for path in [each, *each.rglob("*")] if path.is_file()]
+            found = [finding for path in paths for finding in files.scan(path.name, path.read_bytes())]
+            assert max(finding.grade for finding in found) is most, (each.name, found)
 
 
 @pytest.mark.slow

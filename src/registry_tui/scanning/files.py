@@ -11,7 +11,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,7 +21,7 @@ from registry_tui.scanning import pickles
 from registry_tui.scanning.findings import Finding, Grade
 
 #: Part of every scan that is kept; a scan by an older one may be asked for again.
-VERSION = 2
+VERSION = 3
 #: Bytes of a file that are read whole; of larger ones the head decides.
 MAX_FILE = 256 * 1024 * 1024
 #: Bytes of everything that is unpacked from one file.
@@ -60,10 +60,12 @@ _LOADERS = re.compile(r"(Function|Partial|Operator|Method|Reduce|Cached)\w*Node"
 
 
 @cache
-def known_imports() -> Set[str]:
-    """Pairs of module and name whose import and call do nothing but make values."""
+def known_imports() -> Mapping[str, bool]:
+    """Pairs of module and name whose import does nothing but make values, and whether a call with arguments does so."""
     text = files("registry_tui.scanning").joinpath("known_imports.txt").read_text()
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+    lines = [line.removesuffix(" new") for line in text.splitlines() if line and not line.startswith("#")]
+    made = {line.removesuffix(" new") for line in text.splitlines() if line.endswith(" new")}
+    return {line: line not in made for line in lines}
 
 
 class _TooMuch(Exception):
@@ -136,6 +138,8 @@ def _scan(path: str, content: bytes, budget: _Budget, depth: int) -> Iterator[Fi
 
 def _pickle(path: str, reading: pickles.Reading) -> Finding:
     imports = tuple(reading.imports)
+    if reading.makes_code and reading.whole and not reading.unread:
+        return Finding(path, "pickle", Grade.RUNS_CODE, "it carries functions or classes of its own, as code", imports)
     if reading.problems:
         return _unknown(path, "pickle", "; ".join(list(reading.problems)[:5]), imports)
     return Finding(path, "pickle", Grade.KNOWN_IMPORTS, "", imports)
