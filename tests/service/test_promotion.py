@@ -9,7 +9,7 @@ import pytest
 
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import ServiceProblem
-from registry_tui.schemas.models import ModelUpdate, Visibility
+from registry_tui.schemas.models import ModelUpdate, ModelVersion, RegisterModel, Visibility
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import CollaboratorChange, EnvironmentCreate, Project, Role, WorkspaceCreate
 from registry_tui.schemas.promotion import (
@@ -192,11 +192,15 @@ def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
         line.stage(Stage.PRODUCTION, line.owner)
     [refused] = line.old(line.owner, "stage=Production")
     assert refused.startswith("RESOURCE_CONFLICT") and "needs an approval" in refused
+    wait = ("models", "wait-approved", line.model, "1", "--registry", line.registry)
+    unasked = line.platform.command(*wait, "--purpose", "promote", check=False)
+    assert unasked.returncode == 1 and "Nobody asked" in unasked.stderr
     first = line.asked(line.chief)
     assert line.asked(line.owner).id == first.id
     with pytest.raises(ServiceProblem, match="somebody else has to decide"):
         line.decided(first, Decision.APPROVE, line.chief)
     line.decided(first, Decision.WITHDRAW, line.chief)
+    assert line.platform.command(*wait, check=False).returncode == 5
     second = line.asked(line.owner)
     pending = line.platform.ask(lambda client: client.version(line.registry, line.model, 1))
     assert (pending.stage, pending.stage_status) == (Stage.QA, StageStatus.PENDING_APPROVAL)
@@ -207,7 +211,6 @@ def test_production_waits_for_somebody_elses_approval(line: Line) -> None:
     assert line.decided(second, Decision.REJECT, line.chief).state is ApprovalState.REJECTED
     with pytest.raises(ServiceProblem, match="needs an approval"):
         line.stage(Stage.PRODUCTION, line.owner)
-    wait = ("models", "wait-approved", line.model, "1", "--registry", line.registry)
     assert line.platform.command(*wait, check=False).returncode == 3
     third = line.asked(line.owner)
     assert line.platform.command(*wait, "--timeout", "0", check=False).returncode == 4
@@ -257,3 +260,39 @@ def test_what_is_kept_ends_with_the_version(line: Line) -> None:
     wait_for(lambda: named() == {line.model}, what="approvals of the renamed model")
     line.platform.ask(lambda client: client.delete_version(line.registry, line.model, 1), user=line.owner)
     assert named() == set()
+
+
+def test_a_version_is_registered_with_a_stage_by_the_rules_of_a_transition(line: Line) -> None:
+    """By REST and the command line; who may not move it there gets nothing registered."""
+    made = register(line.platform, line.project, unique("Staged"))
+    name, run = made.version.model_name, made.version.origin.run_id
+    change = ModelUpdate(owner=line.owner, visibility=Visibility.PUBLIC)
+    line.platform.ask(lambda client: client.update_model(line.registry, name, change))
+    path = ["--project", line.project.id, "--run", str(run), "--path", "model", "--name", name]
+
+    def ask(user: str, stage: Stage) -> ModelVersion:
+        request = RegisterModel(name=name, run_id=run, artifact_path="model", stage=stage)
+        accepted = line.platform.ask(lambda client: client.register_model(line.project.id, request), user=user)
+        finish(line.platform, accepted.workflow)
+        return accepted.resource
+
+    line.rules(PromotionRules())
+    assert (found := ask(line.other, Stage.QA)).stage is Stage.QA and found.version == 2
+    [entry] = line.platform.ask(lambda client: client.stages(line.registry, name, 2)).items
+    assert (entry.user, entry.to_stage, entry.comment) == (line.other, Stage.QA, "when it was registered")
+    with pytest.raises(ServiceProblem, match="may not move versions to PreProduction"):
+        ask(line.other, Stage.PRODUCTION)
+    refused = line.platform.command(
+        "--user", line.other, "models", "register", *path, "--stage", "Production", check=False
+    )
+    assert refused.returncode == 1 and "may not move versions to PreProduction" in refused.stderr
+    line.platform.command("--user", line.owner, "models", "register", *path, "--stage", "PreProduction")
+    line.rules(PromotionRules(approved_stages=[Stage.PRODUCTION]))
+    with pytest.raises(ServiceProblem, match="The stage Production needs an approval"):
+        ask(line.owner, Stage.PRODUCTION)
+    listed = line.platform.ask(lambda client: client.versions(line.registry, name)).items
+    assert [(each.version, each.stage) for each in listed] == [
+        (3, Stage.PRE_PRODUCTION),
+        (2, Stage.QA),
+        (1, Stage.NONE),
+    ]

@@ -44,6 +44,8 @@ PLACES = [
     Place("roles", {"environment": ENVIRONMENT}),
     Place("activity"),
     Place("approvals"),
+    Place("rules", {"environment": ENVIRONMENT}),
+    Place("exceptions", {"registry": REGISTRY}),
     Place("webhooks"),
     Place("webhook", {"webhook": WEBHOOK}),
 ]

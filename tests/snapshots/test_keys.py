@@ -133,7 +133,7 @@ BEGIN: Mapping[str, Scene] = {
     "roles": scenes.roles,
     "activity": scenes.activity,
     "workflow": scenes.workflow,
-    **{page: LIFE_CYCLE_SCENES[page] for page in ("approvals", "webhooks", "webhook")},
+    **{page: LIFE_CYCLE_SCENES[page] for page in ("approvals", "rules", "exceptions", "webhooks", "webhook")},
 }
 
 

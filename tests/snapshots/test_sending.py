@@ -25,6 +25,8 @@ from registry_tui.schemas.scans import Verdict, VersionScan
 from registry_tui.schemas.stages import Stage
 from registry_tui.schemas.stores import EnvironmentStore, SignsIn, StoreSettings
 from registry_tui.screens.activity.deciding import Decide
+from registry_tui.screens.admission.exception_forms import ChangeException, CreateException
+from registry_tui.screens.admission.rules_form import SetRules
 from registry_tui.screens.base.changing_experiments import CreateExperiment, RenameExperiment
 from registry_tui.screens.base.form import Form
 from registry_tui.screens.base.save import Save
@@ -33,6 +35,7 @@ from registry_tui.screens.deployments.deploy import DeployForm
 from registry_tui.screens.deployments.keys import NewKey
 from registry_tui.screens.models.ask_approval import AskApproval
 from registry_tui.screens.models.edit_model import EditModel, EditVersion, SetAlias
+from registry_tui.screens.models.exception_forms import LetThrough
 from registry_tui.screens.models.promote import PromoteForm
 from registry_tui.screens.models.register_model import RegisterModelForm
 from registry_tui.screens.models.scan_form import ScanForm
@@ -373,6 +376,34 @@ async def scan(see: Driver) -> Form[Any]:
     return form
 
 
+async def set_rules(see: Driver) -> Form[Any]:
+    form = SetRules(await see.app.client.rules(scenes.ENVIRONMENT))
+    await opened(see, form, comment="less")
+    return form
+
+
+async def let_through(see: Driver) -> Form[Any]:
+    _, version = await the_version(see)
+    found = await see.app.client.check_rules(scenes.REGISTRY, scenes.MODEL, version.version)
+    form = LetThrough(version, found)
+    await opened(see, form, reason="Ticket 12")
+    return form
+
+
+async def create_exception(see: Driver) -> Form[Any]:
+    await scenes.exceptions(see)
+    form = CreateException(see.screen.registry)
+    await opened(see, form, reason="Ticket 12", model=scenes.MODEL, version="3", rule="approved")
+    return form
+
+
+async def change_exception(see: Driver) -> Form[Any]:
+    await scenes.exceptions(see)
+    form = ChangeException(see.screen.current)
+    await opened(see, form, reason="Ticket 12")
+    return form
+
+
 async def create_webhook(see: Driver) -> Form[Any]:
     form = CreateWebhook([scenes.ENVIRONMENT])
     await opened(see, form, name="ci", url="https://hooks.example.com")
@@ -410,6 +441,10 @@ FORMS: dict[type[Form[Any]], Callable[[Driver], Awaitable[Form[Any]]]] = {
     Decide: decide,
     SetStage: set_stage,
     ScanForm: scan,
+    SetRules: set_rules,
+    LetThrough: let_through,
+    CreateException: create_exception,
+    ChangeException: change_exception,
     CreateWebhook: create_webhook,
     ChangeWebhook: change_webhook,
     ManageAccess: manage_access,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.program import Driver
-from support.scene_names import MODEL, REGISTRY, WEBHOOK, Scene
+from support.scene_names import ENVIRONMENT, MODEL, REGISTRY, WEBHOOK, Scene
 
 
 async def approvals(see: Driver) -> None:
@@ -69,6 +69,55 @@ async def delivery(see: Driver) -> None:
     await see.shows("no answer")
 
 
+async def rules(see: Driver) -> None:
+    see.go("rules", environment=ENVIRONMENT)
+    await see.rows("rules")
+    await see.shows("counts: 3 rules")
+
+
+async def rules_document(see: Driver) -> None:
+    await rules(see)
+    await see.press("enter")
+    await see.shows("Rules number", "requires: ")
+
+
+async def set_rules(see: Driver) -> None:
+    await rules(see)
+    await see.press("e")
+    await see.shows(f"Rules of {ENVIRONMENT}", "requires: ", "Set rules")
+
+
+async def go_back(see: Driver) -> None:
+    await rules(see)
+    await see.press("down", "u")
+    await see.shows("Back to rules", "back to number")
+
+
+async def exceptions(see: Driver) -> None:
+    see.go("exceptions", registry=REGISTRY)
+    await see.rows("exceptions")
+    await see.shows("although a rule refuses it")
+
+
+async def exception(see: Driver) -> None:
+    await exceptions(see)
+    await see.press("enter")
+    await see.shows("Reason", "Made")
+
+
+async def create_exception(see: Driver) -> None:
+    await exceptions(see)
+    await see.press("n")
+    await see.shows("Let a version through a rule", "Reason")
+
+
+async def checked_rules(see: Driver) -> None:
+    see.go("model", registry=REGISTRY, model=MODEL)
+    await see.rows("model")
+    await see.press("percent_sign")
+    await see.shows("Rules for", "Exception from", "Reason")
+
+
 LIFE_CYCLE_SCENES: dict[str, Scene] = {
     "approvals": approvals,
     "approval": approval,
@@ -76,6 +125,14 @@ LIFE_CYCLE_SCENES: dict[str, Scene] = {
     "ask-approval": ask_approval,
     "stage": stage,
     "scan": scan,
+    "rules": rules,
+    "rules-document": rules_document,
+    "set-rules": set_rules,
+    "go-back-to-rules": go_back,
+    "exceptions": exceptions,
+    "exception": exception,
+    "create-exception": create_exception,
+    "checked-rules": checked_rules,
     "webhooks": webhooks,
     "create-webhook": create_webhook,
     "webhook": webhook,

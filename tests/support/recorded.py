@@ -37,6 +37,7 @@ from functools import partial
 from registry_tui.app.app import RegistryApp
 from registry_tui.client import RegistryClient
 from registry_tui.platform.paths import ENVIRONMENT_VARIABLE, Home
+from registry_tui.schemas.admission import ExceptionChange, RulesChange
 from registry_tui.schemas.people import (
     EnvironmentRole,
     GroupChange,
@@ -207,6 +208,46 @@ async def make_webhooks(home: Home) -> None:
                 await client.set_stage(REGISTRY, MODEL, version.version, change)
 
 
+#: What is asked of versions before they are promoted, at first and then.
+_FIRST_RULES = """\
+rules:
+  - name: has-signature
+    for: [promote]
+    requires: model_signature
+"""
+_RULES = (
+    _FIRST_RULES
+    + """\
+  # The canary showed what slow answers cost.
+  - name: has-card
+    for: [promote]
+    requires: model_card
+    headings: [Limitations]
+  - name: approved
+    for: [promote]
+    models: ["Wine*"]
+    requires: approval
+    advice: The winery's data team approves
+"""
+)
+
+
+async def make_rules(home: Home) -> None:
+    """Sets rules of an environment twice, and lets a version through one."""
+    async with RegistryClient(home) as client:
+        if not (await client.rules_history(ENVIRONMENT)).items:
+            await client.set_rules(ENVIRONMENT, RulesChange(text=_FIRST_RULES, comment="Versions say what they take"))
+            await client.set_rules(ENVIRONMENT, RulesChange(text=_RULES, comment="Approved and described, too"))
+            version = (await client.versions(REGISTRY, MODEL, page_size=2)).items[1]
+            reason = "Known since the spring; its card is being written"
+            until = datetime(2027, 6, 30, tzinfo=UTC)
+            change = ExceptionChange(reason=reason, expires_at=until)
+            await client.set_exception(REGISTRY, MODEL, version.version, "has-card", change)
+            await client.set_exception(
+                REGISTRY, MODEL, version.version, "approved", ExceptionChange(reason="Ticket 11")
+            )
+
+
 async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     """Opens every scene, or those that are named, on a platform with the demo; what was asked, and answered last."""
 
@@ -216,6 +257,7 @@ async def record(home: Home, scenes: Collection[str] = ()) -> dict[str, Answer]:
     await make_people(home)
     await make_approvals(home)
     await make_webhooks(home)
+    await make_rules(home)
     recorder = Recorder(home)
     for name, scene in (each for each in SCENES.items() if not scenes or each[0] in scenes):
         for size in SIZES:

@@ -18,7 +18,7 @@ from support.deployment_scenes import (
     keys,
     project_deployments,
 )
-from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals, webhooks
+from support.life_cycle_scenes import LIFE_CYCLE_SCENES, approvals, exceptions, rules, webhooks
 from support.people_scenes import PEOPLE_SCENES, group, groups, people, person, policies, roles
 from support.program import Driver
 from support.scene_names import ENVIRONMENT, EXPERIMENT, GROUP, MODEL, PROJECT, REGISTRY, USER, WEBHOOK, Scene
@@ -41,6 +41,7 @@ __all__ = [
     "deploy_from_project",
     "deployment",
     "deployments",
+    "exceptions",
     "experiment",
     "group",
     "groups",
@@ -51,6 +52,7 @@ __all__ = [
     "project",
     "project_deployments",
     "roles",
+    "rules",
     "run",
     "webhooks",
 ]
@@ -88,6 +90,8 @@ def arguments(answers: Iterable[str]) -> dict[str, dict[str, str]]:
         "roles": {"environment": ENVIRONMENT},
         "activity": {},
         "approvals": {},
+        "rules": {"environment": ENVIRONMENT},
+        "exceptions": {"registry": REGISTRY},
         "webhooks": {},
         "webhook": {"webhook": WEBHOOK},
         "workflow": {"workflow": first(r"workflows/([\w-]{36})")},

@@ -34,6 +34,7 @@ from registry_tui.schemas.models import (
     VersionUpdate,
     Visibility,
 )
+from registry_tui.schemas.stages import Stage
 from registry_tui.wording import words
 
 app = session.new_app("Registered models: their versions, aliases and archives.")
@@ -169,6 +170,7 @@ def register(
         str | None, typer.Option(metavar="SHA256", help="What the files have to be, as a manifest's content says it.")
     ] = None,
     visibility: Annotated[Visibility | None, typer.Option(help="Of the model; a new one is private.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Of this version, as `models stage` would set it.")] = None,
     wait: session.WaitOption = True,
     as_json: session.JsonOption = False,
 ) -> None:
@@ -188,6 +190,7 @@ def register(
         tags=session.tags(tag),
         content=content,
         visibility=visibility,
+        stage=stage,
     )
 
     async def do(client: RegistryClient) -> ModelVersion:

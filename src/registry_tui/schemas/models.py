@@ -137,6 +137,8 @@ class RegisterModel(RequestSchema):
     content: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     #: None: private for a new model, unchanged for a known one.
     visibility: Visibility | None = None
+    #: Of the new version, for whom may move it there; None: it has none yet.
+    stage: Stage | None = None
 
 
 class ModelUpdate(RequestSchema):

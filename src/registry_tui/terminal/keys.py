@@ -70,7 +70,7 @@ VERBS: Mapping[str, str] = {
     "order": "Choose the order",
     "sort_started": "Order by start, the newest first",
     "columns": "Choose the columns (fields)",
-    "show_another": "Choose what the list shows: a view, another registry, people or groups, workflows or approvals",
+    "show_another": "Choose what the list shows: a view, another registry, or its counterpart, as people and groups",
     "tree": "Tree or list",
     "group": "Group by a param",
     "equal": "Show or hide equal lines",

@@ -42,6 +42,8 @@ ON_PAGES: Mapping[str, Mapping[str, Permission]] = {
     "experiment": _needs(_P.TRACKING_CHANGE, "edit delete restore"),
     "run": {**_needs(_P.TRACKING_CHANGE, "edit delete restore"), **_needs(_P.MODEL_REGISTER, "register")},
     "model": {**_needs(_P.DEPLOYMENT_CHANGE, "deploy"), **_needs(_P.APPROVAL_ASK, "ask_approval")},
+    "rules": _needs(_P.RULES_CHANGE, "edit go_back exceptions"),
+    "exceptions": _needs(_P.RULES_CHANGE, "create edit delete"),
     "webhooks": _needs(_P.WEBHOOKS_CHANGE, "create"),
     "webhook": _needs(_P.WEBHOOKS_CHANGE, "replay send_test"),
     "deployments": _needs(_P.DEPLOYMENT_CHANGE, "create"),

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from registry_tui.contracts.counts import counted
-from registry_tui.schemas.admission import EnvironmentRules, Finding, RulesCheck, Verdict
-from registry_tui.wording.words import both
+from datetime import datetime
 
+from registry_tui.contracts.counts import counted
+from registry_tui.schemas.admission import EnvironmentRules, Finding, RuleException, RulesCheck, Verdict
+from registry_tui.wording.words import Cell, absolute, both, present
+
+#: What the form begins with where an environment has no rules yet.
+FIRST_RULES = """\
+rules:
+  - name: has-signature
+    for: [deploy]
+    requires: model_signature
+"""
 _SIGNS = {Verdict.MET: "✓", Verdict.REFUSED: "✗", Verdict.EXCEPTED: "○"}
 
 
@@ -34,18 +43,50 @@ def check_lines(found: RulesCheck) -> list[str]:
 
 def rules_text(found: EnvironmentRules) -> str:
     """The document of an environment's rules, as it was set."""
-    return found.text if found.rules else "Every version is admitted."
+    return found.text if found.rules else f"Every version is admitted.\n\n{found.text}".rstrip()
 
 
-def set_said(found: EnvironmentRules) -> str:
-    """Who set an environment's rules and when, and how to change them."""
-    command = f"registry-tui rules set {found.environment_name} FILE"
+def rules_now(found: EnvironmentRules) -> str:
+    """Which rules of an environment count, who set them and when."""
     if found.created_at is None:
-        return f"{found.environment_name} has no admission rules. Set them with: {command}"
-    comment = f": {found.comment}" if found.comment else ""
-    return (
-        f"Number {found.number}, set by {found.creator} {both(found.created_at)}{comment}. Change them with: {command}"
-    )
+        return f"{found.environment_name} has no admission rules: every version is admitted"
+    rules = counted(len(found.rules), "rule")
+    return f"Number {found.number} counts: {rules}, by {found.creator} {both(found.created_at)}"
+
+
+def names_of_rules(found: EnvironmentRules) -> str:
+    """The names of the rules, in a line."""
+    return ", ".join(each.name for each in found.rules)
+
+
+def exception_end(found: RuleException) -> Cell:
+    """When an exception ends, or that it has."""
+    if found.expires_at is None:
+        return Cell("never", "dim")
+    return Cell("– over", "dim") if found.expires_at <= present() else Cell(absolute(found.expires_at)[:16])
+
+
+def end_of(text: str) -> datetime | None:
+    """The end that was typed: a day, or a moment with or without its zone; None for none. Raises ValueError."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("ends: type a day as 2027-01-31, or nothing") from error
+    return found if found.tzinfo is not None else found.astimezone()
+
+
+def reason_problem(text: str) -> str | None:
+    """Why a reason of an exception is none, or None: as `schemas.admission.ExceptionChange`."""
+    if len(text) < 3:
+        return "type a reason"
+    return None if len(text) <= 1000 else f"the reason has {len(text)} characters, 1000 at most"
+
+
+def rules_comment_problem(text: str) -> str | None:
+    """Why a comment about rules is too long, or None: as `schemas.admission.RulesChange`."""
+    return None if len(text) <= 1000 else f"the comment has {len(text)} characters, 1000 at most"
 
 
 def _asked(finding: Finding) -> str:

@@ -46,6 +46,8 @@ def showing(kind: str, names: Mapping[str, str]) -> Line | None:
         "keys": lambda: line("keys list"),
         "environments": lambda: line("environments list"),
         "policies": lambda: line("ranger policies list", (), [("--service", known["environment"])]),
+        "rules": lambda: line("rules history", [known["environment"]]),
+        "exceptions": lambda: line("rules exceptions list", [known["registry"]]),
         "webhooks": lambda: line("webhooks list"),
         "webhook": lambda: line("webhooks deliveries", [known["webhook"]]),
         "people": lambda: line("users list"),
@@ -73,6 +75,7 @@ def showing_row(kind: str, names: Mapping[str, str], row: Any) -> Line | None:
         "deployments": lambda: line("deployments show", [row.id]),
         "environments": lambda: line("environments show", [row.id]),
         "policies": lambda: line("ranger policies show", [row.name], [("--service", row.service)]),
+        "rules": lambda: line("rules show", [row.environment_id], [("--number", row.number)]),
         "webhooks": lambda: line("webhooks show", [row.id]),
         "people": lambda: line("users show", [row.name]),
         "groups": lambda: line("groups show", [row.name]),
@@ -163,6 +166,7 @@ def _register(names: Names, query: Body, body: Body) -> list[Line]:
         *_tags(body["tags"]),
         ("--content", body["content"]),
         ("--visibility", body["visibility"]),
+        ("--stage", body["stage"]),
     ]
     return [line("models register", (), options)]
 

@@ -20,8 +20,8 @@ class PanelListScreen(ListScreen):
 
     def compose_content(self) -> Iterable[Widget]:
         yield Awaited(id="facts")
-        bar, table = super().compose_content()
-        yield bar  # across, as the panel leaves the list little room
+        *bar, table = super().compose_content()
+        yield from bar  # across, as the panel leaves the list little room
         with Horizontal(id="split"):
             with Vertical(id="list"):
                 yield table

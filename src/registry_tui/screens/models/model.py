@@ -26,6 +26,7 @@ from registry_tui.wording.text import safe
 from registry_tui.wording.words import NOTHING, Cell, ago, size, version_status
 
 if TYPE_CHECKING:
+    from registry_tui.schemas.admission import RuleException
     from registry_tui.schemas.deployments import Deployment, DeploymentSuggestion
     from registry_tui.schemas.models import ModelVersion, RegisteredModel
     from registry_tui.schemas.tracking import RunDetails
@@ -313,11 +314,21 @@ class ModelScreen(LifeCycle):
 
     async def _rules(self, row: ModelVersion) -> None:
         from registry_tui.screens.base.viewer import View
+        from registry_tui.screens.models.exception_forms import LetThrough, may_except
         from registry_tui.wording.admission import check_lines, check_summary
 
-        found = await self.client.check_rules(row.registry_id, row.model_id, row.version)
+        found = await self.client.check_rules(self.place.args["registry"], self.place.args["model"], row.version)
+        me = self.program.me or await self.client.whoami()
+        if found.refused and may_except(me, found.environment_name):
+            self.app.push_screen(LetThrough(row, found), self._let_through)
+            return
         text = "\n".join(check_lines(found))
         self.app.push_screen(View(f"rules for {row.model_name} v{row.version}", text, note=check_summary(found)))
+
+    def _let_through(self, found: RuleException | None) -> None:
+        if found is not None:
+            self.flash(f"version {found.version} passes {found.rule}")
+            self.refresh_data()
 
     def do_delete(self) -> None:
         from registry_tui.screens.base.dialogs import Confirm

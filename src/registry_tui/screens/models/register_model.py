@@ -10,6 +10,7 @@ from textual.widgets import Input, Select, Static
 
 from registry_tui.contracts.counts import counted
 from registry_tui.schemas.names import model_name_problem
+from registry_tui.schemas.stages import Stage
 from registry_tui.screens.base.form import Lines, row
 from registry_tui.screens.base.model_names import KnownModels
 from registry_tui.screens.base.name_field import Choice, NameField, named_row
@@ -51,6 +52,8 @@ class RegisterModelForm(WorkingForm[Place]):
         yield row("Version tags", Input(compact=True, id="tags", placeholder="stage=candidate, team=fraud"))
         choices = (("private", "private"), ("public", "public"))
         yield row("Visibility", Select(choices, value="private", allow_blank=False, compact=True, id="visibility"))
+        stages = [("none yet", ""), *((stage.value, stage.value) for stage in Stage if stage is not Stage.NONE)]
+        yield row("Stage", Select(stages, value="", allow_blank=False, compact=True, id="stage"))
         yield row("From", Static(f"{self._from()} · {LOADING}", id="from", markup=False))
 
     def on_mount(self) -> None:
@@ -163,6 +166,7 @@ class RegisterModelForm(WorkingForm[Place]):
             notes=self.query_one("#notes", Lines).text,
             tags=self._tags(),
             visibility=Visibility(str(self.query_one("#visibility", Select).value)) if new else None,
+            stage=Stage(stage) if (stage := str(self.query_one("#stage", Select).value)) else None,
         )
         accepted = await self.program.client.register_model(self.project.id, request)
         await self.follow(accepted.workflow, f"Version {accepted.resource.version} was not stored")

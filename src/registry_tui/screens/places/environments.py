@@ -238,14 +238,7 @@ class EnvironmentsScreen(ListScreen):
         self.program.open(Place("webhooks", {"environment": self.current.name}))
 
     def do_rules(self) -> None:
-        self.opening(self._rules(self.current), "rules")
-
-    async def _rules(self, environment: Environment) -> None:
-        from registry_tui.screens.base.viewer import View
-        from registry_tui.wording.admission import rules_text, set_said
-
-        found = await self.client.rules(environment.id)
-        self.app.push_screen(View(f"rules of {environment.name}", rules_text(found), note=set_said(found)))
+        self.program.open(Place("rules", {"environment": self.current.name}))
 
     def do_create_workspace(self) -> None:
         from registry_tui.screens.places.create_place import CreateWorkspace

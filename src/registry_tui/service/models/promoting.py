@@ -33,6 +33,21 @@ _AFTER = {
 }
 
 
+def check_first_stage(service: Service, principal: Principal, place: RegistryPlace, owner: str, stage: Stage) -> None:
+    """Asks the rules of `set_stage` before a version is made that is to have a stage at once.
+
+    Nobody approved it yet. Raises NotPermitted, WrongState.
+    """
+    with service.database.reading() as session:
+        if stage in protected_aliases.rules_of(session, place.id).approved_stages:
+            raise WrongState(
+                f"The stage {stage.value} needs an approval",
+                action="Register it without a stage, then ask: `registry-tui approvals ask MODEL VERSION`",
+            )
+        before, own = Stage.NONE, principal.name
+        admission.check_stage(session, principal, place.id, "", before, stage, owner=owner, creator=own)
+
+
 def set_stage(
     service: Service, principal: Principal, registry: str, model: str, version: int, request: StageChange
 ) -> ModelVersion:

@@ -14,13 +14,14 @@ from registry_tui.schemas import mlflow_tags, names
 from registry_tui.schemas.base import FieldProblem
 from registry_tui.schemas.models import ModelVersion, Origin, RegisteredModel, RegisterModel, Visibility
 from registry_tui.schemas.operations import Accepted
+from registry_tui.schemas.promotion import StageChange
 from registry_tui.service.core import events, idempotency
 from registry_tui.service.core.context import Principal, Resource, Service
 from registry_tui.service.core.ml_model import MODEL_FILE
 from registry_tui.service.errors import AlreadyThere, InvalidInput, Missing, PartUnavailable, ServiceError, WrongState
 from registry_tui.service.models import changes as model_changes
+from registry_tui.service.models import promoting, versions
 from registry_tui.service.models import registered as models
-from registry_tui.service.models import versions
 from registry_tui.service.registering import archiving, attached
 from registry_tui.service.registries.place import RegistryPlace, enter_registry
 from registry_tui.service.stores import content
@@ -63,6 +64,9 @@ def register_model(
             check_name(request.name)
         else:
             _check_known(principal, known, request)
+        owner = principal.name if known is None else known.owner
+        if request.stage is not None:
+            promoting.check_first_stage(service, principal, registry, owner, request.stage)
         source = _source(service, place, request)
         if place.attached is not None:
             attached.prepare(service, place)
@@ -86,6 +90,9 @@ def register_model(
             event.resource = versions.resource_of(registry, version)
             event.detail = f"from project {place.name}"
             workflow = archiving.start(service, principal, registry, version)
+            if request.stage not in (None, version.stage):
+                change = StageChange(stage=request.stage, comment="when it was registered")
+                version = promoting.set_stage(service, principal, registry.id, model.name, version.version, change)
             model_changes.changed(service, registry.id)
     return Accepted(resource=version.model_copy(update={"workflow_id": workflow.id}), workflow=workflow)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from registry_tui.terminal.action import Action
 from registry_tui.terminal.actions import (
     activity,
+    admission,
     deployments,
     models,
     people,
@@ -26,7 +27,7 @@ from registry_tui.terminal.commands import SCREENS
 
 __all__ = ["ALL", "AT_ONCE", "EVERYWHERE", "MOVES", "OPEN_FORMS", "SECTIONS", "WHOLE_NAMES"]
 
-_MODULES = (activity, deployments, models, people, places, ranger, registries, tracking, webhooks)
+_MODULES = (activity, admission, deployments, models, people, places, ranger, registries, tracking, webhooks)
 
 #: Actions that open a form, some after a question to the service: what is typed right behind belongs to the form.
 OPEN_FORMS = frozenset(
@@ -36,6 +37,7 @@ OPEN_FORMS = frozenset(
         "verify",
         "promote",
         "rules",
+        "go_back",
         "clean_up",
         "grant",
         "manage_access",

@@ -1,0 +1,1 @@
+"""Pages of admission rules: what an environment asks of versions, and exceptions from it."""

@@ -1,0 +1,89 @@
+"""Forms that let one version through one rule: with a reason, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static, TextArea
+
+from registry_tui.contracts.permissions import RULES, Action, Holder
+from registry_tui.screens.base.form import Form, row
+from registry_tui.wording.admission import check_lines, check_summary, end_of, reason_problem
+from registry_tui.wording.text import safe, safe_lines
+
+if TYPE_CHECKING:
+    from registry_tui.schemas.admission import RuleException, RulesCheck
+    from registry_tui.schemas.models import ModelVersion
+    from registry_tui.schemas.people import User
+
+
+def may_except(me: User, environment: str) -> bool:
+    """Whether a person may let versions through: as `service/admission/exceptions.py: set_exception`.
+
+    `environment` is its name.
+    """
+    held = {Holder(role.value) for each in me.roles if each.environment_name == environment for role in each.roles}
+    return me.administrator or RULES[Action.RULES_CHANGE].allows(held)
+
+
+class ExceptionForm(Form["RuleException"]):
+    """Subclasses say which version and which rule."""
+
+    OK = "Let it through"
+
+    def reason_rows(self, reason: str = "", ends: str = "") -> Iterable[Widget]:
+        """The rows that all of them have."""
+        yield row("Reason", Input(reason, compact=True, id="reason", placeholder="why it may pass; the event has it"))
+        yield row("Ends", Input(ends, compact=True, id="ends", placeholder="never; or a day, 2027-01-31"))
+
+    def typed(self, name: str) -> str:
+        """What is in a field."""
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def problem_of(self) -> str | None:
+        if problem := reason_problem(self.typed("reason")):
+            return problem
+        try:
+            end_of(self.typed("ends"))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def excepted(self) -> tuple[str, str, int, str]:
+        """The registry, the model, the version's number and the rule."""
+        raise NotImplementedError
+
+    async def send(self) -> RuleException:
+        from registry_tui.schemas.admission import ExceptionChange
+
+        request = ExceptionChange(reason=self.typed("reason"), expires_at=end_of(self.typed("ends")))
+        return await self.program.client.set_exception(*self.excepted(), request)
+
+
+class LetThrough(ExceptionForm):
+    """What the rules say of a version, and an exception from one that refuses it."""
+
+    def __init__(self, version: ModelVersion, found: RulesCheck) -> None:
+        super().__init__()
+        self.version, self.found = version, found
+
+    def title_text(self) -> str:
+        return f"Rules for {self.version.model_name} v{self.version.version}"
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield Static(safe(check_summary(self.found), 300), classes="note", markup=False)
+        text = safe_lines("\n".join(check_lines(self.found)))
+        yield TextArea(text, id="verdicts", read_only=True, compact=True, highlight_cursor_line=False)
+        refused = [(safe(each.rule, 64), each.rule) for each in self.found.refused]
+        yield row("Exception from", Select(refused, value=refused[0][1], allow_blank=False, compact=True, id="rule"))
+        yield from self.reason_rows()
+
+    def on_mount(self) -> None:
+        # Enter alone lets nothing through.
+        self.query_one("#verdicts").focus()
+
+    def excepted(self) -> tuple[str, str, int, str]:
+        version, rule = self.version, str(self.query_one("#rule", Select).value)
+        return version.registry_id, version.model_name, version.version, rule
