@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 from registry_tui.client.client import RegistryClient
 from registry_tui.client.errors import ServiceProblem
 from registry_tui.contracts.lineage_refs import reference
+from registry_tui.schemas import mlflow_tags
 from registry_tui.schemas.admission import RulesChange
+from registry_tui.schemas.cards import CardChange
 from registry_tui.schemas.models import ModelUpdate, ModelVersion, Tag, VersionStatus, VersionUpdate, Visibility
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
@@ -22,7 +26,7 @@ from registry_tui.schemas.promotion import VersionPromotion
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.signatures import SignatureKind
 from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
-from support.platforms import Platform, unique
+from support.platforms import Platform, unique, wait_for
 from support.registered import object_names
 from support.served import finish, register, remove_registry
 
@@ -82,6 +86,8 @@ def test_a_promoted_version_has_the_files_facts_and_lineage_of_its_original(pair
     change = VersionUpdate(notes="good", set_tags=[Tag(key="team", value="red")])
     here = (original.registry_id, original.model_name, original.version)
     pair.platform.ask(lambda client: client.update_version(*here, change))
+    card = CardChange(text="# Adds\n\nTwo numbers.\n")
+    pair.platform.ask(lambda client: client.set_card(*here, card))
     shown = pair.platform.command(
         "models", "promote", original.model_name, "1", "--registry", original.registry_id, "--to", pair.target, "--json"
     )
@@ -89,6 +95,7 @@ def test_a_promoted_version_has_the_files_facts_and_lineage_of_its_original(pair
     assert copy.status is VersionStatus.READY and copy.registry_id == pair.target
     assert pair.sums(copy) == pair.sums(original)
     assert (copy.notes, copy.tags) == ("good", {"team": "red"})
+    assert pair.platform.ask(lambda client: client.card(copy.registry_id, copy.model_name, 1)).text == card.text
     assert copy.origin.run_id == original.origin.run_id and copy.origin.promoted_from is not None
     assert copy.origin.promoted_from.version_id == original.id
 
@@ -127,6 +134,38 @@ def test_the_same_content_is_one_version_whoever_asks_and_when(pair: Pair) -> No
     assert pair.promote(original).resource.version == 2
     other = pair.promoted(original, name=unique("renamed"))
     assert other.model_name != original.model_name and pair.sums(other) == pair.sums(original)
+
+
+def _from_before(pair: Pair, version: ModelVersion) -> None:
+    """Makes a version as one is that was stored by a platform without bills of materials and content digests."""
+    home = pair.platform.home
+    with closing(sqlite3.connect(home.mlflow_database, timeout=60)) as database, database:
+        where = "key = ? AND name = ? AND version = ?"
+        told = (mlflow_tags.CONTENT, version.model_name, version.version)
+        assert database.execute(f"DELETE FROM model_version_tags WHERE {where}", told).rowcount
+    with closing(sqlite3.connect(home.service_database, timeout=60)) as database, database:
+        for table in ("version_components", "version_boms"):
+            assert database.execute(f"DELETE FROM {table} WHERE version_id = ?", [version.id]).rowcount
+        database.execute("UPDATE registries SET described_at = NULL WHERE id = ?", [version.registry_id])
+
+
+def test_versions_from_before_are_found_and_not_stored_again(pair: Pair) -> None:
+    package = unique("part").lower()
+    original = register(pair.platform, pair.project, requirements=f"{package}<2\n").version
+    made = pair.promoted(original)
+    _from_before(pair, made)
+
+    def found() -> list[str]:
+        listed = pair.platform.ask(lambda client: client.versions_using([package], registry=pair.target)).items
+        return [each.version_id for each in listed]
+
+    assert found() == []
+    wait_for(lambda: found() == [made.id])
+    assert pair.promote(original).resource.id == made.id
+    # Not once more: the registry was walked.
+    with closing(sqlite3.connect(pair.platform.home.service_database, timeout=60)) as database:
+        asked = "SELECT described_at FROM registries WHERE id = ?"
+        wait_for(lambda: database.execute(asked, [pair.target]).fetchone()[0] is not None)
 
 
 def test_rules_of_the_target_are_asked_and_no_exception_from_elsewhere_counts(pair: Pair) -> None:

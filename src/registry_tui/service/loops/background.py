@@ -25,7 +25,7 @@ from registry_tui.service.places import environments, projects
 from registry_tui.service.publishing import gateway as gateway_link
 from registry_tui.service.publishing import mlflow as routing
 from registry_tui.service.ranger import sources
-from registry_tui.service.registering import archiving
+from registry_tui.service.registering import archiving, older
 from registry_tui.service.registries import storage_access
 from registry_tui.service.signing import keys as signing_keys
 from registry_tui.service.tracking import artifact_uploads
@@ -42,12 +42,14 @@ SECRETS_EVERY = 0.5
 CLEAN_UP_EVERY = 30.0
 #: The same where another process may have ended.
 TAKE_OVER_EVERY = 5.0
+#: Seconds between looks for registries with versions from before bills of materials.
+DESCRIBE_EVERY = 5.0
 #: Seconds until the first look for uploads in parts that nobody completed, and between two looks.
 UPLOADS_AFTER, UPLOADS_EVERY = 600.0, 3600.0
 
 
 class Background:
-    """Seven threads, nine where other processes may work too, from `start` to `stop`.
+    """Eight threads, ten where other processes may work too, from `start` to `stop`.
 
     The parts of the platform may come up later than the service.
 
@@ -82,6 +84,7 @@ class Background:
             ("nfs", self._mind_nfs),
             ("nfs-removals", self._remove_from_nfs),
             ("sources", self._ask_sources),
+            ("older-versions", self._describe_older),
             ("webhooks", lambda: self._sender.run(self._stopping)),
         ]
         self._service.database.committed.append(self._sender.written)
@@ -200,6 +203,24 @@ class Background:
                     sources.ask_due(self._service)
             except Exception:
                 logger.exception("asking outside Rangers")
+
+    def _describe_older(self) -> None:
+        said = ""
+        while not self._stopping.wait(DESCRIBE_EVERY):
+            if not self.ready.is_set():
+                continue
+            try:
+                if self._leads_now():
+                    older.describe_all(self._service, self._stopping)
+                said = ""
+            except ServiceError as error:
+                if error.detail != said:
+                    logger.warning("describing older versions: %s", error.detail)
+                    said = error.detail
+            except Exception as error:
+                if repr(error) != said:
+                    logger.exception("describing older versions")
+                    said = repr(error)
 
     def _follow_secrets(self) -> None:
         said = ""

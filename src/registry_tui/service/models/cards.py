@@ -69,6 +69,25 @@ def written(session: Session, version_id: str) -> ModelCard | None:
     return None if row is None else _to_schema(row)
 
 
+def carry(session: Session, source_id: str, registry_id: str, model_id: str, version_id: str) -> bool:
+    """Gives a copy the newest card that a person wrote for its original, unless it has one; returns whether it did."""
+    card = written(session, source_id)
+    if card is None or written(session, version_id) is not None:
+        return False
+    row = ModelCardRow(
+        version_id=version_id,
+        number=1,
+        registry_id=registry_id,
+        model_id=model_id,
+        text=card.text,
+        author=card.author or "",
+        written_at=card.written_at,
+    )
+    session.add(row)
+    session.flush()
+    return True
+
+
 def forget(session: Session, model_id: str, version_id: str | None) -> None:
     """Deletes the cards of a version, or of a whole model, that was deleted."""
     chosen = ModelCardRow.model_id == model_id if version_id is None else ModelCardRow.version_id == version_id

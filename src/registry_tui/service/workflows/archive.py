@@ -33,7 +33,7 @@ from registry_tui.service.errors import (
     ServiceError,
     WrongState,
 )
-from registry_tui.service.models import boms, scans, versions
+from registry_tui.service.models import boms, cards, scans, versions
 from registry_tui.service.models import changes as model_changes
 from registry_tui.service.models import registered as models
 from registry_tui.service.registering import copies, sources
@@ -318,7 +318,7 @@ def _permit_promotion(service: Service, principal: Principal, work: Work) -> Non
 
 
 def _carry(context: StepContext) -> None:
-    """Keeps the signatures of the original, and what else lies beside its manifest. Done again, it is the same."""
+    """Keeps signatures and card of the original, and what else lies beside its manifest. Done again, it is the same."""
     source, archive = _source(context), _archive(context)
     if not isinstance(source, sources.Promoted):
         return
@@ -330,6 +330,12 @@ def _carry(context: StepContext) -> None:
         content = signing.read(context.service, source.version, mark.fingerprint)
         signing.keep(context.service, _signed(context), content, mark.key_name, mark.creator)
         kept += 1
+    arguments = context.arguments
+    copy = (arguments["registry_id"], arguments["model_id"], arguments["version_id"])
+    with context.service.database.session() as session:
+        carded = cards.carry(session, source.version.version_id, *copy)
+    if carded:
+        context.log("its model card comes too")
     context.log(f"{counted(kept, 'signature')} kept, {counted(len(sums), 'other file')} copied")
 
 

@@ -225,6 +225,8 @@ class RegistryRow(Base):
     #: … and whether it should have it once provisioned.
     grant_storage_access: Mapped[bool] = mapped_column(default=True)
     workflow_id: Mapped[str | None]
+    #: When its versions from before bills of materials had got theirs; None until then.
+    described_at: Mapped[datetime | None] = mapped_column(default=now)
 
     environment: Mapped[EnvironmentRow] = relationship(back_populates="model_registry")
     #: The groups that its machine user is in.
