@@ -41,6 +41,10 @@ BUDGETS: Mapping[str, Mapping[str, Budget]] = {
         "written to disk, fresh": Budget(most=0, unit="bytes"),
         "written to disk, after use": Budget(most=0, unit="bytes"),
     },
+    "known": {
+        "a page of 100 of a search of 10 000 versions": Budget(most=1, unit="s"),
+        "verifying 100 000 events": Budget(most=5, unit="s"),
+    },
     "lineage": {"lineage of a model with 1 000 versions": Budget(most=1, unit="s")},
     "pages": {
         "time beside MLflow's REST API": Budget(most=0.25, unit="×"),

@@ -33,10 +33,15 @@ FIELDS = (
 )
 
 
+_text = json.JSONEncoder().encode
+#: Each field in the order of its digest, with what stands before its value.
+_SORTED = tuple((name, f'"{name}":') for name in sorted(FIELDS))
+
+
 def canonical(event: Mapping[str, Any]) -> str:
     """An event's fields as its digest reads them: one line of JSON in ASCII."""
-    kept = {name: _plain(event[name]) for name in FIELDS}
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    # Written field by field: an encoder for the whole takes three times as long, for hundreds of thousands of events.
+    return "{" + ",".join([before + _json(event[name]) for name, before in _SORTED]) + "}"
 
 
 def digest(event: Mapping[str, Any]) -> str:
@@ -49,9 +54,13 @@ def chained(before: str, digest_: str) -> str:
     return hashlib.sha256(f"{before} {digest_}\n".encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _json(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        # PostgreSQL keeps the picture of NUL instead of it; the chain is the same on both databases.
+        return _text(value.replace("\0", "\u2400") if "\0" in value else value)
     if isinstance(value, datetime):
         utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return utc.isoformat(timespec="microseconds")
-    # PostgreSQL keeps the picture of NUL instead of it; the chain is the same on both databases.
-    return value.replace("\0", "\u2400") if isinstance(value, str) else value
+        return f'"{utc.isoformat(timespec="microseconds")}"'
+    return json.dumps(value)

@@ -36,8 +36,12 @@ def model_has(table: Any, *conditions: Any) -> Any:
     return exists().where(*same, *conditions)
 
 
-def models_with(value: str) -> Any:
-    """Models of which name, description, owner or a tag contains the text of a `mlflow_tags.SEARCH`."""
+def models_with(key: str, value: str) -> Any:
+    """Models with the IDs of a `mlflow_tags.IDS`, or those that a `mlflow_tags.SEARCH` finds: by name, description,
+    owner or a tag."""
+    if key == tags_.IDS:
+        ids = SqlRegisteredModelTag.value.in_(value.split(","))
+        return model_has(SqlRegisteredModelTag, SqlRegisteredModelTag.key == tags_.MODEL_ID, ids)
     text, ours = _searched(value), SqlRegisteredModelTag.key.like(f"{tags_.PREFIX}%")
     return or_(
         _contains(SqlRegisteredModel.name, text),

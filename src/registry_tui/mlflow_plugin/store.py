@@ -161,9 +161,9 @@ class EnvironmentRegistryStore(OwnedStore):
         super().set_registered_model_tag(name, tag)
 
     def model_search(self, parsed_filters: Any) -> tuple[Any, list[Any]]:
-        """Understands `mlflow_tags.SEARCH`, and leaves out models that a refused registration left behind."""
-        searches, filters = split_filters(parsed_filters, tags_.SEARCH)
-        conditions = [models_with(each["value"]) for each in searches]
+        """Understands `mlflow_tags.SEARCH` and `IDS`, and leaves out models that a refused registration left behind."""
+        searches, filters = split_filters(parsed_filters, tags_.SEARCH, tags_.IDS)
+        conditions = [models_with(each["key"], each["value"]) for each in searches]
         if asks_for_ours(parsed_filters):
             conditions.append(false())
         return filters, [*conditions, ~leftovers.is_left_behind()]

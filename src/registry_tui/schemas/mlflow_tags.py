@@ -25,6 +25,8 @@ WITHDRAW = PREFIX + "withdraw"
 #: description, the owner or a tag contains the text, in any case. In a filter of versions: those of which the number or
 #: run ID is the text, or the notes, the creator, an alias or a tag contains it.
 SEARCH = PREFIX + "search"
+#: Not stored: with `=` and IDs with commas between them in a filter of registered models, it finds those models.
+IDS = PREFIX + "ids"
 #: Not stored: with `=` and a status in a filter of versions, it finds those in that status.
 STATUS = PREFIX + "status"
 

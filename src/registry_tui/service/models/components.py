@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -20,7 +21,7 @@ from registry_tui.service.core.resolve import resolve_registry
 from registry_tui.service.database.tables import RegistryRow, VersionBomRow, VersionComponentRow
 from registry_tui.service.errors import InvalidInput, Missing, WrongState
 from registry_tui.service.models import registered as models
-from registry_tui.service.registries.place import RegistryPlace, enter_registry
+from registry_tui.service.registries.place import enter_registry
 
 _HOW = "Ask for a package (`numpy<2`), `python<3.12`, `dataset:NAME` or `base-model:NAME`"
 #: Different requirements of one package that are compared; the newest versions are asked for by any of them.
@@ -61,8 +62,8 @@ def versions_using(
             page_token=page_token,
         )
         components = _components(session, [row.version_id for row in found.rows], asked)
-    seen = _Seen(service, principal)
-    shown = [(row, model) for row in found.rows if (model := seen.model(row)) is not None]
+    seen = _seen(service, principal, found.rows)
+    shown = [(row, seen[row.model_id]) for row in found.rows if row.model_id in seen]
     return Page(
         items=[
             VersionUse(
@@ -93,33 +94,20 @@ def _readable(session: Session, principal: Principal, registry: str | None) -> d
     return dict(row.tuple() for row in session.execute(query))
 
 
-class _Seen:
-    """Models of a page, each asked for once, as the person sees them."""
+def _seen(service: Service, principal: Principal, rows: Sequence[VersionBomRow]) -> dict[str, RegisteredModel]:
+    """The models of a page as the person sees them, by ID; without those that are gone or hidden.
 
-    def __init__(self, service: Service, principal: Principal) -> None:
-        self._service, self._principal = service, principal
-        self._places: dict[str, RegistryPlace | None] = {}
-        self._models: dict[str, RegisteredModel | None] = {}
-
-    def model(self, row: VersionBomRow) -> RegisteredModel | None:
-        """The model of a row; None where it is gone or hidden. Raises PartUnavailable."""
-        if row.model_id not in self._models:
-            place, found = self._place(row.registry_id), None
-            if place is not None:
-                sight = self._principal.sight
-                found = models.fetch_model(self._service, place, row.model_name, seen_by=sight)
-                if found is None or found.id != row.model_id:  # renamed since
-                    found = models.fetch_model(self._service, place, row.model_id, seen_by=sight)
-            self._models[row.model_id] = found
-        return self._models[row.model_id]
-
-    def _place(self, registry_id: str) -> RegistryPlace | None:
-        if registry_id not in self._places:
-            try:
-                self._places[registry_id] = enter_registry(self._service, registry_id, reader=self._principal)
-            except (Missing, WrongState):  # goes away in this moment, or is being made
-                self._places[registry_id] = None
-        return self._places[registry_id]
+    Raises PartUnavailable.
+    """
+    wanted = dict[str, list[str]]()
+    for row in rows:
+        wanted.setdefault(row.registry_id, []).append(row.model_id)
+    found = dict[str, RegisteredModel]()
+    for registry_id, ids in wanted.items():
+        with suppress(Missing, WrongState):  # a registry that goes away in this moment, or is being made
+            place = enter_registry(service, registry_id, reader=principal)
+            found |= models.fetch_models(service, place, list(dict.fromkeys(ids)), seen_by=principal.sight)
+    return found
 
 
 def _some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
