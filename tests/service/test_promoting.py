@@ -22,7 +22,7 @@ from registry_tui.schemas.models import ModelUpdate, ModelVersion, Tag, VersionS
 from registry_tui.schemas.operations import Accepted, WorkflowStatus
 from registry_tui.schemas.people import EnvironmentRole, RolesChange, UserChange
 from registry_tui.schemas.places import EnvironmentCreate, Project, WorkspaceCreate
-from registry_tui.schemas.promotion import VersionPromotion
+from registry_tui.schemas.promotion import ApprovalAsk, ApprovalDecision, Decision, VersionPromotion
 from registry_tui.schemas.registries import RegistryCreate
 from registry_tui.schemas.signatures import SignatureKind
 from registry_tui.schemas.stores import DirectoryAddress, DirectoryStore
@@ -178,6 +178,45 @@ def test_rules_of_the_target_are_asked_and_no_exception_from_elsewhere_counts(pa
         pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
     with pytest.raises(ServiceProblem, match="no model"):
         pair.versions(original.model_name)
+
+
+APPROVAL = "rules: [{name: asked, requires: approval, for: [promote]}]"
+
+
+def test_an_approval_that_the_target_wants_is_decided_there(pair: Pair) -> None:
+    original, (here, there) = pair.registered(), (unique("here"), unique("there"))
+    environments = {
+        here: pair.platform.ask(lambda client: client.registry(original.registry_id)).environment_id,
+        there: pair.environment,
+    }
+    roles = RolesChange(roles=[EnvironmentRole.ENVIRONMENT_USER, EnvironmentRole.ML_ADMIN])
+    for person, environment in environments.items():
+        pair.platform.call(RegistryClient.put_user, person, UserChange())
+        pair.platform.call(RegistryClient.set_user_roles, environment, person, roles)
+    name = pair.platform.ask(lambda client: client.registry(pair.target)).name
+    purpose = f"promote:{name}"
+    pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text=APPROVAL)))
+    try:
+        with pytest.raises(ServiceProblem, match=f"rule asked: it is not approved for {purpose}") as refused:
+            pair.promote(original)
+        assert f"--purpose {purpose}" in (refused.value.action or "")
+        version = (original.registry_id, original.model_name, 1)
+        asked = pair.platform.ask(lambda client: client.ask_approval(*version, purpose, ApprovalAsk(comment="good")))
+
+        def waiting(person: str) -> list[str]:
+            found = pair.platform.ask(
+                lambda client: client.approvals(waiting=True, version_id=original.id), user=person
+            ).items
+            return [each.id for each in found]
+
+        assert (waiting(here), waiting(there)) == ([], [asked.id])
+        approve = ApprovalDecision(decision=Decision.APPROVE)
+        with pytest.raises(ServiceProblem):
+            pair.platform.ask(lambda client: client.decide_approval(asked.id, approve), user=here)
+        pair.platform.ask(lambda client: client.decide_approval(asked.id, approve), user=there)
+        assert pair.promoted(original).status is VersionStatus.READY
+    finally:
+        pair.platform.ask(lambda client: client.set_rules(pair.environment, RulesChange(text="rules: []")))
 
 
 def test_it_takes_the_right_to_read_here_and_to_register_there(pair: Pair) -> None:

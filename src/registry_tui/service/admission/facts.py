@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from registry_tui.contracts import file_paths
+from registry_tui.schemas.admission import Purpose
 from registry_tui.schemas.cards import ModelCard
 from registry_tui.schemas.models import ModelVersion, RegisteredModel, VersionStatus
 from registry_tui.schemas.scans import ScanVerdict
@@ -48,6 +49,8 @@ class VersionFacts:
         self.model = model
         self.version = version
         self._compared = (place, model) if into is None else into
+        #: The registry that the version is promoted to.
+        self.target = None if into is None else into[0]
         # Rules concern the version; whoever asks may lack rights in the project that it comes from.
         self._anybody = replace(principal, administrator=True)
 
@@ -100,6 +103,14 @@ class VersionFacts:
         """Whether somebody approved it for a purpose, and nobody rejected it since."""
         with self.service.database.reading() as session:
             return approvals.approved(session, self.version.id, purpose)
+
+    def approved_there(self) -> bool:
+        """The same, of promoting it to the target, by somebody who decides there."""
+        if self.target is None:
+            return False
+        with self.service.database.reading() as session:
+            purpose = f"{Purpose.PROMOTE.value}:{self.target.name}"
+            return approvals.approved(session, self.version.id, purpose, self.target.id)
 
     def named_by(self, alias: str) -> VersionFacts | None:
         """The facts of the version that an alias of the same model names now."""

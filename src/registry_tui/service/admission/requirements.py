@@ -18,6 +18,7 @@ from registry_tui.schemas.admission import (
     ModelCardRule,
     ModelSignatureRule,
     NoPackagesRule,
+    Purpose,
     ScanRule,
     TrustedSignatureRule,
 )
@@ -149,6 +150,10 @@ def _approval(rule: ApprovalRule, facts: VersionFacts) -> Answer:
     purpose = rule.asked_for
     if facts.approved(purpose):
         return Answer(True, f"it is approved for {purpose}")
+    if purpose == Purpose.PROMOTE.value and facts.target is not None:
+        purpose = f"{purpose}:{facts.target.name}"
+        if facts.approved_there():
+            return Answer(True, f"it is approved for {purpose}")
     asked = f"approvals ask {facts.version.model_name} {facts.version.version} --purpose {purpose}"
     return Answer(False, f"it is not approved for {purpose}", f"Ask for it: `registry-tui {asked}`")
 

@@ -119,9 +119,11 @@ def ask_approval(
         event.resource = resource_of(place, known)
         event.detail = ": ".join(each for each in (purpose, request.comment) if each)
         _check_purpose(purpose)
+        target_id = _target(service, principal, place, purpose)
         with service.database.session() as session:
+            model_named, numbered = (found.id, found.name), (known.id, version)
             row = approvals.ask(
-                session, principal, place.id, (found.id, found.name), (known.id, version), purpose, request.comment
+                session, principal, place.id, model_named, numbered, purpose, request.comment, target_id
             )
             asked = approvals.to_schema(row)
         _keep(service, place, found, version, _stored(known, StageStatus.PENDING_APPROVAL))
@@ -165,6 +167,17 @@ def _keep(
     tag = {mlflow_tags.STAGE: stored.model_dump_json()}
     service.mlflow.set_version_tags(place.workspace, model.name, version, tag)
     changed(service, place.id)
+
+
+def _target(service: Service, principal: Principal, place: RegistryPlace, purpose: str) -> str | None:
+    """The registry that decides about `promote:REGISTRY`; None where it is this one, or the asker sees none."""
+    kind, _, name = purpose.partition(":")
+    if kind != "promote" or not name:
+        return None
+    with suppress(Missing, WrongState):
+        target = enter_registry(service, name, reader=principal)
+        return None if target.id == place.id else target.id
+    return None
 
 
 def _check_purpose(purpose: str) -> None:

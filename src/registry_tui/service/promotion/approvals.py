@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry_tui.contracts.permissions import Action
@@ -25,13 +25,30 @@ _STATES = {
 COUNTED_UP_TO = 100
 
 
-def approved(session: Session, version_id: str, purpose: str) -> bool:
-    """Whether the newest answer about a version and a purpose is yes; one that was asked again counts when answered."""
+def _place() -> ColumnElement[str]:
+    """The ID of the registry where an approval is decided: the target while it is there."""
+    there = select(RegistryRow.id).where(RegistryRow.id == ApprovalRow.target_id).scalar_subquery()
+    return func.coalesce(there, ApprovalRow.registry_id)
+
+
+def _decided_in(session: Session, row: ApprovalRow) -> RegistryRow:
+    """The same of one approval."""
+    target = None if row.target_id is None else session.get(RegistryRow, row.target_id)
+    return session.get_one(RegistryRow, row.registry_id) if target is None else target
+
+
+def approved(session: Session, version_id: str, purpose: str, target_id: str | None = None) -> bool:
+    """Whether the newest answer about a version and a purpose is yes; one that was asked again counts when answered.
+
+    `target_id`: only answers that were given in that registry count.
+    """
     query = select(ApprovalRow.state).where(
         ApprovalRow.version_id == version_id,
         ApprovalRow.purpose == purpose,
         ApprovalRow.state.in_((ApprovalState.APPROVED.value, ApprovalState.REJECTED.value)),
     )
+    if target_id is not None:
+        query = query.where(ApprovalRow.target_id == target_id)
     newest = session.scalar(query.order_by(ApprovalRow.decided_at.desc()).limit(1))
     return newest == ApprovalState.APPROVED.value
 
@@ -67,17 +84,17 @@ def list_approvals(
             theirs = theirs.where(RegistryRow.environment_id.in_(decides))
         total = None
         if waiting:
-            query = query.where(ApprovalRow.state == ApprovalState.PENDING.value, ApprovalRow.registry_id.in_(theirs))
+            query = query.where(ApprovalRow.state == ApprovalState.PENDING.value, _place().in_(theirs))
             query = query.where(
                 or_(
                     ApprovalRow.asked_by_crn != principal.crn,
-                    ApprovalRow.registry_id.in_(protected_aliases.where_askers_decide(session)),
+                    _place().in_(protected_aliases.where_askers_decide(session)),
                 )
             )
             few = query.with_only_columns(ApprovalRow.id).limit(COUNTED_UP_TO).subquery()
             total = session.scalar(select(func.count()).select_from(few))
         elif decides is not None:
-            query = query.where(or_(ApprovalRow.asked_by_crn == principal.crn, ApprovalRow.registry_id.in_(theirs)))
+            query = query.where(or_(ApprovalRow.asked_by_crn == principal.crn, _place().in_(theirs)))
         found = paging.keyset_page(
             session,
             query,
@@ -88,10 +105,11 @@ def list_approvals(
         )
         mine = decides if decides is None else set(session.scalars(theirs))
         askers = protected_aliases.where_askers_decide(session)
+        places = {row.id: _decided_in(session, row).id for row in found.rows}
 
     def convert(row: ApprovalRow) -> Approval:
-        may = mine is None or row.registry_id in mine
-        possible = _possible(principal, row, decides=may, asker_may=row.registry_id in askers)
+        may = mine is None or places[row.id] in mine
+        possible = _possible(principal, row, decides=may, asker_may=places[row.id] in askers)
         return to_schema(row).model_copy(update={"decisions": possible})
 
     return found.to_page(convert, total)
@@ -101,9 +119,9 @@ def get_approval(service: Service, principal: Principal, approval: str) -> Appro
     """One that the principal asked or may decide. Raises Missing."""
     with service.database.reading() as session:
         row = _find(session, principal, approval)
-        environment = session.get_one(RegistryRow, row.registry_id).environment_id
-        decides = permissions.may_in(session, principal, Action.APPROVAL_DECIDE, environment)
-        asker_may = not protected_aliases.rules_of(session, row.registry_id).four_eyes
+        place = _decided_in(session, row)
+        decides = permissions.may_in(session, principal, Action.APPROVAL_DECIDE, place.environment_id)
+        asker_may = not protected_aliases.rules_of(session, place.id).four_eyes
         possible = _possible(principal, row, decides=decides, asker_may=asker_may)
         return to_schema(row).model_copy(update={"decisions": possible})
 
@@ -116,20 +134,23 @@ def ask(
     version: tuple[str, int],
     purpose: str,
     question: str,
+    target_id: str | None = None,
 ) -> ApprovalRow:
     """The pending approval of a version for a purpose, made when there is none.
 
-    The model comes as ID and name, the version as ID and number.
+    The model comes as ID and name, the version as ID and number; `target_id` is the registry where it is decided.
     """
     query = select(ApprovalRow).where(
         ApprovalRow.version_id == version[0],
         ApprovalRow.purpose == purpose,
         ApprovalRow.state == ApprovalState.PENDING.value,
+        ApprovalRow.target_id.is_(None) if target_id is None else ApprovalRow.target_id == target_id,
     )
     row = session.scalar(query.limit(1))
     if row is None:
         row = ApprovalRow(
             registry_id=registry_id,
+            target_id=target_id,
             model_id=model[0],
             model_name=model[1],
             version_id=version[0],
@@ -194,16 +215,16 @@ def _require_may_decide(session: Session, principal: Principal, row: ApprovalRow
         if own or principal.administrator:
             return
         raise NotPermitted(f"{row.asked_by} asked; only they may withdraw it", action="Reject it instead")
-    environment = session.get_one(RegistryRow, row.registry_id).environment
-    permissions.require_in(session, principal, Action.APPROVAL_DECIDE, environment)
-    if own and protected_aliases.rules_of(session, row.registry_id).four_eyes:
+    place = _decided_in(session, row)
+    permissions.require_in(session, principal, Action.APPROVAL_DECIDE, place.environment)
+    if own and protected_aliases.rules_of(session, place.id).four_eyes:
         raise NotPermitted("You asked for it; somebody else has to decide", action="Ask another MLAdmin to decide")
 
 
 def _find(session: Session, principal: Principal, approval: str) -> ApprovalRow:
     row = session.get(ApprovalRow, approval)
     if row is not None:
-        environment = session.get_one(RegistryRow, row.registry_id).environment_id
+        environment = _decided_in(session, row).environment_id
         if row.asked_by_crn == principal.crn or permissions.may_in(
             session, principal, Action.APPROVAL_DECIDE, environment
         ):
